@@ -1,0 +1,4 @@
+// Slipway builds container images on BuildKit in Kubernetes.
+package main
+
+func main() {}

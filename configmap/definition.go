@@ -1,0 +1,136 @@
+package configmap
+
+import (
+	"encoding/json"
+	"time"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// The drivers that a definition may name. buildx knows more of them; those
+// need a Docker engine on the agent, which Slipway does without.
+const (
+	DriverKubernetes = "kubernetes"
+	DriverRemote     = "remote"
+)
+
+// Definition describes one builder: a named group of nodes. It is what a file
+// holds after it was found valid, so its values need no further check.
+type Definition struct {
+	// Name is the builder's name as it stands in the file.
+	Name string
+	// Driver is DriverKubernetes or DriverRemote.
+	Driver string
+	// Nodes has at least one entry, in the order of the file.
+	Nodes []Node
+	// File is the path the definition was read from, for messages.
+	File string
+	// Warnings are spellings that were accepted but should be mended. Each
+	// names file, node and option.
+	Warnings []string
+}
+
+// Node is one entry of a builder: one BuildKit workload, usually of one
+// architecture.
+type Node struct {
+	Name     string
+	Endpoint string
+	// Platforms are what the node claims, normalized. Empty means: whatever
+	// buildkitd reports once it runs.
+	Platforms []ocispecs.Platform
+	// Flags are arguments for buildkitd.
+	Flags []string
+	// Files maps a path below /etc/buildkit ("buildkitd.toml",
+	// "certs/host/ca.pem") to its decoded content.
+	Files map[string][]byte
+	// Kubernetes is set when the driver is DriverKubernetes, else nil.
+	Kubernetes *Kubernetes
+	// Remote is set when the driver is DriverRemote, else nil.
+	Remote *Remote
+}
+
+// Kubernetes holds the driver options of a node of the kubernetes driver,
+// parsed, with buildx's defaults filled in, and the extensions of the
+// "Slipway" key.
+type Kubernetes struct {
+	// Image is the BuildKit image; never empty.
+	Image string
+	// Namespace is empty when the definition leaves it to the identity.
+	Namespace string
+	// Replicas is at least 1.
+	Replicas int32
+	// Requests and Limits are keyed by cpu, memory and ephemeral-storage.
+	Requests, Limits corev1.ResourceList
+	// ClaimStorage asks for a StatefulSet with one claim of this size per pod.
+	ClaimStorage *resource.Quantity
+	// RootVolumeMemory puts buildkitd's state on a memory volume of this size.
+	RootVolumeMemory *resource.Quantity
+	Rootless         bool
+	SchedulerName    string
+	ServiceAccount   string
+	NodeSelector     map[string]string
+	Annotations      map[string]string
+	Labels           map[string]string
+	Tolerations      []corev1.Toleration
+	LoadBalance      LoadBalance
+	QEMU             QEMU
+	// DefaultLoad stands for an output of type=docker when none is asked for.
+	DefaultLoad bool
+	// Timeout bounds the wait for a ready pod.
+	Timeout time.Duration
+	// Env are variables of the buildkitd container, sorted by name.
+	Env []corev1.EnvVar
+	// Kubeconfig is the kubeconfig= parameter of the endpoint, a path on the
+	// machine that wrote the definition; often empty or absent here.
+	Kubeconfig string
+
+	// PodTemplate is a strategic-merge patch (JSON) on the pod template, nil
+	// when there is none.
+	PodTemplate json.RawMessage
+	// Transport says how buildkitd is reached.
+	Transport Transport
+	// UnschedulableGrace is how long an unschedulable pod may wait for an
+	// answer of a cluster autoscaler before the wait ends.
+	UnschedulableGrace time.Duration
+}
+
+// QEMU asks for an init container that registers emulators on the cluster
+// node before buildkitd starts.
+type QEMU struct {
+	Install bool
+	Image   string
+}
+
+// LoadBalance is how a pod is chosen among several.
+type LoadBalance string
+
+// The values that buildx knows for the driver option loadbalance.
+const (
+	LoadBalanceSticky LoadBalance = "sticky"
+	LoadBalanceRandom LoadBalance = "random"
+)
+
+// Transport is how bytes reach buildkitd in its pod.
+type Transport string
+
+// The transports. Auto takes the first that works.
+const (
+	TransportAuto Transport = "auto"
+	TransportExec Transport = "exec"
+)
+
+// Remote holds the driver options of a node of the remote driver.
+type Remote struct {
+	// Address is tcp://host:port or unix:///path.
+	Address string
+	// CACert, Cert and Key are paths of PEM files; empty when not given.
+	CACert, Cert, Key string
+	// ServerName overrides the name that the server's certificate must bear.
+	ServerName string
+	// DefaultLoad stands for an output of type=docker when none is asked for.
+	DefaultLoad bool
+	// Timeout bounds the wait for the first answer of buildkitd.
+	Timeout time.Duration
+}
