@@ -1,0 +1,109 @@
+package progress
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/util/progress/progressui"
+)
+
+// Display shows one build: the solves of all its nodes and the steps before
+// them. Its methods may be called from several goroutines.
+type Display struct {
+	mode Mode
+	out  io.Writer
+
+	// mu guards closed: who sends holds it for reading.
+	mu     sync.RWMutex
+	closed bool
+
+	status   chan *client.SolveStatus
+	feeders  sync.WaitGroup // goroutines that write to status
+	finished chan struct{}  // closed when the display has drawn its last state
+	warnings []client.VertexWarning
+	failure  error
+
+	logs *Step
+}
+
+// Open starts a display on out. The title says what is being built with, for
+// example `building with "kube" on 2 nodes`. Mode TTY is an error when out is
+// no terminal. The caller must Close the display.
+func Open(out io.Writer, mode Mode, title string) (*Display, error) {
+	ui, err := progressui.NewDisplay(out, mode.display(), progressui.WithDesc(title, title))
+	if err != nil {
+		return nil, err
+	}
+	d := &Display{
+		mode:     mode,
+		out:      out,
+		status:   make(chan *client.SolveStatus),
+		finished: make(chan struct{}),
+	}
+	d.logs = d.Step("slipway")
+	go func() {
+		defer close(d.finished)
+		// Not the build's context: what a cancelled build was doing is worth
+		// seeing too. The display ends when status is closed.
+		d.warnings, d.failure = ui.UpdateFrom(context.Background(), d.status)
+	}()
+	return d, nil
+}
+
+// Mode returns the mode that the display was opened with.
+func (d *Display) Mode() Mode { return d.mode }
+
+// Solve returns a channel for the status of one solve. Who writes to it must
+// close it, as BuildKit's client does. A label, if not empty, marks what comes
+// from this solve and keeps it apart from the solves of other nodes.
+func (d *Display) Solve(label string) chan *client.SolveStatus {
+	in := make(chan *client.SolveStatus)
+	d.feeders.Go(func() {
+		for s := range in {
+			if label != "" {
+				s = relabel(s, label)
+			}
+			d.send(s)
+		}
+	})
+	return in
+}
+
+// send passes a status on to the display; after Close it drops it.
+func (d *Display) send(s *client.SolveStatus) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if !d.closed {
+		d.status <- s
+	}
+}
+
+// Writer returns a writer whose lines appear as the log of a step of their
+// own, so that diagnostics do not tear a terminal display. After Close it drops
+// what it is given.
+func (d *Display) Writer() io.Writer { return stepWriter{d.logs} }
+
+// Close waits until everything written so far is shown, then prints the
+// Dockerfile linter's warnings. All channels of Solve must have been closed.
+func (d *Display) Close() error {
+	d.logs.Done(nil)
+	d.feeders.Wait()
+	d.mu.Lock()
+	d.closed = true
+	close(d.status)
+	d.mu.Unlock()
+	<-d.finished
+	switch d.mode {
+	case Auto, Plain, TTY:
+		printWarnings(d.out, d.Warnings())
+	case RawJSON, Quiet, None:
+	}
+	return d.failure
+}
+
+// Warnings returns the linter's warnings, each once however many nodes gave
+// it. It is valid after Close.
+func (d *Display) Warnings() []Warning { return distinct(d.warnings) }
+
