@@ -2,7 +2,6 @@ package progress
 
 import (
 	"context"
-	"io"
 	"sync"
 
 	"github.com/moby/buildkit/client"
@@ -12,8 +11,8 @@ import (
 // Display shows one build: the solves of all its nodes and the steps before
 // them. Its methods may be called from several goroutines.
 type Display struct {
-	mode Mode
-	out  io.Writer
+	mode     Mode
+	terminal *Terminal
 
 	// mu guards closed: who sends holds it for reading.
 	mu     sync.RWMutex
@@ -28,21 +27,24 @@ type Display struct {
 	logs *Step
 }
 
-// Open starts a display on out. The title says what is being built with, for
-// example `building with "kube" on 2 nodes`. Mode TTY is an error when out is
-// no terminal. The caller must Close the display.
-func Open(out io.Writer, mode Mode, title string) (*Display, error) {
-	ui, err := progressui.NewDisplay(out, mode.display(), progressui.WithDesc(title, title))
+// Open starts a display on the terminal, one at a time. The title says what is
+// being built with, for example `building with "kube"`. Mode TTY is an error
+// when the terminal is none. The caller must Close the display.
+func Open(terminal *Terminal, mode Mode, title string) (*Display, error) {
+	ui, err := progressui.NewDisplay(terminal.out, mode.display(), progressui.WithDesc(title, title))
 	if err != nil {
 		return nil, err
 	}
 	d := &Display{
 		mode:     mode,
-		out:      out,
+		terminal: terminal,
 		status:   make(chan *client.SolveStatus),
 		finished: make(chan struct{}),
 	}
 	d.logs = d.Step("slipway")
+	if mode.display() != progressui.QuietMode { // a display that shows nothing would swallow them
+		terminal.attach(d)
+	}
 	go func() {
 		defer close(d.finished)
 		// Not the build's context: what a cancelled build was doing is worth
@@ -80,14 +82,10 @@ func (d *Display) send(s *client.SolveStatus) {
 	}
 }
 
-// Writer returns a writer whose lines appear as the log of a step of their
-// own, so that diagnostics do not tear a terminal display. After Close it drops
-// what it is given.
-func (d *Display) Writer() io.Writer { return stepWriter{d.logs} }
-
 // Close waits until everything written so far is shown, then prints the
 // Dockerfile linter's warnings. All channels of Solve must have been closed.
 func (d *Display) Close() error {
+	d.terminal.attach(nil)
 	d.logs.Done(nil)
 	d.feeders.Wait()
 	d.mu.Lock()
@@ -97,7 +95,7 @@ func (d *Display) Close() error {
 	<-d.finished
 	switch d.mode {
 	case Auto, Plain, TTY:
-		printWarnings(d.out, d.Warnings())
+		printWarnings(d.terminal.out, d.Warnings())
 	case RawJSON, Quiet, None:
 	}
 	return d.failure
@@ -106,4 +104,3 @@ func (d *Display) Close() error {
 // Warnings returns the linter's warnings, each once however many nodes gave
 // it. It is valid after Close.
 func (d *Display) Warnings() []Warning { return distinct(d.warnings) }
-

@@ -18,7 +18,8 @@ import (
 func play(t *testing.T, mode Mode) string {
 	t.Helper()
 	var out bytes.Buffer
-	d, err := Open(&out, mode, `building with "kube"`)
+	terminal := NewTerminal(&out)
+	d, err := Open(terminal, mode, `building with "kube"`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +43,7 @@ func play(t *testing.T, mode Mode) string {
 		}
 		close(ch)
 	}
-	if _, err := d.Writer().Write([]byte("a diagnostic\n")); err != nil {
+	if _, err := terminal.Write([]byte("a diagnostic\n")); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Close(); err != nil {
@@ -78,9 +79,9 @@ func TestPlainKeepsNodesApart(t *testing.T) {
 	}
 }
 
-func TestQuietIsSilent(t *testing.T) {
+func TestQuietShowsDiagnosticsOnly(t *testing.T) {
 	for _, mode := range []Mode{Quiet, None} {
-		if out := play(t, mode); out != "" {
+		if out := play(t, mode); out != "a diagnostic\n" {
 			t.Errorf("%s printed %q", mode, out)
 		}
 	}
@@ -97,7 +98,7 @@ func TestRawJSONIsJSONOnly(t *testing.T) {
 
 func TestFailedStepIsShown(t *testing.T) {
 	var out bytes.Buffer
-	d, err := Open(&out, Plain, "")
+	d, err := Open(NewTerminal(&out), Plain, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func TestFailedStepIsShown(t *testing.T) {
 }
 
 func TestTTYNeedsATerminal(t *testing.T) {
-	if _, err := Open(&bytes.Buffer{}, TTY, ""); err == nil {
+	if _, err := Open(NewTerminal(&bytes.Buffer{}), TTY, ""); err == nil {
 		t.Error("a buffer was taken for a terminal")
 	}
 }

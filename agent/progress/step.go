@@ -78,12 +78,3 @@ func (s *Step) copy() *client.Vertex {
 	v := s.vertex
 	return &v
 }
-
-// stepWriter is an io.Writer over a step. A logger writes whole lines, one
-// Write for each, so nothing is kept between two writes.
-type stepWriter struct{ step *Step }
-
-func (w stepWriter) Write(p []byte) (int, error) {
-	w.step.Say(string(p))
-	return len(p), nil
-}

@@ -1,0 +1,38 @@
+package progress
+
+import (
+	"io"
+	"sync"
+)
+
+// Terminal is where a command writes what is meant for people, usually
+// standard error. Diagnostics may be written to it at any time: while a
+// display is open they become part of it.
+type Terminal struct {
+	out io.Writer
+
+	mu      sync.Mutex
+	display *Display
+}
+
+// NewTerminal returns a Terminal that writes to out. For a display that
+// redraws itself out must be an *os.File of a terminal.
+func NewTerminal(out io.Writer) *Terminal { return &Terminal{out: out} }
+
+// Write implements io.Writer. It expects whole lines.
+func (t *Terminal) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	display := t.display
+	t.mu.Unlock()
+	if display != nil {
+		display.logs.Say(string(p))
+		return len(p), nil
+	}
+	return t.out.Write(p)
+}
+
+func (t *Terminal) attach(d *Display) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.display = d
+}
