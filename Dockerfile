@@ -1,0 +1,33 @@
+# The image is the binary and the CA certificates: copy the binary from it into
+# an agent image, or run it as the agent's sidecar.
+#
+#   slipway build --platform linux/amd64,linux/arm64 --output type=local,dest=dist .
+#
+# Both architectures are cross-compiled on the builder's own. The result
+# depends on the sources, the Go version and VERSION only. Where golang cannot
+# be pulled, --build-context golang:1.26=DIR stands in for it, and where modules
+# cannot be fetched from the build, --build-context modules=DIR holds a download
+# cache (`make image` does both).
+
+FROM scratch AS modules
+
+FROM --platform=$BUILDPLATFORM golang:1.26 AS build
+WORKDIR /src
+ENV CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS=-trimpath GOMODCACHE=/go/pkg/mod GOCACHE=/go/cache
+COPY go.mod go.sum ./
+RUN --mount=type=cache,target=/go --mount=from=modules,target=/modules \
+    if [ -d /modules/cache ]; then export GOPROXY=file:///modules/cache/download GONOSUMDB='*'; fi && \
+    go mod download
+COPY agent agent
+COPY cmd cmd
+COPY configmap configmap
+COPY registry registry
+ARG TARGETOS TARGETARCH VERSION=dev
+RUN --mount=type=cache,target=/go \
+    GOOS=$TARGETOS GOARCH=$TARGETARCH go build -buildvcs=false \
+    -ldflags "-s -w -buildid= -X main.version=$VERSION" -o /out/slipway ./cmd/slipway
+
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /out/slipway /usr/local/bin/slipway
+ENTRYPOINT ["/usr/local/bin/slipway"]

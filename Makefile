@@ -1,0 +1,83 @@
+# Slipway's tasks. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= dev
+GOLANGCI_LINT_VERSION := v2.15.0
+FUZZTIME ?= 5s
+
+# One directory outside the tree for pinned tools, so that a clean clone finds
+# them again.
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway-tools
+GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+
+# The flags of the testbed's components too, so that what both compile is
+# compiled once.
+export CGO_ENABLED ?= 0
+GO_BUILD := go build -trimpath -buildvcs=false
+
+##@ Use
+.PHONY: help
+help: ## List the tasks.
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Bring up a two-architecture cluster and run the main job in an agent pod.
+	cd e2e && go run ./testbed up
+	e2e/demo/run
+
+.PHONY: down
+down: ## Stop the cluster that demo, e2e and bench use.
+	cd e2e && go run ./testbed down
+
+##@ Build
+.PHONY: build
+build: ## Build bin/slipway for this machine.
+	$(GO_BUILD) -ldflags "-s -w -X main.version=$(VERSION)" -o bin/slipway ./cmd/slipway
+
+.PHONY: image
+image: build ## Build Slipway's own image files for both architectures, with Slipway, on the testbed.
+	cd e2e && go run ./testbed up
+	e2e/image/run $(VERSION)
+
+.PHONY: docs
+docs: ## Generate the references again that are written by the program.
+	go test ./configmap -run Reference -update
+
+##@ Test
+.PHONY: test
+test: lint unit fuzz e2e ## Run everything: lint, unit tests with the race detector, fuzzing, scenarios on the real cluster.
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## Run the linters.
+	$(GOLANGCI_LINT) run ./...
+	cd e2e && $(GOLANGCI_LINT) run --config ../.golangci.yml ./...
+
+$(GOLANGCI_LINT):
+	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION) (once, some minutes)"
+	mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) go install -trimpath github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv $(TOOLS)/golangci-lint $@
+
+.PHONY: unit
+unit: ## Run unit tests and command-line scripts with the race detector.
+	CGO_ENABLED=1 go test -race ./...
+	cd e2e && go test ./testbed/...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME.
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep ^Fuzz || true); do \
+			echo "fuzz $$package $$target"; \
+			go test $$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); \
+		done; \
+	done
+
+.PHONY: e2e
+e2e: ## Run the scenarios on the real cluster.
+	cd e2e && go run ./testbed up && go run ./testbed peer && go test -count=1 -timeout 30m ./scenarios/...
+
+.PHONY: bench
+bench: ## Measure beside docker buildx on the same cluster, in one run.
+	cd e2e && go run ./testbed up && go run ./testbed peer && go run ./bench
