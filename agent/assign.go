@@ -65,12 +65,21 @@ func defaultJob(claims []claim) job {
 			return job{node: i, platforms: []ocispecs.Platform{own}}
 		}
 	}
-	if first := slices.Concat(claims[0].declared, claims[0].reported); len(first) > 0 {
+	if first := claims[0].all(); len(first) > 0 {
 		return job{node: 0, platforms: first[:1]}
 	}
 	// The first node declares nothing and was not asked: its buildkitd builds
 	// for the machine it runs on.
 	return job{node: 0}
+}
+
+// all is what the node is for: what the definition says, else what buildkitd
+// reports.
+func (c claim) all() []ocispecs.Platform {
+	if len(c.declared) > 0 {
+		return c.declared
+	}
+	return c.reported
 }
 
 // has says whether the node builds for p without being asked to emulate.
@@ -116,11 +125,7 @@ func (e *unclaimed) Error() string {
 func (e *unclaimed) Hints() []string {
 	var hints []string
 	for _, c := range e.claims {
-		have := formatAll(c.declared)
-		if len(c.declared) == 0 {
-			have = formatAll(c.reported)
-		}
-		hints = append(hints, fmt.Sprintf("node %s builds for %s", c.node, have))
+		hints = append(hints, fmt.Sprintf("node %s builds for %s", c.node, formatAll(c.all())))
 	}
 	return append(hints, "add a node for it to the definition, or name the platform at a node that may emulate it")
 }

@@ -1,4 +1,9 @@
-// Slipway builds container images on BuildKit in Kubernetes.
+// Slipway builds container images and files on BuildKit in Kubernetes,
+// natively for every CPU architecture.
 package main
 
-func main() {}
+import "os"
+
+func main() {
+	os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+}

@@ -1,0 +1,158 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// solveTries is how often one node's part of a build is solved when its
+// builder gets lost on the way.
+const solveTries = 3
+
+// Build is one build, as parsed values.
+type Build struct {
+	Definition configmap.Definition
+	Access     cluster.Access
+	Request    solve.Request
+	// Platforms are what --platform names, normalized; empty for the default.
+	Platforms []ocispecs.Platform
+	// StickyKey makes builds of the same thing choose the same pod.
+	StickyKey string
+
+	Terminal *progress.Terminal
+	Mode     progress.Mode
+	Log      zerolog.Logger
+}
+
+// Run checks what was asked before the cluster is touched, makes sure that the
+// builders run, solves on all of them at once and lets the outputs appear
+// when every node has succeeded. Its errors have a Class.
+func (b Build) Run(ctx context.Context) (err error) {
+	plan, err := solve.Prepare(ctx, b.Request)
+	if err != nil {
+		return classify(ClassUsage, err)
+	}
+	defer func() {
+		if closeErr := plan.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	if err := b.claimable(); err != nil {
+		return err
+	}
+	display, err := progress.Open(b.Terminal, b.Mode, b.title())
+	if err != nil {
+		return classify(ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
+	}
+	defer func() {
+		if closeErr := display.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	fleet := newFleet(b.Definition, &connector{access: b.Access, key: b.StickyKey, log: b.Log}, display)
+	defer fleet.Close()
+
+	jobs, err := fleet.assign(ctx, b.Platforms)
+	if err != nil {
+		return err
+	}
+	if err := b.solveAll(ctx, fleet, plan, jobs, display); err != nil {
+		return err
+	}
+	return plan.Commit()
+}
+
+// claimable fails when the definition alone shows that a wanted platform has
+// no node.
+func (b Build) claimable() error {
+	claims := declared(b.Definition)
+	_, missing := assign(b.Platforms, claims)
+	for _, p := range missing {
+		if !slices.ContainsFunc(claims, func(c claim) bool { return c.mayHave(p) }) {
+			return classify(ClassUsage, &unclaimed{builder: b.Definition.Name, missing: missing, claims: claims})
+		}
+	}
+	return nil
+}
+
+func (b Build) title() string {
+	return fmt.Sprintf("building with %q on %s", b.Definition.Name, b.Definition.Driver)
+}
+
+// solveAll solves every job on its node, all at once. The first failure ends
+// the others: an output needs all of them.
+func (b Build) solveAll(ctx context.Context, fleet *fleet, plan *solve.Plan, jobs []job, display *progress.Display) error {
+	group, ctx := errgroup.WithContext(ctx)
+	total := 0
+	for _, j := range jobs {
+		total += len(j.platforms)
+	}
+	for _, j := range jobs {
+		group.Go(func() error {
+			work := solve.Job{Node: b.Definition.Nodes[j.node].Name, Platforms: j.platforms, Single: total <= 1}
+			label := ""
+			if len(jobs) > 1 {
+				label = work.Node
+			}
+			return b.solveJob(ctx, fleet, plan, j.node, work, label, display)
+		})
+	}
+	return group.Wait()
+}
+
+// solveJob solves one job and does it again, on another pod where there is
+// one, when the builder gets lost. A failure of the build itself is final.
+func (b Build) solveJob(ctx context.Context, fleet *fleet, plan *solve.Plan, node int, work solve.Job, label string, display *progress.Display) error {
+	for try := 1; ; try++ {
+		conn, err := fleet.connect(ctx, node)
+		if err != nil {
+			return err
+		}
+		_, err = conn.Solve(ctx, plan, work, display.Solve(label))
+		if err == nil {
+			return nil
+		}
+		class := classOf(solve.Classify(err))
+		if class == ClassLost && ctx.Err() == nil && try < solveTries {
+			step := display.Step("[" + work.Node + "] builder lost")
+			step.Say(fmt.Sprintf("%s: %v; solving again (%d of %d)", conn, err, try+1, solveTries))
+			step.Done(nil)
+			fleet.drop(node)
+			continue
+		}
+		if class == ClassLost {
+			err = fmt.Errorf("%s: lost: %w", conn, err)
+		}
+		if class == 0 {
+			return err
+		}
+		return classify(class, err)
+	}
+}
+
+// classOf translates what solve knows of an error.
+func classOf(kind solve.Kind) Class {
+	switch kind {
+	case solve.KindBuild:
+		return ClassBuild
+	case solve.KindUsage:
+		return ClassUsage
+	case solve.KindLost:
+		return ClassLost
+	case solve.KindRegistry:
+		return ClassRegistry
+	case solve.KindCancelled:
+		return ClassCancelled
+	}
+	return 0
+}

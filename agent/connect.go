@@ -1,0 +1,117 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// podTries is how many pods of one node are tried before the agent gives up
+// on connecting. A pod may go away between the look at the list and the dial;
+// several in a row are a fault worth showing.
+const podTries = 4
+
+// connector makes connections to the nodes of a definition. It holds one
+// Kubernetes client per identity, made when first needed.
+type connector struct {
+	access cluster.Access
+	// key makes the choice among several pods stick.
+	key string
+	log zerolog.Logger
+
+	mu      sync.Mutex
+	clients map[string]*cluster.Client // by the definition's kubeconfig
+}
+
+// connection is a buildkitd that has answered.
+type connection struct {
+	*solve.Daemon
+	// pod is the name of the pod, empty with the remote driver.
+	pod string
+}
+
+// client returns the Kubernetes client of a node.
+func (c *connector) client(node configmap.Node) (*cluster.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	kubeconfig := node.Kubernetes.Kubeconfig
+	if known := c.clients[kubeconfig]; known != nil {
+		return known, nil
+	}
+	made, err := cluster.Connect(c.access, kubeconfig, c.log)
+	if err != nil {
+		return nil, err
+	}
+	if c.clients == nil {
+		c.clients = make(map[string]*cluster.Client)
+	}
+	c.clients[kubeconfig] = made
+	return made, nil
+}
+
+// connect makes sure that the node runs and returns a connection to one of
+// its pods. It reports in human lines what it waits for.
+func (c *connector) connect(ctx context.Context, node configmap.Node, report func(string)) (*connection, error) {
+	if node.Remote != nil {
+		return c.connectRemote(ctx, node)
+	}
+	client, err := c.client(node)
+	if err != nil {
+		return nil, err
+	}
+	var failed []string // pods that were ready in the list and did not answer
+	for {
+		pods, err := client.Up(ctx, node, report)
+		if err != nil {
+			return nil, fmt.Errorf("node %s: %w", node.Name, err)
+		}
+		fresh := slices.DeleteFunc(slices.Clone(pods), func(p cluster.Pod) bool { return slices.Contains(failed, p.Name) })
+		if len(fresh) == 0 { // the failed ones are all there is; one more look at them
+			fresh = pods
+		}
+		pod := cluster.Choose(fresh, node.Kubernetes.LoadBalance, c.key)
+		daemon, err := solve.Connect(ctx, func(ctx context.Context) (net.Conn, error) { return client.Dial(ctx, pod) })
+		if err == nil {
+			return &connection{Daemon: daemon, pod: pod.Name}, nil
+		}
+		failed = append(failed, pod.Name)
+		if ctx.Err() != nil || len(failed) == podTries || !worthAnotherPod(err) {
+			return nil, fmt.Errorf("node %s: connect to pod %s: %w", node.Name, pod.Name, err)
+		}
+		report(fmt.Sprintf("pod %s does not answer (%v), trying again", pod.Name, err))
+	}
+}
+
+// worthAnotherPod says whether another pod might answer where this one did
+// not: rights are the same for all.
+func worthAnotherPod(err error) bool {
+	known := (*cluster.Error)(nil)
+	return !errors.As(err, &known) || known.Reason != cluster.ReasonForbidden
+}
+
+func (c *connector) connectRemote(ctx context.Context, node configmap.Node) (*connection, error) {
+	ctx, cancel := context.WithTimeout(ctx, node.Remote.Timeout)
+	defer cancel()
+	daemon, err := solve.Connect(ctx, solve.DialRemote(*node.Remote))
+	if err != nil {
+		return nil, fmt.Errorf("node %s: connect to %s: %w", node.Name, node.Remote.Address, err)
+	}
+	return &connection{Daemon: daemon}, nil
+}
+
+// String names the connection in messages.
+func (c *connection) String() string {
+	if c.pod == "" {
+		return "builder"
+	}
+	return "pod " + c.pod
+}

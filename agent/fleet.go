@@ -1,0 +1,117 @@
+package agent
+
+import (
+	"context"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// fleet is the nodes of one builder during one command: connected when first
+// needed, each to one pod, and kept until Close.
+type fleet struct {
+	definition configmap.Definition
+	connector  *connector
+	display    *progress.Display
+
+	mu    sync.Mutex
+	conns map[int]*connection
+}
+
+func newFleet(d configmap.Definition, c *connector, display *progress.Display) *fleet {
+	return &fleet{definition: d, connector: c, display: display, conns: make(map[int]*connection)}
+}
+
+// connect returns the connection of the i-th node. Different nodes may be
+// connected at the same time.
+func (f *fleet) connect(ctx context.Context, i int) (*connection, error) {
+	f.mu.Lock()
+	known := f.conns[i]
+	f.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	node := f.definition.Nodes[i]
+	step := f.display.Step("[" + node.Name + "] starting builder")
+	made, err := f.connector.connect(ctx, node, step.Say)
+	step.Done(err)
+	if err != nil {
+		return nil, classify(ClassCluster, err)
+	}
+	f.mu.Lock()
+	f.conns[i] = made
+	f.mu.Unlock()
+	return made, nil
+}
+
+// drop closes the connection of the i-th node, so that the next connect makes
+// a new one.
+func (f *fleet) drop(i int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c := f.conns[i]; c != nil {
+		_ = c.Close() // it is lost already; there is nothing to do about it
+		delete(f.conns, i)
+	}
+}
+
+// Close closes all connections.
+func (f *fleet) Close() {
+	for i := range f.definition.Nodes {
+		f.drop(i)
+	}
+}
+
+// assign gives the wanted platforms to nodes. It asks a node's buildkitd only
+// where the definition does not decide, so that most builds know their nodes
+// before the cluster is touched.
+func (f *fleet) assign(ctx context.Context, want []ocispecs.Platform) ([]job, error) {
+	claims := declared(f.definition)
+	jobs, missing := assign(want, claims)
+	if len(missing) == 0 {
+		return jobs, nil
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range claims {
+		if !mayHaveAny(claims[i], missing) {
+			continue
+		}
+		group.Go(func() error {
+			conn, err := f.connect(ctx, i)
+			if err != nil {
+				return err
+			}
+			claims[i].reported = conn.Platforms()
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	if jobs, missing = assign(want, claims); len(missing) > 0 {
+		return nil, classify(ClassUsage, &unclaimed{builder: f.definition.Name, missing: missing, claims: claims})
+	}
+	return jobs, nil
+}
+
+func declared(d configmap.Definition) []claim {
+	claims := make([]claim, len(d.Nodes))
+	for i, n := range d.Nodes {
+		claims[i] = claim{node: n.Name, declared: n.Platforms}
+	}
+	return claims
+}
+
+func mayHaveAny(c claim, list []ocispecs.Platform) bool {
+	for _, p := range list {
+		if c.mayHave(p) {
+			return true
+		}
+	}
+	return false
+}

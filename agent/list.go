@@ -1,0 +1,149 @@
+package agent
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/containerd/platforms"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// listTimeout bounds how long one node may take to answer a listing.
+const listTimeout = 20 * time.Second
+
+// listParallel bounds how many nodes are asked at once.
+const listParallel = 16
+
+// BuilderStatus is one builder as `slipway ls` shows it. The JSON keys are an
+// interface to scripts.
+type BuilderStatus struct {
+	Name   string       `json:"name"`
+	Driver string       `json:"driver"`
+	File   string       `json:"file"`
+	Nodes  []NodeStatus `json:"nodes"`
+}
+
+// NodeStatus is one node of a builder.
+type NodeStatus struct {
+	Name string `json:"name"`
+	// Endpoint is "namespace/workload", or the address of a remote node.
+	Endpoint string `json:"endpoint"`
+	// Status is running, starting, stopped (scaled to zero), absent or
+	// unreachable.
+	Status string `json:"status"`
+	// Pods counts the workload's pods: ready ones of those wanted.
+	Ready   int32 `json:"ready"`
+	Desired int32 `json:"desired"`
+	// Platforms are those the definition declares, else those reported.
+	Platforms []string `json:"platforms"`
+	// BuildKit is the version of buildkitd, empty unless it runs.
+	BuildKit string `json:"buildkit,omitempty"`
+	// Error says why a node is unreachable.
+	Error string `json:"error,omitempty"`
+}
+
+// List looks at builders without changing anything.
+type List struct {
+	Definitions []configmap.Definition
+	Access      cluster.Access
+	Log         zerolog.Logger
+}
+
+// Run returns the status of every builder, in order. A node that cannot be
+// reached is a status, not an error.
+func (l List) Run(ctx context.Context) ([]BuilderStatus, error) {
+	connector := &connector{access: l.Access, log: l.Log}
+	out := make([]BuilderStatus, len(l.Definitions))
+	var group errgroup.Group
+	group.SetLimit(listParallel)
+	for i, d := range l.Definitions {
+		out[i] = BuilderStatus{Name: d.Name, Driver: d.Driver, File: d.File, Nodes: make([]NodeStatus, len(d.Nodes))}
+		for j, node := range d.Nodes {
+			group.Go(func() error {
+				ctx, cancel := context.WithTimeout(ctx, listTimeout)
+				defer cancel()
+				out[i].Nodes[j] = connector.status(ctx, node)
+				return nil
+			})
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return out, ctx.Err()
+}
+
+func (c *connector) status(ctx context.Context, node configmap.Node) NodeStatus {
+	s := NodeStatus{Name: node.Name, Platforms: format(node.Platforms)}
+	daemon, err := c.look(ctx, node, &s)
+	if err != nil {
+		s.Status = "unreachable"
+		s.Error = err.Error()
+		return s
+	}
+	if daemon == nil {
+		return s
+	}
+	s.Status = "running"
+	s.BuildKit = daemon.Version()
+	if len(node.Platforms) == 0 {
+		s.Platforms = format(daemon.Platforms())
+	}
+	if err := daemon.Close(); err != nil {
+		c.log.Debug().Err(err).Str("node", node.Name).Msg("close connection")
+	}
+	return s
+}
+
+// look fills in what the cluster knows and connects to a pod if one is ready.
+func (c *connector) look(ctx context.Context, node configmap.Node, s *NodeStatus) (*solve.Daemon, error) {
+	if node.Remote != nil {
+		s.Endpoint = node.Remote.Address
+		s.Desired = 1
+		conn, err := c.connectRemote(ctx, node)
+		if err != nil {
+			return nil, err
+		}
+		s.Ready = 1
+		return conn.Daemon, nil
+	}
+	client, err := c.client(node)
+	if err != nil {
+		return nil, err
+	}
+	known, err := client.Status(ctx, node)
+	if err != nil {
+		return nil, err
+	}
+	s.Endpoint = known.Namespace + "/" + known.Workload
+	s.Desired = known.Replicas
+	ready := known.ReadyPods()
+	s.Ready = int32(len(ready))
+	switch {
+	case !known.Exists:
+		s.Status = "absent"
+		return nil, nil
+	case known.Replicas == 0:
+		s.Status = "stopped"
+		return nil, nil
+	case len(ready) == 0:
+		s.Status = "starting"
+		return nil, nil
+	}
+	return solve.Connect(ctx, func(ctx context.Context) (net.Conn, error) { return client.Dial(ctx, ready[0]) })
+}
+
+func format(list []ocispecs.Platform) []string {
+	names := make([]string, len(list))
+	for i, p := range list {
+		names[i] = platforms.Format(p)
+	}
+	return names
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/alecthomas/kong"
+	"github.com/rs/zerolog"
+
+	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/progress"
+)
+
+// streams are the process's standard streams.
+type streams struct {
+	in  io.Reader
+	out io.Writer
+	err io.Writer
+}
+
+// cli is the command line. Flags of a command are those of docker buildx where
+// it has them, name for name.
+type cli struct {
+	global
+
+	Build      buildCmd      `cmd:"" help:"Build from a Dockerfile."`
+	Up         upCmd         `cmd:"" help:"Make sure that a builder runs, and wait until it answers."`
+	Ls         lsCmd         `cmd:"" help:"List builders and their nodes."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Completion completionCmd `cmd:"" help:"Print the completion script for a shell."`
+}
+
+// global are the flags of every command.
+type global struct {
+	Definitions string           `placeholder:"PATH" env:"SLIPWAY_DEFINITIONS" help:"File or directory of builder definitions (default: the first of /etc/slipway/definitions and buildx's own places)." group:"global"`
+	Kubeconfig  string           `placeholder:"FILE" env:"SLIPWAY_KUBECONFIG" help:"Kubeconfig file (default: the pod's service account, else KUBECONFIG)." group:"global"`
+	Context     string           `name:"context" placeholder:"NAME" env:"SLIPWAY_CONTEXT" help:"Context of the kubeconfig." group:"global"`
+	LogLevel    string           `enum:"trace,debug,info,warn,error" default:"info" env:"SLIPWAY_LOG_LEVEL" help:"Least severe diagnostics to print (${enum})." group:"global"`
+	LogFormat   string           `enum:"human,json" default:"human" env:"SLIPWAY_LOG_FORMAT" help:"Format of diagnostics (${enum})." group:"global"`
+	Debug       bool             `short:"D" help:"Same as --log-level=debug." group:"global"`
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version." group:"global"`
+}
+
+func (g *global) access() cluster.Access {
+	return cluster.Access{Kubeconfig: g.Kubeconfig, Context: g.Context}
+}
+
+// invocation is what a command's Run gets: the outside world, injected.
+type invocation struct {
+	streams
+	ctx      context.Context
+	global   *global
+	env      environment
+	terminal *progress.Terminal
+	log      zerolog.Logger
+}
+
+// run parses the command line, runs the command and returns the exit code.
+func run(args []string, std streams) int {
+	ctx, stop := withSignals(context.Background(), std.err)
+	defer stop()
+
+	err := dispatch(ctx, args, std)
+	if err == nil {
+		return 0
+	}
+	if byUser := (signalError{}); errors.As(context.Cause(ctx), &byUser) {
+		err = byUser // what the cancelled work says of itself is noise
+	}
+	printError(std.err, err)
+	return exitCode(err)
+}
+
+func dispatch(ctx context.Context, args []string, std streams) error {
+	var line cli
+	exited := false
+	parser, err := kong.New(&line,
+		kong.Name("slipway"),
+		kong.Description("Build container images and files on BuildKit in Kubernetes, natively for every CPU architecture."),
+		kong.Writers(std.out, std.err),
+		kong.Vars{"version": versionLine()},
+		kong.ExplicitGroups([]kong.Group{{Key: "global", Title: "Global flags:"}}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, NoExpandSubcommands: true}),
+		kong.Exit(func(int) { exited = true }),
+	)
+	if err != nil {
+		return fmt.Errorf("set up the command line: %w", err)
+	}
+	parsed, err := parser.Parse(args)
+	if exited { // --help and --version have printed what was asked for
+		return nil
+	}
+	if err != nil {
+		return &usageError{err: err, hints: []string{"slipway --help lists the commands, slipway COMMAND --help a command's flags"}}
+	}
+	if err := refuse(parsed); err != nil {
+		return err
+	}
+	env, err := loadEnvironment(ctx)
+	if err != nil {
+		return &usageError{err: err}
+	}
+	terminal := progress.NewTerminal(std.err)
+	return parsed.Run(&invocation{
+		streams:  std,
+		ctx:      ctx,
+		global:   &line.global,
+		env:      env,
+		terminal: terminal,
+		log:      newLogger(terminal, std.err, &line.global),
+	})
+}

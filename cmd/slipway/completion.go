@@ -1,0 +1,80 @@
+package main
+
+import (
+	"embed"
+	"io/fs"
+	"strings"
+	"text/template"
+
+	"github.com/alecthomas/kong"
+)
+
+// Scripts hold one template per shell, named after it.
+//
+//go:embed completions
+var completions embed.FS
+
+type completionCmd struct {
+	Shell string `arg:"" enum:"bash,zsh,fish" help:"The shell to print the script for (${enum})."`
+}
+
+// Help is shown by --help.
+func (c *completionCmd) Help() string {
+	return "Load it in the running shell with:  source <(slipway completion bash)"
+}
+
+// completable is what a script completes: the words of one command.
+type completable struct {
+	Name, Help string
+	Flags      []completableFlag
+}
+
+type completableFlag struct {
+	Name, Short, Help string
+	// Values are the only values the flag takes, if it has such.
+	Values []string
+	// TakesValue is false for a switch.
+	TakesValue bool
+}
+
+// Run prints a script with all commands and flags in it, so that completing
+// costs no start of slipway.
+func (c *completionCmd) Run(in *invocation, parsed *kong.Context) error {
+	scripts, err := fs.Sub(completions, "completions")
+	if err != nil {
+		return err
+	}
+	script, err := template.New(c.Shell+".tmpl").
+		Funcs(template.FuncMap{"join": strings.Join, "quote": shellQuote}).
+		ParseFS(scripts, c.Shell+".tmpl")
+	if err != nil {
+		return err
+	}
+	return script.Execute(in.out, commands(parsed.Model.Node))
+}
+
+func commands(root *kong.Node) []completable {
+	var out []completable
+	for _, node := range root.Children {
+		one := completable{Name: node.Name, Help: node.Help}
+		for _, group := range node.AllFlags(true) {
+			for _, f := range group {
+				flag := completableFlag{Name: f.Name, Help: f.Help, TakesValue: !f.IsBool()}
+				if f.Short != 0 {
+					flag.Short = string(f.Short)
+				}
+				if f.Enum != "" {
+					flag.Values = strings.Split(f.Enum, ",")
+				}
+				one.Flags = append(one.Flags, flag)
+			}
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// shellQuote makes a single-quoted word of bash, zsh and fish alike.
+func shellQuote(s string) string {
+	return "'" + strings.NewReplacer("'", "’", "\n", " ").Replace(s) + "'"
+}

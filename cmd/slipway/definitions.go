@@ -1,0 +1,41 @@
+package main
+
+import (
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// load reads all definitions from the first place that has any.
+func (in *invocation) load() (*configmap.Set, error) {
+	path, err := configmap.Locate(configmap.Places{
+		Explicit:     in.global.Definitions,
+		BuildxConfig: in.env.BuildxConfig,
+		DockerConfig: in.env.DockerConfig,
+		Home:         in.env.Home,
+	})
+	if err != nil {
+		return nil, &usageError{err: err}
+	}
+	in.log.Debug().Str("path", path).Msg("definitions")
+	set, err := configmap.Load(path)
+	if err != nil {
+		return nil, &usageError{err: err}
+	}
+	return set, nil
+}
+
+// definition returns the definition of the named builder, of the only one if
+// name is empty.
+func (in *invocation) definition(name string) (configmap.Definition, error) {
+	set, err := in.load()
+	if err != nil {
+		return configmap.Definition{}, err
+	}
+	d, err := set.Select(name)
+	if err != nil {
+		return configmap.Definition{}, &usageError{err: err}
+	}
+	for _, warning := range d.Warnings {
+		in.log.Warn().Msg(warning)
+	}
+	return d, nil
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/solve"
+)
+
+// Exit codes. A pipeline can try 3, 4 and 5 again and must not try 1 and 2
+// again.
+const (
+	exitBuild    = 1
+	exitUsage    = 2
+	exitCluster  = 3
+	exitLost     = 4
+	exitRegistry = 5
+	exitCancel   = 130
+	exitInternal = 70 // sysexits' EX_SOFTWARE: a fault of Slipway itself
+)
+
+// usageError is a mistake on the command line or in the environment.
+type usageError struct {
+	err   error
+	hints []string
+}
+
+func (e *usageError) Error() string   { return e.err.Error() }
+func (e *usageError) Unwrap() error   { return e.err }
+func (e *usageError) Hints() []string { return e.hints }
+
+// exitCode picks the process's exit code for an error.
+func exitCode(err error) int {
+	if byUser := (signalError{}); errors.As(err, &byUser) {
+		return byUser.exitCode()
+	}
+	if usage := (*usageError)(nil); errors.As(err, &usage) {
+		return exitUsage
+	}
+	known := (*agent.Error)(nil)
+	if !errors.As(err, &known) {
+		return exitInternal
+	}
+	switch known.Class {
+	case agent.ClassBuild:
+		return exitBuild
+	case agent.ClassUsage:
+		return exitUsage
+	case agent.ClassCluster:
+		return exitCluster
+	case agent.ClassLost:
+		return exitLost
+	case agent.ClassRegistry:
+		return exitRegistry
+	case agent.ClassCancelled:
+		return exitCancel
+	}
+	return exitInternal
+}
+
+// hinter is an error that says what to do next. Packages give their errors
+// this method; nothing else ties them to it.
+type hinter interface{ Hints() []string }
+
+// printError is the one place that prints an error: the excerpt of the
+// Dockerfile if the build failed there, a line for every problem, then the
+// hints.
+func printError(w io.Writer, err error) {
+	var b strings.Builder
+	b.WriteString(solve.Excerpt(err))
+	for _, one := range problems(err) {
+		fmt.Fprintf(&b, "error: %s\n", one)
+	}
+	for _, hint := range hints(err) {
+		for i, line := range strings.Split(strings.TrimRight(hint, "\n"), "\n") {
+			if i == 0 {
+				fmt.Fprintf(&b, "hint: %s\n", line)
+			} else { // a snippet to paste, left as it is
+				fmt.Fprintf(&b, "%s\n", line)
+			}
+		}
+	}
+	_, _ = io.WriteString(w, b.String())
+}
+
+// problems returns the messages of an error that holds several mistakes of the
+// user's, else its own. An error that fmt made of two is one message.
+func problems(err error) []string {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		joined, ok := e.(interface{ Unwrap() []error })
+		if !ok || strings.HasPrefix(fmt.Sprintf("%T", e), "*fmt.") {
+			continue
+		}
+		var out []string
+		for _, one := range joined.Unwrap() {
+			out = append(out, problems(one)...)
+		}
+		return out
+	}
+	return []string{err.Error()}
+}
+
+// hints collects the hints of an error and all its causes, each once.
+func hints(err error) []string {
+	var out []string
+	seen := make(map[string]bool)
+	var walk func(error)
+	walk = func(err error) {
+		if err == nil {
+			return
+		}
+		if h, ok := err.(hinter); ok {
+			for _, hint := range h.Hints() {
+				if !seen[hint] {
+					seen[hint] = true
+					out = append(out, hint)
+				}
+			}
+		}
+		switch e := err.(type) {
+		case interface{ Unwrap() error }:
+			walk(e.Unwrap())
+		case interface{ Unwrap() []error }:
+			for _, one := range e.Unwrap() {
+				walk(one)
+			}
+		}
+	}
+	walk(err)
+	return out
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/slipway-build/slipway"
+
+// importRules say who may import what, directly: the house of the README,
+// with arrows that point down only.
+var importRules = []struct {
+	target string   // import path, or all below it when it ends in /...
+	only   []string // packages of the module that may import it
+	why    string
+}{
+	{module + "/cmd/...", nil, "the command line is the top of the house"},
+	{module + "/agent", []string{"cmd/slipway"}, "agent ties its sub-packages together; they do not know it"},
+	{module + "/agent/cluster", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
+	{module + "/agent/solve", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
+	{module + "/agent/progress", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
+	{"github.com/alecthomas/kong", []string{"cmd/slipway"}, "flags are parsed in cmd only; the core takes values"},
+	{"github.com/sethvargo/go-envconfig", []string{"cmd/slipway"}, "the environment is read in cmd only; the core takes values"},
+	{"k8s.io/client-go/...", []string{"agent/cluster"}, "Kubernetes is spoken in agent/cluster only"},
+	{"github.com/moby/buildkit/...", []string{"agent/solve", "agent/progress"}, "BuildKit is spoken in agent/solve and agent/progress only"},
+	{"github.com/docker/docker-credential-helpers/...", []string{"registry"}, "credentials belong to registry"},
+}
+
+// reachRules say what a package must not even reach through others.
+var reachRules = []struct{ from, to string }{
+	{"configmap", "k8s.io/client-go/..."},
+	{"configmap", "github.com/moby/buildkit/..."},
+	{"registry", "k8s.io/client-go/..."},
+	{"registry", "github.com/moby/buildkit/..."},
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+	Module     *struct{ Path string }
+}
+
+func (p listed) own() bool { return p.Module != nil && p.Module.Path == module }
+
+func TestHouse(t *testing.T) {
+	packages := listPackages(t)
+	for _, rule := range importRules {
+		for _, p := range packages {
+			rel := strings.TrimPrefix(p.ImportPath, module+"/")
+			if !p.own() || slices.Contains(rule.only, rel) {
+				continue
+			}
+			for _, imported := range p.Imports {
+				if matches(rule.target, imported) {
+					t.Errorf("%s imports %s: %s", rel, imported, rule.why)
+				}
+			}
+		}
+	}
+	for _, rule := range reachRules {
+		if path := reach(packages, module+"/"+rule.from, rule.to); path != nil {
+			t.Errorf("%s must not depend on %s, but does:\n\t%s", rule.from, rule.to, strings.Join(path, "\n\t-> "))
+		}
+	}
+}
+
+func listPackages(t *testing.T) map[string]listed {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,Module", module+"/...").Output()
+	if err != nil {
+		if failed := (*exec.ExitError)(nil); errors.As(err, &failed) {
+			t.Fatalf("go list: %v: %s", err, failed.Stderr)
+		}
+		t.Fatal(err)
+	}
+	packages := make(map[string]listed)
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages[p.ImportPath] = p
+	}
+	if _, ok := packages[module+"/cmd/slipway"]; !ok {
+		t.Fatal("go list does not list the module itself")
+	}
+	return packages
+}
+
+func matches(target, path string) bool {
+	if below, ok := strings.CutSuffix(target, "/..."); ok {
+		return path == below || strings.HasPrefix(path, below+"/")
+	}
+	return path == target
+}
+
+// reach returns the shortest chain of imports between the two, nil if none.
+func reach(packages map[string]listed, from, to string) []string {
+	cameFrom := map[string]string{from: ""}
+	for queue := []string{from}; len(queue) > 0; queue = queue[1:] {
+		if matches(to, queue[0]) {
+			var path []string
+			for at := queue[0]; at != ""; at = cameFrom[at] {
+				path = append(path, at)
+			}
+			slices.Reverse(path)
+			return path
+		}
+		for _, next := range packages[queue[0]].Imports {
+			if _, seen := cameFrom[next]; !seen {
+				cameFrom[next] = queue[0]
+				queue = append(queue, next)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/slipway-build/slipway/agent"
+)
+
+type lsCmd struct {
+	Format string `enum:"table,json" default:"table" help:"Output format (${enum})."`
+}
+
+// Run lists all builders.
+func (c *lsCmd) Run(in *invocation) error {
+	set, err := in.load()
+	if err != nil {
+		return err
+	}
+	builders, err := agent.List{Definitions: set.Definitions(), Access: in.global.access(), Log: in.log}.Run(in.ctx)
+	if err != nil {
+		return err
+	}
+	if c.Format == "json" {
+		enc := json.NewEncoder(in.out)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(builders)
+	} else {
+		err = printBuilders(in.out, builders)
+	}
+	if err != nil {
+		return err
+	}
+	if err := set.Broken(); err != nil { // the others are listed; these must not go unseen
+		return &usageError{err: err}
+	}
+	return nil
+}
+
+// printBuilders prints a row for every builder and below it its nodes, as
+// docker buildx ls does.
+func printBuilders(w io.Writer, builders []agent.BuilderStatus) error {
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(t, "NAME/NODE\tDRIVER/ENDPOINT\tSTATUS\tPODS\tBUILDKIT\tPLATFORMS")
+	for _, b := range builders {
+		fmt.Fprintf(t, "%s\t%s\t\t\t\t\n", b.Name, b.Driver)
+		for _, n := range b.Nodes {
+			fmt.Fprintf(t, " \\_ %s\t%s\t%s\t%d/%d\t%s\t%s\n", n.Name, n.Endpoint, n.Status, n.Ready, n.Desired, n.BuildKit, strings.Join(n.Platforms, ", "))
+		}
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, b := range builders {
+		for _, n := range b.Nodes {
+			if n.Error != "" {
+				if _, err := fmt.Fprintf(w, "%s/%s: %s\n", b.Name, n.Name, n.Error); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/progress"
+)
+
+type upCmd struct {
+	Builder  string `arg:"" optional:"" env:"SLIPWAY_BUILDER,BUILDX_BUILDER" help:"The builder to start (default: the only one defined)."`
+	Progress string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output (auto, plain, tty, rawjson, quiet)."`
+}
+
+// Help is shown by --help.
+func (c *upCmd) Help() string {
+	return "Creates what is missing of the builder's workloads, waits until one pod of every node is ready and says what it waits for. An earlier stage of a pipeline can so start the builders for a later one."
+}
+
+// Run starts the builder.
+func (c *upCmd) Run(in *invocation) error {
+	mode, err := progress.ParseMode(c.Progress)
+	if err != nil {
+		return &usageError{err: err}
+	}
+	definition, err := in.definition(c.Builder)
+	if err != nil {
+		return err
+	}
+	return agent.Up{
+		Definition: definition,
+		Access:     in.global.access(),
+		Terminal:   in.terminal,
+		Mode:       mode,
+		Log:        in.log,
+	}.Run(in.ctx)
+}

@@ -1,0 +1,171 @@
+package scenarios
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// smallDockerfile needs no base image.
+const smallDockerfile = "FROM scratch\nCOPY Dockerfile /\n"
+
+func TestNoClusterNodeOfThatArchitecture(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	n := s.builderNode("s390x", "timeout=110s")
+	n.Slipway = map[string]any{"unschedulableGrace": "3s"}
+	s.define("kube", n)
+	a := s.startAgent("agent", s.bed.Images.Agent)
+	a.write("Dockerfile", smallDockerfile)
+	r := a.fails(3, "slipway build --platform linux/s390x -o out .",
+		"error: ", "builder-s390x", "didn't match Pod's node affinity/selector")
+	if r.took > 60*time.Second {
+		t.Errorf("it took %s to give up, long after the scheduler had spoken", r.took)
+	}
+	a.ok("test ! -e out")
+}
+
+func TestWrongImage(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	s.define("kube", s.builderNode("amd64", "image=127.0.0.1:9/no/such:image"))
+	a := s.startAgent("agent", s.bed.Images.Agent)
+	a.write("Dockerfile", smallDockerfile)
+	a.fails(3, "slipway build -o out .", "error: ", "ImagePullBackOff", "127.0.0.1:9/no/such:image")
+}
+
+func TestServiceAccountWithoutRights(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	s.define("kube", s.builderNode("amd64"))
+	a := s.startAgent("agent", s.bed.Images.Agent)
+	a.write("Dockerfile", smallDockerfile)
+	r := a.fails(3, "slipway build -o out .", "error: ", "hint: ", "kind: Role", "kind: RoleBinding", "system:serviceaccount:"+s.name+":agent")
+
+	// The hint is ready to paste: with what it says, and again for each further
+	// rule, the build goes through.
+	for range 6 {
+		at := strings.Index(r.stderr, "apiVersion: rbac")
+		if at < 0 {
+			t.Fatalf("no manifest in:\n%s", r.stderr)
+		}
+		s.kubectl(r.stderr[at:], "apply", "-f", "-")
+		if r = a.sh("slipway build -o out ."); r.code == 0 {
+			return
+		}
+		if r.code != 3 {
+			t.Fatalf("exit %d:\n%s", r.code, r.stderr)
+		}
+	}
+	t.Errorf("the rules of the hints are never enough:\n%s", r.stderr)
+}
+
+func TestBuildRoleAloneUsesWhatRuns(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, "slipway-build")
+	s.define("kube", s.builderNode("amd64"))
+	a := s.startAgent("agent", s.bed.Images.Agent)
+	a.write("Dockerfile", smallDockerfile)
+	a.fails(3, "slipway build -o out .", "error: ", "create", "deployments")
+	want(t, "deployments", strings.Join(s.names("deployments"), " "), "")
+
+	s.kubectl(demoRole(t, "slipway-manage"), "create", "-f", "-")
+	s.kubectl("", "create", "rolebinding", "manage", "--role=slipway-manage", "--serviceaccount="+s.name+":agent")
+	a.ok("slipway up >&2")
+	s.kubectl("", "delete", "rolebinding", "manage")
+	a.ok("slipway build -o out . && cmp Dockerfile out/Dockerfile")
+}
+
+func TestAPodThatGoesAwayIsNotUsed(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	s.define("kube", s.builderNode("amd64", "replicas=2"))
+	a := s.startAgent("agent", s.bed.Images.Agent)
+	a.write("Dockerfile", smallDockerfile)
+	a.ok("slipway up >&2")
+	s.kubectl("", "rollout", "status", "deployment/builder-amd64", "--timeout="+patience.String())
+
+	// The first build shows which pod the choice sticks to.
+	chosen := func() string {
+		r := a.sh("slipway build --log-level debug --progress plain -o out .")
+		if r.code != 0 {
+			t.Fatalf("exit %d:\n%s", r.code, r.stderr)
+		}
+		for _, word := range strings.Fields(r.stderr) {
+			if pod, ok := strings.CutPrefix(word, "pod="); ok {
+				return pod
+			}
+		}
+		t.Fatalf("the log names no pod:\n%s", r.stderr)
+		return ""
+	}
+	first := chosen()
+	want(t, "second choice", chosen(), first)
+	// It is asked to go and stays for its grace period: ready, but leaving.
+	s.kubectl("", "delete", "pod", first, "--wait=false", "--grace-period=30")
+	if second := chosen(); second == first {
+		t.Errorf("the build went to %s, which is terminating", second)
+	}
+	// And one that is gone with no time for goodbyes.
+	third := chosen()
+	s.kubectl("", "delete", "pod", third, "--wait=false", "--grace-period=0", "--force")
+	if fourth := chosen(); fourth == third {
+		t.Errorf("the build went to %s, which is gone", fourth)
+	}
+}
+
+func TestFailingDockerfile(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	s.define("kube", s.builderNode("amd64"), s.builderNode("arm64"))
+	a := s.startAgent("agent", s.bed.Images.Agent)
+	a.write("Dockerfile", "FROM base\nRUN echo fine\nRUN echo about to fail && exit 7\n")
+	a.fails(1, "slipway build "+both+a.base()+"-o out .",
+		"about to fail",
+		"   2 |     RUN echo fine\n   3 | >>> RUN echo about to fail && exit 7",
+		"exit code: 7", "error: ")
+	a.ok("test ! -e out")
+
+	a.write("Dockerfile", "FROM base\nRUM echo fine\n")
+	a.fails(1, "slipway build "+a.base()+"-o out .", "Dockerfile:2", ">>> RUM echo fine", "unknown instruction: RUM")
+	a.write("Dockerfile", "FROM scratch\nCOPY no-such-file /\n")
+	a.fails(1, "slipway build -o out .", "no-such-file", ">>> COPY no-such-file /")
+}
+
+func TestDefinitionWithThreeMistakes(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	s.define("kube", s.builderNode("amd64", "replicas=many", "requests.memory=lots", "tolerations=key"))
+	a := s.startAgent("agent", s.bed.Images.Agent)
+	a.write("Dockerfile", smallDockerfile)
+	r := a.fails(2, "slipway build -o out .", "replicas", "requests.memory", "tolerations", "builder-amd64", "/etc/slipway/definitions/kube")
+	if got := strings.Count(r.stderr, "error: "); got != 3 {
+		t.Errorf("%d error lines, want one for each of 3 mistakes:\n%s", got, r.stderr)
+	}
+	want(t, "objects", strings.Join(s.names("deployments,statefulsets,pods"), " "), "pod/agent")
+}
+
+func TestSIGTERMInTheMiddleOfARun(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	s.define("kube", s.builderNode("amd64"))
+	a := s.startAgent("agent", s.bed.Images.Agent)
+	a.write("Dockerfile", "FROM base\nRUN echo running && sleep 987\n")
+	r := a.sh("slipway build --progress plain " + a.base() + `-o out . 2>log & pid=$!
+until grep -q 'running$' log; do kill -0 $pid || break; sleep 0.1; done
+date +%s > began; kill -TERM $pid; wait $pid; code=$?
+echo $code $(( $(date +%s) - $(cat began) )); cat log >&2`)
+	var code, seconds int
+	scan(t, r.stdout, &code, &seconds)
+	if code != 143 || seconds > 5 {
+		t.Errorf("exit %d after %d s, want 143 within 5:\n%s", code, seconds, r.stderr)
+	}
+	if !strings.Contains(r.stderr, "error: cancelled by SIGTERM") {
+		t.Errorf("the log does not say why it ended:\n%s", r.stderr)
+	}
+	want(t, "files left", a.ok("ls -A"), "Dockerfile\nbegan\nlog\n")
+	// The daemon has ended the step: its process is gone.
+	s.eventually("the RUN step ends on the daemon", func() bool {
+		return !strings.Contains(s.kubectl("", "exec", "deployment/builder-amd64", "--", "ps", "-o", "args"), "sleep 987")
+	})
+}

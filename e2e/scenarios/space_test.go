@@ -1,0 +1,304 @@
+package scenarios
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slipway-build/slipway/e2e/testbed/state"
+)
+
+// patience bounds every wait of a scenario for a state of the cluster.
+const patience = 2 * time.Minute
+
+// space is a namespace of one scenario's own, with a service account "agent".
+type space struct {
+	t    *testing.T
+	bed  state.State
+	name string
+}
+
+// newSpace makes a namespace and removes it after the test. The rights of the
+// service account are those of the named roles of the demo: "slipway-build",
+// "slipway-manage".
+func newSpace(t *testing.T, roles ...string) *space {
+	t.Helper()
+	bed, err := state.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))
+	s := &space{t: t, bed: bed, name: fmt.Sprintf("%.40s-%d", base, time.Now().UnixNano()%1e6)}
+	s.kubectl("", "create", "namespace", s.name)
+	t.Cleanup(func() {
+		if t.Failed() {
+			s.explain()
+		}
+		cleanup := exec.Command(kubectlPath(bed), "delete", "namespace", s.name, "--wait=false")
+		cleanup.Env = append(os.Environ(), "KUBECONFIG="+bed.Kubeconfig)
+		if out, err := cleanup.CombinedOutput(); err != nil {
+			t.Errorf("remove namespace: %v: %s", err, out)
+		}
+	})
+	s.kubectl("", "create", "serviceaccount", "agent")
+	for _, role := range roles {
+		s.kubectl(demoRole(t, role), "create", "-f", "-")
+		s.kubectl("", "create", "rolebinding", role, "--role="+role, "--serviceaccount="+s.name+":agent")
+	}
+	return s
+}
+
+// kubectlPath is the testbed's kubectl, or that of the PATH for a cluster that
+// is not ours.
+func kubectlPath(bed state.State) string {
+	if bed.BinDir == "" {
+		return "kubectl"
+	}
+	return filepath.Join(bed.BinDir, "kubectl")
+}
+
+// explain prints what the namespace looked like when a scenario failed.
+func (s *space) explain() {
+	for _, args := range [][]string{{"get", "deployments,statefulsets,pods", "-o", "wide"}, {"get", "events", "--sort-by=.lastTimestamp"}} {
+		out, err := s.try(context.Background(), "", args...)
+		s.t.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// try runs kubectl in the namespace and returns what it prints.
+func (s *space) try(ctx context.Context, stdin string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, kubectlPath(s.bed), append([]string{"--namespace", s.name}, args...)...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+s.bed.Kubeconfig)
+	cmd.Stdin = strings.NewReader(stdin)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return string(out), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, stderr.String())
+	}
+	return string(out), nil
+}
+
+func (s *space) kubectl(stdin string, args ...string) string {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	out, err := s.try(ctx, stdin, args...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return out
+}
+
+// names lists objects of a kind, "deployment.apps/builder-amd64".
+func (s *space) names(kind string) []string {
+	s.t.Helper()
+	return strings.Fields(s.kubectl("", "get", kind, "-o", "name"))
+}
+
+// node is one node of a definition as a scenario writes it.
+type node struct {
+	Name       string
+	Platforms  []map[string]string
+	DriverOpts map[string]string
+	Flags      []string          `json:",omitempty"`
+	Files      map[string][]byte `json:",omitempty"`
+	Slipway    map[string]any    `json:",omitempty"`
+}
+
+// builderNode is a node for one architecture, pinned to cluster nodes of it.
+func (s *space) builderNode(arch string, opts ...string) node {
+	n := node{
+		Name:      "builder-" + arch,
+		Platforms: []map[string]string{{"os": "linux", "architecture": arch}},
+		DriverOpts: map[string]string{
+			"image":        s.bed.Images.BuildKit,
+			"namespace":    s.name,
+			"nodeselector": "kubernetes.io/arch=" + arch,
+		},
+	}
+	for _, opt := range opts {
+		key, value, _ := strings.Cut(opt, "=")
+		n.DriverOpts[key] = value
+	}
+	return n
+}
+
+// define writes a definition into the ConfigMap "builders" that agents mount.
+func (s *space) define(name string, nodes ...node) {
+	s.t.Helper()
+	raw, err := json.Marshal(map[string]any{"Name": name, "Driver": "kubernetes", "Nodes": nodes, "Dynamic": false})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.defineRaw(map[string]string{name: string(raw)})
+}
+
+func (s *space) defineRaw(files map[string]string) {
+	s.t.Helper()
+	raw, err := json.Marshal(map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap",
+		"metadata": map[string]string{"name": "builders"},
+		"data":     files,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.kubectl(string(raw), "create", "-f", "-")
+}
+
+// agent is a pod as a CI system starts it.
+type agent struct {
+	*space
+	pod string
+}
+
+// startAgent starts an agent pod with the ConfigMap mounted where Slipway looks
+// and returns when it runs.
+func (s *space) startAgent(name, image string) *agent {
+	s.t.Helper()
+	s.kubectl(s.agentManifest(name, image), "create", "-f", "-")
+	s.kubectl("", "wait", "pod/"+name, "--for=condition=Ready", "--timeout="+patience.String())
+	return &agent{space: s, pod: name}
+}
+
+func (s *space) agentManifest(name, image string) string {
+	return fmt.Sprintf(`
+apiVersion: v1
+kind: Pod
+metadata: {name: %s}
+spec:
+  serviceAccountName: agent
+  terminationGracePeriodSeconds: 0
+  containers:
+    - name: agent
+      image: %s
+      command: [sleep, infinity]
+      workingDir: /workspace
+      volumeMounts:
+        - {name: builders, mountPath: /etc/slipway/definitions, readOnly: true}
+        - {name: workspace, mountPath: /workspace}
+  volumes:
+    - {name: builders, configMap: {name: builders}}
+    - {name: workspace, emptyDir: {}}
+`, name, image)
+}
+
+// result is how a command in an agent ended.
+type result struct {
+	stdout, stderr string
+	code           int
+	took           time.Duration
+}
+
+// sh runs a shell script in the agent's workspace.
+func (a *agent) sh(script string) result { return a.shWith("", script) }
+
+func (a *agent) shWith(stdin, script string) result {
+	a.t.Helper()
+	ctx, cancel := context.WithTimeout(a.t.Context(), 2*patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, kubectlPath(a.bed), "--namespace", a.name, "exec", "-i", a.pod, "--", "sh", "-c", script)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+a.bed.Kubeconfig)
+	cmd.Stdin = strings.NewReader(stdin)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	began := time.Now()
+	err := cmd.Run()
+	r := result{stdout: stdout.String(), stderr: stderr.String(), took: time.Since(began)}
+	var failed *exec.ExitError
+	switch {
+	case err == nil:
+	case errors.As(err, &failed) && ctx.Err() == nil:
+		r.code = failed.ExitCode()
+		// kubectl's own line about the code is not the command's.
+		r.stderr = strings.TrimSuffix(r.stderr, fmt.Sprintf("command terminated with exit code %d\n", r.code))
+	default:
+		a.t.Fatalf("%s: %v\n%s%s", script, err, r.stdout, r.stderr)
+	}
+	return r
+}
+
+// ok runs a script that must succeed and returns its standard output.
+func (a *agent) ok(script string) string {
+	a.t.Helper()
+	r := a.sh(script)
+	if r.code != 0 {
+		a.t.Fatalf("%s: exit %d after %s\n%s%s", script, r.code, r.took.Round(time.Millisecond), r.stdout, r.stderr)
+	}
+	return r.stdout
+}
+
+// fails runs a script that must exit with the code and whose standard error
+// must hold all the words.
+func (a *agent) fails(code int, script string, words ...string) result {
+	a.t.Helper()
+	r := a.sh(script)
+	if r.code != code {
+		a.t.Errorf("%s: exit %d, want %d", script, r.code, code)
+	}
+	for _, w := range words {
+		if !strings.Contains(r.stderr, w) {
+			a.t.Errorf("%s: standard error lacks %q", script, w)
+		}
+	}
+	if a.t.Failed() {
+		a.t.Fatalf("output after %s:\n%s%s", r.took.Round(time.Millisecond), r.stdout, r.stderr)
+	}
+	return r
+}
+
+// write makes a file in the agent's workspace, directories included.
+func (a *agent) write(path, content string) {
+	a.t.Helper()
+	r := a.shWith(content, fmt.Sprintf("mkdir -p $(dirname %[1]q) && cat > %[1]q", path))
+	if r.code != 0 {
+		a.t.Fatalf("write %s: %s", path, r.stderr)
+	}
+}
+
+// want fails the test unless got is what it must be.
+func want(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s = %q, want %q", what, got, want)
+	}
+}
+
+// kubectlCleanup runs kubectl after the test, whose context is over then.
+func (s *space) kubectlCleanup(args ...string) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if _, err := s.try(ctx, "", args...); err != nil {
+		s.t.Error(err)
+	}
+}
+
+// eventually polls until the condition holds; what it polls has no watch.
+func (s *space) eventually(what string, holds func() bool) {
+	s.t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-tick.C {
+		if holds() {
+			return
+		}
+	}
+	s.t.Errorf("not within %s: %s", patience, what)
+}
+
+// scan reads numbers from a command's output.
+func scan(t *testing.T, text string, into ...any) {
+	t.Helper()
+	if _, err := fmt.Sscan(text, into...); err != nil {
+		t.Fatalf("read %q: %v", text, err)
+	}
+}
