@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/slipway-build/slipway/e2e/testbed/internal/cluster"
+	"github.com/slipway-build/slipway/e2e/testbed/internal/report"
+	"github.com/slipway-build/slipway/e2e/testbed/internal/run"
+	"github.com/slipway-build/slipway/e2e/testbed/state"
+)
+
+const usage = `usage: go run ./testbed COMMAND
+
+  up       start the cluster, or bring a running one up to date; builds what is missing
+  down     end the cluster and take back everything that it changed on the machine
+  status   tell what runs; exit 1 if the cluster is not healthy
+  agent    make the agent image again, after a change of slipway
+  peer     build docker buildx and make the image that holds it
+
+  TESTBED_STATE  the folder of the running cluster (default: /var/lib/slipway-testbed)
+  TESTBED_CACHE  the folder of what is built once (default: slipway-testbed in the user's cache)`
+
+// testbed is one call of this program.
+type testbed struct {
+	// source is the e2e module's folder, cache what is kept between clusters.
+	source, cache string
+	out           *report.Reporter
+}
+
+func command(ctx context.Context, args []string) error {
+	commands := map[string]func(testbed, context.Context) error{
+		"up":     testbed.up,
+		"down":   testbed.down,
+		"status": testbed.status,
+		"agent":  testbed.agent,
+		"peer":   testbed.peer,
+	}
+	if len(args) != 1 || commands[args[0]] == nil {
+		return errors.New("one command is needed\n" + usage)
+	}
+	t, err := newTestbed(ctx)
+	if err != nil {
+		return err
+	}
+	return commands[args[0]](t, ctx)
+}
+
+func newTestbed(ctx context.Context) (testbed, error) {
+	folder, err := run.Output(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/slipway-build/slipway/e2e")
+	if err != nil {
+		return testbed{}, fmt.Errorf("find the module of the testbed: %w\nhint: run it in the e2e folder of the repository", err)
+	}
+	cache := os.Getenv("TESTBED_CACHE")
+	if cache == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return testbed{}, fmt.Errorf("find the user's cache: %w\nhint: set TESTBED_CACHE to a folder", err)
+		}
+		cache = filepath.Join(user, "slipway-testbed")
+	}
+	if cache, err = filepath.Abs(cache); err != nil {
+		return testbed{}, fmt.Errorf("find the cache: %w", err)
+	}
+	return testbed{source: strings.TrimSpace(folder), cache: cache, out: report.New(os.Stdout)}, nil
+}
+
+func (t testbed) cluster() (cluster.Cluster, error) {
+	folder, err := filepath.Abs(state.Dir())
+	if err != nil {
+		return cluster.Cluster{}, fmt.Errorf("find the state folder: %w", err)
+	}
+	c := cluster.Cluster{State: folder, Debian: filepath.Join(t.cache, "debian"), Pause: pauseReference, Out: t.out}
+	return c, c.Check()
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-build/slipway/e2e/testbed/internal/cluster"
+	"github.com/slipway-build/slipway/e2e/testbed/internal/compile"
+	"github.com/slipway-build/slipway/e2e/testbed/internal/image"
+	"github.com/slipway-build/slipway/e2e/testbed/state"
+)
+
+const (
+	registry          = "slipway.test/"
+	pauseReference    = registry + "pause:1"
+	busyboxReference  = registry + "busybox:1"
+	buildkitReference = registry + "buildkit:" + compile.BuildKit
+)
+
+// images assembles the images of a plain cluster and describes that cluster.
+func (t testbed) images(ctx context.Context, c cluster.Cluster) ([]image.Named, state.State, error) {
+	maker := image.Maker{Programs: c.Programs, Debian: c.Debian}
+	base, busybox, err := t.base(ctx, maker)
+	if err != nil {
+		return nil, state.State{}, err
+	}
+	pause, err := maker.Pause()
+	if err != nil {
+		return nil, state.State{}, err
+	}
+	buildkit, err := maker.BuildKit(ctx)
+	if err != nil {
+		return nil, state.State{}, err
+	}
+	slipway, err := t.slipway(ctx)
+	if err != nil {
+		return nil, state.State{}, err
+	}
+	agent, err := agentImage(ctx, maker, "agent", base.Layout, slipway, nil)
+	if err != nil {
+		return nil, state.State{}, err
+	}
+	s := state.State{
+		Kubeconfig: c.Kubeconfig(),
+		APIServer:  c.APIServer(),
+		BinDir:     c.Programs,
+		LogDir:     c.LogDir(),
+		Nodes:      c.Nodes(),
+		Images: state.Images{
+			Pause:          pauseReference,
+			Busybox:        busyboxReference,
+			BuildKit:       buildkitReference,
+			Agent:          agent.Reference,
+			SlipwayInAgent: slipway != "",
+		},
+		Base: base,
+		Versions: map[string]string{
+			"kubernetes": compile.Kubernetes,
+			"containerd": compile.Containerd,
+			"buildkit":   compile.BuildKit,
+			"runc":       compile.Runc,
+		},
+	}
+	return []image.Named{
+		{Reference: pauseReference, Image: pause},
+		{Reference: busyboxReference, Image: busybox},
+		{Reference: buildkitReference, Image: buildkit},
+		agent,
+	}, s, nil
+}
+
+// base makes the base image's layout in the cache. It also returns the image
+// for pods: that of the architecture that the nodes' containerds really have.
+func (t testbed) base(ctx context.Context, maker image.Maker) (state.Base, v1.Image, error) {
+	images := map[string]v1.Image{}
+	for _, architecture := range image.Architectures {
+		made, err := maker.Base(ctx, architecture)
+		if err != nil {
+			return state.Base{}, nil, err
+		}
+		images[architecture] = made
+	}
+	index := image.Index(images, image.Architectures...)
+	digest, err := index.Digest()
+	if err != nil {
+		return state.Base{}, nil, fmt.Errorf("digest of the base image: %w", err)
+	}
+	folder := filepath.Join(t.cache, "base-"+digest.Hex[:12])
+	if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
+		write := func(temporary string) error { return image.WriteLayout(temporary, image.BaseTag, index) }
+		if err := image.Replace(folder, write); err != nil {
+			return state.Base{}, nil, err
+		}
+	} else if err != nil {
+		return state.Base{}, nil, fmt.Errorf("look for the base image: %w", err)
+	}
+	return state.Base{
+		Layout:  folder,
+		InAgent: image.AgentBase,
+		Tag:     image.BaseTag,
+		Digest:  digest.String(),
+		Busybox: maker.Busyboxes(),
+	}, images["amd64"], nil
+}
+
+// slipway builds the product and returns its path; empty where there is none yet.
+func (t testbed) slipway(ctx context.Context) (string, error) {
+	file := filepath.Join(t.cache, "slipway")
+	made, err := compile.Product(ctx, filepath.Dir(t.source), file)
+	if err != nil {
+		return "", err
+	}
+	if !made {
+		t.out.Line("NOTICE: there is no cmd/slipway yet: the agent image is made without it")
+		return "", nil
+	}
+	return file, nil
+}
+
+// agentImage names an image by its content: a pod that asks for it never gets
+// an older one that a node still has.
+func agentImage(ctx context.Context, maker image.Maker, name, base, slipway string, extra map[string]string) (image.Named, error) {
+	made, err := maker.Agent(ctx, base, slipway, extra)
+	if err != nil {
+		return image.Named{}, err
+	}
+	tag, err := image.ShortDigest(made)
+	if err != nil {
+		return image.Named{}, err
+	}
+	return image.Named{Reference: registry + name + ":" + tag, Image: made}, nil
+}
+
+// importInto brings the images into every node that does not have them.
+func (t testbed) importInto(ctx context.Context, c cluster.Cluster, images []image.Named) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, n := range c.Nodes() {
+		group.Go(func() error { return image.Import(ctx, filepath.Join(c.Programs, "ctr"), n.Containerd, images...) })
+	}
+	return group.Wait()
+}

@@ -1,0 +1,92 @@
+// Package cluster starts and stops a real Kubernetes of two nodes on one
+// machine.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/slipway-build/slipway/e2e/testbed/internal/proc"
+	"github.com/slipway-build/slipway/e2e/testbed/internal/report"
+	"github.com/slipway-build/slipway/e2e/testbed/state"
+)
+
+// Cluster is the testbed's Kubernetes, running or not.
+type Cluster struct {
+	// State is the folder of everything that lives as long as the cluster.
+	State string
+	// Programs holds what was compiled, Debian what came from packages.
+	Programs, Debian string
+	// Pause is the reference of the sandbox image.
+	Pause string
+	Out   *report.Reporter
+}
+
+func (c Cluster) path(elements ...string) string {
+	return filepath.Join(append([]string{c.State}, elements...)...)
+}
+
+func (c Cluster) secrets() string { return c.path("secrets") }
+func (c Cluster) logs() string    { return c.path("logs") }
+func (c Cluster) journal() string { return c.path("host.json") }
+
+// Kubeconfig is the path of the administrator's kubeconfig.
+func (c Cluster) Kubeconfig() string { return c.path("kubeconfig") }
+
+// Nodes tells of the cluster nodes.
+func (c Cluster) Nodes() []state.Node {
+	var all []state.Node
+	for _, n := range nodes {
+		all = append(all, state.Node{
+			Name: n.name, Arch: n.arch, IP: n.ip, PodCIDR: n.podCIDR,
+			Containerd:    c.socket(n),
+			RegistryHosts: c.registryHosts(n),
+		})
+	}
+	return all
+}
+
+// APIServer is the address of the API server.
+func (c Cluster) APIServer() string { return "https://" + apiAddress + ":" + apiPort }
+
+// LogDir holds the daemons' logs.
+func (c Cluster) LogDir() string { return c.logs() }
+
+func (c Cluster) folder(n node) string        { return c.path(n.name) }
+func (c Cluster) socket(n node) string        { return c.path(n.name, "containerd.sock") }
+func (c Cluster) registryHosts(n node) string { return c.path(n.name, "registries") }
+
+func (c Cluster) kubeconfigOf(user string) string { return c.path("secrets", user+".kubeconfig") }
+
+// longestSocket is what the kernel takes as a socket's path.
+const longestSocket = 107
+
+// Check refuses what cannot work, before anything is changed.
+func (c Cluster) Check() error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("the testbed makes namespaces, mounts and cgroups and must run as root\nhint: use it on a machine or a container of its own")
+	}
+	if longest := c.socket(nodes[0]) + ".ttrpc"; len(longest) > longestSocket {
+		return fmt.Errorf("the state folder %s is too long: %s would have %d characters and a socket's path may have %d\nhint: set TESTBED_STATE to a shorter path", c.State, longest, len(longest), longestSocket)
+	}
+	return nil
+}
+
+// await polls for a state of a daemon and gives up at once when the daemon has
+// ended; either way the error shows what the daemon said last.
+func (c Cluster) await(ctx context.Context, d proc.Daemon, what string, limit time.Duration, done func(context.Context) (bool, string)) error {
+	err := poll(ctx, what, limit, func(ctx context.Context) (bool, string, error) {
+		if d.Ended() {
+			return false, "", fmt.Errorf("%s has ended", d.Name)
+		}
+		ok, reason := done(ctx)
+		return ok, reason, nil
+	})
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("%w\nthe last lines of %s:\n%s", err, d.LogPath(), report.Indent(d.LogTail(25)))
+	}
+	return err
+}

@@ -1,0 +1,65 @@
+// Package compile builds the testbed's programs from Go modules, once for each
+// set of versions.
+package compile
+
+// Versions of what is compiled. go.mod of the components is what decides; these
+// are what the programs say of themselves, and a test compares the two.
+const (
+	Kubernetes = "v1.36.3"
+	Containerd = "v2.3.6"
+	BuildKit   = "v0.33.1"
+	Runc       = "v1.5.0"
+	Buildx     = "v0.37.2"
+)
+
+// target is one call of go build.
+type target struct {
+	title    string
+	cgo      bool
+	tags     string
+	ldflags  string
+	packages []string
+}
+
+// Debug information that nobody reads costs a tenth of the compile time. The
+// flags are the same for every target, so that what they share is compiled
+// once.
+var flags = []string{"-trimpath", "-gcflags=all=-dwarf=false"}
+
+// targets go into one module graph, and those that need no C into one call:
+// their common packages compile once and the two cores always have work.
+var targets = []target{
+	{
+		title: "Kubernetes, containerd, BuildKit",
+		// Whatever is left out here would need kernel headers or is never used;
+		// tags that only one of the programs knows change nothing in the others.
+		tags: "no_btrfs,no_devmapper,no_zfs,grpcnotrace,urfave_cli_no_docs,osusergo,netgo,static_build,seccomp",
+		ldflags: "-s -w" +
+			" -X k8s.io/component-base/version.gitVersion=" + Kubernetes +
+			" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36" +
+			" -X k8s.io/client-go/pkg/version.gitVersion=" + Kubernetes +
+			" -X github.com/containerd/containerd/v2/version.Version=" + Containerd +
+			" -X github.com/moby/buildkit/version.Version=" + BuildKit,
+		packages: []string{
+			"./kube",
+			"./pause",
+			"github.com/containerd/containerd/v2/cmd/containerd",
+			"github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+			"github.com/containerd/containerd/v2/cmd/ctr",
+			"github.com/moby/buildkit/cmd/buildctl",
+			"github.com/moby/buildkit/cmd/buildkitd",
+		},
+	},
+	{
+		title: "runc",
+		// Static, because it also runs inside the BuildKit image; with C,
+		// because it must enter namespaces before Go's runtime starts.
+		cgo:      true,
+		tags:     "seccomp,netgo,osusergo,urfave_cli_no_docs",
+		ldflags:  "-s -w -linkmode external -extldflags -static",
+		packages: []string{"github.com/opencontainers/runc"},
+	},
+}
+
+// links are the names under which the Kubernetes binary is started.
+var links = []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl"}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/slipway-build/slipway/e2e/testbed/internal/cluster"
+	"github.com/slipway-build/slipway/e2e/testbed/internal/compile"
+	"github.com/slipway-build/slipway/e2e/testbed/internal/debian"
+	"github.com/slipway-build/slipway/e2e/testbed/internal/image"
+	"github.com/slipway-build/slipway/e2e/testbed/internal/proc"
+	"github.com/slipway-build/slipway/e2e/testbed/internal/report"
+	"github.com/slipway-build/slipway/e2e/testbed/state"
+)
+
+func (t testbed) up(ctx context.Context) error {
+	c, err := t.cluster()
+	if err != nil {
+		return err
+	}
+	unlock, err := cluster.Lock(ctx, t.cache, t.out)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if c, err = t.components(ctx, c); err != nil {
+		return err
+	}
+	images, s, err := t.images(ctx, c)
+	if err != nil {
+		return err
+	}
+	if running, err := state.Read(statePath(c)); err == nil && running.BinDir == c.Programs && c.Healthy(ctx) == nil {
+		if err := t.importInto(ctx, c, images); err != nil {
+			return err
+		}
+		// What was made on demand stays on offer.
+		s.Images.Peer, s.Buildx = running.Images.Peer, running.Buildx
+		if err := writeState(c, s); err != nil {
+			return err
+		}
+		t.out.Line("the cluster is up: export KUBECONFIG=%s", s.Kubeconfig)
+		return nil
+	}
+	if err := t.start(ctx, c, images); err != nil {
+		return err
+	}
+	return t.started(c, s)
+}
+
+// components makes sure that everything the cluster runs is there.
+func (t testbed) components(ctx context.Context, c cluster.Cluster) (cluster.Cluster, error) {
+	installed, err := debian.Install(ctx, debian.Needs)
+	if err != nil {
+		return c, err
+	}
+	if len(installed) > 0 {
+		t.out.Line("installed from Debian: %s", strings.Join(installed, ", "))
+	}
+	if _, err := os.Stat(c.Debian); err != nil {
+		t.out.Line("unpacking from Debian: %s", debian.Names())
+	}
+	if err := debian.Files(ctx, c.Debian); err != nil {
+		return c, err
+	}
+	c.Programs, err = compile.Programs(ctx, filepath.Join(t.source, "testbed", "components"), t.cache, t.out)
+	return c, err
+}
+
+// start starts a cluster where none runs, or none that works.
+func (t testbed) start(ctx context.Context, c cluster.Cluster, images []image.Named) error {
+	if _, err := os.Stat(c.State); err == nil {
+		t.out.Line("clearing away what is left of an earlier cluster")
+		if err := c.Down(ctx); err != nil {
+			return fmt.Errorf("clear away an earlier cluster: %w", err)
+		}
+	}
+	begin := time.Now()
+	t.out.Line("starting etcd, Kubernetes and two nodes")
+	err := c.Up(ctx, func(ctx context.Context, socket string) error {
+		return image.Import(ctx, filepath.Join(c.Programs, "ctr"), socket, images...)
+	})
+	if err != nil {
+		return fmt.Errorf("start the cluster: %w\nhint: what runs is left for a look at it; logs are in %s", err, c.LogDir())
+	}
+	t.out.Line("both nodes are ready after %s", report.Duration(time.Since(begin)))
+	return nil
+}
+
+func (t testbed) started(c cluster.Cluster, s state.State) error {
+	if err := writeState(c, s); err != nil {
+		return err
+	}
+	t.out.Line("the cluster is up: export KUBECONFIG=%s", s.Kubeconfig)
+	t.out.Line("its tools (kubectl, ctr, buildctl): export PATH=%s:$PATH", s.BinDir)
+	return nil
+}
+
+func statePath(c cluster.Cluster) string { return filepath.Join(c.State, "state.json") }
+
+func writeState(c cluster.Cluster, s state.State) error {
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("describe the cluster: %w", err)
+	}
+	return proc.WriteFile(statePath(c), append(text, '\n'), 0o644)
+}
