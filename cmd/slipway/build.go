@@ -150,6 +150,9 @@ func (m mistakes) Error() string {
 	return strings.Join(lines, "; ")
 }
 
+// Hints is empty: each mistake brings its own.
+func (m mistakes) Hints() []string { return nil }
+
 // Unwrap returns the mistakes one by one.
 func (m mistakes) Unwrap() []error { return m }
 

@@ -86,21 +86,24 @@ func printError(w io.Writer, err error) {
 	_, _ = io.WriteString(w, b.String())
 }
 
-// problems returns the messages of an error that holds several mistakes of the
-// user's, else its own. An error that fmt made of two is one message.
+// several is an error that holds several mistakes of the user's, each worth a
+// line. What fmt or errors make of two errors is one message, and no hinter.
+type several interface {
+	hinter
+	Unwrap() []error
+}
+
+// problems returns the messages of all mistakes that err holds.
 func problems(err error) []string {
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		joined, ok := e.(interface{ Unwrap() []error })
-		if !ok || strings.HasPrefix(fmt.Sprintf("%T", e), "*fmt.") {
-			continue
-		}
-		var out []string
-		for _, one := range joined.Unwrap() {
-			out = append(out, problems(one)...)
-		}
-		return out
+	var all several
+	if !errors.As(err, &all) {
+		return []string{err.Error()}
 	}
-	return []string{err.Error()}
+	var out []string
+	for _, one := range all.Unwrap() {
+		out = append(out, problems(one)...)
+	}
+	return out
 }
 
 // hints collects the hints of an error and all its causes, each once.

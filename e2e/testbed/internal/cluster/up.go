@@ -25,16 +25,16 @@ func (c Cluster) Up(ctx context.Context, withContainerd func(ctx context.Context
 	if err := c.prepare(ctx); err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, starting := errgroup.WithContext(ctx)
 	for _, n := range nodes {
 		group.Go(func() error {
-			if err := c.startContainerd(ctx, n); err != nil {
+			if err := c.startContainerd(starting, n); err != nil {
 				return err
 			}
-			return withContainerd(ctx, c.socket(n))
+			return withContainerd(starting, c.socket(n))
 		})
 	}
-	group.Go(func() error { return c.startControlPlane(ctx) })
+	group.Go(func() error { return c.startControlPlane(starting) })
 	if err := group.Wait(); err != nil {
 		return err
 	}

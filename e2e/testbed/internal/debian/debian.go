@@ -105,6 +105,9 @@ func Unpack(ctx context.Context, folder, architecture string, packages ...string
 	if _, err := download.Output(ctx); err != nil {
 		return fmt.Errorf("download %v for %s: %w", packages, architecture, err)
 	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("make a folder for packages: %w", err)
+	}
 	archives, err := filepath.Glob(filepath.Join(work, "*.deb"))
 	if err != nil {
 		return fmt.Errorf("list the downloaded packages: %w", err)
