@@ -1,0 +1,193 @@
+package configmap
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// builderName and nodeName are the same rule, buildx's (store.ValidateName).
+// A node's name becomes one in Kubernetes, which allows no capital letter;
+// buildx writes its own in lower case.
+var (
+	builderName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9._-]*$`)
+	nodeName    = builderName
+)
+
+const defaultUnschedulableGrace = 15 * time.Second
+
+// maxStatefulSetName leaves room for the eleven characters that the controller
+// adds in the label controller-revision-hash of each pod.
+const maxStatefulSetName = validation.LabelValueMaxLength - 11
+
+// readDefinition turns one document into an entry. All problems of the
+// document are found in one go. The label stands for the file in messages.
+func readDefinition(file, label string, document any) entry {
+	e := entry{file: label, name: nameOfFile(label), guessed: true}
+	found := &findings{}
+	r := report{file: label, found: found}
+	tree, ok := document.(map[string]any)
+	switch {
+	case document == nil:
+		r.bad("is empty")
+	case !ok:
+		r.hinting("a definition is an object with the keys Name, Driver and Nodes").bad("is not a builder definition: it holds %s", describe(document))
+	default:
+		if message, hint := foreign(tree); message != "" {
+			r.hinting("%s", hint).bad("%s", message)
+			break
+		}
+		if name, ok := lookup(tree, "Name").(string); ok && name != "" {
+			e.name, e.guessed = name, false
+		}
+		var g group
+		readObject(groupFields(), &g, tree, r)
+		e.definition = g.build(r)
+		e.definition.File = file
+	}
+	e.problems = found.problems
+	e.definition.Warnings = found.warnings
+	return e
+}
+
+// build checks the values of a definition and of its nodes.
+func (g group) build(r report) Definition {
+	d := Definition{Name: g.name, Driver: g.driver}
+	switch {
+	case g.name == "":
+		r.key("Name").bad("the builder has no name")
+	case !builderName.MatchString(g.name):
+		r.key("Name").bad("%q is not a builder name: it starts with a letter and has letters, digits and ._- only", g.name)
+	}
+	g.checkDriver(r.key("Driver"))
+	if len(g.nodes) == 0 {
+		r.key("Nodes").bad("the builder has no node")
+	}
+	if g.driver == DriverRemote {
+		g.slipway.refuseForRemote(r.key("Slipway"))
+	}
+	owners := make(map[string]string) // workload name -> node name
+	for _, n := range g.nodes {
+		d.Nodes = append(d.Nodes, n.build(g))
+		if n.name == "" {
+			continue
+		}
+		workload := strings.ReplaceAll(n.name, "_", "-")
+		if owner, taken := owners[workload]; !taken {
+			owners[workload] = n.name
+		} else if owner == n.name {
+			n.report.key("Name").bad("another node of the builder has the same name")
+		} else {
+			n.report.key("Name").bad("the workload's name would be %s, which is that of node %s too", workload, owner)
+		}
+	}
+	return d
+}
+
+func (g group) checkDriver(r report) {
+	known := []string{DriverKubernetes, DriverRemote}
+	switch {
+	case slices.Contains(known, g.driver):
+	case g.driver == "":
+		r.bad("the builder has no driver; kubernetes and remote work here")
+	case slices.Contains([]string{"docker", "docker-container"}, g.driver):
+		r.hinting("create the builder again with --driver kubernetes, or point the driver remote at a running buildkitd").
+			bad("%s needs a Docker engine on the agent, and slipway does without; kubernetes and remote work here", g.driver)
+	case g.driver == "cloud":
+		r.bad("cloud needs Docker's own service; kubernetes and remote work here")
+	default:
+		r.hinting("%s", didYouMean(g.driver, known)).bad("%q is not a driver that works here; kubernetes and remote do", g.driver)
+	}
+}
+
+// build checks a node. Where the driver is unknown, so are its options, and
+// the rest is checked nevertheless.
+func (n rawNode) build(g group) Node {
+	r := n.report
+	node := Node{Name: n.name, Endpoint: n.endpoint, Platforms: n.platforms, Flags: n.flags, Files: n.files}
+	switch {
+	case n.name == "":
+		r.key("Name").bad("the node has no name")
+	case !nodeName.MatchString(n.name):
+		r.key("Name").bad("%q is not a node name: it starts with a letter and has letters, digits and ._- only", n.name)
+	}
+	switch g.driver {
+	case DriverKubernetes:
+		node.Kubernetes = n.kubernetes(g)
+	case DriverRemote:
+		node.Remote = n.remote()
+	}
+	return node
+}
+
+// kubernetes reads what belongs to the driver kubernetes.
+func (n rawNode) kubernetes(g group) *Kubernetes {
+	r := n.report
+	k := kubernetesDefaults()
+	k.Kubeconfig = readKubernetesEndpoint(n.endpoint, r.key("Endpoint"))
+	readOptions(kubernetesOptions(), &k, n.options, r)
+	checkTogether(&k, r)
+	if n.name != "" && nodeName.MatchString(n.name) {
+		checkWorkloadName(n.name, k.ClaimStorage != nil, r.key("Name"))
+	}
+	own := n.slipway.over(g.slipway)
+	k.PodTemplate = own.podTemplate
+	k.Transport = TransportAuto
+	if own.transport != nil {
+		k.Transport = *own.transport
+	}
+	k.UnschedulableGrace = defaultUnschedulableGrace
+	if own.unschedulableGrace != nil {
+		k.UnschedulableGrace = *own.unschedulableGrace
+	}
+	return &k
+}
+
+// checkWorkloadName applies Kubernetes' rules to the names that are made of
+// the node's: the object's, the label app=<name> and, in a StatefulSet, the
+// pods' host names.
+func checkWorkloadName(node string, stateful bool, r report) {
+	workload := strings.ReplaceAll(node, "_", "-")
+	if node != strings.ToLower(node) {
+		r.hinting("write it as %s", strings.ToLower(node)).bad("%q has capital letters, which a name in Kubernetes must not have", node)
+		return
+	}
+	messages := validation.IsDNS1123Subdomain(workload)
+	if len(messages) == 0 {
+		messages = validation.IsValidLabelValue(workload)
+	}
+	if len(messages) == 0 && stateful {
+		messages = validation.IsDNS1123Label(workload)
+		if len(workload) > maxStatefulSetName {
+			messages = append(messages, validation.MaxLenError(maxStatefulSetName)+" for a StatefulSet")
+		}
+	}
+	r.badAll(fmt.Sprintf("the workload cannot be named %q", workload), messages)
+}
+
+// checkTogether looks at options that are valid alone but not side by side.
+func checkTogether(k *Kubernetes, r report) {
+	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
+		request, hasRequest := k.Requests[name]
+		limit, hasLimit := k.Limits[name]
+		if hasRequest && hasLimit && request.Cmp(limit) > 0 {
+			r.key("driver-opt requests."+string(name)).bad("%s is more than limits.%s, which is %s", request.String(), name, limit.String())
+		}
+	}
+	if k.ClaimStorage != nil && k.RootVolumeMemory != nil {
+		// buildx does the same, without a word.
+		r.key("driver-opt buildkit-root-volume-memory").warn("has no effect beside persistent-volume-claim.requests.storage: the state is on the claim")
+		k.RootVolumeMemory = nil
+	}
+	if k.Image == "" {
+		k.Image = defaultImage
+		if k.Rootless {
+			k.Image = defaultRootlessImage
+		}
+	}
+}

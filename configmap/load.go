@@ -1,0 +1,139 @@
+package configmap
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// maxFile bounds what is read of one file. A ConfigMap holds at most 1 MiB, so
+// whatever is longer is no definition.
+const maxFile = 4 << 20
+
+// Load reads a definition file or a directory of them, which may be a mounted
+// ConfigMap. It fails with an *Error only when there is nothing to read;
+// mistakes in definitions are kept in the Set, because a broken definition
+// must not stop a build on another one.
+//
+// In a directory, entries that start with a dot are skipped (a mounted
+// ConfigMap keeps its data behind "..data", to which the visible entries
+// link) and so are subdirectories.
+func Load(path string) (*Set, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	if !info.IsDir() {
+		data, err := readFile(path)
+		if err != nil {
+			return nil, unreadable(path, err)
+		}
+		return newSet(path, read(path, data)), nil
+	}
+	return loadDirectory(path)
+}
+
+func loadDirectory(path string) (*Set, error) {
+	listing, err := os.ReadDir(path)
+	if err != nil {
+		return nil, unreadable(path, err)
+	}
+	var entries []entry
+	state := false // whether it looks like the directory above buildx's instances
+	for _, item := range listing {
+		if strings.HasPrefix(item.Name(), ".") {
+			continue
+		}
+		file := filepath.Join(path, item.Name())
+		info, err := os.Stat(file) // and not item.Info, to follow links
+		if err != nil {
+			entries = append(entries, broken(file, "cannot be read: %v", reason(err)))
+			continue
+		}
+		if info.IsDir() {
+			state = state || item.Name() == "instances"
+			continue
+		}
+		if !info.Mode().IsRegular() { // opening a pipe would wait for ever
+			entries = append(entries, broken(file, "is not a regular file"))
+			continue
+		}
+		data, err := readFile(file)
+		if err != nil {
+			entries = append(entries, broken(file, "cannot be read: %v", reason(err)))
+			continue
+		}
+		entries = append(entries, read(file, data)...)
+	}
+	if state {
+		return nil, &Error{
+			message: "definitions " + path + ": this is buildx's state directory, the definitions are one below",
+			hints:   []string{"use " + filepath.Join(path, "instances")},
+		}
+	}
+	if len(entries) == 0 {
+		return nil, &Error{
+			message: "definitions " + path + ": the directory holds no file",
+			hints:   []string{"check that the ConfigMap mounted there has data, or name another place with --definitions PATH or SLIPWAY_DEFINITIONS"},
+		}
+	}
+	return newSet(path, entries), nil
+}
+
+func readFile(path string) (data []byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	data, err = io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("it is longer than %d MiB and so no definition", maxFile>>20)
+	}
+	return data, nil
+}
+
+// read returns what a file's content defines: one entry per document.
+func read(file string, data []byte) []entry {
+	documents, err := parse(data)
+	if err != nil {
+		return []entry{broken(file, "%v", err)}
+	}
+	if len(documents) == 0 {
+		return []entry{broken(file, "is empty")}
+	}
+	var entries []entry
+	for i, document := range documents {
+		label := file
+		if len(documents) > 1 {
+			label = fmt.Sprintf("%s (document %d)", file, i+1)
+		}
+		entries = append(entries, readDefinition(file, label, document))
+	}
+	return entries
+}
+
+// broken is the entry of a file that tells nothing of what it defines. Its
+// file name stands for the builder's name, which is what buildx would go by.
+func broken(file, format string, args ...any) entry {
+	return entry{
+		file:     file,
+		name:     nameOfFile(file),
+		guessed:  true,
+		problems: Problems{{File: file, Message: fmt.Sprintf(format, args...)}},
+	}
+}
+
+func nameOfFile(file string) string {
+	name := filepath.Base(file)
+	for _, ext := range []string{".json", ".yaml", ".yml"} {
+		name = strings.TrimSuffix(name, ext)
+	}
+	return name
+}
