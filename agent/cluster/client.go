@@ -1,0 +1,181 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/gentype"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// Client speaks to one API server under one identity. It is safe for
+// concurrent use; all its requests share one HTTP/2 connection.
+type Client struct {
+	identity   Identity
+	config     *rest.Config
+	core, apps rest.Interface
+	parameters runtime.ParameterCodec
+	log        zerolog.Logger
+}
+
+// Connect finds an identity and prepares a client for it. definitionKubeconfig
+// is what the definition's endpoint names and may be empty or point nowhere.
+// No request is sent yet.
+func Connect(access Access, definitionKubeconfig string, log zerolog.Logger) (*Client, error) {
+	config, id, err := resolve(access, definitionKubeconfig, processSurroundings())
+	if err != nil {
+		return nil, err
+	}
+	log.Debug().
+		Str("source", string(id.Source)).
+		Strs("files", id.Files).
+		Str("context", id.Context).
+		Str("server", id.Server).
+		Str("namespace", id.Namespace).
+		Msg("kubernetes identity")
+	return newClient(config, id, access.UserAgent, log)
+}
+
+func newClient(config *rest.Config, id Identity, userAgent string, log zerolog.Logger) (*Client, error) {
+	tune(config, userAgent, log)
+	// The generated clients register every API group of Kubernetes, which
+	// costs 9 MB of binary and a third of the start-up time; two groups are all
+	// that is needed.
+	scheme := runtime.NewScheme()
+	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("register the kubernetes types: %w", err)
+		}
+	}
+	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+
+	httpClient, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, identityError("use the credential ("+id.String()+")", err)
+	}
+	group := func(path string, version schema.GroupVersion) (rest.Interface, error) {
+		c := rest.CopyConfig(config)
+		c.APIPath = path
+		c.GroupVersion = &version
+		return rest.RESTClientForConfigAndClient(c, httpClient)
+	}
+	core, err := group("/api", corev1.SchemeGroupVersion)
+	if err != nil {
+		return nil, identityError("use the credential ("+id.String()+")", err)
+	}
+	apps, err := group("/apis", appsv1.SchemeGroupVersion)
+	if err != nil {
+		return nil, identityError("use the credential ("+id.String()+")", err)
+	}
+	return &Client{
+		identity:   id,
+		config:     config,
+		core:       core,
+		apps:       apps,
+		parameters: runtime.NewParameterCodec(scheme),
+		log:        log,
+	}, nil
+}
+
+// Identity says who the client is to the cluster.
+func (c *Client) Identity() Identity { return c.identity }
+
+// tune sets what a short-lived client needs that waits on nothing but the
+// server.
+func tune(config *rest.Config, userAgent string, log zerolog.Logger) {
+	if userAgent == "" {
+		userAgent = "slipway"
+	}
+	config.UserAgent = userAgent
+	// A negative QPS switches client-side throttling off: a build sends a
+	// dozen requests, and the server has its own priority and fairness.
+	config.QPS = -1
+	config.ContentType = runtime.ContentTypeProtobuf
+	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	config.Dial = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	config.WarningHandlerWithContext = warnings{log}
+}
+
+// warnings passes what the API server warns of, such as a pod that the
+// namespace's pod security level will refuse, to the log.
+type warnings struct{ log zerolog.Logger }
+
+// HandleWarningHeaderWithContext implements rest.WarningHandlerWithContext.
+// 299 is the only code that Kubernetes uses.
+func (w warnings) HandleWarningHeaderWithContext(_ context.Context, code int, _ string, text string) {
+	if code == 299 && text != "" {
+		w.log.Warn().Msg("kubernetes: " + text)
+	}
+}
+
+// quiet keeps client-go's own logger off stderr, where the display writes;
+// everything that matters comes back as an error.
+func quiet(ctx context.Context) context.Context {
+	return klog.NewContext(ctx, klog.New(nil))
+}
+
+// Namespace is where node's workload lives.
+func (c *Client) Namespace(node configmap.Node) string {
+	if node.Kubernetes.Namespace != "" {
+		return node.Kubernetes.Namespace
+	}
+	return c.identity.Namespace
+}
+
+// WorkloadName is the name of node's workload, as buildx derives it.
+func WorkloadName(node configmap.Node) string {
+	return strings.ReplaceAll(node.Name, "_", "-")
+}
+
+func (c *Client) pods(namespace string) *gentype.ClientWithList[*corev1.Pod, *corev1.PodList] {
+	return gentype.NewClientWithList("pods", c.core, c.parameters, namespace,
+		func() *corev1.Pod { return &corev1.Pod{} },
+		func() *corev1.PodList { return &corev1.PodList{} })
+}
+
+func (c *Client) events(namespace string) *gentype.ClientWithList[*corev1.Event, *corev1.EventList] {
+	return gentype.NewClientWithList("events", c.core, c.parameters, namespace,
+		func() *corev1.Event { return &corev1.Event{} },
+		func() *corev1.EventList { return &corev1.EventList{} })
+}
+
+func (c *Client) configMaps(namespace string) *gentype.Client[*corev1.ConfigMap] {
+	return gentype.NewClient("configmaps", c.core, c.parameters, namespace,
+		func() *corev1.ConfigMap { return &corev1.ConfigMap{} })
+}
+
+func (c *Client) secrets(namespace string) *gentype.Client[*corev1.Secret] {
+	return gentype.NewClient("secrets", c.core, c.parameters, namespace,
+		func() *corev1.Secret { return &corev1.Secret{} })
+}
+
+func (c *Client) deployments(namespace string) *gentype.ClientWithList[*appsv1.Deployment, *appsv1.DeploymentList] {
+	return gentype.NewClientWithList("deployments", c.apps, c.parameters, namespace,
+		func() *appsv1.Deployment { return &appsv1.Deployment{} },
+		func() *appsv1.DeploymentList { return &appsv1.DeploymentList{} })
+}
+
+func (c *Client) statefulSets(namespace string) *gentype.ClientWithList[*appsv1.StatefulSet, *appsv1.StatefulSetList] {
+	return gentype.NewClientWithList("statefulsets", c.apps, c.parameters, namespace,
+		func() *appsv1.StatefulSet { return &appsv1.StatefulSet{} },
+		func() *appsv1.StatefulSetList { return &appsv1.StatefulSetList{} })
+}
+
+func isContextError(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

@@ -1,0 +1,181 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// Reason says what kind of trouble an Error is, for a caller that branches.
+type Reason string
+
+// The reasons. None of them lies in the user's Dockerfile; ReasonDefinition
+// lies in the definition, all others in the cluster.
+const (
+	// ReasonIdentity: no credential for a cluster was found, or the one that
+	// was asked for cannot be used.
+	ReasonIdentity Reason = "Identity"
+	// ReasonUnreachable: the API server does not answer.
+	ReasonUnreachable Reason = "Unreachable"
+	// ReasonUnauthorized: the API server does not know the credential.
+	ReasonUnauthorized Reason = "Unauthorized"
+	// ReasonForbidden: the identity lacks a right. Hints hold the role.
+	ReasonForbidden Reason = "Forbidden"
+	// ReasonNamespace: the namespace does not exist.
+	ReasonNamespace Reason = "Namespace"
+	// ReasonDefinition: the API server rejects what the definition asks for,
+	// or its pod template cannot be applied.
+	ReasonDefinition Reason = "Definition"
+	// ReasonQuota: a ResourceQuota leaves no room.
+	ReasonQuota Reason = "Quota"
+	// ReasonAdmission: a policy or admission webhook refuses the object.
+	ReasonAdmission Reason = "Admission"
+	// ReasonUnschedulable: no cluster node takes the pod and no autoscaler
+	// answers.
+	ReasonUnschedulable Reason = "Unschedulable"
+	// ReasonImage: an image cannot be pulled.
+	ReasonImage Reason = "Image"
+	// ReasonContainer: the container cannot be created.
+	ReasonContainer Reason = "Container"
+	// ReasonCrash: a container ends soon after each start.
+	ReasonCrash Reason = "Crash"
+	// ReasonOOMKilled: a container runs out of memory soon after each start.
+	ReasonOOMKilled Reason = "OOMKilled"
+	// ReasonEvicted: cluster nodes reject or evict every pod.
+	ReasonEvicted Reason = "Evicted"
+	// ReasonGone: the workload or pod vanished under us.
+	ReasonGone Reason = "Gone"
+	// ReasonTimeout: no pod became ready in time.
+	ReasonTimeout Reason = "Timeout"
+	// ReasonTransport: a pod is ready but buildkitd in it cannot be reached.
+	ReasonTransport Reason = "Transport"
+	// ReasonServer: any other answer of the API server.
+	ReasonServer Reason = "Server"
+)
+
+// Error is every error of this package but those of a context that ended.
+type Error struct {
+	Reason  Reason
+	message string
+	hints   []string
+	cause   error
+}
+
+// Error says what and where, in the words of the scheduler, kubelet or API
+// server that spoke.
+func (e *Error) Error() string { return e.message }
+
+// Hints are what a user can do next, one per entry; an entry may be several
+// lines long when it holds something to paste.
+func (e *Error) Hints() []string { return e.hints }
+
+// Unwrap returns what the API server or the network reported, if anything.
+func (e *Error) Unwrap() error { return e.cause }
+
+// explain turns an answer of the API server into an Error. doing says what was
+// tried and on what, as in "create deployment builder in namespace ci".
+// An error that is an Error already, or of a context that ended, keeps its
+// nature.
+func explain(err error, doing string, id Identity) error {
+	var known *Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known):
+		return err
+	case isContextError(err):
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return unreachable(err, doing, id)
+	}
+	// The status speaks better than the chain around it, which for exec
+	// repeats the failed upgrade.
+	words := status.Status().Message
+	if words == "" {
+		words = err.Error()
+	}
+	e := &Error{Reason: ReasonServer, message: doing + ": " + words, cause: err}
+	switch {
+	case apierrors.IsUnauthorized(err):
+		e.Reason = ReasonUnauthorized
+		e.message = fmt.Sprintf("%s: the API server %s does not accept the credential (%s): %s", doing, id.Server, id, words)
+		e.hints = []string{"check that the credential is of this cluster and not expired; `kubectl auth whoami` with the same kubeconfig shows it"}
+	case isMissingNamespace(err):
+		e.Reason = ReasonNamespace
+		if d := status.Status().Details; d != nil {
+			e.hints = []string{
+				"create it: kubectl create namespace " + d.Name,
+				"or name another one with the driver-opt namespace=",
+			}
+		}
+	case apierrors.IsForbidden(err):
+		if missing, ok := parseForbidden(words); ok {
+			e.Reason = ReasonForbidden
+			e.hints = []string{missing.hint()}
+			break
+		}
+		e.Reason, e.hints = refusal(words)
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+		e.Reason, e.hints = refusal(words)
+		if !strings.Contains(words, "admission webhook") {
+			e.Reason = ReasonDefinition
+			e.hints = []string{"mend the driver-opt or the podTemplate of the definition that the message names"}
+		}
+	}
+	return e
+}
+
+// refusal tells a quota from a policy in the words of an object that was
+// refused: Kubernetes answers both with the same code.
+func refusal(words string) (Reason, []string) {
+	switch {
+	case strings.Contains(words, "exceeded quota"), strings.Contains(words, "failed quota"):
+		return ReasonQuota, []string{
+			"see what is used: kubectl describe resourcequota",
+			"ask for less with requests.cpu, requests.memory, limits.* or replicas in the definition, or have the quota raised",
+		}
+	case strings.Contains(words, "violates PodSecurity"):
+		return ReasonAdmission, []string{
+			"BuildKit needs a privileged pod: use a namespace with the label pod-security.kubernetes.io/enforce=privileged",
+			"or set rootless=true and check what the namespace allows (rootless still needs seccomp and AppArmor unconfined)",
+		}
+	default:
+		return ReasonAdmission, []string{"a policy of the cluster refuses the object: ask who runs it, or adapt the definition (podTemplate can set any field)"}
+	}
+}
+
+// isMissingNamespace is true when the namespace itself was not found, as
+// opposed to an object in it.
+func isMissingNamespace(err error) bool {
+	var status apierrors.APIStatus
+	if !apierrors.IsNotFound(err) || !errors.As(err, &status) {
+		return false
+	}
+	d := status.Status().Details
+	return d != nil && d.Kind == "namespaces"
+}
+
+func unreachable(err error, doing string, id Identity) error {
+	// url.Error repeats the method and the whole request path, which helps
+	// nobody who did not write this program.
+	words := err
+	var u *url.Error
+	if errors.As(err, &u) {
+		words = u.Err
+	}
+	hint := fmt.Sprintf("check that this machine reaches %s (identity: %s)", id.Server, id)
+	if strings.Contains(words.Error(), "x509") {
+		hint = fmt.Sprintf("the certificate of %s does not fit the certificate authority of the credential (%s)", id.Server, id)
+	}
+	return &Error{
+		Reason:  ReasonUnreachable,
+		message: fmt.Sprintf("%s: no usable answer from the API server %s: %v", doing, id.Server, words),
+		hints:   []string{hint},
+		cause:   err,
+	}
+}

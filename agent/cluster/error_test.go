@@ -1,0 +1,149 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+func statusError(code int32, reason metav1.StatusReason, message string, details *metav1.StatusDetails) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Code: code, Reason: reason, Message: message, Details: details}}
+}
+
+func TestExplain(t *testing.T) {
+	id := Identity{Source: SourceServiceAccount, Server: "https://api:6443"}
+	cases := map[string]struct {
+		err    error
+		reason Reason
+		words  string
+		hint   string
+	}{
+		"rbac": {
+			statusError(403, metav1.StatusReasonForbidden, `deployments.apps is forbidden: User "system:serviceaccount:ci:agent" cannot create resource "deployments" in API group "apps" in the namespace "ci"`, nil),
+			ReasonForbidden, "create deployment b in namespace ci: deployments.apps is forbidden", "kind: RoleBinding",
+		},
+		"quota": {
+			statusError(403, metav1.StatusReasonForbidden, `deployments.apps "b" is forbidden: exceeded quota: q, requested: count/deployments.apps=1`, nil),
+			ReasonQuota, "exceeded quota: q", "kubectl describe resourcequota",
+		},
+		"policy": {
+			statusError(403, metav1.StatusReasonForbidden, `deployments.apps "b" is forbidden: ValidatingAdmissionPolicy 'p' denied request: no`, nil),
+			ReasonAdmission, "'p' denied request: no", "a policy of the cluster",
+		},
+		"webhook with bad request": {
+			statusError(400, metav1.StatusReasonBadRequest, `admission webhook "w.example" denied the request: no`, nil),
+			ReasonAdmission, `"w.example" denied`, "a policy of the cluster",
+		},
+		"invalid": {
+			apierrors.NewInvalid(schema.GroupKind{Group: "apps", Kind: "Deployment"}, "b", nil),
+			ReasonDefinition, `Deployment.apps "b" is invalid`, "mend the driver-opt",
+		},
+		"namespace": {
+			apierrors.NewNotFound(schema.GroupResource{Resource: "namespaces"}, "ci"),
+			ReasonNamespace, `namespaces "ci" not found`, "kubectl create namespace ci",
+		},
+		"unauthorized": {
+			statusError(401, metav1.StatusReasonUnauthorized, "Unauthorized", nil),
+			ReasonUnauthorized, "does not accept the credential (service account)", "not expired",
+		},
+		"other answer": {
+			statusError(500, metav1.StatusReasonInternalError, "etcd is away", nil),
+			ReasonServer, "etcd is away", "",
+		},
+		"refused": {
+			&url.Error{Op: "Get", URL: "https://api:6443/api/v1/secret-path", Err: errors.New("dial tcp: connection refused")},
+			ReasonUnreachable, "no usable answer from the API server https://api:6443: dial tcp: connection refused", "reaches https://api:6443",
+		},
+		"certificate": {
+			&url.Error{Op: "Get", URL: "https://api:6443", Err: errors.New("x509: certificate signed by unknown authority")},
+			ReasonUnreachable, "x509", "certificate authority",
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			err := explain(c.err, "create deployment b in namespace ci", id)
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Fatalf("got %v, not an *Error", err)
+			}
+			if e.Reason != c.reason || !strings.Contains(e.Error(), c.words) {
+				t.Errorf("got %s: %s\nwant %s with %q", e.Reason, e, c.reason, c.words)
+			}
+			if !strings.Contains(strings.Join(e.Hints(), "\n"), c.hint) {
+				t.Errorf("hints %q lack %q", e.Hints(), c.hint)
+			}
+			if !errors.Is(err, c.err) {
+				t.Error("the cause is lost")
+			}
+			if strings.Contains(err.Error(), "secret-path") {
+				t.Errorf("the request path is in %q", err)
+			}
+		})
+	}
+}
+
+func TestExplainKeepsContextErrors(t *testing.T) {
+	err := explain(&url.Error{Op: "Get", URL: "x", Err: context.Canceled}, "get", Identity{})
+	var e *Error
+	if errors.As(err, &e) || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %T %v", err, err)
+	}
+}
+
+func TestForbiddenHint(t *testing.T) {
+	cases := map[string]string{
+		"exec": `pods "builder-0" is forbidden: User "system:serviceaccount:agents:jenkins" cannot create resource "pods/exec" in API group "" in the namespace "ci"`,
+		// of a person, not a service account
+		"create":  `deployments.apps is forbidden: User "jane@example.com" cannot create resource "deployments" in API group "apps" in the namespace "ci"`,
+		"secret":  `secrets is forbidden: User "system:serviceaccount:ci:agent" cannot create resource "secrets" in API group "" in the namespace "ci"`,
+		"unknown": `widgets.example.com is forbidden: User "system:serviceaccount:ci:agent" cannot get resource "widgets" in API group "example.com" in the namespace "ci"`,
+	}
+	for name, message := range cases {
+		t.Run(name, func(t *testing.T) {
+			m, ok := parseForbidden(message)
+			if !ok {
+				t.Fatal("not parsed")
+			}
+			got := m.hint() + "\n"
+			file := filepath.Join("testdata", "forbidden", name+".txt")
+			if *update {
+				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("hint (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func FuzzParseForbidden(f *testing.F) {
+	f.Add(`User "system:serviceaccount:ci:agent" cannot get resource "pods" in API group "" in the namespace "ci"`)
+	f.Add(`User "system:serviceaccount:" cannot x resource "" in API group "" in the namespace ""`)
+	f.Fuzz(func(t *testing.T, message string) {
+		m, ok := parseForbidden(message)
+		if !ok {
+			return
+		}
+		if hint := m.hint(); !strings.Contains(hint, "kind: RoleBinding") {
+			t.Errorf("hint for %q lacks the binding:\n%s", message, hint)
+		}
+	})
+}

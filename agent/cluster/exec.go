@@ -1,0 +1,113 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/streaming/pkg/httpstream"
+)
+
+// Dial connects to the buildkitd in pod through `buildctl dial-stdio`, run by
+// the API server's exec. It returns when buildkitd has sent its first bytes,
+// or fails with the reason. ctx bounds the dialling only; the connection lives
+// until it is closed.
+func (c *Client) Dial(ctx context.Context, pod Pod) (net.Conn, error) {
+	ctx = quiet(ctx)
+	target := c.core.Get().
+		Namespace(pod.Namespace).
+		Resource("pods").
+		Name(pod.Name).
+		SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{
+			Container: pod.Container,
+			// No address: buildctl knows the default socket, and a rootless
+			// image names its own in the environment.
+			Command: []string{"buildctl", "dial-stdio"},
+			Stdin:   true,
+			Stdout:  true,
+			Stderr:  true,
+		}, c.parameters).
+		URL()
+	exec, err := c.executor(target)
+	if err != nil {
+		return nil, fmt.Errorf("prepare exec in pod %s: %w", pod, err)
+	}
+	conn, err := dial(ctx, exec, pod.String())
+	if err != nil {
+		return nil, explainDial(err, pod, c.identity)
+	}
+	return conn, nil
+}
+
+// executor takes a WebSocket and falls back to SPDY where the server, a proxy
+// before it or the role (a WebSocket is a GET) refuses the upgrade.
+func (c *Client) executor(target *url.URL) (executor, error) {
+	config := rest.CopyConfig(c.config)
+	websocket, err := remotecommand.NewWebSocketExecutor(config, http.MethodGet, target.String())
+	if err != nil {
+		return nil, err
+	}
+	spdy, err := remotecommand.NewSPDYExecutor(config, http.MethodPost, target)
+	if err != nil {
+		return nil, err
+	}
+	return remotecommand.NewFallbackExecutor(websocket, spdy, func(err error) bool {
+		if !worthSPDY(err) {
+			return false
+		}
+		c.log.Debug().Err(err).Msg("exec over websocket refused, trying spdy")
+		return true
+	})
+}
+
+// worthSPDY is true for failures that lie in the WebSocket itself.
+func worthSPDY(err error) bool {
+	var upgrade *httpstream.UpgradeFailureError
+	if errors.As(err, &upgrade) {
+		return !apierrors.IsNotFound(upgrade.Cause) && !apierrors.IsUnauthorized(upgrade.Cause)
+	}
+	return httpstream.IsHTTPSProxyError(err)
+}
+
+// explainDial says why the buildkitd in pod cannot be reached.
+func explainDial(err error, pod Pod, id Identity) error {
+	var ended *EndedError
+	if errors.As(err, &ended) {
+		return &Error{
+			Reason:  ReasonTransport,
+			message: fmt.Sprintf("reach buildkitd in pod %s by exec: %v", pod, ended),
+			hints:   []string{"the image must hold buildctl and a running buildkitd: kubectl exec --namespace " + pod.Namespace + " " + pod.Name + " --container " + pod.Container + " -- buildctl debug workers"},
+			cause:   err,
+		}
+	}
+	// A failed upgrade does not unwrap to its cause.
+	var upgrade *httpstream.UpgradeFailureError
+	if errors.As(err, &upgrade) {
+		err = upgrade.Cause
+	}
+	doing := "exec in pod " + pod.String()
+	if apierrors.IsNotFound(err) {
+		return &Error{
+			Reason:  ReasonGone,
+			message: fmt.Sprintf("%s: the pod is gone", doing),
+			hints:   []string{"another pod of the builder is chosen on the next attempt"},
+			cause:   err,
+		}
+	}
+	var status apierrors.APIStatus
+	explained := explain(err, doing, id)
+	var e *Error
+	if errors.As(explained, &e) && e.Reason == ReasonServer && errors.As(err, &status) {
+		// The kubelet's own refusals, such as a container that does not run.
+		e.Reason = ReasonTransport
+	}
+	return explained
+}

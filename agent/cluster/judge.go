@@ -1,0 +1,271 @@
+package cluster
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// observation is what is known of a node's workload at one moment.
+type observation struct {
+	// workload is kind and name, as in "deployment builder-amd64".
+	workload string
+	replicas int32
+	// pods are the workload's, without those that had ended before the wait
+	// began.
+	pods []*corev1.Pod
+	// events are those of the pods and of the workload, oldest first.
+	events []*corev1.Event
+	// createFailure are the controller's words when it cannot create pods.
+	createFailure string
+	// gone is true when the workload was deleted, zero when it was scaled to
+	// nothing, both after the wait began.
+	gone, zero bool
+}
+
+// finding is what stands between one pod and readiness.
+type finding struct {
+	pod types.UID
+	// line says what is waited for, in the words of whoever reports it.
+	line string
+	// reason is empty while there is nothing to worry about.
+	reason Reason
+	// patience is how long the trouble may last before it counts as lasting.
+	// Endless trouble is only told.
+	patience time.Duration
+	// message and hints are of the error, should it come to that.
+	message string
+	hints   []string
+	// crashed is the container whose last words belong to the error.
+	crashed *crashed
+}
+
+type crashed struct{ pod, container string }
+
+const endless = time.Duration(1<<63 - 1)
+
+// sightings remember since when a pod has had a trouble. They are times of
+// this machine: the server's could be off by minutes.
+type sightings map[sighting]time.Time
+
+type sighting struct {
+	pod    types.UID
+	reason Reason
+}
+
+// update returns the sightings after findings were made at now: those that go
+// on keep their time, those that ended are forgotten.
+func (s sightings) update(findings []finding, now time.Time) sightings {
+	out := sightings{}
+	for _, f := range findings {
+		if f.reason == "" {
+			continue
+		}
+		key := sighting{f.pod, f.reason}
+		if since, ok := s[key]; ok {
+			out[key] = since
+		} else {
+			out[key] = now
+		}
+	}
+	return out
+}
+
+// verdict is what an observation amounts to. If neither Ready nor Failure is
+// set the wait goes on.
+type verdict struct {
+	Ready []Pod
+	// Waiting are the lines to tell, in the order of the pods' names.
+	Waiting []string
+	// Last are the same, with what only matters if this is where it ends.
+	Last    []string
+	Failure *Error
+	// Crashed is set with Failure when a container's log says more.
+	Crashed *crashed
+	// Recheck is when the verdict may change though nothing else does; zero
+	// when it cannot.
+	Recheck time.Time
+}
+
+// judge decides. One ready pod is enough, and the wait fails only when every
+// pod that could still become ready has trouble beyond its patience: another
+// pod's luck must not be spoilt.
+func judge(o observation, seen sightings, grace time.Duration, now time.Time) (verdict, sightings) {
+	if ready := readyPods(o.pods); len(ready) > 0 {
+		return verdict{Ready: ready}, seen
+	}
+	findings := examine(o, grace)
+	seen = seen.update(findings, now)
+
+	var v verdict
+	failing := len(findings) > 0
+	var worst finding
+	for i, f := range findings {
+		if !slices.Contains(v.Waiting, f.line) {
+			v.Waiting = append(v.Waiting, f.line)
+			v.Last = append(v.Last, cmp.Or(f.message, f.line))
+		}
+		if f.reason == "" || f.patience == endless {
+			failing = false
+			continue
+		}
+		end := seen[sighting{f.pod, f.reason}].Add(f.patience)
+		if now.Before(end) {
+			failing = false
+			if v.Recheck.IsZero() || end.Before(v.Recheck) {
+				v.Recheck = end
+			}
+			continue
+		}
+		if i == 0 || worst.reason == "" {
+			worst = f
+		}
+	}
+	if failing {
+		v.Failure = &Error{Reason: worst.reason, message: worst.message, hints: worst.hints}
+		v.Crashed = worst.crashed
+	}
+	return v, seen
+}
+
+// examine looks at each pod that can still become ready, or at the workload
+// when there is none.
+func examine(o observation, grace time.Duration) []finding {
+	var live, ended []*corev1.Pod
+	for _, p := range o.pods {
+		switch {
+		case p.DeletionTimestamp != nil:
+		case hasEnded(p):
+			ended = append(ended, p)
+		default:
+			live = append(live, p)
+		}
+	}
+	byName := func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) }
+	slices.SortFunc(live, byName)
+	slices.SortFunc(ended, byName)
+
+	if o.gone || o.zero {
+		return []finding{vanished(o)}
+	}
+	// The controller replaces a pod that ended at once. Each replica gets a
+	// second chance, on another cluster node perhaps; after that the eviction
+	// is what happens here.
+	if len(ended) > int(o.replicas) {
+		return []finding{evicted(ended[len(ended)-1], 0)}
+	}
+	var findings []finding
+	for _, p := range live {
+		findings = append(findings, examinePod(p, eventsOf(o.events, p.UID), grace))
+	}
+	switch {
+	case len(findings) > 0:
+		return findings
+	case len(ended) > 0:
+		return []finding{evicted(ended[len(ended)-1], endless)}
+	case o.createFailure != "":
+		return []finding{notCreated(o)}
+	default:
+		return []finding{{line: o.workload + ": waiting for its pod to be created"}}
+	}
+}
+
+func vanished(o observation) finding {
+	what := "was deleted"
+	if !o.gone {
+		what = "was scaled to zero"
+	}
+	return finding{
+		line:    o.workload + " " + what,
+		reason:  ReasonGone,
+		message: fmt.Sprintf("%s %s while it was waited for", o.workload, what),
+		hints:   []string{"somebody else manages this builder at the same time; run again to create or wake it"},
+	}
+}
+
+func evicted(p *corev1.Pod, patience time.Duration) finding {
+	words := p.Status.Reason
+	if p.Status.Message != "" {
+		words = strings.TrimPrefix(words+": "+p.Status.Message, ": ")
+	}
+	if words == "" {
+		words = string(p.Status.Phase)
+	}
+	return finding{
+		pod:      p.UID,
+		line:     fmt.Sprintf("pod %s: %s; waiting for its replacement", p.Name, words),
+		reason:   ReasonEvicted,
+		patience: patience,
+		message:  fmt.Sprintf("pod %s: %s", p.Name, words),
+		hints:    []string{"set requests.memory and requests.ephemeral-storage in the definition so that a cluster node with room is chosen"},
+	}
+}
+
+// notCreated: the controller was refused. Quota and policy do not change by
+// waiting a minute; anything else, such as a webhook that does not answer, may.
+func notCreated(o observation) finding {
+	f := finding{
+		line:     fmt.Sprintf("%s: its pods cannot be created: %s", o.workload, o.createFailure),
+		reason:   ReasonServer,
+		patience: endless,
+	}
+	f.message = f.line
+	for _, final := range []string{"is forbidden", "denied the request", "is invalid"} {
+		if strings.Contains(o.createFailure, final) {
+			f.reason, f.hints = refusal(o.createFailure)
+			f.patience = 0
+			break
+		}
+	}
+	return f
+}
+
+// eventsOf keeps the order.
+func eventsOf(events []*corev1.Event, uid types.UID) []*corev1.Event {
+	var out []*corev1.Event
+	for _, e := range events {
+		if e.InvolvedObject.UID == uid {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// lastEvent is the newest event with one of the reasons, nil if none.
+func lastEvent(events []*corev1.Event, reasons ...string) *corev1.Event {
+	for _, e := range slices.Backward(events) {
+		if slices.Contains(reasons, e.Reason) {
+			return e
+		}
+	}
+	return nil
+}
+
+// eventTime is when an event last happened; which of its fields says so
+// depends on the API its reporter used.
+func eventTime(e *corev1.Event) time.Time {
+	switch {
+	case e.Series != nil && !e.Series.LastObservedTime.IsZero():
+		return e.Series.LastObservedTime.Time
+	case !e.LastTimestamp.IsZero():
+		return e.LastTimestamp.Time
+	case !e.EventTime.IsZero():
+		return e.EventTime.Time
+	default:
+		return e.CreationTimestamp.Time
+	}
+}
+
+// sortEvents puts the oldest first. Most times have a resolution of a second;
+// within one the name decides, because recorders append the time in
+// nanoseconds to it.
+func sortEvents(events []*corev1.Event) {
+	slices.SortFunc(events, func(a, b *corev1.Event) int {
+		return cmp.Or(eventTime(a).Compare(eventTime(b)), cmp.Compare(a.Name, b.Name))
+	})
+}

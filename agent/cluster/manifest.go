@@ -1,0 +1,151 @@
+package cluster
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/containerd/platforms"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// What buildx and Slipway find each other's builders by. buildx looks for the
+// workload by name and for pods by the labels it would give them itself, so
+// these must not change.
+const (
+	labelApp           = "app"
+	labelManagedBy     = "app.kubernetes.io/managed-by"
+	managedBy          = "slipway"
+	annotationPlatform = "buildx.docker.com/platform"
+	annotationSpecHash = "slipway.build/spec-hash"
+	containerName      = "buildkitd"
+)
+
+// The kinds of a workload.
+const (
+	KindDeployment  = "Deployment"
+	KindStatefulSet = "StatefulSet"
+)
+
+// Objects are what a node needs in the cluster. Exactly one of Deployment and
+// StatefulSet is set; ConfigMaps and Secrets must exist before it.
+type Objects struct {
+	ConfigMaps  []*corev1.ConfigMap
+	Secrets     []*corev1.Secret
+	Deployment  *appsv1.Deployment
+	StatefulSet *appsv1.StatefulSet
+}
+
+// Kind is the kind of node's workload: claims need a StatefulSet.
+func Kind(node configmap.Node) string {
+	if node.Kubernetes.ClaimStorage != nil {
+		return KindStatefulSet
+	}
+	return KindDeployment
+}
+
+// Manifest describes node's workload in namespace. It depends on nothing else,
+// so the same definition gives the same bytes and the same spec hash on every
+// agent. The error is an *Error with ReasonDefinition: the node's pod template
+// patch does not fit.
+func Manifest(node configmap.Node, namespace string) (Objects, error) {
+	k := node.Kubernetes
+	name := WorkloadName(node)
+
+	annotations := map[string]string{}
+	if len(node.Platforms) > 0 {
+		annotations[annotationPlatform] = formatPlatforms(node)
+	}
+	maps.Copy(annotations, k.Annotations)
+	labels := map[string]string{labelManagedBy: managedBy}
+	maps.Copy(labels, k.Labels)
+	labels[labelApp] = name
+
+	files := splitFiles(node.Files)
+	template, err := patchTemplate(podTemplate(node, labels, annotations, files), k.PodTemplate, node.Name)
+	if err != nil {
+		return Objects{}, err
+	}
+
+	meta := metav1.ObjectMeta{
+		Name:        name,
+		Namespace:   namespace,
+		Labels:      labels,
+		Annotations: annotations,
+	}
+	objects := fileObjects(files, meta)
+	// buildx selects by all labels. A selector can never be changed, so this
+	// one holds no more than the name and labels stay free to change.
+	selector := &metav1.LabelSelector{MatchLabels: map[string]string{labelApp: name}}
+	replicas := k.Replicas
+	meta.Annotations = maps.Clone(annotations)
+	if k.ClaimStorage != nil {
+		objects.StatefulSet = &appsv1.StatefulSet{
+			TypeMeta:   metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: KindStatefulSet},
+			ObjectMeta: meta,
+			Spec: appsv1.StatefulSetSpec{
+				// Required by the API; no Service of this name is needed
+				// because nobody resolves the pods by DNS.
+				ServiceName:         "buildkitd",
+				PodManagementPolicy: appsv1.ParallelPodManagement,
+				Replicas:            &replicas,
+				Selector:            selector,
+				Template:            template,
+				VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{
+					ObjectMeta: metav1.ObjectMeta{Name: stateVolume},
+					Spec: corev1.PersistentVolumeClaimSpec{
+						AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+						Resources: corev1.VolumeResourceRequirements{
+							Requests: corev1.ResourceList{corev1.ResourceStorage: *k.ClaimStorage},
+						},
+					},
+				}},
+			},
+		}
+	} else {
+		objects.Deployment = &appsv1.Deployment{
+			TypeMeta:   metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: KindDeployment},
+			ObjectMeta: meta,
+			Spec: appsv1.DeploymentSpec{
+				Replicas: &replicas,
+				Selector: selector,
+				Template: template,
+			},
+		}
+	}
+	hash, err := objects.specHash()
+	if err != nil {
+		return Objects{}, err
+	}
+	meta.Annotations[annotationSpecHash] = hash
+	return objects, nil
+}
+
+// specHash identifies what the definition asks for, so that a later Slipway
+// finds out whether a workload still is what it should be. encoding/json sorts
+// maps, which makes the bytes canonical. It is a prefix of SHA-256: 64 bits
+// are plenty for telling two specs apart.
+func (o Objects) specHash() (string, error) {
+	data, err := json.Marshal(o)
+	if err != nil {
+		return "", fmt.Errorf("hash the workload: %w", err)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8]), nil
+}
+
+// formatPlatforms writes the platforms as buildx does.
+func formatPlatforms(node configmap.Node) string {
+	out := make([]string, len(node.Platforms))
+	for i, p := range node.Platforms {
+		out[i] = platforms.FormatAll(platforms.Normalize(p))
+	}
+	return strings.Join(out, ",")
+}

@@ -1,0 +1,99 @@
+package cluster
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"math/rand/v2"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// Pod is one pod that runs buildkitd.
+type Pod struct {
+	Namespace string
+	Name      string
+	// Container is the one that runs buildkitd.
+	Container string
+	// ClusterNode is the Kubernetes node it runs on.
+	ClusterNode string
+}
+
+// String is namespace and name, as kubectl's users write it.
+func (p Pod) String() string { return p.Namespace + "/" + p.Name }
+
+// Choose picks one of pods, which must not be empty.
+//
+// Sticky is rendezvous hashing: each key has an order of preference over all
+// pod names, so when a pod comes or goes only the keys that it wins or held
+// move. It is written out because it is three lines, and over SHA-256 because
+// that needs no dependency, is the same in every process and spreads evenly
+// over names that differ in one character; its cost is a microsecond a pod.
+func Choose(pods []Pod, policy configmap.LoadBalance, key string) Pod {
+	if policy == configmap.LoadBalanceRandom {
+		return pods[rand.IntN(len(pods))]
+	}
+	return slices.MaxFunc(pods, func(a, b Pod) int {
+		return cmp.Or(
+			cmp.Compare(weight(key, a.Name), weight(key, b.Name)),
+			cmp.Compare(a.Name, b.Name),
+		)
+	})
+}
+
+func weight(key, pod string) uint64 {
+	sum := sha256.Sum256([]byte(key + "\x00" + pod))
+	return binary.BigEndian.Uint64(sum[:8])
+}
+
+// readyPods are those of pods that a build may use, by name.
+func readyPods(pods []*corev1.Pod) []Pod {
+	var ready []Pod
+	for _, p := range pods {
+		if isReady(p) && p.DeletionTimestamp == nil {
+			ready = append(ready, Pod{
+				Namespace:   p.Namespace,
+				Name:        p.Name,
+				Container:   containerName,
+				ClusterNode: p.Spec.NodeName,
+			})
+		}
+	}
+	slices.SortFunc(ready, func(a, b Pod) int { return cmp.Compare(a.Name, b.Name) })
+	return ready
+}
+
+func isReady(p *corev1.Pod) bool {
+	if p.Status.Phase != corev1.PodRunning {
+		return false
+	}
+	c := podCondition(p, corev1.PodReady)
+	return c != nil && c.Status == corev1.ConditionTrue
+}
+
+func podCondition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
+	for i := range p.Status.Conditions {
+		if p.Status.Conditions[i].Type == kind {
+			return &p.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// runsBuildkitd tells a builder's pod from others that happen to bear the same
+// app label.
+func runsBuildkitd(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Spec.Containers, func(c corev1.Container) bool { return c.Name == containerName })
+}
+
+// isLive is true for a pod that may become or is ready.
+func isLive(p *corev1.Pod) bool {
+	return p.DeletionTimestamp == nil && !hasEnded(p)
+}
+
+func hasEnded(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
+}

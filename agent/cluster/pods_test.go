@@ -1,0 +1,53 @@
+package cluster
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+func testPods(n int) []Pod {
+	pods := make([]Pod, n)
+	for i := range pods {
+		pods[i] = Pod{Namespace: "ci", Name: fmt.Sprintf("builder-%d", i)}
+	}
+	return pods
+}
+
+func TestChooseSticky(t *testing.T) {
+	const keys = 4000
+	pods := testPods(4)
+	fewer := pods[:3]
+	count := map[string]int{}
+	for i := range keys {
+		key := fmt.Sprintf("repository-%d", i)
+		chosen := Choose(pods, configmap.LoadBalanceSticky, key)
+		count[chosen.Name]++
+		reversed := []Pod{pods[3], pods[1], pods[2], pods[0]}
+		if again := Choose(reversed, configmap.LoadBalanceSticky, key); again != chosen {
+			t.Fatalf("key %s: %s, then %s in another order", key, chosen, again)
+		}
+		if chosen != pods[3] {
+			if after := Choose(fewer, configmap.LoadBalanceSticky, key); after != chosen {
+				t.Errorf("key %s moved from %s to %s though its pod stayed", key, chosen, after)
+			}
+		}
+	}
+	for _, p := range pods {
+		if n := count[p.Name]; n < keys/4*8/10 || n > keys/4*12/10 {
+			t.Errorf("%s holds %d of %d keys", p.Name, n, keys)
+		}
+	}
+}
+
+func TestChooseRandom(t *testing.T) {
+	pods := testPods(3)
+	count := map[string]int{}
+	for range 300 {
+		count[Choose(pods, configmap.LoadBalanceRandom, "same key").Name]++
+	}
+	if len(count) != 3 {
+		t.Errorf("300 choices among 3 pods hit %v", count)
+	}
+}

@@ -1,0 +1,107 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// Up makes sure that node's workload exists and waits until one of its pods is
+// ready, for as long as the node's timeout allows. It returns all ready pods
+// that are not terminating, by name. report gets one line whenever what is
+// waited for changes; nothing is reported when a pod is ready already, which
+// costs one request. Errors are of type *Error but for those of ctx.
+func (c *Client) Up(ctx context.Context, node configmap.Node, report func(string)) ([]Pod, error) {
+	limited, cancel := context.WithTimeout(quiet(ctx), node.Kubernetes.Timeout)
+	defer cancel()
+	w := workload{client: c, node: node, namespace: c.Namespace(node), name: WorkloadName(node), report: report}
+	pods, err := w.up(limited)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil, w.timedOut(err)
+	}
+	return pods, err
+}
+
+// workload is one node's, for the time of one call.
+type workload struct {
+	client    *Client
+	node      configmap.Node
+	namespace string
+	name      string
+	report    func(string)
+	// last is what was waited for when the wait ended.
+	last []string
+}
+
+// String is how messages call it.
+func (w *workload) String() string {
+	return strings.ToLower(Kind(w.node)) + " " + w.name
+}
+
+func (w *workload) selector() string {
+	return labels.SelectorFromSet(labels.Set{labelApp: w.name}).String()
+}
+
+func (w *workload) up(ctx context.Context) ([]Pod, error) {
+	pods, err := w.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if ready := readyPods(pods); len(ready) > 0 {
+		return ready, nil
+	}
+	// A live pod proves its workload; without one it may be absent or asleep.
+	if !anyLive(pods) {
+		if err := w.ensure(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return w.wait(ctx, pods)
+}
+
+func (w *workload) list(ctx context.Context) ([]*corev1.Pod, error) {
+	list, err := w.client.pods(w.namespace).List(ctx, metav1.ListOptions{LabelSelector: w.selector()})
+	if err != nil {
+		return nil, w.explain(err, "list pods of "+w.name)
+	}
+	var pods []*corev1.Pod
+	for i := range list.Items {
+		if runsBuildkitd(&list.Items[i]) {
+			pods = append(pods, &list.Items[i])
+		}
+	}
+	return pods, nil
+}
+
+func (w *workload) explain(err error, doing string) error {
+	return explain(err, fmt.Sprintf("%s in namespace %s", doing, w.namespace), w.client.identity)
+}
+
+func (w *workload) timedOut(cause error) error {
+	what := "the API server did not answer in time"
+	if len(w.last) > 0 {
+		what = strings.Join(w.last, "; ")
+	}
+	return &Error{
+		Reason:  ReasonTimeout,
+		message: fmt.Sprintf("%s in namespace %s: no pod became ready within %s: %s", w, w.namespace, w.node.Kubernetes.Timeout, what),
+		hints:   []string{"if this only needs longer, raise the driver-opt timeout= of the definition"},
+		cause:   cause,
+	}
+}
+
+func anyLive(pods []*corev1.Pod) bool {
+	for _, p := range pods {
+		if isLive(p) {
+			return true
+		}
+	}
+	return false
+}

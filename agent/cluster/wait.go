@@ -1,0 +1,266 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// wait watches until judge has an answer or ctx ends. before are the pods that
+// were there when the wait began. All of its goroutines end before it returns.
+func (w *workload) wait(ctx context.Context, before []*corev1.Pod) ([]Pod, error) {
+	watching, stop := context.WithCancel(ctx)
+	view := newView(w, before)
+	defer view.goroutines.Wait()
+	defer stop()
+	view.start(watching)
+
+	var seen sightings
+	var told []string
+	for {
+		var v verdict
+		if view.pods.isSynced() {
+			view.followEvents(watching)
+			v, seen = judge(view.observe(time.Now()), seen, w.node.Kubernetes.UnschedulableGrace, time.Now())
+		}
+		if len(v.Ready) > 0 {
+			return v.Ready, nil
+		}
+		for _, line := range v.Waiting {
+			if !slices.Contains(told, line) {
+				w.report(line)
+			}
+		}
+		if v.Failure != nil {
+			if v.Crashed != nil {
+				w.addLog(ctx, v.Failure, *v.Crashed)
+			}
+			return nil, v.Failure
+		}
+		if view.pods.isSynced() {
+			told, w.last = v.Waiting, v.Last
+		}
+		if err := view.next(ctx, v.Recheck); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// view is what the watches of one wait see.
+type view struct {
+	workload   *workload
+	ended      map[types.UID]bool
+	changed    chan struct{}
+	refused    chan error
+	goroutines sync.WaitGroup
+
+	pods         *mirror[*corev1.Pod]
+	deployments  *mirror[*appsv1.Deployment]
+	statefulSets *mirror[*appsv1.StatefulSet]
+	events       map[types.UID]*mirror[*corev1.Event]
+}
+
+// ofWorkload is the key of the workload's own events among those of pods.
+const ofWorkload = types.UID("")
+
+func newView(w *workload, before []*corev1.Pod) *view {
+	v := &view{
+		workload: w,
+		ended:    map[types.UID]bool{},
+		changed:  make(chan struct{}, 1),
+		refused:  make(chan error, 1),
+		events:   map[types.UID]*mirror[*corev1.Event]{},
+	}
+	v.pods = newMirror[*corev1.Pod](v.notify)
+	v.deployments = newMirror[*appsv1.Deployment](v.notify)
+	v.statefulSets = newMirror[*appsv1.StatefulSet](v.notify)
+	for _, p := range before {
+		if hasEnded(p) {
+			// The remains of old evictions stay for weeks.
+			v.ended[p.UID] = true
+		}
+	}
+	return v
+}
+
+func (v *view) notify() {
+	select {
+	case v.changed <- struct{}{}:
+	default:
+	}
+}
+
+// start begins the watches of the pods and of the workload itself. Without the
+// right to watch pods there is nothing to wait by; all else only adds reasons,
+// so a refusal there is no more than a line in the log.
+func (v *view) start(ctx context.Context) {
+	c, w := v.workload.client, v.workload
+	podsContext, stopPods := context.WithCancel(ctx)
+	v.goroutines.Go(func() {
+		defer stopPods()
+		selector := metav1.ListOptions{LabelSelector: w.selector()}
+		follow(podsContext, c.pods(w.namespace), selector, &corev1.Pod{}, v.pods, func(err error) {
+			if !isRefusal(err) {
+				c.log.Debug().Err(err).Str("workload", w.name).Msg("watch pods; trying again")
+				return
+			}
+			stopPods()
+			select {
+			case v.refused <- w.explain(err, "watch pods of "+w.name):
+			default:
+			}
+		})
+	})
+	one := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", w.name).String()}
+	v.optional(ctx, "workload", func(ctx context.Context, failed func(error)) {
+		if Kind(w.node) == KindStatefulSet {
+			follow(ctx, c.statefulSets(w.namespace), one, &appsv1.StatefulSet{}, v.statefulSets, failed)
+		} else {
+			follow(ctx, c.deployments(w.namespace), one, &appsv1.Deployment{}, v.deployments, failed)
+		}
+	})
+	if Kind(w.node) == KindStatefulSet {
+		// A Deployment says in its status why pods cannot be created; a
+		// StatefulSet says it only in events.
+		v.followEventsOf(ctx, ofWorkload, fields.Set{"involvedObject.kind": KindStatefulSet, "involvedObject.name": w.name})
+	}
+}
+
+// followEvents begins a watch on the events of each pod not followed yet. One
+// per pod, because in a namespace full of CI agents all events together are
+// megabytes.
+func (v *view) followEvents(ctx context.Context) {
+	for _, p := range v.pods.snapshot() {
+		if _, ok := v.events[p.UID]; !ok && isLive(p) {
+			v.followEventsOf(ctx, p.UID, fields.Set{"involvedObject.uid": string(p.UID)})
+		}
+	}
+}
+
+func (v *view) followEventsOf(ctx context.Context, key types.UID, which fields.Set) {
+	m := newMirror[*corev1.Event](v.notify)
+	v.events[key] = m
+	v.optional(ctx, "events", func(ctx context.Context, failed func(error)) {
+		selector := metav1.ListOptions{FieldSelector: which.AsSelector().String()}
+		follow(ctx, v.workload.client.events(v.workload.namespace), selector, &corev1.Event{}, m, failed)
+	})
+}
+
+// optional runs a watch that the wait can do without.
+func (v *view) optional(ctx context.Context, what string, run func(context.Context, func(error))) {
+	log := v.workload.client.log.With().Str("workload", v.workload.name).Str("watch", what).Logger()
+	ctx, stop := context.WithCancel(ctx)
+	v.goroutines.Go(func() {
+		defer stop()
+		run(ctx, func(err error) {
+			if isRefusal(err) {
+				log.Debug().Err(err).Msg("not allowed; the wait goes on without its reasons")
+				stop()
+				return
+			}
+			log.Debug().Err(err).Msg("watch failed; trying again")
+		})
+	})
+}
+
+func isRefusal(err error) bool {
+	return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
+}
+
+// next waits for a change, for recheck if there is one, or for the end.
+func (v *view) next(ctx context.Context, recheck time.Time) error {
+	var due <-chan time.Time
+	if !recheck.IsZero() {
+		t := time.NewTimer(time.Until(recheck))
+		defer t.Stop()
+		due = t.C
+	}
+	select {
+	case <-v.changed:
+		return nil
+	case <-due:
+		return nil
+	case err := <-v.refused:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("wait for %s in namespace %s: %w", v.workload, v.workload.namespace, context.Cause(ctx))
+	}
+}
+
+// staleEvent is how old a StatefulSet's complaint may be. Events live for an
+// hour, and the trouble of an earlier build must not end this one.
+const staleEvent = 5 * time.Minute
+
+func (v *view) observe(now time.Time) observation {
+	o := observation{
+		workload: v.workload.String(),
+		replicas: v.workload.node.Kubernetes.Replicas,
+		gone:     v.deployments.hasLost() || v.statefulSets.hasLost(),
+	}
+	for _, p := range v.pods.snapshot() {
+		if !v.ended[p.UID] && runsBuildkitd(p) {
+			o.pods = append(o.pods, p)
+		}
+	}
+	for key, m := range v.events {
+		events := m.snapshot()
+		sortEvents(events)
+		if key != ofWorkload {
+			o.events = append(o.events, events...)
+			continue
+		}
+		e := lastEvent(events, "FailedCreate", "SuccessfulCreate")
+		if e != nil && e.Reason == "FailedCreate" && now.Sub(eventTime(e)) < staleEvent {
+			o.createFailure = e.Message
+		}
+	}
+	sortEvents(o.events)
+	for _, d := range v.deployments.snapshot() {
+		o.zero = d.Spec.Replicas != nil && *d.Spec.Replicas == 0
+		for _, c := range d.Status.Conditions {
+			if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
+				o.createFailure = c.Message
+			}
+		}
+	}
+	for _, s := range v.statefulSets.snapshot() {
+		o.zero = s.Spec.Replicas != nil && *s.Spec.Replicas == 0
+	}
+	return o
+}
+
+// addLog adds the last words of a container that crashed: the last line to the
+// message, a few more to the hints.
+func (w *workload) addLog(ctx context.Context, e *Error, of crashed) {
+	log, err := w.client.core.Get().
+		Namespace(w.namespace).
+		Resource("pods").
+		Name(of.pod).
+		SubResource("log").
+		VersionedParams(&corev1.PodLogOptions{
+			Container:  of.container,
+			Previous:   true,
+			TailLines:  new(int64(10)),
+			LimitBytes: new(int64(8 << 10)),
+		}, w.client.parameters).
+		DoRaw(ctx)
+	text := strings.TrimSpace(string(log))
+	if err != nil || text == "" {
+		w.client.log.Debug().Err(err).Str("pod", of.pod).Msg("no log of the crashed container")
+		e.hints = append(e.hints, fmt.Sprintf("see kubectl logs --namespace %s --previous %s --container %s", w.namespace, of.pod, of.container))
+		return
+	}
+	lines := strings.Split(text, "\n")
+	e.message += ": " + strings.TrimSpace(lines[len(lines)-1])
+	e.hints = append(e.hints, fmt.Sprintf("last lines of the log of container %s:\n  %s", of.container, strings.Join(lines, "\n  ")))
+}
