@@ -1,0 +1,53 @@
+package solve
+
+import (
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/tonistiigi/go-csvvalue"
+)
+
+// hostGateway stands for the address of the machine that runs the builder.
+// Only docker's own drivers know such an address.
+const hostGateway = "host-gateway"
+
+// ParseAddHost parses one value of --add-host, host:ip or host=ip, several
+// separated by commas; an IPv6 address may stand in brackets, and a quoted
+// field may list several addresses. It returns host=ip for each. The error is
+// a *UsageError.
+func ParseAddHost(value string) ([]string, error) {
+	fail := func(problem, hint string) ([]string, error) {
+		return nil, &UsageError{Flag: "--add-host", Value: value, Problem: problem, Hint: hint}
+	}
+	fields, err := csvvalue.Fields(value, nil)
+	if err != nil {
+		return fail(fmt.Sprintf("is not valid CSV: %s", err), "")
+	}
+	var hosts []string
+	for _, field := range fields {
+		host, addresses, ok := strings.Cut(field, "=")
+		if !ok {
+			host, addresses, ok = strings.Cut(field, ":")
+		}
+		if !ok || host == "" || addresses == "" {
+			return fail("is not HOST:IP", "")
+		}
+		if strings.ContainsAny(host, ",\"\n") {
+			return fail(fmt.Sprintf("%q is not a host name", host), "")
+		}
+		if addresses == hostGateway {
+			return fail("host-gateway has no meaning for a builder in Kubernetes", "give the address itself, HOST:IP")
+		}
+		for address := range strings.SplitSeq(addresses, ",") {
+			if inner, ok := strings.CutPrefix(address, "["); ok {
+				address = strings.TrimSuffix(inner, "]")
+			}
+			if net.ParseIP(address) == nil {
+				return fail(fmt.Sprintf("%q is not an IP address", address), "")
+			}
+			hosts = append(hosts, host+"="+address)
+		}
+	}
+	return hosts, nil
+}

@@ -1,0 +1,25 @@
+package solve
+
+import (
+	"github.com/moby/buildkit/util/entitlements"
+)
+
+// allowLocalDelete is the entitlement that buildx checks itself: a local
+// output with mode=delete may empty a directory outside the working directory.
+const allowLocalDelete = "buildx.local.delete"
+
+// ParseAllow checks an entitlement of --allow: network.host,
+// security.insecure, device[=NAME] or buildx.local.delete. The error is a
+// *UsageError.
+func ParseAllow(value string) (string, error) {
+	if value == allowLocalDelete {
+		return value, nil
+	}
+	if _, _, err := entitlements.Parse(value); err != nil {
+		return "", &UsageError{
+			Flag: "--allow", Value: value, Problem: err.Error(),
+			Hint: "there are network.host, security.insecure, device[=NAME] and " + allowLocalDelete,
+		}
+	}
+	return value, nil
+}

@@ -1,0 +1,145 @@
+package solve
+
+import (
+	"context"
+	"errors"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/util/grpcerrors"
+	"google.golang.org/grpc/codes"
+)
+
+// Kind is whose fault a failed solve is. It decides whether trying again can
+// help.
+type Kind int
+
+// The kinds of failure.
+const (
+	// KindInternal is what no other kind fits.
+	KindInternal Kind = iota
+	// KindBuild is the user's Dockerfile or code.
+	KindBuild
+	// KindUsage is a request that cannot be carried out as it is.
+	KindUsage
+	// KindLost is a builder or connection that went away.
+	KindLost
+	// KindRegistry is a registry that refused or could not be reached.
+	KindRegistry
+	// KindCancelled is the caller's own doing.
+	KindCancelled
+)
+
+// String names the kind for logs.
+func (k Kind) String() string {
+	switch k {
+	case KindBuild:
+		return "build"
+	case KindUsage:
+		return "usage"
+	case KindLost:
+		return "lost"
+	case KindRegistry:
+		return "registry"
+	case KindCancelled:
+		return "cancelled"
+	default:
+		return "internal"
+	}
+}
+
+// Classify finds the kind of an error of this package.
+func Classify(err error) Kind {
+	var usage *UsageError
+	var gone *lostError
+	switch {
+	case err == nil:
+		return KindInternal
+	case errors.As(err, &usage):
+		return KindUsage
+	case errors.As(err, &gone):
+		return KindLost
+	case errors.Is(err, context.Canceled):
+		return KindCancelled
+	}
+	text := err.Error()
+	switch {
+	// Before all other words: the message quotes the user's command, which
+	// may say anything.
+	case strings.Contains(text, "did not complete successfully: "):
+		return KindBuild
+	case lost(err):
+		return KindLost
+	case refusedByConfig(text):
+		return KindUsage
+	case registryTrouble(text):
+		return KindRegistry
+	case len(errdefs.Sources(err)) > 0:
+		return KindBuild
+	}
+	switch grpcerrors.Code(err) {
+	case codes.Unknown, codes.InvalidArgument, codes.NotFound, codes.FailedPrecondition:
+		// What buildkitd answers about the request: a Dockerfile that is
+		// missing or has no such stage, a git reference that does not exist.
+		if _, ok := grpcerrors.AsGRPCStatus(err); ok {
+			return KindBuild
+		}
+	case codes.Unimplemented:
+		return KindUsage
+	}
+	return KindInternal
+}
+
+// lost reports whether the daemon or the way to it broke. A solve that the
+// daemon cancelled by itself was ended by its shutdown.
+func lost(err error) bool {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errOneConnection) {
+		return true
+	}
+	switch grpcerrors.Code(err) {
+	case codes.Unavailable, codes.Canceled:
+		return true
+	}
+	return sessionLost(err.Error())
+}
+
+func sessionLost(text string) bool {
+	return strings.Contains(text, "no active session") || strings.Contains(text, "session healthcheck failed")
+}
+
+// refusedByConfig reports whether the daemon's configuration forbids what was
+// asked for.
+func refusedByConfig(text string) bool {
+	return strings.Contains(text, "granting entitlement") || strings.Contains(text, "is not allowed by build daemon configuration") ||
+		regexp.MustCompile(`(network\.host|security\.insecure) is not allowed`).MatchString(text)
+}
+
+// registryTrouble reports whether a registry refused a request or could not
+// be reached. BuildKit passes these errors on as text. An image that does not
+// exist is not among them: another try would not find it.
+func registryTrouble(text string) bool {
+	registry := false
+	for _, sign := range []string{
+		"failed to resolve source metadata for",
+		"failed to push",
+		"failed to copy",
+		"failed to do request",
+		"failed to authorize",
+		"failed to fetch oauth token",
+		"failed to fetch anonymous token",
+		"pull access denied",
+		"push access denied",
+		"unexpected status from",
+		"credential helper",
+	} {
+		if strings.Contains(text, sign) {
+			registry = true
+		}
+	}
+	if !registry {
+		return false
+	}
+	return !strings.HasSuffix(text, ": not found") && !strings.Contains(text, "no match for platform in manifest")
+}

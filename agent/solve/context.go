@@ -1,0 +1,185 @@
+package solve
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/dfgitutil"
+	"github.com/moby/buildkit/util/gitutil"
+)
+
+// stdin is the value of a context or Dockerfile that is read from stdin.
+const stdin = "-"
+
+// isHTTP reports whether a value is an http(s) URL, by its scheme alone.
+func isHTTP(value string) bool {
+	return strings.HasPrefix(value, "https://") || strings.HasPrefix(value, "http://")
+}
+
+// isRemote reports whether a context is fetched by the daemon: an http(s) URL
+// or one of the forms of a git reference.
+func isRemote(value string) bool {
+	if isHTTP(value) {
+		return true
+	}
+	_, ok, _ := dfgitutil.ParseGitRef(value)
+	return ok
+}
+
+// remoteProblem finds mistakes in a URL that is recognised as git, for
+// example an unknown query. No network is touched.
+func remoteProblem(value string) string {
+	if _, ok, err := dfgitutil.ParseGitRef(value); ok && err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// gitCaps is what the frontend must know to understand a git URL with a query
+// (?ref=…&subdir=…): an old one would take it for part of the path.
+func gitCaps(value string, named bool) []string {
+	u, err := gitutil.ParseURL(value)
+	if err != nil || len(u.Query) == 0 {
+		return nil
+	}
+	const capQuery = "moby.buildkit.frontend.gitquerystring"
+	if named {
+		return []string{capQuery + "+forward"}
+	}
+	return []string{capQuery}
+}
+
+// localDir returns the absolute path of a directory that exists and can be
+// read.
+func localDir(path string) (abs, problem string) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", cause(err)
+	}
+	if !info.IsDir() {
+		return "", "is not a directory"
+	}
+	if _, err := os.ReadDir(path); err != nil {
+		return "", "cannot be read: " + cause(err)
+	}
+	abs, err = filepath.Abs(path)
+	if err != nil {
+		return "", err.Error()
+	}
+	return abs, ""
+}
+
+// resolveContext finds the main context.
+func (p *preparation) resolveContext(ctx context.Context) {
+	value := p.request.Context
+	fail := func(problem, hint string) {
+		p.add(&UsageError{Flag: "build context", Value: value, Problem: problem, Hint: hint})
+	}
+	switch {
+	case value == "":
+		fail("is missing", `give one, for example "." for the current directory`)
+	case value == stdin && p.request.Dockerfile == stdin:
+		fail("stdin cannot be both the context and the Dockerfile", "")
+	case value == stdin:
+		if err := p.stdinContext(ctx); err != nil {
+			fail(err.Error(), "")
+		}
+	case isDir(value):
+		abs, problem := localDir(value)
+		if problem != "" {
+			fail(problem, "")
+			return
+		}
+		p.inputs.Mounts[mountContext] = abs
+		p.contextDir = abs
+		p.inputs.SharedKey = p.key(abs)
+	case isRemote(value):
+		if problem := remoteProblem(value); problem != "" {
+			fail(problem, "")
+			return
+		}
+		p.inputs.Attrs[attrContext] = value
+		p.caps = append(p.caps, gitCaps(value, false)...)
+		p.inputs.SharedKey = p.key(value)
+		p.remote = true
+	default:
+		_, problem := localDir(value)
+		fail(problem, "")
+	}
+}
+
+// key is the shared key of a context: the identity the caller gave, else its
+// place.
+func (p *preparation) key(place string) string {
+	if p.request.ContextKey != "" {
+		return sharedKey(p.request.ContextKey)
+	}
+	return sharedKey(place)
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// resolveContexts finds the contexts of --build-context.
+func (p *preparation) resolveContexts() {
+	for _, c := range p.request.Contexts {
+		if problem := p.resolveNamed(c); problem != "" {
+			p.add(&UsageError{Flag: "--build-context", Value: c.Name + "=" + c.Value, Problem: problem})
+		}
+	}
+	if len(p.request.Contexts) > 0 {
+		p.caps = append(p.caps, "moby.buildkit.frontend.contexts+forward")
+	}
+}
+
+func (p *preparation) resolveNamed(c BuildContext) (problem string) {
+	attr := "context:" + c.Name
+	switch {
+	case isRemote(c.Value):
+		if problem := remoteProblem(c.Value); problem != "" {
+			return problem
+		}
+		p.inputs.Attrs[attr] = c.Value
+		p.caps = append(p.caps, gitCaps(c.Value, true)...)
+	case strings.HasPrefix(c.Value, "docker-image://"):
+		p.inputs.Attrs[attr] = c.Value
+	case strings.HasPrefix(c.Value, layoutScheme):
+		layout, err := openLayout(c.Value)
+		if err != nil {
+			return err.Error()
+		}
+		store := fmt.Sprintf("layout%d", len(p.inputs.Layouts))
+		p.inputs.Layouts[store] = layout.dir
+		p.inputs.Attrs[attr] = layout.reference(store)
+	case strings.Contains(c.Value, "://"):
+		scheme, _, _ := strings.Cut(c.Value, "://")
+		return fmt.Sprintf("unknown scheme %s://", scheme)
+	default:
+		abs, problem := localDir(c.Value)
+		if problem != "" {
+			return problem
+		}
+		mount := c.Name
+		if mount == mountContext || mount == mountDockerfile {
+			mount = "_" + mount // the frontend's own names stay theirs
+		}
+		p.inputs.Mounts[mount] = abs
+		p.inputs.Attrs[attr] = "local:" + mount
+		p.inputs.Attrs["sharedkey:localdir:"+c.Name] = p.namedKey(c.Name, abs)
+	}
+	return ""
+}
+
+// namedKey is key for a named context: with an identity from the caller, the
+// name tells the contexts of one build apart.
+func (p *preparation) namedKey(name, place string) string {
+	if p.request.ContextKey != "" {
+		return sharedKey(p.request.ContextKey, name)
+	}
+	return sharedKey(place)
+}

@@ -1,0 +1,105 @@
+package solve
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// resolveDockerfile finds the Dockerfile. It runs after resolveContext.
+func (p *preparation) resolveDockerfile(ctx context.Context) {
+	value := p.request.Dockerfile
+	fail := func(problem, hint string) {
+		p.add(&UsageError{Flag: "--file", Value: value, Problem: problem, Hint: hint})
+	}
+	switch {
+	case p.request.Context == stdin && p.inputs.ContextFile == "":
+		// The Dockerfile came with the context, or stdin failed.
+	case value == stdin:
+		if p.request.Stdin == nil {
+			fail("there is no stdin", "")
+			return
+		}
+		if err := p.stdinDockerfile(contextReader{ctx, p.request.Stdin}); err != nil {
+			fail(err.Error(), "")
+		}
+	case isHTTP(value):
+		p.inputs.DockerfileURL = value
+		p.inputs.Attrs[attrDockerfileKey] = mountDockerfile
+		p.inputs.Attrs[attrFilename] = defaultDockerfile
+	case p.remote && filepath.IsAbs(value):
+		p.inputs.Attrs[attrDockerfileKey] = mountDockerfile
+		p.localDockerfile(value)
+	case p.remote || p.inputs.ContextFile != "":
+		// Inside the context, which only the daemon reads.
+		p.inputs.Attrs[attrFilename] = defaultDockerfile
+		if value != "" {
+			p.inputs.Attrs[attrFilename] = value
+		}
+	case value != "":
+		p.localDockerfile(value)
+	case p.contextDir != "":
+		p.localDockerfile(filepath.Join(p.contextDir, defaultDockerfile))
+	}
+}
+
+// localDockerfile serves a Dockerfile from its own directory, where the
+// frontend also looks for <Dockerfile>.dockerignore.
+func (p *preparation) localDockerfile(path string) {
+	path = lowercaseDockerfile(path)
+	fail := func(problem string) {
+		e := &UsageError{Flag: "--file", Value: path, Problem: problem}
+		if p.request.Dockerfile == "" {
+			e = &UsageError{Flag: "build context", Value: p.request.Context, Problem: "Dockerfile: " + problem, Hint: "name the Dockerfile with --file"}
+		}
+		p.add(e)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		fail(cause(err))
+		return
+	}
+	if info.IsDir() {
+		fail("is a directory")
+		return
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		fail(cause(err))
+		return
+	}
+	if err := f.Close(); err != nil {
+		fail(cause(err))
+		return
+	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		fail(err.Error())
+		return
+	}
+	if _, err := os.Stat(path + ".rego"); err == nil {
+		// buildx enforces such a policy; passing over it would be dangerous.
+		fail(fmt.Sprintf("source policies are not supported, and %s exists", filepath.Base(path)+".rego"))
+		return
+	}
+	p.inputs.Mounts[mountDockerfile] = dir
+	p.inputs.Attrs[attrFilename] = filepath.Base(path)
+}
+
+// lowercaseDockerfile returns the path of "dockerfile" when it exists where
+// "Dockerfile" does not; docker accepts both spellings.
+func lowercaseDockerfile(path string) string {
+	if filepath.Base(path) != defaultDockerfile {
+		return path
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return path
+	}
+	lower := filepath.Join(filepath.Dir(path), strings.ToLower(defaultDockerfile))
+	if _, err := os.Lstat(lower); err != nil {
+		return path
+	}
+	return lower
+}

@@ -1,0 +1,50 @@
+package solve
+
+import (
+	"sync"
+
+	"github.com/moby/buildkit/client"
+)
+
+// feed brings the progress of a solve to its reader: that of the daemon, and
+// that of the session's parts on the agent, which have no end of their own.
+type feed struct {
+	out chan *client.SolveStatus // nil when nobody reads
+
+	running sync.WaitGroup
+	mu      sync.Mutex
+	closed  bool
+}
+
+func newFeed(out chan *client.SolveStatus) *feed { return &feed{out: out} }
+
+// start returns a channel for BuildKit's client, which closes it.
+func (f *feed) start() chan *client.SolveStatus {
+	in := make(chan *client.SolveStatus)
+	f.running.Go(func() {
+		for s := range in {
+			f.send(s)
+		}
+	})
+	return in
+}
+
+// send passes one increment on; after close it is dropped.
+func (f *feed) send(s *client.SolveStatus) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.closed && f.out != nil {
+		f.out <- s
+	}
+}
+
+// close ends the feed once all of the daemon's progress has been passed on.
+func (f *feed) close() {
+	f.running.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	if f.out != nil {
+		close(f.out)
+	}
+}

@@ -1,0 +1,205 @@
+package solve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/content"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/session/upload/uploadprovider"
+	"github.com/tonistiigi/fsutil"
+)
+
+const (
+	// cancelGrace is how long a cancelled solve may take to end on the daemon
+	// before the connection is closed over it.
+	cancelGrace = 2 * time.Second
+	// maxSilence is how long a daemon may send nothing during a solve. It
+	// checks the session's health every 5 s, so this is several checks missed
+	// and the pod is gone. (gRPC's own keepalive cannot be used: buildkitd
+	// leaves the server's default, which takes offence at more than a ping in
+	// 5 minutes.)
+	maxSilence = 45 * time.Second
+)
+
+// Result is what a solve returned.
+type Result struct {
+	// Job is the one that was solved.
+	Job Job
+	// Response are the exporters' answers, by BuildKit's keys.
+	Response map[string]string
+}
+
+// lostError is a connection that broke during a solve.
+type lostError struct{ err error }
+
+func (e *lostError) Error() string { return "lost the connection to buildkitd: " + e.err.Error() }
+func (e *lostError) Unwrap() error { return e.err }
+
+// cancelledError is a solve that the caller ended.
+type cancelledError struct{ cause error }
+
+func (e *cancelledError) Error() string   { return "the build was cancelled: " + e.cause.Error() }
+func (e *cancelledError) Unwrap() []error { return []error{context.Canceled, e.cause} }
+
+// Solve runs one job of a plan. Progress goes to updates, which may be nil
+// and which Solve closes; it must be read until then. When ctx is cancelled
+// the solve is cancelled on the daemon and Solve returns within seconds, with
+// an error that wraps the context's cause; the Daemon may be unusable then.
+// Errors are classified by Classify.
+func (d *Daemon) Solve(ctx context.Context, p *Plan, job Job, updates chan *client.SolveStatus) (*Result, error) {
+	feed := newFeed(updates)
+	defer feed.close()
+
+	exports, end, err := p.begin(job)
+	if err != nil {
+		return nil, errors.Join(err, end(false))
+	}
+	result, err := d.solve(ctx, p, job, exports, feed)
+	if endErr := end(err == nil); endErr != nil {
+		err = errors.Join(err, endErr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+// begin opens the outputs for a solve. The returned function ends them and is
+// never nil.
+func (p *Plan) begin(job Job) ([]client.ExportEntry, func(keep bool) error, error) {
+	var entries []client.ExportEntry
+	var ends []func(bool) error
+	end := func(keep bool) error {
+		var errs []error
+		for _, e := range ends {
+			errs = append(errs, e(keep))
+		}
+		return errors.Join(errs...)
+	}
+	for _, s := range p.sinks {
+		entry, e, err := s.begin(job)
+		if err != nil {
+			return nil, end, err
+		}
+		entries, ends = append(entries, entry), append(ends, e)
+	}
+	return entries, end, nil
+}
+
+func (d *Daemon) solve(ctx context.Context, p *Plan, job Job, exports []client.ExportEntry, feed *feed) (*Result, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	unguard := d.guard(ctx, cancel)
+	defer unguard()
+
+	opt := Options(p.request, p.inputs, job, exports)
+	if err := d.attach(ctx, p, &opt, feed); err != nil {
+		return nil, explain(ctx, err)
+	}
+	response, err := d.client.Solve(ctx, nil, opt, feed.start())
+	if err != nil {
+		return nil, explain(ctx, err)
+	}
+	return &Result{Job: job, Response: response.ExporterResponse}, nil
+}
+
+// explain gives a failed solve its reason when it is not in the error: the
+// caller's cancellation, or a connection that broke.
+func explain(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		var gone *lostError
+		if errors.As(cause, &gone) {
+			return cause
+		}
+		return &cancelledError{cause}
+	}
+	if lost(err) {
+		return &lostError{err}
+	}
+	return err
+}
+
+// attach adds the session: what the daemon may ask the agent for.
+func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed *feed) error {
+	auth, err := newCredentials(p.request.Keychain, feed.send)
+	if err != nil {
+		return err
+	}
+	opt.Session = append(opt.Session, auth, p.secrets)
+	if p.ssh != nil {
+		opt.Session = append(opt.Session, p.ssh)
+	}
+	// The client adds to the map, and other solves use the plan's.
+	opt.LocalMounts = make(map[string]fsutil.FS, len(p.mounts)+1)
+	for name, mount := range p.mounts {
+		opt.LocalMounts[name] = mount
+	}
+	opt.OCIStores = make(map[string]content.Store, len(p.inputs.Layouts))
+	for name, dir := range p.inputs.Layouts {
+		opt.OCIStores[name] = layoutStore{dir}
+	}
+	if p.inputs.ContextFile != "" {
+		f, err := os.Open(p.inputs.ContextFile)
+		if err != nil {
+			return fmt.Errorf("open the spooled context: %w", err)
+		}
+		uploads := uploadprovider.New()
+		opt.FrontendAttrs[attrContext] = uploads.Add(f)
+		opt.Session = append(opt.Session, uploads)
+		// The provider closes the file when it has been sent, which does not
+		// happen in every solve.
+		context.AfterFunc(ctx, func() { closeQuietly(f) })
+	}
+	if p.inputs.DockerfileURL != "" {
+		mount, err := d.fetchDockerfile(ctx, p.inputs.DockerfileURL, feed)
+		if err != nil {
+			return err
+		}
+		opt.LocalMounts[mountDockerfile] = mount
+	}
+	return nil
+}
+
+// closeQuietly closes a file that was only read and may be closed already.
+func closeQuietly(c io.Closer) { _ = c.Close() }
+
+// guard watches the connection while a solve runs: it closes it when the
+// daemon has fallen silent, and when a cancelled solve does not end in time.
+// The returned function ends the watch.
+func (d *Daemon) guard(ctx context.Context, cancel context.CancelCauseFunc) func() {
+	done := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		ticker := time.NewTicker(maxSilence / 9)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ticker.C:
+				if silence := d.conn.silence(); silence > maxSilence {
+					cancel(&lostError{fmt.Errorf("it has been silent for %s", silence.Round(time.Second))})
+				}
+			case <-ctx.Done():
+				grace := time.NewTimer(cancelGrace)
+				defer grace.Stop()
+				select {
+				case <-done:
+				case <-grace.C:
+					closeQuietly(d.conn)
+				}
+				return
+			}
+		}
+	})
+	return func() {
+		close(done)
+		running.Wait()
+	}
+}

@@ -1,0 +1,35 @@
+package solve
+
+import (
+	"encoding/json"
+	"os"
+
+	spb "github.com/moby/buildkit/sourcepolicy/pb"
+	"google.golang.org/protobuf/proto"
+)
+
+// sourcePolicyEnv names a file with a BuildKit source policy, as for buildx.
+const sourcePolicyEnv = "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"
+
+// readSourcePolicy reads the policy that the environment names, JSON or
+// protobuf; nil when it names none.
+func readSourcePolicy(lookup func(string) (string, bool)) (*spb.Policy, *UsageError) {
+	file, _ := lookup(sourcePolicyEnv)
+	if file == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &UsageError{Flag: sourcePolicyEnv, Value: file, Problem: cause(err)}
+	}
+	var policy spb.Policy
+	jsonErr := json.Unmarshal(data, &policy)
+	if jsonErr == nil {
+		return &policy, nil
+	}
+	policy.Reset()
+	if err := proto.Unmarshal(data, &policy); err != nil {
+		return nil, &UsageError{Flag: sourcePolicyEnv, Value: file, Problem: "is not a source policy: " + jsonErr.Error()}
+	}
+	return &policy, nil
+}
