@@ -19,6 +19,7 @@ const usage = `usage: go run ./testbed COMMAND
   up       start the cluster, or bring a running one up to date; builds what is missing
   down     end the cluster and take back everything that it changed on the machine
   status   tell what runs; exit 1 if the cluster is not healthy
+  build    build what up needs, and start nothing
   agent    make the agent image again, after a change of slipway
   peer     build docker buildx and make the image that holds it
 
@@ -37,6 +38,7 @@ func command(ctx context.Context, args []string) error {
 		"up":     testbed.up,
 		"down":   testbed.down,
 		"status": testbed.status,
+		"build":  testbed.build,
 		"agent":  testbed.agent,
 		"peer":   testbed.peer,
 	}

@@ -12,7 +12,7 @@ func (t testbed) down(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := cluster.Lock(ctx, t.cache, t.out)
+	unlock, err := cluster.Lock(ctx, t.cache, clusterWork, t.out)
 	if err != nil {
 		return err
 	}

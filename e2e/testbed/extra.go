@@ -33,11 +33,11 @@ func (t testbed) agent(ctx context.Context) error {
 
 // peer makes the image that holds docker buildx beside slipway.
 func (t testbed) peer(ctx context.Context) error {
+	buildx, err := t.buildx(ctx)
+	if err != nil {
+		return err
+	}
 	return t.change(ctx, func(c cluster.Cluster, s *state.State) error {
-		buildx, err := compile.Peer(ctx, t.cache, t.out)
-		if err != nil {
-			return err
-		}
 		slipway, err := t.slipway(ctx)
 		if err != nil {
 			return err
@@ -56,13 +56,22 @@ func (t testbed) peer(ctx context.Context) error {
 	})
 }
 
+func (t testbed) buildx(ctx context.Context) (string, error) {
+	unlock, err := cluster.Lock(ctx, t.cache, peerWork, t.out)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	return compile.Peer(ctx, t.cache, t.out)
+}
+
 // change does something to a running cluster and writes down what came of it.
 func (t testbed) change(ctx context.Context, do func(cluster.Cluster, *state.State) error) error {
 	c, err := t.cluster()
 	if err != nil {
 		return err
 	}
-	unlock, err := cluster.Lock(ctx, t.cache, t.out)
+	unlock, err := cluster.Lock(ctx, t.cache, clusterWork, t.out)
 	if err != nil {
 		return err
 	}

@@ -23,14 +23,14 @@ func (t testbed) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := cluster.Lock(ctx, t.cache, t.out)
+	if c, err = t.components(ctx, c); err != nil {
+		return err
+	}
+	unlock, err := cluster.Lock(ctx, t.cache, clusterWork, t.out)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if c, err = t.components(ctx, c); err != nil {
-		return err
-	}
 	images, s, err := t.images(ctx, c)
 	if err != nil {
 		return err
@@ -53,8 +53,34 @@ func (t testbed) up(ctx context.Context) error {
 	return t.started(c, s)
 }
 
+// Each kind of work has a lock of its own: who only wants a new agent image
+// must not wait for somebody's build.
+const (
+	clusterWork = "cluster"
+	buildWork   = "build"
+	peerWork    = "peer"
+)
+
+// build builds what up needs and starts nothing.
+func (t testbed) build(ctx context.Context) error {
+	c, err := t.cluster()
+	if err != nil {
+		return err
+	}
+	if c, err = t.components(ctx, c); err != nil {
+		return err
+	}
+	t.out.Line("the programs are in %s", c.Programs)
+	return nil
+}
+
 // components makes sure that everything the cluster runs is there.
 func (t testbed) components(ctx context.Context, c cluster.Cluster) (cluster.Cluster, error) {
+	unlock, err := cluster.Lock(ctx, t.cache, buildWork, t.out)
+	if err != nil {
+		return c, err
+	}
+	defer unlock()
 	installed, err := debian.Install(ctx, debian.Needs)
 	if err != nil {
 		return c, err

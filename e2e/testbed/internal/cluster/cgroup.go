@@ -41,7 +41,7 @@ func hierarchies() ([]string, error) {
 		folder := filepath.Join(cgroupMount, entry.Name())
 		// Links to joined controllers lead to folders that are listed anyway;
 		// the unified hierarchy beside v1 has no controllers.
-		if entry.IsDir() && entry.Name() != "unified" {
+		if entry.IsDir() && entry.Name() != unified {
 			if _, err := os.Stat(filepath.Join(folder, "cgroup.procs")); err == nil {
 				found = append(found, folder)
 			}
@@ -52,6 +52,10 @@ func hierarchies() ([]string, error) {
 	}
 	return found, nil
 }
+
+// unified is the hierarchy without controllers that a machine with cgroup v1
+// may have beside them: runc puts its containers there too.
+const unified = "unified"
 
 // cgroupsUp makes the cgroups and returns the cgroup.procs files that a daemon
 // joins.
@@ -118,6 +122,7 @@ func cgroupsDown(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	roots = append(roots, filepath.Join(cgroupMount, unified))
 	if err := run.Poll(ctx, "the processes in the testbed's cgroups to end", 30*time.Second, func(ctx context.Context) (bool, string, error) {
 		left := 0
 		for _, root := range roots {

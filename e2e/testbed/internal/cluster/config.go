@@ -89,6 +89,10 @@ failSwapOn: false
 podLogsDir: {{.Folder}}/pod-logs
 volumePluginDir: {{.Folder}}/volume-plugins
 resolvConf: {{.Folder}}/resolv.conf
+# nothing answers there: a look-up that is refused at once beats one that hangs,
+# and a kubelet that knows no DNS complains in an event of every pod
+clusterDNS: [{{.IP}}]
+clusterDomain: cluster.local
 # images are imported, not pulled: one that is collected never comes back
 imageGCHighThresholdPercent: 100
 evictionHard: {memory.available: "0%", nodefs.available: "0%", nodefs.inodesFree: "0%", imagefs.available: "0%"}
@@ -129,7 +133,10 @@ spec:
   - patchType: ApplyConfiguration
     applyConfiguration:
       expression: >-
-        Object{metadata: Object.metadata{labels: {"kubernetes.io/arch": "{{.Arch}}", "beta.kubernetes.io/arch": "{{.Arch}}"}}}
+        Object{
+          metadata: Object.metadata{labels: {"kubernetes.io/arch": "{{.Arch}}", "beta.kubernetes.io/arch": "{{.Arch}}"}},
+          status: Object.status{nodeInfo: Object.status.nodeInfo{architecture: "{{.Arch}}"}}
+        }
 ---
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingAdmissionPolicyBinding

@@ -58,8 +58,11 @@ func (c Cluster) removeState(ctx context.Context) error {
 		if path == c.journal() {
 			continue
 		}
-		// A detached mount may hold a folder for a moment.
+		// A mount that is still there would be emptied with the folder.
 		if err := poll(ctx, "the removal of "+path, 15*time.Second, func(context.Context) (bool, string, error) {
+			if err := unmountBelow(path); err != nil {
+				return false, "", err
+			}
 			err := os.RemoveAll(path)
 			return err == nil, fmt.Sprint(err), nil
 		}); err != nil {

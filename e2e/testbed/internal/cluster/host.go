@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"syscall"
 
 	"github.com/slipway-build/slipway/e2e/testbed/internal/proc"
-	"github.com/slipway-build/slipway/e2e/testbed/internal/run"
 )
 
 // host is what the testbed found on the machine before it changed anything. It
@@ -76,7 +74,7 @@ const (
 )
 
 // hostUp notes how the machine is, then changes what the cluster needs.
-func hostUp(ctx context.Context, journal, emulator string) error {
+func hostUp(journal, emulator string) error {
 	if err := noteHost(journal); err != nil {
 		return err
 	}
@@ -85,7 +83,7 @@ func hostUp(ctx context.Context, journal, emulator string) error {
 			return fmt.Errorf("set %s: %w", name, err)
 		}
 	}
-	return binfmtUp(ctx, emulator)
+	return binfmtUp(emulator)
 }
 
 func noteHost(journal string) error {
@@ -119,9 +117,9 @@ func noteHost(journal string) error {
 	return proc.WriteFile(journal, text, 0o644)
 }
 
-func binfmtUp(ctx context.Context, emulator string) error {
+func binfmtUp(emulator string) error {
 	if !exists(filepath.Join(binfmtMount, "status")) {
-		if err := run.Quiet(ctx, "mount", "-t", "binfmt_misc", "binfmt_misc", binfmtMount); err != nil {
+		if err := syscall.Mount("binfmt_misc", binfmtMount, "binfmt_misc", 0, ""); err != nil {
 			return fmt.Errorf("mount binfmt_misc, for arm64 programs: %w", err)
 		}
 	}

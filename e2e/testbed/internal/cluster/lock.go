@@ -13,14 +13,14 @@ import (
 	"github.com/slipway-build/slipway/e2e/testbed/internal/run"
 )
 
-// Lock keeps two testbed commands from working at once. The kernel gives the
-// lock back when its holder ends, however it ends. It lies in the cache, which
-// no command removes.
-func Lock(ctx context.Context, cache string, out *report.Reporter) (unlock func(), err error) {
+// Lock keeps two testbed commands from doing the same work at once. The kernel
+// gives the lock back when its holder ends, however it ends. It lies in the
+// cache, which no command removes.
+func Lock(ctx context.Context, cache, work string, out *report.Reporter) (unlock func(), err error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return nil, fmt.Errorf("make the cache: %w", err)
 	}
-	path := filepath.Join(cache, "lock")
+	path := filepath.Join(cache, work+".lock")
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock: %w", err)

@@ -55,7 +55,7 @@ func (c Cluster) prepare(ctx context.Context) error {
 			}
 		}
 	}
-	if err := hostUp(ctx, c.journal(), filepath.Join(c.Debian, "bin", "qemu-aarch64-static")); err != nil {
+	if err := hostUp(c.journal(), filepath.Join(c.Debian, "bin", "qemu-aarch64-static")); err != nil {
 		return err
 	}
 	if _, err := cgroupsUp(); err != nil {
@@ -111,8 +111,7 @@ func (c Cluster) writeConfigs(tokens map[string]string) error {
 		write(filepath.Join(folder, "kubelet.yaml"), "kubelet", values)
 		network, err := podNetworkConfig(n, folder)
 		failed = errors.Join(failed, err, proc.WriteFile(filepath.Join(folder, "cni", "10-pods.conflist"), []byte(network), 0o644))
-		// There is no DNS in the cluster and none is reached from it: a look-up
-		// that is refused at once beats one that hangs.
+		// For pods that ask for the node's DNS: there is none to reach either.
 		failed = errors.Join(failed, proc.WriteFile(filepath.Join(folder, "resolv.conf"), []byte("nameserver 127.0.0.1\n"), 0o644))
 	}
 	return failed

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/slipway-build/slipway/e2e/testbed/internal/report"
@@ -50,18 +51,18 @@ func Peer(ctx context.Context, cache string, out *report.Reporter) (string, erro
 	err := once(folder, func(work string) error {
 		begin := time.Now()
 		out.Line("building docker buildx %s (about 4 minutes the first time)", Buildx)
-		seen := 0
+		var seen atomic.Int64
 		install := run.Command{
-			Name: "go",
-			Args: append(append([]string{"install", "-v"}, flags...), "-ldflags", "-s -w -X github.com/docker/buildx/version.Version="+Buildx, "github.com/docker/buildx/cmd/buildx@"+Buildx),
-			Dir:  work, // outside of every module, so that its own go.mod counts
-			Env:  []string{"CGO_ENABLED=0", "GOBIN=" + work, "GOFLAGS=-mod=mod", "GOWORK=off"},
-			Stderr: lines(func(string) {
-				seen++
-				out.Progress("docker buildx: %d packages, %s", seen, report.Duration(time.Since(begin)))
-			}),
+			Name:   "go",
+			Args:   append(append([]string{"install", "-v"}, flags...), "-ldflags", "-s -w -X github.com/docker/buildx/version.Version="+Buildx, "github.com/docker/buildx/cmd/buildx@"+Buildx),
+			Dir:    work, // outside of every module, so that its own go.mod counts
+			Env:    []string{"CGO_ENABLED=0", "GOBIN=" + work, "GOFLAGS=-mod=mod", "GOWORK=off"},
+			Stderr: lines(func(string) { seen.Add(1) }),
 		}
-		if _, err := install.Output(ctx); err != nil {
+		err := out.During(func() error { return install.Quiet(ctx) }, func() string {
+			return fmt.Sprintf("docker buildx: %d modules and packages, %s gone", seen.Load(), report.Duration(time.Since(begin)))
+		})
+		if err != nil {
 			return fmt.Errorf("build docker buildx %s: %w", Buildx, err)
 		}
 		return nil
@@ -138,24 +139,16 @@ func (t target) build(ctx context.Context, source, folder, count string, out *re
 		Name: "go",
 		Args: append(append(append([]string{"build", "-v"}, options...), "-ldflags", t.ldflags, "-o", folder+"/"), t.packages...),
 		Dir:  source, Env: environment,
-		Stderr: lines(func(line string) {
-			estimate.Begin(line)
-			out.Progress("%s, %s: package %d of %d, %s", count, t.title, estimate.Seen(), estimate.Packages(), times(estimate, time.Since(begin)))
-		}),
+		Stderr: lines(estimate.Begin),
 	}
-	if _, err := building.Output(ctx); err != nil {
+	err = out.During(func() error { return building.Quiet(ctx) }, func() string {
+		return fmt.Sprintf("%s, %s: %s", count, t.title, estimate.text(time.Since(begin)))
+	})
+	if err != nil {
 		return fmt.Errorf("build %s: %w", t.title, err)
 	}
 	out.Line("%s, %s: done in %s", count, t.title, report.Duration(time.Since(begin)))
 	return nil
-}
-
-func times(estimate *Estimate, elapsed time.Duration) string {
-	text := report.Duration(elapsed) + " gone"
-	if left, ok := estimate.Left(elapsed); ok {
-		text += ", about " + report.Duration(left) + " left"
-	}
-	return text
 }
 
 // sizes reads the listing: a package, its folder and its files on each line.

@@ -32,6 +32,29 @@ func New(out *os.File) *Reporter {
 	return &Reporter{out: out, terminal: terminal, start: time.Now()}
 }
 
+// During calls work and tells, again and again, how far it is: a step that says
+// nothing for a while must not look hung.
+func (r *Reporter) During(work func() error, progress func() string) error {
+	done, told := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(told)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				r.Progress("%s", progress())
+			}
+		}
+	}()
+	err := work()
+	close(done)
+	<-told
+	return err
+}
+
 // Line prints one line, with the time since the start before it.
 func (r *Reporter) Line(format string, args ...any) {
 	r.mu.Lock()

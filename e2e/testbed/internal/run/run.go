@@ -54,6 +54,12 @@ func (c Command) Output(ctx context.Context) (string, error) {
 	return stdout.String(), nil
 }
 
+// Quiet runs the program for its effect alone.
+func (c Command) Quiet(ctx context.Context) error {
+	_, err := c.Output(ctx)
+	return err
+}
+
 // Output runs a program with no standard input.
 func Output(ctx context.Context, name string, args ...string) (string, error) {
 	return Command{Name: name, Args: args}.Output(ctx)
