@@ -47,6 +47,9 @@ func (b Build) Run(ctx context.Context) (err error) {
 			err = closeErr
 		}
 	}()
+	for _, warning := range plan.Warnings() {
+		b.Log.Warn().Msg(warning)
+	}
 	if err := b.claimable(); err != nil {
 		return err
 	}

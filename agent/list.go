@@ -122,10 +122,9 @@ func (c *connector) look(ctx context.Context, node configmap.Node, s *NodeStatus
 	if err != nil {
 		return nil, err
 	}
-	s.Endpoint = known.Namespace + "/" + known.Workload
+	s.Endpoint = known.Namespace + "/" + known.Name
 	s.Desired = known.Replicas
-	ready := known.ReadyPods()
-	s.Ready = int32(len(ready))
+	s.Ready = known.Ready
 	switch {
 	case !known.Exists:
 		s.Status = "absent"
@@ -133,11 +132,11 @@ func (c *connector) look(ctx context.Context, node configmap.Node, s *NodeStatus
 	case known.Replicas == 0:
 		s.Status = "stopped"
 		return nil, nil
-	case len(ready) == 0:
+	case len(known.Usable) == 0:
 		s.Status = "starting"
 		return nil, nil
 	}
-	return solve.Connect(ctx, func(ctx context.Context) (net.Conn, error) { return client.Dial(ctx, ready[0]) })
+	return solve.Connect(ctx, func(ctx context.Context) (net.Conn, error) { return client.Dial(ctx, known.Usable[0]) })
 }
 
 func format(list []ocispecs.Platform) []string {

@@ -26,6 +26,8 @@ type Status struct {
 	Replicas, Ready int32
 	// Pods are by name and include those that terminate.
 	Pods []PodStatus
+	// Usable are the pods that a build may use, as Up returns them.
+	Usable []Pod
 }
 
 // PodStatus is what there is of one pod.
@@ -56,6 +58,7 @@ func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error
 	if err != nil {
 		return Status{}, err
 	}
+	s.Usable = readyPods(pods)
 	for _, p := range pods {
 		ps := PodStatus{
 			Name:        p.Name,

@@ -123,7 +123,9 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 	r.BuildArgs = take(&all, func() (map[string]string, error) { return solve.ParseBuildArgs(c.BuildArg, os.LookupEnv) })
 	r.Labels = take(&all, func() (map[string]string, error) { return solve.ParseLabels(c.Label) })
 	r.Network = take(&all, func() (string, error) { return solve.ParseNetwork(c.Network) })
-	r.ShmSize = take(&all, func() (int64, error) { return solve.ParseShmSize(c.ShmSize) })
+	if c.ShmSize != "" {
+		r.ShmSize = take(&all, func() (int64, error) { return solve.ParseShmSize(c.ShmSize) })
+	}
 	for _, host := range each(&all, c.AddHost, solve.ParseAddHost) {
 		r.ExtraHosts = append(r.ExtraHosts, host...)
 	}
