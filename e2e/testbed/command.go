@@ -21,6 +21,7 @@ const usage = `usage: go run ./testbed COMMAND
   status   tell what runs; exit 1 if the cluster is not healthy
   build    build what up needs, and start nothing
   agent    make the agent image again, after a change of slipway
+  env      print what a shell needs to use it: eval "$(go run ./testbed env)"
   peer     build docker buildx and make the image that holds it
 
   TESTBED_STATE  the folder of the running cluster (default: /var/lib/slipway-testbed)
@@ -41,6 +42,7 @@ func command(ctx context.Context, args []string) error {
 		"build":  testbed.build,
 		"agent":  testbed.agent,
 		"peer":   testbed.peer,
+		"env":    testbed.env,
 	}
 	if len(args) != 1 || commands[args[0]] == nil {
 		return errors.New("one command is needed\n" + usage)

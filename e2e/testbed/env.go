@@ -1,0 +1,30 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/slipway-build/slipway/e2e/testbed/state"
+)
+
+// env prints what a shell needs to use the cluster, for eval.
+func (t testbed) env(context.Context) error {
+	s, err := state.Load()
+	if err != nil {
+		return err
+	}
+	for _, v := range []struct{ name, value string }{
+		{"KUBECONFIG", s.Kubeconfig},
+		{"TESTBED_BUILDKIT_IMAGE", s.Images.BuildKit},
+		{"TESTBED_AGENT_IMAGE", s.Images.Agent},
+		{"TESTBED_PEER_IMAGE", s.Images.Peer},
+		{"TESTBED_BASE_LAYOUT", s.Base.Layout},
+		{"TESTBED_BASE_TAG", s.Base.Tag},
+	} {
+		fmt.Printf("export %s='%s'\n", v.name, v.value)
+	}
+	if s.BinDir != "" {
+		fmt.Printf("export PATH='%s':\"$PATH\"\n", s.BinDir)
+	}
+	return nil
+}
