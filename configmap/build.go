@@ -164,7 +164,7 @@ func checkWorkloadName(node string, stateful bool, r report) {
 	if len(messages) == 0 && stateful {
 		messages = validation.IsDNS1123Label(workload)
 		if len(workload) > maxStatefulSetName {
-			messages = append(messages, validation.MaxLenError(maxStatefulSetName)+" for a StatefulSet")
+			messages = append(messages, fmt.Sprintf("must be no more than %d bytes as the name of a StatefulSet", maxStatefulSetName))
 		}
 	}
 	r.badAll(fmt.Sprintf("the workload cannot be named %q", workload), messages)

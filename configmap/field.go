@@ -84,6 +84,10 @@ func describe(value any) string {
 func readString(into *string, value any, r report) bool {
 	s, ok := value.(string)
 	if !ok {
+		switch value.(type) {
+		case bool, int64, float64: // YAML reads a bare n as false
+			r = r.hinting("put the value in quotes")
+		}
 		r.bad("must be a string, not %s", describe(value))
 		return false
 	}

@@ -3,6 +3,7 @@ package configmap
 import (
 	"strconv"
 	"strings"
+	"time"
 )
 
 // option is a driver-opt. The tables of options are the one place that knows
@@ -91,6 +92,9 @@ func findOption[T any](table []option[T], key string) *option[T] {
 	}
 	return nil
 }
+
+// seconds writes a default as people do: 120s, not 2m0s.
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s" }
 
 // text is the string that stands in the file, or would if it was quoted. A
 // number is taken only where its notation makes no difference: 1.10 without

@@ -159,7 +159,7 @@ func kubernetesOptions() []option[Kubernetes] {
 		},
 		boolOption("default-load", "Asks for an output of `type=docker` when a build names none.", func(k *Kubernetes) *bool { return &k.DefaultLoad }),
 		{
-			name: "timeout", form: "a duration of more than zero", example: "5m", standard: defaultTimeout.String(),
+			name: "timeout", form: "a duration of more than zero", example: "5m", standard: seconds(defaultTimeout),
 			doc:  "How long to wait for a ready pod.",
 			read: func(k *Kubernetes, _, v string, r report) { readTimeout(&k.Timeout, v, r) },
 		},

@@ -44,7 +44,7 @@ func remoteOptions() []option[Remote] {
 			read: func(into *Remote, _, v string, r report) { readBool(&into.DefaultLoad, v, r) },
 		},
 		{
-			name: "timeout", form: "a duration of more than zero", example: "1m", standard: defaultRemoteTimeout.String(),
+			name: "timeout", form: "a duration of more than zero", example: "1m", standard: seconds(defaultRemoteTimeout),
 			doc: "How long to wait for the first answer. buildx does not know this option and refuses the definition.",
 			read: func(into *Remote, _, v string, r report) {
 				r.warn("is slipway's own; buildx refuses a definition that has it")
