@@ -25,7 +25,10 @@ const usage = `usage: go run ./testbed COMMAND
   peer     build docker buildx and make the image that holds it
 
   TESTBED_STATE  the folder of the running cluster (default: /var/lib/slipway-testbed)
-  TESTBED_CACHE  the folder of what is built once (default: slipway-testbed in the user's cache)`
+  TESTBED_CACHE  the folder of what is built once (default: slipway-testbed in the user's cache)
+
+  Where TESTBED_KUBECONFIG names another cluster, scenarios use that one and up
+  starts nothing; the package e2e/testbed/state says what else to set.`
 
 // testbed is one call of this program.
 type testbed struct {

@@ -19,6 +19,10 @@ import (
 )
 
 func (t testbed) up(ctx context.Context) error {
+	if other := os.Getenv("TESTBED_KUBECONFIG"); other != "" {
+		t.out.Line("nothing to start: TESTBED_KUBECONFIG names the cluster of %s", other)
+		return nil
+	}
 	c, err := t.cluster()
 	if err != nil {
 		return err
@@ -35,7 +39,10 @@ func (t testbed) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if running, err := state.Read(statePath(c)); err == nil && running.BinDir == c.Programs && c.Healthy(ctx) == nil {
+	running, err := state.Read(statePath(c))
+	if err == nil && running.BinDir != c.Programs {
+		t.out.Line("the programs have changed: the running cluster makes way for a new one")
+	} else if err == nil && c.Healthy(ctx) == nil {
 		if err := t.importInto(ctx, c, images); err != nil {
 			return err
 		}

@@ -4,9 +4,11 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/slipway-build/slipway/e2e/testbed/internal/proc"
@@ -66,8 +68,11 @@ const longestSocket = 107
 
 // Check refuses what cannot work, before anything is changed.
 func (c Cluster) Check() error {
+	if runtime.GOOS+"/"+runtime.GOARCH != "linux/amd64" {
+		return fmt.Errorf("the testbed runs on linux/amd64 and not on %s/%s\nhint: set TESTBED_KUBECONFIG to use a cluster that you have", runtime.GOOS, runtime.GOARCH)
+	}
 	if os.Geteuid() != 0 {
-		return fmt.Errorf("the testbed makes namespaces, mounts and cgroups and must run as root\nhint: use it on a machine or a container of its own")
+		return errors.New("the testbed makes namespaces, mounts and cgroups and must run as root\nhint: use it on a machine or a container of its own")
 	}
 	if longest := c.socket(nodes[0]) + ".ttrpc"; len(longest) > longestSocket {
 		return fmt.Errorf("the state folder %s is too long: %s would have %d characters and a socket's path may have %d\nhint: set TESTBED_STATE to a shorter path", c.State, longest, len(longest), longestSocket)

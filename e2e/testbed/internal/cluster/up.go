@@ -49,7 +49,7 @@ func (c Cluster) Up(ctx context.Context, withContainerd func(ctx context.Context
 // prepare makes everything that the daemons find when they start.
 func (c Cluster) prepare(ctx context.Context) error {
 	for _, n := range nodes {
-		for _, folder := range []string{"cni", "registries", "kubelet", "volume-plugins"} {
+		for _, folder := range []string{"cni", filepath.Join("registries", ownRegistry), "kubelet", "volume-plugins"} {
 			if err := os.MkdirAll(filepath.Join(c.folder(n), folder), 0o755); err != nil {
 				return fmt.Errorf("make the folders of %s: %w", n.name, err)
 			}
@@ -77,6 +77,11 @@ func (c Cluster) prepare(ctx context.Context) error {
 	}
 	return c.writeConfigs(tokens)
 }
+
+// ownRegistry is in the name of every image that the testbed makes. There is no
+// such registry: a pull of what was not imported is refused at once, and no
+// name server is asked for it.
+const ownRegistry = "slipway.test"
 
 func (c Cluster) writeConfigs(tokens map[string]string) error {
 	ca, err := os.ReadFile(filepath.Join(c.secrets(), "ca.crt"))
@@ -111,6 +116,7 @@ func (c Cluster) writeConfigs(tokens map[string]string) error {
 		write(filepath.Join(folder, "kubelet.yaml"), "kubelet", values)
 		network, err := podNetworkConfig(n, folder)
 		failed = errors.Join(failed, err, proc.WriteFile(filepath.Join(folder, "cni", "10-pods.conflist"), []byte(network), 0o644))
+		failed = errors.Join(failed, proc.WriteFile(filepath.Join(c.registryHosts(n), ownRegistry, "hosts.toml"), []byte("server = \"http://127.0.0.1:1\"\n"), 0o644))
 		// For pods that ask for the node's DNS: there is none to reach either.
 		failed = errors.Join(failed, proc.WriteFile(filepath.Join(folder, "resolv.conf"), []byte("nameserver 127.0.0.1\n"), 0o644))
 	}

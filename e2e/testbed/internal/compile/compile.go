@@ -78,7 +78,7 @@ func Product(ctx context.Context, folder, file string) (bool, error) {
 	}
 	build := run.Command{
 		Name: "go",
-		Args: []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", file, "./cmd/slipway"},
+		Args: []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", file, "./cmd/slipway"},
 		Dir:  folder,
 		Env:  []string{"CGO_ENABLED=0", "GOWORK=off"},
 	}
@@ -137,7 +137,7 @@ func (t target) build(ctx context.Context, source, folder, count string, out *re
 	out.Line("%s, %s: %d packages to compile", count, t.title, estimate.Packages())
 	building := run.Command{
 		Name: "go",
-		Args: append(append(append([]string{"build", "-v"}, options...), "-ldflags", t.ldflags, "-o", folder+"/"), t.packages...),
+		Args: append(append(append([]string{"build", "-v", "-buildvcs=false"}, options...), "-ldflags", t.ldflags, "-o", folder+"/"), t.packages...),
 		Dir:  source, Env: environment,
 		Stderr: lines(estimate.Begin),
 	}

@@ -61,9 +61,9 @@ func (d Daemon) Launch(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("start %s: %w", d.Name, err)
 	}
-	// Not bound to the context: the daemon must outlive this program. The
+	// Not bound to the context: the daemon must outlive this program. Its
 	// file is opened by its inode, so it works after `go run` removed it.
-	cmd := exec.Command("/proc/self/exe", Entry, d.specPath()) //nolint:noctx // see above
+	cmd := exec.Command("/proc/self/exe", Entry, d.specPath())
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

@@ -19,7 +19,7 @@ func End(ctx context.Context, id ID, grace time.Duration) error {
 	// the pid in between.
 	process, err := os.FindProcess(id.PID)
 	if err != nil {
-		return nil //nolint:nilerr // no such process is what End is for
+		return nil // no such process is what End is for
 	}
 	defer func() { _ = process.Release() }()
 	if !id.Alive() {

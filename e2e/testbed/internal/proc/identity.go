@@ -65,7 +65,7 @@ func parseStat(text string) (stat, error) {
 		return stat{}, fmt.Errorf("process state %q has no program name", text)
 	}
 	fields := strings.Fields(text[end+1:])
-	const state, start = 3 - 3, 22 - 3
+	const state, start = 0, 19 // of what follows the name, counted from zero
 	if len(fields) <= start {
 		return stat{}, fmt.Errorf("process state %q has too few fields", text)
 	}
