@@ -51,6 +51,7 @@ func (t testbed) peer(ctx context.Context) error {
 			return err
 		}
 		s.Images.Peer, s.Buildx = made.Reference, buildx
+		s.Versions["buildx"] = compile.Buildx
 		t.out.Line("the peer image is %s", made.Reference)
 		return nil
 	})

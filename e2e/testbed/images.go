@@ -42,7 +42,7 @@ func (t testbed) images(ctx context.Context, c cluster.Cluster) ([]image.Named, 
 	// brings it in later, and the state says that it is not there.
 	slipway, err := t.slipway(ctx)
 	if err != nil && ctx.Err() == nil {
-		t.out.Line("NOTICE: the agent image is made without slipway: %v", err)
+		t.out.Line("NOTICE: slipway cannot be put into the agent image: %v", err)
 	} else if err != nil {
 		return nil, state.State{}, err
 	}
@@ -98,7 +98,7 @@ func (t testbed) base(ctx context.Context, maker image.Maker) (state.Base, v1.Im
 	folder := filepath.Join(t.cache, "base-"+digest.Hex[:12])
 	if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
 		write := func(temporary string) error { return image.WriteLayout(temporary, image.BaseTag, index) }
-		if err := image.Replace(folder, write); err != nil {
+		if err := image.Make(folder, write); err != nil {
 			return state.Base{}, nil, err
 		}
 	} else if err != nil {

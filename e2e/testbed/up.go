@@ -40,24 +40,34 @@ func (t testbed) up(ctx context.Context) error {
 		return err
 	}
 	running, err := state.Read(statePath(c))
-	if err == nil && running.BinDir != c.Programs {
+	switch {
+	case err == nil && running.BinDir != c.Programs:
 		t.out.Line("the programs have changed: the running cluster makes way for a new one")
-	} else if err == nil && c.Healthy(ctx) == nil {
-		if err := t.importInto(ctx, c, images); err != nil {
-			return err
-		}
-		// What was made on demand stays on offer.
-		s.Images.Peer, s.Buildx = running.Images.Peer, running.Buildx
-		if err := writeState(c, s); err != nil {
-			return err
-		}
-		t.out.Line("the cluster is up: export KUBECONFIG=%s", s.Kubeconfig)
-		return nil
+	case err == nil && c.Healthy(ctx) == nil:
+		return t.refresh(ctx, c, images, running, s)
 	}
 	if err := t.start(ctx, c, images); err != nil {
 		return err
 	}
 	return t.started(c, s)
+}
+
+// refresh brings a running cluster up to date.
+func (t testbed) refresh(ctx context.Context, c cluster.Cluster, images []image.Named, before, now state.State) error {
+	if err := t.importInto(ctx, c, images); err != nil {
+		return err
+	}
+	// What was made on demand stays on offer, and an agent with an older
+	// slipway is of more use than one with none.
+	now.Images.Peer, now.Buildx = before.Images.Peer, before.Buildx
+	if now.Buildx != "" {
+		now.Versions["buildx"] = compile.Buildx
+	}
+	if before.Images.SlipwayInAgent && !now.Images.SlipwayInAgent {
+		now.Images.Agent, now.Images.SlipwayInAgent = before.Images.Agent, true
+		t.out.Line("the agent image stays %s", now.Images.Agent)
+	}
+	return t.started(c, now)
 }
 
 // Each kind of work has a lock of its own: who only wants a new agent image

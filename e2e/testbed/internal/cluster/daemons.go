@@ -23,7 +23,7 @@ func (c Cluster) daemon(name string, argv ...string) proc.Daemon {
 		Name: name,
 		Argv: argv,
 		// containerd looks for its shim there, the shim and kubelet for the rest.
-		Env:         []string{"PATH=" + c.Programs + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+		Env:         []string{"PATH=" + c.Programs + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"},
 		CgroupProcs: procs,
 		Dir:         c.logs(),
 	}

@@ -48,6 +48,9 @@ func (c Cluster) Up(ctx context.Context, withContainerd func(ctx context.Context
 
 // prepare makes everything that the daemons find when they start.
 func (c Cluster) prepare(ctx context.Context) error {
+	if err := alone(ctx); err != nil {
+		return err
+	}
 	for _, n := range nodes {
 		for _, folder := range []string{"cni", filepath.Join("registries", ownRegistry), "kubelet", "volume-plugins"} {
 			if err := os.MkdirAll(filepath.Join(c.folder(n), folder), 0o755); err != nil {

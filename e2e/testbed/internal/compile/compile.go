@@ -88,7 +88,7 @@ func Product(ctx context.Context, folder, file string) (bool, error) {
 	return true, nil
 }
 
-// once makes a folder that is there whole or not at all.
+// once makes a folder that is there whole or not at all. The caller holds a lock.
 func once(folder string, fill func(work string) error) error {
 	if _, err := os.Stat(folder); err == nil {
 		return nil
@@ -98,16 +98,16 @@ func once(folder string, fill func(work string) error) error {
 	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
 		return fmt.Errorf("make the cache: %w", err)
 	}
-	work, err := os.MkdirTemp(filepath.Dir(folder), ".work-*")
-	if err != nil {
+	work := folder + ".unfinished" // one that is there was left by a killed build
+	if err := os.RemoveAll(work); err != nil {
+		return fmt.Errorf("clear a folder in the cache: %w", err)
+	}
+	if err := os.Mkdir(work, 0o755); err != nil {
 		return fmt.Errorf("make a folder in the cache: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(work) }()
 	if err := fill(work); err != nil {
 		return err
-	}
-	if err := os.Chmod(work, 0o755); err != nil {
-		return fmt.Errorf("keep %s: %w", folder, err)
 	}
 	if err := os.Rename(work, folder); err != nil {
 		return fmt.Errorf("keep %s: %w", folder, err)

@@ -23,20 +23,18 @@ var unpacked = []struct{ architecture, name, from, to string }{
 	{"arm64", "busybox-static", "bin/busybox", "busybox/busybox-arm64"},
 }
 
-// Files puts the programs that come from Debian below folder and returns it. A
-// folder that is there is complete; delete it to get Debian's current versions.
+// Files puts the programs that come from Debian below folder. A folder that is
+// there is complete; delete it to get Debian's current versions. The caller holds
+// a lock.
 func Files(ctx context.Context, folder string) error {
 	if _, err := os.Stat(folder); err == nil {
 		return nil
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("look for the programs from Debian: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
-		return fmt.Errorf("make the cache: %w", err)
-	}
-	work, err := os.MkdirTemp(filepath.Dir(folder), ".debian-*")
-	if err != nil {
-		return fmt.Errorf("make a folder in the cache: %w", err)
+	work := folder + ".unfinished" // one that is there was left by a killed start
+	if err := os.RemoveAll(work); err != nil {
+		return fmt.Errorf("clear a folder in the cache: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(work) }()
 	packages := map[string][]string{}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -170,22 +169,15 @@ func ShortDigest(image v1.Image) (string, error) {
 	return digest.Hex[:12], nil
 }
 
-// Replace puts what write makes at path, whole or not at all.
-func Replace(path string, write func(temporary string) error) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("make the folder of %s: %w", path, err)
+// Make puts what write makes at path, where nothing is yet, whole or not at all.
+// The caller holds a lock.
+func Make(path string, write func(temporary string) error) error {
+	temporary := path + ".unfinished" // one that is there was left by a killed start
+	if err := os.RemoveAll(temporary); err != nil {
+		return fmt.Errorf("clear %s: %w", temporary, err)
 	}
-	work, err := os.MkdirTemp(filepath.Dir(path), ".image-*")
-	if err != nil {
-		return fmt.Errorf("make a folder beside %s: %w", path, err)
-	}
-	defer func() { _ = os.RemoveAll(work) }()
-	temporary := filepath.Join(work, "new")
 	if err := write(temporary); err != nil {
 		return err
-	}
-	if err := os.RemoveAll(path); err != nil {
-		return fmt.Errorf("remove the old %s: %w", path, err)
 	}
 	if err := os.Rename(temporary, path); err != nil {
 		return fmt.Errorf("keep %s: %w", path, err)

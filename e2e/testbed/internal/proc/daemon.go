@@ -21,7 +21,9 @@ const Entry = "become-daemon"
 type Daemon struct {
 	Name string   `json:"name"`
 	Argv []string `json:"argv"` // the program's full path first
-	Env  []string `json:"env"`  // added to the environment
+	// Env is the whole environment: what is set where the testbed is called, a
+	// proxy or a credential, is none of the cluster's business.
+	Env []string `json:"env"`
 	// CgroupProcs are the cgroup.procs files that the daemon joins, so that
 	// whatever it starts can be told from everybody else's processes.
 	CgroupProcs []string `json:"cgroupProcs"`
@@ -65,6 +67,7 @@ func (d Daemon) Launch(ctx context.Context) error {
 	// file is opened by its inode, so it works after `go run` removed it.
 	cmd := exec.Command("/proc/self/exe", Entry, d.specPath())
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Dir = "/" // whatever folder the caller is in must stay removable
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", d.Name, err)
@@ -102,7 +105,7 @@ func Become(path string) error {
 	if err := WriteFile(d.idPath(), record, 0o644); err != nil {
 		return err
 	}
-	if err := syscall.Exec(d.Argv[0], d.Argv, append(os.Environ(), d.Env...)); err != nil {
+	if err := syscall.Exec(d.Argv[0], d.Argv, d.Env); err != nil {
 		return fmt.Errorf("run %s: %w", d.Argv[0], err)
 	}
 	return nil
