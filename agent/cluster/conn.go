@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/util/exec"
 )
 
 // executor runs one remote command; remotecommand's executors do.
@@ -67,7 +68,7 @@ type execConn struct {
 // server sends its settings unasked, so these prove that buildkitd is there.
 // The error is of ctx, an *EndedError if the command ran, or what kept it from
 // running.
-func dial(ctx context.Context, exec executor, name string) (net.Conn, error) {
+func dial(ctx context.Context, command executor, name string) (net.Conn, error) {
 	streaming, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	local, remote := net.Pipe()
 	c := &execConn{
@@ -82,15 +83,16 @@ func dial(ctx context.Context, exec executor, name string) (net.Conn, error) {
 	stderr := &tail{limit: 4 << 10}
 	go func() {
 		defer close(c.done)
-		err := exec.StreamWithContext(streaming, remotecommand.StreamOptions{
+		err := command.StreamWithContext(streaming, remotecommand.StreamOptions{
 			Stdin:  readerFunc(func(p []byte) (int, error) { stdin.happened(); return remote.Read(p) }),
 			Stdout: writerFunc(func(p []byte) (int, error) { stdout.happened(); return remote.Write(p) }),
 			Stderr: stderr,
 		})
 		c.ended = &EndedError{Cause: err, Stderr: stderr.String()}
-		if !stdin.hasHappened() && err != nil {
-			// The input is first read once the streams are up, so the command
-			// never ran.
+		// The input is first read once the streams are up; without that and
+		// without any other sign of life the command never ran.
+		var status exec.CodeExitError
+		if err != nil && !stdin.hasHappened() && stderr.String() == "" && !errors.As(err, &status) {
 			c.ended = err
 		}
 		// Closing a pipe cannot fail. It ends the executor's copying, too.

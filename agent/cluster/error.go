@@ -116,7 +116,7 @@ func explain(err error, doing string, id Identity) error {
 	case apierrors.IsForbidden(err):
 		if missing, ok := parseForbidden(words); ok {
 			e.Reason = ReasonForbidden
-			e.hints = []string{missing.hint()}
+			e.hints = missing.hints()
 			break
 		}
 		e.Reason, e.hints = refusal(words)

@@ -113,7 +113,7 @@ func TestForbiddenHint(t *testing.T) {
 			if !ok {
 				t.Fatal("not parsed")
 			}
-			got := m.hint() + "\n"
+			got := strings.Join(m.hints(), "\n") + "\n"
 			file := filepath.Join("testdata", "forbidden", name+".txt")
 			if *update {
 				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
@@ -142,7 +142,7 @@ func FuzzParseForbidden(f *testing.F) {
 		if !ok {
 			return
 		}
-		if hint := m.hint(); !strings.Contains(hint, "kind: RoleBinding") {
+		if hint := m.hints()[0]; !strings.Contains(hint, "kind: RoleBinding") {
 			t.Errorf("hint for %q lacks the binding:\n%s", message, hint)
 		}
 	})

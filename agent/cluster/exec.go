@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -102,12 +103,28 @@ func explainDial(err error, pod Pod, id Identity) error {
 			cause:   err,
 		}
 	}
+	// SPDY passes the server's refusal on as bare text.
+	if missing, ok := parseForbidden(err.Error()); ok && !apierrors.IsForbidden(err) {
+		return &Error{Reason: ReasonForbidden, message: doing + ": " + err.Error(), hints: missing.hints(), cause: err}
+	}
+	if words, ok := strings.CutPrefix(err.Error(), "unable to upgrade connection: "); ok {
+		return &Error{
+			Reason:  ReasonTransport,
+			message: doing + ": " + words,
+			hints:   []string{podHint(pod)},
+			cause:   err,
+		}
+	}
 	var status apierrors.APIStatus
 	explained := explain(err, doing, id)
 	var e *Error
 	if errors.As(explained, &e) && e.Reason == ReasonServer && errors.As(err, &status) {
 		// The kubelet's own refusals, such as a container that does not run.
-		e.Reason = ReasonTransport
+		e.Reason, e.hints = ReasonTransport, []string{podHint(pod)}
 	}
 	return explained
+}
+
+func podHint(pod Pod) string {
+	return fmt.Sprintf("see how the pod is: kubectl describe pod --namespace %s %s", pod.Namespace, pod.Name)
 }

@@ -14,8 +14,9 @@ import (
 // observation is what is known of a node's workload at one moment.
 type observation struct {
 	// workload is kind and name, as in "deployment builder-amd64".
-	workload string
-	replicas int32
+	workload  string
+	namespace string
+	replicas  int32
 	// pods are the workload's, without those that had ended before the wait
 	// began.
 	pods []*corev1.Pod
@@ -183,7 +184,7 @@ func vanished(o observation) finding {
 	return finding{
 		line:    o.workload + " " + what,
 		reason:  ReasonGone,
-		message: fmt.Sprintf("%s %s while it was waited for", o.workload, what),
+		message: fmt.Sprintf("%s in namespace %s %s while it was waited for", o.workload, o.namespace, what),
 		hints:   []string{"somebody else manages this builder at the same time; run again to create or wake it"},
 	}
 }
@@ -201,7 +202,7 @@ func evicted(p *corev1.Pod, patience time.Duration) finding {
 		line:     fmt.Sprintf("pod %s: %s; waiting for its replacement", p.Name, words),
 		reason:   ReasonEvicted,
 		patience: patience,
-		message:  fmt.Sprintf("pod %s: %s", p.Name, words),
+		message:  fmt.Sprintf("pod %s in namespace %s: %s", p.Name, p.Namespace, words),
 		hints:    []string{"set requests.memory and requests.ephemeral-storage in the definition so that a cluster node with room is chosen"},
 	}
 }
@@ -213,8 +214,8 @@ func notCreated(o observation) finding {
 		line:     fmt.Sprintf("%s: its pods cannot be created: %s", o.workload, o.createFailure),
 		reason:   ReasonServer,
 		patience: endless,
+		message:  fmt.Sprintf("%s in namespace %s: its pods cannot be created: %s", o.workload, o.namespace, o.createFailure),
 	}
-	f.message = f.line
 	for _, final := range []string{"is forbidden", "denied the request", "is invalid"} {
 		if strings.Contains(o.createFailure, final) {
 			f.reason, f.hints = refusal(o.createFailure)

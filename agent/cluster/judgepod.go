@@ -16,7 +16,7 @@ import (
 const pullPatience = 25 * time.Second
 
 // definitePull matches the words of a pull that no repetition mends.
-var definitePull = regexp.MustCompile(`(?i)not found|manifest unknown|does not exist|unauthorized|authentication required|denied|forbidden|invalid reference|no match for platform`)
+var definitePull = regexp.MustCompile(`(?i)not found|manifest unknown|does not exist|no such host|unauthorized|authentication required|denied|forbidden|invalid reference|no match for platform`)
 
 // containerTroubles are the kubelet's reasons for a container that does not
 // get started. Pulls and crash loops, which need a closer look, are not here.
@@ -50,8 +50,9 @@ var autoscalerAnswers = map[string]bool{
 func examinePod(p *corev1.Pod, events []*corev1.Event, grace time.Duration) finding {
 	f := finding{pod: p.UID}
 	say := func(format string, args ...any) {
-		f.line = fmt.Sprintf("pod %s: %s", p.Name, fmt.Sprintf(format, args...))
-		f.message = f.line
+		words := fmt.Sprintf(format, args...)
+		f.line = fmt.Sprintf("pod %s: %s", p.Name, words)
+		f.message = fmt.Sprintf("pod %s in namespace %s: %s", p.Name, p.Namespace, words)
 	}
 	if p.Spec.NodeName == "" {
 		examineScheduling(&f, say, p, events, grace)
@@ -96,6 +97,9 @@ func examineScheduling(f *finding, say func(string, ...any), p *corev1.Pod, even
 		f.reason, f.patience = ReasonUnschedulable, grace
 		f.hints = []string{
 			"compare nodeselector, tolerations and requests of the definition with the cluster nodes: kubectl get nodes --show-labels",
+		}
+		if strings.Contains(words, "PersistentVolumeClaim") {
+			f.hints = []string{"the claim finds no volume: kubectl get pvc,storageclass shows why; a default storage class is needed"}
 		}
 		reasons := make([]string, 0, len(autoscalerAnswers))
 		for reason := range autoscalerAnswers {
@@ -151,8 +155,9 @@ func examineContainer(f *finding, say func(string, ...any), p *corev1.Pod, statu
 	}
 }
 
-// examinePull fails for good reasons as soon as the kubelet backs off and
-// gives all others pullPatience: a registry may hiccup.
+// examinePull fails when the kubelet backs off: at once where repetition mends
+// nothing, after pullPatience otherwise, because a registry may hiccup. A
+// failed pull alone (ErrImagePull) is never the end.
 func examinePull(f *finding, say func(string, ...any), status corev1.ContainerStatus, events []*corev1.Event) {
 	waiting := status.State.Waiting
 	words := waiting.Message
@@ -161,9 +166,14 @@ func examinePull(f *finding, say func(string, ...any), status corev1.ContainerSt
 	if e := lastEvent(events, "Failed"); e != nil && !strings.Contains(words, "ErrImagePull") && strings.Contains(e.Message, "pull") && waiting.Reason == "ImagePullBackOff" {
 		words += ": " + e.Message
 	}
-	f.reason, f.patience = ReasonImage, pullPatience
-	if waiting.Reason == "ImagePullBackOff" && definitePull.MatchString(words) {
+	f.reason = ReasonImage
+	switch {
+	case waiting.Reason != "ImagePullBackOff":
+		f.patience = endless
+	case definitePull.MatchString(words):
 		f.patience = 0
+	default:
+		f.patience = pullPatience
 	}
 	f.hints = []string{
 		"check the driver-opt image= (or qemu.image=) of the definition and that the cluster nodes can pull it",

@@ -92,9 +92,18 @@ func (m missingRight) subject() rbacv1.Subject {
 	return rbacv1.Subject{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: m.user}
 }
 
-// hint is the Role and RoleBinding that give the right, ready to paste.
-func (m missingRight) hint() string {
+// hints are what to do about the missing right.
+func (m missingRight) hints() []string {
 	name, rules := m.rules()
+	hints := []string{m.grant(name, rules)}
+	if m.in(append(manageRules(), secretRules()...)) {
+		hints = append(hints, "or keep the role small and have the builder made once by someone who may: slipway up")
+	}
+	return hints
+}
+
+// grant is the Role and RoleBinding that give rules, ready to paste.
+func (m missingRight) grant(name string, rules []rbacv1.PolicyRule) string {
 	meta := metav1.ObjectMeta{Name: name, Namespace: m.namespace}
 	role := rbacv1.Role{
 		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role"},

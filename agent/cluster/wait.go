@@ -101,7 +101,7 @@ func (v *view) notify() {
 }
 
 // start begins the watches of the pods and of the workload itself. Without the
-// right to watch pods there is nothing to wait by; all else only adds reasons,
+// right to list pods there is nothing to wait by; all else only adds reasons,
 // so a refusal there is no more than a line in the log.
 func (v *view) start(ctx context.Context) {
 	c, w := v.workload.client, v.workload
@@ -109,20 +109,26 @@ func (v *view) start(ctx context.Context) {
 	v.goroutines.Go(func() {
 		defer stopPods()
 		selector := metav1.ListOptions{LabelSelector: w.selector()}
-		follow(podsContext, c.pods(w.namespace), selector, &corev1.Pod{}, v.pods, func(err error) {
-			if !isRefusal(err) {
-				c.log.Debug().Err(err).Str("workload", w.name).Msg("watch pods; trying again")
-				return
-			}
-			stopPods()
-			select {
-			case v.refused <- w.explain(err, "watch pods of "+w.name):
+		var warn sync.Once
+		follow(podsContext, c.pods(w.namespace), selector, &corev1.Pod{}, v.pods, func(verb string, err error) {
+			switch {
+			case !isRefusal(err):
+				c.log.Debug().Err(err).Str("workload", w.name).Msg(verb + " pods failed; trying again")
+			case verb == "watch":
+				warn.Do(func() {
+					c.log.Warn().Err(err).Msg("no right to watch pods: looking every few seconds instead")
+				})
 			default:
+				stopPods()
+				select {
+				case v.refused <- w.explain(err, verb+" pods of "+w.name):
+				default:
+				}
 			}
 		})
 	})
 	one := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", w.name).String()}
-	v.optional(ctx, "workload", func(ctx context.Context, failed func(error)) {
+	v.optional(ctx, "workload", func(ctx context.Context, failed func(string, error)) {
 		if Kind(w.node) == KindStatefulSet {
 			follow(ctx, c.statefulSets(w.namespace), one, &appsv1.StatefulSet{}, v.statefulSets, failed)
 		} else {
@@ -150,25 +156,25 @@ func (v *view) followEvents(ctx context.Context) {
 func (v *view) followEventsOf(ctx context.Context, key types.UID, which fields.Set) {
 	m := newMirror[*corev1.Event](v.notify)
 	v.events[key] = m
-	v.optional(ctx, "events", func(ctx context.Context, failed func(error)) {
+	v.optional(ctx, "events", func(ctx context.Context, failed func(string, error)) {
 		selector := metav1.ListOptions{FieldSelector: which.AsSelector().String()}
 		follow(ctx, v.workload.client.events(v.workload.namespace), selector, &corev1.Event{}, m, failed)
 	})
 }
 
 // optional runs a watch that the wait can do without.
-func (v *view) optional(ctx context.Context, what string, run func(context.Context, func(error))) {
+func (v *view) optional(ctx context.Context, what string, run func(context.Context, func(string, error))) {
 	log := v.workload.client.log.With().Str("workload", v.workload.name).Str("watch", what).Logger()
 	ctx, stop := context.WithCancel(ctx)
 	v.goroutines.Go(func() {
 		defer stop()
-		run(ctx, func(err error) {
-			if isRefusal(err) {
+		run(ctx, func(verb string, err error) {
+			if verb == "list" && isRefusal(err) {
 				log.Debug().Err(err).Msg("not allowed; the wait goes on without its reasons")
 				stop()
 				return
 			}
-			log.Debug().Err(err).Msg("watch failed; trying again")
+			log.Debug().Err(err).Msg(verb + " failed; trying again")
 		})
 	})
 }
@@ -203,9 +209,10 @@ const staleEvent = 5 * time.Minute
 
 func (v *view) observe(now time.Time) observation {
 	o := observation{
-		workload: v.workload.String(),
-		replicas: v.workload.node.Kubernetes.Replicas,
-		gone:     v.deployments.hasLost() || v.statefulSets.hasLost(),
+		workload:  v.workload.String(),
+		namespace: v.workload.namespace,
+		replicas:  v.workload.node.Kubernetes.Replicas,
+		gone:      v.deployments.hasLost() || v.statefulSets.hasLost(),
 	}
 	for _, p := range v.pods.snapshot() {
 		if !v.ended[p.UID] && runsBuildkitd(p) {

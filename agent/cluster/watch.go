@@ -25,15 +25,17 @@ type watchable[L runtime.Object] interface {
 
 // follow keeps store equal to what of source the selectors select, until ctx
 // ends. The reflector streams, resumes closed watches, lists again when a
-// resource version is too old and backs off when the server fails. failed
-// hears of every list or watch that the server refused or did not answer.
-func follow[L runtime.Object](ctx context.Context, source watchable[L], selectors metav1.ListOptions, example runtime.Object, store cache.ReflectorStore, failed func(error)) {
+// resource version is too old and backs off when the server fails; where the
+// role allows a list but no watch, as those written for buildx do, its retries
+// amount to a list every few seconds. failed hears of every attempt, "list" or
+// "watch", that the server refused or did not answer.
+func follow[L runtime.Object](ctx context.Context, source watchable[L], selectors metav1.ListOptions, example runtime.Object, store cache.ReflectorStore, failed func(verb string, err error)) {
 	choose := func(o *metav1.ListOptions) {
 		o.LabelSelector, o.FieldSelector = selectors.LabelSelector, selectors.FieldSelector
 	}
-	told := func(err error) {
+	tell := func(verb string, err error) {
 		if err != nil && ctx.Err() == nil {
-			failed(err)
+			failed(verb, err)
 		}
 	}
 	quietLogger := klog.New(nil)
@@ -41,20 +43,20 @@ func follow[L runtime.Object](ctx context.Context, source watchable[L], selector
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			choose(&o)
 			list, err := source.List(ctx, o)
-			told(err)
+			tell("list", err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			choose(&o)
 			w, err := source.Watch(ctx, o)
-			told(err)
+			tell("watch", err)
 			return w, err
 		},
 	}, example, store, cache.ReflectorOptions{
 		Logger: &quietLogger,
 		Name:   "slipway",
 		// The default begins at 0.8 s, which is long beside a cold start.
-		Backoff: &wait.Backoff{Duration: 200 * time.Millisecond, Cap: 5 * time.Second, Steps: 8, Factor: 2, Jitter: 0.5},
+		Backoff: &wait.Backoff{Duration: 200 * time.Millisecond, Cap: 2 * time.Second, Steps: 8, Factor: 2, Jitter: 0.5},
 	}).RunWithContext(ctx)
 }
 
