@@ -20,6 +20,9 @@ func ParseAddHost(value string) ([]string, error) {
 	fail := func(problem, hint string) ([]string, error) {
 		return nil, &UsageError{Flag: "--add-host", Value: value, Problem: problem, Hint: hint}
 	}
+	if value == "" {
+		return fail("is empty", "")
+	}
 	fields, err := csvvalue.Fields(value, nil)
 	if err != nil {
 		return fail(fmt.Sprintf("is not valid CSV: %s", err), "")

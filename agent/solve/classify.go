@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"regexp"
 	"strings"
 
@@ -66,11 +67,13 @@ func Classify(err error) Kind {
 	}
 	text := err.Error()
 	switch {
-	// Before all other words: the message quotes the user's command, which
-	// may say anything.
+	case lost(err):
+		return KindLost
+	// Before anything else is read from the message: it quotes the user's
+	// command, which may say what it likes.
 	case strings.Contains(text, "did not complete successfully: "):
 		return KindBuild
-	case lost(err):
+	case strings.Contains(text, "no active session"), strings.Contains(text, "session healthcheck failed"):
 		return KindLost
 	case refusedByConfig(text):
 		return KindUsage
@@ -95,18 +98,12 @@ func Classify(err error) Kind {
 // lost reports whether the daemon or the way to it broke. A solve that the
 // daemon cancelled by itself was ended by its shutdown.
 func lost(err error) bool {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errOneConnection) {
+	var network *net.OpError
+	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errOneConnection) {
 		return true
 	}
-	switch grpcerrors.Code(err) {
-	case codes.Unavailable, codes.Canceled:
-		return true
-	}
-	return sessionLost(err.Error())
-}
-
-func sessionLost(text string) bool {
-	return strings.Contains(text, "no active session") || strings.Contains(text, "session healthcheck failed")
+	code := grpcerrors.Code(err)
+	return code == codes.Unavailable || code == codes.Canceled
 }
 
 // refusedByConfig reports whether the daemon's configuration forbids what was

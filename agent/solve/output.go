@@ -92,13 +92,16 @@ func ParseOutput(value string) (Output, error) {
 
 func parseOutput(value string) (o Output, problem string) {
 	o.Attrs = map[string]string{}
+	if value == "" {
+		return o, "is empty"
+	}
 	fields, err := csvvalue.Fields(value, nil)
 	if err != nil {
 		return o, fmt.Sprintf("is not valid CSV: %s", err)
 	}
 	// As buildx has it: a single field that neither starts with type= nor was
 	// quoted is a directory, even if it holds an equals sign.
-	if len(fields) == 1 && fields[0] == value && value != "" && !strings.HasPrefix(value, "type=") {
+	if len(fields) == 1 && fields[0] == value && !strings.HasPrefix(value, "type=") {
 		o.Type, o.Dest = client.ExporterLocal, value
 		if value == "-" {
 			o.Type = client.ExporterTar

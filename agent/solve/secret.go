@@ -31,6 +31,9 @@ func ParseSecret(value string) (Secret, error) {
 }
 
 func parseSecret(value string) (s Secret, problem string) {
+	if value == "" {
+		return Secret{}, "is empty"
+	}
 	fields, err := csvvalue.Fields(value, nil)
 	if err != nil {
 		return Secret{}, fmt.Sprintf("is not valid CSV: %s", err)

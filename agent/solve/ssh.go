@@ -28,6 +28,9 @@ type SSH struct {
 
 // ParseSSH parses default|ID[=SOCKET|KEY[,KEY]]. The error is a *UsageError.
 func ParseSSH(value string) (SSH, error) {
+	if value == "" {
+		return SSH{}, &UsageError{Flag: "--ssh", Problem: "is empty"}
+	}
 	id, paths, ok := strings.Cut(value, "=")
 	s := SSH{ID: id}
 	if id == "" {

@@ -1,0 +1,159 @@
+package solve
+
+import (
+	"maps"
+	"testing"
+
+	"github.com/containerd/platforms"
+	"github.com/google/go-cmp/cmp"
+	"github.com/moby/buildkit/client"
+	spb "github.com/moby/buildkit/sourcepolicy/pb"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"google.golang.org/protobuf/testing/protocmp"
+)
+
+// attrs is a map of pairs.
+func attrs(pairs ...string) map[string]string {
+	m := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i]] = pairs[i+1]
+	}
+	return m
+}
+
+func plats(names ...string) []ocispecs.Platform {
+	var list []ocispecs.Platform
+	for _, name := range names {
+		list = append(list, platforms.MustParse(name))
+	}
+	return list
+}
+
+func TestOptions(t *testing.T) {
+	single := Job{Node: "n", Platforms: plats("linux/amd64"), Single: true}
+	tests := []struct {
+		name    string
+		request Request
+		inputs  Inputs
+		job     Job
+		// attrs are what is expected besides provenance.
+		attrs     map[string]string
+		frontend  string
+		allow     []string
+		cache     []client.CacheOptionsEntry
+		noAttests bool
+	}{
+		{name: "nothing", job: Job{Single: true}, attrs: attrs()},
+		{
+			name: "inputs are passed on", job: single,
+			inputs: Inputs{Attrs: attrs("filename", "Dockerfile", "context:x", "local:x")},
+			attrs:  attrs("filename", "Dockerfile", "context:x", "local:x", "platform", "linux/amd64"),
+		},
+		{
+			name: "one of several platforms", job: Job{Platforms: plats("linux/arm64")},
+			attrs: attrs("platform", "linux/arm64", "multi-platform", "true"),
+		},
+		{
+			name: "several platforms", job: Job{Platforms: plats("linux/amd64", "linux/arm/v7")},
+			attrs: attrs("platform", "linux/amd64,linux/arm/v7", "multi-platform", "true"),
+		},
+		{
+			name: "arguments and labels", job: Job{Single: true},
+			request: Request{BuildArgs: attrs("A", "1", "E", ""), Labels: attrs("l", "x=y", "m", ""), Target: "t"},
+			attrs:   attrs("build-arg:A", "1", "build-arg:E", "", "label:l", "x=y", "label:m", "", "target", "t"),
+		},
+		{
+			name: "proxies yield to arguments of any case", job: Job{Single: true},
+			request: Request{BuildArgs: attrs("http_proxy", "mine"), Proxy: attrs("HTTP_PROXY", "theirs", "NO_PROXY", "x")},
+			attrs:   attrs("build-arg:http_proxy", "mine", "build-arg:NO_PROXY", "x"),
+		},
+		{name: "no cache", job: Job{Single: true}, request: Request{NoCache: true}, attrs: attrs("no-cache", "")},
+		{name: "no cache filter", job: Job{Single: true}, request: Request{NoCacheFilter: []string{"a", "b"}}, attrs: attrs("no-cache", "a,b")},
+		{name: "pull", job: Job{Single: true}, request: Request{Pull: true}, attrs: attrs("image-resolve-mode", "pull")},
+		{
+			name: "run", job: Job{Single: true},
+			request: Request{ExtraHosts: []string{"a=1.2.3.4", "b=::1"}, ShmSize: 64 << 20, Ulimits: []string{"nofile=1:2", "core=0:0"}, CgroupParent: "/p", Network: NetworkNone},
+			attrs:   attrs("add-hosts", "a=1.2.3.4,b=::1", "shm-size", "67108864", "ulimit", "nofile=1:2,core=0:0", "cgroup-parent", "/p", "force-network-mode", "none"),
+		},
+		{name: "default network", job: Job{Single: true}, request: Request{Network: NetworkDefault}, attrs: attrs()},
+		{name: "host network asks for its entitlement", job: Job{Single: true}, request: Request{Network: NetworkHost}, attrs: attrs("force-network-mode", "host"), allow: []string{"network.host"}},
+		{
+			name: "entitlements", job: Job{Single: true},
+			request: Request{Network: NetworkHost, Allow: []string{"security.insecure", allowLocalDelete, "network.host"}},
+			attrs:   attrs("force-network-mode", "host"), allow: []string{"security.insecure", "network.host"},
+		},
+		{
+			name: "frontend from an argument", job: Job{Single: true},
+			request:  Request{BuildArgs: attrs("BUILDKIT_SYNTAX", "docker/dockerfile:1 extra")},
+			attrs:    attrs("build-arg:BUILDKIT_SYNTAX", "docker/dockerfile:1 extra", "source", "docker/dockerfile:1", "cmdline", "docker/dockerfile:1 extra"),
+			frontend: "gateway.v0",
+		},
+		{
+			name: "list of one by argument", job: single,
+			request: Request{BuildArgs: attrs("BUILDKIT_MULTI_PLATFORM", "1")},
+			attrs:   attrs("build-arg:BUILDKIT_MULTI_PLATFORM", "1", "platform", "linux/amd64", "multi-platform", "true"),
+		},
+		{
+			name: "inline cache by argument", job: Job{Single: true},
+			request: Request{BuildArgs: attrs("BUILDKIT_INLINE_CACHE", "1")},
+			attrs:   attrs("build-arg:BUILDKIT_INLINE_CACHE", "1"),
+			cache:   []client.CacheOptionsEntry{{Type: "inline", Attrs: attrs()}},
+		},
+		{name: "no default attestations", job: Job{Single: true}, inputs: Inputs{NoDefaultAttestations: true}, attrs: attrs(), noAttests: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			before := maps.Clone(tt.inputs.Attrs)
+			tt.inputs.SharedKey = "key"
+			tt.inputs.SourcePolicy = &spb.Policy{Version: 1}
+			exports := []client.ExportEntry{{Type: "local", OutputDir: "d"}}
+			got := Options(tt.request, tt.inputs, tt.job, exports)
+
+			want := client.SolveOpt{
+				Frontend:            "dockerfile.v0",
+				FrontendAttrs:       tt.attrs,
+				Exports:             exports,
+				SharedKey:           "key",
+				SourcePolicy:        tt.inputs.SourcePolicy,
+				AllowedEntitlements: tt.allow,
+				CacheExports:        tt.cache,
+			}
+			if tt.frontend != "" {
+				want.Frontend = tt.frontend
+			}
+			if !tt.noAttests {
+				want.FrontendAttrs["attest:provenance"] = "mode=min,inline-only=true"
+			}
+			if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+				t.Errorf("options (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(before, tt.inputs.Attrs); diff != "" {
+				t.Errorf("inputs were changed (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLocalEntry(t *testing.T) {
+	tests := []struct {
+		name string
+		in   map[string]string
+		job  Job
+		want map[string]string
+	}{
+		{"one platform is flat", nil, Job{Single: true}, attrs()},
+		{"several are split", nil, Job{}, attrs("platform-split", "true")},
+		{"the user's word on one", attrs("platform-split", "true"), Job{Single: true}, attrs("platform-split", "true")},
+		{"the user's word on several", attrs("platform-split", "false"), Job{}, attrs("platform-split", "false")},
+		{"mode is the agent's business", attrs("mode", "delete", "attestation-prefix", "p"), Job{Single: true}, attrs("attestation-prefix", "p")},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := localEntry(Output{Type: "local", Dest: "out", Attrs: tt.in}, tt.job, "stage")
+			want := client.ExportEntry{Type: "local", OutputDir: "stage", Attrs: tt.want}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("entry (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,466 @@
+package solve
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/containerd/platforms"
+	"github.com/google/go-cmp/cmp"
+)
+
+// env is an environment for tests.
+func env(pairs ...string) func(string) (string, bool) {
+	m := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i]] = pairs[i+1]
+	}
+	return func(name string) (string, bool) {
+		value, ok := m[name]
+		return value, ok
+	}
+}
+
+// wantUsage fails unless err is a usage error that names the flag and says
+// what it should.
+func wantUsage(t *testing.T, err error, flag, want string) {
+	t.Helper()
+	var usage *UsageError
+	if !errors.As(err, &usage) {
+		t.Fatalf("error %v is no *UsageError", err)
+	}
+	if !strings.HasPrefix(err.Error(), flag) || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %q does not name %s or say %q", err, flag, want)
+	}
+	if Classify(err) != KindUsage {
+		t.Errorf("Classify = %s, want usage", Classify(err))
+	}
+}
+
+func TestParseOutput(t *testing.T) {
+	local := func(dest string, attrs ...string) Output {
+		o := Output{Type: "local", Dest: dest, Attrs: map[string]string{}}
+		for i := 0; i < len(attrs); i += 2 {
+			o.Attrs[attrs[i]] = attrs[i+1]
+		}
+		return o
+	}
+	tests := []struct {
+		value string
+		want  Output
+		fails string
+	}{
+		{value: "out", want: local("out")},
+		{value: "out/sub dir", want: local("out/sub dir")},
+		{value: "dest=out", want: local("dest=out")}, // as buildx: one field without type= is a path
+		{value: "type=local,dest=out", want: local("out")},
+		{value: "dest=out,type=local", want: local("out")},
+		{value: `type=local,"dest=a,b"`, want: local("a,b")},
+		{value: "type=local, Dest=out", want: local("out")},
+		{value: "type=local,dest=a=b", want: local("a=b")},
+		{value: "type=local,dest=out,platform-split=false", want: local("out", "platform-split", "false")},
+		{value: "type=local,dest=out,PLATFORM-SPLIT=1,mode=delete,attestation-prefix=p-,source-date-epoch=0", want: local("out", "platform-split", "1", "mode", "delete", "attestation-prefix", "p-", "source-date-epoch", "0")},
+
+		{value: "", fails: "is empty"},
+		{value: "-", fails: "type=tar is not supported"},
+		{value: "type=tar,dest=x.tar", fails: "type=tar is not supported"},
+		{value: "type=oci,dest=x", fails: "type=oci is not supported"},
+		{value: "type=docker", fails: "type=docker is not supported"},
+		{value: "type=image,name=x,push=true", fails: "type=image is not supported"},
+		{value: "type=registry", fails: "type=registry is not supported"},
+		{value: "type=cacheonly", fails: "type=cacheonly is not supported"},
+		{value: "type=zip,dest=x", fails: `unknown type "zip"`},
+		{value: "type=", fails: "type is missing"},
+		{value: "dest=out,mode=copy", fails: "type is missing"},
+		{value: "type=local", fails: "dest is missing"},
+		{value: "type=local,dest=", fails: "dest is missing"},
+		{value: "type=local,dest=-", fails: "cannot go to stdout"},
+		{value: "type=local,dest=out,foo", fails: `"foo" is not key=value`},
+		{value: "type=local,dest=out,=x", fails: "has no key"},
+		{value: "type=local,dest=out,compression=zstd", fails: `no attribute "compression"`},
+		{value: "type=local,dest=out,platform-split=maybe", fails: "neither true nor false"},
+		{value: "type=local,dest=out,mode=mirror", fails: `unknown mode "mirror"`},
+		{value: "type=local,dest=out,source-date-epoch=now", fails: "not a number"},
+		{value: `type=local,"dest=out`, fails: "is not valid CSV"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.value, func(t *testing.T) {
+			got, err := ParseOutput(tt.value)
+			if tt.fails != "" {
+				wantUsage(t, err, "--output", tt.fails)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("output (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func FuzzParseOutput(f *testing.F) {
+	for _, seed := range []string{"out", "-", "type=local,dest=out", `type=local,"dest=a,b"`, "type=tar", `type="local`, "type=local,dest=x,platform-split=1"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		o, err := ParseOutput(value)
+		if err != nil {
+			var usage *UsageError
+			if !errors.As(err, &usage) {
+				t.Errorf("error %v is no *UsageError", err)
+			}
+			return
+		}
+		if kind, ok := findOutputType(o.Type); !ok || kind.open == nil || o.Dest == "" {
+			t.Errorf("ParseOutput(%q) = %+v, which cannot be opened", value, o)
+		}
+	})
+}
+
+func TestParseSecret(t *testing.T) {
+	tests := []struct {
+		value string
+		want  Secret
+		fails string
+	}{
+		{value: "id=a", want: Secret{ID: "a"}},
+		{value: "id=a,src=f", want: Secret{ID: "a", File: "f"}},
+		{value: "id=a,source=f", want: Secret{ID: "a", File: "f"}},
+		{value: "ID=a,SRC=f", want: Secret{ID: "a", File: "f"}},
+		{value: "type=file,id=a,src=f", want: Secret{ID: "a", File: "f"}},
+		{value: "id=a,env=E", want: Secret{ID: "a", Env: "E"}},
+		{value: "type=env,id=a,src=E", want: Secret{ID: "a", Env: "E"}},
+		{value: "type=env,id=a,env=E", want: Secret{ID: "a", Env: "E"}},
+		{value: "type=env,id=a", want: Secret{ID: "a"}},
+		{value: `id=a,"src=x,y"`, want: Secret{ID: "a", File: "x,y"}},
+		{value: "", fails: "is empty"},
+		{value: "src=f", fails: "id is missing"},
+		{value: "id=", fails: "id is missing"},
+		{value: "mysecret", fails: `"mysecret" is not key=value`},
+		{value: "id=a,src=f,env=E", fails: "exclude each other"},
+		{value: "id=a,type=file,env=E", fails: "exclude each other"},
+		{value: "id=a,type=vault", fails: `unknown type "vault"`},
+		{value: "id=a,mode=0400", fails: `unknown key "mode"`},
+		{value: `id=a,"src=f`, fails: "is not valid CSV"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.value, func(t *testing.T) {
+			got, err := ParseSecret(tt.value)
+			if tt.fails != "" {
+				wantUsage(t, err, "--secret", tt.fails)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("secret (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func FuzzParseSecret(f *testing.F) {
+	f.Add("id=a,src=b")
+	f.Add(`type=env,id="a"`)
+	f.Fuzz(func(t *testing.T, value string) {
+		s, err := ParseSecret(value)
+		if err == nil && (s.ID == "" || s.File != "" && s.Env != "") {
+			t.Errorf("ParseSecret(%q) = %+v", value, s)
+		}
+	})
+}
+
+func TestParseSSH(t *testing.T) {
+	tests := []struct {
+		value string
+		want  SSH
+		fails string
+	}{
+		{value: "default", want: SSH{ID: "default"}},
+		{value: "", fails: "is empty"},
+		{value: "git", want: SSH{ID: "git"}},
+		{value: "git=", want: SSH{ID: "git"}},
+		{value: "=a", want: SSH{ID: "default", Paths: []string{"a"}}},
+		{value: "git=a,b=c", want: SSH{ID: "git", Paths: []string{"a", "b=c"}}},
+		{value: "git=a,", fails: "a path is empty"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.value, func(t *testing.T) {
+			got, err := ParseSSH(tt.value)
+			if tt.fails != "" {
+				wantUsage(t, err, "--ssh", tt.fails)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("ssh (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestParseAddHost(t *testing.T) {
+	tests := []struct {
+		value string
+		want  []string
+		fails string
+	}{
+		{value: "h:1.2.3.4", want: []string{"h=1.2.3.4"}},
+		{value: "h=1.2.3.4", want: []string{"h=1.2.3.4"}},
+		{value: "h:1.2.3.4,g:5.6.7.8", want: []string{"h=1.2.3.4", "g=5.6.7.8"}},
+		{value: "h:::1", want: []string{"h=::1"}},
+		{value: "h=[2001:db8::1]", want: []string{"h=2001:db8::1"}},
+		{value: `"h=1.2.3.4,::1"`, want: []string{"h=1.2.3.4", "h=::1"}},
+		{value: "", fails: "is empty"},
+		{value: "h", fails: "is not HOST:IP"},
+		{value: ":1.2.3.4", fails: "is not HOST:IP"},
+		{value: "h:", fails: "is not HOST:IP"},
+		{value: "h:nope", fails: `"nope" is not an IP address`},
+		{value: "h:host-gateway", fails: "host-gateway has no meaning"},
+		{value: `"a,b=1.2.3.4"`, fails: "is not a host name"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.value, func(t *testing.T) {
+			got, err := ParseAddHost(tt.value)
+			if tt.fails != "" {
+				wantUsage(t, err, "--add-host", tt.fails)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("hosts (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestParseUlimit(t *testing.T) {
+	tests := []struct{ value, want, fails string }{
+		{value: "nofile=1024", want: "nofile=1024:1024"},
+		{value: "nofile=1024:2048", want: "nofile=1024:2048"},
+		{value: "nofile", fails: "invalid ulimit"},
+		{value: "nofiles=1", fails: "invalid ulimit type"},
+		{value: "nofile=2:1", fails: "soft limit"},
+		{value: "nofile=a", fails: "invalid"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.value, func(t *testing.T) {
+			got, err := ParseUlimit(tt.value)
+			if tt.fails != "" {
+				wantUsage(t, err, "--ulimit", tt.fails)
+			} else if err != nil || got != tt.want {
+				t.Errorf("ParseUlimit = %q, %v; want %q", got, err, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzParseUlimit(f *testing.F) {
+	f.Add("nofile=1:2")
+	f.Fuzz(func(t *testing.T, value string) {
+		s, err := ParseUlimit(value)
+		if err != nil {
+			return
+		}
+		if again, err := ParseUlimit(s); err != nil || again != s {
+			t.Errorf("ParseUlimit(%q) = %q, parsed again %q, %v", value, s, again, err)
+		}
+	})
+}
+
+func TestParseShmSize(t *testing.T) {
+	for value, want := range map[string]int64{"64m": 64 << 20, "1g": 1 << 30, "1024": 1024, "2K": 2048, "0": 0} {
+		if got, err := ParseShmSize(value); err != nil || got != want {
+			t.Errorf("ParseShmSize(%q) = %d, %v; want %d", value, got, err, want)
+		}
+	}
+	for _, value := range []string{"", "x", "-1", "64q"} {
+		_, err := ParseShmSize(value)
+		wantUsage(t, err, "--shm-size", "is not a size")
+	}
+}
+
+func TestParseBuildContext(t *testing.T) {
+	tests := []struct {
+		value string
+		want  BuildContext
+		fails string
+	}{
+		{value: "lib=../lib", want: BuildContext{"lib", "../lib"}},
+		{value: "alpine:latest=docker-image://alpine:3", want: BuildContext{"alpine", "docker-image://alpine:3"}},
+		{value: "docker.io/library/alpine=oci-layout:///x:1", want: BuildContext{"alpine", "oci-layout:///x:1"}},
+		{value: "ghcr.io/a/b:1=x=y", want: BuildContext{"ghcr.io/a/b:1", "x=y"}},
+		{value: "lib", fails: "is not NAME=VALUE"},
+		{value: "lib=", fails: "value after = is empty"},
+		{value: "=x", fails: "name is not valid"},
+		{value: "UPPER=x", fails: "name is not valid"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.value, func(t *testing.T) {
+			got, err := ParseBuildContext(tt.value)
+			if tt.fails != "" {
+				wantUsage(t, err, "--build-context", tt.fails)
+			} else if err != nil || got != tt.want {
+				t.Errorf("ParseBuildContext = %v, %v; want %v", got, err, tt.want)
+			}
+		})
+	}
+	_, err := ParseBuildContext("BAD=https://user:sekret@host/x.git")
+	if err == nil || strings.Contains(err.Error(), "sekret") {
+		t.Errorf("error %v shows the password", err)
+	}
+}
+
+func TestParseAllow(t *testing.T) {
+	for _, value := range []string{"network.host", "security.insecure", "device", "device=nvidia.com/gpu", "buildx.local.delete"} {
+		if got, err := ParseAllow(value); err != nil || got != value {
+			t.Errorf("ParseAllow(%q) = %q, %v", value, got, err)
+		}
+	}
+	for _, value := range []string{"", "root", "network.host=x", "buildx.local.delete=x"} {
+		_, err := ParseAllow(value)
+		wantUsage(t, err, "--allow", "unknown entitlement")
+	}
+}
+
+func TestParseNetwork(t *testing.T) {
+	for value, want := range map[string]string{"": "default", "default": "default", "host": "host", "none": "none"} {
+		if got, err := ParseNetwork(value); err != nil || got != want {
+			t.Errorf("ParseNetwork(%q) = %q, %v; want %q", value, got, err, want)
+		}
+	}
+	_, err := ParseNetwork("bridge")
+	wantUsage(t, err, `--network "bridge"`, "no such network mode")
+}
+
+func TestParsePlatforms(t *testing.T) {
+	tests := []struct {
+		values []string
+		want   string
+		fails  string
+	}{
+		{values: nil, want: ""},
+		{values: []string{"linux/amd64"}, want: "linux/amd64"},
+		{values: []string{"linux/amd64,linux/arm64"}, want: "linux/amd64 linux/arm64"},
+		{values: []string{"linux/amd64", "linux/arm64"}, want: "linux/amd64 linux/arm64"},
+		{values: []string{"linux/amd64, linux/arm/v7", "linux/amd64"}, want: "linux/amd64 linux/arm/v7"},
+		{values: []string{"linux/arm64/v8", "linux/aarch64", "linux/x86_64"}, want: "linux/arm64 linux/amd64"},
+		{values: []string{"local"}, want: platforms.Format(platforms.Normalize(platforms.DefaultSpec()))},
+		{values: []string{""}, fails: "invalid"},
+		{values: []string{"linux/amd64,"}, fails: "invalid"},
+		{values: []string{"linux/amd64/v2/x"}, fails: "cannot parse"},
+		{values: []string{"lin ux/amd64"}, fails: "invalid"},
+	}
+	for _, tt := range tests {
+		t.Run(strings.Join(tt.values, " "), func(t *testing.T) {
+			got, err := ParsePlatforms(tt.values)
+			if tt.fails != "" {
+				wantUsage(t, err, "--platform", tt.fails)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, p := range got {
+				names = append(names, platforms.FormatAll(p))
+			}
+			if s := strings.Join(names, " "); s != tt.want {
+				t.Errorf("ParsePlatforms = %s, want %s", s, tt.want)
+			}
+		})
+	}
+}
+
+func TestParseBuildArgs(t *testing.T) {
+	got, err := ParseBuildArgs([]string{"A=1", "B=x=y", "C=", "SET", "UNSET", "EMPTY", "A=2"}, env("SET", "s", "EMPTY", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"A": "2", "B": "x=y", "C": "", "SET": "s", "EMPTY": ""}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("build args (-want +got):\n%s", diff)
+	}
+	_, err = ParseBuildArgs([]string{"=sekret"}, env())
+	wantUsage(t, err, "--build-arg", "is empty")
+	if strings.Contains(err.Error(), "sekret") {
+		t.Errorf("error %q shows the value", err)
+	}
+}
+
+func TestParseLabels(t *testing.T) {
+	got, err := ParseLabels([]string{"a=1", "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"a": "1", "b": ""}, got); diff != "" {
+		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+	_, err = ParseLabels([]string{"=1"})
+	wantUsage(t, err, "--label", "is empty")
+}
+
+func TestParseLayout(t *testing.T) {
+	const digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	tests := []struct {
+		value string
+		want  layout
+	}{
+		{"oci-layout:///p/l", layout{dir: "/p/l", tag: "latest"}},
+		{"oci-layout:///p/l:1.3", layout{dir: "/p/l", tag: "1.3"}},
+		{"oci-layout:///p/l@" + digest, layout{dir: "/p/l", digest: digest}},
+		{"oci-layout:///p/l:1@" + digest, layout{dir: "/p/l", tag: "1", digest: digest}},
+		{"oci-layout:///p/@/l", layout{dir: "/p/@/l", tag: "latest"}},
+		{"oci-layout://rel:x", layout{dir: "rel", tag: "x"}},
+		{"oci-layout:///p:1/l", layout{dir: "/p:1/l", tag: "latest"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.value, func(t *testing.T) {
+			got, err := parseLayout(tt.value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(layout{})); diff != "" {
+				t.Errorf("layout (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if _, err := parseLayout("oci-layout://"); err == nil {
+		t.Error("no error for an empty directory")
+	}
+}
+
+func TestTagged(t *testing.T) {
+	const a, b = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	two := `{"manifests":[
+		{"digest":"` + a + `","annotations":{"org.opencontainers.image.ref.name":"1"}},
+		{"digest":"` + b + `","annotations":{"org.opencontainers.image.ref.name":"2","io.containerd.image.name":"1"}}]}`
+	tests := []struct{ name, index, tag, want, fails string }{
+		{name: "ref name", index: two, tag: "2", want: b},
+		{name: "image name goes first", index: two, tag: "1", want: b},
+		{name: "single needs no tag", index: `{"manifests":[{"digest":"` + a + `"}]}`, tag: "latest", want: a},
+		{name: "no such tag", index: two, tag: "3", fails: `no image is tagged "3"`},
+		{name: "empty", index: `{}`, tag: "1", fails: "no image is tagged"},
+		{name: "not json", index: `{`, tag: "1", fails: "is not valid"},
+		{name: "bad digest", index: `{"manifests":[{"digest":"sha256:zz"}]}`, tag: "1", fails: "invalid checksum"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := tagged([]byte(tt.index), tt.tag)
+			if tt.fails != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.fails) {
+					t.Errorf("error %v does not say %q", err, tt.fails)
+				}
+			} else if err != nil || string(got) != tt.want {
+				t.Errorf("tagged = %s, %v; want %s", got, err, tt.want)
+			}
+		})
+	}
+}

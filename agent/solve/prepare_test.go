@@ -1,0 +1,555 @@
+package solve
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// tarball is a tar with one file.
+func tarball(t *testing.T) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w := tar.NewWriter(&buf)
+	if err := w.WriteHeader(&tar.Header{Name: "Dockerfile", Mode: 0o644, Size: 12}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte("FROM scratch")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func gzipped(t *testing.T, data []byte) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	w := gzip.NewWriter(&buf)
+	if _, err := w.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+const layoutDigest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+// workdir is a working directory with one of everything.
+func workdir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, dir, map[string]string{
+		"ctx/Dockerfile":         "FROM scratch",
+		"ctx/sub/f":              "x",
+		"lower/dockerfile":       "FROM scratch",
+		"none/f":                 "x",
+		"other/My.Dockerfile":    "FROM scratch",
+		"policy/Dockerfile":      "FROM scratch",
+		"policy/Dockerfile.rego": "x",
+		"dirfile/Dockerfile/":    "",
+		"file":                   "x",
+		"secret":                 "s",
+		"layout/index.json":      `{"manifests":[{"digest":"` + layoutDigest + `"}]}`,
+		"policy.json":            `{"rules":[]}`,
+		"big":                    strings.Repeat("x", 600<<10),
+	})
+	t.Chdir(dir)
+	return dir
+}
+
+func TestPrepareInputs(t *testing.T) {
+	const scheme = "slipway:"
+	tests := []struct {
+		name    string
+		request Request
+		attrs   map[string]string
+		mounts  map[string]string // relative to the working directory
+		check   func(t *testing.T, p *Plan)
+	}{
+		{
+			name: "directory", request: Request{Context: "ctx"},
+			attrs:  attrs("filename", "Dockerfile"),
+			mounts: attrs("context", "ctx", "dockerfile", "ctx"),
+		},
+		{
+			name: "lower case dockerfile", request: Request{Context: "lower"},
+			attrs:  attrs("filename", "dockerfile"),
+			mounts: attrs("context", "lower", "dockerfile", "lower"),
+		},
+		{
+			name: "-f outside the context", request: Request{Context: "ctx", Dockerfile: "other/My.Dockerfile"},
+			attrs:  attrs("filename", "My.Dockerfile"),
+			mounts: attrs("context", "ctx", "dockerfile", "other"),
+		},
+		{
+			name: "-f from stdin", request: Request{Context: "ctx", Dockerfile: "-", Stdin: strings.NewReader("FROM x")},
+			attrs: attrs("filename", "Dockerfile", "dockerfilekey", "dockerfile"),
+			check: func(t *testing.T, p *Plan) {
+				data, err := os.ReadFile(filepath.Join(p.inputs.Mounts["dockerfile"], "Dockerfile"))
+				if err != nil || string(data) != "FROM x" {
+					t.Errorf("Dockerfile is %q, %v", data, err)
+				}
+			},
+		},
+		{
+			name: "tar from stdin", request: Request{Context: "-", Stdin: bytes.NewReader(tarball(t))},
+			attrs: attrs("filename", "Dockerfile"), mounts: attrs(),
+			check: func(t *testing.T, p *Plan) {
+				info, err := os.Stat(p.inputs.ContextFile)
+				if err != nil || info.Mode().Perm() != 0o600 {
+					t.Errorf("spooled context: %v, %v; want mode 0600", info, err)
+				}
+				data, err := os.ReadFile(p.inputs.ContextFile)
+				if err != nil || !bytes.Equal(data, tarball(t)) {
+					t.Errorf("the spooled context differs from stdin: %v", err)
+				}
+			},
+		},
+		{
+			name: "compressed tar from stdin with -f", request: Request{Context: "-", Dockerfile: "sub/D", Stdin: bytes.NewReader(gzipped(t, tarball(t)))},
+			attrs: attrs("filename", "sub/D"), mounts: attrs(),
+		},
+		{
+			name: "Dockerfile as context", request: Request{Context: "-", Stdin: strings.NewReader("FROM x")},
+			attrs: attrs("filename", "Dockerfile", "dockerfilekey", "dockerfile"),
+			check: func(t *testing.T, p *Plan) {
+				if files := tree(t, p.inputs.Mounts["context"]); len(files) != 0 {
+					t.Errorf("the context is not empty: %v", files)
+				}
+			},
+		},
+		{
+			name: "git", request: Request{Context: "https://example.com/r.git#main:sub", Dockerfile: "d/D"},
+			attrs: attrs("context", "https://example.com/r.git#main:sub", "filename", "d/D"), mounts: attrs(),
+		},
+		{
+			name: "git with a query", request: Request{Context: "https://example.com/r.git?branch=main"},
+			attrs:  attrs("context", "https://example.com/r.git?branch=main", "filename", "Dockerfile", "frontend.caps", "moby.buildkit.frontend.gitquerystring"),
+			mounts: attrs(),
+		},
+		{
+			name: "git with a local Dockerfile", request: Request{Context: "git://example.com/r", Dockerfile: "ABS/other/My.Dockerfile"},
+			attrs:  attrs("context", "git://example.com/r", "filename", "My.Dockerfile", "dockerfilekey", "dockerfile"),
+			mounts: attrs("dockerfile", "other"),
+		},
+		{
+			name: "tarball url", request: Request{Context: "https://example.com/c.tgz"},
+			attrs: attrs("context", "https://example.com/c.tgz", "filename", "Dockerfile"), mounts: attrs(),
+		},
+		{
+			name: "Dockerfile url", request: Request{Context: "none", Dockerfile: "https://example.com/D"},
+			attrs:  attrs("filename", "Dockerfile", "dockerfilekey", "dockerfile"),
+			mounts: attrs("context", "none"),
+			check: func(t *testing.T, p *Plan) {
+				if p.inputs.DockerfileURL != "https://example.com/D" {
+					t.Errorf("DockerfileURL = %q", p.inputs.DockerfileURL)
+				}
+			},
+		},
+		{
+			name: "named contexts",
+			request: Request{Context: "ctx", Contexts: []BuildContext{
+				{"lib", "none"}, {"context", "other"}, {"img", "docker-image://alpine:3"}, {"g", "https://example.com/r.git?branch=x"}, {"h", "https://example.com/x.txt"}, {"l", "oci-layout://layout:1"},
+			}},
+			attrs: attrs("filename", "Dockerfile",
+				"context:lib", "local:lib", "sharedkey:localdir:lib", sharedKey("ABS/none"),
+				"context:context", "local:_context", "sharedkey:localdir:context", sharedKey("ABS/other"),
+				"context:img", "docker-image://alpine:3", "context:g", "https://example.com/r.git?branch=x", "context:h", "https://example.com/x.txt",
+				"context:l", "oci-layout://layout0:1@"+layoutDigest,
+				"frontend.caps", "moby.buildkit.frontend.contexts+forward,moby.buildkit.frontend.gitquerystring+forward"),
+			mounts: attrs("context", "ctx", "dockerfile", "ctx", "lib", "none", "_context", "other"),
+			check: func(t *testing.T, p *Plan) {
+				if !strings.HasSuffix(p.inputs.Layouts["layout0"], "/layout") {
+					t.Errorf("layouts: %v", p.inputs.Layouts)
+				}
+			},
+		},
+		{
+			name: "the caller's identity", request: Request{Context: "ctx", ContextKey: "repo", Contexts: []BuildContext{{"lib", "none"}}},
+			attrs: attrs("filename", "Dockerfile", "context:lib", "local:lib", "sharedkey:localdir:lib", sharedKey("repo", "lib"),
+				"frontend.caps", "moby.buildkit.frontend.contexts+forward"),
+			check: func(t *testing.T, p *Plan) {
+				if p.inputs.SharedKey != sharedKey("repo") {
+					t.Errorf("SharedKey = %q", p.inputs.SharedKey)
+				}
+			},
+		},
+		{
+			name: "environment",
+			request: Request{Context: "ctx", BuildArgs: attrs("A", "1"),
+				Lookup: env("SOURCE_DATE_EPOCH", "42", "BUILDX_NO_DEFAULT_ATTESTATIONS", "true", "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "policy.json")},
+			check: func(t *testing.T, p *Plan) {
+				if diff := cmp.Diff(attrs("A", "1", "SOURCE_DATE_EPOCH", "42"), p.request.BuildArgs); diff != "" {
+					t.Errorf("build args (-want +got):\n%s", diff)
+				}
+				if !p.inputs.NoDefaultAttestations || p.inputs.SourcePolicy == nil {
+					t.Errorf("environment was not read: %+v", p.inputs)
+				}
+			},
+		},
+		{
+			name:    "an argument before the environment",
+			request: Request{Context: "ctx", BuildArgs: attrs("SOURCE_DATE_EPOCH", "1"), Lookup: env("SOURCE_DATE_EPOCH", "42")},
+			check: func(t *testing.T, p *Plan) {
+				if p.request.BuildArgs["SOURCE_DATE_EPOCH"] != "1" {
+					t.Errorf("build args: %v", p.request.BuildArgs)
+				}
+			},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := workdir(t)
+			tt.request.Dockerfile = strings.Replace(tt.request.Dockerfile, "ABS", dir, 1)
+			p, err := Prepare(t.Context(), tt.request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for key, value := range tt.attrs {
+				if place, ok := map[string]string{sharedKey("ABS/none"): "none", sharedKey("ABS/other"): "other"}[value]; ok {
+					tt.attrs[key] = sharedKey(filepath.Join(dir, place))
+				}
+			}
+			if tt.attrs != nil {
+				if diff := cmp.Diff(tt.attrs, p.inputs.Attrs); diff != "" {
+					t.Errorf("attributes (-want +got):\n%s", diff)
+				}
+			}
+			if tt.mounts != nil {
+				want := map[string]string{}
+				for name, place := range tt.mounts {
+					want[name] = filepath.Join(dir, place)
+				}
+				if diff := cmp.Diff(want, p.inputs.Mounts); diff != "" {
+					t.Errorf("mounts (-want +got):\n%s", diff)
+				}
+			}
+			if len(p.mounts) != len(p.inputs.Mounts) {
+				t.Errorf("%d of %d mounts are open", len(p.mounts), len(p.inputs.Mounts))
+			}
+			if !strings.HasPrefix(p.inputs.SharedKey, scheme) {
+				t.Errorf("SharedKey = %q", p.inputs.SharedKey)
+			}
+			if tt.check != nil {
+				tt.check(t, p)
+			}
+			temp := p.temp
+			if err := p.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if temp != "" {
+				if _, err := os.Stat(temp); !os.IsNotExist(err) {
+					t.Errorf("temporary directory %s is left: %v", temp, err)
+				}
+			}
+		})
+	}
+}
+
+func TestPrepareMistakes(t *testing.T) {
+	gone := filepath.Join(t.TempDir(), "agent.sock")
+	listener, err := net.Listen("unix", gone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.(*net.UnixListener).SetUnlinkOnClose(false)
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	local := func(dest string) Output { return Output{Type: "local", Dest: dest} }
+	tests := []struct {
+		name    string
+		request Request
+		want    []string // one per mistake
+	}{
+		{"no context", Request{}, []string{`build context: is missing`}},
+		{"absent", Request{Context: "nope"}, []string{`build context "nope": no such file or directory`}},
+		{"a file", Request{Context: "file"}, []string{`build context "file": is not a directory`}},
+		{"no Dockerfile", Request{Context: "none"}, []string{`build context "none": Dockerfile: no such file or directory`}},
+		{"Dockerfile is a directory", Request{Context: "dirfile"}, []string{`Dockerfile: is a directory`}},
+		{"no such -f", Request{Context: "ctx", Dockerfile: "nope"}, []string{`--file "nope": no such file or directory`}},
+		{"-f is not relative to the context", Request{Context: "other", Dockerfile: "My.Dockerfile"}, []string{`--file "My.Dockerfile": no such`}},
+		{"policy", Request{Context: "policy"}, []string{`Dockerfile.rego exists`}},
+		{"stdin twice", Request{Context: "-", Dockerfile: "-", Stdin: strings.NewReader("x")}, []string{"cannot be both"}},
+		{"stdin empty", Request{Context: "-", Stdin: strings.NewReader("")}, []string{"stdin is empty"}},
+		{"no stdin", Request{Context: "-"}, []string{"there is no stdin"}},
+		{"no stdin for -f", Request{Context: "ctx", Dockerfile: "-"}, []string{"there is no stdin"}},
+		{"two Dockerfiles", Request{Context: "-", Dockerfile: "D", Stdin: strings.NewReader("FROM x")}, []string{"-f names another"}},
+		{"stdin breaks", Request{Context: "-", Stdin: io.MultiReader(bytes.NewReader(tarball(t)), broken{})}, []string{"read stdin: broken"}},
+		{"git query", Request{Context: "https://user:sekret@example.com/r.git?nope=1"}, []string{`unexpected query "nope"`}},
+		{"no cache twice", Request{Context: "ctx", NoCache: true, NoCacheFilter: []string{"a"}}, []string{"--no-cache: cannot be used"}},
+		{"empty syntax", Request{Context: "ctx", BuildArgs: attrs("BUILDKIT_SYNTAX", " ")}, []string{"--build-arg \"BUILDKIT_SYNTAX=\": is empty"}},
+		{"named context absent", Request{Context: "ctx", Contexts: []BuildContext{{"a", "nope"}}}, []string{`--build-context "a=nope": no such file`}},
+		{"named context is a file", Request{Context: "ctx", Contexts: []BuildContext{{"a", "file"}}}, []string{`is not a directory`}},
+		{"named context scheme", Request{Context: "ctx", Contexts: []BuildContext{{"a", "target://x"}}}, []string{`unknown scheme target://`}},
+		{"layout absent", Request{Context: "ctx", Contexts: []BuildContext{{"a", "oci-layout://none"}}}, []string{`is not an OCI image layout`}},
+		{"secret absent", Request{Context: "ctx", Secrets: []Secret{{ID: "a", File: "nope"}}}, []string{`--secret "id=a": file "nope" cannot be read: no such file`}},
+		{"secret by id absent", Request{Context: "ctx", Secrets: []Secret{{ID: "nope"}}}, []string{`--secret "id=nope": file "nope" cannot be read`}},
+		{"secret is a directory", Request{Context: "ctx", Secrets: []Secret{{ID: "a", File: "ctx"}}}, []string{`is a directory`}},
+		{"secret too big", Request{Context: "ctx", Secrets: []Secret{{ID: "a", File: "big"}}}, []string{`has 614400 bytes`}},
+		{"no agent", Request{Context: "ctx", SSH: []SSH{{ID: "default"}}}, []string{`--ssh "default": there is no SSH agent`}},
+		{"no agent for git over ssh", Request{Context: "git@example.com:r.git"}, []string{`there is no SSH agent`}},
+		{"agent is dead", Request{Context: "ctx", SSH: []SSH{{ID: "default"}}, Lookup: env("SSH_AUTH_SOCK", gone)}, []string{`no SSH agent answers`}},
+		{"key absent", Request{Context: "ctx", SSH: []SSH{{ID: "k", Paths: []string{"nope"}}}}, []string{`--ssh "k=nope": "nope" cannot be used: no such file`}},
+		{"not a key", Request{Context: "ctx", SSH: []SSH{{ID: "k", Paths: []string{"file"}}}}, []string{`--ssh "k=file": ssh: no key found`}},
+		{"output twice", Request{Context: "ctx", Outputs: []Output{local("o"), local("o")}}, []string{`is given twice`}},
+		{"attestations", Request{Context: "ctx", Lookup: env("BUILDX_NO_DEFAULT_ATTESTATIONS", "maybe")}, []string{`BUILDX_NO_DEFAULT_ATTESTATIONS "maybe"`}},
+		{"source policy absent", Request{Context: "ctx", Lookup: env("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "nope")}, []string{`EXPERIMENTAL_BUILDKIT_SOURCE_POLICY "nope": no such file`}},
+		{"source policy", Request{Context: "ctx", Lookup: env("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "file")}, []string{`is not a source policy`}},
+		{
+			"everything at once",
+			Request{Context: "nope", Secrets: []Secret{{ID: "a", File: "b"}}, SSH: []SSH{{ID: "default"}}, Outputs: []Output{local("file")}, Contexts: []BuildContext{{"c", "d"}}},
+			[]string{`build context "nope"`, `--build-context "c=d"`, `--secret "id=a"`, `--ssh "default"`, `--output "type=local,dest=file"`},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := workdir(t)
+			before := tree(t, dir)
+			t.Setenv("TMPDIR", t.TempDir())
+			_, err := Prepare(t.Context(), tt.request)
+			var all UsageErrors
+			if !errors.As(err, &all) {
+				t.Fatalf("error %v is no UsageErrors", err)
+			}
+			if len(all) != len(tt.want) {
+				t.Errorf("%d mistakes, want %d:\n%v", len(all), len(tt.want), err)
+			}
+			for i, want := range tt.want {
+				if i < len(all) && !strings.Contains(all[i].Error(), want) {
+					t.Errorf("mistake %d is %q, want %q", i, all[i], want)
+				}
+				if i < len(all) && strings.Contains(all[i].Error(), "\n") {
+					t.Errorf("mistake %d has several lines: %q", i, all[i])
+				}
+			}
+			if strings.Contains(err.Error(), "sekret") {
+				t.Errorf("error %q shows a password", err)
+			}
+			if Classify(err) != KindUsage {
+				t.Errorf("Classify = %s", Classify(err))
+			}
+			if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
+				t.Errorf("traces (-before +after):\n%s", diff)
+			}
+			if left := tree(t, os.TempDir()); len(left) != 0 {
+				t.Errorf("temporary files are left: %v", left)
+			}
+		})
+	}
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, errors.New("broken") }
+
+func TestPrepareCancelledWhileStdinBlocks(t *testing.T) {
+	in, out := io.Pipe()
+	defer func() { _ = out.Close() }()
+	t.Setenv("TMPDIR", t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Prepare(ctx, Request{Context: "-", Stdin: in}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want context.Canceled", err)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	workdir(t)
+	p, err := Prepare(t.Context(), Request{Context: "ctx", Secrets: []Secret{{ID: "tok", Env: "UNSET"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	got := strings.Join(p.Warnings(), "\n")
+	for _, want := range []string{"UNSET is not set", "no --output"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("warnings %q do not say %q", got, want)
+		}
+	}
+}
+
+func TestSecretStore(t *testing.T) {
+	workdir(t)
+	lookup := env("VAR", "from env", "byid", "named like its id")
+	store := secretStore{map[string]Secret{}, lookup}
+	for _, s := range []Secret{{ID: "e", Env: "VAR"}, {ID: "f", File: "secret"}, {ID: "byid"}, {ID: "secret"}} {
+		resolved, _, problem := s.resolve(lookup)
+		if problem != nil {
+			t.Fatal(problem)
+		}
+		store.byID[s.ID] = resolved
+	}
+	for id, want := range map[string]string{"e": "from env", "f": "s", "byid": "named like its id", "secret": "s"} {
+		if got, err := store.GetSecret(t.Context(), id); err != nil || string(got) != want {
+			t.Errorf("secret %s = %q, %v; want %q", id, got, err, want)
+		}
+	}
+	// A token that is renewed during the build is fresh.
+	write(t, ".", attrs("secret", "renewed"))
+	if got, err := store.GetSecret(t.Context(), "f"); err != nil || string(got) != "renewed" {
+		t.Errorf("renewed secret = %q, %v", got, err)
+	}
+	if _, err := store.GetSecret(t.Context(), "nope"); err == nil {
+		t.Error("no error for an unknown secret")
+	}
+}
+
+func TestMountHidesStaging(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, attrs("a", "1", stagingPrefix+"1/x", "y", "out/"+stagingPrefix+"2/x", "y", "out/b", "2", stagingPrefix+"file", "a file of the user"))
+	mount, err := openDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err = mount.Walk(t.Context(), "", func(path string, _ os.DirEntry, err error) error {
+		got = append(got, path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{stagingPrefix + "file", "a", "out", "out/b"}, got); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+// TestPermissions runs as an ordinary user: when the tests run as root, in a
+// second process of the test binary.
+func TestPermissions(t *testing.T) {
+	if os.Geteuid() == 0 {
+		runUnprivileged(t)
+		return
+	}
+	dir := workdir(t)
+	write(t, dir, attrs("noread/Dockerfile", "FROM scratch", "ro/sub/", "", "nodir/Dockerfile", "FROM scratch"))
+	for name, mode := range map[string]os.FileMode{"secret": 0, "noread/Dockerfile": 0, "ro": 0o555, "nodir": 0} {
+		if err := os.Chmod(name, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tests := []struct {
+		request Request
+		want    string
+	}{
+		{Request{Context: "ctx", Secrets: []Secret{{ID: "a", File: "secret"}}}, `--secret "id=a": file "secret" cannot be read: permission denied`},
+		{Request{Context: "noread"}, `build context "noread": Dockerfile: permission denied`},
+		{Request{Context: "ctx", Dockerfile: "noread/Dockerfile"}, `--file "noread/Dockerfile": permission denied`},
+		{Request{Context: "nodir", Dockerfile: "ctx/Dockerfile"}, `build context "nodir": cannot be read: permission denied`},
+		{Request{Context: "ctx", Outputs: []Output{{Type: "local", Dest: "ro"}}}, "ro is not writable: permission denied"},
+		{Request{Context: "ctx", Outputs: []Output{{Type: "local", Dest: "ro/new/dir"}}}, "ro is not writable: permission denied"},
+	}
+	for _, tt := range tests {
+		_, err := Prepare(t.Context(), tt.request)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("error %v does not say %q", err, tt.want)
+		}
+	}
+
+	// A commit that cannot succeed moves nothing at all.
+	write(t, dir, attrs("out/locked/old", "x"))
+	p, err := outputPlan(t, filepath.Join(dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	produce(t, p, Job{}, true, attrs("a", "new", "locked/new", "y"))
+	if err := os.Chmod("out/locked", 0o555); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Commit(); err == nil || !strings.Contains(err.Error(), "locked is not writable") {
+		t.Errorf("Commit = %v", err)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantTree(t, filepath.Join(dir, "out"), attrs("locked/old", "x"))
+
+	// Read-only directories of an export can be moved and removed.
+	p, err = outputPlan(t, filepath.Join(dir, "new"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, attrs("new/d/x", "old"))
+	entries, end, err := p.begin(Job{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, entries[0].OutputDir, attrs("d/y", "1", "r/z", "2"))
+	for _, name := range []string{"d", "r"} {
+		if err := os.Chmod(filepath.Join(entries[0].OutputDir, name), 0o555); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := end(true); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Commit(); err != nil {
+		t.Error(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	wantTree(t, filepath.Join(dir, "new"), attrs("d/x", "old", "d/y", "1", "r/z", "2"))
+	for _, name := range []string{"nodir", "ro", "out/locked", "new/d", "new/r"} {
+		if err := os.Chmod(name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func runUnprivileged(t *testing.T) {
+	// A place that an ordinary user can reach.
+	dir, err := os.MkdirTemp("/tmp", "slipway-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "solve.test")
+	if err := os.WriteFile(program, self, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	temp := filepath.Join(dir, "tmp")
+	if err := os.Mkdir(temp, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const nobody = 65534
+	for path, mode := range map[string]os.FileMode{dir: 0o755, temp: 0o777} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestPermissions$", "-test.v")
+	cmd.Dir = dir
+	cmd.Env = []string{"TMPDIR=" + temp, "PATH=" + os.Getenv("PATH")}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestPermissions")) {
+		t.Errorf("as an ordinary user: %v\n%s", err, out)
+	}
+}
