@@ -81,6 +81,7 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 		pod := cluster.Choose(fresh, node.Kubernetes.LoadBalance, c.key)
 		daemon, err := solve.Connect(ctx, func(ctx context.Context) (net.Conn, error) { return client.Dial(ctx, pod) })
 		if err == nil {
+			c.log.Debug().Str("node", node.Name).Str("pod", pod.Name).Str("buildkit", daemon.Version()).Msg("connected")
 			return &connection{Daemon: daemon, pod: pod.Name}, nil
 		}
 		failed = append(failed, pod.Name)

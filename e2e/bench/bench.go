@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,9 +9,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 
+	"github.com/slipway-build/slipway/e2e/kubectl"
 	"github.com/slipway-build/slipway/e2e/testbed/state"
 )
 
@@ -28,10 +27,10 @@ type work struct {
 
 // rig is an agent pod with both tools, each with builders of its own in a
 // namespace of its own.
-type rig struct {
-	bed       state.State
-	namespace string
-}
+type rig struct{ kubectl.Namespace }
+
+// pod is the agent's name.
+const pod = "agent"
 
 func bench(ctx context.Context, runs, cold int) (err error) {
 	bed, err := state.Load()
@@ -41,11 +40,11 @@ func bench(ctx context.Context, runs, cold int) (err error) {
 	if bed.Images.Peer == "" {
 		return errors.New("there is no peer image; make it with: cd e2e && go run ./testbed peer")
 	}
-	r := &rig{bed: bed, namespace: fmt.Sprintf("bench-%d", time.Now().Unix())}
+	r := &rig{kubectl.Namespace{Bed: bed, Name: fmt.Sprintf("bench-%d", time.Now().Unix())}}
 	defer func() {
 		clean, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		_, cleanErr := r.kubectl(clean, "", "delete", "namespace", r.namespace, "--wait=false")
+		_, cleanErr := r.Run(clean, "", "delete", "namespace", r.Name, "--wait=false")
 		err = errors.Join(err, cleanErr)
 	}()
 	if err := r.setUp(ctx); err != nil {
@@ -85,13 +84,13 @@ func (r *rig) measure(ctx context.Context, w work) (slipway, buildx []sample, er
 			into    *[]sample
 		}{{w.slipway, &slipway}, {w.buildx, &buildx}} {
 			if w.cold {
-				if _, err := r.kubectl(ctx, "", "delete", "deployments", "--all", "--cascade=foreground", "--wait=true"); err != nil {
+				if _, err := r.Run(ctx, "", "delete", "deployments", "--all", "--cascade=foreground", "--wait=true"); err != nil {
 					return nil, nil, err
 				}
 			}
 			out, err := r.sh(ctx, "/tmp/timer -- "+tool.command)
 			if err != nil {
-				return nil, nil, fmt.Errorf("%w: %s", err, out)
+				return nil, nil, err
 			}
 			var s sample
 			if err := json.Unmarshal([]byte(out), &s); err != nil {
@@ -108,7 +107,7 @@ func (r *rig) measure(ctx context.Context, w work) (slipway, buildx []sample, er
 func (r *rig) sizes(ctx context.Context) error {
 	out, err := r.sh(ctx, "for tool in slipway buildx; do wc -c < $(which $tool); done")
 	if err != nil {
-		return fmt.Errorf("%w: %s", err, out)
+		return err
 	}
 	var slipway, buildx float64
 	if _, err := fmt.Sscan(out, &slipway, &buildx); err != nil {
@@ -138,21 +137,20 @@ func (r *rig) setUp(ctx context.Context) error {
 		stdin string
 		args  []string
 	}{
-		{"", []string{"create", "namespace", r.namespace}},
-		{"", []string{"create", "rolebinding", "agent", "--clusterrole=cluster-admin", "--serviceaccount=" + r.namespace + ":default"}},
-		{r.pod(), []string{"create", "-f", "-"}},
-		{"", []string{"wait", "pod/agent", "--for=condition=Ready", "--timeout=2m"}},
-		{string(program), []string{"exec", "-i", "agent", "--", "sh", "-c", "cat > /tmp/timer && chmod +x /tmp/timer"}},
+		{"", []string{"create", "namespace", r.Name}},
+		{"", []string{"create", "rolebinding", "agent", "--clusterrole=cluster-admin", "--serviceaccount=" + r.Name + ":default"}},
+		{r.manifest(), []string{"create", "-f", "-"}},
+		{"", []string{"wait", "pod/" + pod, "--for=condition=Ready", "--timeout=2m"}},
 	} {
-		if out, err := r.kubectl(ctx, step.stdin, step.args...); err != nil {
-			return fmt.Errorf("%w: %s", err, out)
+		if _, err := r.Run(ctx, step.stdin, step.args...); err != nil {
+			return err
 		}
 	}
-	out, err := r.sh(ctx, r.authoring())
-	if err != nil {
-		return fmt.Errorf("%w: %s", err, out)
+	if err := r.WriteFile(ctx, pod, "/tmp/timer", string(program)); err != nil {
+		return err
 	}
-	return nil
+	_, err = r.sh(ctx, "chmod +x /tmp/timer && "+r.authoring())
+	return err
 }
 
 // authoring lets buildx write the instance file, without starting anything,
@@ -161,43 +159,31 @@ func (r *rig) setUp(ctx context.Context) error {
 func (r *rig) authoring() string {
 	node := func(arch, more string) string {
 		return fmt.Sprintf("buildx create --name=kube --driver=kubernetes --platform=linux/%[1]s --node=builder-%[1]s "+
-			"--driver-opt=namespace=%[2]s,image=%[3]s,nodeselector=kubernetes.io/arch=%[1]s %[4]s && ", arch, r.namespace, r.bed.Images.BuildKit, more)
+			"--driver-opt=namespace=%[2]s,image=%[3]s,nodeselector=kubernetes.io/arch=%[1]s %[4]s && ", arch, r.Name, r.Bed.Images.BuildKit, more)
 	}
 	return node("amd64", "") + node("arm64", "--append") + `buildx use kube
 mkdir -p /bench/context && cd /bench/context && printf 'FROM scratch\nCOPY file /\n' > Dockerfile && echo small > file`
 }
 
-func (r *rig) pod() string {
+func (r *rig) manifest() string {
 	return fmt.Sprintf(`
 apiVersion: v1
 kind: Pod
-metadata: {name: agent}
+metadata: {name: %s}
 spec:
   terminationGracePeriodSeconds: 0
   containers:
     - name: agent
       image: %s
       command: [sleep, infinity]
-`, r.bed.Images.Peer)
+`, pod, r.Bed.Images.Peer)
 }
 
+// sh runs a script in the agent, which must succeed.
 func (r *rig) sh(ctx context.Context, script string) (string, error) {
-	return r.kubectl(ctx, "", "exec", "agent", "--", "sh", "-c", script)
-}
-
-func (r *rig) kubectl(ctx context.Context, stdin string, args ...string) (string, error) {
-	path := "kubectl"
-	if r.bed.BinDir != "" {
-		path = filepath.Join(r.bed.BinDir, path)
+	result, err := r.Shell(ctx, pod, script)
+	if err == nil && result.Code != 0 {
+		err = fmt.Errorf("%s: exit %d: %s%s", script, result.Code, result.Stdout, result.Stderr)
 	}
-	cmd := exec.CommandContext(ctx, path, append([]string{"--namespace", r.namespace}, args...)...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+r.bed.Kubeconfig)
-	cmd.Stdin = strings.NewReader(stdin)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return string(out), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, stderr.String())
-	}
-	return string(out), nil
+	return result.Stdout, err
 }

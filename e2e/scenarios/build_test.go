@@ -42,7 +42,7 @@ func demoRole(t *testing.T, name string) string {
 
 // base is the flag that gives a build its base image.
 func (a *agent) base() string {
-	b := a.bed.Base
+	b := a.Bed.Base
 	return fmt.Sprintf("--build-context base=oci-layout://%s:%s ", b.InAgent, b.Tag)
 }
 
@@ -50,7 +50,7 @@ func TestBothArchitecturesFromNothing(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.define("kube", s.builderNode("amd64"), s.builderNode("arm64"))
-	a := s.startAgent("agent", s.bed.Images.Agent)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", unameDockerfile)
 
 	r := a.sh("slipway build " + both + a.base() + "--output type=local,dest=out .")
@@ -87,7 +87,7 @@ func TestBothArchitecturesFromNothing(t *testing.T) {
 			t.Errorf("slipway ls: node %+v", n)
 		}
 	}
-	if table := a.ok("slipway ls"); !strings.Contains(table, "running") || !strings.Contains(table, s.name+"/builder-arm64") {
+	if table := a.ok("slipway ls"); !strings.Contains(table, "running") || !strings.Contains(table, s.Name+"/builder-arm64") {
 		t.Errorf("slipway ls:\n%s", table)
 	}
 	// One platform writes straight into the directory, quietly, and what else
@@ -104,9 +104,9 @@ func TestUpThenBuild(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.define("kube", s.builderNode("amd64", "persistent-volume-claim.requests.storage=1Gi"))
-	s.kubectl(claimVolume(s.name), "create", "-f", "-")
-	t.Cleanup(func() { s.kubectlCleanup("delete", "persistentvolume", s.name, "--wait=false") })
-	a := s.startAgent("agent", s.bed.Images.Agent)
+	s.kubectl(claimVolume(s.Name), "create", "-f", "-")
+	t.Cleanup(func() { s.kubectlCleanup("delete", "persistentvolume", s.Name, "--wait=false") })
+	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /copied\n")
 
 	if out := a.sh("slipway up"); out.code != 0 || !strings.Contains(out.stderr, "BuildKit v") {
@@ -135,15 +135,15 @@ spec:
 func TestBuildersMadeByBuildxAreAdopted(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
-	if s.bed.Images.Peer == "" {
+	if s.Bed.Images.Peer == "" {
 		t.Fatal("there is no peer image; make it with: cd e2e && go run ./testbed peer")
 	}
 	s.defineRaw(map[string]string{"unused.txt": "{}"})
-	peer := s.startAgent("peer", s.bed.Images.Peer)
+	peer := s.startAgent("peer", s.Bed.Images.Peer)
 	create := func(arch, more string) string {
 		return fmt.Sprintf("buildx create --bootstrap --name=kube --driver=kubernetes --platform=linux/%[1]s --node=builder-%[1]s "+
 			"--driver-opt=namespace=%[2]s,image=%[3]s,nodeselector=kubernetes.io/arch=%[1]s %[4]s >&2",
-			arch, s.name, s.bed.Images.BuildKit, more)
+			arch, s.Name, s.Bed.Images.BuildKit, more)
 	}
 	peer.ok(create("amd64", ""))
 	peer.ok(create("arm64", "--append"))
@@ -155,7 +155,7 @@ func TestBuildersMadeByBuildxAreAdopted(t *testing.T) {
 	// The file that buildx wrote, as it is, in a ConfigMap.
 	s.kubectl("", "delete", "configmap", "builders")
 	s.defineRaw(map[string]string{"kube": peer.ok("cat ~/.docker/buildx/instances/kube")})
-	a := s.startAgent("agent", s.bed.Images.Agent)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", unameDockerfile)
 	a.ok("slipway build " + both + a.base() + "--output type=local,dest=out .")
 	want(t, "results", a.ok("cat out/*/machine.txt"), "x86_64\naarch64\n")
@@ -190,7 +190,7 @@ spec:
       volumes:
         - {name: builders, configMap: {name: builders}}
         - {name: context, configMap: {name: context}}
-`, agents, s.bed.Images.Agent), "create", "-f", "-")
+`, agents, s.Bed.Images.Agent), "create", "-f", "-")
 	s.kubectl("", "wait", "job/agents", "--for=jsonpath={.status.conditions[*].type}", "--timeout="+patience.String())
 	if got := s.kubectl("", "get", "job/agents", "-o", "jsonpath={.status.succeeded}/{.status.failed}"); got != fmt.Sprintf("%d/", agents) {
 		t.Errorf("agents succeeded/failed: %s, want %d/", got, agents)

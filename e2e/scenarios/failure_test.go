@@ -15,7 +15,7 @@ func TestNoClusterNodeOfThatArchitecture(t *testing.T) {
 	n := s.builderNode("s390x", "timeout=110s")
 	n.Slipway = map[string]any{"unschedulableGrace": "3s"}
 	s.define("kube", n)
-	a := s.startAgent("agent", s.bed.Images.Agent)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
 	r := a.fails(3, "slipway build --platform linux/s390x -o out .",
 		"error: ", "builder-s390x", "didn't match Pod's node affinity/selector")
@@ -29,7 +29,7 @@ func TestWrongImage(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.define("kube", s.builderNode("amd64", "image=127.0.0.1:9/no/such:image"))
-	a := s.startAgent("agent", s.bed.Images.Agent)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
 	a.fails(3, "slipway build -o out .", "error: ", "ImagePullBackOff", "127.0.0.1:9/no/such:image")
 }
@@ -38,9 +38,9 @@ func TestServiceAccountWithoutRights(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
 	s.define("kube", s.builderNode("amd64"))
-	a := s.startAgent("agent", s.bed.Images.Agent)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
-	r := a.fails(3, "slipway build -o out .", "error: ", "hint: ", "kind: Role", "kind: RoleBinding", "system:serviceaccount:"+s.name+":agent")
+	r := a.fails(3, "slipway build -o out .", "error: ", "hint: ", "kind: Role", "kind: RoleBinding", "system:serviceaccount:"+s.Name+":agent")
 
 	// The hint is ready to paste: with what it says, and again for each further
 	// rule, the build goes through.
@@ -64,13 +64,13 @@ func TestBuildRoleAloneUsesWhatRuns(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build")
 	s.define("kube", s.builderNode("amd64"))
-	a := s.startAgent("agent", s.bed.Images.Agent)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
 	a.fails(3, "slipway build -o out .", "error: ", "create", "deployments")
 	want(t, "deployments", strings.Join(s.names("deployments"), " "), "")
 
 	s.kubectl(demoRole(t, "slipway-manage"), "create", "-f", "-")
-	s.kubectl("", "create", "rolebinding", "manage", "--role=slipway-manage", "--serviceaccount="+s.name+":agent")
+	s.kubectl("", "create", "rolebinding", "manage", "--role=slipway-manage", "--serviceaccount="+s.Name+":agent")
 	a.ok("slipway up >&2")
 	s.kubectl("", "delete", "rolebinding", "manage")
 	a.ok("slipway build -o out . && cmp Dockerfile out/Dockerfile")
@@ -80,7 +80,7 @@ func TestAPodThatGoesAwayIsNotUsed(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.define("kube", s.builderNode("amd64", "replicas=2"))
-	a := s.startAgent("agent", s.bed.Images.Agent)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
 	a.ok("slipway up >&2")
 	s.kubectl("", "rollout", "status", "deployment/builder-amd64", "--timeout="+patience.String())
@@ -118,7 +118,7 @@ func TestFailingDockerfile(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.define("kube", s.builderNode("amd64"), s.builderNode("arm64"))
-	a := s.startAgent("agent", s.bed.Images.Agent)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", "FROM base\nRUN echo fine\nRUN echo about to fail && exit 7\n")
 	a.fails(1, "slipway build "+both+a.base()+"-o out .",
 		"about to fail",
@@ -136,7 +136,7 @@ func TestDefinitionWithThreeMistakes(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.define("kube", s.builderNode("amd64", "replicas=many", "requests.memory=lots", "tolerations=key"))
-	a := s.startAgent("agent", s.bed.Images.Agent)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
 	r := a.fails(2, "slipway build -o out .", "replicas", "requests.memory", "tolerations", "builder-amd64", "/etc/slipway/definitions/kube")
 	if got := strings.Count(r.stderr, "error: "); got != 3 {
@@ -149,7 +149,7 @@ func TestSIGTERMInTheMiddleOfARun(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.define("kube", s.builderNode("amd64"))
-	a := s.startAgent("agent", s.bed.Images.Agent)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", "FROM base\nRUN echo running && sleep 987\n")
 	r := a.sh("slipway build --progress plain " + a.base() + `-o out . 2>log & pid=$!
 until grep -q 'running$' log; do kill -0 $pid || break; sleep 0.1; done

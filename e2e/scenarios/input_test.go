@@ -14,7 +14,7 @@ func TestSecretsAndSSH(t *testing.T) {
 	const canary = "canary-8f3a61d2"
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.define("kube", s.builderNode("amd64"))
-	a := s.startAgent("agent", s.bed.Images.Agent)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
 	list := filepath.Join(t.TempDir(), "sshlist")
 	build := exec.Command("go", "build", "-o", list, "./testdata/sshlist")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH=amd64")
@@ -63,7 +63,7 @@ func TestContextFromGit(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.define("kube", s.builderNode("amd64"))
-	a := s.startAgent("agent", s.bed.Images.Agent)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.ok(`git config --global user.email dev@example.com && git config --global user.name dev
 git init -q -b main repo && cd repo && mkdir sub && printf 'FROM scratch\nCOPY file /\n' > sub/Dockerfile && echo from git > sub/file
 git add . && git commit -q -m first && git checkout -q -b other && echo other branch > sub/file && git commit -q -a -m second
@@ -81,7 +81,7 @@ func TestFlagsReachTheBuild(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.define("kube", s.builderNode("amd64"), s.builderNode("arm64"))
-	a := s.startAgent("agent", s.bed.Images.Agent)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("context/.dockerignore", "ignored\n")
 	a.write("context/ignored", "x")
 	a.write("context/kept", "x")

@@ -1,18 +1,14 @@
 package scenarios
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/slipway-build/slipway/e2e/kubectl"
 	"github.com/slipway-build/slipway/e2e/testbed/state"
 )
 
@@ -21,9 +17,8 @@ const patience = 2 * time.Minute
 
 // space is a namespace of one scenario's own, with a service account "agent".
 type space struct {
-	t    *testing.T
-	bed  state.State
-	name string
+	kubectl.Namespace
+	t *testing.T
 }
 
 // newSpace makes a namespace and removes it after the test. The rights of the
@@ -36,62 +31,37 @@ func newSpace(t *testing.T, roles ...string) *space {
 		t.Fatal(err)
 	}
 	base := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))
-	s := &space{t: t, bed: bed, name: fmt.Sprintf("%.40s-%d", base, time.Now().UnixNano()%1e6)}
-	s.kubectl("", "create", "namespace", s.name)
+	name := fmt.Sprintf("%.40s-%d", base, time.Now().UnixNano()%1e6)
+	s := &space{Namespace: kubectl.Namespace{Bed: bed, Name: name}, t: t}
+	s.kubectl("", "create", "namespace", name)
 	t.Cleanup(func() {
 		if t.Failed() {
 			s.explain()
 		}
-		cleanup := exec.Command(kubectlPath(bed), "delete", "namespace", s.name, "--wait=false")
-		cleanup.Env = append(os.Environ(), "KUBECONFIG="+bed.Kubeconfig)
-		if out, err := cleanup.CombinedOutput(); err != nil {
-			t.Errorf("remove namespace: %v: %s", err, out)
-		}
+		s.kubectlCleanup("delete", "namespace", name, "--wait=false")
 	})
 	s.kubectl("", "create", "serviceaccount", "agent")
 	for _, role := range roles {
 		s.kubectl(demoRole(t, role), "create", "-f", "-")
-		s.kubectl("", "create", "rolebinding", role, "--role="+role, "--serviceaccount="+s.name+":agent")
+		s.kubectl("", "create", "rolebinding", role, "--role="+role, "--serviceaccount="+s.Name+":agent")
 	}
 	return s
-}
-
-// kubectlPath is the testbed's kubectl, or that of the PATH for a cluster that
-// is not ours.
-func kubectlPath(bed state.State) string {
-	if bed.BinDir == "" {
-		return "kubectl"
-	}
-	return filepath.Join(bed.BinDir, "kubectl")
 }
 
 // explain prints what the namespace looked like when a scenario failed.
 func (s *space) explain() {
 	for _, args := range [][]string{{"get", "deployments,statefulsets,pods", "-o", "wide"}, {"get", "events", "--sort-by=.lastTimestamp"}} {
-		out, err := s.try(context.Background(), "", args...)
+		out, err := s.Run(context.Background(), "", args...)
 		s.t.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
 
-// try runs kubectl in the namespace and returns what it prints.
-func (s *space) try(ctx context.Context, stdin string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, kubectlPath(s.bed), append([]string{"--namespace", s.name}, args...)...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+s.bed.Kubeconfig)
-	cmd.Stdin = strings.NewReader(stdin)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return string(out), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, stderr.String())
-	}
-	return string(out), nil
-}
-
+// kubectl runs kubectl, which must succeed, and returns what it prints.
 func (s *space) kubectl(stdin string, args ...string) string {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	out, err := s.try(ctx, stdin, args...)
+	out, err := s.Run(ctx, stdin, args...)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -120,8 +90,8 @@ func (s *space) builderNode(arch string, opts ...string) node {
 		Name:      "builder-" + arch,
 		Platforms: []map[string]string{{"os": "linux", "architecture": arch}},
 		DriverOpts: map[string]string{
-			"image":        s.bed.Images.BuildKit,
-			"namespace":    s.name,
+			"image":        s.Bed.Images.BuildKit,
+			"namespace":    s.Name,
 			"nodeselector": "kubernetes.io/arch=" + arch,
 		},
 	}
@@ -200,31 +170,16 @@ type result struct {
 }
 
 // sh runs a shell script in the agent's workspace.
-func (a *agent) sh(script string) result { return a.shWith("", script) }
-
-func (a *agent) shWith(stdin, script string) result {
+func (a *agent) sh(script string) result {
 	a.t.Helper()
 	ctx, cancel := context.WithTimeout(a.t.Context(), 2*patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, kubectlPath(a.bed), "--namespace", a.name, "exec", "-i", a.pod, "--", "sh", "-c", script)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+a.bed.Kubeconfig)
-	cmd.Stdin = strings.NewReader(stdin)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	began := time.Now()
-	err := cmd.Run()
-	r := result{stdout: stdout.String(), stderr: stderr.String(), took: time.Since(began)}
-	var failed *exec.ExitError
-	switch {
-	case err == nil:
-	case errors.As(err, &failed) && ctx.Err() == nil:
-		r.code = failed.ExitCode()
-		// kubectl's own line about the code is not the command's.
-		r.stderr = strings.TrimSuffix(r.stderr, fmt.Sprintf("command terminated with exit code %d\n", r.code))
-	default:
-		a.t.Fatalf("%s: %v\n%s%s", script, err, r.stdout, r.stderr)
+	r, err := a.Shell(ctx, a.pod, script)
+	if err != nil {
+		a.t.Fatalf("%s: %v\n%s%s", script, err, r.Stdout, r.Stderr)
 	}
-	return r
+	return result{stdout: r.Stdout, stderr: r.Stderr, code: r.Code, took: time.Since(began)}
 }
 
 // ok runs a script that must succeed and returns its standard output.
@@ -259,9 +214,10 @@ func (a *agent) fails(code int, script string, words ...string) result {
 // write makes a file in the agent's workspace, directories included.
 func (a *agent) write(path, content string) {
 	a.t.Helper()
-	r := a.shWith(content, fmt.Sprintf("mkdir -p $(dirname %[1]q) && cat > %[1]q", path))
-	if r.code != 0 {
-		a.t.Fatalf("write %s: %s", path, r.stderr)
+	ctx, cancel := context.WithTimeout(a.t.Context(), patience)
+	defer cancel()
+	if err := a.WriteFile(ctx, a.pod, path, content); err != nil {
+		a.t.Fatal(err)
 	}
 }
 
@@ -277,7 +233,7 @@ func want(t *testing.T, what, got, want string) {
 func (s *space) kubectlCleanup(args ...string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if _, err := s.try(ctx, "", args...); err != nil {
+	if _, err := s.Run(ctx, "", args...); err != nil {
 		s.t.Error(err)
 	}
 }

@@ -1,0 +1,94 @@
+// Package kubectl runs the cluster's kubectl for scenarios and benchmarks.
+package kubectl
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/slipway-build/slipway/e2e/testbed/state"
+)
+
+// Namespace is kubectl in one namespace of one cluster.
+type Namespace struct {
+	Bed  state.State
+	Name string
+}
+
+// Result is how a command ended. Code is kubectl's, which for exec is that of
+// the command in the pod.
+type Result struct {
+	Stdout, Stderr string
+	Code           int
+}
+
+// Command prepares kubectl with the arguments.
+func (n Namespace) Command(ctx context.Context, args ...string) *exec.Cmd {
+	path := "kubectl" // of the PATH, for a cluster that is not the testbed's
+	if n.Bed.BinDir != "" {
+		path = filepath.Join(n.Bed.BinDir, path)
+	}
+	cmd := exec.CommandContext(ctx, path, append([]string{"--namespace", n.Name}, args...)...)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+n.Bed.Kubeconfig)
+	return cmd
+}
+
+// Run runs kubectl and returns what it prints; it is an error if it fails.
+func (n Namespace) Run(ctx context.Context, stdin string, args ...string) (string, error) {
+	cmd := n.Command(ctx, args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return string(out), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, stderr.String())
+	}
+	return string(out), nil
+}
+
+// Shell runs a script in a pod. A script that fails is a Result, not an error.
+func (n Namespace) Shell(ctx context.Context, pod, script string) (Result, error) {
+	cmd := n.Command(ctx, "exec", pod, "--", "sh", "-c", script)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	r := Result{Stdout: stdout.String(), Stderr: stderr.String()}
+	var failed *exec.ExitError
+	if errors.As(err, &failed) && ctx.Err() == nil {
+		r.Code = failed.ExitCode()
+		// kubectl's own line about the code is not the command's.
+		r.Stderr = strings.TrimSuffix(r.Stderr, fmt.Sprintf("command terminated with exit code %d\n", r.Code))
+		err = nil
+	}
+	return r, err
+}
+
+// WriteFile makes a file in a pod, and the directories above it.
+//
+// The command in the pod counts the bytes and its standard input stays open
+// until it has ended: kubelet and containerd may drop what is still on its way
+// when the input is closed.
+func (n Namespace) WriteFile(ctx context.Context, pod, path, content string) (err error) {
+	script := fmt.Sprintf("mkdir -p $(dirname %[1]q) && head -c %[2]d > %[1]q", path, len(content))
+	cmd := n.Command(ctx, "exec", "-i", pod, "--", "sh", "-c", script)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	_, writeErr := io.WriteString(stdin, content)
+	if err := errors.Join(writeErr, cmd.Wait()); err != nil { // Wait closes stdin
+		return fmt.Errorf("write %s in pod %s: %w: %s", path, pod, err, stderr.String())
+	}
+	return nil
+}
