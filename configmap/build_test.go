@@ -101,6 +101,46 @@ func TestLegacyDefinition(t *testing.T) {
 	}
 }
 
+// TestFilesOfBuildx reads what buildx 0.37.2 has written.
+func TestFilesOfBuildx(t *testing.T) {
+	set, err := Load("testdata/buildx/instances")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := set.Broken(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"Kube in kube", "plain in plain", "rem in rem"}, names(set.Definitions())); diff != "" {
+		t.Error(diff)
+	}
+	d, err := set.Select("kube")
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim := resource.MustParse("10Gi")
+	amd64, arm64 := kubernetesDefaults(), kubernetesDefaults()
+	for _, k := range []*Kubernetes{&amd64, &arm64} {
+		k.Namespace, k.Kubeconfig = "buildkit", "/home/dev/.kube/config"
+		k.Transport, k.UnschedulableGrace = TransportAuto, defaultUnschedulableGrace
+	}
+	amd64.Image, amd64.Replicas, amd64.DefaultLoad, amd64.Timeout = defaultImage, 2, true, 3*time.Minute
+	amd64.Requests = corev1.ResourceList{"cpu": resource.MustParse("500m")}
+	amd64.NodeSelector = map[string]string{"kubernetes.io/arch": "amd64", "pool": "ci"}
+	amd64.Annotations = map[string]string{"a": "b", "c": "d"}
+	amd64.Env = []corev1.EnvVar{{Name: "FOO", Value: "a=b"}}
+	amd64.Tolerations = []corev1.Toleration{{Key: "dedicated", Operator: "Exists"}, {Key: "x", Value: "y", Effect: "NoSchedule"}}
+	arm64.Image, arm64.Rootless, arm64.ClaimStorage = defaultRootlessImage, true, &claim
+	if diff := cmp.Diff([]*Kubernetes{&amd64, &arm64}, []*Kubernetes{d.Nodes[0].Kubernetes, d.Nodes[1].Kubernetes}); diff != "" {
+		t.Error(diff)
+	}
+	if got := string(d.Nodes[0].Files["certs/registry.example.com_5000/ca.pem"]); got != "-----BEGIN CERTIFICATE-----\n" {
+		t.Errorf("certificate: %q", got)
+	}
+	if len(d.Warnings) > 0 {
+		t.Errorf("warnings: %q", d.Warnings)
+	}
+}
+
 func TestRemoteDefinition(t *testing.T) {
 	set, err := Load("testdata/valid/remote.yaml")
 	if err != nil {
@@ -176,9 +216,9 @@ func TestDefinitionProblems(t *testing.T) {
 		hint       string
 	}{
 		{"nothing given", "{}", []string{"Name: the builder has no name", "Driver: the builder has no driver; kubernetes and remote work here", "Nodes: the builder has no node"}, ""},
-		{"all at once, of all nodes", "Name: 1a\nDriver: kubernetes\nNodes:\n- Platforms: [linux/foo]\n  DriverOpts: {replicas: x, timeout: x}\n- Name: b\n  Nmae: c\n", []string{
+		{"all at once, of all nodes", "Name: 1a\nDriver: kubernetes\nNodes:\n- Platforms: [linux/foo]\n  DriverOpts: {replicas: x, timeout: x}\n- Name: b\n  Namme: c\n", []string{
 			`node #1: Platforms[0]: "foo" is not a known architecture`,
-			"node b: Nmae: unknown key",
+			"node b: Namme: unknown key",
 			`Name: "1a" is not a builder name: it starts with a letter and has letters, digits and ._- only`,
 			"node #1: Name: the node has no name",
 			`node #1: driver-opt replicas: "x" is not a whole number of at least 1`,
@@ -227,7 +267,7 @@ func TestDefinitionProblems(t *testing.T) {
 			`node m: Endpoint: "kubernetes://%" is not a valid URL`, `node o: Endpoint: unknown parameter "kubeconfg"`, `node p: Endpoint: the parameters of`,
 		}, `did you mean "kubeconfig"?`},
 
-		{"unknown extension", head + "Slipway: {trasnport: exec}\n", []string{"node m: Slipway.trasnport: unknown key"}, `did you mean "transport"?`},
+		{"unknown extension", head + "Slipway: {transporte: exec}\n", []string{"node m: Slipway.transporte: unknown key"}, `did you mean "transport"?`},
 		{"transports that do not exist yet", "Name: a\nDriver: kubernetes\nSlipway: {transport: direct}\nNodes: [{Name: m, Slipway: {transport: portforward}}, {Name: o, Slipway: {transport: exce}}]\n", []string{
 			"node m: Slipway.transport: the transport portforward does not exist yet", `node o: Slipway.transport: "exce" is not a transport`, "Slipway.transport: the transport direct does not exist yet",
 		}, `did you mean "exec"?`},

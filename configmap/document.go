@@ -155,6 +155,11 @@ func cutMarker(line []byte, marker string) (rest []byte, ok bool) {
 	return rest, true
 }
 
+const (
+	buildxOutput    = "is the output of docker buildx inspect or ls, which has another schema than a definition"
+	useInstanceFile = "use buildx's instance file: ~/.docker/buildx/instances/<builder>, or the same below $BUILDX_CONFIG or $DOCKER_CONFIG/buildx"
+)
+
 // foreign recognises files that people mistake for a definition. It returns
 // "" for what may be one.
 func foreign(tree map[string]any) (message, hint string) {
@@ -168,16 +173,29 @@ func foreign(tree map[string]any) (message, hint string) {
 		}
 		return "is a Kubernetes ConfigMap manifest, not a builder definition", hint
 	}
-	const shown = "is the output of docker buildx inspect or ls, which has another schema than a definition"
-	const instead = "use buildx's instance file: ~/.docker/buildx/instances/<builder>, or the same below $BUILDX_CONFIG or $DOCKER_CONFIG/buildx"
 	if hasAny(tree, "LastActivity", "Current", "Err") {
-		return shown, instead
+		return buildxOutput, useInstanceFile
 	}
 	nodes, _ := lookup(tree, "Nodes").([]any)
 	for _, node := range nodes {
 		if node, ok := node.(map[string]any); ok && hasAny(node, "Status", "Version", "IDs", "GCPolicy", "ProxyConfig", "Err") {
-			return shown, instead
+			return buildxOutput, useInstanceFile
 		}
+	}
+	return "", ""
+}
+
+// foreignText recognises what docker buildx inspect prints, which is nearly
+// YAML. It returns "" for anything else.
+func foreignText(data []byte) (message, hint string) {
+	heads := 0
+	for _, line := range [][]byte{[]byte("Name: "), []byte("Driver: "), []byte("Nodes:"), []byte("Endpoint: ")} {
+		if bytes.HasPrefix(data, line) || bytes.Contains(data, append([]byte("\n"), line...)) {
+			heads++
+		}
+	}
+	if heads == 4 { // in a definition in YAML, an endpoint is never at the start of a line
+		return buildxOutput, useInstanceFile
 	}
 	return "", ""
 }

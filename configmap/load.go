@@ -101,6 +101,11 @@ func readFile(path string) (data []byte, err error) {
 
 // read returns what a file's content defines: one entry per document.
 func read(file string, data []byte) []entry {
+	if message, hint := foreignText(data); message != "" {
+		e := broken(file, "%s", message)
+		e.problems[0].Hint = hint
+		return []entry{e}
+	}
 	documents, err := parse(data)
 	if err != nil {
 		return []entry{broken(file, "%v", err)}

@@ -166,6 +166,7 @@ func TestSyntaxErrorsNameThePlace(t *testing.T) {
 func TestForeignFilesAreRecognised(t *testing.T) {
 	for _, test := range []struct{ name, content, want, hint string }{
 		{"inspect", `{"Name":"kube","Driver":"kubernetes","LastActivity":"2026-11-21T07:00:00Z","Dynamic":false,"Nodes":[{"Name":"n","Endpoint":"","Platforms":["linux/amd64"]}]}`, "docker buildx inspect or ls", "instances/<builder>"},
+		{"inspect as text", "Name:   kube\nDriver:   kubernetes\n\nNodes:\nName:   n\nEndpoint:   x\n", "docker buildx inspect or ls", "instances/<builder>"},
 		{"ls, one line per builder", `{"Name":"a","Current":true,"Nodes":[{"Name":"n","Status":"running"}]}` + "\n" + `{"Name":"b","Nodes":[{"Status":"running"}]}`, "docker buildx inspect or ls", "instances/<builder>"},
 		{"ConfigMap", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata:\n  kube: |\n    {}\n", "Kubernetes ConfigMap manifest", `its key "kube"`},
 		{"other manifest", "apiVersion: apps/v1\nkind: Deployment\n", "kind Deployment", ""},
@@ -181,6 +182,20 @@ func TestForeignFilesAreRecognised(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestForeignOutputOfBuildx(t *testing.T) {
+	for _, file := range []string{"testdata/buildx/ls.json", "testdata/buildx/inspect.txt"} {
+		set, err := Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range set.entries {
+			if len(e.problems) != 1 || e.problems[0].Message != buildxOutput || e.problems[0].Hint != useInstanceFile {
+				t.Errorf("%s: got %v", file, e.problems)
+			}
+		}
 	}
 }
 
@@ -207,7 +222,7 @@ func BenchmarkLoad200(b *testing.B) {
 }
 
 func FuzzLoad(f *testing.F) {
-	for _, pattern := range []string{"testdata/valid/*", "testdata/mistakes/*"} {
+	for _, pattern := range []string{"testdata/valid/*", "testdata/mistakes/*", "testdata/buildx/*.*", "testdata/buildx/instances/*"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			f.Fatal(err)

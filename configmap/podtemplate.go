@@ -61,11 +61,9 @@ func checkPodTemplate(tree any, r report) {
 			continue
 		}
 		path := known.FieldPath()
-		parent, last := path, path
+		parent, last := "", path
 		if i := strings.LastIndexByte(path, '.'); i >= 0 {
 			parent, last = path[:i], path[i+1:]
-		} else {
-			parent = ""
 		}
 		r.key(path).hinting("%s", didYouMean(last, jsonKeys(reflect.TypeFor[corev1.PodTemplateSpec](), parent))).bad("unknown key")
 	}

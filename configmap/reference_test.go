@@ -182,7 +182,7 @@ func optionsSchema[T any](options []option[T]) object {
 	return schema
 }
 
-func TestSchemaIsUpToDate(t *testing.T) {
+func TestReferenceSchemaIsUpToDate(t *testing.T) {
 	schema := objectSchema(groupFields(), "Name", "Driver", "Nodes")
 	schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	schema["title"] = "Builder definition"
