@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"time"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
@@ -21,7 +22,21 @@ type Daemon struct {
 	conn      *heardConn
 	platforms []ocispecs.Platform
 	version   string
+
+	cancelGrace, maxSilence time.Duration
 }
+
+const (
+	// cancelGrace is how long a cancelled solve may take to end on the daemon
+	// before the connection is closed over it.
+	cancelGrace = 2 * time.Second
+	// maxSilence is how long a daemon may send nothing during a solve. It
+	// checks the session's health every 5 s, so this is several checks missed
+	// and the pod is gone. (gRPC's own keepalive cannot be used: buildkitd
+	// leaves the server's default, which takes offence at more than a ping in
+	// 5 minutes.)
+	maxSilence = 45 * time.Second
+)
 
 // authorityConn is a connection that knows under which name its other end is
 // addressed, for proxies that route by it.
@@ -45,7 +60,7 @@ func Connect(ctx context.Context, dial func(context.Context) (net.Conn, error)) 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to buildkitd: %w", err), conn.Close())
 	}
-	d := &Daemon{client: c, conn: heard}
+	d := &Daemon{client: c, conn: heard, cancelGrace: cancelGrace, maxSilence: maxSilence}
 	if err := d.ask(ctx); err != nil {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("buildkitd has not answered: %w", context.Cause(ctx))

@@ -15,18 +15,6 @@ import (
 	"github.com/tonistiigi/fsutil"
 )
 
-const (
-	// cancelGrace is how long a cancelled solve may take to end on the daemon
-	// before the connection is closed over it.
-	cancelGrace = 2 * time.Second
-	// maxSilence is how long a daemon may send nothing during a solve. It
-	// checks the session's health every 5 s, so this is several checks missed
-	// and the pod is gone. (gRPC's own keepalive cannot be used: buildkitd
-	// leaves the server's default, which takes offence at more than a ping in
-	// 5 minutes.)
-	maxSilence = 45 * time.Second
-)
-
 // Result is what a solve returned.
 type Result struct {
 	// Job is the one that was solved.
@@ -176,18 +164,18 @@ func (d *Daemon) guard(ctx context.Context, cancel context.CancelCauseFunc) func
 	done := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() {
-		ticker := time.NewTicker(maxSilence / 9)
+		ticker := time.NewTicker(d.maxSilence / 9)
 		defer ticker.Stop()
 		for {
 			select {
 			case <-done:
 				return
 			case <-ticker.C:
-				if silence := d.conn.silence(); silence > maxSilence {
+				if silence := d.conn.silence(); silence > d.maxSilence {
 					cancel(&lostError{fmt.Errorf("it has been silent for %s", silence.Round(time.Second))})
 				}
 			case <-ctx.Done():
-				grace := time.NewTimer(cancelGrace)
+				grace := time.NewTimer(d.cancelGrace)
 				defer grace.Stop()
 				select {
 				case <-done:

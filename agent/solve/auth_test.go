@@ -1,0 +1,95 @@
+package solve
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/moby/buildkit/session/auth"
+	"golang.org/x/crypto/nacl/sign"
+
+	"github.com/slipway-build/slipway/registry"
+)
+
+// keys is a keychain for tests.
+type keys map[string]registry.Credential
+
+func (k keys) Resolve(_ context.Context, host string) (registry.Credential, error) {
+	if host == "broken.example" {
+		return registry.Credential{}, errors.New("helper failed")
+	}
+	return k[host], nil
+}
+
+func TestCredentials(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	keychain := keys{
+		"basic.example": {Username: "u", Password: "p"},
+		"token.example": {Username: "ignored", Password: "ignored", IdentityToken: "idt"},
+	}
+	c, err := newCredentials(keychain, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ host, user, secret string }{
+		{"basic.example", "u", "p"},
+		{"token.example", "", "idt"},
+		{"anonymous.example", "", ""},
+	}
+	for _, tt := range tests {
+		got, err := c.Credentials(t.Context(), &auth.CredentialsRequest{Host: tt.host})
+		if err != nil || got.Username != tt.user || got.Secret != tt.secret {
+			t.Errorf("%s: %v, %v; want %s %s", tt.host, got, err, tt.user, tt.secret)
+		}
+	}
+	if _, err := c.Credentials(t.Context(), &auth.CredentialsRequest{Host: "broken.example"}); err == nil {
+		t.Error("no error from a keychain that fails")
+	}
+	if left := tree(t, home); len(left) != 0 {
+		t.Errorf("written to the home directory: %v", left)
+	}
+}
+
+// TestTokenAuthority checks what lets the daemon share a token: only clients
+// with the same rights have the same key.
+func TestTokenAuthority(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	newOne := func(k registry.Keychain) *credentials {
+		t.Helper()
+		c, err := newCredentials(k, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	key := func(c *credentials, host string) [32]byte {
+		t.Helper()
+		got, err := c.GetTokenAuthority(t.Context(), &auth.GetTokenAuthorityRequest{Host: host, Salt: []byte("salt")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return [32]byte(got.PublicKey)
+	}
+	known := keys{"a": {Username: "u", Password: "p"}, "b": {Username: "u", Password: "p"}}
+	one, other, nobody := newOne(known), newOne(known), newOne(nil)
+
+	if key(one, "a") != key(one, "a") {
+		t.Error("the key of one client and host changes")
+	}
+	if key(one, "a") == key(one, "b") || key(one, "a") == key(other, "a") || key(one, "a") == key(nobody, "a") {
+		t.Error("clients with different rights have the same key")
+	}
+	if key(one, "anonymous") != key(nobody, "anonymous") {
+		t.Error("anonymous clients have different keys")
+	}
+
+	signed, err := one.VerifyTokenAuthority(t.Context(), &auth.VerifyTokenAuthorityRequest{Host: "a", Salt: []byte("salt"), Payload: []byte("x")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := key(one, "a")
+	if payload, ok := sign.Open(nil, signed.Signed, &public); !ok || string(payload) != "x" {
+		t.Error("the signature does not fit the key")
+	}
+}
