@@ -17,15 +17,15 @@ const hostGateway = "host-gateway"
 // field may list several addresses. It returns host=ip for each. The error is
 // a *UsageError.
 func ParseAddHost(value string) ([]string, error) {
-	fail := func(problem, hint string) ([]string, error) {
-		return nil, &UsageError{Flag: "--add-host", Value: value, Problem: problem, Hint: hint}
+	fail := func(problem, hint string) error {
+		return &UsageError{Flag: "--add-host", Value: value, Problem: problem, Hint: hint}
 	}
 	if value == "" {
-		return fail("is empty", "")
+		return nil, fail("is empty", "")
 	}
 	fields, err := csvvalue.Fields(value, nil)
 	if err != nil {
-		return fail(fmt.Sprintf("is not valid CSV: %s", err), "")
+		return nil, fail(fmt.Sprintf("is not valid CSV: %s", err), "")
 	}
 	var hosts []string
 	for _, field := range fields {
@@ -34,20 +34,20 @@ func ParseAddHost(value string) ([]string, error) {
 			host, addresses, ok = strings.Cut(field, ":")
 		}
 		if !ok || host == "" || addresses == "" {
-			return fail("is not HOST:IP", "")
+			return nil, fail("is not HOST:IP", "")
 		}
 		if strings.ContainsAny(host, ",\"\n") {
-			return fail(fmt.Sprintf("%q is not a host name", host), "")
+			return nil, fail(fmt.Sprintf("%q is not a host name", host), "")
 		}
 		if addresses == hostGateway {
-			return fail("host-gateway has no meaning for a builder in Kubernetes", "give the address itself, HOST:IP")
+			return nil, fail("host-gateway has no meaning for a builder in Kubernetes", "give the address itself, HOST:IP")
 		}
 		for address := range strings.SplitSeq(addresses, ",") {
 			if inner, ok := strings.CutPrefix(address, "["); ok {
 				address = strings.TrimSuffix(inner, "]")
 			}
 			if net.ParseIP(address) == nil {
-				return fail(fmt.Sprintf("%q is not an IP address", address), "")
+				return nil, fail(fmt.Sprintf("%q is not an IP address", address), "")
 			}
 			hosts = append(hosts, host+"="+address)
 		}

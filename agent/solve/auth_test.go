@@ -74,7 +74,7 @@ func TestTokenAuthority(t *testing.T) {
 	known := keys{"a": {Username: "u", Password: "p"}, "b": {Username: "u", Password: "p"}}
 	one, other, nobody := newOne(known), newOne(known), newOne(nil)
 
-	if key(one, "a") != key(one, "a") {
+	if first, second := key(one, "a"), key(one, "a"); first != second {
 		t.Error("the key of one client and host changes")
 	}
 	if key(one, "a") == key(one, "b") || key(one, "a") == key(other, "a") || key(one, "a") == key(nobody, "a") {

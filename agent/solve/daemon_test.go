@@ -167,17 +167,17 @@ func TestConnectFailures(t *testing.T) {
 }
 
 // solveOne starts a solve that does not end by itself.
-func solveOne(t *testing.T, ctx context.Context, b *buildkitd, tune func(*Daemon)) <-chan error {
+func solveOne(ctx context.Context, t *testing.T, b *buildkitd, tune func(*Daemon)) <-chan error {
 	t.Helper()
 	dial, _ := serve(t, b)
-	d, err := Connect(t.Context(), dial)
+	d, err := Connect(ctx, dial)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tune(d)
 	dir := t.TempDir()
 	write(t, dir, attrs("Dockerfile", "FROM scratch"))
-	p, err := Prepare(t.Context(), Request{Context: dir})
+	p, err := Prepare(ctx, Request{Context: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestSolveCancelled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := &buildkitd{workers: 1}
 			ctx, cancel := context.WithCancelCause(t.Context())
-			failed := solveOne(t, ctx, b, func(d *Daemon) { d.cancelGrace = 50 * time.Millisecond })
+			failed := solveOne(ctx, t, b, func(d *Daemon) { d.cancelGrace = 50 * time.Millisecond })
 			<-b.started
 			b.mute.Store(name == "daemon does not")
 			reason := errors.New("terminated by signal")
@@ -222,7 +222,7 @@ func TestSolveCancelled(t *testing.T) {
 
 func TestSolveSilentDaemon(t *testing.T) {
 	b := &buildkitd{workers: 1}
-	failed := solveOne(t, t.Context(), b, func(d *Daemon) {
+	failed := solveOne(t.Context(), t, b, func(d *Daemon) {
 		d.maxSilence, d.cancelGrace = 300*time.Millisecond, 50*time.Millisecond
 	})
 	<-b.started

@@ -93,9 +93,9 @@ func outputPlan(t *testing.T, value string, allow ...string) (*Plan, error) {
 }
 
 // produce plays a solve that writes files and succeeds or not.
-func produce(t *testing.T, p *Plan, job Job, succeeds bool, files map[string]string) {
+func produce(t *testing.T, p *Plan, succeeds bool, files map[string]string) {
 	t.Helper()
-	entries, end, err := p.begin(job)
+	entries, end, err := p.begin(Job{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,9 +164,9 @@ func TestOutputAppearsWhole(t *testing.T) {
 			if diff := cmp.Diff(beforeAll, tree(t, parent)); diff != "" {
 				t.Errorf("Prepare left a trace (-before +after):\n%s", diff)
 			}
-			produce(t, p, Job{}, false, attrs("partial", "of a try that failed"))
+			produce(t, p, false, attrs("partial", "of a try that failed"))
 			for _, files := range tt.solves {
-				produce(t, p, Job{}, true, files)
+				produce(t, p, true, files)
 			}
 			if err := p.Commit(); err != nil {
 				t.Fatal(err)
@@ -200,8 +200,8 @@ func TestOutputOfFailedBuildLeavesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		produce(t, p, Job{}, true, attrs("a", "new", "b", "new"))
-		produce(t, p, Job{}, false, attrs("c", "partial"))
+		produce(t, p, true, attrs("a", "new", "b", "new"))
+		produce(t, p, false, attrs("c", "partial"))
 		entries, _, err := p.begin(Job{}) // a solve that never ended
 		if err != nil {
 			t.Fatal(err)
@@ -225,8 +225,8 @@ func TestOutputClash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	produce(t, p, Job{}, true, attrs("d/same", "1", "d/own1", "1"))
-	produce(t, p, Job{}, true, attrs("d/same", "2", "d/own2", "2"))
+	produce(t, p, true, attrs("d/same", "1", "d/own1", "1"))
+	produce(t, p, true, attrs("d/same", "2", "d/own2", "2"))
 	wantUsage(t, p.Commit(), "--output", "several platforms produced d/same")
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
@@ -286,7 +286,7 @@ func TestOutputThroughSymlink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	produce(t, p, Job{}, true, attrs("new", "y"))
+	produce(t, p, true, attrs("new", "y"))
 	if err := p.Commit(); err != nil {
 		t.Fatal(err)
 	}

@@ -264,11 +264,11 @@ func TestPrepareInputs(t *testing.T) {
 
 func TestPrepareMistakes(t *testing.T) {
 	gone := filepath.Join(t.TempDir(), "agent.sock")
-	listener, err := net.Listen("unix", gone)
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: gone, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener.(*net.UnixListener).SetUnlinkOnClose(false)
+	listener.SetUnlinkOnClose(false)
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -470,7 +470,7 @@ func TestPermissions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	produce(t, p, Job{}, true, attrs("a", "new", "locked/new", "y"))
+	produce(t, p, true, attrs("a", "new", "locked/new", "y"))
 	if err := os.Chmod("out/locked", 0o555); err != nil {
 		t.Fatal(err)
 	}
