@@ -21,8 +21,9 @@ var (
 
 const defaultUnschedulableGrace = 15 * time.Second
 
-// maxStatefulSetName leaves room for the eleven characters that the controller
-// adds in the label controller-revision-hash of each pod.
+// maxStatefulSetName leaves room for the up to eleven characters that the
+// controller adds in the label controller-revision-hash of each pod. The API
+// server takes a longer name, and the pods are then never created.
 const maxStatefulSetName = validation.LabelValueMaxLength - 11
 
 // readDefinition turns one document into an entry. All problems of the

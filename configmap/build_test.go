@@ -257,9 +257,10 @@ func TestDefinitionProblems(t *testing.T) {
 		{"flags", head + "Flags: [--debug, '', 3]\n", []string{"node m: Flags[1]: must not be empty", "node m: Flags[2]: must be a string, not 3"}, ""},
 		{"files", head + "Files: {ok.toml: '', a.toml: '*', ../b: '', /c: '', d//e: '', '': '', 'f g': '', certs/a:5000/ca.pem: '', h: 3}\n", []string{
 			"node m: Files.: is not a plain path below /etc/buildkit", "node m: Files.../b: is not a plain path below /etc/buildkit", "node m: Files./c: is not a plain path below /etc/buildkit",
-			"node m: Files.a.toml: is not base64: illegal base64 data at input byte 0", "node m: Files.certs/a:5000/ca.pem: the directory holds a colon",
+			"node m: Files.a.toml: is not base64: illegal base64 data at input byte 0",
 			"node m: Files.d//e: is not a plain path", "node m: Files.f g: the file name cannot be a key of a ConfigMap", "node m: Files.h: must be a string, not 3",
 		}, "base64 -w0 FILE"},
+		{"file below a colon, which is a warning", head + "Files: {certs/a:5000/ca.pem: ''}\n", nil, ""},
 		{"files too big", head + "Files: {certs/a: " + strings.Repeat("YWFh", 1<<18) + ", certs/b: " + strings.Repeat("YWFh", 1<<17) + "}\n", []string{`node m: Files: the files of the directory "certs" are 1179648 bytes together, more than the 1048576`}, ""},
 		{"options are no object", head + "DriverOpts: [replicas=2]\n", []string{"node m: DriverOpts: must be an object, not a list"}, ""},
 

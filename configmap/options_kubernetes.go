@@ -95,7 +95,10 @@ func kubernetesOptions() []option[Kubernetes] {
 			name: "schedulername", form: "a name", example: "default-scheduler", standard: "the cluster's default", unset: true,
 			doc: "The scheduler of the pods.",
 			read: func(k *Kubernetes, _, v string, r report) {
-				k.SchedulerName = readName(v, validation.IsDNS1123Subdomain, r)
+				if strings.ContainsAny(v, " \t\r\n") { // Kubernetes takes any string
+					r.bad("%q has white space in it", v)
+				}
+				k.SchedulerName = v
 			},
 		},
 		{

@@ -94,8 +94,8 @@ func TestKubernetesOptions(t *testing.T) {
 		}},
 		{name: "loadbalance", options: options{"loadbalance": "random"}, want: func(k *Kubernetes) { k.LoadBalance = LoadBalanceRandom }},
 		{name: "qemu", options: options{"qemu.install": "true", "qemu.image": "binfmt:1"}, want: func(k *Kubernetes) { k.QEMU = QEMU{Install: true, Image: "binfmt:1"} }},
-		{name: "names", options: options{"namespace": "ns", "serviceaccount": "sa.x", "schedulername": "sched"}, want: func(k *Kubernetes) {
-			k.Namespace, k.ServiceAccount, k.SchedulerName = "ns", "sa.x", "sched"
+		{name: "names", options: options{"namespace": "ns", "serviceaccount": "sa.x", "schedulername": "My_Sched"}, want: func(k *Kubernetes) {
+			k.Namespace, k.ServiceAccount, k.SchedulerName = "ns", "sa.x", "My_Sched"
 		}},
 		{name: "timeout", options: options{"timeout": "1m30s"}, want: func(k *Kubernetes) { k.Timeout = 90 * time.Second }},
 		{name: "environment is sorted", options: options{"env.b": "2", "env.a": "", "env.A.x-y": "3"}, want: func(k *Kubernetes) {
@@ -133,7 +133,7 @@ func TestKubernetesOptionProblems(t *testing.T) {
 		{"qemu.image", options{"qemu.image": "a b"}, []string{`driver-opt qemu.image: "a b" is not an image reference`}, ""},
 		{"namespace", options{"namespace": "Build.Kit"}, []string{`driver-opt namespace: "Build.Kit" cannot be used: a lowercase RFC 1123 label`}, ""},
 		{"serviceaccount", options{"serviceaccount": "a_b"}, []string{`driver-opt serviceaccount: "a_b" cannot be used`}, ""},
-		{"schedulername", options{"schedulername": "a b"}, []string{`driver-opt schedulername: "a b" cannot be used`}, ""},
+		{"schedulername", options{"schedulername": "a b"}, []string{`driver-opt schedulername: "a b" has white space in it`}, ""},
 		{"replicas 0", options{"replicas": "0"}, []string{`driver-opt replicas: "0" is not a whole number of at least 1`}, "for example 2"},
 		{"replicas too many", options{"replicas": "3000000000"}, []string{"is not a whole number"}, ""},
 		{"replicas empty", options{"replicas": ""}, []string{`driver-opt replicas: "" is not a whole number`}, ""},

@@ -84,7 +84,7 @@ func (s *Set) Select(name string) (Definition, error) {
 		if len(names) > 1 {
 			return Definition{}, &Error{
 				message: fmt.Sprintf("%s defines several builders: %s", s.path, strings.Join(s.describe(), ", ")),
-				hints:   []string{"choose one with --builder NAME or SLIPWAY_BUILDER"},
+				hints:   []string{"choose one with --builder NAME, SLIPWAY_BUILDER or BUILDX_BUILDER; slipway up takes the name as its argument"},
 			}
 		}
 		name = names[0]
