@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/slipway-build/slipway/e2e/testbed/state"
 )
@@ -69,26 +71,48 @@ func (n Namespace) Shell(ctx context.Context, pod, script string) (Result, error
 	return r, err
 }
 
+// writeTries bounds how often a file is written anew.
+const writeTries = 5
+
 // WriteFile makes a file in a pod, and the directories above it.
 //
-// The command in the pod counts the bytes and its standard input stays open
-// until it has ended: kubelet and containerd may drop what is still on its way
-// when the input is closed.
-func (n Namespace) WriteFile(ctx context.Context, pod, path, content string) (err error) {
-	script := fmt.Sprintf("mkdir -p $(dirname %[1]q) && head -c %[2]d > %[1]q", path, len(content))
-	cmd := n.Command(ctx, "exec", "-i", pod, "--", "sh", "-c", script)
+// On a loaded machine containerd starts some commands with their standard
+// input closed already (its shim opens the pipe before containerd does and
+// reads an end). So the command in the pod counts the bytes, and what arrived
+// short is written again.
+func (n Namespace) WriteFile(ctx context.Context, pod, path, content string) error {
+	script := fmt.Sprintf("mkdir -p $(dirname %[1]q) && head -c %[2]d > %[1]q && wc -c < %[1]q", path, len(content))
+	for range writeTries {
+		arrived, err := n.pipe(ctx, content, "exec", "-i", pod, "--", "sh", "-c", script)
+		if err != nil {
+			return fmt.Errorf("write %s in pod %s: %w", path, pod, err)
+		}
+		if strings.TrimSpace(arrived) == strconv.Itoa(len(content)) {
+			return nil
+		}
+	}
+	return fmt.Errorf("write %s in pod %s: it arrived short %d times", path, pod, writeTries)
+}
+
+// pipe runs kubectl with a standard input that stays open until it has ended:
+// what is still on its way when the input closes may be dropped.
+func (n Namespace) pipe(ctx context.Context, content string, args ...string) (string, error) {
+	cmd := n.Command(ctx, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return err
+		return "", err
 	}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
-		return err
+		return "", err
 	}
 	_, writeErr := io.WriteString(stdin, content)
-	if err := errors.Join(writeErr, cmd.Wait()); err != nil { // Wait closes stdin
-		return fmt.Errorf("write %s in pod %s: %w: %s", path, pod, err, stderr.String())
+	if errors.Is(writeErr, syscall.EPIPE) { // the command ended first; the count tells
+		writeErr = nil
 	}
-	return nil
+	if err := errors.Join(writeErr, cmd.Wait()); err != nil { // Wait closes stdin
+		return "", fmt.Errorf("%w: %s", err, stderr.String())
+	}
+	return stdout.String(), nil
 }
