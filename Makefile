@@ -70,7 +70,7 @@ fuzz: ## Run every fuzz target for FUZZTIME.
 	@for package in $$(go list ./...); do \
 		for target in $$(go test -list '^Fuzz' $$package | grep ^Fuzz || true); do \
 			echo "fuzz $$package $$target"; \
-			go test $$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); \
+			go test $$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x; \
 		done; \
 	done
 
