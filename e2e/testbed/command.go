@@ -48,7 +48,7 @@ func command(ctx context.Context, args []string) error {
 		"env":    testbed.env,
 	}
 	if len(args) != 1 || commands[args[0]] == nil {
-		return errors.New("one command is needed\n" + usage)
+		return fmt.Errorf("one command is needed\n%s", usage)
 	}
 	t, err := newTestbed(ctx)
 	if err != nil {

@@ -91,7 +91,7 @@ func (c Cluster) await(ctx context.Context, d proc.Daemon, what string, limit ti
 		return ok, reason, nil
 	})
 	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("%w\nthe last lines of %s:\n%s", err, d.LogPath(), report.Indent(d.LogTail(25)))
+		return fmt.Errorf("%w\nthe last lines of %s:\n%s", err, d.LogPath(), report.Indent(d.LogTail(12)))
 	}
 	return err
 }
