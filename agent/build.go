@@ -53,7 +53,7 @@ func (b Build) Run(ctx context.Context) (err error) {
 	if err := b.claimable(); err != nil {
 		return err
 	}
-	display, err := progress.Open(b.Terminal, b.Mode, b.title())
+	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title())
 	if err != nil {
 		return classify(ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
 	}

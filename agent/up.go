@@ -25,7 +25,7 @@ type Up struct {
 // Run returns when buildkitd of every node has answered, or with the first
 // node's reason why it does not.
 func (u Up) Run(ctx context.Context) (err error) {
-	display, err := progress.Open(u.Terminal, u.Mode, fmt.Sprintf("starting builder %q", u.Definition.Name))
+	display, err := progress.Open(ctx, u.Terminal, u.Mode, fmt.Sprintf("starting builder %q", u.Definition.Name))
 	if err != nil {
 		return classify(ClassUsage, fmt.Errorf("--progress=%s: %w", u.Mode, err))
 	}

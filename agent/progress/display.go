@@ -30,7 +30,7 @@ type Display struct {
 // Open starts a display on the terminal, one at a time. The title says what is
 // being built with, for example `building with "kube"`. Mode TTY is an error
 // when the terminal is none. The caller must Close the display.
-func Open(terminal *Terminal, mode Mode, title string) (*Display, error) {
+func Open(ctx context.Context, terminal *Terminal, mode Mode, title string) (*Display, error) {
 	ui, err := progressui.NewDisplay(terminal.out, mode.display(), progressui.WithDesc(title, title))
 	if err != nil {
 		return nil, err
@@ -47,9 +47,9 @@ func Open(terminal *Terminal, mode Mode, title string) (*Display, error) {
 	}
 	go func() {
 		defer close(d.finished)
-		// Not the build's context: what a cancelled build was doing is worth
-		// seeing too. The display ends when status is closed.
-		d.warnings, d.failure = ui.UpdateFrom(context.Background(), d.status)
+		// What a cancelled build was doing is worth seeing too. The display
+		// ends when status is closed.
+		d.warnings, d.failure = ui.UpdateFrom(context.WithoutCancel(ctx), d.status)
 	}()
 	return d, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/slipway-build/slipway/agent"
@@ -152,8 +153,18 @@ func (m mistakes) Error() string {
 	return strings.Join(lines, "; ")
 }
 
-// Hints is empty: each mistake brings its own.
-func (m mistakes) Hints() []string { return nil }
+// Hints are the hints of all mistakes, each once.
+func (m mistakes) Hints() []string {
+	var out []string
+	for _, one := range m {
+		for _, hint := range hints(one) {
+			if !slices.Contains(out, hint) {
+				out = append(out, hint)
+			}
+		}
+	}
+	return out
+}
 
 // Unwrap returns the mistakes one by one.
 func (m mistakes) Unwrap() []error { return m }

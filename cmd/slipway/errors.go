@@ -28,9 +28,11 @@ type usageError struct {
 	hints []string
 }
 
-func (e *usageError) Error() string   { return e.err.Error() }
-func (e *usageError) Unwrap() error   { return e.err }
-func (e *usageError) Hints() []string { return e.hints }
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// Hints are those of the mistake itself, then those of how it came about.
+func (e *usageError) Hints() []string { return append(hints(e.err), e.hints...) }
 
 // exitCode picks the process's exit code for an error.
 func exitCode(err error) int {
@@ -106,32 +108,12 @@ func problems(err error) []string {
 	return out
 }
 
-// hints collects the hints of an error and all its causes, each once.
+// hints returns what the outermost error that has hints says to do. An error
+// that wraps another's hints passes them on.
 func hints(err error) []string {
-	var out []string
-	seen := make(map[string]bool)
-	var walk func(error)
-	walk = func(err error) {
-		if err == nil {
-			return
-		}
-		if h, ok := err.(hinter); ok {
-			for _, hint := range h.Hints() {
-				if !seen[hint] {
-					seen[hint] = true
-					out = append(out, hint)
-				}
-			}
-		}
-		switch e := err.(type) {
-		case interface{ Unwrap() error }:
-			walk(e.Unwrap())
-		case interface{ Unwrap() []error }:
-			for _, one := range e.Unwrap() {
-				walk(one)
-			}
-		}
+	var h hinter
+	if !errors.As(err, &h) {
+		return nil
 	}
-	walk(err)
-	return out
+	return h.Hints()
 }

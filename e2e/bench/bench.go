@@ -42,7 +42,7 @@ func bench(ctx context.Context, runs, cold int) (err error) {
 	}
 	r := &rig{kubectl.Namespace{Bed: bed, Name: fmt.Sprintf("bench-%d", time.Now().Unix())}}
 	defer func() {
-		clean, cancel := context.WithTimeout(context.Background(), time.Minute)
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
 		_, cleanErr := r.Run(clean, "", "delete", "namespace", r.Name, "--wait=false")
 		err = errors.Join(err, cleanErr)

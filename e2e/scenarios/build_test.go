@@ -49,7 +49,7 @@ func (a *agent) base() string {
 func TestBothArchitecturesFromNothing(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define("kube", s.builderNode("amd64"), s.builderNode("arm64"))
+	s.define(s.builderNode("amd64"), s.builderNode("arm64"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", unameDockerfile)
 
@@ -103,7 +103,7 @@ func TestBothArchitecturesFromNothing(t *testing.T) {
 func TestUpThenBuild(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define("kube", s.builderNode("amd64", "persistent-volume-claim.requests.storage=1Gi"))
+	s.define(s.builderNode("amd64", "persistent-volume-claim.requests.storage=1Gi"))
 	s.kubectl(claimVolume(s.Name), "create", "-f", "-")
 	t.Cleanup(func() { s.kubectlCleanup("delete", "persistentvolume", s.Name, "--wait=false") })
 	a := s.startAgent("agent", s.Bed.Images.Agent)
@@ -166,7 +166,7 @@ func TestTwentyAgentsAtOnce(t *testing.T) {
 	t.Parallel()
 	const agents = 20
 	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define("kube", s.builderNode("amd64"), s.builderNode("arm64"))
+	s.define(s.builderNode("amd64"), s.builderNode("arm64"))
 	s.kubectl("", "create", "configmap", "context", "--from-literal=Dockerfile=FROM scratch\nCOPY Dockerfile /\n")
 	s.kubectl(fmt.Sprintf(`
 apiVersion: batch/v1

@@ -14,7 +14,7 @@ func TestNoClusterNodeOfThatArchitecture(t *testing.T) {
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	n := s.builderNode("s390x", "timeout=110s")
 	n.Slipway = map[string]any{"unschedulableGrace": "3s"}
-	s.define("kube", n)
+	s.define(n)
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
 	r := a.fails(3, "slipway build --platform linux/s390x -o out .",
@@ -28,7 +28,7 @@ func TestNoClusterNodeOfThatArchitecture(t *testing.T) {
 func TestWrongImage(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define("kube", s.builderNode("amd64", "image=127.0.0.1:9/no/such:image"))
+	s.define(s.builderNode("amd64", "image=127.0.0.1:9/no/such:image"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
 	a.fails(3, "slipway build -o out .", "error: ", "ImagePullBackOff", "127.0.0.1:9/no/such:image")
@@ -37,7 +37,7 @@ func TestWrongImage(t *testing.T) {
 func TestServiceAccountWithoutRights(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
-	s.define("kube", s.builderNode("amd64"))
+	s.define(s.builderNode("amd64"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
 	r := a.fails(3, "slipway build -o out .", "error: ", "hint: ", "kind: Role", "kind: RoleBinding", "system:serviceaccount:"+s.Name+":agent")
@@ -64,7 +64,7 @@ func TestServiceAccountWithoutRights(t *testing.T) {
 func TestBuildRoleAloneUsesWhatRuns(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build")
-	s.define("kube", s.builderNode("amd64"))
+	s.define(s.builderNode("amd64"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
 	a.fails(3, "slipway build -o out .", "error: ", "create", "deployments")
@@ -80,7 +80,7 @@ func TestBuildRoleAloneUsesWhatRuns(t *testing.T) {
 func TestAPodThatGoesAwayIsNotUsed(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define("kube", s.builderNode("amd64", "replicas=2"))
+	s.define(s.builderNode("amd64", "replicas=2"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
 	a.ok("slipway up >&2")
@@ -118,7 +118,7 @@ func TestAPodThatGoesAwayIsNotUsed(t *testing.T) {
 func TestFailingDockerfile(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define("kube", s.builderNode("amd64"), s.builderNode("arm64"))
+	s.define(s.builderNode("amd64"), s.builderNode("arm64"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", "FROM base\nRUN echo fine\nRUN echo about to fail && exit 7\n")
 	a.fails(1, "slipway build "+both+a.base()+"-o out .",
@@ -136,7 +136,7 @@ func TestFailingDockerfile(t *testing.T) {
 func TestDefinitionWithThreeMistakes(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define("kube", s.builderNode("amd64", "replicas=many", "requests.memory=lots", "tolerations=key"))
+	s.define(s.builderNode("amd64", "replicas=many", "requests.memory=lots", "tolerations=key"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
 	r := a.fails(2, "slipway build -o out .", "replicas", "requests.memory", "tolerations", "builder-amd64", "/etc/slipway/definitions/kube")
@@ -149,7 +149,7 @@ func TestDefinitionWithThreeMistakes(t *testing.T) {
 func TestSIGTERMInTheMiddleOfARun(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define("kube", s.builderNode("amd64"))
+	s.define(s.builderNode("amd64"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", "FROM base\nRUN echo running && sleep 987\n")
 	r := a.sh("slipway build --progress plain " + a.base() + `-o out . 2>log & pid=$!

@@ -13,7 +13,7 @@ func TestSecretsAndSSH(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-8f3a61d2"
 	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define("kube", s.builderNode("amd64"))
+	s.define(s.builderNode("amd64"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	list := filepath.Join(t.TempDir(), "sshlist")
 	build := exec.Command("go", "build", "-o", list, "./testdata/sshlist")
@@ -62,7 +62,7 @@ COPY --from=build /sizes /keys /
 func TestContextFromGit(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define("kube", s.builderNode("amd64"))
+	s.define(s.builderNode("amd64"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.ok(`git config --global user.email dev@example.com && git config --global user.name dev
 git init -q -b main repo && cd repo && mkdir sub && printf 'FROM scratch\nCOPY file /\n' > sub/Dockerfile && echo from git > sub/file
@@ -80,7 +80,7 @@ cd .. && git clone -q --bare repo served/repo.git && touch served/repo.git/git-d
 func TestFlagsReachTheBuild(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define("kube", s.builderNode("amd64"), s.builderNode("arm64"))
+	s.define(s.builderNode("amd64"), s.builderNode("arm64"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("context/.dockerignore", "ignored\n")
 	a.write("context/ignored", "x")

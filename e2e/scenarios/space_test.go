@@ -102,14 +102,14 @@ func (s *space) builderNode(arch string, opts ...string) node {
 	return n
 }
 
-// define writes a definition into the ConfigMap "builders" that agents mount.
-func (s *space) define(name string, nodes ...node) {
+// define writes the definition of builder "kube" into the ConfigMap "builders" that agents mount.
+func (s *space) define(nodes ...node) {
 	s.t.Helper()
-	raw, err := json.Marshal(map[string]any{"Name": name, "Driver": "kubernetes", "Nodes": nodes, "Dynamic": false})
+	raw, err := json.Marshal(map[string]any{"Name": "kube", "Driver": "kubernetes", "Nodes": nodes, "Dynamic": false})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.defineRaw(map[string]string{name: string(raw)})
+	s.defineRaw(map[string]string{"kube": string(raw)})
 }
 
 func (s *space) defineRaw(files map[string]string) {
