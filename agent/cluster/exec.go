@@ -104,16 +104,12 @@ func explainDial(err error, pod Pod, id Identity) error {
 		}
 	}
 	// SPDY passes the server's refusal on as bare text.
-	if missing, ok := parseForbidden(err.Error()); ok && !apierrors.IsForbidden(err) {
-		return &Error{Reason: ReasonForbidden, message: doing + ": " + err.Error(), hints: missing.hints(), cause: err}
-	}
 	if words, ok := strings.CutPrefix(err.Error(), "unable to upgrade connection: "); ok {
-		return &Error{
-			Reason:  ReasonTransport,
-			message: doing + ": " + words,
-			hints:   []string{podHint(pod)},
-			cause:   err,
+		e := &Error{Reason: ReasonTransport, message: doing + ": " + words, hints: []string{podHint(pod)}, cause: err}
+		if missing, ok := parseForbidden(words); ok {
+			e.Reason, e.hints = ReasonForbidden, missing.hints()
 		}
+		return e
 	}
 	var status apierrors.APIStatus
 	explained := explain(err, doing, id)

@@ -1,0 +1,79 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/streaming/pkg/httpstream"
+)
+
+func upgradeFailure(err error) error { return &httpstream.UpgradeFailureError{Cause: err} }
+
+var (
+	errNoPod     = statusError(404, metav1.StatusReasonNotFound, `pods "b-0" not found`, nil)
+	errForbidden = statusError(403, metav1.StatusReasonForbidden, `pods "b-0" is forbidden: User "system:serviceaccount:ci:agent" cannot get resource "pods/exec" in API group "" in the namespace "ci"`, nil)
+	errBadToken  = statusError(401, metav1.StatusReasonUnauthorized, "Unauthorized", nil)
+)
+
+func TestExplainDial(t *testing.T) {
+	cases := map[string]struct {
+		err    error
+		reason Reason
+		words  string
+		hint   string
+	}{
+		"pod gone":               {upgradeFailure(errNoPod), ReasonGone, "exec in pod ci/b-0: the pod is gone", "another pod"},
+		"forbidden":              {upgradeFailure(errForbidden), ReasonForbidden, `cannot get resource "pods/exec"`, "- pods/exec\n  verbs:\n  - create\n  - get"},
+		"forbidden over spdy":    {errors.New("unable to upgrade connection: " + strings.Replace(errForbidden.Error(), "cannot get", "cannot create", 1)), ReasonForbidden, `exec in pod ci/b-0: pods "b-0" is forbidden`, "- pods/exec\n  verbs:\n  - create\n  - get"},
+		"unauthorized":           {upgradeFailure(errBadToken), ReasonUnauthorized, "does not accept the credential", "not expired"},
+		"container not running":  {upgradeFailure(statusError(500, metav1.StatusReasonInternalError, `container not found ("buildkitd")`, nil)), ReasonTransport, `exec in pod ci/b-0: container not found ("buildkitd")`, "kubectl describe pod --namespace ci b-0"},
+		"the same over spdy":     {errors.New(`unable to upgrade connection: container not found ("buildkitd")`), ReasonTransport, `exec in pod ci/b-0: container not found ("buildkitd")`, "kubectl describe pod"},
+		"buildkitd is not there": {&EndedError{Cause: errors.New("exit code 1"), Stderr: "dial unix: no such file"}, ReasonTransport, "reach buildkitd in pod ci/b-0 by exec: exit code 1: dial unix: no such file", "buildctl debug workers"},
+		"api server away":        {errors.New("dial tcp: connection refused"), ReasonUnreachable, "connection refused", "https://api"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			err := explainDial(c.err, Pod{Namespace: "ci", Name: "b-0", Container: "buildkitd"}, Identity{Server: "https://api"})
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Fatalf("got %T %v", err, err)
+			}
+			if e.Reason != c.reason || !strings.Contains(e.Error(), c.words) || strings.Contains(e.Error(), "upgrade") {
+				t.Errorf("got %s: %s\nwant %s with %q", e.Reason, e, c.reason, c.words)
+			}
+			if !strings.Contains(strings.Join(e.Hints(), "\n"), c.hint) {
+				t.Errorf("hints %q lack %q", e.Hints(), c.hint)
+			}
+		})
+	}
+	t.Run("context", func(t *testing.T) {
+		err := explainDial(fmt.Errorf("wait: %w", context.DeadlineExceeded), Pod{}, Identity{})
+		var e *Error
+		if errors.As(err, &e) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %T %v", err, err)
+		}
+	})
+}
+
+func TestWorthSPDY(t *testing.T) {
+	cases := map[string]struct {
+		err  error
+		want bool
+	}{
+		"no websocket":     {upgradeFailure(errors.New("websocket: bad handshake (400)")), true},
+		"role without get": {upgradeFailure(errForbidden), true},
+		"pod gone":         {upgradeFailure(errNoPod), false},
+		"bad credential":   {upgradeFailure(errBadToken), false},
+		"https proxy":      {errors.New("proxy: unknown scheme: https"), true},
+		"connection lost":  {errors.New("read: connection reset by peer"), false},
+	}
+	for name, c := range cases {
+		if got := worthSPDY(c.err); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
