@@ -15,8 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-func statusError(code int32, reason metav1.StatusReason, message string, details *metav1.StatusDetails) error {
-	return &apierrors.StatusError{ErrStatus: metav1.Status{Code: code, Reason: reason, Message: message, Details: details}}
+func statusError(code int32, reason metav1.StatusReason, message string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Code: code, Reason: reason, Message: message}}
 }
 
 func TestExplain(t *testing.T) {
@@ -28,19 +28,19 @@ func TestExplain(t *testing.T) {
 		hint   string
 	}{
 		"rbac": {
-			statusError(403, metav1.StatusReasonForbidden, `deployments.apps is forbidden: User "system:serviceaccount:ci:agent" cannot create resource "deployments" in API group "apps" in the namespace "ci"`, nil),
+			statusError(403, metav1.StatusReasonForbidden, `deployments.apps is forbidden: User "system:serviceaccount:ci:agent" cannot create resource "deployments" in API group "apps" in the namespace "ci"`),
 			ReasonForbidden, "create deployment b in namespace ci: deployments.apps is forbidden", "kind: RoleBinding",
 		},
 		"quota": {
-			statusError(403, metav1.StatusReasonForbidden, `deployments.apps "b" is forbidden: exceeded quota: q, requested: count/deployments.apps=1`, nil),
+			statusError(403, metav1.StatusReasonForbidden, `deployments.apps "b" is forbidden: exceeded quota: q, requested: count/deployments.apps=1`),
 			ReasonQuota, "exceeded quota: q", "kubectl describe resourcequota",
 		},
 		"policy": {
-			statusError(403, metav1.StatusReasonForbidden, `deployments.apps "b" is forbidden: ValidatingAdmissionPolicy 'p' denied request: no`, nil),
+			statusError(403, metav1.StatusReasonForbidden, `deployments.apps "b" is forbidden: ValidatingAdmissionPolicy 'p' denied request: no`),
 			ReasonAdmission, "'p' denied request: no", "a policy of the cluster",
 		},
 		"webhook with bad request": {
-			statusError(400, metav1.StatusReasonBadRequest, `admission webhook "w.example" denied the request: no`, nil),
+			statusError(400, metav1.StatusReasonBadRequest, `admission webhook "w.example" denied the request: no`),
 			ReasonAdmission, `"w.example" denied`, "a policy of the cluster",
 		},
 		"invalid": {
@@ -52,11 +52,11 @@ func TestExplain(t *testing.T) {
 			ReasonNamespace, `namespaces "ci" not found`, "kubectl create namespace ci",
 		},
 		"unauthorized": {
-			statusError(401, metav1.StatusReasonUnauthorized, "Unauthorized", nil),
+			statusError(401, metav1.StatusReasonUnauthorized, "Unauthorized"),
 			ReasonUnauthorized, "does not accept the credential (service account)", "not expired",
 		},
 		"other answer": {
-			statusError(500, metav1.StatusReasonInternalError, "etcd is away", nil),
+			statusError(500, metav1.StatusReasonInternalError, "etcd is away"),
 			ReasonServer, "etcd is away", "",
 		},
 		"refused": {

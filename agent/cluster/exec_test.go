@@ -14,9 +14,9 @@ import (
 func upgradeFailure(err error) error { return &httpstream.UpgradeFailureError{Cause: err} }
 
 var (
-	errNoPod     = statusError(404, metav1.StatusReasonNotFound, `pods "b-0" not found`, nil)
-	errForbidden = statusError(403, metav1.StatusReasonForbidden, `pods "b-0" is forbidden: User "system:serviceaccount:ci:agent" cannot get resource "pods/exec" in API group "" in the namespace "ci"`, nil)
-	errBadToken  = statusError(401, metav1.StatusReasonUnauthorized, "Unauthorized", nil)
+	errNoPod     = statusError(404, metav1.StatusReasonNotFound, `pods "b-0" not found`)
+	errForbidden = statusError(403, metav1.StatusReasonForbidden, `pods "b-0" is forbidden: User "system:serviceaccount:ci:agent" cannot get resource "pods/exec" in API group "" in the namespace "ci"`)
+	errBadToken  = statusError(401, metav1.StatusReasonUnauthorized, "Unauthorized")
 )
 
 func TestExplainDial(t *testing.T) {
@@ -30,7 +30,7 @@ func TestExplainDial(t *testing.T) {
 		"forbidden":              {upgradeFailure(errForbidden), ReasonForbidden, `cannot get resource "pods/exec"`, "- pods/exec\n  verbs:\n  - create\n  - get"},
 		"forbidden over spdy":    {errors.New("unable to upgrade connection: " + strings.Replace(errForbidden.Error(), "cannot get", "cannot create", 1)), ReasonForbidden, `exec in pod ci/b-0: pods "b-0" is forbidden`, "- pods/exec\n  verbs:\n  - create\n  - get"},
 		"unauthorized":           {upgradeFailure(errBadToken), ReasonUnauthorized, "does not accept the credential", "not expired"},
-		"container not running":  {upgradeFailure(statusError(500, metav1.StatusReasonInternalError, `container not found ("buildkitd")`, nil)), ReasonTransport, `exec in pod ci/b-0: container not found ("buildkitd")`, "kubectl describe pod --namespace ci b-0"},
+		"container not running":  {upgradeFailure(statusError(500, metav1.StatusReasonInternalError, `container not found ("buildkitd")`)), ReasonTransport, `exec in pod ci/b-0: container not found ("buildkitd")`, "kubectl describe pod --namespace ci b-0"},
 		"the same over spdy":     {errors.New(`unable to upgrade connection: container not found ("buildkitd")`), ReasonTransport, `exec in pod ci/b-0: container not found ("buildkitd")`, "kubectl describe pod"},
 		"buildkitd is not there": {&EndedError{Cause: errors.New("exit code 1"), Stderr: "dial unix: no such file"}, ReasonTransport, "reach buildkitd in pod ci/b-0 by exec: exit code 1: dial unix: no such file", "buildctl debug workers"},
 		"api server away":        {errors.New("dial tcp: connection refused"), ReasonUnreachable, "connection refused", "https://api"},

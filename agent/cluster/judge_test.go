@@ -66,9 +66,9 @@ func crashedAfter(ran time.Duration, reason string) podOption {
 	}
 }
 
-func failed(reason, message string) podOption {
+func evictedFor(message string) podOption {
 	return func(p *corev1.Pod) {
-		p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, reason, message
+		p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", message
 	}
 }
 
@@ -280,15 +280,15 @@ func TestJudge(t *testing.T) {
 			lasted: time.Hour, waiting: []string{"ended after 1h0m0s (OOMKilled, exit code 1); the kubelet starts it again"},
 		},
 		"evicted once": {
-			o:      observation{replicas: 1, pods: []*corev1.Pod{testPod("a", failed("Evicted", "The node was low on resource: memory."))}},
+			o:      observation{replicas: 1, pods: []*corev1.Pod{testPod("a", evictedFor("The node was low on resource: memory."))}},
 			lasted: time.Hour, waiting: []string{"pod a: Evicted: The node was low on resource: memory.; waiting for its replacement"},
 		},
 		"evicted and replaced": {
-			o:       observation{replicas: 1, pods: []*corev1.Pod{testPod("a", failed("Evicted", "low")), testPod("b", running)}},
+			o:       observation{replicas: 1, pods: []*corev1.Pod{testPod("a", evictedFor("low")), testPod("b", running)}},
 			waiting: []string{"pod b: started"},
 		},
 		"evicted again": {
-			o:       observation{replicas: 1, pods: []*corev1.Pod{testPod("a", failed("Evicted", "low")), testPod("b", failed("Evicted", "low")), testPod("c", running)}},
+			o:       observation{replicas: 1, pods: []*corev1.Pod{testPod("a", evictedFor("low")), testPod("b", evictedFor("low")), testPod("c", running)}},
 			waiting: []string{"Evicted"}, reason: ReasonEvicted, words: "pod b in namespace ci: Evicted: low",
 		},
 	}
