@@ -24,7 +24,7 @@ COPY configmap configmap
 COPY registry registry
 ARG TARGETOS TARGETARCH VERSION=dev
 RUN --mount=type=cache,target=/go \
-    GOOS=$TARGETOS GOARCH=$TARGETARCH go build -buildvcs=false \
+    GOOS=$TARGETOS GOARCH=$TARGETARCH go build -buildvcs=false -tags grpcnotrace \
     -ldflags "-s -w -buildid= -X main.version=$VERSION" -o /out/slipway ./cmd/slipway
 
 FROM scratch

@@ -12,10 +12,10 @@ FUZZTIME ?= 5s
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway-tools
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
-# The flags of the testbed's components too, so that what both compile is
-# compiled once.
+# The flags and the tag of the testbed's components too, so that what both
+# compile is compiled once. The tag leaves out gRPC's tracing pages.
 export CGO_ENABLED ?= 0
-GO_BUILD := go build -trimpath -buildvcs=false
+GO_BUILD := go build -trimpath -buildvcs=false -tags grpcnotrace
 
 ##@ Use
 .PHONY: help

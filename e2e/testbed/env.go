@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime"
 
 	"github.com/slipway-build/slipway/e2e/testbed/state"
 )
@@ -20,6 +21,7 @@ func (t testbed) env(context.Context) error {
 		{"TESTBED_PEER_IMAGE", s.Images.Peer},
 		{"TESTBED_BASE_LAYOUT", s.Base.Layout},
 		{"TESTBED_BASE_TAG", s.Base.Tag},
+		{"TESTBED_BUSYBOX", s.Base.Busybox[runtime.GOARCH]},
 	} {
 		fmt.Printf("export %s='%s'\n", v.name, v.value)
 	}
