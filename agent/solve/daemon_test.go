@@ -120,6 +120,18 @@ func TestConnect(t *testing.T) {
 	}
 }
 
+func TestOnceDialer(t *testing.T) {
+	here, there := net.Pipe()
+	defer func() { _ = there.Close() }()
+	dial := onceDialer(here)
+	if conn, err := dial(t.Context(), ""); conn != here || err != nil {
+		t.Errorf("first dial: %v, %v", conn, err)
+	}
+	if conn, err := dial(t.Context(), ""); conn != nil || !errors.Is(err, errOneConnection) {
+		t.Errorf("second dial: %v, %v; want %v", conn, err, errOneConnection)
+	}
+}
+
 func TestConnectFailures(t *testing.T) {
 	t.Run("dial", func(t *testing.T) {
 		want := errors.New("no pod")

@@ -244,15 +244,7 @@ func (l *localOutput) place() error {
 				return err
 			}
 		}
-		if err := os.MkdirAll(filepath.Dir(l.dest), 0o700); err != nil {
-			return err
-		}
-		err := os.Rename(l.trees[0], l.dest)
-		if !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		// Somebody else created it in the meantime.
-		l.trees = l.trees[:1]
+		return appear(l.trees[0], l.dest)
 	} else if err != nil {
 		return err
 	}
@@ -265,6 +257,19 @@ func (l *localOutput) place() error {
 		return prune(l.dest, wanted)
 	}
 	return nil
+}
+
+// appear moves a complete tree to where nothing was a moment ago.
+func appear(tree, dest string) error {
+	if err := os.MkdirAll(filepath.Dir(dest), 0o700); err != nil {
+		return err
+	}
+	err := os.Rename(tree, dest)
+	if errors.Is(err, fs.ErrExist) {
+		// A concurrent build was faster.
+		return merge(tree, dest)
+	}
+	return err
 }
 
 func (l *localOutput) close() error {

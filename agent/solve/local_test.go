@@ -322,3 +322,12 @@ func TestOutputDestination(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAppearBesideConcurrentBuild(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, attrs("tree/a", "mine", "dest/b", "of the other build"))
+	if err := appear(filepath.Join(dir, "tree"), filepath.Join(dir, "dest")); err != nil {
+		t.Fatal(err)
+	}
+	wantTree(t, filepath.Join(dir, "dest"), attrs("a", "mine", "b", "of the other build"))
+}
