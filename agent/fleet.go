@@ -2,12 +2,14 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -41,12 +43,25 @@ func (f *fleet) connect(ctx context.Context, i int) (*connection, error) {
 	made, err := f.connector.connect(ctx, node, step.Say)
 	step.Done(err)
 	if err != nil {
-		return nil, classify(ClassCluster, err)
+		return nil, classify(connectClass(err), err)
 	}
 	f.mu.Lock()
 	f.conns[i] = made
 	f.mu.Unlock()
 	return made, nil
+}
+
+// connectClass is the class of a failed connect: what the API server rejects in
+// a definition is for its author to mend, all else lies in the cluster.
+func connectClass(err error) Class {
+	known := (*cluster.Error)(nil)
+	switch {
+	case errors.As(err, &known) && known.Reason == cluster.ReasonDefinition:
+		return ClassUsage
+	case errors.Is(err, context.Canceled):
+		return ClassCancelled
+	}
+	return ClassCluster
 }
 
 // drop closes the connection of the i-th node, so that the next connect makes

@@ -44,7 +44,7 @@ type global struct {
 }
 
 func (g *global) access() cluster.Access {
-	return cluster.Access{Kubeconfig: g.Kubeconfig, Context: g.Context}
+	return cluster.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, UserAgent: "slipway/" + version}
 }
 
 // invocation is what a command's Run gets: the outside world, injected.

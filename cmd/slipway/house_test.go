@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const module = "github.com/slipway-build/slipway"
@@ -121,4 +124,28 @@ func reach(packages map[string]listed, from, to string) []string {
 		}
 	}
 	return nil
+}
+
+// TestDependenciesAreArgued holds docs/dependencies.md and go.mod together.
+func TestDependenciesAreArgued(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/dependencies.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var argued []string
+	for line := range strings.Lines(string(doc)) {
+		if cells := strings.Split(line, "|"); len(cells) > 3 && strings.Contains(cells[1], "/") {
+			argued = append(argued, strings.TrimSpace(cells[1]))
+		}
+	}
+	out, err := exec.Command("go", "list", "-m", "-f", "{{if not (or .Indirect .Main)}}{{.Path}}{{end}}", "all").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := strings.Fields(string(out))
+	slices.Sort(direct)
+	slices.Sort(argued)
+	if diff := cmp.Diff(direct, argued); diff != "" {
+		t.Errorf("go.mod and docs/dependencies.md differ (-go.mod +docs):\n%s", diff)
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 )
@@ -26,18 +25,23 @@ COPY --from=build /machine.txt /
 // the rights that users are told to give.
 func demoRole(t *testing.T, name string) string {
 	t.Helper()
-	_, here, _, _ := runtime.Caller(0)
-	raw, err := os.ReadFile(filepath.Join(filepath.Dir(here), "..", "demo", "agent.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, doc := range strings.Split(string(raw), "\n---\n") {
+	for _, doc := range strings.Split(readFile(t, "demo/agent.yaml"), "\n---\n") {
 		if strings.Contains(doc, "\nkind: Role\n") && strings.Contains(doc, "\n  name: "+name+"\n") {
 			return doc
 		}
 	}
 	t.Fatalf("the demo has no role %s", name)
 	return ""
+}
+
+// readFile reads a file of the e2e module, by its path in it.
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("..", path)) // tests run in their package's directory
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
 }
 
 // base is the flag that gives a build its base image.
