@@ -21,7 +21,7 @@ type buildCmd struct {
 	Builder       string   `env:"SLIPWAY_BUILDER,BUILDX_BUILDER" placeholder:"NAME" help:"The builder to build on (default: the only one defined)."`
 	File          string   `short:"f" placeholder:"FILE" help:"Name of the Dockerfile, - for standard input (default: Dockerfile in the context)."`
 	Target        string   `placeholder:"STAGE" help:"Stage to build."`
-	Platform      []string `sep:"none" placeholder:"OS/ARCH" help:"Platforms to build for, comma-separated."`
+	Platform      []string `sep:"none" env:"DOCKER_DEFAULT_PLATFORM" placeholder:"OS/ARCH" help:"Platforms to build for, comma-separated."`
 	Output        []string `short:"o" sep:"none" placeholder:"OUTPUT" help:"Where the result goes: type=local,dest=DIR, or just DIR."`
 	BuildArg      []string `sep:"none" placeholder:"NAME[=VALUE]" help:"Build-time variable; without a value it is taken from the environment."`
 	BuildContext  []string `sep:"none" placeholder:"NAME=SOURCE" help:"Additional context: a path, git URL, docker-image://REF or oci-layout://PATH."`
@@ -178,10 +178,14 @@ func take[T any](all *mistakes, parse func() (T, error)) T {
 	return value
 }
 
-// each parses every value of a list flag and collects the mistakes.
+// each parses every value of a list flag and collects the mistakes. An empty
+// value is none, as with docker buildx: pipelines pass variables that may be.
 func each[T any](all *mistakes, values []string, parse func(string) (T, error)) []T {
 	var out []T
 	for _, v := range values {
+		if v == "" {
+			continue
+		}
 		out = append(out, take(all, func() (T, error) { return parse(v) }))
 	}
 	return out

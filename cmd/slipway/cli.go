@@ -103,12 +103,14 @@ func dispatch(ctx context.Context, args []string, std streams) error {
 		return &usageError{err: err}
 	}
 	terminal := progress.NewTerminal(std.err)
+	logger := newLogger(terminal, std.err, &line.global)
+	captureLibraries(logger)
 	return parsed.Run(&invocation{
 		streams:  std,
 		ctx:      ctx,
 		global:   &line.global,
 		env:      env,
 		terminal: terminal,
-		log:      newLogger(terminal, std.err, &line.global),
+		log:      logger,
 	})
 }

@@ -2,10 +2,13 @@ package main
 
 import (
 	"io"
+	"log"
 	"os"
+	"strings"
 
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
+	"github.com/sirupsen/logrus"
 )
 
 // newLogger returns the logger for diagnostics. It writes to out; whether that
@@ -22,6 +25,23 @@ func newLogger(out, stderr io.Writer, g *global) zerolog.Logger {
 		out = zerolog.ConsoleWriter{Out: out, NoColor: !isTerminal(stderr), PartsExclude: []string{zerolog.TimestampFieldName}}
 	}
 	return zerolog.New(out).Level(level).With().Timestamp().Logger()
+}
+
+// captureLibraries makes debug lines of what libraries write to the standard
+// logger (net/http2, when a connection breaks) and to logrus (BuildKit).
+// Unasked they would stand in the middle of a build's log.
+func captureLibraries(logger zerolog.Logger) {
+	out := debugWriter{logger}
+	log.SetFlags(0)
+	log.SetOutput(out)
+	logrus.SetOutput(out)
+}
+
+type debugWriter struct{ logger zerolog.Logger }
+
+func (w debugWriter) Write(p []byte) (int, error) {
+	w.logger.Debug().Msg(strings.TrimSpace(string(p)))
+	return len(p), nil
 }
 
 func isTerminal(w io.Writer) bool {

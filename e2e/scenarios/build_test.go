@@ -203,3 +203,37 @@ spec:
 	want(t, "deployments", strings.Join(s.names("deployments"), " "), "deployment.apps/builder-amd64 deployment.apps/builder-arm64")
 	want(t, "builder pods", fmt.Sprint(len(s.names("pods"))-agents), "2")
 }
+
+func TestNodesThatDeclareNoPlatforms(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	n := s.builderNode("amd64")
+	n.Platforms = nil
+	s.define(n)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
+	a.write("Dockerfile", unameDockerfile)
+	// What it builds for is asked of buildkitd; the emulator counts, for
+	// nothing was declared.
+	a.ok("slipway build --platform linux/amd64,linux/arm64 " + a.base() + "-o out .")
+	want(t, "results", a.ok("cat out/linux_amd64/machine.txt out/linux_arm64/machine.txt"), "x86_64\naarch64\n")
+	a.fails(2, "slipway build --platform linux/s390x -o out .", `no node of builder "kube" builds for linux/s390x`, "hint: node builder-amd64 builds for linux/amd64, ")
+}
+
+func TestRemoteDriver(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	n := s.builderNode("amd64")
+	n.Flags = []string{"--addr", "unix:///run/buildkit/buildkitd.sock", "--addr", "tcp://0.0.0.0:1234"}
+	s.define(n)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
+	a.write("Dockerfile", smallDockerfile)
+	a.ok("slipway up >&2")
+	ip := strings.TrimSpace(s.kubectl("", "get", "pods", "--selector=app=builder-amd64", "-o", "jsonpath={.items[0].status.podIP}"))
+	a.write("remote.yaml", "Name: far\nDriver: remote\nNodes:\n  - Name: far\n    Endpoint: tcp://"+ip+":1234\n")
+	a.ok("slipway build --definitions remote.yaml -o out . && cmp Dockerfile out/Dockerfile")
+	if listed := a.ok("slipway ls --definitions remote.yaml"); !strings.Contains(listed, "tcp://"+ip+":1234   running") {
+		t.Errorf("slipway ls:\n%s", listed)
+	}
+	a.write("nobody.yaml", "Name: far\nDriver: remote\nNodes:\n  - Name: far\n    Endpoint: tcp://127.0.0.1:1\n")
+	a.fails(3, "slipway build --definitions nobody.yaml -o out2 .", "error: ", "tcp://127.0.0.1:1", "connection refused")
+}

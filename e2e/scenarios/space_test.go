@@ -69,9 +69,9 @@ func (s *space) kubectl(stdin string, args ...string) string {
 }
 
 // names lists objects of a kind, "deployment.apps/builder-amd64".
-func (s *space) names(kind string) []string {
+func (s *space) names(kind string, more ...string) []string {
 	s.t.Helper()
-	return strings.Fields(s.kubectl("", "get", kind, "-o", "name"))
+	return strings.Fields(s.kubectl("", append([]string{"get", kind, "-o", "name"}, more...)...))
 }
 
 // node is one node of a definition as a scenario writes it.
