@@ -195,7 +195,10 @@ spec:
         - {name: builders, configMap: {name: builders}}
         - {name: context, configMap: {name: context}}
 `, agents, s.Bed.Images.Agent), "create", "-f", "-")
-	s.kubectl("", "wait", "job/agents", "--for=jsonpath={.status.conditions[*].type}", "--timeout="+patience.String())
+	s.eventually("the job ends", func() bool {
+		ends := s.kubectl("", "get", "job/agents", "-o", `jsonpath={.status.conditions[?(@.status=="True")].type}`)
+		return strings.Contains(ends, "Complete") || strings.Contains(ends, "Failed")
+	})
 	if got := s.kubectl("", "get", "job/agents", "-o", "jsonpath={.status.succeeded}/{.status.failed}"); got != fmt.Sprintf("%d/", agents) {
 		t.Errorf("agents succeeded/failed: %s, want %d/", got, agents)
 		t.Log(s.kubectl("", "logs", "--selector=job-name=agents", "--tail=12", "--prefix", "--max-log-requests=20"))
