@@ -28,10 +28,32 @@ func TestNoClusterNodeOfThatArchitecture(t *testing.T) {
 func TestWrongImage(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define(s.builderNode("amd64", "image=127.0.0.1:9/no/such:image"))
+	s.define(s.builderNode("amd64", "image=127.0.0.1:9/no/such:image", "timeout=110s"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
-	a.fails(3, "slipway build -o out .", "error: ", "ImagePullBackOff", "127.0.0.1:9/no/such:image")
+	r := a.fails(3, "slipway build -o out .", "error: ", "ImagePullBackOff", "127.0.0.1:9/no/such:image")
+	if r.took > 90*time.Second {
+		t.Errorf("it took %s to give up: that is the timeout, not the reason", r.took)
+	}
+}
+
+func TestSIGTERMWhileWaitingForABuilder(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	n := s.builderNode("s390x")
+	n.Slipway = map[string]any{"unschedulableGrace": "100s"}
+	s.define(n)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
+	a.write("Dockerfile", smallDockerfile)
+	r := a.sh(`slipway build --progress plain --platform linux/s390x -o out . 2>log & pid=$!
+until grep -q affinity log; do kill -0 $pid || break; sleep 0.1; done
+date +%s > began; kill -TERM $pid; wait $pid; code=$?
+echo $code $(( $(date +%s) - $(cat began) )); cat log >&2`)
+	var code, seconds int
+	scan(t, r.stdout, &code, &seconds)
+	if code != 143 || seconds > 5 || !strings.Contains(r.stderr, "error: cancelled by SIGTERM") {
+		t.Errorf("exit %d after %d s, want 143 within 5:\n%s", code, seconds, r.stderr)
+	}
 }
 
 func TestServiceAccountWithoutRights(t *testing.T) {
