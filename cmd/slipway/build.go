@@ -18,7 +18,6 @@ import (
 type buildCmd struct {
 	Context string `arg:"" placeholder:"CONTEXT" help:"Directory, git URL, tarball URL, or - for a tarball or Dockerfile on standard input."`
 
-	Builder       string   `env:"SLIPWAY_BUILDER,BUILDX_BUILDER" placeholder:"NAME" help:"The builder to build on (default: the only one defined)."`
 	File          string   `short:"f" placeholder:"FILE" help:"Name of the Dockerfile, - for standard input (default: Dockerfile in the context)."`
 	Target        string   `placeholder:"STAGE" help:"Stage to build."`
 	Platform      []string `sep:"none" env:"DOCKER_DEFAULT_PLATFORM" placeholder:"OS/ARCH" help:"Platforms to build for, comma-separated."`
@@ -62,7 +61,7 @@ func (c *buildCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	definition, err := in.definition(c.Builder)
+	definition, err := in.definition(in.global.Builder)
 	if err != nil {
 		return err
 	}

@@ -8,19 +8,28 @@ import (
 	"text/tabwriter"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/configmap"
 )
 
 type lsCmd struct {
 	Format string `enum:"table,json" default:"table" help:"Output format (${enum})."`
 }
 
-// Run lists all builders.
+// Run lists all builders, or the one that --builder names.
 func (c *lsCmd) Run(in *invocation) error {
 	set, err := in.load()
 	if err != nil {
 		return err
 	}
-	builders, err := agent.List{Definitions: set.Definitions(), Access: in.global.access(), Log: in.log}.Run(in.ctx)
+	definitions, broken := set.Definitions(), set.Broken()
+	if in.global.Builder != "" {
+		one, err := set.Select(in.global.Builder)
+		if err != nil {
+			return &usageError{err: err}
+		}
+		definitions, broken = []configmap.Definition{one}, nil
+	}
+	builders, err := agent.List{Definitions: definitions, Access: in.global.access(), Log: in.log}.Run(in.ctx)
 	if err != nil {
 		return err
 	}
@@ -34,8 +43,8 @@ func (c *lsCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	if err := set.Broken(); err != nil { // the others are listed; these must not go unseen
-		return &usageError{err: err}
+	if broken != nil { // the others are listed; these must not go unseen
+		return &usageError{err: broken}
 	}
 	return nil
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
+
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/progress"
 )
 
 type upCmd struct {
-	Builder  string `arg:"" optional:"" env:"SLIPWAY_BUILDER,BUILDX_BUILDER" help:"The builder to start (default: the only one defined)."`
+	Name     string `arg:"" name:"builder" optional:"" help:"The builder to start (default: --builder, else the only one defined)."`
 	Progress string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output (auto, plain, tty, rawjson, quiet)."`
 }
 
@@ -21,7 +23,7 @@ func (c *upCmd) Run(in *invocation) error {
 	if err != nil {
 		return &usageError{err: err}
 	}
-	definition, err := in.definition(c.Builder)
+	definition, err := in.definition(cmp.Or(c.Name, in.global.Builder))
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-build/slipway/agent"
+)
+
+func TestExitCode(t *testing.T) {
+	class := func(c agent.Class) error {
+		return fmt.Errorf("context: %w", &agent.Error{Class: c, Err: errors.New("x")})
+	}
+	for _, tt := range []struct {
+		name string
+		err  error
+		want int
+	}{
+		{"build", class(agent.ClassBuild), 1},
+		{"usage", class(agent.ClassUsage), 2},
+		{"command line", &usageError{err: errors.New("x")}, 2},
+		{"cluster", class(agent.ClassCluster), 3},
+		{"lost", class(agent.ClassLost), 4},
+		{"registry", class(agent.ClassRegistry), 5},
+		{"cancelled", class(agent.ClassCancelled), 130},
+		{"SIGINT", signalError{syscall.SIGINT}, 130},
+		{"SIGTERM", fmt.Errorf("solve: %w", signalError{syscall.SIGTERM}), 143},
+		{"our own fault", errors.New("x"), 70},
+	} {
+		if got := exitCode(tt.err); got != tt.want {
+			t.Errorf("%s: exit code %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+type hinted struct {
+	message string
+	hint    string
+}
+
+func (h hinted) Error() string   { return h.message }
+func (h hinted) Hints() []string { return []string{h.hint} }
+
+func TestPrintError(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"plain", errors.New("it broke"), "error: it broke\n"},
+		{"wrapped hint", fmt.Errorf("node a: %w", hinted{"no room", "make room"}), "error: node a: no room\nhint: make room\n"},
+		{"hint with a snippet", hinted{"refused", "apply this:\nkind: Role\n"}, "error: refused\nhint: apply this:\nkind: Role\n"},
+		{"several mistakes, one hint", &usageError{
+			err:   mistakes{hinted{"first", "read the help"}, hinted{"second", "read the help"}},
+			hints: []string{"and the manual"},
+		}, "error: first\nerror: second\nhint: read the help\nhint: and the manual\n"},
+		{"two errors that are one message", fmt.Errorf("%w: %w", errors.New("a"), errors.New("b")), "error: a: b\n"},
+	} {
+		var out strings.Builder
+		printError(&out, tt.err)
+		if diff := cmp.Diff(tt.want, out.String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
