@@ -29,6 +29,10 @@ func newFleet(d configmap.Definition, c *connector, display *progress.Display) *
 	return &fleet{definition: d, connector: c, display: display, conns: make(map[int]*connection)}
 }
 
+// errSeeBelow ends a step in the display whose reason is printed as the error
+// of the whole command, with its hints; once is enough.
+var errSeeBelow = errors.New("no connection, the reason is below")
+
 // connect returns the connection of the i-th node. Different nodes may be
 // connected at the same time.
 func (f *fleet) connect(ctx context.Context, i int) (*connection, error) {
@@ -41,10 +45,11 @@ func (f *fleet) connect(ctx context.Context, i int) (*connection, error) {
 	node := f.definition.Nodes[i]
 	step := f.display.Step("[" + node.Name + "] starting builder")
 	made, err := f.connector.connect(ctx, node, step.Say)
-	step.Done(err)
 	if err != nil {
+		step.Done(errSeeBelow)
 		return nil, classify(connectClass(err), err)
 	}
+	step.Done(nil)
 	f.mu.Lock()
 	f.conns[i] = made
 	f.mu.Unlock()
