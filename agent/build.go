@@ -72,7 +72,8 @@ func (b Build) Run(ctx context.Context) (err error) {
 	if err := b.solveAll(ctx, fleet, plan, jobs, display); err != nil {
 		return err
 	}
-	return plan.Commit()
+	// What cannot be put in place now is the output that was asked for.
+	return classify(ClassUsage, plan.Commit())
 }
 
 // claimable fails when the definition alone shows that a wanted platform has
