@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // both is what every build for both architectures says.
@@ -171,6 +172,8 @@ func TestTwentyAgentsAtOnce(t *testing.T) {
 	const agents = 20
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.define(s.builderNode("amd64"), s.builderNode("arm64"))
+	// Pods do not start all at once; the agents in them do, at an agreed second.
+	start := time.Now().Add(15 * time.Second).Unix()
 	s.kubectl("", "create", "configmap", "context", "--from-literal=Dockerfile=FROM scratch\nCOPY Dockerfile /\n")
 	s.kubectl(fmt.Sprintf(`
 apiVersion: batch/v1
@@ -187,14 +190,19 @@ spec:
       containers:
         - name: agent
           image: %[2]s
-          command: [slipway, build, --progress=plain, "--platform=linux/amd64,linux/arm64", --output=/tmp/out, /context]
+          command:
+            - sh
+            - -c
+            - |
+              while [ $(date +%%s) -lt %[3]d ]; do sleep 0.05; done
+              exec slipway build --progress=plain --platform=linux/amd64,linux/arm64 --output=/tmp/out /context
           volumeMounts:
             - {name: builders, mountPath: /etc/slipway/definitions, readOnly: true}
             - {name: context, mountPath: /context}
       volumes:
         - {name: builders, configMap: {name: builders}}
         - {name: context, configMap: {name: context}}
-`, agents, s.Bed.Images.Agent), "create", "-f", "-")
+`, agents, s.Bed.Images.Agent, start), "create", "-f", "-")
 	s.eventually("the job ends", func() bool {
 		ends := s.kubectl("", "get", "job/agents", "-o", `jsonpath={.status.conditions[?(@.status=="True")].type}`)
 		return strings.Contains(ends, "Complete") || strings.Contains(ends, "Failed")

@@ -1,0 +1,134 @@
+package cluster
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// answers is an API server that has one answer for each request, "POST
+// deployments": a status code, or an object as JSON. It remembers the requests.
+type answers struct {
+	t    *testing.T
+	by   map[string]any
+	mu   sync.Mutex
+	seen []string
+}
+
+func (a *answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	request := r.Method + " " + parts[len(parts)-1]
+	if r.Method != http.MethodPost { // the last part is the object's name
+		request = r.Method + " " + parts[len(parts)-2]
+	}
+	a.mu.Lock()
+	a.seen = append(a.seen, request)
+	a.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	answer, ok := a.by[request]
+	if !ok {
+		a.t.Errorf("unexpected request %s", request)
+		answer = http.StatusInternalServerError
+	}
+	if code, ok := answer.(int); ok && code >= 400 {
+		reason := map[int]metav1.StatusReason{404: metav1.StatusReasonNotFound, 409: metav1.StatusReasonAlreadyExists, 403: metav1.StatusReasonForbidden}[code]
+		message := string(reason)
+		if code == http.StatusForbidden { // the words of the RBAC authorizer
+			message = `deployments.apps is forbidden: User "system:serviceaccount:ci:agent" cannot create resource "deployments" in API group "apps" in the namespace "ci"`
+		}
+		w.WriteHeader(code)
+		answer = metav1.Status{
+			TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+			Status:   metav1.StatusFailure, Reason: reason, Code: int32(code), Message: message,
+		}
+	}
+	if err := json.NewEncoder(w).Encode(answer); err != nil {
+		a.t.Error(err)
+	}
+}
+
+func TestEnsure(t *testing.T) {
+	type object = map[string]any
+	made := object{"apiVersion": "apps/v1", "kind": "Deployment"}
+	written := object{"apiVersion": "v1", "kind": "ConfigMap"}
+	withReplicas := func(n int) object {
+		return object{"apiVersion": "apps/v1", "kind": "Deployment", "spec": object{"replicas": n}}
+	}
+	config := map[string][]byte{"buildkitd.toml": []byte("debug = true\n")}
+	for _, tt := range []struct {
+		name   string
+		files  map[string][]byte
+		by     map[string]any
+		seen   []string
+		reason Reason
+	}{
+		{
+			name: "absent: created",
+			by:   map[string]any{"GET deployments": 404, "POST deployments": made},
+			seen: []string{"GET deployments", "POST deployments"},
+		},
+		{
+			name: "another agent was faster",
+			by:   map[string]any{"GET deployments": 404, "POST deployments": 409},
+			seen: []string{"GET deployments", "POST deployments"},
+		},
+		{
+			name:  "another agent was faster with the files too",
+			files: config,
+			by:    map[string]any{"GET deployments": 404, "POST configmaps": 409, "PUT configmaps": written, "POST deployments": 409},
+			seen:  []string{"GET deployments", "POST configmaps", "PUT configmaps", "POST deployments"},
+		},
+		{
+			name: "there and awake: left alone",
+			by:   map[string]any{"GET deployments": withReplicas(3)},
+			seen: []string{"GET deployments"},
+		},
+		{
+			name: "scaled to zero: woken",
+			by:   map[string]any{"GET deployments": withReplicas(0), "PATCH builder-amd64": object{"apiVersion": "autoscaling/v1", "kind": "Scale"}},
+			seen: []string{"GET deployments", "PATCH builder-amd64"},
+		},
+		{
+			name:   "not allowed",
+			by:     map[string]any{"GET deployments": 404, "POST deployments": 403},
+			seen:   []string{"GET deployments", "POST deployments"},
+			reason: ReasonForbidden,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			api := &answers{t: t, by: tt.by}
+			server := httptest.NewServer(api)
+			defer server.Close()
+			client, err := newClient(&rest.Config{Host: server.URL}, Identity{}, "", zerolog.Nop())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := workload{
+				client: client, namespace: "ci", name: "builder-amd64", report: func(string) {},
+				node: configmap.Node{Name: "builder-amd64", Files: tt.files, Kubernetes: &configmap.Kubernetes{Image: "buildkit", Replicas: 1}},
+			}
+			err = w.ensure(t.Context())
+			known := (*Error)(nil)
+			switch {
+			case tt.reason == "" && err != nil:
+				t.Errorf("ensure: %v", err)
+			case tt.reason != "" && (!errors.As(err, &known) || known.Reason != tt.reason):
+				t.Errorf("ensure: %v, want reason %s", err, tt.reason)
+			}
+			if diff := cmp.Diff(tt.seen, api.seen); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
