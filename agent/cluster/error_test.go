@@ -136,6 +136,7 @@ func TestForbiddenHint(t *testing.T) {
 
 func FuzzParseForbidden(f *testing.F) {
 	f.Add(`User "system:serviceaccount:ci:agent" cannot get resource "pods" in API group "" in the namespace "ci"`)
+	f.Add("User \"system\x00\x01ervi\xff\x7faccount:\" cannot x resource \"\" in API group \"\" in the namespace \"\"")
 	f.Add(`User "system:serviceaccount:" cannot x resource "" in API group "" in the namespace ""`)
 	f.Fuzz(func(t *testing.T, message string) {
 		m, ok := parseForbidden(message)

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,14 +48,15 @@ type missingRight struct {
 }
 
 // forbiddenWords matches the message of k8s.io/apiserver's
-// pkg/endpoints/handlers/responsewriters.forbiddenMessage.
-var forbiddenWords = regexp.MustCompile(`User "([^"]*)" cannot (\S+) resource "([^"]*)" in API group "([^"]*)" in the namespace "([^"]*)"`)
+// pkg/endpoints/handlers/responsewriters.forbiddenMessage. Control characters
+// and the like (\pC) have no place in a name, nor on a terminal or in YAML.
+var forbiddenWords = regexp.MustCompile(`User "([^"\pC]*)" cannot ([^\s\pC]+) resource "([^"\pC]*)" in API group "([^"\pC]*)" in the namespace "([^"\pC]*)"`)
 
 // parseForbidden finds the missing right in the message of a Forbidden answer.
 // It fails on those of quotas and admission, which use the same code.
 func parseForbidden(message string) (missingRight, bool) {
 	m := forbiddenWords.FindStringSubmatch(message)
-	if m == nil {
+	if m == nil || !utf8.ValidString(m[0]) {
 		return missingRight{}, false
 	}
 	return missingRight{user: m[1], verb: m[2], resource: m[3], group: m[4], namespace: m[5]}, true
