@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -113,23 +111,7 @@ func TestForbiddenHint(t *testing.T) {
 			if !ok {
 				t.Fatal("not parsed")
 			}
-			got := strings.Join(m.hints(), "\n") + "\n"
-			file := filepath.Join("testdata", "forbidden", name+".txt")
-			if *update {
-				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("hint (-want +got):\n%s", diff)
-			}
+			golden(t, filepath.Join("testdata", "forbidden", name+".txt"), strings.Join(m.hints(), "\n")+"\n")
 		})
 	}
 }

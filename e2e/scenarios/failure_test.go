@@ -45,14 +45,24 @@ func TestSIGTERMWhileWaitingForABuilder(t *testing.T) {
 	s.define(n)
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
-	r := a.sh(`slipway build --progress plain --platform linux/s390x -o out . 2>log & pid=$!
-until grep -q affinity log; do kill -0 $pid || break; sleep 0.1; done
+	a.terminate("slipway build --progress plain --platform linux/s390x -o out .", "affinity")
+}
+
+// terminate runs a command, sends it SIGTERM when its log, the file log, has a
+// line that matches, and wants it gone within 5 seconds, saying why.
+func (a *agent) terminate(command, when string) {
+	a.t.Helper()
+	r := a.sh(command + ` 2>log & pid=$!
+until grep -q '` + when + `' log; do kill -0 $pid || break; sleep 0.1; done
 date +%s > began; kill -TERM $pid; wait $pid; code=$?
 echo $code $(( $(date +%s) - $(cat began) )); cat log >&2`)
 	var code, seconds int
-	scan(t, r.stdout, &code, &seconds)
-	if code != 143 || seconds > 5 || !strings.Contains(r.stderr, "error: cancelled by SIGTERM") {
-		t.Errorf("exit %d after %d s, want 143 within 5:\n%s", code, seconds, r.stderr)
+	scan(a.t, r.stdout, &code, &seconds)
+	if code != 143 || seconds > 5 {
+		a.t.Errorf("exit %d after %d s, want 143 within 5:\n%s", code, seconds, r.stderr)
+	}
+	if !strings.Contains(r.stderr, "error: cancelled by SIGTERM") {
+		a.t.Errorf("the log does not say why it ended:\n%s", r.stderr)
 	}
 }
 
@@ -174,18 +184,7 @@ func TestSIGTERMInTheMiddleOfARun(t *testing.T) {
 	s.define(s.builderNode("amd64"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", "FROM base\nRUN echo running && sleep 987\n")
-	r := a.sh("slipway build --progress plain " + a.base() + `-o out . 2>log & pid=$!
-until grep -q 'running$' log; do kill -0 $pid || break; sleep 0.1; done
-date +%s > began; kill -TERM $pid; wait $pid; code=$?
-echo $code $(( $(date +%s) - $(cat began) )); cat log >&2`)
-	var code, seconds int
-	scan(t, r.stdout, &code, &seconds)
-	if code != 143 || seconds > 5 {
-		t.Errorf("exit %d after %d s, want 143 within 5:\n%s", code, seconds, r.stderr)
-	}
-	if !strings.Contains(r.stderr, "error: cancelled by SIGTERM") {
-		t.Errorf("the log does not say why it ended:\n%s", r.stderr)
-	}
+	a.terminate("slipway build --progress plain "+a.base()+"-o out .", "running$")
 	want(t, "files left", a.ok("ls -A"), "Dockerfile\nbegan\nlog\n")
 	// The daemon has ended the step: its process is gone.
 	s.eventually("the RUN step ends on the daemon", func() bool {
