@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/slipway-build/slipway/e2e/testbed/internal/cluster"
@@ -52,6 +53,12 @@ func command(ctx context.Context, args []string) error {
 	t, err := newTestbed(ctx)
 	if err != nil {
 		return err
+	}
+	// A cluster that is not ours is used as it is, with the images it was
+	// given.
+	if other := os.Getenv("TESTBED_KUBECONFIG"); other != "" && slices.Contains([]string{"up", "agent", "peer"}, args[0]) {
+		t.out.Line("nothing to do: TESTBED_KUBECONFIG names the cluster of %s", other)
+		return nil
 	}
 	return commands[args[0]](t, ctx)
 }

@@ -19,10 +19,6 @@ import (
 )
 
 func (t testbed) up(ctx context.Context) error {
-	if other := os.Getenv("TESTBED_KUBECONFIG"); other != "" {
-		t.out.Line("nothing to start: TESTBED_KUBECONFIG names the cluster of %s", other)
-		return nil
-	}
 	c, err := t.cluster()
 	if err != nil {
 		return err
