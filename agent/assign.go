@@ -134,9 +134,13 @@ func formatAll(list []ocispecs.Platform) string {
 	if len(list) == 0 {
 		return "nothing known"
 	}
+	return strings.Join(format(list), ", ")
+}
+
+func format(list []ocispecs.Platform) []string {
 	names := make([]string, len(list))
 	for i, p := range list {
 		names[i] = platforms.Format(p)
 	}
-	return strings.Join(names, ", ")
+	return names
 }

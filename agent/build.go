@@ -53,6 +53,9 @@ func (b Build) Run(ctx context.Context) (err error) {
 	if err := b.claimable(); err != nil {
 		return err
 	}
+	if err := b.checkOutputs(); err != nil {
+		return err
+	}
 	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title())
 	if err != nil {
 		return classify(ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
@@ -69,7 +72,7 @@ func (b Build) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := b.solveAll(ctx, fleet, plan, jobs, display); err != nil {
+	if err := b.solveAll(ctx, fleet, plan, jobs); err != nil {
 		return err
 	}
 	// What cannot be put in place now is the output that was asked for.
@@ -89,13 +92,40 @@ func (b Build) claimable() error {
 	return nil
 }
 
+// checkOutputs says what becomes of a build without outputs, which docker buildx
+// decides by the definition.
+func (b Build) checkOutputs() error {
+	if len(b.Request.Outputs) > 0 {
+		return nil
+	}
+	for _, n := range b.Definition.Nodes {
+		if n.DefaultLoad() {
+			return classify(ClassUsage, &noLoad{builder: b.Definition.Name, node: n.Name})
+		}
+	}
+	b.Log.Warn().Msgf("no output given for builder %q: the result only remains in its build cache; to get files use --output type=local,dest=DIR", b.Definition.Name)
+	return nil
+}
+
+// noLoad is the error for a definition whose default output is not there.
+type noLoad struct{ builder, node string }
+
+func (e *noLoad) Error() string {
+	return fmt.Sprintf("builder %q: node %s: driver-opt default-load asks for type=docker when no output is given, which is not supported", e.builder, e.node)
+}
+
+// Hints implements the convention for errors that say what to do next.
+func (e *noLoad) Hints() []string {
+	return []string{"give an output: --output type=local,dest=DIR"}
+}
+
 func (b Build) title() string {
 	return fmt.Sprintf("building with %q on %s", b.Definition.Name, b.Definition.Driver)
 }
 
 // solveAll solves every job on its node, all at once. The first failure ends
 // the others: an output needs all of them.
-func (b Build) solveAll(ctx context.Context, fleet *fleet, plan *solve.Plan, jobs []job, display *progress.Display) error {
+func (b Build) solveAll(ctx context.Context, fleet *fleet, plan *solve.Plan, jobs []job) error {
 	group, ctx := errgroup.WithContext(ctx)
 	total := 0
 	for _, j := range jobs {
@@ -108,7 +138,7 @@ func (b Build) solveAll(ctx context.Context, fleet *fleet, plan *solve.Plan, job
 			if len(jobs) > 1 {
 				label = work.Node
 			}
-			return b.solveJob(ctx, fleet, plan, j.node, work, label, display)
+			return solveJob(ctx, fleet, plan, j.node, work, label)
 		})
 	}
 	return group.Wait()
@@ -116,19 +146,19 @@ func (b Build) solveAll(ctx context.Context, fleet *fleet, plan *solve.Plan, job
 
 // solveJob solves one job and does it again, on another pod where there is
 // one, when the builder gets lost. A failure of the build itself is final.
-func (b Build) solveJob(ctx context.Context, fleet *fleet, plan *solve.Plan, node int, work solve.Job, label string, display *progress.Display) error {
+func solveJob(ctx context.Context, fleet *fleet, plan *solve.Plan, node int, work solve.Job, label string) error {
 	for try := 1; ; try++ {
 		conn, err := fleet.connect(ctx, node)
 		if err != nil {
 			return err
 		}
-		_, err = conn.Solve(ctx, plan, work, display.Solve(label))
+		_, err = conn.Solve(ctx, plan, work, fleet.display.Solve(label))
 		if err == nil {
 			return nil
 		}
 		class := classOf(solve.Classify(err))
 		if class == ClassLost && ctx.Err() == nil && try < solveTries {
-			step := display.Step("[" + work.Node + "] builder lost")
+			step := fleet.display.Step("[" + work.Node + "] builder lost")
 			step.Say(fmt.Sprintf("%s: %v; solving again (%d of %d)", conn, err, try+1, solveTries))
 			step.Done(nil)
 			fleet.drop(node)

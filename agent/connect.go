@@ -79,7 +79,7 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 			fresh = pods
 		}
 		pod := cluster.Choose(fresh, node.Kubernetes.LoadBalance, c.key)
-		daemon, err := solve.Connect(ctx, func(ctx context.Context) (net.Conn, error) { return client.Dial(ctx, pod) })
+		daemon, err := connectPod(ctx, client, pod)
 		if err == nil {
 			c.log.Debug().Str("node", node.Name).Str("pod", pod.Name).Str("buildkit", daemon.Version()).Msg("connected")
 			return &connection{Daemon: daemon, pod: pod.Name}, nil
@@ -90,6 +90,10 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 		}
 		report(fmt.Sprintf("pod %s does not answer (%v), trying again", pod.Name, err))
 	}
+}
+
+func connectPod(ctx context.Context, client *cluster.Client, pod cluster.Pod) (*solve.Daemon, error) {
+	return solve.Connect(ctx, func(ctx context.Context) (net.Conn, error) { return client.Dial(ctx, pod) })
 }
 
 // worthAnotherPod says whether another pod might answer where this one did

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -98,7 +99,7 @@ func (f *fleet) assign(ctx context.Context, want []ocispecs.Platform) ([]job, er
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range claims {
-		if !mayHaveAny(claims[i], missing) {
+		if !slices.ContainsFunc(missing, claims[i].mayHave) {
 			continue
 		}
 		group.Go(func() error {
@@ -125,13 +126,4 @@ func declared(d configmap.Definition) []claim {
 		claims[i] = claim{node: n.Name, declared: n.Platforms}
 	}
 	return claims
-}
-
-func mayHaveAny(c claim, list []ocispecs.Platform) bool {
-	for _, p := range list {
-		if c.mayHave(p) {
-			return true
-		}
-	}
-	return false
 }

@@ -2,11 +2,8 @@ package agent
 
 import (
 	"context"
-	"net"
 	"time"
 
-	"github.com/containerd/platforms"
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
@@ -136,13 +133,5 @@ func (c *connector) look(ctx context.Context, node configmap.Node, s *NodeStatus
 		s.Status = "starting"
 		return nil, nil
 	}
-	return solve.Connect(ctx, func(ctx context.Context) (net.Conn, error) { return client.Dial(ctx, known.Usable[0]) })
-}
-
-func format(list []ocispecs.Platform) []string {
-	names := make([]string, len(list))
-	for i, p := range list {
-		names[i] = platforms.Format(p)
-	}
-	return names
+	return connectPod(ctx, client, known.Usable[0])
 }

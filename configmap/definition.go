@@ -51,6 +51,12 @@ type Node struct {
 	Remote *Remote
 }
 
+// DefaultLoad says whether a build without outputs stands for one with
+// type=docker.
+func (n Node) DefaultLoad() bool {
+	return n.Kubernetes != nil && n.Kubernetes.DefaultLoad || n.Remote != nil && n.Remote.DefaultLoad
+}
+
 // Kubernetes holds the driver options of a node of the kubernetes driver,
 // parsed, with buildx's defaults filled in, and the extensions of the
 // "Slipway" key.

@@ -9,7 +9,6 @@ import (
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
-	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -65,7 +64,6 @@ func (c *buildCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	c.warnWithoutOutput(in, definition)
 	return agent.Build{
 		Definition: definition,
 		Access:     in.global.access(),
@@ -90,13 +88,6 @@ func (c *buildCmd) mode() (progress.Mode, error) {
 		return "", &usageError{err: fmt.Errorf("--quiet and --progress=%s exclude each other", mode)}
 	}
 	return progress.Quiet, nil
-}
-
-// warnWithoutOutput says that nothing will come out, as docker buildx does.
-func (c *buildCmd) warnWithoutOutput(in *invocation, d configmap.Definition) {
-	if len(c.Output) == 0 {
-		in.log.Warn().Msgf("no output given for builder %q: the result only remains in its build cache; to get files use --output type=local,dest=DIR", d.Name)
-	}
 }
 
 // request parses the flags that shape a solve; all mistakes are reported at
