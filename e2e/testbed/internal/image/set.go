@@ -58,16 +58,25 @@ func (m Maker) Base(ctx context.Context, architecture string) (v1.Image, error) 
 	return assemble(architecture, v1.Config{Env: []string{searchPath}, Cmd: []string{"sh"}}, tree)
 }
 
-// BuildKit is BuildKit as its own project ships it, with git and a shell. It is
-// of one architecture: on the arm64 node too, buildkitd is an amd64 program, which
-// finds the emulator in the kernel and reports linux/arm64 by itself. What a
-// build runs there is arm64; an emulated buildkitd would only be slow.
-func (m Maker) BuildKit(ctx context.Context) (v1.Image, error) {
+// shellAndGit are the layers that every amd64 image with a shell begins with.
+func (m Maker) shellAndGit(ctx context.Context) ([]*Tree, error) {
 	userland, err := Busybox(ctx, m.busybox("amd64"), m.busybox("amd64"))
 	if err != nil {
 		return nil, err
 	}
 	git, err := Git(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return []*Tree{userland, git}, nil
+}
+
+// BuildKit is BuildKit as its own project ships it, with git and a shell. It is
+// of one architecture: on the arm64 node too, buildkitd is an amd64 program, which
+// finds the emulator in the kernel and reports linux/arm64 by itself. What a
+// build runs there is arm64; an emulated buildkitd would only be slow.
+func (m Maker) BuildKit(ctx context.Context) (v1.Image, error) {
+	trees, err := m.shellAndGit(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -83,18 +92,14 @@ func (m Maker) BuildKit(ctx context.Context) (v1.Image, error) {
 		// A folder of its own where the pod brings none: overlayfs does not
 		// work on the overlayfs of a container.
 		Volumes: map[string]struct{}{"/var/lib/buildkit": {}},
-	}, userland, git, programs)
+	}, append(trees, programs)...)
 }
 
 // Agent is what a CI job runs in. What changes most is the last layer; slipway
 // is the path of the product's binary, empty where there is none yet, and extra
 // are more programs by their names.
 func (m Maker) Agent(ctx context.Context, base, slipway string, extra map[string]string) (v1.Image, error) {
-	userland, err := Busybox(ctx, m.busybox("amd64"), m.busybox("amd64"))
-	if err != nil {
-		return nil, err
-	}
-	git, err := Git(ctx)
+	trees, err := m.shellAndGit(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +112,7 @@ func (m Maker) Agent(ctx context.Context, base, slipway string, extra map[string
 			return nil, err
 		}
 	}
-	trees := []*Tree{userland, git, bases}
+	trees = append(trees, bases)
 	if len(extra) > 0 {
 		programs := &Tree{}
 		for name, program := range extra {
