@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -248,21 +249,16 @@ func (v *view) observe(now time.Time) observation {
 
 // addLog adds the last words of a container that crashed: the last line to the
 // message, a few more to the hints.
+//
+// The last run is the previous one while the container runs again or waits to,
+// and the current one for a moment before that, when kubelet may have removed
+// the one before.
 func (w *workload) addLog(ctx context.Context, e *Error, of crashed) {
-	log, err := w.client.core.Get().
-		Namespace(w.namespace).
-		Resource("pods").
-		Name(of.pod).
-		SubResource("log").
-		VersionedParams(&corev1.PodLogOptions{
-			Container:  of.container,
-			Previous:   true,
-			TailLines:  new(int64(10)),
-			LimitBytes: new(int64(8 << 10)),
-		}, w.client.parameters).
-		DoRaw(ctx)
-	text := strings.TrimSpace(string(log))
-	if err != nil || text == "" {
+	text, err := w.lastWords(ctx, of, true)
+	if text == "" {
+		text, err = w.lastWords(ctx, of, false)
+	}
+	if text == "" {
 		w.client.log.Debug().Err(err).Str("pod", of.pod).Msg("no log of the crashed container")
 		e.hints = append(e.hints, fmt.Sprintf("see kubectl logs --namespace %s --previous %s --container %s", w.namespace, of.pod, of.container))
 		return
@@ -270,4 +266,30 @@ func (w *workload) addLog(ctx context.Context, e *Error, of crashed) {
 	lines := strings.Split(text, "\n")
 	e.message += ": " + strings.TrimSpace(lines[len(lines)-1])
 	e.hints = append(e.hints, fmt.Sprintf("last lines of the log of container %s:\n  %s", of.container, strings.Join(lines, "\n  ")))
+}
+
+// lastWords are the last lines of a container's previous or current run; empty
+// with an error.
+func (w *workload) lastWords(ctx context.Context, of crashed, previous bool) (string, error) {
+	log, err := w.client.core.Get().
+		Namespace(w.namespace).
+		Resource("pods").
+		Name(of.pod).
+		SubResource("log").
+		VersionedParams(&corev1.PodLogOptions{
+			Container:  of.container,
+			Previous:   previous,
+			TailLines:  new(int64(10)),
+			LimitBytes: new(int64(8 << 10)),
+		}, w.client.parameters).
+		DoRaw(ctx)
+	if err != nil {
+		return "", err
+	}
+	text := strings.TrimSpace(string(log))
+	if strings.HasPrefix(text, "unable to retrieve container logs for") {
+		// The kubelet says so with status 200 when it has removed the container.
+		return "", errors.New(text)
+	}
+	return text, nil
 }
