@@ -116,3 +116,30 @@ func (n Namespace) pipe(ctx context.Context, content string, args ...string) (st
 	}
 	return stdout.String(), nil
 }
+
+// CopyOut copies a file of a pod to a file of this machine. It counts, because
+// an exec whose connection breaks may end as if the file did.
+func (n Namespace) CopyOut(ctx context.Context, pod, path, to string) error {
+	size, err := n.Run(ctx, "", "exec", pod, "--", "stat", "-c", "%s", path)
+	if err != nil {
+		return fmt.Errorf("copy %s out of pod %s: %w", path, pod, err)
+	}
+	file, err := os.Create(to)
+	if err != nil {
+		return fmt.Errorf("copy %s out of pod %s: %w", path, pod, err)
+	}
+	cmd := n.Command(ctx, "exec", pod, "--", "cat", path)
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = file, &stderr
+	if err := errors.Join(cmd.Run(), file.Close()); err != nil {
+		return fmt.Errorf("copy %s out of pod %s: %w: %s", path, pod, err, stderr.String())
+	}
+	info, err := os.Stat(to)
+	if err != nil {
+		return fmt.Errorf("copy %s out of pod %s: %w", path, pod, err)
+	}
+	if want := strings.TrimSpace(size); strconv.FormatInt(info.Size(), 10) != want {
+		return fmt.Errorf("copy %s out of pod %s: %d of %s bytes arrived", path, pod, info.Size(), want)
+	}
+	return nil
+}

@@ -22,6 +22,10 @@ func (t testbed) env(context.Context) error {
 		{"TESTBED_BASE_LAYOUT", s.Base.Layout},
 		{"TESTBED_BASE_TAG", s.Base.Tag},
 		{"TESTBED_BUSYBOX", s.Base.Busybox[runtime.GOARCH]},
+		{"TESTBED_REGISTRY", s.Registry.Address},
+		{"TESTBED_REGISTRY_CA", s.Registry.CA},
+		{"TESTBED_REGISTRY_USERNAME", s.Registry.Username},
+		{"TESTBED_REGISTRY_PASSWORD_FILE", s.Registry.PasswordFile},
 	} {
 		fmt.Printf("export %s='%s'\n", v.name, v.value)
 	}

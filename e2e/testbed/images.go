@@ -21,22 +21,43 @@ const (
 	pauseReference    = registry + "pause:1"
 	busyboxReference  = registry + "busybox:1"
 	buildkitReference = registry + "buildkit:" + compile.BuildKit
+
+	// In every registry.
+	basePath    = "test/base:1"
+	scannerPath = "test/scanner:1"
 )
 
+// content is what a plain cluster holds: images that its nodes import, indexes
+// that its registries offer by their path and tag, and the description of both.
+type content struct {
+	imported []image.Named
+	pushed   map[string]v1.ImageIndex
+	state    state.State
+}
+
 // images assembles the images of a plain cluster and describes that cluster.
-func (t testbed) images(ctx context.Context, c cluster.Cluster) ([]image.Named, state.State, error) {
+func (t testbed) images(ctx context.Context, c cluster.Cluster) (content, error) {
 	maker := image.Maker{Programs: c.Programs, Debian: c.Debian}
-	base, busybox, err := t.base(ctx, maker)
+	bases, baseIndex, err := image.Both(ctx, maker.Base)
 	if err != nil {
-		return nil, state.State{}, err
+		return content{}, err
+	}
+	base, err := t.base(baseIndex)
+	if err != nil {
+		return content{}, err
+	}
+	base.Busybox = maker.Busyboxes()
+	_, scannerIndex, err := image.Both(ctx, maker.Scanner)
+	if err != nil {
+		return content{}, err
 	}
 	pause, err := maker.Pause()
 	if err != nil {
-		return nil, state.State{}, err
+		return content{}, err
 	}
 	buildkit, err := maker.BuildKit(ctx)
 	if err != nil {
-		return nil, state.State{}, err
+		return content{}, err
 	}
 	// A cluster is of use even while the product does not compile: `agent`
 	// brings it in later, and the state says that it is not there.
@@ -44,11 +65,15 @@ func (t testbed) images(ctx context.Context, c cluster.Cluster) ([]image.Named, 
 	if err != nil && ctx.Err() == nil {
 		t.out.Line("NOTICE: slipway cannot be put into the agent image: %v", err)
 	} else if err != nil {
-		return nil, state.State{}, err
+		return content{}, err
 	}
 	agent, err := agentImage(ctx, maker, "agent", base.Layout, slipway, nil)
 	if err != nil {
-		return nil, state.State{}, err
+		return content{}, err
+	}
+	registries := c.Registries()
+	for i, r := range registries {
+		registries[i].Base, registries[i].Scanner = r.Address+"/"+basePath, r.Address+"/"+scannerPath
 	}
 	s := state.State{
 		Kubeconfig: c.Kubeconfig(),
@@ -63,54 +88,51 @@ func (t testbed) images(ctx context.Context, c cluster.Cluster) ([]image.Named, 
 			Agent:          agent.Reference,
 			SlipwayInAgent: slipway != "",
 		},
-		Base: base,
+		Base:          base,
+		Registry:      registries[0],
+		TokenRegistry: registries[1],
 		Versions: map[string]string{
-			"kubernetes": compile.Kubernetes,
-			"containerd": compile.Containerd,
-			"buildkit":   compile.BuildKit,
-			"runc":       compile.Runc,
+			"kubernetes":   compile.Kubernetes,
+			"containerd":   compile.Containerd,
+			"buildkit":     compile.BuildKit,
+			"runc":         compile.Runc,
+			"distribution": compile.Distribution,
 		},
 	}
-	return []image.Named{
-		{Reference: pauseReference, Image: pause},
-		{Reference: busyboxReference, Image: busybox},
-		{Reference: buildkitReference, Image: buildkit},
-		agent,
-	}, s, nil
+	return content{
+		imported: []image.Named{
+			{Reference: pauseReference, Image: pause},
+			// Of the architecture that the nodes' containerds really have.
+			{Reference: busyboxReference, Image: bases["amd64"]},
+			{Reference: buildkitReference, Image: buildkit},
+			agent,
+		},
+		pushed: map[string]v1.ImageIndex{basePath: baseIndex, scannerPath: scannerIndex},
+		state:  s,
+	}, nil
 }
 
-// base makes the base image's layout in the cache. It also returns the image
-// for pods: that of the architecture that the nodes' containerds really have.
-func (t testbed) base(ctx context.Context, maker image.Maker) (state.Base, v1.Image, error) {
-	images := map[string]v1.Image{}
-	for _, architecture := range image.Architectures {
-		made, err := maker.Base(ctx, architecture)
-		if err != nil {
-			return state.Base{}, nil, err
-		}
-		images[architecture] = made
-	}
-	index := image.Index(images, image.Architectures...)
+// base makes the base image's layout in the cache.
+func (t testbed) base(index v1.ImageIndex) (state.Base, error) {
 	digest, err := index.Digest()
 	if err != nil {
-		return state.Base{}, nil, fmt.Errorf("digest of the base image: %w", err)
+		return state.Base{}, fmt.Errorf("digest of the base image: %w", err)
 	}
 	folder := filepath.Join(t.cache, "base-"+digest.Hex[:12])
 	if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
 		write := func(temporary string) error { return image.WriteLayout(temporary, image.BaseTag, index) }
 		if err := image.Make(folder, write); err != nil {
-			return state.Base{}, nil, err
+			return state.Base{}, err
 		}
 	} else if err != nil {
-		return state.Base{}, nil, fmt.Errorf("look for the base image: %w", err)
+		return state.Base{}, fmt.Errorf("look for the base image: %w", err)
 	}
 	return state.Base{
 		Layout:  folder,
 		InAgent: image.AgentBase,
 		Tag:     image.BaseTag,
 		Digest:  digest.String(),
-		Busybox: maker.Busyboxes(),
-	}, images["amd64"], nil
+	}, nil
 }
 
 // slipway builds the product and returns its path; empty where there is none yet.

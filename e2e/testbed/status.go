@@ -38,6 +38,9 @@ func (t testbed) status(ctx context.Context) error {
 		}
 	}
 	fmt.Printf("%-24s %s\n", "base image", s.Base.Layout)
+	for _, r := range []state.Registry{s.Registry, s.TokenRegistry} {
+		fmt.Printf("%-24s %s, or %s on a node; user %s, password in %s, CA %s\n", "registry", r.Address, r.Name, r.Username, r.PasswordFile, r.CA)
+	}
 	fmt.Printf("%-24s %s\n", "tools", s.BinDir)
 	fmt.Printf("%-24s %s\n", "kubeconfig", s.Kubeconfig)
 	if err := c.Healthy(ctx); err != nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/slipway-build/slipway/e2e/testbed/internal/cluster"
 	"github.com/slipway-build/slipway/e2e/testbed/internal/compile"
 	"github.com/slipway-build/slipway/e2e/testbed/internal/debian"
@@ -31,7 +33,7 @@ func (t testbed) up(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	images, s, err := t.images(ctx, c)
+	made, err := t.images(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -39,20 +41,21 @@ func (t testbed) up(ctx context.Context) error {
 	switch {
 	case err == nil && running.BinDir != c.Programs:
 		t.out.Line("the programs have changed: the running cluster makes way for a new one")
-	case err == nil && c.Healthy(ctx) == nil:
-		return t.refresh(ctx, c, images, running, s)
+	case err == nil && c.StartRegistries(ctx) == nil && c.Healthy(ctx) == nil:
+		return t.refresh(ctx, c, made, running)
 	}
-	if err := t.start(ctx, c, images); err != nil {
+	if err := t.start(ctx, c, made.imported); err != nil {
 		return err
 	}
-	return t.started(c, s)
+	return t.started(ctx, c, made.pushed, made.state)
 }
 
 // refresh brings a running cluster up to date.
-func (t testbed) refresh(ctx context.Context, c cluster.Cluster, images []image.Named, before, now state.State) error {
-	if err := t.importInto(ctx, c, images); err != nil {
+func (t testbed) refresh(ctx context.Context, c cluster.Cluster, made content, before state.State) error {
+	if err := t.importInto(ctx, c, made.imported); err != nil {
 		return err
 	}
+	now := made.state
 	// What was made on demand stays on offer, and an agent with an older
 	// slipway is of more use than one with none.
 	now.Images.Peer, now.Buildx = before.Images.Peer, before.Buildx
@@ -63,7 +66,7 @@ func (t testbed) refresh(ctx context.Context, c cluster.Cluster, images []image.
 		now.Images.Agent, now.Images.SlipwayInAgent = before.Images.Agent, true
 		t.out.Line("the agent image stays %s", now.Images.Agent)
 	}
-	return t.started(c, now)
+	return t.started(ctx, c, made.pushed, now)
 }
 
 // Each kind of work has a lock of its own: who only wants a new agent image
@@ -131,7 +134,12 @@ func (t testbed) start(ctx context.Context, c cluster.Cluster, images []image.Na
 	return nil
 }
 
-func (t testbed) started(c cluster.Cluster, s state.State) error {
+func (t testbed) started(ctx context.Context, c cluster.Cluster, pushed map[string]v1.ImageIndex, s state.State) error {
+	for _, r := range []state.Registry{s.Registry, s.TokenRegistry} {
+		if err := t.push(ctx, r, pushed); err != nil {
+			return err
+		}
+	}
 	if err := writeState(c, s); err != nil {
 		return err
 	}

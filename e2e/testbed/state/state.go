@@ -3,8 +3,11 @@
 //
 // Where TESTBED_KUBECONFIG is set, it tells of that cluster instead, and the
 // image references come from the environment: TESTBED_BUILDKIT_IMAGE,
-// TESTBED_AGENT_IMAGE, TESTBED_PEER_IMAGE and TESTBED_BUSYBOX_IMAGE. Everything that only a
-// testbed on this machine has (its containerds, its folders) is then empty.
+// TESTBED_AGENT_IMAGE, TESTBED_PEER_IMAGE and TESTBED_BUSYBOX_IMAGE. So does its
+// registry: TESTBED_REGISTRY is its host and port, TESTBED_REGISTRY_CA the file of
+// its root certificate, TESTBED_REGISTRY_USERNAME and TESTBED_REGISTRY_PASSWORD_FILE
+// who may push. Everything that only a testbed on this machine has (its
+// containerds, its folders) is then empty.
 package state
 
 import (
@@ -31,6 +34,11 @@ type State struct {
 	Images Images `json:"images"`
 	// Base is the base image for test builds.
 	Base Base `json:"base"`
+	// Registry authenticates by name and password. Everybody it knows may do
+	// everything.
+	Registry Registry `json:"registry,omitzero"`
+	// TokenRegistry authenticates by tokens, which hold what a user may do.
+	TokenRegistry Registry `json:"tokenRegistry,omitzero"`
 	// Buildx is the path of docker buildx; empty until `testbed peer` made it.
 	Buildx string `json:"buildx,omitempty"`
 	// Versions says what runs.
@@ -118,7 +126,7 @@ func Read(path string) (State, error) {
 	if err := json.Unmarshal(text, &s); err != nil {
 		return State{}, fmt.Errorf("testbed state %s: %w", path, err)
 	}
-	return s, nil
+	return s, errors.Join(s.Registry.ReadPasswords(), s.TokenRegistry.ReadPasswords())
 }
 
 func foreign(kubeconfig string) (State, error) {
@@ -133,8 +141,9 @@ func foreign(kubeconfig string) (State, error) {
 		},
 		Base: Base{InAgent: "/opt/base", Tag: "latest"},
 	}
+	s.Registry = foreignRegistry()
 	if s.Images.BuildKit == "" || s.Images.Agent == "" {
 		return State{}, errors.New("TESTBED_KUBECONFIG names a cluster, but not which images it can run\nhint: set TESTBED_BUILDKIT_IMAGE and TESTBED_AGENT_IMAGE to references that its nodes can pull")
 	}
-	return s, nil
+	return s, s.Registry.ReadPasswords()
 }

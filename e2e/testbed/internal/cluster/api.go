@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/slipway-build/slipway/e2e/testbed/pki"
 )
 
 // api is the little of a Kubernetes client that starting a cluster needs.
@@ -22,13 +23,9 @@ type api struct {
 }
 
 func (c Cluster) api() (*api, error) {
-	ca, err := os.ReadFile(filepath.Join(c.secrets(), "ca.crt"))
+	pool, err := pki.Pool(c.authority())
 	if err != nil {
-		return nil, fmt.Errorf("read the cluster's root certificate: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(ca) {
-		return nil, errors.New("the cluster's root certificate holds no certificate")
+		return nil, err
 	}
 	tokens, err := os.ReadFile(filepath.Join(c.secrets(), "tokens.csv"))
 	if err != nil {
@@ -40,9 +37,13 @@ func (c Cluster) api() (*api, error) {
 		token:  token,
 		client: &http.Client{
 			Timeout:   10 * time.Second,
-			Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}},
+			Transport: &http.Transport{TLSClientConfig: tlsConfig(pool)},
 		},
 	}, nil
+}
+
+func tlsConfig(roots *x509.CertPool) *tls.Config {
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 }
 
 // do sends one request and reads the answer into result, if there is one.

@@ -35,6 +35,9 @@ func (c Cluster) secrets() string { return c.path("secrets") }
 func (c Cluster) logs() string    { return c.path("logs") }
 func (c Cluster) journal() string { return c.path("host.json") }
 
+// authority is the path of the root certificate.
+func (c Cluster) authority() string { return filepath.Join(c.secrets(), "ca.crt") }
+
 // Kubeconfig is the path of the administrator's kubeconfig.
 func (c Cluster) Kubeconfig() string { return c.path("kubeconfig") }
 

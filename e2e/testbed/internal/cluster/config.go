@@ -143,6 +143,31 @@ kind: MutatingAdmissionPolicyBinding
 metadata: {name: {{.Name}}-is-{{.Arch}}}
 spec: {policyName: {{.Name}}-is-{{.Arch}}}
 {{end}}
+
+{{define "registry"}}version: 0.1
+log: {level: error} # the access log is another
+storage:
+  filesystem: {rootdirectory: {{.Storage}}}
+  cache: {blobdescriptor: inmemory}
+  delete: {enabled: true}
+http:
+  addr: {{.Address}}
+  secret: {{.Secret}}
+  tls: {certificate: {{.Secrets}}/registry.crt, key: {{.Secrets}}/registry.key}
+auth:
+{{- if eq .Auth "token"}}
+  # the realm is that host by which the client came; the one here is not used
+  token:
+    realm: https://{{.Address}}/token
+    autoredirect: true
+    autoredirectpath: /token
+    service: {{.Service}}
+    issuer: {{.Service}}
+    rootcertbundle: {{.Secrets}}/ca.crt
+{{- else}}
+  htpasswd: {realm: {{.Service}}, path: {{.Secrets}}/registry.htpasswd}
+{{- end}}
+{{end}}
 `))
 
 func render(name string, values map[string]any) (string, error) {

@@ -113,5 +113,8 @@ func (c Cluster) daemons() []proc.Daemon {
 	for _, n := range nodes {
 		all = append(all, c.containerd(n))
 	}
+	for _, r := range registries {
+		all = append(all, c.registry(r))
+	}
 	return append(all, c.etcd())
 }

@@ -50,5 +50,5 @@ func (c Cluster) Healthy(ctx context.Context) error {
 			failed = errors.Join(failed, errors.New(reason))
 		}
 	}
-	return failed
+	return errors.Join(failed, c.registriesHealthy(ctx))
 }

@@ -35,6 +35,7 @@ func (c Cluster) Up(ctx context.Context, withContainerd func(ctx context.Context
 		})
 	}
 	group.Go(func() error { return c.startControlPlane(starting) })
+	group.Go(func() error { return c.StartRegistries(starting) })
 	if err := group.Wait(); err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (c Cluster) prepare(ctx context.Context) error {
 const ownRegistry = "slipway.test"
 
 func (c Cluster) writeConfigs(tokens map[string]string) error {
-	ca, err := os.ReadFile(filepath.Join(c.secrets(), "ca.crt"))
+	ca, err := os.ReadFile(c.authority())
 	if err != nil {
 		return fmt.Errorf("read the cluster's root certificate: %w", err)
 	}
@@ -123,7 +124,7 @@ func (c Cluster) writeConfigs(tokens map[string]string) error {
 		// For pods that ask for the node's DNS: there is none to reach either.
 		failed = errors.Join(failed, proc.WriteFile(filepath.Join(folder, "resolv.conf"), []byte("nameserver 127.0.0.1\n"), 0o644))
 	}
-	return failed
+	return errors.Join(failed, c.writeRegistryConfigs())
 }
 
 func (c Cluster) startContainerd(ctx context.Context, n node) error {

@@ -125,7 +125,7 @@ func (t target) build(ctx context.Context, source, folder, count string, out *re
 	listing := run.Command{
 		Name: "go",
 		Args: append(append([]string{"list", "-deps", "-f", "{{if .Stale}}{{.ImportPath}}\t{{.Dir}}\t{{range .GoFiles}}{{.}}\t{{end}}{{end}}"}, options...), t.packages...),
-		Dir:  source, Env: environment,
+		Dir:  filepath.Join(source, t.folder), Env: environment,
 		Stderr: lines(func(line string) { out.Progress("%s, %s: %s", count, t.title, strings.TrimPrefix(line, "go: ")) }),
 	}
 	text, err := listing.Output(ctx)
@@ -138,7 +138,7 @@ func (t target) build(ctx context.Context, source, folder, count string, out *re
 	building := run.Command{
 		Name: "go",
 		Args: append(append(append([]string{"build", "-v", "-buildvcs=false"}, options...), "-ldflags", t.ldflags, "-o", folder+"/"), t.packages...),
-		Dir:  source, Env: environment,
+		Dir:  filepath.Join(source, t.folder), Env: environment,
 		Stderr: lines(estimate.Begin),
 	}
 	err = out.During(func() error { return building.Quiet(ctx) }, func() string {

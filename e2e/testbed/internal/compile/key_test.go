@@ -34,6 +34,7 @@ func TestKey(t *testing.T) {
 		{"a test", with("kube/main_test.go", "package main"), "go1", targets, true},
 		{"another compiler", source, "go2", targets, false},
 		{"another version", with("go.mod", "module x // v2"), "go1", targets, false},
+		{"another version in a module below", with("registry/go.mod", "module y"), "go1", targets, false},
 		{"another source", with("kube/main.go", "package main //"), "go1", targets, false},
 		{"a new source", with("pause/main.go", "package main"), "go1", targets, false},
 		{"another target", source, "go1", targets[:1], false},
@@ -51,17 +52,23 @@ func TestKey(t *testing.T) {
 }
 
 func TestVersionsAreThoseOfTheModule(t *testing.T) {
-	text, err := os.ReadFile("../../components/go.mod")
-	if err != nil {
-		t.Fatal(err)
+	var text []byte
+	for _, module := range []string{"go.mod", "registry/go.mod"} {
+		more, err := os.ReadFile("../../components/" + module)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, more...)
 	}
 	for module, version := range map[string]string{
 		"k8s.io/kubernetes":                   Kubernetes,
 		"github.com/containerd/containerd/v2": Containerd,
 		"github.com/moby/buildkit":            BuildKit,
 		"github.com/opencontainers/runc":      Runc,
+
+		"github.com/distribution/distribution/v3": Distribution,
 	} {
-		if !regexp.MustCompile(`(?m)^\s` + regexp.QuoteMeta(module+" "+version) + `$`).Match(text) {
+		if !regexp.MustCompile(`(?m)^(\t|require )` + regexp.QuoteMeta(module+" "+version) + `$`).Match(text) {
 			t.Errorf("go.mod of the components does not require %s %s", module, version)
 		}
 	}

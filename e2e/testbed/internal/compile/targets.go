@@ -5,16 +5,19 @@ package compile
 // Versions of what is compiled. go.mod of the components is what decides; these
 // are what the programs say of themselves, and a test compares the two.
 const (
-	Kubernetes = "v1.36.3"
-	Containerd = "v2.3.6"
-	BuildKit   = "v0.33.1"
-	Runc       = "v1.5.0"
-	Buildx     = "v0.37.2"
+	Kubernetes   = "v1.36.3"
+	Containerd   = "v2.3.6"
+	BuildKit     = "v0.33.1"
+	Runc         = "v1.5.0"
+	Distribution = "v3.1.2"
+	Buildx       = "v0.37.2"
 )
 
 // target is one call of go build.
 type target struct {
-	title    string
+	title string
+	// folder is the module's, below that of the components.
+	folder   string
 	cgo      bool
 	tags     string
 	ldflags  string
@@ -27,7 +30,7 @@ type target struct {
 // save here.
 var flags = []string{"-trimpath"}
 
-// targets go into one module graph, and those that need no C into one call:
+// targets go into one module graph where they can, and those that need no C into one call:
 // their common packages compile once and the two cores always have work.
 var targets = []target{
 	{
@@ -59,6 +62,15 @@ var targets = []target{
 		tags:     "seccomp,netgo,osusergo,urfave_cli_no_docs",
 		ldflags:  "-s -w -linkmode external -extldflags -static",
 		packages: []string{"github.com/opencontainers/runc"},
+	},
+	{
+		title: "the registry",
+		// A module of its own: in the others' it would raise the versions that
+		// they share with the product, which would then be compiled twice.
+		folder:   "registry",
+		tags:     "grpcnotrace,osusergo,netgo",
+		ldflags:  "-s -w -X github.com/distribution/distribution/v3/version.version=" + Distribution,
+		packages: []string{".", "./token-registry"},
 	},
 }
 

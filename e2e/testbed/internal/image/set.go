@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	_ "embed" // for the scanner's program
 	"fmt"
 	"path/filepath"
 
@@ -56,6 +57,33 @@ func (m Maker) Base(ctx context.Context, architecture string) (v1.Image, error) 
 		return nil, err
 	}
 	return assemble(architecture, v1.Config{Env: []string{searchPath}, Cmd: []string{"sh"}}, tree)
+}
+
+//go:embed scan.sh
+var scan []byte
+
+// Scanner is a scanner for --sbom, of one architecture.
+func (m Maker) Scanner(ctx context.Context, architecture string) (v1.Image, error) {
+	userland, err := Busybox(ctx, m.busybox(architecture), m.busybox("amd64"))
+	if err != nil {
+		return nil, err
+	}
+	program := &Tree{}
+	program.File("scan", 0o755, scan)
+	return assemble(architecture, v1.Config{Env: []string{searchPath}, Entrypoint: []string{"/scan"}}, userland, program)
+}
+
+// Both makes an image for each architecture, and an index of them.
+func Both(ctx context.Context, make func(ctx context.Context, architecture string) (v1.Image, error)) (map[string]v1.Image, v1.ImageIndex, error) {
+	images := map[string]v1.Image{}
+	for _, architecture := range Architectures {
+		made, err := make(ctx, architecture)
+		if err != nil {
+			return nil, nil, err
+		}
+		images[architecture] = made
+	}
+	return images, Index(images, Architectures...), nil
 }
 
 // shellAndGit are the layers that every amd64 image with a shell begins with.
