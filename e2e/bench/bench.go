@@ -18,8 +18,12 @@ import (
 // work is one row: the same work done by both tools, as shell commands in the
 // agent pod.
 type work struct {
-	name            string
+	name string
+	// slipway and buildx are the commands. An empty one is work that buildx
+	// refuses.
 	slipway, buildx string
+	// before is a shell command that clears the way, not counted.
+	before string
 	// cold removes the workloads before each run, not counted.
 	cold bool
 	runs int
@@ -61,6 +65,18 @@ func bench(ctx context.Context, runs, cold int) (err error) {
 		{name: "warm, fully cached build over exec, one node, local output", slipway: "slipway build " + one + local, buildx: "buildx build " + one + local, runs: runs},
 		{name: "warm, fully cached build over exec, two nodes, local output", slipway: "slipway build " + two + local, buildx: "buildx build " + two + local, runs: runs},
 	}
+	for _, output := range []string{"local", "tar", "oci"} {
+		command := func(platforms string) string {
+			return " build " + platforms + " --progress=plain --output=type=" + output + ",dest=/bench/out --build-context=base=oci-layout://" +
+				bed.Base.InAgent + ":" + bed.Base.Tag + " /bench/big"
+		}
+		single := work{name: "1 GiB, one node, " + output + " output over exec", slipway: "slipway" + command(one), buildx: "buildx" + command(one), before: "rm -rf /bench/out", runs: cold}
+		double := work{name: "1 GiB for each of two nodes, " + output + " output over exec", slipway: "slipway" + command(two), buildx: "buildx" + command(two), before: "rm -rf /bench/out", runs: cold}
+		if output != "local" {
+			double.buildx = ""
+		}
+		rows = append(rows, single, double)
+	}
 	fmt.Printf("machine: %d CPUs, %s/%s\n\n", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH)
 	if err := r.sizes(ctx); err != nil {
 		return err
@@ -83,8 +99,16 @@ func (r *rig) measure(ctx context.Context, w work) (slipway, buildx []sample, er
 			command string
 			into    *[]sample
 		}{{w.slipway, &slipway}, {w.buildx, &buildx}} {
+			if tool.command == "" {
+				continue
+			}
 			if w.cold {
 				if _, err := r.Run(ctx, "", "delete", "deployments", "--all", "--cascade=foreground", "--wait=true"); err != nil {
+					return nil, nil, err
+				}
+			}
+			if w.before != "" {
+				if _, err := r.sh(ctx, w.before); err != nil {
 					return nil, nil, err
 				}
 			}
@@ -162,7 +186,8 @@ func (r *rig) authoring() string {
 			"--driver-opt=namespace=%[2]s,image=%[3]s,nodeselector=kubernetes.io/arch=%[1]s %[4]s && ", arch, r.Name, r.Bed.Images.BuildKit, more)
 	}
 	return node("amd64", "") + node("arm64", "--append") + `buildx use kube
-mkdir -p /bench/context && cd /bench/context && printf 'FROM scratch\nCOPY file /\n' > Dockerfile && echo small > file`
+mkdir -p /bench/context && cd /bench/context && printf 'FROM scratch\nCOPY file /\n' > Dockerfile && echo small > file
+mkdir -p /bench/big && cd /bench/big && printf 'FROM base AS make\nRUN head -c 1073741824 /dev/urandom > /big\nFROM scratch\nCOPY --from=make /big /\n' > Dockerfile`
 }
 
 func (r *rig) manifest() string {
@@ -176,6 +201,8 @@ spec:
     - name: agent
       image: %s
       command: [sleep, infinity]
+      volumeMounts: [{name: bench, mountPath: /bench}]
+  volumes: [{name: bench, emptyDir: {}}]
 `, pod, r.Bed.Images.Peer)
 }
 

@@ -17,6 +17,9 @@ const header = "| work | slipway median (min–max) | buildx median (min–max) 
 
 // row says how many times faster slipway was, by medians of the same run.
 func row(name string, slipway, buildx []sample) string {
+	if len(buildx) == 0 {
+		return fmt.Sprintf("| %s | %s | refused | | %s | |", name, span(walls(slipway)), cost(slipway))
+	}
 	s, b := walls(slipway), walls(buildx)
 	return fmt.Sprintf("| %s | %s | %s | %.1fx | %s | %s |", name, span(s), span(b), median(b)/median(s), cost(slipway), cost(buildx))
 }

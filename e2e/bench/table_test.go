@@ -9,4 +9,8 @@ func TestRow(t *testing.T) {
 	if got := row("work", slipway, buildx); got != want {
 		t.Errorf("row:\n got %s\nwant %s", got, want)
 	}
+	alone := "| work | 200 ms (100 ms–300 ms) | refused | | 30 ms, 35 MB | |"
+	if got := row("work", slipway, nil); got != alone {
+		t.Errorf("row without buildx:\n got %s\nwant %s", got, alone)
+	}
 }
