@@ -1,0 +1,101 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"oras.land/oras-go/v2/registry/remote/retry"
+)
+
+// errSilence ends an answer that stands still.
+var errSilence = errors.New("the registry stopped in the middle of its answer")
+
+// transport sends requests over the connection of their host and tries again
+// what may heal.
+type transport struct {
+	connections *connections
+	limits      limits
+	log         zerolog.Logger
+	userAgent   string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
+	to, err := t.connections.to(request.URL.Host)
+	if err != nil {
+		if request.Body != nil {
+			_ = request.Body.Close()
+		}
+		return nil, err
+	}
+	if t.userAgent != "" && request.Header.Get("User-Agent") == "" {
+		request = request.Clone(request.Context())
+		request.Header.Set("User-Agent", t.userAgent)
+	}
+	tries := &retry.Transport{
+		Base:   watched{to.forRequest(request), t.limits.silence},
+		Policy: func() retry.Policy { return policy{t.limits, t.log, request} },
+	}
+	return tries.RoundTrip(request)
+}
+
+func (c *connection) forRequest(request *http.Request) http.RoundTripper {
+	if request.Method == http.MethodPut && strings.Contains(request.URL.Path, "/blobs/") {
+		return c.patient
+	}
+	return c.quick
+}
+
+// watched ends answers that stand still for too long.
+type watched struct {
+	base    http.RoundTripper
+	silence time.Duration
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w watched) RoundTrip(request *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(request.Context())
+	response, err := w.base.RoundTrip(request.WithContext(ctx))
+	if err != nil {
+		cancel(nil)
+		return nil, err
+	}
+	timer := time.AfterFunc(w.silence, func() { cancel(errSilence) })
+	timer.Stop() // only reads are timed: the reader may have other work first
+	response.Body = &watchedBody{response.Body, ctx, cancel, timer, w.silence}
+	response.Request = request // the caller's own, not the copy
+	return response, nil
+}
+
+// watchedBody is the body of an answer under a timer that every read resets.
+type watchedBody struct {
+	io.ReadCloser
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	timer   *time.Timer
+	silence time.Duration
+}
+
+// Read implements io.Reader.
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.timer.Reset(b.silence)
+	n, err := b.ReadCloser.Read(p)
+	b.timer.Stop()
+	if err != nil && errors.Is(context.Cause(b.ctx), errSilence) {
+		err = errSilence
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (b *watchedBody) Close() error {
+	b.timer.Stop()
+	err := b.ReadCloser.Close()
+	b.cancel(nil)
+	return err
+}
