@@ -55,6 +55,8 @@ func (k Kind) String() string {
 func Classify(err error) Kind {
 	var usage *UsageError
 	var gone *lostError
+	var call *CallError
+	var refused *registryError
 	switch {
 	case err == nil:
 		return KindInternal
@@ -62,6 +64,10 @@ func Classify(err error) Kind {
 		return KindUsage
 	case errors.As(err, &gone):
 		return KindLost
+	case errors.As(err, &call):
+		return KindBuild
+	case errors.As(err, &refused):
+		return KindRegistry
 	case errors.Is(err, context.Canceled):
 		return KindCancelled
 	}

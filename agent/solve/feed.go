@@ -12,8 +12,11 @@ type feed struct {
 	out chan *client.SolveStatus // nil when nobody reads
 
 	running sync.WaitGroup
-	mu      sync.Mutex
-	closed  bool
+	absent  map[string]bool // set before start
+
+	mu       sync.Mutex
+	closed   bool
+	warnings []Warning
 }
 
 func newFeed(out chan *client.SolveStatus) *feed { return &feed{out: out} }
@@ -23,7 +26,8 @@ func (f *feed) start() chan *client.SolveStatus {
 	in := make(chan *client.SolveStatus)
 	f.running.Go(func() {
 		for s := range in {
-			f.send(s)
+			f.keep(s)
+			f.send(excuse(s, f.absent))
 		}
 	})
 	return in

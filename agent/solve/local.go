@@ -1,14 +1,13 @@
 package solve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -16,21 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The attributes of type=local, see BuildKit's exporter/local.
-const (
-	attrPlatformSplit     = "platform-split"
-	attrMode              = "mode"
-	attrAttestationPrefix = "attestation-prefix"
-	attrSourceDateEpoch   = "source-date-epoch"
-)
-
-// stagingPrefix starts the name of the directories that hold files until all
-// solves have succeeded. They lie beside or in the destination, so that files
-// can be renamed into place, and are never sent as part of a context.
-const stagingPrefix = ".slipway-staging-"
-
-// checkLocal finds mistakes in a type=local output. BuildKit ignores
-// attributes it does not know; here they are an error.
+// checkLocal finds mistakes in a type=local output.
 func checkLocal(o Output) (problem, hint string) {
 	switch o.Dest {
 	case "":
@@ -38,27 +23,7 @@ func checkLocal(o Output) (problem, hint string) {
 	case "-":
 		return "type=local cannot go to stdout", "give a directory: dest=DIR"
 	}
-	for _, key := range slices.Sorted(maps.Keys(o.Attrs)) {
-		value := o.Attrs[key]
-		switch key {
-		case attrPlatformSplit:
-			if _, err := strconv.ParseBool(value); err != nil {
-				return fmt.Sprintf("%s=%q is neither true nor false", key, value), ""
-			}
-		case attrMode:
-			if _, err := client.ParseLocalExporterMode(value); err != nil {
-				return fmt.Sprintf("unknown mode %q", value), "there are mode=copy and mode=delete"
-			}
-		case attrSourceDateEpoch:
-			if _, err := strconv.ParseInt(value, 10, 64); value != "" && err != nil {
-				return fmt.Sprintf("%s=%q is not a number of seconds", key, value), ""
-			}
-		case attrAttestationPrefix:
-		default:
-			return fmt.Sprintf("type=local has no attribute %q", key), fmt.Sprintf("it has dest, %s, %s, %s and %s", attrPlatformSplit, attrMode, attrSourceDateEpoch, attrAttestationPrefix)
-		}
-	}
-	return "", ""
+	return checkAttrs(o, fileAttributes)
 }
 
 // localOutput is the sink of type=local.
@@ -67,17 +32,15 @@ type localOutput struct {
 	// dest is absolute; symbolic links in the part that exists are resolved.
 	dest string
 
-	mu      sync.Mutex
-	staging string   // created with the first solve
-	begun   int      // solves, for the names in staging
-	trees   []string // directories in staging whose solve succeeded
+	staging staging
+
+	mu    sync.Mutex
+	trees []string // directories in staging whose solve succeeded
 }
 
 // openLocal checks the destination without leaving a trace.
-func openLocal(o Output, allowDelete bool) (sink, *UsageError) {
-	fail := func(problem, hint string) (sink, *UsageError) {
-		return nil, &UsageError{Flag: "--output", Value: "type=local,dest=" + o.Dest, Problem: problem, Hint: hint}
-	}
+func openLocal(_ context.Context, o Output, r Request) (sink, *UsageError) {
+	fail := func(problem, hint string) (sink, *UsageError) { return nil, o.mistake(problem, hint) }
 	existing, rest, err := resolveExisting(o.Dest)
 	if err != nil {
 		return fail(cause(err), "")
@@ -94,7 +57,11 @@ func openLocal(o Output, allowDelete bool) (sink, *UsageError) {
 		return fail(fmt.Sprintf("directory %s is not writable: %s", existing, err), "")
 	}
 	l := &localOutput{output: o, dest: filepath.Join(existing, rest)}
-	if l.deletes() && !allowDelete {
+	l.staging.parent = func() (string, error) {
+		existing, _, err := resolveExisting(l.dest)
+		return existing, err
+	}
+	if l.deletes() && !slices.Contains(r.Allow, allowLocalDelete) {
 		if err := deletable(l.dest); err != nil {
 			return fail("mode=delete: "+err.Error(), "allow it with --allow "+allowLocalDelete)
 		}
@@ -148,42 +115,18 @@ func (l *localOutput) deletes() bool {
 	return strings.EqualFold(strings.TrimSpace(l.output.Attrs[attrMode]), string(client.LocalExporterModeDelete))
 }
 
-// localEntry is BuildKit's exporter entry for one solve that writes to dir. A
-// build of several platforms has a directory per platform even when this
-// solve has only one of them; BuildKit would decide by the solve.
-func localEntry(o Output, job Job, dir string) client.ExportEntry {
-	attrs := maps.Clone(o.Attrs)
-	if attrs == nil {
-		attrs = map[string]string{}
-	}
-	// Removing other files is done in the destination, not in staging.
-	delete(attrs, attrMode)
-	if _, ok := attrs[attrPlatformSplit]; !ok && !job.Single {
-		attrs[attrPlatformSplit] = "true"
-	}
-	return client.ExportEntry{Type: client.ExporterLocal, Attrs: attrs, OutputDir: dir}
-}
+func (l *localOutput) traits() traits { return traits{place: l.dest, turn: turnDir} }
 
-func (l *localOutput) begin(job Job) (client.ExportEntry, func(bool) error, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.staging == "" {
-		existing, _, err := resolveExisting(l.dest)
-		if err != nil {
-			return client.ExportEntry{}, nil, err
-		}
-		l.staging, err = os.MkdirTemp(existing, stagingPrefix)
-		if err != nil {
-			return client.ExportEntry{}, nil, fmt.Errorf("output %s: %w", l.output.Dest, err)
-		}
+func (l *localOutput) begin(job Job) (attempt, error) {
+	dir, err := l.staging.next()
+	if err == nil {
+		// The mode is the one BuildKit gives to a destination it creates.
+		err = os.Mkdir(dir, 0o700)
 	}
-	dir := filepath.Join(l.staging, strconv.Itoa(l.begun))
-	l.begun++
-	// The mode is the one BuildKit gives to a destination it creates.
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return client.ExportEntry{}, nil, fmt.Errorf("output %s: %w", l.output.Dest, err)
+	if err != nil {
+		return attempt{}, l.output.unwritable(err, l.staging.where())
 	}
-	end := func(keep bool) error {
+	end := func(_ map[string]string, keep bool) error {
 		if !keep {
 			return removeTree(dir)
 		}
@@ -192,45 +135,59 @@ func (l *localOutput) begin(job Job) (client.ExportEntry, func(bool) error, erro
 		l.trees = append(l.trees, dir)
 		return nil
 	}
-	return localEntry(l.output, job, dir), end, nil
+	failed := func() error { return l.noRoom(dir) }
+	entry := client.ExportEntry{Type: client.ExporterLocal, Attrs: splitAttrs(l.output, job), OutputDir: dir}
+	return attempt{entry: entry, failed: failed, end: end}, nil
 }
 
-func (l *localOutput) check() error {
+// noRoom finds out whether the agent's disk is full. BuildKit's client
+// receives the files and keeps its errors to itself; the daemon only sees
+// that the stream has ended. Files in staging say that the build had come to
+// its export, and while the part that was written is still there, a disk that
+// was full is full.
+func (l *localOutput) noRoom(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) == 0 {
+		return nil
+	}
+	if probe := probeRoom(dir); full(probe) {
+		return l.output.unwritable(&fs.PathError{Op: "write", Path: dir, Err: errnoOf(probe)}, dir)
+	}
+	return nil
+}
+
+func (l *localOutput) seal(context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if path, err := clash(l.trees); err != nil {
-		return fmt.Errorf("output %s: %w", l.output.Dest, err)
+		return fmt.Errorf("output %s: %w", l.output, err)
 	} else if path != "" {
-		return &UsageError{
-			Flag: "--output", Value: "type=local,dest=" + l.output.Dest,
-			Problem: fmt.Sprintf("several platforms produced %s", path),
-			Hint:    "leave " + attrPlatformSplit + "=false out, each platform then gets a directory of its own",
-		}
+		return l.output.severalProduced(path)
 	}
 	for _, tree := range l.trees {
 		if err := mergeable(tree, l.dest); err != nil {
-			return fmt.Errorf("output %s: %w", l.output.Dest, err)
+			return l.output.unwritable(err, l.dest)
 		}
 	}
 	return nil
 }
 
-func (l *localOutput) commit() error {
+func (l *localOutput) commit(context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.trees) == 0 {
 		return nil
 	}
-	if err := l.place(); err != nil {
-		return fmt.Errorf("output %s: %w", l.output.Dest, err)
+	if err := l.put(); err != nil {
+		return l.output.unwritable(err, l.dest)
 	}
 	l.trees = nil
 	return nil
 }
 
-// place moves the trees to the destination. One that does not exist appears
+// put moves the trees to the destination. One that does not exist appears
 // at once, complete.
-func (l *localOutput) place() error {
+func (l *localOutput) put() error {
 	var wanted map[string]bool
 	if l.deletes() {
 		var err error
@@ -272,15 +229,4 @@ func appear(tree, dest string) error {
 	return err
 }
 
-func (l *localOutput) close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.staging == "" {
-		return nil
-	}
-	if err := removeTree(l.staging); err != nil {
-		return fmt.Errorf("remove staging directory: %w", err)
-	}
-	l.staging, l.trees = "", nil
-	return nil
-}
+func (l *localOutput) close() error { return l.staging.close() }

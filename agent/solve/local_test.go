@@ -92,15 +92,25 @@ func outputPlan(t *testing.T, value string, allow ...string) (*Plan, error) {
 	return Prepare(t.Context(), Request{Context: dir, Outputs: []Output{o}, Allow: allow})
 }
 
+// publish is the end of a build whose solves have all succeeded.
+func publish(t *testing.T, p *Plan) error {
+	t.Helper()
+	if err := p.Seal(t.Context()); err != nil {
+		return err
+	}
+	_, err := p.Commit(t.Context())
+	return err
+}
+
 // produce plays a solve that writes files and succeeds or not.
 func produce(t *testing.T, p *Plan, succeeds bool, files map[string]string) {
 	t.Helper()
-	entries, end, err := p.begin(Job{})
+	outputs, err := p.begin(Job{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, entries[0].OutputDir, files)
-	if err := end(succeeds); err != nil {
+	write(t, outputs.entries()[0].OutputDir, files)
+	if err := outputs.end(nil, succeeds); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -168,7 +178,7 @@ func TestOutputAppearsWhole(t *testing.T) {
 			for _, files := range tt.solves {
 				produce(t, p, true, files)
 			}
-			if err := p.Commit(); err != nil {
+			if err := publish(t, p); err != nil {
 				t.Fatal(err)
 			}
 			if err := p.Close(); err != nil {
@@ -202,12 +212,12 @@ func TestOutputOfFailedBuildLeavesNothing(t *testing.T) {
 		}
 		produce(t, p, true, attrs("a", "new", "b", "new"))
 		produce(t, p, false, attrs("c", "partial"))
-		entries, _, err := p.begin(Job{}) // a solve that never ended
+		outputs, err := p.begin(Job{}) // a solve that never ended
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, entries[0].OutputDir, attrs("ro/x", "y"))
-		if err := os.Chmod(filepath.Join(entries[0].OutputDir, "ro"), 0o500); err != nil {
+		write(t, outputs.entries()[0].OutputDir, attrs("ro/x", "y"))
+		if err := os.Chmod(filepath.Join(outputs.entries()[0].OutputDir, "ro"), 0o500); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.Close(); err != nil {
@@ -227,7 +237,7 @@ func TestOutputClash(t *testing.T) {
 	}
 	produce(t, p, true, attrs("d/same", "1", "d/own1", "1"))
 	produce(t, p, true, attrs("d/same", "2", "d/own2", "2"))
-	wantUsage(t, p.Commit(), "--output", "several platforms produced d/same")
+	wantUsage(t, publish(t, p), "--output", "several platforms produced d/same")
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -243,11 +253,11 @@ func TestOutputKeepsModesAndTimes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries, end, err := p.begin(Job{})
+	outputs, err := p.begin(Job{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	stage := entries[0].OutputDir
+	stage := outputs.entries()[0].OutputDir
 	write(t, stage, attrs("d/new", "x", "ro/f", "x"))
 	when := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 	for _, dir := range []string{"d", "ro"} {
@@ -258,10 +268,10 @@ func TestOutputKeepsModesAndTimes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := end(true); err != nil {
+	if err := outputs.end(nil, true); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Commit(); err != nil {
+	if err := publish(t, p); err != nil {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{"d", "ro"} {
@@ -287,7 +297,7 @@ func TestOutputThroughSymlink(t *testing.T) {
 		t.Fatal(err)
 	}
 	produce(t, p, true, attrs("new", "y"))
-	if err := p.Commit(); err != nil {
+	if err := publish(t, p); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Close(); err != nil {

@@ -22,7 +22,14 @@ type Job struct {
 	// Single says that the whole build has one platform, so its result needs
 	// no division by platform.
 	Single bool
+	// Siblings are the platforms of each of the build's jobs, this one
+	// included, in the order of the builder's nodes. More than one means that
+	// outputs and caches of several nodes meet.
+	Siblings [][]ocispecs.Platform
 }
+
+// Several reports whether the build has more jobs than this one.
+func (j Job) Several() bool { return len(j.Siblings) > 1 }
 
 // Build arguments and variables with a meaning of their own, as buildx and
 // the Dockerfile frontend have them.
@@ -30,6 +37,7 @@ const (
 	argSyntax                = "BUILDKIT_SYNTAX"
 	argMultiPlatform         = "BUILDKIT_MULTI_PLATFORM"
 	argInlineCache           = "BUILDKIT_INLINE_CACHE"
+	argAttestProvenance      = "BUILDKIT_ATTEST_PROVENANCE"
 	sourceDateEpoch          = "SOURCE_DATE_EPOCH"
 	noDefaultAttestationsEnv = "BUILDX_NO_DEFAULT_ATTESTATIONS"
 )
@@ -55,15 +63,8 @@ func Options(r Request, in Inputs, job Job, exports []client.ExportEntry) client
 	setArgs(attrs, r)
 	setRun(attrs, r)
 
-	if !in.NoDefaultAttestations {
-		// What buildx asks for when nothing is said. It is kept in the
-		// history of the daemon and inside images; being inline-only, it
-		// writes no file into a local output.
-		attrs["attest:provenance"] = "mode=min,inline-only=true"
-	}
-	if enabled(r, argInlineCache) {
-		opt.CacheExports = append(opt.CacheExports, client.CacheOptionsEntry{Type: "inline", Attrs: map[string]string{}})
-	}
+	setAttests(attrs, r, in.NoDefaultAttestations)
+	opt.CacheImports, opt.CacheExports = caches(r, job)
 	return opt
 }
 

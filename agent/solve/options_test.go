@@ -40,6 +40,7 @@ func TestOptions(t *testing.T) {
 		attrs     map[string]string
 		frontend  string
 		allow     []string
+		imports   []client.CacheOptionsEntry
 		cache     []client.CacheOptionsEntry
 		noAttests bool
 	}{
@@ -99,7 +100,50 @@ func TestOptions(t *testing.T) {
 			attrs:   attrs("build-arg:BUILDKIT_INLINE_CACHE", "1"),
 			cache:   []client.CacheOptionsEntry{{Type: "inline", Attrs: attrs()}},
 		},
+		{
+			name: "caches", job: single,
+			request: Request{CacheFrom: []Cache{cache("gha", "scope", "s")}, CacheTo: []Cache{cache("registry", "ref", "a", "mode", "max")}},
+			attrs:   attrs("platform", "linux/amd64"),
+			imports: []client.CacheOptionsEntry{{Type: "gha", Attrs: attrs("scope", "s")}},
+			cache:   []client.CacheOptionsEntry{{Type: "registry", Attrs: attrs("ref", "a", "mode", "max")}},
+		},
+		{
+			name: "caches of several jobs", job: Job{Platforms: plats("linux/amd64"), Siblings: [][]ocispecs.Platform{plats("linux/amd64"), plats("linux/arm64")}},
+			request: Request{CacheTo: []Cache{cache("registry", "ref", "a:t")}},
+			attrs:   attrs("platform", "linux/amd64", "multi-platform", "true"),
+			cache:   []client.CacheOptionsEntry{{Type: "registry", Attrs: attrs("ref", "a:t-linux-amd64")}},
+		},
 		{name: "no default attestations", job: Job{Single: true}, inputs: Inputs{NoDefaultAttestations: true}, attrs: attrs(), noAttests: true},
+		{
+			name: "attestations", job: Job{Single: true}, noAttests: true,
+			request: Request{Attests: []Attest{
+				{Type: "provenance", Attrs: attrs("mode", "max", "builder-id", "a,b", "version", "v1")},
+				{Type: "sbom", Attrs: attrs("generator", "me/scan")},
+				{Type: "provenance", Attrs: attrs("mode", "min")}, // the first counts
+			}},
+			attrs: attrs("attest:provenance", `type=provenance,"builder-id=a,b",mode=max,version=v1`, "attest:sbom", "type=sbom,generator=me/scan"),
+		},
+		{
+			name: "sbom leaves the default provenance", job: Job{Single: true},
+			request: Request{Attests: []Attest{{Type: "sbom"}}},
+			attrs:   attrs("attest:sbom", "type=sbom"),
+		},
+		{
+			name: "no provenance", job: Job{Single: true}, noAttests: true,
+			request: Request{Attests: []Attest{{Type: "provenance", Disabled: true}, {Type: "sbom", Disabled: true}}},
+			attrs:   attrs(),
+		},
+		{
+			name: "provenance by argument", job: Job{Single: true}, noAttests: true,
+			request: Request{BuildArgs: attrs("BUILDKIT_ATTEST_PROVENANCE", "mode=max")},
+			attrs:   attrs("build-arg:BUILDKIT_ATTEST_PROVENANCE", "mode=max"),
+		},
+		{
+			name: "the user's label wins over git's", job: Job{Single: true},
+			inputs:  Inputs{Attrs: attrs("label:org.opencontainers.image.revision", "git", "vcs:revision", "git")},
+			request: Request{Labels: attrs("org.opencontainers.image.revision", "mine")},
+			attrs:   attrs("label:org.opencontainers.image.revision", "mine", "vcs:revision", "git"),
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -116,6 +160,7 @@ func TestOptions(t *testing.T) {
 				SharedKey:           "key",
 				SourcePolicy:        tt.inputs.SourcePolicy,
 				AllowedEntitlements: tt.allow,
+				CacheImports:        tt.imports,
 				CacheExports:        tt.cache,
 			}
 			if tt.frontend != "" {
@@ -129,30 +174,6 @@ func TestOptions(t *testing.T) {
 			}
 			if diff := cmp.Diff(before, tt.inputs.Attrs); diff != "" {
 				t.Errorf("inputs were changed (-before +after):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestLocalEntry(t *testing.T) {
-	tests := []struct {
-		name string
-		in   map[string]string
-		job  Job
-		want map[string]string
-	}{
-		{"one platform is flat", nil, Job{Single: true}, attrs()},
-		{"several are split", nil, Job{}, attrs("platform-split", "true")},
-		{"the user's word on one", attrs("platform-split", "true"), Job{Single: true}, attrs("platform-split", "true")},
-		{"the user's word on several", attrs("platform-split", "false"), Job{}, attrs("platform-split", "false")},
-		{"mode is the agent's business", attrs("mode", "delete", "attestation-prefix", "p"), Job{Single: true}, attrs("attestation-prefix", "p")},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			got := localEntry(Output{Type: "local", Dest: "out", Attrs: tt.in}, tt.job, "stage")
-			want := client.ExportEntry{Type: "local", OutputDir: "stage", Attrs: tt.want}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("entry (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -1,45 +1,68 @@
 package solve
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/moby/buildkit/client"
 	"github.com/tonistiigi/go-csvvalue"
 )
 
+// The exporters that exist on the agent only.
+const (
+	exporterRegistry  = "registry"  // image with push=true
+	exporterCacheOnly = "cacheonly" // none at all
+)
+
 // Output is a parsed --output: one exporter.
 type Output struct {
-	// Type is the exporter's name as BuildKit has it.
+	// Type is the exporter's name as docker buildx has it.
 	Type string
 	// Dest is where the result goes on the agent; empty for exporters that
-	// write nothing there.
+	// write nothing there, and for the default of those that do.
 	Dest string
 	// Attrs are the exporter's other attributes, keys in lower case.
 	Attrs map[string]string
 }
 
+// String is the output as --output has it, without its attributes.
+func (o Output) String() string {
+	if o.Dest == "" {
+		return "type=" + o.Type
+	}
+	return "type=" + o.Type + ",dest=" + o.Dest
+}
+
+// mistake is a UsageError about the output.
+func (o Output) mistake(problem, hint string) *UsageError {
+	return &UsageError{Flag: "--output", Value: o.String(), Problem: problem, Hint: hint}
+}
+
 // outputType is one row of the table of exporters.
 type outputType struct {
 	name string
-	// check finds mistakes that show without looking at the file system; nil
-	// when the type is not supported.
+	// check finds mistakes that show without looking at the file system.
 	check func(Output) (problem, hint string)
-	// open checks the destination and returns what receives the result.
-	open func(o Output, allowDelete bool) (sink, *UsageError)
+	// open checks the destination, without leaving a trace, and returns what
+	// receives the result; nil when there is nothing to receive. The output's
+	// attributes are complete: names and annotations of the request included.
+	open func(ctx context.Context, o Output, r Request) (sink, *UsageError)
+	// image says that the result is an image: it has a name and annotations.
+	image bool
 }
 
-// outputTypes is every exporter that docker buildx build takes. A type
-// without functions is refused by name.
+// outputTypes is every exporter that docker buildx build takes.
 func outputTypes() []outputType {
 	return []outputType{
 		{name: client.ExporterLocal, check: checkLocal, open: openLocal},
-		{name: client.ExporterTar},
-		{name: client.ExporterOCI},
-		{name: client.ExporterDocker},
-		{name: client.ExporterImage},
-		{name: "registry"},
-		{name: "cacheonly"},
+		{name: client.ExporterTar, check: checkTar, open: openTar},
+		{name: client.ExporterOCI, check: checkOCI, open: openOCI, image: true},
+		{name: client.ExporterDocker, check: checkDocker, open: openDocker, image: true},
+		{name: client.ExporterImage, check: checkImage, open: openImage, image: true},
+		{name: exporterRegistry, check: checkImage, open: openImage, image: true},
+		{name: exporterCacheOnly, check: checkCacheOnly, open: openCacheOnly},
 	}
 }
 
@@ -54,40 +77,79 @@ func findOutputType(name string) (outputType, bool) {
 
 // sink receives what the solves of a build produce for one output.
 type sink interface {
-	// begin returns the exporter entry for one solve and the function that
-	// ends it: keep says whether its result counts.
-	begin(job Job) (entry client.ExportEntry, end func(keep bool) error, err error)
-	// check fails when commit would, so that several outputs appear all or
-	// not at all as far as that can be known.
-	check() error
+	// begin prepares for one solve. The attempt must be ended.
+	begin(job Job) (attempt, error)
+	// seal makes everything ready and fails when commit would, so that several
+	// outputs appear all or not at all as far as that can be known.
+	seal(ctx context.Context) error
 	// commit makes the results that were kept appear.
-	commit() error
+	commit(ctx context.Context) error
 	// close removes whatever was not committed.
 	close() error
+	// traits are what a plan must know of the output.
+	traits() traits
+}
+
+// traits are what a plan must know of an output.
+type traits struct {
+	// place is where the result goes; two outputs cannot share one. Empty
+	// when it goes nowhere on the agent.
+	place string
+	// turn is when the output is committed.
+	turn turn
+}
+
+// turn is the order in which outputs are committed: what can still fail
+// comes first, what the world sees last.
+type turn int
+
+const (
+	turnEngine turn = iota // loading into an engine, which may refuse
+	turnStream             // a pipe, whose reader may go away
+	turnDir                // before files: it may remove what it does not know
+	turnFile
+	turnTag
+)
+
+// attempt is the share of one solve in an output.
+type attempt struct {
+	// entry is what BuildKit is asked for.
+	entry client.ExportEntry
+	// failed returns why the agent could not take the result, when that made
+	// the solve fail; nil otherwise. It is asked before the attempt ends.
+	failed func() error
+	// end ends the attempt: keep says whether the result counts, response is
+	// the daemon's answer then.
+	end func(response map[string]string, keep bool) error
 }
 
 // ParseOutput parses --output: type=TYPE[,dest=PATH][,KEY=VALUE…] as CSV,
-// DIR for type=local,dest=DIR, or - for type=tar,dest=-. Types that cannot be
-// had are refused by name. The error is a *UsageError.
+// DIR for type=local,dest=DIR, or - for type=tar,dest=-. The error is a
+// *UsageError.
 func ParseOutput(value string) (Output, error) {
 	fail := func(problem, hint string) (Output, error) {
 		return Output{}, &UsageError{Flag: "--output", Value: value, Problem: problem, Hint: hint}
 	}
 	o, problem := parseOutput(value)
 	if problem != "" {
-		return fail(problem, "the form is type=local,dest=DIR")
+		return fail(problem, "the form is type=TYPE,dest=PATH, for example type=local,dest=out")
 	}
 	kind, ok := findOutputType(o.Type)
 	if !ok {
-		return fail(fmt.Sprintf("unknown type %q", o.Type), "the type that works is local: type=local,dest=DIR")
-	}
-	if kind.check == nil {
-		return fail(fmt.Sprintf("type=%s is not supported", o.Type), "the type that works is local: type=local,dest=DIR")
+		return fail(fmt.Sprintf("unknown type %q", o.Type), "there are "+outputTypeNames())
 	}
 	if problem, hint := kind.check(o); problem != "" {
 		return fail(problem, hint)
 	}
 	return o, nil
+}
+
+func outputTypeNames() string {
+	var names []string
+	for _, t := range outputTypes() {
+		names = append(names, t.name)
+	}
+	return listed(names)
 }
 
 func parseOutput(value string) (o Output, problem string) {
@@ -103,7 +165,7 @@ func parseOutput(value string) (o Output, problem string) {
 	// quoted is a directory, even if it holds an equals sign.
 	if len(fields) == 1 && fields[0] == value && !strings.HasPrefix(value, "type=") {
 		o.Type, o.Dest = client.ExporterLocal, value
-		if value == "-" {
+		if value == stdoutDest {
 			o.Type = client.ExporterTar
 		}
 		return o, ""
@@ -128,4 +190,49 @@ func parseOutput(value string) (o Output, problem string) {
 		return o, "the type is missing"
 	}
 	return o, ""
+}
+
+// ApplyPush is --push: every image output is pushed, and there is one if none
+// was given. The given outputs are not changed.
+func ApplyPush(outputs []Output) []Output {
+	out := make([]Output, 0, len(outputs)+1)
+	pushes := false
+	for _, o := range outputs {
+		if o.Type == client.ExporterImage || o.Type == exporterRegistry {
+			o, pushes = pushed(o), true
+		}
+		out = append(out, o)
+	}
+	if !pushes {
+		out = append(out, pushed(Output{Type: exporterRegistry}))
+	}
+	return out
+}
+
+// pushed is an image output with the attributes of type=registry: what only
+// goes to a registry need not be unpacked on the builder.
+func pushed(o Output) Output {
+	attrs := maps.Clone(o.Attrs)
+	if attrs == nil {
+		attrs = map[string]string{}
+	}
+	attrs[attrPush] = "true"
+	if _, ok := attrs[attrUnpack]; !ok {
+		attrs[attrUnpack] = "false"
+	}
+	return Output{Type: client.ExporterImage, Dest: o.Dest, Attrs: attrs}
+}
+
+// ApplyLoad is --load, and what driver-opt default-load means for a build
+// without outputs: the image goes into a Docker engine. An output that does
+// so already is enough. One that writes an archive is not, though docker
+// buildx takes it for one and then loads nothing.
+func ApplyLoad(outputs []Output) []Output {
+	for _, o := range outputs {
+		if o.Type == client.ExporterDocker && o.Dest == "" && !isFalse(o.Attrs[attrTar]) {
+			return outputs
+		}
+	}
+	out := append([]Output(nil), outputs...)
+	return append(out, Output{Type: client.ExporterDocker, Attrs: map[string]string{}})
 }

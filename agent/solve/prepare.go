@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/moby/buildkit/session"
 	"github.com/tonistiigi/fsutil"
@@ -22,32 +24,22 @@ type Plan struct {
 	secrets session.Attachable
 	ssh     session.Attachable // nil when there is none
 	sinks   []sink
-	temp    string // "" when nothing was spooled
+	temp    string   // "" when nothing was spooled
+	git     *gitTask // nil when there is nothing to ask
 
 	warnings []string
+
+	mu      sync.Mutex
+	results []*Result // of the solves that count
+	sealed  bool
 }
 
 // Warnings are things that work but are probably not meant, one line each.
 func (p *Plan) Warnings() []string { return p.warnings }
 
-// Commit makes the outputs appear. It is called once all solves have
-// succeeded.
-func (p *Plan) Commit() error {
-	for _, s := range p.sinks {
-		if err := s.check(); err != nil {
-			return err
-		}
-	}
-	for _, s := range p.sinks {
-		if err := s.commit(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Close removes staging and temporary files.
 func (p *Plan) Close() error {
+	p.git.stop()
 	var errs []error
 	for _, s := range p.sinks {
 		errs = append(errs, s.close())
@@ -83,9 +75,12 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 	p.resolveContext(ctx)
 	p.resolveDockerfile(ctx)
 	p.resolveContexts()
+	p.askGit(ctx)
 	p.resolveSecrets()
 	p.resolveSSH(ctx)
-	p.openOutputs()
+	p.resolveCaches()
+	p.warnAttests()
+	p.openOutputs(ctx)
 	p.readEnvironment()
 	p.openMounts()
 	if len(p.caps) > 0 {
@@ -136,30 +131,53 @@ func (p *preparation) resolveSSH(ctx context.Context) {
 	p.ssh = sshAgents(ctx, list, p.request.lookup, &p.problems)
 }
 
-func (p *preparation) openOutputs() {
-	allowDelete := slices.Contains(p.request.Allow, allowLocalDelete)
+func (p *preparation) openOutputs(ctx context.Context) {
+	p.add(checkNoDefaultOCIArtifact(p.request))
 	seen := map[string]bool{}
+	images := false
 	for _, o := range p.request.Outputs {
-		kind, ok := findOutputType(o.Type)
-		if !ok || kind.open == nil {
-			p.add(&UsageError{Flag: "--output", Value: "type=" + o.Type, Problem: "is not supported"})
-			continue
-		}
-		opened, problem := kind.open(o, allowDelete)
-		if problem != nil {
+		opened, image, problem := p.openOutput(ctx, o)
+		images = images || image
+		if problem != nil || opened == nil {
 			p.add(problem)
 			continue
 		}
-		if seen[o.Dest] {
-			p.add(&UsageError{Flag: "--output", Value: "dest=" + o.Dest, Problem: "is given twice"})
+		if place := opened.traits().place; place != "" && seen[place] {
+			p.add(&UsageError{Flag: "--output", Value: cmp.Or("dest="+o.Dest, place), Problem: "is given twice"})
 			continue
+		} else if place != "" {
+			seen[place] = true
 		}
-		seen[o.Dest] = true
 		p.sinks = append(p.sinks, opened)
+	}
+	if len(p.request.Annotations) > 0 && len(p.request.Outputs) == 0 {
+		p.warnings = append(p.warnings, "--annotation has no effect: no output is an image")
+	} else if len(p.request.Annotations) > 0 && !images {
+		p.add(&UsageError{Flag: "--annotation", Problem: "no output is an image", Hint: "annotations go to type=registry, image, oci and docker"})
 	}
 	if len(p.request.Outputs) == 0 {
 		p.warnings = append(p.warnings, "no --output: the result stays in the cache of the builder")
 	}
+}
+
+// openOutput opens one output with what other flags say of it. Its attributes
+// are checked again: not all outputs come from ParseOutput.
+func (p *preparation) openOutput(ctx context.Context, o Output) (opened sink, image bool, problem *UsageError) {
+	kind, ok := findOutputType(o.Type)
+	if !ok {
+		return nil, false, o.mistake("is not supported", "there are "+outputTypeNames())
+	}
+	if kind.image {
+		o = p.request.dressed(o)
+	}
+	if problem, hint := kind.check(o); problem != "" {
+		return nil, kind.image, o.mistake(problem, hint)
+	}
+	if problem := checkAnnotations(o); problem != nil {
+		return nil, kind.image, problem
+	}
+	opened, problem = kind.open(ctx, o, p.request)
+	return opened, kind.image, problem
 }
 
 // readEnvironment reads the variables that change what is solved.

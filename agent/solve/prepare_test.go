@@ -474,7 +474,7 @@ func TestPermissions(t *testing.T) {
 	if err := os.Chmod("out/locked", 0o555); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Commit(); err == nil || !strings.Contains(err.Error(), "locked is not writable") {
+	if err := publish(t, p); err == nil || !strings.Contains(err.Error(), "locked is not writable") {
 		t.Errorf("Commit = %v", err)
 	}
 	if err := p.Close(); err != nil {
@@ -488,20 +488,20 @@ func TestPermissions(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, dir, attrs("new/d/x", "old"))
-	entries, end, err := p.begin(Job{})
+	outputs, err := p.begin(Job{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, entries[0].OutputDir, attrs("d/y", "1", "r/z", "2"))
+	write(t, outputs.entries()[0].OutputDir, attrs("d/y", "1", "r/z", "2"))
 	for _, name := range []string{"d", "r"} {
-		if err := os.Chmod(filepath.Join(entries[0].OutputDir, name), 0o555); err != nil {
+		if err := os.Chmod(filepath.Join(outputs.entries()[0].OutputDir, name), 0o555); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := end(true); err != nil {
+	if err := outputs.end(nil, true); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Commit(); err != nil {
+	if err := publish(t, p); err != nil {
 		t.Error(err)
 	}
 	if err := p.Close(); err != nil {

@@ -1,7 +1,10 @@
 package solve
 
 import (
+	"context"
 	"io"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/registry"
 )
@@ -31,9 +34,20 @@ type Request struct {
 	Secrets       []Secret
 	SSH           []SSH
 	Outputs       []Output
+	// Tags are the image references of --tag, normalized (see ParseTag). They
+	// become the name of every image output.
+	Tags        []string
+	Annotations []registry.Annotation // see registry.ParseAnnotation
+	Attests     []Attest              // see ParseAttest
+	CacheFrom   []Cache               // see ParseCacheFrom
+	CacheTo     []Cache               // see ParseCacheTo
 
 	// Stdin is read when Context or Dockerfile is "-".
 	Stdin io.Reader
+	// Stdout is what an output with dest=- is written to; nil when there is
+	// none. StdoutTerminal says that it is a terminal, which gets no archive.
+	Stdout         io.Writer
+	StdoutTerminal bool
 	// Lookup reads the environment: values of secrets, SSH_AUTH_SOCK,
 	// SOURCE_DATE_EPOCH and the BUILDX_* variables that shape a solve.
 	Lookup func(name string) (string, bool)
@@ -46,6 +60,23 @@ type Request struct {
 	ContextKey string
 	// Keychain answers BuildKit's questions for credentials; nil is anonymous.
 	Keychain registry.Keychain
+	// Registry publishes what several nodes have built as one image; it is
+	// not used when one node builds all.
+	Registry Registry
+}
+
+// Registry is what publishing an image that was merged on the agent needs.
+// Repositories and references are normalized: docker.io/library/name[:tag].
+type Registry interface {
+	// Fetch returns a manifest or index of a repository, verified against the
+	// descriptor's digest.
+	Fetch(ctx context.Context, repository string, desc ocispecs.Descriptor) (registry.Manifest, error)
+	// Push uploads a manifest or index under its digest. What it refers to
+	// must be there.
+	Push(ctx context.Context, repository string, m registry.Manifest) error
+	// Tag makes a reference with a tag point at a manifest of its repository
+	// and verifies that it does.
+	Tag(ctx context.Context, reference string, m registry.Manifest) error
 }
 
 // lookup is Lookup with "not set" for a request without an environment.

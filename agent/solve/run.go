@@ -11,7 +11,9 @@ import (
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/identity"
 	"github.com/moby/buildkit/session/upload/uploadprovider"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tonistiigi/fsutil"
 )
 
@@ -19,8 +21,18 @@ import (
 type Result struct {
 	// Job is the one that was solved.
 	Job Job
-	// Response are the exporters' answers, by BuildKit's keys.
+	// Ref is the name of the solve in the daemon's history.
+	Ref string
+	// Response are the exporters' answers, by BuildKit's keys. Several
+	// exporters overwrite each other's; an image that was pushed wins.
 	Response map[string]string
+	// Descriptor is the image that Response describes; nil when no output is
+	// one.
+	Descriptor *ocispecs.Descriptor
+	// Started and Completed are when the solve ran, by the agent's clock.
+	Started, Completed time.Time
+	// Warnings are the findings of the Dockerfile linter.
+	Warnings []Warning
 }
 
 // lostError is a connection that broke during a solve.
@@ -44,40 +56,34 @@ func (d *Daemon) Solve(ctx context.Context, p *Plan, job Job, updates chan *clie
 	feed := newFeed(updates)
 	defer feed.close()
 
-	exports, end, err := p.begin(job)
-	if err != nil {
-		return nil, errors.Join(err, end(false))
+	outputs, err := p.begin(job)
+	if err == nil {
+		err = d.takesExporters(len(outputs))
 	}
-	result, err := d.solve(ctx, p, job, exports, feed)
-	if endErr := end(err == nil); endErr != nil {
+	if err != nil {
+		return nil, errors.Join(err, outputs.end(nil, false))
+	}
+	started := time.Now()
+	result, err := d.solve(ctx, p, job, outputs.entries(), feed)
+	if err == nil {
+		result.Started, result.Completed = started, time.Now()
+		err = result.describe()
+	} else if ctx.Err() == nil {
+		// While everything that was written is still there.
+		err = outputs.blame(err)
+	}
+	var response map[string]string
+	if err == nil {
+		response = result.Response
+	}
+	if endErr := outputs.end(response, err == nil); endErr != nil {
 		err = errors.Join(err, endErr)
 	}
 	if err != nil {
 		return nil, err
 	}
+	p.keep(result)
 	return result, nil
-}
-
-// begin opens the outputs for a solve. The returned function ends them and is
-// never nil.
-func (p *Plan) begin(job Job) ([]client.ExportEntry, func(keep bool) error, error) {
-	var entries []client.ExportEntry
-	var ends []func(bool) error
-	end := func(keep bool) error {
-		var errs []error
-		for _, e := range ends {
-			errs = append(errs, e(keep))
-		}
-		return errors.Join(errs...)
-	}
-	for _, s := range p.sinks {
-		entry, e, err := s.begin(job)
-		if err != nil {
-			return nil, end, err
-		}
-		entries, ends = append(entries, entry), append(ends, e)
-	}
-	return entries, end, nil
 }
 
 func (d *Daemon) solve(ctx context.Context, p *Plan, job Job, exports []client.ExportEntry, feed *feed) (*Result, error) {
@@ -86,7 +92,10 @@ func (d *Daemon) solve(ctx context.Context, p *Plan, job Job, exports []client.E
 	unguard := d.guard(ctx, cancel)
 	defer unguard()
 
-	opt := Options(p.request, p.inputs, job, exports)
+	opt := Options(p.request, p.resolved(), job, exports)
+	opt.Ref = identity.NewID()
+	opt.CacheImports = present(opt.CacheImports)
+	feed.expectAbsent(derived(p.request, opt.CacheImports))
 	if err := d.attach(ctx, p, &opt, feed); err != nil {
 		return nil, explain(ctx, err)
 	}
@@ -94,7 +103,7 @@ func (d *Daemon) solve(ctx context.Context, p *Plan, job Job, exports []client.E
 	if err != nil {
 		return nil, explain(ctx, err)
 	}
-	return &Result{Job: job, Response: response.ExporterResponse}, nil
+	return &Result{Job: job, Ref: opt.Ref, Response: response.ExporterResponse, Warnings: feed.found()}, nil
 }
 
 // explain gives a failed solve its reason when it is not in the error: the

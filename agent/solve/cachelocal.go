@@ -1,0 +1,116 @@
+package solve
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+
+	"github.com/moby/buildkit/client"
+	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
+)
+
+// resolveLocalCache checks the directory of a local cache. One that shall be
+// read may be missing, as in the first build of all.
+func (p *preparation) resolveLocalCache(d direction, c Cache) {
+	if d.export {
+		dir := c.Attrs["dest"]
+		if problem := destProblem(dir); problem != "" {
+			p.add(&UsageError{Flag: d.flag, Value: "type=local,dest=" + dir, Problem: problem})
+		}
+		return
+	}
+	if dir := c.Attrs["src"]; !hasCache(dir) {
+		p.warnings = append(p.warnings, fmt.Sprintf("%s type=local: there is no cache in %s, the build goes without", d.flag, dir))
+	}
+}
+
+// destProblem says why nothing can be written to a directory that may not exist
+// yet.
+func destProblem(dir string) (problem string) {
+	existing, _, err := resolveExisting(dir)
+	if err != nil {
+		return cause(err)
+	}
+	info, err := os.Stat(existing)
+	if err != nil {
+		return cause(err)
+	}
+	if !info.IsDir() {
+		return existing + " is not a directory"
+	}
+	// The kernel's answer covers read-only file systems, too.
+	if err := unix.Access(existing, unix.W_OK|unix.X_OK); err != nil {
+		return fmt.Sprintf("directory %s is not writable: %s", existing, err)
+	}
+	return ""
+}
+
+// hasCache reports whether a directory holds a cache or, split by platform,
+// its sub-directories do.
+func hasCache(dir string) bool {
+	for _, pattern := range []string{".", "*"} {
+		// The only possible error is a bad pattern, from a directory with a
+		// bracket in its name.
+		if found, err := filepath.Glob(filepath.Join(dir, pattern, ocispecs.ImageIndexFile)); err != nil || len(found) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// present keeps the imports that exist as far as the agent can tell: of local
+// caches, those whose index names a cache. BuildKit's client would look, too,
+// but it creates directories that are missing and locks the index, which two
+// solves at once or a read-only mount do not permit.
+func present(imports []client.CacheOptionsEntry) []client.CacheOptionsEntry {
+	var kept []client.CacheOptionsEntry
+	for _, entry := range imports {
+		if entry.Type != cacheLocal {
+			kept = append(kept, entry)
+			continue
+		}
+		dir, want := entry.Attrs["src"], digest.Digest(entry.Attrs["digest"])
+		if want == "" {
+			want = indexed(dir, entry.Attrs["tag"])
+		}
+		if want.Validate() != nil {
+			continue
+		}
+		blob := filepath.Join(dir, ocispecs.ImageBlobsDir, want.Algorithm().String(), want.Encoded())
+		if _, err := os.Stat(blob); err != nil {
+			continue
+		}
+		attrs := maps.Clone(entry.Attrs)
+		attrs["digest"] = want.String()
+		kept = append(kept, client.CacheOptionsEntry{Type: entry.Type, Attrs: attrs})
+	}
+	return kept
+}
+
+// indexed is the digest that a cache directory's index has for a tag; empty
+// when there is none, or no index that can be read.
+func indexed(dir, tag string) digest.Digest {
+	if tag == "" {
+		tag = "latest"
+	}
+	data, err := os.ReadFile(filepath.Join(dir, ocispecs.ImageIndexFile))
+	if err != nil {
+		return ""
+	}
+	var index ocispecs.Index
+	if err := json.Unmarshal(data, &index); err != nil {
+		return ""
+	}
+	for _, annotation := range []string{imageNameAnnotation, ocispecs.AnnotationRefName} {
+		for _, m := range index.Manifests {
+			if m.Annotations[annotation] == tag {
+				return m.Digest
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,27 @@
+package solve
+
+import "context"
+
+// attrDockerContext is buildx's choice of an engine by a context of the
+// docker CLI.
+const attrDockerContext = "context"
+
+// checkDocker finds mistakes in a type=docker output.
+func checkDocker(o Output) (problem, hint string) {
+	if _, ok := o.Attrs[attrDockerContext]; ok {
+		return "docker contexts are not supported", "set DOCKER_HOST to the engine's address"
+	}
+	return checkArchive(o)
+}
+
+// openDocker opens an archive file or, without dest, an engine to load into.
+func openDocker(ctx context.Context, o Output, r Request) (sink, *UsageError) {
+	if o.Dest != "" || isFalse(o.Attrs[attrTar]) {
+		return openArchive(o, r)
+	}
+	engine, problem := openEngine(ctx, o, r)
+	if problem != nil {
+		return nil, problem
+	}
+	return newArchive(o, r, engine), nil
+}

@@ -1,0 +1,130 @@
+package solve
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/client"
+)
+
+// Description is the resolved request of one job, for --dry-run. It holds no
+// secret: credentials are masked, secrets and SSH keys are their ids.
+type Description struct {
+	Node         string             `json:"node,omitempty"`
+	Platforms    []string           `json:"platforms,omitempty"`
+	Frontend     string             `json:"frontend"`
+	Attributes   map[string]string  `json:"attributes"`
+	BuildArgs    map[string]string  `json:"buildArgs,omitempty"`
+	Labels       map[string]string  `json:"labels,omitempty"`
+	Outputs      []DescribedOutput  `json:"outputs"`
+	CacheFrom    []DescribedBackend `json:"cacheFrom,omitempty"`
+	CacheTo      []DescribedBackend `json:"cacheTo,omitempty"`
+	Entitlements []string           `json:"entitlements,omitempty"`
+	// Mounts are the directories that the builder may read, by name.
+	Mounts map[string]string `json:"mounts,omitempty"`
+	// Layouts are the directories of oci-layout contexts, by store.
+	Layouts map[string]string `json:"layouts,omitempty"`
+	// Stdin says that the context is the tar from stdin.
+	Stdin         bool     `json:"stdin,omitempty"`
+	DockerfileURL string   `json:"dockerfileURL,omitempty"`
+	Secrets       []string `json:"secrets,omitempty"`
+	SSH           []string `json:"ssh,omitempty"`
+	SourcePolicy  bool     `json:"sourcePolicy,omitempty"`
+}
+
+// DescribedOutput is one exporter of a Description.
+type DescribedOutput struct {
+	Type string `json:"type"`
+	// Dest is where the result goes on the agent; empty for exporters that
+	// write nothing there.
+	Dest       string            `json:"dest,omitempty"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+}
+
+// DescribedBackend is one cache of a Description.
+type DescribedBackend struct {
+	Type       string            `json:"type"`
+	Attributes map[string]string `json:"attributes,omitempty"`
+}
+
+// Describe is what Options would ask of BuildKit, made to be shown.
+func Describe(r Request, in Inputs, job Job, exports []client.ExportEntry) Description {
+	opt := Options(r, in, job, exports)
+	d := Description{
+		Node:          job.Node,
+		Frontend:      opt.Frontend,
+		Attributes:    map[string]string{},
+		BuildArgs:     map[string]string{},
+		Labels:        map[string]string{},
+		Outputs:       []DescribedOutput{},
+		CacheFrom:     describeCaches(opt.CacheImports),
+		CacheTo:       describeCaches(opt.CacheExports),
+		Entitlements:  opt.AllowedEntitlements,
+		Mounts:        maps.Clone(in.Mounts),
+		Layouts:       maps.Clone(in.Layouts),
+		Stdin:         in.ContextFile != "",
+		DockerfileURL: redact(in.DockerfileURL),
+		SourcePolicy:  in.SourcePolicy != nil,
+	}
+	for _, p := range job.Platforms {
+		d.Platforms = append(d.Platforms, platforms.FormatAll(p))
+	}
+	for key, value := range opt.FrontendAttrs {
+		if name, ok := strings.CutPrefix(key, "build-arg:"); ok {
+			d.BuildArgs[name] = maskArg(name, value)
+		} else if name, ok := strings.CutPrefix(key, "label:"); ok {
+			d.Labels[name] = redact(value)
+		} else {
+			d.Attributes[key] = redact(value)
+		}
+	}
+	for _, e := range exports {
+		attrs := make(map[string]string, len(e.Attrs))
+		for key, value := range e.Attrs {
+			attrs[key] = redact(value)
+		}
+		d.Outputs = append(d.Outputs, DescribedOutput{Type: e.Type, Dest: e.OutputDir, Attributes: attrs})
+	}
+	for _, s := range r.Secrets {
+		d.Secrets = append(d.Secrets, s.ID)
+	}
+	for _, s := range r.SSH {
+		d.SSH = append(d.SSH, s.ID)
+	}
+	slices.Sort(d.Secrets)
+	slices.Sort(d.SSH)
+	return d
+}
+
+// Describe is the description of one job of the plan. Nothing is opened or
+// written for it: the outputs are those of the request.
+func (p *Plan) Describe(job Job) Description {
+	var exports []client.ExportEntry
+	for _, o := range p.request.Outputs {
+		if kind, ok := findOutputType(o.Type); ok && kind.image {
+			o = p.request.dressed(o)
+		}
+		exports = append(exports, client.ExportEntry{Type: o.Type, Attrs: o.Attrs, OutputDir: o.Dest})
+	}
+	return Describe(p.request, p.resolved(), job, exports)
+}
+
+func describeCaches(list []client.CacheOptionsEntry) []DescribedBackend {
+	var out []DescribedBackend
+	for _, e := range list {
+		out = append(out, DescribedBackend{Type: e.Type, Attributes: maskCacheAttrs(e.Attrs)})
+	}
+	return out
+}
+
+// maskArg hides a build argument that looks like a secret by its name. That
+// builds show their arguments elsewhere is no reason to spread one further.
+func maskArg(name, value string) string {
+	if value != "" && regexp.MustCompile(`(?i)token|passw|secret|key|credential`).MatchString(name) {
+		return masked
+	}
+	return redact(value)
+}

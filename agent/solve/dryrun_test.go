@@ -1,0 +1,66 @@
+package solve
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/moby/buildkit/client"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+func TestDescribe(t *testing.T) {
+	amd := plats("linux/amd64")
+	r := Request{
+		BuildArgs: attrs("VERSION", "1", "NPM_TOKEN", "sekret", "db_password", "sekret", "SIGNING_KEY", "sekret", "EMPTY_KEY", "", "URL", "https://u:sekret@h/"),
+		Labels:    attrs("l", "x"),
+		Proxy:     attrs("HTTP_PROXY", "http://u:sekret@proxy:3128"),
+		Secrets:   []Secret{{ID: "z", Env: "SEKRET"}, {ID: "a", File: "/run/sekret"}},
+		SSH:       []SSH{{ID: "default", Paths: []string{"/sekret"}}},
+		CacheFrom: []Cache{cache("registry", "ref", "h/a")},
+		CacheTo:   []Cache{cache("s3", "bucket", "b", "secret_access_key", "sekret")},
+		Allow:     []string{"security.insecure"},
+		Attests:   []Attest{{Type: "provenance", Disabled: true}},
+	}
+	in := Inputs{
+		Attrs:  attrs("filename", "Dockerfile", "context:x", "https://u:sekret@h/x.git"),
+		Mounts: attrs("context", "/c"), Layouts: attrs("layout0", "/l"),
+		ContextFile: "/tmp/spooled", DockerfileURL: "https://u:sekret@h/Dockerfile",
+	}
+	exports := []client.ExportEntry{{Type: "local", OutputDir: "out", Attrs: attrs("platform-split", "true")}}
+	job := Job{Node: "n", Platforms: amd, Siblings: [][]ocispecs.Platform{amd, plats("linux/arm64")}}
+	got := Describe(r, in, job, exports)
+	want := Description{
+		Node: "n", Platforms: []string{"linux/amd64"}, Frontend: "dockerfile.v0",
+		Attributes: attrs("filename", "Dockerfile", "context:x", "https://xxxxx:xxxxx@h/x.git", "platform", "linux/amd64", "multi-platform", "true"),
+		BuildArgs: attrs("VERSION", "1", "NPM_TOKEN", "***", "db_password", "***", "SIGNING_KEY", "***", "EMPTY_KEY", "",
+			"URL", "https://xxxxx:xxxxx@h/", "HTTP_PROXY", "http://xxxxx:xxxxx@proxy:3128"),
+		Labels:  attrs("l", "x"),
+		Outputs: []DescribedOutput{{Type: "local", Dest: "out", Attributes: attrs("platform-split", "true")}},
+		CacheFrom: []DescribedBackend{
+			{Type: "registry", Attributes: attrs("ref", "h/a")},
+			{Type: "registry", Attributes: attrs("ref", "h/a:latest-linux-amd64")},
+			{Type: "registry", Attributes: attrs("ref", "h/a:latest-linux-arm64")},
+		},
+		CacheTo:      []DescribedBackend{{Type: "s3", Attributes: attrs("bucket", "b", "name", "buildkit-linux-amd64", "secret_access_key", "***")}},
+		Entitlements: []string{"security.insecure"},
+		Mounts:       attrs("context", "/c"), Layouts: attrs("layout0", "/l"),
+		Stdin: true, DockerfileURL: "https://xxxxx:xxxxx@h/Dockerfile",
+		Secrets: []string{"a", "z"}, SSH: []string{"default"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("description (-want +got):\n%s", diff)
+	}
+	data, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(strings.ToLower(string(data)), "sekret") {
+		t.Errorf("a secret is shown: %s", data)
+	}
+	// The request and what Options makes of it are as before.
+	if r.BuildArgs["NPM_TOKEN"] != "sekret" || r.CacheTo[0].Attrs["secret_access_key"] != "sekret" {
+		t.Error("Describe changed the request")
+	}
+}

@@ -1,0 +1,266 @@
+package solve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/distribution/reference"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+
+	"github.com/slipway-build/slipway/registry"
+)
+
+// checkImage finds mistakes in a type=image or type=registry output.
+func checkImage(o Output) (problem, hint string) {
+	if o.Dest != "" {
+		return fmt.Sprintf("type=%s writes nothing on the agent, it has no dest", o.Type), "for files there are type=oci, type=docker and type=local"
+	}
+	if problem, hint := checkAttrs(o, imageAttributes, pushAttributes); problem != "" {
+		return problem, hint
+	}
+	if isTrue(o.Attrs, attrPushByDigest) {
+		if name := firstTagged(o.Attrs[attrName]); name != "" {
+			return fmt.Sprintf("%s=true pushes without tags, but there is %s", attrPushByDigest, name), "leave the tag out of the name"
+		}
+	}
+	return checkImageAttrs(o)
+}
+
+// firstTagged returns the first of some names that has a tag or digest.
+func firstTagged(names string) string {
+	for name := range strings.SplitSeq(names, ",") {
+		if named, err := reference.ParseNormalizedNamed(name); err == nil && !reference.IsNameOnly(named) {
+			return name
+		}
+	}
+	return ""
+}
+
+// openImage opens an output that stays on the builder or is pushed.
+func openImage(_ context.Context, o Output, r Request) (sink, *UsageError) {
+	if o.Type == exporterRegistry {
+		o = pushed(o)
+	}
+	i := &imageOutput{output: o, request: r, push: isTrue(o.Attrs, attrPush)}
+	if i.push && o.Attrs[attrName] == "" {
+		return nil, o.mistake("an image without a name cannot be pushed", "name it: --tag REPOSITORY:TAG")
+	}
+	return i, nil
+}
+
+// imageOutput is the sink of type=image. One solve is BuildKit's business
+// alone. Several push by digest, and what they have pushed becomes one image
+// with the names at the end.
+type imageOutput struct {
+	output  Output
+	request Request
+	push    bool
+
+	mu     sync.Mutex
+	merges bool
+	images []received
+	index  *registry.Manifest // when it has been pushed, by digest
+}
+
+func (i *imageOutput) traits() traits { return traits{turn: turnTag} }
+
+func (i *imageOutput) begin(job Job) (attempt, error) {
+	attrs, err := imageAttrs(i.output, job)
+	if err != nil {
+		return attempt{}, err
+	}
+	merges := i.push && job.Several()
+	if merges {
+		if attrs[attrName] == anyName {
+			return attempt{}, i.output.mistake("a build on several nodes cannot take the name from the frontend", "name the image: --tag REPOSITORY:TAG")
+		}
+		attrs[attrName] = strings.Join(repositories(attrs[attrName]), ",")
+		attrs[attrPushByDigest] = "true"
+		delete(attrs, attrNameCanonical)
+	}
+	entry := client.ExportEntry{Type: client.ExporterImage, Attrs: attrs}
+	setOCIArtifact(entry, i.request)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.merges = i.merges || merges
+	end := func(response map[string]string, keep bool) error {
+		if !keep || !merges {
+			return nil
+		}
+		text := response[exptypes.ExporterImageDescriptorKey]
+		if text == "" {
+			return fmt.Errorf("output %s: %s has not said which image it has pushed; is its BuildKit older than v0.10?", i.output, job.Node)
+		}
+		root, err := parseDescriptor(text)
+		if err != nil {
+			return fmt.Errorf("output %s: %w", i.output, err)
+		}
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.images = append(i.images, received{job.place(), root})
+		return nil
+	}
+	// It writes nothing on the agent that could fail there.
+	return attempt{entry: entry, failed: func() error { return nil }, end: end}, nil
+}
+
+// seal pushes the image of all platforms, which nothing refers to yet.
+func (i *imageOutput) seal(ctx context.Context) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.images) == 0 {
+		return nil
+	}
+	if i.request.Registry == nil {
+		return errors.New("several nodes have pushed an image, and there is no registry client to make it one")
+	}
+	slices.SortFunc(i.images, func(x, y received) int { return x.job - y.job })
+	repos := repositories(i.output.Attrs[attrName])
+	sources := make([]registry.Manifest, len(i.images))
+	for n, img := range i.images {
+		m, err := i.request.Registry.Fetch(ctx, repos[0], bare(img.root))
+		if err != nil {
+			return publishError(ctx, fmt.Errorf("fetch the image of a platform from %s: %w", repos[0], err))
+		}
+		sources[n] = m
+	}
+	index, err := registry.Assemble(sources, annotationsAt(i.output, registry.LevelIndex))
+	if err != nil {
+		return fmt.Errorf("output %s: %w", i.output, err)
+	}
+	for _, repo := range repos {
+		if err := i.request.Registry.Push(ctx, repo, index); err != nil {
+			return publishError(ctx, fmt.Errorf("push the image index to %s: %w", repo, err))
+		}
+	}
+	i.index = &index
+	return nil
+}
+
+// commit moves the tags.
+func (i *imageOutput) commit(ctx context.Context) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.index == nil {
+		return nil
+	}
+	for _, name := range i.tags() {
+		if err := i.request.Registry.Tag(ctx, name, *i.index); err != nil {
+			return publishError(ctx, fmt.Errorf("tag %s: %w", name, err))
+		}
+	}
+	return nil
+}
+
+// tags are the references that commit moves.
+func (i *imageOutput) tags() []string {
+	if isTrue(i.output.Attrs, attrPushByDigest) {
+		return nil
+	}
+	return normalizedNames(i.output.Attrs[attrName])
+}
+
+func (i *imageOutput) close() error { return nil }
+
+// publishes returns what commit will tag.
+func (i *imageOutput) publishes() []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.merges {
+		return nil
+	}
+	return i.tags()
+}
+
+// published implements publisher.
+func (i *imageOutput) published() (published, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.index == nil {
+		return published{}, false
+	}
+	desc := i.index.Descriptor
+	for _, a := range annotationsAt(i.output, registry.LevelIndexDescriptor) {
+		desc.Annotations = maps.Clone(desc.Annotations)
+		if desc.Annotations == nil {
+			desc.Annotations = map[string]string{}
+		}
+		desc.Annotations[a.Key] = a.Value
+	}
+	return published{descriptor: &desc, index: *i.index, names: i.tags()}, true
+}
+
+// publishError is a failure of the registry, or the caller's cancellation.
+func publishError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return &cancelledError{context.Cause(ctx)}
+	}
+	return &registryError{err}
+}
+
+// registryError is a registry that refused what the agent asked for.
+type registryError struct{ err error }
+
+func (e *registryError) Error() string { return e.err.Error() }
+func (e *registryError) Unwrap() error { return e.err }
+
+// agreeable fails when several outputs push different images of one build in
+// several parts: BuildKit's answer describes the last of them only.
+func agreeable(sinks []sink) error {
+	var first *imageOutput
+	for _, s := range sinks {
+		i, ok := s.(*imageOutput)
+		if !ok || !i.push {
+			continue
+		}
+		if first == nil {
+			first = i
+			continue
+		}
+		if !maps.Equal(contentAttrs(first.output), contentAttrs(i.output)) {
+			return i.output.mistake("two outputs push different images, which a build on several nodes cannot do",
+				"push one image under all names, or build twice")
+		}
+	}
+	return nil
+}
+
+// contentAttrs are the attributes that decide what an image is.
+func contentAttrs(o Output) map[string]string {
+	attrs := maps.Clone(o.Attrs)
+	for _, a := range pushAttributes {
+		delete(attrs, a.name)
+	}
+	delete(attrs, attrName)
+	return attrs
+}
+
+// repositories are the repositories of some names, normalized, each once.
+func repositories(names string) []string {
+	var out []string
+	for _, name := range normalizedNames(names) {
+		if named, err := reference.ParseNormalizedNamed(name); err == nil {
+			out = append(out, named.Name())
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// normalizedNames are names of an image in full, each with a tag. Names have
+// been checked; the one that stands for the frontend's is left out.
+func normalizedNames(names string) []string {
+	var out []string
+	for name := range strings.SplitSeq(names, ",") {
+		if named, err := reference.ParseNormalizedNamed(name); err == nil {
+			out = append(out, reference.TagNameOnly(named).String())
+		}
+	}
+	return out
+}

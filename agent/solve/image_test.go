@@ -1,0 +1,209 @@
+package solve
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/moby/buildkit/client"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/registry"
+)
+
+// shelf is a registry in memory: what nodes have pushed, and what is done.
+type shelf struct {
+	blobs map[string][]byte
+	log   []string
+	fails string // the call that fails
+}
+
+func (s *shelf) do(what string) error {
+	s.log = append(s.log, what)
+	if s.fails != "" && strings.HasPrefix(what, s.fails) {
+		return errors.New("denied")
+	}
+	return nil
+}
+
+func (s *shelf) Fetch(_ context.Context, repo string, d ocispecs.Descriptor) (registry.Manifest, error) {
+	data, ok := s.blobs[d.Digest.String()]
+	if !ok {
+		return registry.Manifest{}, fmt.Errorf("%s is not there", d.Digest)
+	}
+	return registry.Manifest{Descriptor: d, Content: data}, s.do("fetch " + repo)
+}
+
+func (s *shelf) Push(_ context.Context, repo string, m registry.Manifest) error {
+	s.blobs[m.Descriptor.Digest.String()] = m.Content
+	return s.do("push " + repo)
+}
+
+func (s *shelf) Tag(_ context.Context, ref string, _ registry.Manifest) error {
+	return s.do("tag " + ref)
+}
+
+// pushedBy is the daemon's answer when it has pushed an image.
+func (s *shelf) pushedBy(t *testing.T, i image) map[string]string {
+	t.Helper()
+	for d, data := range i.blobs {
+		s.blobs[d.String()] = data
+	}
+	return i.metadata(t)
+}
+
+func TestPushOfSeveralNodes(t *testing.T) {
+	tests := []struct {
+		name  string
+		value string
+		tags  []string
+		fails string
+		sent  string // name attribute of the nodes
+		log   []string
+		kind  Kind
+	}{
+		{
+			name: "tags move last", value: "type=registry,name-canonical=true", tags: []string{"docker.io/library/x:1", "example.com/y:2", "docker.io/library/x:2"},
+			sent: "docker.io/library/x,example.com/y",
+			log: []string{"fetch docker.io/library/x", "fetch docker.io/library/x", "push docker.io/library/x", "push example.com/y",
+				"tag docker.io/library/x:1", "tag example.com/y:2", "tag docker.io/library/x:2"},
+		},
+		{name: "a short name", value: "type=image,push=true,name=x", sent: "docker.io/library/x", log: []string{"fetch docker.io/library/x", "fetch docker.io/library/x", "push docker.io/library/x", "tag docker.io/library/x:latest"}},
+		{name: "by digest only", value: "type=registry,push-by-digest=true,name=x", sent: "docker.io/library/x", log: []string{"fetch docker.io/library/x", "fetch docker.io/library/x", "push docker.io/library/x"}},
+		{name: "refused", value: "type=registry,name=x", fails: "push", sent: "docker.io/library/x", log: []string{"fetch docker.io/library/x", "fetch docker.io/library/x", "push docker.io/library/x"}, kind: KindRegistry},
+		{name: "refused at the tag", value: "type=registry,name=x", fails: "tag", sent: "docker.io/library/x", log: []string{"fetch docker.io/library/x", "fetch docker.io/library/x", "push docker.io/library/x", "tag docker.io/library/x:latest"}, kind: KindRegistry},
+		{name: "not pushed", value: "type=image,name=x", sent: "x"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &shelf{blobs: map[string][]byte{}, fails: tt.fails}
+			p := mustPlan(t, []string{tt.value}, func(r *Request) { r.Tags, r.Registry = tt.tags, s })
+			for n, platform := range []ocispecs.Platform{amd64, arm64} {
+				outputs := begun(t, p, couple[n])
+				a := outputs[0].entry.Attrs
+				pushes := a["push"] == "true"
+				if outputs[0].entry.Type != "image" || a["name"] != tt.sent || pushes != (a["push-by-digest"] == "true") || a["name-canonical"] != "" {
+					t.Errorf("the node is asked for %v", outputs[0].entry)
+				}
+				mustEnd(t, outputs, s.pushedBy(t, nodeImage(t, platform)), true)
+			}
+			want := []string(nil)
+			for _, line := range tt.log {
+				if ref, ok := strings.CutPrefix(line, "tag "); ok {
+					want = append(want, ref)
+				}
+			}
+			if tt.fails == "push" {
+				want = []string{"docker.io/library/x:latest"}
+			}
+			slices.Sort(want)
+			if diff := cmp.Diff(want, p.Publishes()); diff != "" {
+				t.Errorf("Publishes (-want +got):\n%s", diff)
+			}
+			err := p.Seal(t.Context())
+			if slices.ContainsFunc(s.log, func(line string) bool { return strings.HasPrefix(line, "tag ") }) {
+				t.Error("a tag moved before the commit")
+			}
+			if err == nil {
+				_, err = p.Commit(t.Context())
+			}
+			if tt.fails == "" && err != nil || tt.fails != "" && Classify(err) != tt.kind {
+				t.Errorf("error %v is %s, want %s", err, Classify(err), tt.kind)
+			}
+			if diff := cmp.Diff(tt.log, s.log); diff != "" {
+				t.Errorf("the registry saw (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPushOfOneNode(t *testing.T) {
+	s := &shelf{blobs: map[string][]byte{}}
+	p := mustPlan(t, []string{"type=registry,name-canonical=true"}, func(r *Request) { r.Tags, r.Registry = []string{"docker.io/library/x:1"}, s })
+	outputs := begun(t, p, alone[0])
+	want := client.ExportEntry{Type: "image", Attrs: attrs("name", "docker.io/library/x:1", "push", "true", "unpack", "false", "name-canonical", "true")}
+	if diff := cmp.Diff(want, outputs[0].entry); diff != "" {
+		t.Errorf("entry (-want +got):\n%s", diff)
+	}
+	i := nodeImage(t, amd64)
+	response := s.pushedBy(t, i)
+	response["containerimage.config.digest"] = i.config.Digest.String()
+	response["image.name"] = "docker.io/library/x:1"
+	mustEnd(t, outputs, response, true)
+	result := &Result{Response: response}
+	if err := result.describe(); err != nil {
+		t.Fatal(err)
+	}
+	p.keep(result)
+	outcome := mustPublish(t, p)
+	if len(s.log) != 0 || len(p.Publishes()) != 0 {
+		t.Errorf("the agent has done what is the builder's: %v, %v", s.log, p.Publishes())
+	}
+	if outcome.Descriptor.Digest != i.root.Digest || outcome.ConfigDigest != i.config.Digest.String() || !slices.Equal(outcome.Names, []string{"docker.io/library/x:1"}) {
+		t.Errorf("outcome = %+v", outcome)
+	}
+}
+
+func TestPushWithoutAnswer(t *testing.T) {
+	p := mustPlan(t, []string{"type=registry,name=x"}, nil)
+	outputs := begun(t, p, couple[0])
+	if err := outputs.end(map[string]string{}, true); err == nil || !strings.Contains(err.Error(), "has not said which image") {
+		t.Errorf("end = %v", err)
+	}
+}
+
+func TestPushesThatDiffer(t *testing.T) {
+	p := mustPlan(t, []string{"type=registry,name=x", "type=registry,name=y,compression=zstd"}, nil)
+	mustEnd(t, begun(t, p, alone[0]), nil, false)
+	_, err := p.begin(couple[0])
+	wantUsage(t, err, "--output", "two outputs push different images")
+
+	p = mustPlan(t, []string{"type=registry,name=x", "type=registry,name=y"}, nil)
+	mustEnd(t, begun(t, p, couple[0]), nil, false)
+}
+
+// TestPushedImageIsAskedForLast holds what makes the daemon's one answer for
+// several exporters that of the pushed image.
+func TestPushedImageIsAskedForLast(t *testing.T) {
+	dir := t.TempDir()
+	p := mustPlan(t, []string{"type=registry,name=x", "type=image,name=y", "type=oci,dest=" + dir + "/o.tar", "type=cacheonly", "type=local,dest=" + dir + "/l"}, nil)
+	outputs := begun(t, p, alone[0])
+	var got []string
+	for _, e := range outputs.entries() {
+		got = append(got, e.Type+e.Attrs["push"])
+	}
+	mustEnd(t, outputs, nil, false)
+	if diff := cmp.Diff([]string{"oci", "local", "image", "imagetrue"}, got); diff != "" {
+		t.Errorf("exporters (-want +got):\n%s", diff)
+	}
+}
+
+func TestResultDescribe(t *testing.T) {
+	for name, response := range map[string]map[string]string{
+		"not base64": attrs("containerimage.descriptor", "{"),
+		"not JSON":   attrs("containerimage.descriptor", base64.StdEncoding.EncodeToString([]byte("{"))),
+		"no digest":  attrs("containerimage.descriptor", base64.StdEncoding.EncodeToString([]byte("{}"))),
+	} {
+		if err := (&Result{Response: response}).describe(); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	r := &Result{}
+	if err := r.describe(); err != nil || r.Descriptor != nil {
+		t.Errorf("without an image: %v, %v", r.Descriptor, err)
+	}
+	data, err := json.Marshal(nodeImage(t, amd64).root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Response = attrs("containerimage.descriptor", base64.StdEncoding.EncodeToString(data))
+	if err := r.describe(); err != nil || r.Descriptor.MediaType != ocispecs.MediaTypeImageIndex {
+		t.Errorf("descriptor %+v, %v", r.Descriptor, err)
+	}
+}

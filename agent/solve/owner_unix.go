@@ -1,0 +1,20 @@
+//go:build unix
+
+package solve
+
+import (
+	"io/fs"
+	"syscall"
+)
+
+// owner is who a file belongs to.
+type owner struct{ uid, gid int }
+
+// ownerOf returns the owner of a file on file systems that have one.
+func ownerOf(info fs.FileInfo) (owner, bool) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return owner{}, false
+	}
+	return owner{uid: int(stat.Uid), gid: int(stat.Gid)}, true
+}

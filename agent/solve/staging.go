@@ -1,0 +1,133 @@
+package solve
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// stagingPrefix starts the name of the directories that hold files until all
+// solves have succeeded. They lie beside or in the destination, so that files
+// can be renamed into place, and are never sent as part of a context.
+const stagingPrefix = ".slipway-staging-"
+
+// staging is the directory in which an output takes shape. It is created when
+// it is first needed. Its zero value with parent set is ready.
+type staging struct {
+	parent func() (string, error)
+
+	mu  sync.Mutex
+	dir string
+	n   int
+}
+
+// next returns an unused path in the directory.
+func (s *staging) next() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dir == "" {
+		parent, err := s.parent()
+		if err != nil {
+			return "", err
+		}
+		if s.dir, err = os.MkdirTemp(parent, stagingPrefix); err != nil {
+			return "", err
+		}
+	}
+	path := filepath.Join(s.dir, strconv.Itoa(s.n))
+	s.n++
+	return path, nil
+}
+
+// where is the directory for messages; empty before it exists.
+func (s *staging) where() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dir
+}
+
+func (s *staging) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dir == "" {
+		return nil
+	}
+	if err := removeTree(s.dir); err != nil {
+		return fmt.Errorf("remove staging directory: %w", err)
+	}
+	s.dir = ""
+	return nil
+}
+
+// full reports whether the error is a disk without room, or a quota.
+func full(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// unwritable is the error for an output that the agent could not write; where
+// is the file or directory that was written to.
+func (o Output) unwritable(err error, where string) error {
+	if known := (*UsageError)(nil); errors.As(err, &known) {
+		return err
+	}
+	hint := ""
+	if full(err) {
+		hint = "until all is built the result is kept beside the output, in " + besideStaging(where) + ": make room on that disk of the agent or choose another dest"
+	}
+	return o.mistake(err.Error(), hint)
+}
+
+// besideStaging is the directory that holds the staging directory of a path.
+func besideStaging(path string) string {
+	for dir := path; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if strings.HasPrefix(filepath.Base(dir), stagingPrefix) {
+			return filepath.Dir(dir)
+		}
+	}
+	return filepath.Dir(path)
+}
+
+// saysFull reports whether an error is, or quotes, a disk without room.
+func saysFull(err error) bool {
+	if err == nil {
+		return false
+	}
+	text := err.Error()
+	return full(err) || strings.Contains(text, syscall.ENOSPC.Error()) || strings.Contains(text, syscall.EDQUOT.Error())
+}
+
+// probeRoom fails when a file of a few blocks cannot be written to dir.
+func probeRoom(dir string) error {
+	f, err := os.CreateTemp(dir, "probe-")
+	if err != nil {
+		return err
+	}
+	defer removeQuietly(f.Name())
+	_, err = f.Write(make([]byte, 1<<20))
+	return errors.Join(err, f.Close())
+}
+
+// errnoOf is the bare reason of a file error.
+func errnoOf(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}
+
+// builderFull is a solve that failed for lack of room on the builder.
+type builderFull struct{ err error }
+
+func (e *builderFull) Error() string { return e.err.Error() }
+func (e *builderFull) Unwrap() error { return e.err }
+
+// Hints says what to do about the error.
+func (e *builderFull) Hints() []string {
+	return []string{"the agent has room, it is the disk of the builder that is full: give the builder a larger one, or limit its build cache (gc in buildkitd.toml)"}
+}

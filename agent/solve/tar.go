@@ -1,0 +1,120 @@
+package solve
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/moby/buildkit/client"
+)
+
+// checkTar finds mistakes in a type=tar output.
+func checkTar(o Output) (problem, hint string) { return checkAttrs(o, fileAttributes) }
+
+func openTar(_ context.Context, o Output, r Request) (sink, *UsageError) {
+	dest, problem := openDestination(o, r)
+	if problem != nil {
+		return nil, problem
+	}
+	return &tarOutput{output: o, dest: dest, staging: staging{parent: dest.parent}}, nil
+}
+
+// tarOutput is the sink of type=tar: a stream per solve, each in a file of
+// its own, made one when all have ended.
+type tarOutput struct {
+	output  Output
+	dest    destination
+	staging staging
+
+	mu    sync.Mutex
+	files []staged
+	ready string // the file to place
+}
+
+// staged is what one solve has left in staging.
+type staged struct {
+	job  int // its place among the jobs of the build
+	path string
+}
+
+func (t *tarOutput) traits() traits { return t.dest.traits() }
+
+func (t *tarOutput) begin(job Job) (attempt, error) {
+	path, err := t.staging.next()
+	if err != nil {
+		return attempt{}, t.output.unwritable(err, t.staging.where())
+	}
+	in := &reception{output: t.output, path: path}
+	end := func(_ map[string]string, keep bool) error {
+		if err := in.end(keep); err != nil || !keep {
+			return err
+		}
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.files = append(t.files, staged{job.place(), path})
+		return nil
+	}
+	entry := client.ExportEntry{Type: client.ExporterTar, Attrs: splitAttrs(t.output, job), Output: in.open}
+	return attempt{entry: entry, failed: in.failed, end: end}, nil
+}
+
+// splitAttrs are the attributes of an exporter of files for one solve. A
+// build of several platforms has a directory per platform even when this
+// solve has only one of them; BuildKit would decide by the solve.
+func splitAttrs(o Output, job Job) map[string]string {
+	attrs := maps.Clone(o.Attrs)
+	if attrs == nil {
+		attrs = map[string]string{}
+	}
+	// Removing other files is done in the destination, not in staging.
+	delete(attrs, attrMode)
+	if _, ok := attrs[attrPlatformSplit]; !ok && !job.Single {
+		attrs[attrPlatformSplit] = "true"
+	}
+	return attrs
+}
+
+func (t *tarOutput) seal(ctx context.Context) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.files) == 0 {
+		return nil
+	}
+	if err := t.dest.check(); err != nil {
+		return t.output.unwritable(err, t.staging.where())
+	}
+	slices.SortFunc(t.files, func(a, b staged) int { return a.job - b.job })
+	paths := make([]string, len(t.files))
+	for i, f := range t.files {
+		paths[i] = f.path
+	}
+	if err := mergeTars(ctx, t.output, paths); err != nil {
+		return t.output.unwritable(err, t.staging.where())
+	}
+	t.ready = paths[0]
+	return nil
+}
+
+func (t *tarOutput) commit(ctx context.Context) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ready == "" {
+		return nil
+	}
+	if err := t.dest.place(ctx, t.ready); err != nil {
+		return notPlaced(ctx, t.output, err)
+	}
+	t.ready, t.files = "", nil
+	return nil
+}
+
+// notPlaced is the error of a commit that failed.
+func notPlaced(ctx context.Context, o Output, err error) error {
+	if ctx.Err() != nil {
+		return &cancelledError{context.Cause(ctx)}
+	}
+	return o.unwritable(err, o.Dest)
+}
+
+func (t *tarOutput) close() error { return t.staging.close() }

@@ -1,0 +1,340 @@
+package solve
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// The variables that shape what is told of a git work tree, as buildx has
+// them.
+const (
+	envGitInfo   = "BUILDX_GIT_INFO"
+	envGitLabels = "BUILDX_GIT_LABELS"
+	envGitDirty  = "BUILDX_GIT_CHECK_DIRTY"
+)
+
+// entrypointLabel is buildx's label for the Dockerfile's path in the work
+// tree.
+const entrypointLabel = "com.docker.image.source.entrypoint"
+
+// gitTimeout bounds all of git's work. A work tree on a slow file system must
+// not hold up a build over its provenance.
+const gitTimeout = 10 * time.Second
+
+// gitQuestion is what is asked of git about a context.
+type gitQuestion struct {
+	dir        string            // the context
+	dockerfile string            // the Dockerfile, absolute; may be empty
+	mounts     map[string]string // directories that the daemon may read, by name
+	info       bool              // for the provenance
+	labels     bool              // for the image
+	dirty      bool              // mark a revision with changes beside it
+	timeout    time.Duration     // for all of git's work
+}
+
+// newGitQuestion reads the variables. As with buildx, a value that is no
+// boolean changes nothing.
+func newGitQuestion(lookup func(string) (string, bool)) gitQuestion {
+	on := func(name string, otherwise bool) bool {
+		value, _ := lookup(name)
+		if b, err := strconv.ParseBool(value); err == nil {
+			return b
+		}
+		return otherwise
+	}
+	full, _ := lookup(envGitLabels)
+	return gitQuestion{
+		info:   on(envGitInfo, true),
+		labels: full == "full" || on(envGitLabels, false),
+		dirty:  on(envGitDirty, false),
+
+		timeout: gitTimeout,
+	}
+}
+
+// gitFacts are the frontend attributes that tell where a context comes from:
+// vcs:source, vcs:revision, vcs:localdir:NAME and labels. They are a courtesy
+// to whoever reads the provenance: without git, without a work tree or in time
+// trouble there are fewer or none, and never an error.
+func gitFacts(ctx context.Context, q gitQuestion) map[string]string {
+	if !q.info && !q.labels || !inWorkTree(q.dir) {
+		return nil
+	}
+	program, err := exec.LookPath("git")
+	if err != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, q.timeout)
+	defer cancel()
+	g := git{program: program, dir: q.dir, env: gitEnvironment(os.Environ())}
+
+	var root, revision, remote string
+	var dirty bool
+	var asked sync.WaitGroup
+	asked.Go(func() { root, revision = g.head(ctx) })
+	asked.Go(func() { remote = g.remote(ctx) })
+	if q.dirty {
+		asked.Go(func() { dirty = g.dirty(ctx) })
+	}
+	asked.Wait()
+	if root == "" {
+		return nil
+	}
+	if revision != "" && dirty {
+		revision += "-dirty"
+	}
+	return q.attrs(root, revision, remote)
+}
+
+// attrs turns git's answers into attributes.
+func (q gitQuestion) attrs(root, revision, remote string) map[string]string {
+	attrs := map[string]string{}
+	set := func(info, label, value string) {
+		if value != "" && q.info {
+			attrs[info] = value
+		}
+		if value != "" && q.labels {
+			attrs["label:"+label] = value
+		}
+	}
+	set("vcs:revision", ocispecs.AnnotationRevision, revision)
+	set("vcs:source", ocispecs.AnnotationSource, remote)
+	if q.labels && q.dockerfile != "" {
+		if rel, ok := below(root, q.dockerfile); ok {
+			attrs["label:"+entrypointLabel] = rel
+		}
+	}
+	if q.info {
+		for name, dir := range q.mounts {
+			if rel, ok := below(root, dir); ok {
+				attrs["vcs:localdir:"+name] = rel
+			}
+		}
+	}
+	return attrs
+}
+
+// below returns a path relative to a root that is free of symbolic links.
+func below(root, path string) (string, bool) {
+	resolved, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", false
+	}
+	rel, err := filepath.Rel(root, resolved)
+	if err != nil || !filepath.IsLocal(rel) {
+		return "", false
+	}
+	return filepath.ToSlash(rel), true
+}
+
+// inWorkTree reports whether a directory or one above it holds .git. Most
+// contexts outside of a work tree are recognised without starting git, and a
+// directory that is made to look like a bare repository is none.
+func inWorkTree(dir string) bool {
+	for {
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+			return true
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return false
+		}
+		dir = parent
+	}
+}
+
+// git runs git in a directory.
+type git struct {
+	program, dir string
+	env          []string
+}
+
+// gitEnvironment is the environment with what makes git behave on a CI agent.
+func gitEnvironment(environ []string) []string {
+	env := append(slices.Clone(environ),
+		"LC_ALL=C",
+		"GIT_TERMINAL_PROMPT=0",
+		"GIT_OPTIONAL_LOCKS=0",              // read-only checkouts
+		"GIT_NO_LAZY_FETCH=1",               // partial clones: no network for this
+		"GIT_DISCOVERY_ACROSS_FILESYSTEM=1", // workspaces are often mounts
+	)
+	settings := [][2]string{
+		// The clone often belongs to another user than the one who builds.
+		{"safe.directory", "*"},
+		// Files of the user must not pass for a repository, whose settings can
+		// name programs to run.
+		{"safe.bareRepository", "explicit"},
+		{"core.fsmonitor", "false"},
+		{"log.showSignature", "false"},
+	}
+	count := 0
+	for _, variable := range environ {
+		if value, ok := strings.CutPrefix(variable, "GIT_CONFIG_COUNT="); ok {
+			if n, err := strconv.Atoi(value); err == nil && n > 0 {
+				count = n
+			}
+		}
+	}
+	for _, s := range settings {
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", count, s[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", count, s[1]))
+		count++
+	}
+	return append(env, fmt.Sprintf("GIT_CONFIG_COUNT=%d", count))
+}
+
+// run returns the lines of git's output, also when it failed.
+func (g git) run(ctx context.Context, args ...string) ([]string, error) {
+	cmd := exec.CommandContext(ctx, g.program, args...)
+	cmd.Dir, cmd.Env = g.dir, g.env
+	// What git started may hold its output open after its end.
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	text := strings.TrimRight(string(out), "\n")
+	if text == "" {
+		return nil, err
+	}
+	return strings.Split(text, "\n"), err
+}
+
+// line is run for output of one line; empty when git failed.
+func (g git) line(ctx context.Context, args ...string) string {
+	lines, err := g.run(ctx, args...)
+	if err != nil || len(lines) == 0 {
+		return ""
+	}
+	return lines[0]
+}
+
+// head returns the root of the work tree and the commit that is checked out,
+// empty before the first one.
+func (g git) head(ctx context.Context) (root, revision string) {
+	lines, err := g.run(ctx, "rev-parse", "--is-inside-work-tree", "--show-toplevel", "HEAD")
+	if len(lines) < 2 || lines[0] != "true" {
+		return "", ""
+	}
+	if err == nil && len(lines) == 3 {
+		revision = lines[2]
+	}
+	return lines[1], revision
+}
+
+// remote is the URL of the branch's own remote, of origin or of upstream.
+func (g git) remote(ctx context.Context) string {
+	names := []string{"origin", "upstream"}
+	if branch := g.line(ctx, "symbolic-ref", "-q", "HEAD"); branch != "" {
+		if name := g.line(ctx, "for-each-ref", "--format=%(upstream:remotename)", branch); name != "" {
+			names = slices.Insert(names, 0, name)
+		}
+	}
+	for _, name := range names {
+		if address := g.line(ctx, "remote", "get-url", "--", name); address != "" {
+			return withoutCredentials(address)
+		}
+	}
+	return ""
+}
+
+// dirty reports whether there is more in the work tree than the commit holds,
+// or might be. As with buildx, files that git ignores count, because the build
+// sees them.
+func (g git) dirty(ctx context.Context) bool {
+	lines, err := g.run(ctx, "status", "--porcelain", "--ignored")
+	return err != nil || len(lines) > 0
+}
+
+// withoutCredentials strips a remote's URL of what CI systems put into it:
+// https://token@host/… The user of ssh://git@host is part of the address.
+func withoutCredentials(address string) string {
+	if !strings.Contains(address, "://") {
+		return address // git@host:path, or a path
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	if u.User == nil {
+		return address
+	}
+	switch u.Scheme {
+	case "ssh", "git+ssh":
+		u.User = url.User(u.User.Username())
+	default:
+		u.User = nil
+	}
+	return u.String()
+}
+
+// gitTask is a gitFacts that is under way: reaching the builder takes longer,
+// so a build does not wait for git.
+type gitTask struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	attrs  map[string]string // valid once done is closed
+}
+
+// askGit starts to ask git about the context when it is a local directory.
+func (p *preparation) askGit(ctx context.Context) {
+	if p.contextDir == "" {
+		return
+	}
+	q := newGitQuestion(p.request.lookup)
+	q.dir, q.mounts = p.contextDir, maps.Clone(p.inputs.Mounts)
+	// A Dockerfile that was written to a temporary directory is not below the
+	// root and gets no label.
+	if dir, name := p.inputs.Mounts[mountDockerfile], p.inputs.Attrs[attrFilename]; dir != "" && name != "" {
+		q.dockerfile = filepath.Join(dir, name)
+	}
+	p.git = startGit(ctx, q)
+}
+
+// startGit starts gitFacts; stop must be called.
+func startGit(ctx context.Context, q gitQuestion) *gitTask {
+	ctx, cancel := context.WithCancel(ctx)
+	task := &gitTask{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(task.done)
+		task.attrs = gitFacts(ctx, q)
+	}()
+	return task
+}
+
+// wait returns the facts. A nil task has none.
+func (t *gitTask) wait() map[string]string {
+	if t == nil {
+		return nil
+	}
+	<-t.done
+	return t.attrs
+}
+
+// stop ends the task.
+func (t *gitTask) stop() {
+	if t != nil {
+		t.cancel()
+		<-t.done
+	}
+}
+
+// resolved are the inputs with what git had to say.
+func (p *Plan) resolved() Inputs {
+	in := p.inputs
+	facts := p.git.wait()
+	if len(facts) == 0 {
+		return in
+	}
+	in.Attrs = maps.Clone(in.Attrs)
+	maps.Copy(in.Attrs, facts)
+	return in
+}
