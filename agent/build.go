@@ -2,8 +2,10 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rs/zerolog"
@@ -28,6 +30,9 @@ type Build struct {
 	Platforms []ocispecs.Platform
 	// StickyKey makes builds of the same thing choose the same pod.
 	StickyKey string
+	// Provenance is how much of what the builders have recorded goes into the
+	// report; empty for nothing.
+	Provenance solve.ProvenanceMode
 
 	Terminal *progress.Terminal
 	Mode     progress.Mode
@@ -37,46 +42,121 @@ type Build struct {
 // Run checks what was asked before the cluster is touched, makes sure that the
 // builders run, solves on all of them at once and lets the outputs appear
 // when every node has succeeded. Its errors have a Class.
-func (b Build) Run(ctx context.Context) (err error) {
-	plan, err := solve.Prepare(ctx, b.Request)
+func (b Build) Run(ctx context.Context) (report *Report, err error) {
+	plan, err := b.prepare(ctx)
 	if err != nil {
-		return classify(ClassUsage, err)
+		return nil, err
 	}
-	defer func() {
-		if closeErr := plan.Close(); err == nil {
-			err = closeErr
-		}
-	}()
-	for _, warning := range plan.Warnings() {
-		b.Log.Warn().Msg(warning)
-	}
-	if err := b.claimable(); err != nil {
-		return err
-	}
-	if err := b.checkOutputs(); err != nil {
-		return err
-	}
-	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title())
+	defer closePlan(plan, &err)
+	display, err := b.open(ctx)
 	if err != nil {
-		return classify(ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
+		return nil, err
 	}
-	defer func() {
-		if closeErr := display.Close(); err == nil {
-			err = closeErr
-		}
-	}()
-	fleet := newFleet(b.Definition, &connector{access: b.Access, key: b.StickyKey, log: b.Log}, display)
+	defer closeDisplay(display, &err)
+	fleet := b.fleet(display)
 	defer fleet.Close()
 
 	jobs, err := fleet.assign(ctx, b.Platforms)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := b.solveAll(ctx, fleet, plan, jobs); err != nil {
-		return err
+	parts, err := b.solveAll(ctx, fleet, plan, jobs)
+	if err != nil {
+		return nil, err
 	}
-	// What cannot be put in place now is the output that was asked for.
-	return classify(ClassUsage, plan.Commit())
+	outcome, err := b.publish(ctx, display, plan)
+	if err != nil {
+		return nil, err
+	}
+	return &Report{Builder: b.Definition.Name, Outcome: *outcome, Parts: parts}, nil
+}
+
+// Call asks the Dockerfile's frontend about the build instead of building:
+// its outline, its targets, its faults. Nodes do not differ in the answer, so
+// one is asked.
+func (b Build) Call(ctx context.Context, call solve.Call) (answer *solve.CallResult, err error) {
+	// Nothing comes out but the answer.
+	b.Request.Outputs, b.Request.Annotations, b.Request.CacheTo = []solve.Output{{Type: "cacheonly"}}, nil, nil
+	plan, err := b.prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer closePlan(plan, &err)
+	display, err := b.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer closeDisplay(display, &err)
+	fleet := b.fleet(display)
+	defer fleet.Close()
+
+	jobs, err := fleet.assign(ctx, b.Platforms)
+	if err != nil {
+		return nil, err
+	}
+	err = b.tryJob(ctx, fleet, jobs[0].node, func(conn *connection) (err error) {
+		answer, err = conn.Call(ctx, plan, b.jobs(jobs)[0], call, display.Solve(""))
+		return err
+	})
+	return answer, err
+}
+
+// DryRun resolves what Run would ask each node for. It touches no cluster, so
+// the definition must say which node has which platform.
+func (b Build) DryRun(ctx context.Context) (requests []solve.Description, err error) {
+	plan, err := b.prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer closePlan(plan, &err)
+	claims := declared(b.Definition)
+	jobs, missing := assign(b.Platforms, claims)
+	if len(missing) > 0 {
+		return nil, classify(ClassUsage, &unclaimed{builder: b.Definition.Name, missing: missing, claims: claims})
+	}
+	for _, job := range b.jobs(jobs) {
+		requests = append(requests, plan.Describe(job))
+	}
+	return requests, nil
+}
+
+// prepare checks all that can be checked before the cluster is touched.
+func (b Build) prepare(ctx context.Context) (*solve.Plan, error) {
+	plan, err := solve.Prepare(ctx, b.Request)
+	if err != nil {
+		return nil, classify(ClassUsage, err)
+	}
+	for _, warning := range plan.Warnings() {
+		b.Log.Warn().Msg(warning)
+	}
+	if err := b.claimable(); err != nil {
+		return nil, errors.Join(err, plan.Close())
+	}
+	return plan, nil
+}
+
+func closePlan(plan *solve.Plan, err *error) {
+	if closeErr := plan.Close(); *err == nil {
+		*err = closeErr
+	}
+}
+
+func (b Build) open(ctx context.Context) (*progress.Display, error) {
+	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title())
+	if err != nil {
+		return nil, classify(ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
+	}
+	return display, nil
+}
+
+func closeDisplay(display *progress.Display, err *error) {
+	if closeErr := display.Close(); *err == nil {
+		*err = closeErr
+	}
+}
+
+func (b Build) fleet(display *progress.Display) *fleet {
+	return newFleet(b.Definition, &connector{access: b.Access, key: b.StickyKey, log: b.Log}, display)
 }
 
 // claimable fails when the definition alone shows that a wanted platform has
@@ -92,73 +172,86 @@ func (b Build) claimable() error {
 	return nil
 }
 
-// checkOutputs says what becomes of a build without outputs, which docker buildx
-// decides by the definition.
-func (b Build) checkOutputs() error {
-	if len(b.Request.Outputs) > 0 {
-		return nil
-	}
-	for _, n := range b.Definition.Nodes {
-		if n.DefaultLoad() {
-			return classify(ClassUsage, &noLoad{builder: b.Definition.Name, node: n.Name})
-		}
-	}
-	b.Log.Warn().Msgf("no output given for builder %q: the result only remains in its build cache; to get files use --output type=local,dest=DIR", b.Definition.Name)
-	return nil
-}
-
-// noLoad is the error for a definition whose default output is not there.
-type noLoad struct{ builder, node string }
-
-func (e *noLoad) Error() string {
-	return fmt.Sprintf("builder %q: node %s: driver-opt default-load asks for type=docker when no output is given, which is not supported", e.builder, e.node)
-}
-
-// Hints implements the convention for errors that say what to do next.
-func (e *noLoad) Hints() []string {
-	return []string{"give an output: --output type=local,dest=DIR"}
+// DefaultLoad reports whether a build without outputs is to load its image
+// into a Docker engine, which docker buildx decides by the definition.
+func DefaultLoad(d configmap.Definition) bool {
+	return slices.ContainsFunc(d.Nodes, configmap.Node.DefaultLoad)
 }
 
 func (b Build) title() string {
 	return fmt.Sprintf("building with %q on %s", b.Definition.Name, b.Definition.Driver)
 }
 
-// solveAll solves every job on its node, all at once. The first failure ends
-// the others: an output needs all of them.
-func (b Build) solveAll(ctx context.Context, fleet *fleet, plan *solve.Plan, jobs []job) error {
-	group, ctx := errgroup.WithContext(ctx)
+// jobs are the parts of the build in BuildKit's terms.
+func (b Build) jobs(jobs []job) []solve.Job {
 	total := 0
-	for _, j := range jobs {
+	siblings := make([][]ocispecs.Platform, len(jobs))
+	for i, j := range jobs {
+		siblings[i] = j.platforms
 		total += len(j.platforms)
 	}
-	for _, j := range jobs {
-		group.Go(func() error {
-			work := solve.Job{Node: b.Definition.Nodes[j.node].Name, Platforms: j.platforms, Single: total <= 1}
-			label := ""
-			if len(jobs) > 1 {
-				label = work.Node
-			}
-			return solveJob(ctx, fleet, plan, j.node, work, label)
-		})
+	out := make([]solve.Job, len(jobs))
+	for i, j := range jobs {
+		out[i] = solve.Job{
+			Node:      b.Definition.Nodes[j.node].Name,
+			Platforms: j.platforms,
+			Single:    total <= 1,
+			Siblings:  siblings,
+		}
 	}
-	return group.Wait()
+	return out
 }
 
-// solveJob solves one job and does it again, on another pod where there is
+// solveAll solves every job on its node, all at once. The first failure ends
+// the others: an output needs all of them.
+func (b Build) solveAll(ctx context.Context, fleet *fleet, plan *solve.Plan, jobs []job) ([]Part, error) {
+	group, ctx := errgroup.WithContext(ctx)
+	parts := make([]Part, len(jobs))
+	for i, work := range b.jobs(jobs) {
+		group.Go(func() error {
+			label := ""
+			if work.Several() {
+				label = work.Node
+			}
+			return b.tryJob(ctx, fleet, jobs[i].node, func(conn *connection) error {
+				result, err := conn.Solve(ctx, plan, work, fleet.display.Solve(label))
+				if err != nil {
+					return err
+				}
+				parts[i] = Part{Node: work.Node, Pod: conn.pod, Result: result}
+				return b.provenance(ctx, conn, &parts[i])
+			})
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return parts, nil
+}
+
+// provenance adds to a part what its builder has recorded.
+func (b Build) provenance(ctx context.Context, conn *connection, part *Part) (err error) {
+	if b.Provenance != "" {
+		part.Provenance, err = conn.Provenance(ctx, part.Result.Ref, b.Provenance)
+	}
+	return err
+}
+
+// tryJob does work on a node and does it again, on another pod where there is
 // one, when the builder gets lost. A failure of the build itself is final.
-func solveJob(ctx context.Context, fleet *fleet, plan *solve.Plan, node int, work solve.Job, label string) error {
+func (b Build) tryJob(ctx context.Context, fleet *fleet, node int, work func(*connection) error) error {
 	for try := 1; ; try++ {
 		conn, err := fleet.connect(ctx, node)
 		if err != nil {
 			return err
 		}
-		_, err = conn.Solve(ctx, plan, work, fleet.display.Solve(label))
+		err = work(conn)
 		if err == nil {
 			return nil
 		}
 		class := classOf(solve.Classify(err))
 		if class == ClassLost && ctx.Err() == nil && try < solveTries {
-			step := fleet.display.Step("[" + work.Node + "] builder lost")
+			step := fleet.display.Step("[" + b.Definition.Nodes[node].Name + "] builder lost")
 			step.Say(fmt.Sprintf("%s: %v; solving again (%d of %d)", conn, err, try+1, solveTries))
 			step.Done(nil)
 			fleet.drop(node)
@@ -172,6 +265,45 @@ func solveJob(ctx context.Context, fleet *fleet, plan *solve.Plan, node int, wor
 		}
 		return classify(class, err)
 	}
+}
+
+// publish puts together what the nodes have made, lets files appear and
+// moves tags.
+func (b Build) publish(ctx context.Context, display *progress.Display, plan *solve.Plan) (*solve.Outcome, error) {
+	names := plan.Publishes()
+	step := display.Step("[" + b.Definition.Name + "] publishing")
+	if len(names) > 0 {
+		step.Say("merging what the nodes have pushed into " + strings.Join(names, ", "))
+	}
+	outcome, err := commit(ctx, plan)
+	if err != nil {
+		step.Done(errors.New("not published, the reason is below"))
+		return nil, publishError(err)
+	}
+	if len(names) > 0 && outcome.Descriptor != nil {
+		for _, name := range names {
+			step.Say(fmt.Sprintf("%s is %s", name, outcome.Descriptor.Digest))
+		}
+	}
+	step.Done(nil)
+	return outcome, nil
+}
+
+func commit(ctx context.Context, plan *solve.Plan) (*solve.Outcome, error) {
+	if err := plan.Seal(ctx); err != nil {
+		return nil, err
+	}
+	return plan.Commit(ctx)
+}
+
+// publishError gives a failure after the solves its class. What no other fits
+// is an output that was asked for and cannot be put in place.
+func publishError(err error) error {
+	class := classOf(solve.Classify(err))
+	if class == 0 {
+		class = ClassUsage
+	}
+	return classify(class, err)
 }
 
 // classOf translates what solve knows of an error.

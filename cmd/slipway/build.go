@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -20,10 +22,19 @@ type buildCmd struct {
 	File          string   `short:"f" placeholder:"FILE" help:"Name of the Dockerfile, - for standard input (default: Dockerfile in the context)."`
 	Target        string   `placeholder:"STAGE" help:"Stage to build."`
 	Platform      []string `sep:"none" env:"DOCKER_DEFAULT_PLATFORM" placeholder:"OS/ARCH" help:"Platforms to build for, comma-separated."`
-	Output        []string `short:"o" sep:"none" placeholder:"OUTPUT" help:"Where the result goes: type=local,dest=DIR, or just DIR."`
+	Tag           []string `short:"t" sep:"none" placeholder:"REF" help:"Name of the image, such as registry.example/team/app:1."`
+	Output        []string `short:"o" sep:"none" placeholder:"OUTPUT" help:"Where the result goes: type=local|tar|oci|docker|image|registry|cacheonly[,dest=PATH][,KEY=VALUE], or just DIR."`
+	Push          bool     `help:"Shorthand for --output=type=registry."`
+	Load          bool     `help:"Shorthand for --output=type=docker: into the Docker engine of DOCKER_HOST."`
 	BuildArg      []string `sep:"none" placeholder:"NAME[=VALUE]" help:"Build-time variable; without a value it is taken from the environment."`
 	BuildContext  []string `sep:"none" placeholder:"NAME=SOURCE" help:"Additional context: a path, git URL, docker-image://REF or oci-layout://PATH."`
 	Label         []string `sep:"none" placeholder:"NAME=VALUE" help:"Label of the image."`
+	Annotation    []string `sep:"none" placeholder:"[LEVEL:]KEY=VALUE" help:"Annotation of the image; levels are manifest (default), manifest-descriptor, index and index-descriptor."`
+	Attest        []string `sep:"none" placeholder:"type=TYPE[,KEY=VALUE]" help:"Attestation: type=provenance or type=sbom."`
+	Provenance    string   `placeholder:"BOOL|mode=MODE" help:"Shorthand for --attest=type=provenance."`
+	SBOM          string   `name:"sbom" placeholder:"BOOL|generator=IMAGE" help:"Shorthand for --attest=type=sbom."`
+	CacheFrom     []string `sep:"none" placeholder:"REF|type=TYPE[,KEY=VALUE]" help:"Cache to read: a registry reference, or type=registry, local, gha, s3 or azblob."`
+	CacheTo       []string `sep:"none" placeholder:"REF|type=TYPE[,KEY=VALUE]" help:"Cache to write, also type=inline."`
 	Secret        []string `sep:"none" placeholder:"SECRET" help:"Secret for RUN: id=ID[,src=FILE] or id=ID,env=VARIABLE."`
 	SSH           []string `name:"ssh" sep:"none" placeholder:"SSH" help:"SSH agent or keys for RUN: default or ID[=SOCKET|KEY,…]."`
 	NoCache       bool     `help:"Do not use the cache."`
@@ -36,7 +47,13 @@ type buildCmd struct {
 	CgroupParent  string   `placeholder:"CGROUP" help:"Parent cgroup of RUN."`
 	Allow         []string `sep:"none" placeholder:"ENTITLEMENT" help:"Allow network.host, security.insecure or device."`
 	Progress      string   `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet."`
-	Quiet         bool     `short:"q" help:"Suppress the progress output."`
+	Quiet         bool     `short:"q" help:"Suppress the progress output; print the image ID."`
+
+	Call   string `default:"build" placeholder:"METHOD" help:"Ask about the build instead: check, outline or targets, with ,format=json."`
+	Check  bool   `help:"Shorthand for --call=check: run the Dockerfile linter."`
+	Print  string `hidden:"" help:"Old name of --call."`
+	DryRun bool   `help:"Print what each node would be asked for, as JSON, and build nothing."`
+	resultFiles
 
 	refusedFlags
 }
@@ -56,6 +73,14 @@ func (c *buildCmd) Run(in *invocation) error {
 	if err != nil {
 		return &usageError{err: err}
 	}
+	provenance, err := c.provenance()
+	if err != nil {
+		return err
+	}
+	call, err := c.call()
+	if err != nil {
+		return err
+	}
 	request, err := c.request(in)
 	if err != nil {
 		return err
@@ -64,16 +89,112 @@ func (c *buildCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	return agent.Build{
+	request.Outputs = c.outputs(in, request.Outputs, definition)
+	if request.Registry, err = in.registryClient(request.Keychain, definition); err != nil {
+		return err
+	}
+	build := agent.Build{
 		Definition: definition,
 		Access:     in.global.access(),
 		Request:    request,
 		Platforms:  platforms,
 		StickyKey:  c.Context,
+		Provenance: provenance,
 		Terminal:   in.terminal,
 		Mode:       mode,
 		Log:        in.log,
-	}.Run(in.ctx)
+	}
+	switch {
+	case c.DryRun:
+		return c.dryRun(in, build)
+	case call.Name != "":
+		return c.ask(in, build, call)
+	}
+	return c.build(in, build)
+}
+
+// build builds and writes down what came of it.
+func (c *buildCmd) build(in *invocation, build agent.Build) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	report, err := build.Run(in.ctx)
+	if err != nil {
+		return err
+	}
+	if id := report.ImageID(); c.Quiet && id != "" {
+		if _, err := fmt.Fprintln(in.out, id); err != nil {
+			return err
+		}
+	}
+	return c.write(report, in.env.MetadataWarnings)
+}
+
+// ask prints the answer to a call.
+func (c *buildCmd) ask(in *invocation, build agent.Build, call solve.Call) error {
+	answer, err := build.Call(in.ctx, call)
+	if err != nil {
+		return err
+	}
+	if err := answer.Print(in.out, call.Format); err != nil {
+		return err
+	}
+	if err := answer.Err(); err != nil {
+		return &agent.Error{Class: agent.ClassBuild, Err: err}
+	}
+	return nil
+}
+
+// dryRun prints what a build would ask for.
+func (c *buildCmd) dryRun(in *invocation, build agent.Build) error {
+	requests, err := build.DryRun(in.ctx)
+	if err != nil {
+		return err
+	}
+	encoder := json.NewEncoder(in.out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(map[string]any{"builder": build.Definition.Name, "solves": requests})
+}
+
+// call is what --call, --check and --print say.
+func (c *buildCmd) call() (solve.Call, error) {
+	value := c.Call
+	if c.Print != "" {
+		value = c.Print
+	}
+	if c.Check {
+		value = "check"
+	}
+	call, err := solve.ParseCall(value)
+	if err != nil {
+		return call, &usageError{err: err}
+	}
+	return call, nil
+}
+
+// outputs are those of --output, --push and --load, or what the definition
+// says when there are none.
+func (c *buildCmd) outputs(in *invocation, outputs []solve.Output, definition configmap.Definition) []solve.Output {
+	if c.Push {
+		outputs = solve.ApplyPush(outputs)
+	}
+	load := c.Load || len(outputs) == 0 && agent.DefaultLoad(definition) && !in.env.NoDefaultLoad
+	if load {
+		outputs = solve.ApplyLoad(outputs)
+	}
+	return outputs
+}
+
+// provenance is what is asked of the builders for the metadata file.
+func (c *buildCmd) provenance() (solve.ProvenanceMode, error) {
+	mode, err := solve.ParseProvenanceMode(os.LookupEnv)
+	if err != nil {
+		return "", &usageError{err: err}
+	}
+	if c.MetadataFile == "" {
+		return "", nil
+	}
+	return mode, nil
 }
 
 func (c *buildCmd) mode() (progress.Mode, error) {
@@ -98,17 +219,19 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 		return solve.Request{}, &usageError{err: err}
 	}
 	r := solve.Request{
-		Context:       c.Context,
-		Dockerfile:    c.File,
-		Target:        c.Target,
-		NoCache:       c.NoCache,
-		NoCacheFilter: c.NoCacheFilter,
-		Pull:          c.Pull,
-		CgroupParent:  c.CgroupParent,
-		Stdin:         in.in,
-		Lookup:        os.LookupEnv,
-		Proxy:         docker.Proxies(in.env.DockerHost),
-		Keychain:      registry.Docker(docker, in.log),
+		Context:        c.Context,
+		Dockerfile:     c.File,
+		Target:         c.Target,
+		NoCache:        c.NoCache,
+		NoCacheFilter:  c.NoCacheFilter,
+		Pull:           c.Pull,
+		CgroupParent:   c.CgroupParent,
+		Stdin:          in.in,
+		Stdout:         in.out,
+		StdoutTerminal: isTerminal(in.out),
+		Lookup:         os.LookupEnv,
+		Proxy:          docker.Proxies(in.env.DockerHost),
+		Keychain:       registry.Docker(docker, in.log),
 	}
 	var all mistakes
 	r.BuildArgs = take(&all, func() (map[string]string, error) { return solve.ParseBuildArgs(c.BuildArg, os.LookupEnv) })
@@ -126,6 +249,19 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 	r.Secrets = each(&all, c.Secret, solve.ParseSecret)
 	r.SSH = each(&all, c.SSH, solve.ParseSSH)
 	r.Outputs = each(&all, c.Output, solve.ParseOutput)
+	r.Tags = each(&all, c.Tag, solve.ParseTag)
+	for _, annotations := range each(&all, c.Annotation, registry.ParseAnnotation) {
+		r.Annotations = append(r.Annotations, annotations...)
+	}
+	r.Attests = each(&all, c.Attest, solve.ParseAttest)
+	r.Attests = append(r.Attests, each(&all, []string{c.Provenance}, solve.ParseProvenance)...)
+	r.Attests = append(r.Attests, each(&all, []string{c.SBOM}, solve.ParseSBOM)...)
+	for _, caches := range each(&all, c.CacheFrom, solve.ParseCacheFrom) {
+		r.CacheFrom = append(r.CacheFrom, caches...)
+	}
+	for _, caches := range each(&all, c.CacheTo, solve.ParseCacheTo) {
+		r.CacheTo = append(r.CacheTo, caches...)
+	}
 	if len(all) > 0 {
 		return solve.Request{}, &usageError{err: all}
 	}

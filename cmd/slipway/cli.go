@@ -28,6 +28,7 @@ type cli struct {
 	Build      buildCmd      `cmd:"" help:"Build from a Dockerfile."`
 	Up         upCmd         `cmd:"" help:"Make sure that a builder runs, and wait until it answers."`
 	Ls         lsCmd         `cmd:"" help:"List builders and their nodes."`
+	Index      indexCmd      `cmd:"" aliases:"imagetools" help:"Make and show images in registries."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print the completion script for a shell."`
 }

@@ -26,7 +26,10 @@ func (c *completionCmd) Help() string {
 // completable is what a script completes: the words of one command.
 type completable struct {
 	Name, Help string
-	Flags      []completableFlag
+	// Commands are the commands below it, if it has such; Flags are then those
+	// of all of them.
+	Commands []string
+	Flags    []completableFlag
 }
 
 type completableFlag struct {
@@ -57,21 +60,40 @@ func commands(root *kong.Node) []completable {
 	var out []completable
 	for _, node := range root.Children {
 		one := completable{Name: node.Name, Help: node.Help}
-		for _, group := range node.AllFlags(true) {
-			for _, f := range group {
-				flag := completableFlag{Name: f.Name, Help: f.Help, TakesValue: !f.IsBool()}
-				if f.Short != 0 {
-					flag.Short = string(f.Short)
-				}
-				if f.Enum != "" {
-					flag.Values = strings.Split(f.Enum, ",")
-				}
-				one.Flags = append(one.Flags, flag)
+		for _, below := range node.Children {
+			one.Commands = append(one.Commands, below.Name)
+		}
+		for _, f := range flagsOf(node) {
+			flag := completableFlag{Name: f.Name, Help: f.Help, TakesValue: !f.IsBool()}
+			if f.Short != 0 {
+				flag.Short = string(f.Short)
 			}
+			if f.Enum != "" {
+				flag.Values = strings.Split(f.Enum, ",")
+			}
+			one.Flags = append(one.Flags, flag)
 		}
 		out = append(out, one)
 	}
 	return out
+}
+
+// flagsOf are the flags that may follow a command or one of those below it,
+// each once.
+func flagsOf(node *kong.Node) []*kong.Flag {
+	var flags []*kong.Flag
+	seen := map[string]bool{}
+	for _, n := range append([]*kong.Node{node}, node.Children...) {
+		for _, group := range n.AllFlags(true) {
+			for _, f := range group {
+				if !seen[f.Name] {
+					seen[f.Name] = true
+					flags = append(flags, f)
+				}
+			}
+		}
+	}
+	return flags
 }
 
 // shellQuote makes a single-quoted word of bash, zsh and fish alike.

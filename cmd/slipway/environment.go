@@ -17,7 +17,11 @@ type environment struct {
 	DockerConfig string `env:"DOCKER_CONFIG"`
 	// DockerHost chooses among the proxies of docker's config.json.
 	DockerHost string `env:"DOCKER_HOST"`
-	Home       string `env:"HOME"`
+	// MetadataWarnings adds the linter's warnings to the metadata file.
+	MetadataWarnings bool `env:"BUILDX_METADATA_WARNINGS"`
+	// NoDefaultLoad ignores driver-opt default-load.
+	NoDefaultLoad bool   `env:"BUILDX_NO_DEFAULT_LOAD"`
+	Home          string `env:"HOME"`
 }
 
 func loadEnvironment(ctx context.Context) (environment, error) {

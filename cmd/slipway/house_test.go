@@ -32,6 +32,7 @@ var importRules = []struct {
 	{"k8s.io/client-go/...", []string{"agent/cluster"}, "Kubernetes is spoken in agent/cluster only"},
 	{"github.com/moby/buildkit/...", []string{"agent/solve", "agent/progress"}, "BuildKit is spoken in agent/solve and agent/progress only"},
 	{"github.com/docker/docker-credential-helpers/...", []string{"registry"}, "credentials belong to registry"},
+	{"oras.land/oras-go/...", []string{"registry"}, "registries are spoken to in registry only"},
 }
 
 // reachRules say what a package must not even reach through others.

@@ -3,22 +3,8 @@ package main
 // refusedFlags are the flags of docker buildx build that Slipway does not do.
 // They are parsed so that a pipeline that uses one is told so by name.
 type refusedFlags struct {
-	Annotation   []string `hidden:"" sep:"none" refused:"annotations belong to images; only type=local outputs can be made yet"`
-	Attest       []string `hidden:"" sep:"none" refused:"attestations belong to images; only type=local outputs can be made yet"`
-	CacheFrom    []string `hidden:"" sep:"none" refused:"leave it out: the builder keeps its cache between builds"`
-	CacheTo      []string `hidden:"" sep:"none" refused:"leave it out: the builder keeps its cache between builds"`
-	Call         string   `hidden:"" refused:"leave it out: only builds can be done yet, no checks or outlines"`
-	Check        bool     `hidden:"" refused:"leave it out: the linter's warnings are shown after every build"`
-	Iidfile      string   `hidden:"" refused:"a local output has no image ID"`
-	Load         bool     `hidden:"" refused:"there is no Docker engine on the agent; use --output type=local,dest=DIR"`
-	MetadataFile string   `hidden:"" refused:"leave it out: a local output has no metadata"`
-	Policy       []string `hidden:"" sep:"none" refused:"leave it out: source policies cannot be given yet"`
-	Print        string   `hidden:"" refused:"leave it out: only builds can be done yet, no checks or outlines"`
-	Provenance   string   `hidden:"" refused:"attestations belong to images; only type=local outputs can be made yet"`
-	Push         bool     `hidden:"" refused:"only type=local outputs can be made yet: use --output type=local,dest=DIR"`
-	Sbom         string   `hidden:"" refused:"attestations belong to images; only type=local outputs can be made yet"`
-	Tag          []string `hidden:"" short:"t" sep:"none" refused:"tags belong to images; only type=local outputs can be made yet"`
-	Resource     []string `hidden:"" sep:"none" refused:"set limits.cpu and limits.memory of the builder in its definition"`
+	Policy   []string `hidden:"" sep:"none" refused:"leave it out: source policies cannot be given yet"`
+	Resource []string `hidden:"" sep:"none" refused:"set limits.cpu and limits.memory of the builder in its definition"`
 
 	// What docker build had before BuildKit. buildx takes and ignores most of
 	// these.

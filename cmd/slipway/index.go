@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/registry"
+)
+
+// indexCmd holds the commands of docker buildx imagetools, under which name
+// they are known as well.
+type indexCmd struct {
+	Create  indexCreateCmd  `cmd:"" help:"Make an image out of images in registries."`
+	Inspect indexInspectCmd `cmd:"" help:"Show an image in a registry."`
+}
+
+type indexCreateCmd struct {
+	Source []string `arg:"" optional:"" placeholder:"SOURCE" help:"Images, digests, or descriptors as JSON."`
+
+	Tag          []string `short:"t" sep:"none" placeholder:"NAME[:TAG]" help:"Name of the new image."`
+	File         []string `short:"f" sep:"none" placeholder:"FILE" help:"File with a source, for example a descriptor."`
+	Append       bool     `help:"Keep what the first tag points at and add to it."`
+	Annotation   []string `sep:"none" placeholder:"LEVEL:KEY=VALUE" help:"Annotation of the index, or of manifest-descriptor[PLATFORM]."`
+	DryRun       bool     `help:"Print the image instead of pushing it."`
+	PreferIndex  bool     `default:"true" negatable:"" help:"Make an index of a single source too, instead of a plain copy."`
+	Platform     []string `short:"p" sep:"none" placeholder:"OS/ARCH" help:"Keep only these platforms, comma-separated."`
+	MetadataFile string   `placeholder:"FILE" help:"File for the result's name and descriptor, as JSON."`
+	Progress     string   `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet."`
+}
+
+// Help is shown by --help.
+func (c *indexCreateCmd) Help() string {
+	return "The flags are those of docker buildx imagetools create. What the sources refer to is copied to the repository of every tag; the tags move when all of it is there."
+}
+
+// Run makes the image.
+func (c *indexCreateCmd) Run(in *invocation) error {
+	mode, err := progress.ParseMode(c.Progress)
+	if err != nil {
+		return &usageError{err: fmt.Errorf("--progress: %w", err)}
+	}
+	request, err := c.request()
+	if err != nil {
+		return &usageError{err: err}
+	}
+	client, err := in.indexClient()
+	if err != nil {
+		return err
+	}
+	created, err := client.Create(in.ctx, request)
+	if err != nil {
+		return classifyRegistry(err)
+	}
+	if c.DryRun {
+		_, err := fmt.Fprintf(in.out, "%s\n", created.Image.Content)
+		return err
+	}
+	if err := client.Publish(in.ctx, created, stepPrinter(in.terminal, mode)); err != nil {
+		return classifyRegistry(err)
+	}
+	if c.MetadataFile == "" {
+		return nil
+	}
+	return writeJSON("--metadata-file", c.MetadataFile, map[string]any{
+		"containerimage.descriptor": created.Image.Descriptor,
+		"image.name":                strings.Join(created.Repositories(), ","),
+	})
+}
+
+// request parses the flags; all mistakes are reported at once.
+func (c *indexCreateCmd) request() (registry.Create, error) {
+	var all mistakes
+	r := registry.Create{Append: c.Append, Carbon: !c.PreferIndex}
+	// Files come before arguments, as with docker buildx.
+	for _, file := range c.File {
+		content := take(&all, func() ([]byte, error) { return os.ReadFile(file) })
+		if content != nil {
+			r.Sources = append(r.Sources, take(&all, func() (registry.Source, error) { return registry.ParseSource(string(content)) }))
+		}
+	}
+	r.Sources = append(r.Sources, each(&all, c.Source, registry.ParseSource)...)
+	r.Tags = each(&all, c.Tag, registry.ParseTag)
+	for _, list := range each(&all, c.Annotation, registry.ParseAnnotation) {
+		r.Annotations = append(r.Annotations, list...)
+	}
+	var err error
+	if r.Platforms, err = solve.ParsePlatforms(c.Platform); err != nil {
+		all = append(all, err)
+	}
+	if len(c.Source)+len(c.File) == 0 {
+		all = append(all, errors.New("no source is given"))
+	}
+	if !c.DryRun && len(r.Tags) == 0 && len(all) == 0 {
+		all = append(all, errors.New("no --tag is given to push to; --dry-run needs none"))
+	}
+	if err := checkFile("--metadata-file", c.MetadataFile); err != nil {
+		all = append(all, err)
+	}
+	if len(all) > 0 {
+		return registry.Create{}, all
+	}
+	return r, r.Validate()
+}
+
+type indexInspectCmd struct {
+	Name string `arg:"" placeholder:"NAME" help:"The image."`
+
+	Format string `placeholder:"TEMPLATE" help:"Go template over .Name, .Manifest, .Image, .SBOM and .Provenance, for example {{json .Manifest}}."`
+	Raw    bool   `help:"Print the manifest as it is, byte for byte."`
+}
+
+// Help is shown by --help.
+func (c *indexInspectCmd) Help() string {
+	return "The output is that of docker buildx imagetools inspect."
+}
+
+// Run prints the image.
+func (c *indexInspectCmd) Run(in *invocation) error {
+	if c.Raw && c.Format != "" {
+		return &usageError{err: errors.New("--raw and --format exclude each other")}
+	}
+	if _, err := registry.ParseName(c.Name); err != nil {
+		return &usageError{err: err}
+	}
+	var format *registry.Formatter
+	if c.Format != "" {
+		var err error
+		if format, err = registry.ParseFormat(c.Format); err != nil {
+			return &usageError{err: err}
+		}
+	}
+	client, err := in.indexClient()
+	if err != nil {
+		return err
+	}
+	inspection, err := client.Inspect(in.ctx, c.Name)
+	if err != nil {
+		return classifyRegistry(err)
+	}
+	switch {
+	case c.Raw:
+		_, err = in.out.Write(inspection.Image.Content)
+	case format != nil:
+		err = classifyRegistry(inspection.Format(in.ctx, in.out, format))
+	default:
+		_, err = io.WriteString(in.out, inspection.Text())
+	}
+	return err
+}
+
+// indexClient is the registry client of a command that needs no builder.
+func (in *invocation) indexClient() (*registry.Client, error) {
+	docker, err := registry.LoadDockerConfig(in.env.dockerDir())
+	if err != nil {
+		return nil, &usageError{err: err}
+	}
+	definitions, err := in.optionalDefinitions()
+	if err != nil {
+		return nil, err
+	}
+	return in.registryClient(registry.Docker(docker, in.log), definitions...)
+}
+
+// classifyRegistry gives an error of package registry its exit code.
+func classifyRegistry(err error) error {
+	var (
+		usage    *registry.UsageError
+		assemble *registry.AssembleError
+	)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled):
+		return &agent.Error{Class: agent.ClassCancelled, Err: err}
+	case errors.As(err, &usage), errors.As(err, &assemble):
+		return &usageError{err: err}
+	}
+	return &agent.Error{Class: agent.ClassRegistry, Err: err}
+}
+
+// stepPrinter tells the steps of a push, a line each, in the modes for people.
+func stepPrinter(out io.Writer, mode progress.Mode) func(string) {
+	if mode == progress.Quiet || mode == progress.None || mode == progress.RawJSON {
+		return func(string) {}
+	}
+	return func(step string) { _, _ = fmt.Fprintln(out, step) }
+}
