@@ -1,0 +1,58 @@
+package scenarios
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestDiskTooSmallForTheOutput exports more than fits on the agent's disk.
+func TestDiskTooSmallForTheOutput(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	s.define(s.builderNode("amd64"), s.builderNode("arm64"))
+	// A disk of 16 MiB at /small.
+	manifest := strings.NewReplacer(
+		"volumeMounts:\n", "volumeMounts:\n        - {name: small, mountPath: /small}\n",
+		"volumes:\n", "volumes:\n    - {name: small, emptyDir: {medium: Memory, sizeLimit: 16Mi}}\n",
+	).Replace(s.agentManifest("agent", s.Bed.Images.Agent))
+	s.kubectl(manifest, "create", "-f", "-")
+	s.kubectl("", "wait", "pod/agent", "--for=condition=Ready", "--timeout="+patience.String())
+	a := &agent{space: s, pod: "agent"}
+	a.write("Dockerfile", "FROM base AS make\nRUN head -c 50000000 /dev/urandom > /big\nFROM scratch\nCOPY --from=make /big /big\n")
+	for _, platforms := range []string{"--platform linux/amd64 ", both} {
+		for _, output := range []string{"type=local,dest=/small/out", "type=tar,dest=/small/out.tar", "type=oci,dest=/small/image.tar", "type=docker,dest=/small/docker.tar", "type=oci,tar=false,dest=/small/layout"} {
+			t.Run(platforms+output, func(t *testing.T) {
+				s.t = t
+				_, dest, _ := strings.Cut(output, "dest=")
+				a.fails(2, "slipway build "+platforms+a.base()+"-o "+output+" .", "error: ", "no space left on device", dest, "hint: ")
+				want(t, "what is left", a.ok("ls -A /small"), "")
+			})
+		}
+	}
+	s.t = t
+}
+
+// TestTwoGiB takes a layer of 2 GiB through a tar and a directory at once and
+// looks at the memory that it took.
+func TestTwoGiB(t *testing.T) {
+	t.Parallel()
+	const size = 2 << 30
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	s.define(s.builderNode("amd64"))
+	a := s.startAgent("agent", s.Bed.Images.Agent)
+	a.write("Dockerfile", fmt.Sprintf("FROM base AS make\nRUN truncate -s %d /big && echo the end >> /big\nFROM scratch\nCOPY --from=make /big /big\n", size))
+	r := a.sh("slipway build " + a.base() + "-o out -o type=tar,dest=out.tar . & pid=$!\n" +
+		"while grep -s VmHWM /proc/$pid/status > now; do mv now high; sleep 0.5; done; wait $pid && cat high >&2")
+	if r.code != 0 {
+		t.Fatalf("exit %d:\n%s", r.code, r.stderr)
+	}
+	want(t, "the end in the directory", a.ok("tail -c 8 out/big && wc -c < out/big"), fmt.Sprintf("the end\n%d\n", size+8))
+	want(t, "the end in the tar", a.ok("tar -xOf out.tar big | tail -c 8"), "the end\n")
+	var high int
+	_, line, _ := strings.Cut(r.stderr, "VmHWM:")
+	scan(t, line, &high)
+	if high == 0 || high > 150_000 {
+		t.Errorf("slipway took %d KiB of memory at most, want below 150000", high)
+	}
+}
