@@ -31,6 +31,7 @@ func TestExplainDial(t *testing.T) {
 		"forbidden over spdy":    {errors.New("unable to upgrade connection: " + strings.Replace(errForbidden.Error(), "cannot get", "cannot create", 1)), ReasonForbidden, `exec in pod ci/b-0: pods "b-0" is forbidden`, "- pods/exec\n  verbs:\n  - create\n  - get"},
 		"unauthorized":           {upgradeFailure(errBadToken), ReasonUnauthorized, "does not accept the credential", "not expired"},
 		"container not running":  {upgradeFailure(statusError(500, metav1.StatusReasonInternalError, `container not found ("buildkitd")`)), ReasonTransport, `exec in pod ci/b-0: container not found ("buildkitd")`, "kubectl describe pod --namespace ci b-0"},
+		"pod gone over spdy":     {errors.New(refusedUpgrade + `pods "b-0" not found`), ReasonGone, "exec in pod ci/b-0: the pod is gone", "another pod"},
 		"the same over spdy":     {errors.New(`unable to upgrade connection: container not found ("buildkitd")`), ReasonTransport, `exec in pod ci/b-0: container not found ("buildkitd")`, "kubectl describe pod"},
 		"buildkitd is not there": {&EndedError{Cause: errors.New("exit code 1"), Stderr: "dial unix: no such file"}, ReasonTransport, "reach buildkitd in pod ci/b-0 by exec: exit code 1: dial unix: no such file", "buildctl debug workers"},
 		"api server away":        {errors.New("dial tcp: connection refused"), ReasonUnreachable, "connection refused", "https://api"},
@@ -59,20 +60,21 @@ func TestExplainDial(t *testing.T) {
 	})
 }
 
-func TestWorthSPDY(t *testing.T) {
+func TestWorthWebSocket(t *testing.T) {
 	cases := map[string]struct {
 		err  error
 		want bool
 	}{
-		"no websocket":     {upgradeFailure(errors.New("websocket: bad handshake (400)")), true},
-		"role without get": {upgradeFailure(errForbidden), true},
-		"pod gone":         {upgradeFailure(errNoPod), false},
-		"bad credential":   {upgradeFailure(errBadToken), false},
-		"https proxy":      {errors.New("proxy: unknown scheme: https"), true},
-		"connection lost":  {errors.New("read: connection reset by peer"), false},
+		"no spdy":              {errors.New(refusedUpgrade + "<html>bad gateway</html>"), true},
+		"role without create":  {errors.New(refusedUpgrade + errForbidden.Error()), true},
+		"pod gone":             {errors.New(refusedUpgrade + `pods "b-0" not found`), false},
+		"container gone":       {errors.New(refusedUpgrade + `container not found ("buildkitd")`), false},
+		"pod gone for kubelet": {errors.New(refusedUpgrade + "pod does not exist"), false},
+		"bad credential":       {errors.New(refusedUpgrade + "Unauthorized"), false},
+		"connection lost":      {errors.New("read: connection reset by peer"), false},
 	}
 	for name, c := range cases {
-		if got := worthSPDY(c.err); got != c.want {
+		if got := worthWebSocket(c.err); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
