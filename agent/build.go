@@ -115,7 +115,11 @@ func (b Build) DryRun(ctx context.Context) (requests []solve.Description, err er
 		return nil, classify(ClassUsage, &unclaimed{builder: b.Definition.Name, missing: missing, claims: claims})
 	}
 	for _, job := range b.jobs(jobs) {
-		requests = append(requests, plan.Describe(job))
+		request, err := plan.Describe(job)
+		if err != nil {
+			return nil, classify(ClassUsage, err)
+		}
+		requests = append(requests, request)
 	}
 	return requests, nil
 }

@@ -69,27 +69,36 @@ func (a *archiveOutput) direct(job Job) bool {
 	return true
 }
 
-func (a *archiveOutput) begin(job Job) (attempt, error) {
+func (a *archiveOutput) entry(job Job) (client.ExportEntry, error) {
 	attrs, err := imageAttrs(a.output, job)
 	if err != nil {
-		return attempt{}, err
+		return client.ExportEntry{}, err
 	}
 	delete(attrs, attrTar) // it always comes as a stream
 	entry := client.ExportEntry{Type: a.output.Type, Attrs: attrs}
+	if !a.direct(job) {
+		// With the attributes of type=docker this makes the same images:
+		// media types are OCI's by default in both since BuildKit v0.31, and
+		// Docker reads them all.
+		entry.Type = client.ExporterOCI
+	}
+	setOCIArtifact(entry, a.request)
+	return entry, nil
+}
+
+func (a *archiveOutput) begin(job Job) (attempt, error) {
+	entry, err := a.entry(job)
+	if err != nil {
+		return attempt{}, err
+	}
 	if a.direct(job) {
 		return a.beginFile(entry)
 	}
-	// With the attributes of type=docker this makes the same images: media
-	// types are OCI's by default in both since BuildKit v0.31, and Docker
-	// reads them all.
-	entry.Type = client.ExporterOCI
-	setOCIArtifact(entry, a.request)
 	return a.beginLayout(entry, job)
 }
 
 // beginFile receives an archive as it is.
 func (a *archiveOutput) beginFile(entry client.ExportEntry) (attempt, error) {
-	setOCIArtifact(entry, a.request)
 	path, err := a.staging.next()
 	if err != nil {
 		return attempt{}, a.output.unwritable(err, a.staging.where())

@@ -100,16 +100,18 @@ func Describe(r Request, in Inputs, job Job, exports []client.ExportEntry) Descr
 }
 
 // Describe is the description of one job of the plan. Nothing is opened or
-// written for it: the outputs are those of the request.
-func (p *Plan) Describe(job Job) Description {
+// written for it. The error is that of an output that the job cannot have.
+func (p *Plan) Describe(job Job) (Description, error) {
 	var exports []client.ExportEntry
-	for _, o := range p.request.Outputs {
-		if kind, ok := findOutputType(o.Type); ok && kind.image {
-			o = p.request.dressed(o)
+	for _, s := range p.sinks {
+		entry, err := s.entry(job)
+		if err != nil {
+			return Description{}, err
 		}
-		exports = append(exports, client.ExportEntry{Type: o.Type, Attrs: o.Attrs, OutputDir: o.Dest})
+		entry.OutputDir = s.traits().place
+		exports = append(exports, entry)
 	}
-	return Describe(p.request, p.resolved(), job, exports)
+	return Describe(p.request, p.resolved(), job, exports), nil
 }
 
 func describeCaches(list []client.CacheOptionsEntry) []DescribedBackend {

@@ -2,6 +2,8 @@ package solve
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -62,5 +64,67 @@ func TestDescribe(t *testing.T) {
 	// The request and what Options makes of it are as before.
 	if r.BuildArgs["NPM_TOKEN"] != "sekret" || r.CacheTo[0].Attrs["secret_access_key"] != "sekret" {
 		t.Error("Describe changed the request")
+	}
+}
+
+// TestPlanDescribesWhatEachNodeIsAskedFor shows the outputs as a job of
+// several has them, which is not as the user has written them.
+func TestPlanDescribesWhatEachNodeIsAskedFor(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := Prepare(t.Context(), Request{
+		Context: dir,
+		Tags:    []string{"reg.example/app:1", "reg.example/app:2"},
+		Outputs: []Output{
+			{Type: "registry", Attrs: map[string]string{}},
+			{Type: "docker", Dest: filepath.Join(dir, "image.tar"), Attrs: map[string]string{}},
+			{Type: "tar", Dest: filepath.Join(dir, "files.tar"), Attrs: map[string]string{}},
+			{Type: "local", Dest: filepath.Join(dir, "out"), Attrs: map[string]string{}},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := plan.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	amd64, arm64 := plats("linux/amd64"), plats("linux/arm64")
+	got, err := plan.Describe(Job{Node: "arm", Platforms: arm64, Siblings: [][]ocispecs.Platform{amd64, arm64}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := "reg.example/app:1,reg.example/app:2"
+	want := []DescribedOutput{
+		{Type: "image", Attributes: map[string]string{"name": "reg.example/app", "push": "true", "push-by-digest": "true", "unpack": "false"}},
+		{Type: "oci", Dest: filepath.Join(dir, "image.tar"), Attributes: map[string]string{"name": names}},
+		{Type: "tar", Dest: filepath.Join(dir, "files.tar"), Attributes: map[string]string{"platform-split": "true"}},
+		{Type: "local", Dest: filepath.Join(dir, "out"), Attributes: map[string]string{"platform-split": "true"}},
+	}
+	if diff := cmp.Diff(want, got.Outputs); diff != "" {
+		t.Errorf("outputs (-want +got):\n%s", diff)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Errorf("a description has left %v: %v", left, err)
+	}
+}
+
+func TestInsecureRegistries(t *testing.T) {
+	got := InsecureRegistries([]string{"tag.example:5000/app:1"}, []Output{
+		{Type: "registry", Attrs: map[string]string{"registry.insecure": "true"}},
+		{Type: "image", Attrs: map[string]string{"registry.insecure": "", "name": "one.example/a:1,two.example/b"}},
+		{Type: "image", Attrs: map[string]string{"name": "safe.example/a:1"}},
+		{Type: "oci", Dest: "x", Attrs: map[string]string{"name": "other.example/a"}},
+	})
+	// With tags, names are theirs.
+	if diff := cmp.Diff([]string{"tag.example:5000"}, got); diff != "" {
+		t.Errorf("with tags (-want +got):\n%s", diff)
+	}
+	got = InsecureRegistries(nil, []Output{{Type: "image", Attrs: map[string]string{"registry.insecure": "", "name": "one.example/a:1,two.example/b"}}})
+	if diff := cmp.Diff([]string{"one.example", "two.example"}, got); diff != "" {
+		t.Errorf("without tags (-want +got):\n%s", diff)
 	}
 }

@@ -54,6 +54,29 @@ func openImage(_ context.Context, o Output, r Request) (sink, *UsageError) {
 	return i, nil
 }
 
+// InsecureRegistries are the hosts to which outputs push with
+// registry.insecure=true: over plain HTTP, or TLS that nobody vouches for.
+// Tags are those of the request, which become the names of all images.
+func InsecureRegistries(tags []string, outputs []Output) []string {
+	var hosts []string
+	for _, o := range outputs {
+		if o.Type != client.ExporterImage && o.Type != exporterRegistry || !isTrue(o.Attrs, "registry.insecure") {
+			continue
+		}
+		names := tags
+		if len(names) == 0 {
+			names = strings.Split(o.Attrs[attrName], ",")
+		}
+		for _, name := range names {
+			if named, err := reference.ParseNormalizedNamed(name); err == nil {
+				hosts = append(hosts, reference.Domain(named))
+			}
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
+}
+
 // imageOutput is the sink of type=image. One solve is BuildKit's business
 // alone. Several push by digest, and what they have pushed becomes one image
 // with the names at the end.
@@ -70,15 +93,17 @@ type imageOutput struct {
 
 func (i *imageOutput) traits() traits { return traits{turn: turnTag} }
 
-func (i *imageOutput) begin(job Job) (attempt, error) {
+// together reports whether several solves of a build push one image.
+func (i *imageOutput) together(job Job) bool { return i.push && job.Several() }
+
+func (i *imageOutput) entry(job Job) (client.ExportEntry, error) {
 	attrs, err := imageAttrs(i.output, job)
 	if err != nil {
-		return attempt{}, err
+		return client.ExportEntry{}, err
 	}
-	merges := i.push && job.Several()
-	if merges {
+	if i.together(job) {
 		if attrs[attrName] == anyName {
-			return attempt{}, i.output.mistake("a build on several nodes cannot take the name from the frontend", "name the image: --tag REPOSITORY:TAG")
+			return client.ExportEntry{}, i.output.mistake("a build on several nodes cannot take the name from the frontend", "name the image: --tag REPOSITORY:TAG")
 		}
 		attrs[attrName] = strings.Join(repositories(attrs[attrName]), ",")
 		attrs[attrPushByDigest] = "true"
@@ -86,6 +111,15 @@ func (i *imageOutput) begin(job Job) (attempt, error) {
 	}
 	entry := client.ExportEntry{Type: client.ExporterImage, Attrs: attrs}
 	setOCIArtifact(entry, i.request)
+	return entry, nil
+}
+
+func (i *imageOutput) begin(job Job) (attempt, error) {
+	entry, err := i.entry(job)
+	if err != nil {
+		return attempt{}, err
+	}
+	merges := i.together(job)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.merges = i.merges || merges

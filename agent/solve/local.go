@@ -117,7 +117,15 @@ func (l *localOutput) deletes() bool {
 
 func (l *localOutput) traits() traits { return traits{place: l.dest, turn: turnDir} }
 
+func (l *localOutput) entry(job Job) (client.ExportEntry, error) {
+	return client.ExportEntry{Type: client.ExporterLocal, Attrs: splitAttrs(l.output, job)}, nil
+}
+
 func (l *localOutput) begin(job Job) (attempt, error) {
+	entry, err := l.entry(job)
+	if err != nil {
+		return attempt{}, err
+	}
 	dir, err := l.staging.next()
 	if err == nil {
 		// The mode is the one BuildKit gives to a destination it creates.
@@ -136,7 +144,7 @@ func (l *localOutput) begin(job Job) (attempt, error) {
 		return nil
 	}
 	failed := func() error { return l.noRoom(dir) }
-	entry := client.ExportEntry{Type: client.ExporterLocal, Attrs: splitAttrs(l.output, job), OutputDir: dir}
+	entry.OutputDir = dir
 	return attempt{entry: entry, failed: failed, end: end}, nil
 }
 

@@ -77,6 +77,9 @@ func findOutputType(name string) (outputType, bool) {
 
 // sink receives what the solves of a build produce for one output.
 type sink interface {
+	// entry is what BuildKit is asked for in one solve, without what receives
+	// the result.
+	entry(job Job) (client.ExportEntry, error)
 	// begin prepares for one solve. The attempt must be ended.
 	begin(job Job) (attempt, error)
 	// seal makes everything ready and fails when commit would, so that several

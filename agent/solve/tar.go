@@ -40,7 +40,15 @@ type staged struct {
 
 func (t *tarOutput) traits() traits { return t.dest.traits() }
 
+func (t *tarOutput) entry(job Job) (client.ExportEntry, error) {
+	return client.ExportEntry{Type: client.ExporterTar, Attrs: splitAttrs(t.output, job)}, nil
+}
+
 func (t *tarOutput) begin(job Job) (attempt, error) {
+	entry, err := t.entry(job)
+	if err != nil {
+		return attempt{}, err
+	}
 	path, err := t.staging.next()
 	if err != nil {
 		return attempt{}, t.output.unwritable(err, t.staging.where())
@@ -55,7 +63,7 @@ func (t *tarOutput) begin(job Job) (attempt, error) {
 		t.files = append(t.files, staged{job.place(), path})
 		return nil
 	}
-	entry := client.ExportEntry{Type: client.ExporterTar, Attrs: splitAttrs(t.output, job), Output: in.open}
+	entry.Output = in.open
 	return attempt{entry: entry, failed: in.failed, end: end}, nil
 }
 

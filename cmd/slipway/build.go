@@ -90,7 +90,8 @@ func (c *buildCmd) Run(in *invocation) error {
 		return err
 	}
 	request.Outputs = c.outputs(in, request.Outputs, definition)
-	if request.Registry, err = in.registryClient(request.Keychain, definition); err != nil {
+	insecure := solve.InsecureRegistries(request.Tags, request.Outputs)
+	if request.Registry, err = in.registryClient(request.Keychain, insecure, definition); err != nil {
 		return err
 	}
 	build := agent.Build{

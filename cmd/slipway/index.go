@@ -165,7 +165,7 @@ func (in *invocation) indexClient() (*registry.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return in.registryClient(registry.Docker(docker, in.log), definitions...)
+	return in.registryClient(registry.Docker(docker, in.log), nil, definitions...)
 }
 
 // classifyRegistry gives an error of package registry its exit code.

@@ -15,11 +15,15 @@ import (
 )
 
 // registryClient speaks to registries with the given credentials, and with the
-// certificates of the definitions and of docker's own directories.
-func (in *invocation) registryClient(keychain registry.Keychain, definitions ...configmap.Definition) (*registry.Client, error) {
+// certificates of the definitions and of docker's own directories. The
+// insecure hosts are taken as they are.
+func (in *invocation) registryClient(keychain registry.Keychain, insecure []string, definitions ...configmap.Definition) (*registry.Client, error) {
 	hosts, err := agent.RegistryHosts(definitions...)
 	if err != nil {
 		return nil, err
+	}
+	for _, host := range insecure {
+		hosts[host] = registry.Host{PlainHTTP: true, Insecure: true}
 	}
 	return registry.New(registry.Options{
 		Keychain:  keychain,

@@ -18,13 +18,21 @@ func TestAskInsteadOfBuilding(t *testing.T) {
 	// A dry run needs no builder.
 	var dry struct {
 		Builder string
-		Solves  []struct{ Node string }
+		Solves  []struct {
+			Node    string
+			Outputs []struct{ Attributes map[string]string }
+		}
 	}
 	if err := json.Unmarshal([]byte(a.ok("slipway build --dry-run "+both+"-t r.example/a:1 --push --build-arg API_TOKEN=s3cr3t .")), &dry); err != nil {
 		t.Fatal(err)
 	}
 	if dry.Builder != "kube" || len(dry.Solves) != 2 || dry.Solves[1].Node != "builder-arm64" {
 		t.Errorf("dry run: %+v", dry)
+	}
+	for _, solve := range dry.Solves { // several nodes push by digest
+		if got := solve.Outputs[0].Attributes; got["name"] != "r.example/a" || got["push-by-digest"] != "true" {
+			t.Errorf("dry run: output of %s: %v", solve.Node, got)
+		}
 	}
 	if out := a.ok("slipway build --dry-run " + both + "--build-arg API_TOKEN=s3cr3t ."); strings.Contains(out, "s3cr3t") {
 		t.Errorf("the dry run shows the value of API_TOKEN:\n%s", out)
