@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"time"
 
@@ -36,7 +37,7 @@ type rig struct{ kubectl.Namespace }
 // pod is the agent's name.
 const pod = "agent"
 
-func bench(ctx context.Context, runs, cold int) (err error) {
+func bench(ctx context.Context, runs, cold int, wanted *regexp.Regexp) (err error) {
 	bed, err := state.Load()
 	if err != nil {
 		return err
@@ -83,6 +84,9 @@ func bench(ctx context.Context, runs, cold int) (err error) {
 	}
 	fmt.Println(header)
 	for _, w := range rows {
+		if !wanted.MatchString(w.name) {
+			continue
+		}
 		slipway, buildx, err := r.measure(ctx, w)
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
