@@ -84,11 +84,7 @@ func (a *authorizer) cached(ctx context.Context, host string, scopes []string) s
 	if err != nil {
 		return ""
 	}
-	key := strings.Join(scopes, " ")
-	if scheme == auth.SchemeBasic {
-		key = ""
-	}
-	token, err := a.tokens.GetToken(ctx, host, scheme, key)
+	token, err := a.tokens.GetToken(ctx, host, scheme, strings.Join(scopes, " "))
 	if err != nil {
 		return ""
 	}
@@ -99,19 +95,21 @@ func (a *authorizer) cached(ctx context.Context, host string, scopes []string) s
 // is nothing to answer with.
 func (a *authorizer) answer(ctx context.Context, registry *url.URL, scopes []string, challenges []dockerauth.Challenge) (string, error) {
 	host := registry.Host
+	// A password too is kept for its scopes only: another repository of the
+	// same registry may have another one.
+	key := strings.Join(scopes, " ")
 	for _, challenge := range challenges {
 		var (
 			scheme auth.Scheme
-			key    string
 			fetch  func(context.Context) (string, error)
 		)
 		switch challenge.Scheme {
 		case dockerauth.BearerAuth:
-			scheme, key = auth.SchemeBearer, strings.Join(scopes, " ")
+			scheme = auth.SchemeBearer
 			fetch = func(ctx context.Context) (string, error) { return a.bearer(ctx, registry, scopes, challenge) }
 		case dockerauth.BasicAuth:
 			scheme = auth.SchemeBasic
-			fetch = func(ctx context.Context) (string, error) { return a.basic(ctx, host) }
+			fetch = func(ctx context.Context) (string, error) { return a.basic(ctx, ScopedRequest(host, scopes)) }
 		default:
 			continue
 		}
@@ -132,11 +130,11 @@ func (a *authorizer) answer(ctx context.Context, registry *url.URL, scopes []str
 var errNoCredential = errors.New("no credential")
 
 // credential asks the keychain and notes where the answer came from.
-func (a *authorizer) credential(ctx context.Context, host string) (Credential, error) {
+func (a *authorizer) credential(ctx context.Context, r Request) (Credential, error) {
 	var cred Credential
 	if a.keychain != nil {
 		var err error
-		if cred, err = a.keychain.Resolve(ctx, host); err != nil {
+		if cred, err = a.keychain.Resolve(ctx, r); err != nil {
 			return cred, err
 		}
 	}
@@ -146,8 +144,17 @@ func (a *authorizer) credential(ctx context.Context, host string) (Credential, e
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.sources[host] = source
+	a.sources[r.Host] = source
 	return cred, nil
+}
+
+// broken says what was wrong with the keychain's sources when a request to the
+// host stayed anonymous.
+func (a *authorizer) broken(host string) []error {
+	if chain, ok := a.keychain.(interface{ Broken(host string) []error }); ok {
+		return chain.Broken(host)
+	}
+	return nil
 }
 
 // source is where the credential for host came from, "anonymous" for none and
@@ -158,8 +165,8 @@ func (a *authorizer) source(host string) string {
 	return a.sources[host]
 }
 
-func (a *authorizer) basic(ctx context.Context, host string) (string, error) {
-	cred, err := a.credential(ctx, host)
+func (a *authorizer) basic(ctx context.Context, r Request) (string, error) {
+	cred, err := a.credential(ctx, r)
 	if err != nil {
 		return "", err
 	}
@@ -172,55 +179,18 @@ func (a *authorizer) basic(ctx context.Context, host string) (string, error) {
 }
 
 func (a *authorizer) bearer(ctx context.Context, registry *url.URL, scopes []string, challenge dockerauth.Challenge) (string, error) {
-	cred, err := a.credential(ctx, registry.Host)
+	asked, err := dockerauth.GenerateTokenOptions(ctx, registry.Host, "", "", challenge)
 	if err != nil {
 		return "", err
 	}
-	if cred.RegistryToken != "" {
-		return cred.RegistryToken, nil
-	}
-	secret := cred.Password
-	if cred.IdentityToken != "" {
-		secret = cred.IdentityToken
-	}
-	options, err := dockerauth.GenerateTokenOptions(ctx, registry.Host, cred.Username, secret, challenge)
-	if err != nil {
-		return "", err
-	}
-	realm, err := url.Parse(options.Realm)
-	if err != nil || realm.Host == "" || realm.Scheme != "https" && realm.Scheme != "http" {
-		return "", fmt.Errorf("%s names a token service without a usable URL", registry.Host)
-	}
-	if registry.Scheme == "https" && realm.Scheme == "http" {
-		return "", fmt.Errorf("%s names a token service without TLS, %s: no credential is sent there", registry.Host, realm.Host)
-	}
-	options.Scopes = auth.CleanScopes(slices.Concat(scopes, options.Scopes))
-
-	client := *a.client
-	client.CheckRedirect = stayHere // the request holds a secret, maybe in its body
-	if cred.IdentityToken != "" {
-		options.Username = "" // makes it the grant of a refresh token
-		token, err := dockerauth.FetchTokenWithOAuth(ctx, &client, nil, clientID, options)
-		if err != nil {
-			return "", &tokenError{realm.Host, err}
-		}
-		return token.AccessToken, nil
-	}
-	token, err := dockerauth.FetchToken(ctx, &client, nil, options)
-	if err != nil {
-		return "", &tokenError{realm.Host, err}
-	}
-	return token.Token, nil
+	token, err := a.token(ctx, TokenRequest{
+		Host:    registry.Host,
+		Realm:   asked.Realm,
+		Service: asked.Service,
+		Scopes:  auth.CleanScopes(slices.Concat(scopes, asked.Scopes)),
+	}, func() bool { return registry.Scheme == "http" })
+	return token.Value, err
 }
-
-// tokenError is a token service that gave no token.
-type tokenError struct {
-	host string
-	err  error
-}
-
-func (e *tokenError) Error() string { return fmt.Sprintf("token service %s: %s", e.host, e.err) }
-func (e *tokenError) Unwrap() error { return e.err }
 
 // withHeader returns a copy of the request with a header Authorization; empty
 // is none.

@@ -8,19 +8,28 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 )
 
-// DockerConfig is the part of docker's config.json that concerns builds.
+// DockerConfig is a file in the form of docker's config.json: the part of it
+// that concerns builds. Kubernetes' pull secrets and podman's auth.json have
+// the same form.
 type DockerConfig struct {
 	file        string
-	auths       map[string]Credential
+	auths       map[string]authEntry
 	credHelpers map[string]string
 	credsStore  string
 	proxies     map[string]proxyConfig
+}
+
+// authEntry is one entry of "auths": its credential, or what is wrong with it.
+type authEntry struct {
+	credential Credential
+	problem    string
 }
 
 // proxyConfig is one entry of the file's "proxies".
@@ -31,10 +40,11 @@ type proxyConfig struct {
 	FTPProxy   string `json:"ftpProxy"`
 }
 
-// ConfigError is a docker config that cannot be used.
+// ConfigError is a file with credentials, or an entry of one, that cannot be
+// used.
 type ConfigError struct {
-	// File is the config's path, Line and Column where the mistake is, from
-	// 1; 0 when the position is not known.
+	// File is the file's path, or the variable it stands in. Line and Column
+	// are where the mistake is, from 1; 0 when the position is not known.
 	File         string
 	Line, Column int
 	// Problem says what is wrong; it holds nothing of the file's values.
@@ -51,14 +61,18 @@ func (e *ConfigError) Error() string {
 
 // Hints says what to do about the error.
 func (e *ConfigError) Hints() []string {
-	return []string{"mend the file, or point DOCKER_CONFIG at a directory with a valid config.json"}
+	return []string{fmt.Sprintf("mend %s; slipway auth shows what else is asked for credentials", e.File)}
 }
 
 // LoadDockerConfig reads config.json in dir, the directory that DOCKER_CONFIG
 // names or ~/.docker. A missing file is an empty config. The error is a
 // *ConfigError.
 func LoadDockerConfig(dir string) (*DockerConfig, error) {
-	file := filepath.Join(dir, "config.json")
+	return readDockerConfig(filepath.Join(dir, "config.json"))
+}
+
+// readDockerConfig reads a file that may be missing.
+func readDockerConfig(file string) (*DockerConfig, error) {
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &DockerConfig{file: file}, nil
@@ -69,18 +83,15 @@ func LoadDockerConfig(dir string) (*DockerConfig, error) {
 	return parseDockerConfig(file, data)
 }
 
+// parseDockerConfig reads the content of a file, named for messages. Keys that
+// it does not know are left alone: docker and others keep theirs in the same
+// file. An entry that is wrong spoils itself only.
 func parseDockerConfig(file string, data []byte) (*DockerConfig, error) {
 	var raw struct {
-		Auths map[string]struct {
-			Auth          string `json:"auth"`
-			Username      string `json:"username"`
-			Password      string `json:"password"`
-			IdentityToken string `json:"identitytoken"`
-			RegistryToken string `json:"registrytoken"`
-		} `json:"auths"`
-		CredHelpers map[string]string      `json:"credHelpers"`
-		CredsStore  string                 `json:"credsStore"`
-		Proxies     map[string]proxyConfig `json:"proxies"`
+		Auths       map[string]json.RawMessage `json:"auths"`
+		CredHelpers map[string]string          `json:"credHelpers"`
+		CredsStore  string                     `json:"credsStore"`
+		Proxies     map[string]proxyConfig     `json:"proxies"`
 	}
 	// docker takes an empty file for an empty config.
 	if len(bytes.TrimSpace(data)) > 0 {
@@ -90,29 +101,47 @@ func parseDockerConfig(file string, data []byte) (*DockerConfig, error) {
 	}
 	c := &DockerConfig{
 		file:        file,
-		auths:       make(map[string]Credential, len(raw.Auths)),
+		auths:       make(map[string]authEntry, len(raw.Auths)),
 		credHelpers: raw.CredHelpers,
 		credsStore:  raw.CredsStore,
 		proxies:     raw.Proxies,
 	}
-	for key, a := range raw.Auths {
-		cred := Credential{
-			Username:      a.Username,
-			Password:      a.Password,
-			IdentityToken: a.IdentityToken,
-			RegistryToken: a.RegistryToken,
-			Source:        fmt.Sprintf("%s (auths, %s)", file, key),
-		}
-		if a.Auth != "" {
-			user, password, err := decodeAuth(a.Auth)
-			if err != nil {
-				return nil, &ConfigError{File: file, Problem: fmt.Sprintf("auths, %s, auth: %s", key, err)}
-			}
-			cred.Username, cred.Password = user, password
-		}
-		c.auths[key] = cred
+	for key, entry := range raw.Auths {
+		c.auths[key] = parseAuthEntry(file, key, entry)
 	}
 	return c, nil
+}
+
+// parseAuthEntry reads one entry of "auths".
+func parseAuthEntry(file, key string, data []byte) authEntry {
+	var raw struct {
+		Auth          string `json:"auth"`
+		Username      string `json:"username"`
+		Password      string `json:"password"`
+		IdentityToken string `json:"identitytoken"`
+		RegistryToken string `json:"registrytoken"`
+	}
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return authEntry{problem: jsonError(file, data, err).Problem}
+	}
+	cred := Credential{
+		Username:      raw.Username,
+		Password:      raw.Password,
+		IdentityToken: raw.IdentityToken,
+		RegistryToken: raw.RegistryToken,
+		Source:        fmt.Sprintf("%s (auths, %s)", file, key),
+	}
+	if raw.Auth != "" {
+		user, password, err := decodeAuth(raw.Auth)
+		if err != nil {
+			return authEntry{problem: "auth " + err.Error()}
+		}
+		cred.Username, cred.Password = user, password
+	}
+	if cred.Username != "" && cred.secret() == "" {
+		return authEntry{problem: "has a user name and no password"}
+	}
+	return authEntry{credential: cred}
 }
 
 // decodeAuth splits base64(user:password). Its errors hold nothing of the
@@ -145,7 +174,11 @@ func jsonError(file string, data []byte, err error) *ConfigError {
 		offset = mistyped.Offset
 		// Value is "number 12" for a number: the value itself stays out.
 		kind, _, _ := strings.Cut(mistyped.Value, " ")
-		e.Problem = fmt.Sprintf("%s is of type %s, expected %s", mistyped.Field, kind, mistyped.Type.Kind())
+		want := mistyped.Type.Kind().String()
+		if want == "struct" || want == "map" {
+			want = "object"
+		}
+		e.Problem = strings.TrimSpace(fmt.Sprintf("%s is of type %s, expected %s", mistyped.Field, kind, want))
 	default:
 		return e
 	}
@@ -178,27 +211,41 @@ func (c *DockerConfig) Proxies(dockerHost string) map[string]string {
 	return vars
 }
 
-// fileAuths is the source "auths": credentials that stand in the file.
-type fileAuths struct{ config *DockerConfig }
-
-func (f fileAuths) credential(_ context.Context, host string) (Credential, error) {
-	for _, h := range []string{host, fallbackHost(host)} {
-		for _, key := range lookupKeys(f.config.auths, h) {
-			if cred := f.config.auths[key]; !cred.Anonymous() {
-				return cred, nil
-			}
-		}
-	}
-	return Credential{}, nil
+// fileAuths is the source "auths": credentials that stand in a file. It is read
+// anew for every request, for whoever wrote it may renew it during a build.
+type fileAuths struct {
+	read func() (*DockerConfig, error)
+	// loose takes an entry for other repositories of its registry too, if no
+	// better one is there: docker itself ignores the paths of keys.
+	loose bool
 }
 
-// fallbackHost is the registry whose credential serves when host has none of
-// its own; host itself when there is no such registry.
-func fallbackHost(host string) string {
-	if slices.Contains(hubBackedHosts(), host) {
-		return "docker.io"
+// Find implements Finder.
+func (f fileAuths) Find(_ context.Context, r Request) (Credential, error) {
+	c, err := f.read()
+	if err != nil {
+		return Credential{}, err
 	}
-	return host
+	var broken error
+	for _, key := range matching(c.auths, r, f.loose) {
+		entry := c.auths[key]
+		if !entry.credential.Anonymous() {
+			return entry.credential, nil
+		}
+		if entry.problem != "" && broken == nil {
+			broken = &ConfigError{File: c.file, Problem: fmt.Sprintf("auths, %s: %s", key, entry.problem)}
+		}
+	}
+	return Credential{}, broken
+}
+
+// registries implements lister.
+func (f fileAuths) registries() []string {
+	c, err := f.read()
+	if err != nil {
+		return nil
+	}
+	return slices.Collect(maps.Keys(c.auths))
 }
 
 // cause is the bare reason of a file error, without the operation and the

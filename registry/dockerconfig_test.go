@@ -22,6 +22,18 @@ func load(t *testing.T, content string) (*DockerConfig, error) {
 	return LoadDockerConfig(dir)
 }
 
+// resolve asks the two sources of a docker config for a host.
+func resolve(t *testing.T, config *DockerConfig, host string) (Credential, error) {
+	t.Helper()
+	return dockerChain(config, newHelpers(), zerolog.Nop()).Resolve(t.Context(), Request{Host: host})
+}
+
+// dockerChain is a keychain of one docker config.
+func dockerChain(config *DockerConfig, run *helpers, log zerolog.Logger) *Chain {
+	read := func() (*DockerConfig, error) { return config, nil }
+	return newChain(fileSources("docker config", "config.json", read, true, run), log)
+}
+
 func basic(user, password string) string {
 	return base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
 }
@@ -58,7 +70,7 @@ func TestResolveFromAuths(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.host, func(t *testing.T) {
-			got, err := Docker(c, zerolog.Nop()).Resolve(t.Context(), tt.host)
+			got, err := resolve(t, c, tt.host)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,7 +89,7 @@ func TestDockerHubSpellings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cred, err := Docker(c, zerolog.Nop()).Resolve(t.Context(), "registry-1.docker.io")
+			cred, err := resolve(t, c, "registry-1.docker.io")
 			if err != nil || cred.Username != "u" {
 				t.Errorf("Resolve = %v, %v; want user u", cred, err)
 			}
@@ -95,7 +107,7 @@ func TestMissingAndEmptyConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []*DockerConfig{missing, empty} {
-		cred, err := Docker(c, zerolog.Nop()).Resolve(t.Context(), "ghcr.io")
+		cred, err := resolve(t, c, "ghcr.io")
 		if err != nil || !cred.Anonymous() {
 			t.Errorf("Resolve = %v, %v; want anonymous", cred, err)
 		}
@@ -106,9 +118,6 @@ func TestBadConfig(t *testing.T) {
 	tests := []struct{ name, content, want string }{
 		{"syntax", "{\n  \"auths\": {,\n}", ":2:13: invalid character ','"},
 		{"truncated", `{"auths": {`, ":1:11: unexpected end of JSON input"},
-		{"wrong type", `{"auths": {"a": {"password": 12345678}}}`, "password is of type number, expected string"},
-		{"auth not base64", `{"auths": {"ghcr.io": {"auth": "c2VjcmV0!"}}}`, "auths, ghcr.io, auth: is not base64"},
-		{"auth without colon", `{"auths": {"ghcr.io": {"auth": "c2VjcmV0"}}}`, "auths, ghcr.io, auth: is not the base64 of user:password"},
 		{"trailing garbage", `{} x`, ":1:4: invalid character 'x'"},
 	}
 	for _, tt := range tests {
@@ -128,6 +137,39 @@ func TestBadConfig(t *testing.T) {
 			}
 			if len(ce.Hints()) == 0 {
 				t.Error("no hint")
+			}
+		})
+	}
+}
+
+// An entry that is wrong is reported when it is needed, and spoils no other.
+func TestBadEntries(t *testing.T) {
+	tests := []struct{ name, entry, want string }{
+		{"wrong type", `{"password": 12345678}`, "auths, a.example: password is of type number, expected string"},
+		{"entry is a list", `["c2VjcmV0"]`, "auths, a.example: is of type array, expected object"},
+		{"auth not base64", `{"auth": "c2VjcmV0!"}`, "auths, a.example: auth is not base64"},
+		{"auth without colon", `{"auth": "c2VjcmV0"}`, "auths, a.example: auth is not the base64 of user:password"},
+		{"no password", `{"username": "secret"}`, "auths, a.example: has a user name and no password"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := load(t, `{"auths": {"a.example": `+tt.entry+`, "b.example": {"username": "u", "password": "p"}}}`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cred, err := resolve(t, c, "b.example"); err != nil || cred.Username != "u" {
+				t.Errorf("the other entry: %v, %v", cred, err)
+			}
+			source := fileAuths{read: func() (*DockerConfig, error) { return c, nil }}
+			cred, err := source.Find(t.Context(), Request{Host: "a.example"})
+			var ce *ConfigError
+			if !errors.As(err, &ce) || !cred.Anonymous() || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, %v; want an error that says %q", cred, err, tt.want)
+			}
+			for _, secret := range []string{"12345678", "c2VjcmV0", "secret"} {
+				if strings.Contains(err.Error(), secret) {
+					t.Errorf("error %q shows the value %q", err, secret)
+				}
 			}
 		})
 	}
@@ -167,8 +209,23 @@ func FuzzParseDockerConfig(f *testing.F) {
 			}
 			return
 		}
-		if _, err := (fileAuths{c}).credential(t.Context(), "ghcr.io"); err != nil {
-			t.Error(err)
-		}
+		findAny(t, c)
 	})
+}
+
+// findAny asks a config for what a fuzzer put into it: any credential it
+// returns must be one, and an error a *ConfigError.
+func findAny(t *testing.T, c *DockerConfig) {
+	t.Helper()
+	source := fileAuths{read: func() (*DockerConfig, error) { return c, nil }}
+	for _, r := range []Request{{Host: "ghcr.io"}, {Host: "ghcr.io", Repository: "a/b"}, {Host: "registry-1.docker.io", Repository: "library/a"}} {
+		cred, err := source.Find(t.Context(), r)
+		var ce *ConfigError
+		if err != nil && !errors.As(err, &ce) || err != nil && !cred.Anonymous() {
+			t.Errorf("%s: %v, error %v", r, cred, err)
+		}
+		if cred.Username != "" && cred.secret() == "" {
+			t.Errorf("%s: user %q without a secret", r, cred.Username)
+		}
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	remoteserrors "github.com/containerd/containerd/v2/core/remotes/errors"
+	"github.com/distribution/reference"
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 )
@@ -23,7 +24,8 @@ import (
 // Error is a request that a registry refused, or that did not get there. It
 // holds no secret: no header, and of a URL only the host.
 type Error struct {
-	// Op is what was done: push, tag, fetch, resolve, copy.
+	// Op is what was done: push, tag, fetch, resolve, copy, check pull, check
+	// push.
 	Op string
 	// Reference is what it was done to: docker.io/acme/app:1.
 	Reference string
@@ -36,6 +38,9 @@ type Error struct {
 	// Source says where the credential came from; "anonymous" when the
 	// registry asked for one and there was none, empty when it did not ask.
 	Source string
+	// Broken are the sources of credentials that could not be used, when there
+	// was no credential.
+	Broken []error
 	// Err is the cause.
 	Err error
 }
@@ -74,12 +79,12 @@ func (e *Error) Hints() []string {
 	}
 	switch e.Status {
 	case http.StatusUnauthorized:
-		return []string{e.loginHint()}
+		return e.loginHints()
 	case http.StatusForbidden:
 		if e.Source == "" || e.Source == "anonymous" {
-			return []string{e.loginHint()}
+			return e.loginHints()
 		}
-		return []string{fmt.Sprintf("the credential from %s is valid but has no right to %s here", e.Source, e.Op)}
+		return []string{fmt.Sprintf("the credential from %s is valid but has no right to %s here", e.Source, strings.TrimPrefix(e.Op, "check "))}
 	case http.StatusNotFound:
 		if e.Op == "push" || e.Op == "tag" || e.Op == "copy" {
 			return []string{"create the repository, if the registry does not do so by itself, and look at its spelling"}
@@ -97,11 +102,27 @@ func (e *Error) Hints() []string {
 	return e.connectionHints()
 }
 
-func (e *Error) loginHint() string {
-	if e.Source == "" || e.Source == "anonymous" {
-		return "no credential was found for this registry: docker login writes one, or point DOCKER_CONFIG at a directory with a config.json that has one"
+func (e *Error) loginHints() []string {
+	if e.Op == opLogin {
+		return []string{"look at the user name and the password; where people log in with a second factor or through another service, the registry wants an access token as the password"}
 	}
-	return fmt.Sprintf("the registry does not accept the credential from %s: renew it", e.Source)
+	if e.Source != "" && e.Source != "anonymous" {
+		return []string{fmt.Sprintf("the registry does not accept the credential from %s: renew it", e.Source)}
+	}
+	hints := []string{fmt.Sprintf("no credential was found for this registry: slipway auth %s shows where it was looked for", authArgument(e.Reference))}
+	for _, broken := range e.Broken {
+		hints = append(hints, "could not be used: "+broken.Error())
+	}
+	return hints
+}
+
+// authArgument is the repository of a reference.
+func authArgument(ref string) string {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return ref
+	}
+	return named.Name()
 }
 
 func (e *Error) connectionHints() []string {
@@ -151,6 +172,9 @@ func (c *Client) fail(op, reference, host string, err error) error {
 		return fmt.Errorf("%s %s: %w", op, reference, context.Canceled)
 	}
 	e := &Error{Op: op, Reference: reference, Host: host, Err: err, Source: c.auth.source(host)}
+	if e.Source == "anonymous" {
+		e.Broken = c.auth.broken(host)
+	}
 	asked := ""
 	e.Status, asked, e.Code, e.Message = answerOf(err)
 	if asked != "" {
@@ -243,9 +267,13 @@ func bareError(err error) string {
 	case errors.As(err, &inURL):
 		err = inURL.Err
 	}
-	return inURLs.ReplaceAllString(err.Error(), "$1$2")
+	return BareText(err.Error())
 }
 
+// BareText is a message without what of its URLs may be a secret.
+func BareText(message string) string { return inURLs.ReplaceAllString(message, "$1$2") }
+
 // inURLs finds what of a URL may be a secret: user and password, and the query,
-// which is a signature where a registry redirects to its storage.
-var inURLs = regexp.MustCompile(`(https?://)(?:[^\s"/@]*@)?([^\s"?]*)(?:\?[^\s"]*)?`)
+// which is a signature where a registry redirects to its storage. A colon at
+// the end belongs to the message.
+var inURLs = regexp.MustCompile(`(https?://)(?:[^\s"/@]*@)?([^\s"?]*)(?:\?(?:[^\s"]*[^\s":])?)?`)

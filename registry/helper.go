@@ -6,19 +6,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/docker/docker-credential-helpers/client"
 	"github.com/docker/docker-credential-helpers/credentials"
-	"github.com/rs/zerolog"
 )
 
 // helperTimeout bounds one call of a credential helper. BuildKit waits 60 s
 // for a credential; a helper that talks to a cloud's metadata service answers
 // within a few.
 const helperTimeout = 20 * time.Second
+
+// helperMemory is how long a helper's answer is kept. BuildKit asks several
+// times for one image and a helper may take seconds; the shortest tokens that
+// clouds give out live five minutes, and helpers hand out none that is about
+// to end.
+const helperMemory = time.Minute
 
 // HelperError is a credential helper that failed. It never holds what the
 // helper printed, because that may be a secret.
@@ -40,38 +48,106 @@ func (e *HelperError) Hints() []string {
 	return []string{fmt.Sprintf("try it by hand: echo %s | %s get", canonicalKey(e.Host), e.Program)}
 }
 
-// helpers is the source "credHelpers" and "credsStore": programs that hold or
-// mint credentials.
-type helpers struct {
-	config  *DockerConfig
-	log     zerolog.Logger
-	timeout time.Duration
-
-	mu     sync.Mutex
-	warned map[string]bool
+// fileHelpers is the source "credHelpers" and "credsStore" of a file: programs
+// that hold or mint credentials.
+type fileHelpers struct {
+	read  func() (*DockerConfig, error)
+	loose bool
+	run   *helpers
 }
 
-func newHelpers(config *DockerConfig, log zerolog.Logger) *helpers {
-	return &helpers{config: config, log: log, timeout: helperTimeout, warned: map[string]bool{}}
-}
-
-func (h *helpers) credential(ctx context.Context, host string) (Credential, error) {
-	cred, err := h.ask(ctx, host)
-	if err != nil || !cred.Anonymous() || fallbackHost(host) == host {
-		return cred, err
+// Find implements Finder.
+func (f fileHelpers) Find(ctx context.Context, r Request) (Credential, error) {
+	c, err := f.read()
+	if err != nil {
+		return Credential{}, nil // the source of the same file's auths says so
 	}
-	return h.ask(ctx, fallbackHost(host))
-}
-
-func (h *helpers) ask(ctx context.Context, host string) (Credential, error) {
-	name := h.config.credsStore
-	if keys := lookupKeys(h.config.credHelpers, host); len(keys) > 0 {
-		name = h.config.credHelpers[keys[0]]
+	name := c.credsStore
+	if keys := matching(c.credHelpers, r, f.loose); len(keys) > 0 {
+		name = c.credHelpers[keys[0]]
 	}
-	if name == "" {
+	switch {
+	case name == "":
 		return Credential{}, nil
+	case strings.ContainsAny(name, `/\`):
+		return Credential{}, &ConfigError{File: c.file, Problem: fmt.Sprintf("credential helper %q is not a name", name)}
 	}
-	program := "docker-credential-" + name
+	return f.run.get(ctx, "docker-credential-"+name, r.Host, c.file)
+}
+
+// registries implements lister.
+func (f fileHelpers) registries() []string {
+	c, err := f.read()
+	if err != nil {
+		return nil
+	}
+	return slices.Collect(maps.Keys(c.credHelpers))
+}
+
+// helpers runs credential helpers and keeps what they answer for a while,
+// failures too: one that hangs should not hold up every request.
+type helpers struct {
+	timeout time.Duration
+	now     func() time.Time
+
+	mu      sync.Mutex
+	answers map[helperQuestion]*helperAnswer
+}
+
+// helperQuestion is what a helper is asked.
+type helperQuestion struct{ program, key string }
+
+// helperAnswer is what it answered, or is answering.
+type helperAnswer struct {
+	// turn is held by who asks the helper; others wait for the answer.
+	turn       chan struct{}
+	until      time.Time
+	credential Credential
+	err        error
+}
+
+func newHelpers() *helpers {
+	return &helpers{timeout: helperTimeout, now: time.Now, answers: map[helperQuestion]*helperAnswer{}}
+}
+
+// get returns what a helper knows of a host; the zero Credential for nothing.
+// named says where the helper is named, for messages.
+func (h *helpers) get(ctx context.Context, program, host, named string) (Credential, error) {
+	question := helperQuestion{program, canonicalKey(host)}
+	h.mu.Lock()
+	answer, ok := h.answers[question]
+	if !ok {
+		answer = &helperAnswer{turn: make(chan struct{}, 1)}
+		h.answers[question] = answer
+	}
+	h.mu.Unlock()
+
+	select {
+	case answer.turn <- struct{}{}:
+		defer func() { <-answer.turn }()
+	case <-ctx.Done():
+		return Credential{}, ctx.Err()
+	}
+	if h.now().Before(answer.until) {
+		return answer.credential, answer.err
+	}
+	cred, err := h.ask(ctx, program, host)
+	if ctx.Err() != nil {
+		return Credential{}, ctx.Err() // the caller's end is no answer
+	}
+	if !cred.Anonymous() {
+		cred.Source = fmt.Sprintf("%s (%s)", program, named)
+	}
+	answer.credential, answer.err = cred, err
+	answer.until = h.now().Add(helperMemory)
+	if end := cred.Expires(); !end.IsZero() && end.Before(answer.until) {
+		answer.until = end
+	}
+	return cred, err
+}
+
+// ask runs a helper.
+func (h *helpers) ask(ctx context.Context, program, host string) (Credential, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.timeout)
 	defer cancel()
 
@@ -83,8 +159,7 @@ func (h *helpers) ask(ctx context.Context, host string) (Credential, error) {
 	var missing *exec.Error
 	switch {
 	case errors.As(call.err, &missing):
-		h.warnOnce(program, missing.Err)
-		return Credential{}, nil
+		return Credential{}, &HelperError{program, host, missing.Err.Error()}
 	case credentials.IsErrCredentialsNotFound(err):
 		return Credential{}, nil
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -98,27 +173,14 @@ func (h *helpers) ask(ctx context.Context, host string) (Credential, error) {
 		// library's message would quote it.
 		return Credential{}, &HelperError{program, host, "its output is not a credential"}
 	}
-	cred := Credential{
-		Username: found.Username,
-		Password: found.Secret,
-		Source:   fmt.Sprintf("%s (%s)", program, h.config.file),
-	}
 	// The helper protocol marks an identity token by this user name.
 	if found.Username == "<token>" {
-		cred.Username, cred.Password, cred.IdentityToken = "", "", found.Secret
+		return Credential{IdentityToken: found.Secret}, nil
 	}
-	return cred, nil
-}
-
-func (h *helpers) warnOnce(program string, reason error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.warned[program] {
-		return
+	if found.Username != "" && found.Secret == "" {
+		return Credential{}, &HelperError{program, host, "its answer has a user name and no secret"}
 	}
-	h.warned[program] = true
-	h.log.Warn().Str("helper", program).Str("config", h.config.file).Str("reason", reason.Error()).
-		Msg("credential helper cannot be run, trying the next source")
+	return Credential{Username: found.Username, Password: found.Secret}, nil
 }
 
 // helperCall runs a helper under a context, which the library's own Program

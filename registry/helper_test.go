@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,7 +76,7 @@ func TestHelper(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := Docker(c, zerolog.Nop()).Resolve(t.Context(), tt.host)
+			got, err := resolve(t, c, tt.host)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,9 +94,12 @@ func TestHelperMissingWarnsOnceAndGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	k := Docker(c, zerolog.New(&log))
-	for range 3 {
-		cred, err := k.Resolve(t.Context(), "ghcr.io")
+	k := dockerChain(c, newHelpers(), zerolog.New(&log))
+	for _, host := range []string{"ghcr.io", "ghcr.io", "quay.io", "ghcr.io"} {
+		cred, err := k.Resolve(t.Context(), Request{Host: host})
+		if host != "ghcr.io" {
+			continue
+		}
 		if err != nil || cred.Username != "x" {
 			t.Fatalf("Resolve = %v, %v; want user x of the file", cred, err)
 		}
@@ -108,6 +112,7 @@ func TestHelperMissingWarnsOnceAndGoesOn(t *testing.T) {
 func TestHelperFailures(t *testing.T) {
 	tests := []struct{ name, script, want string }{
 		{"garbage", `echo TOPSECRET`, "output is not a credential"},
+		{"no secret", `echo '{"Username":"TOPSECRET"}'`, "a user name and no secret"},
 		{"exit code", `echo TOPSECRET; echo TOPSECRET >&2; exit 3`, "exit status 3"},
 		{"hangs", `exec sleep 60`, "no answer within"},
 		{"hangs in a child", `sleep 60 & wait`, "no answer within"},
@@ -119,9 +124,10 @@ func TestHelperFailures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h := newHelpers(c, zerolog.Nop())
+			h := newHelpers()
 			h.timeout = 500 * time.Millisecond
-			_, err = h.credential(t.Context(), "ghcr.io")
+			source := fileHelpers{read: func() (*DockerConfig, error) { return c, nil }, run: h}
+			_, err = source.Find(t.Context(), Request{Host: "ghcr.io"})
 			var he *HelperError
 			if !errors.As(err, &he) {
 				t.Fatalf("error %v is no *HelperError", err)
@@ -138,6 +144,102 @@ func TestHelperFailures(t *testing.T) {
 	}
 }
 
+// A broken helper is no end: the next source is asked, and the reason kept.
+func TestHelperFailsAndTheFileServes(t *testing.T) {
+	install(t, "test", `echo TOPSECRET; exit 3`)
+	c, err := load(t, `{"credsStore":"test","auths":{"ghcr.io":{"username":"x","password":"y"}}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	k := dockerChain(c, newHelpers(), zerolog.New(&log))
+	for range 2 {
+		if cred, err := k.Resolve(t.Context(), Request{Host: "ghcr.io"}); err != nil || cred.Username != "x" {
+			t.Errorf("Resolve = %v, %v; want user x of the file", cred, err)
+		}
+	}
+	if broken := k.Broken("ghcr.io"); broken != nil {
+		t.Errorf("problems %v of a request that was served", broken)
+	}
+	if cred, err := k.Resolve(t.Context(), Request{Host: "quay.io"}); err != nil || !cred.Anonymous() {
+		t.Errorf("Resolve = %v, %v; want anonymous", cred, err)
+	}
+	if broken := fmt.Sprint(k.Broken("quay.io")); !strings.Contains(broken, "exit status 3") {
+		t.Errorf("problems %s", broken)
+	}
+	if n := strings.Count(log.String(), "exit status 3"); n != 1 || strings.Contains(log.String(), "TOPSECRET") {
+		t.Errorf("%d warnings, want 1:\n%s", n, log.String())
+	}
+}
+
+// BuildKit asks several times for one image.
+func TestHelperIsAskedOnceAMinute(t *testing.T) {
+	dir := t.TempDir()
+	install(t, "test", `echo asked >> `+dir+`/calls; echo '{"Username":"u","Secret":"s"}'`)
+	now := time.Unix(1000, 0)
+	h := newHelpers()
+	h.now = func() time.Time { return now }
+	ask := func(host string) {
+		t.Helper()
+		if cred, err := h.get(t.Context(), "docker-credential-test", host, "here"); err != nil || cred.Username != "u" {
+			t.Fatalf("%v, %v", cred, err)
+		}
+	}
+	calls := func() int {
+		data, err := os.ReadFile(filepath.Join(dir, "calls"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(data), "asked")
+	}
+	var all sync.WaitGroup
+	for range 5 {
+		all.Go(func() { ask("a.example") })
+	}
+	all.Wait()
+	now = now.Add(helperMemory - time.Second)
+	ask("a.example")
+	if n := calls(); n != 1 {
+		t.Errorf("%d calls within a minute, want 1", n)
+	}
+	ask("b.example")
+	now = now.Add(2 * time.Second)
+	ask("a.example")
+	if n := calls(); n != 3 {
+		t.Errorf("%d calls, want 3", n)
+	}
+}
+
+// A token that ends sooner is not kept for longer.
+func TestHelperAnswerEnds(t *testing.T) {
+	dir := t.TempDir()
+	token := jwt(`{"exp":1010}`)
+	install(t, "test", `echo asked >> `+dir+`/calls; echo '{"Username":"u","Secret":"`+token+`"}'`)
+	now := time.Unix(1000, 0)
+	h := newHelpers()
+	h.now = func() time.Time { return now }
+	for range 2 {
+		if _, err := h.get(t.Context(), "docker-credential-test", "a.example", "here"); err != nil {
+			t.Fatal(err)
+		}
+		now = now.Add(11 * time.Second)
+	}
+	if data, err := os.ReadFile(filepath.Join(dir, "calls")); err != nil || strings.Count(string(data), "asked") != 2 {
+		t.Errorf("calls %q, %v; want 2", data, err)
+	}
+}
+
+func TestHelperNameIsNoPath(t *testing.T) {
+	c, err := load(t, `{"credHelpers":{"ghcr.io":"../../tmp/x"}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := fileHelpers{read: func() (*DockerConfig, error) { return c, nil }, run: newHelpers()}
+	if _, err := source.Find(t.Context(), Request{Host: "ghcr.io"}); err == nil || !strings.Contains(err.Error(), "is not a name") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestHelperCancelled(t *testing.T) {
 	install(t, "test", `exec sleep 60`)
 	c, err := load(t, `{"credsStore":"test"}`)
@@ -146,7 +248,7 @@ func TestHelperCancelled(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Docker(c, zerolog.Nop()).Resolve(ctx, "ghcr.io"); !errors.Is(err, context.Canceled) {
+	if _, err := dockerChain(c, newHelpers(), zerolog.Nop()).Resolve(ctx, Request{Host: "ghcr.io"}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
 }

@@ -36,14 +36,15 @@ func (h Host) usesTLS() bool {
 // references.
 type Hosts map[string]Host
 
-// of returns the settings for the host that a request goes to.
-func (h Hosts) of(host string) Host {
+// of returns the settings for the host that a request goes to, and whether
+// there are any.
+func (h Hosts) of(host string) (Host, bool) {
 	for _, name := range spellings(host) {
 		if settings, ok := h[name]; ok {
-			return settings
+			return settings, true
 		}
 	}
-	return Host{}
+	return Host{}, false
 }
 
 // spellings are the names under which a registry's settings may stand.
@@ -82,19 +83,31 @@ func newConnections(hosts Hosts, certDirs []string, l limits) *connections {
 }
 
 // to returns the connection to a host.
-func (c *connections) to(host string) (*connection, error) {
+func (c *connections) to(host string) (*connection, error) { return c.serving(host, "") }
+
+// serving returns the connection to a host that is the token service of a
+// registry, or to a registry itself when that is empty. A definition names the
+// authority of its registry; who runs both signs the token service with it too.
+func (c *connections) serving(host, registry string) (*connection, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if found, ok := c.known[host]; ok {
+	settings, own := c.hosts.of(host)
+	name, like := host, host
+	if registry != "" && registry != host && !own {
+		name, like = host+" of "+registry, registry
+		settings, _ = c.hosts.of(registry)
+	}
+	if found, ok := c.known[name]; ok {
 		return found, nil
 	}
-	settings := c.hosts.of(host)
-	certs, err := readCertDirs(c.certDirs, host)
-	if err != nil {
-		return nil, err
+	for _, from := range slices.Compact([]string{host, like}) {
+		certs, err := readCertDirs(c.certDirs, from)
+		if err != nil {
+			return nil, err
+		}
+		settings.CAs = append(slices.Clip(settings.CAs), certs.CAs...)
+		settings.KeyPairs = append(slices.Clip(settings.KeyPairs), certs.KeyPairs...)
 	}
-	settings.CAs = append(slices.Clip(settings.CAs), certs.CAs...)
-	settings.KeyPairs = append(slices.Clip(settings.KeyPairs), certs.KeyPairs...)
 	tlsConfig, err := settings.tlsConfig()
 	if err != nil {
 		return nil, fmt.Errorf("certificates for registry %s: %w", host, err)
@@ -120,7 +133,7 @@ func (c *connections) to(host string) (*connection, error) {
 		quick:   quick,
 		patient: patient,
 	}
-	c.known[host] = made
+	c.known[name] = made
 	return made, nil
 }
 
@@ -133,6 +146,20 @@ func (c *connections) plainHTTP(ctx context.Context, host string) (bool, error) 
 	}
 	to.probe.Do(func() { to.plain = !speaksTLS(ctx, to.quick, host) })
 	return to.plain, nil
+}
+
+// withoutTLS reports whether a registry is known or found not to speak TLS: the
+// builder may know that from a configuration that the agent has not.
+func (c *connections) withoutTLS(ctx context.Context, host string) bool {
+	plain, err := c.plainHTTP(ctx, host)
+	if err != nil || plain {
+		return plain
+	}
+	if _, known := c.hosts.of(host); known {
+		return false
+	}
+	to, err := c.to(host)
+	return err == nil && !speaksTLS(ctx, to.quick, host)
 }
 
 // speaksTLS reports whether TLS is spoken at host. In doubt it is, so that the

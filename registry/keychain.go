@@ -3,17 +3,58 @@ package registry
 import (
 	"context"
 	"fmt"
-
-	"github.com/rs/zerolog"
+	"slices"
+	"strings"
+	"time"
 )
 
-// Keychain finds the credential for a registry.
+// Keychain finds the credential for a request to a registry.
 type Keychain interface {
-	// Resolve returns the credential for the registry at host (host[:port],
-	// as a request would go to it). The zero Credential means: ask
-	// anonymously. It is asked anew for every request, so that short-lived
-	// credentials stay fresh, and is safe for concurrent use.
-	Resolve(ctx context.Context, host string) (Credential, error)
+	// Resolve returns the credential for a request. The zero Credential
+	// means: ask anonymously. It is asked anew for every request, so that
+	// short-lived credentials stay fresh, and is safe for concurrent use.
+	Resolve(ctx context.Context, r Request) (Credential, error)
+}
+
+// Request says what a credential is wanted for.
+type Request struct {
+	// Host is host[:port], as a request would go to it.
+	Host string
+	// Repository is the name in the registry, team/app; empty when it is not
+	// known, which any credential for the host serves.
+	Repository string
+	// Push says that the repository is written to as well.
+	Push bool
+}
+
+// String names the registry and the repository.
+func (r Request) String() string {
+	if r.Repository == "" {
+		return r.Host
+	}
+	return r.Host + "/" + r.Repository
+}
+
+// ScopedRequest reads the repository out of the scopes of a token, such as
+// "repository:team/app:pull,push". Where there are several, as when layers are
+// mounted from elsewhere, the one that is written to counts.
+func ScopedRequest(host string, scopes []string) Request {
+	r := Request{Host: host}
+	for _, list := range scopes {
+		for scope := range strings.FieldsSeq(list) {
+			name, ok := strings.CutPrefix(scope, "repository:")
+			end := strings.LastIndexByte(name, ':')
+			if !ok || end < 0 || r.Push {
+				continue
+			}
+			actions := strings.Split(name[end+1:], ",")
+			push := slices.Contains(actions, "push") || slices.Contains(actions, "*")
+			if r.Repository == "" || push {
+				r.Repository, r.Push = name[:end], push
+			}
+		}
+	}
+	return r
 }
 
 // Credential is what a registry accepts. At most one of Password,
@@ -32,8 +73,35 @@ type Credential struct {
 
 // Anonymous reports whether the credential holds nothing to log in with.
 func (c Credential) Anonymous() bool {
-	return c.Username == "" && c.Password == "" && c.IdentityToken == "" && c.RegistryToken == ""
+	return c.Username == "" && c.secret() == ""
 }
+
+// secret is the part of the credential that is used.
+func (c Credential) secret() string {
+	switch {
+	case c.RegistryToken != "":
+		return c.RegistryToken
+	case c.IdentityToken != "":
+		return c.IdentityToken
+	}
+	return c.Password
+}
+
+// Kind says what the secret is: password, identity token or registry token.
+func (c Credential) Kind() string {
+	switch {
+	case c.RegistryToken != "":
+		return "registry token"
+	case c.IdentityToken != "":
+		return "identity token"
+	case c.Password != "":
+		return "password"
+	}
+	return ""
+}
+
+// Expires is when the secret ends, if it says so itself; else the zero time.
+func (c Credential) Expires() time.Time { return expiry(c.secret()) }
 
 // String names user and source, never a secret: a Credential may end up in a
 // log line by accident.
@@ -46,38 +114,3 @@ func (c Credential) String() string {
 
 // GoString is String, so that %#v shows no secret either.
 func (c Credential) GoString() string { return c.String() }
-
-// source is one place where credentials are looked for.
-type source interface {
-	// credential returns the zero Credential when the source has none for
-	// the registry.
-	credential(ctx context.Context, host string) (Credential, error)
-}
-
-// Docker returns the keychain of a docker config. The log receives one
-// warning per credential helper that is configured but not installed.
-func Docker(config *DockerConfig, log zerolog.Logger) Keychain {
-	return chain{
-		// In the order in which they are asked, which is docker's: a helper
-		// for this registry, the helper for all, the file itself.
-		newHelpers(config, log),
-		fileAuths{config},
-	}
-}
-
-// chain asks its sources in order and takes the first credential.
-type chain []source
-
-// Resolve implements Keychain.
-func (c chain) Resolve(ctx context.Context, host string) (Credential, error) {
-	for _, s := range c {
-		cred, err := s.credential(ctx, host)
-		if err != nil {
-			return Credential{}, err
-		}
-		if !cred.Anonymous() {
-			return cred, nil
-		}
-	}
-	return Credential{}, nil
-}

@@ -119,7 +119,7 @@ func (l *logLines) logger() zerolog.Logger { return zerolog.New(l) }
 // fixed is a keychain with one credential for all registries.
 type fixed Credential
 
-func (f fixed) Resolve(context.Context, string) (Credential, error) { return Credential(f), nil }
+func (f fixed) Resolve(context.Context, Request) (Credential, error) { return Credential(f), nil }
 
 // pushImage puts an image with a configuration and a layer into a repository
 // of the server, past its faults.
@@ -287,7 +287,7 @@ func (b *bearerAuth) token(w http.ResponseWriter, r *http.Request) {
 // failing is a keychain that cannot be asked.
 type failing struct{ err error }
 
-func (f failing) Resolve(context.Context, string) (Credential, error) { return Credential{}, f.err }
+func (f failing) Resolve(context.Context, Request) (Credential, error) { return Credential{}, f.err }
 
 // key is the server's private key as PEM.
 func key(t *testing.T, s *testServer) []byte {

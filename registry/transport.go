@@ -26,7 +26,7 @@ type transport struct {
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
-	to, err := t.connections.to(request.URL.Host)
+	to, err := t.connections.serving(request.URL.Host, servedBy(request.Context()))
 	if err != nil {
 		if request.Body != nil {
 			_ = request.Body.Close()

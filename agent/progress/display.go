@@ -3,6 +3,7 @@ package progress
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/util/progress/progressui"
@@ -13,6 +14,7 @@ import (
 type Display struct {
 	mode     Mode
 	terminal *Terminal
+	secrets  statusMask
 
 	// mu guards closed: who sends holds it for reading.
 	mu     sync.RWMutex
@@ -38,6 +40,7 @@ func Open(ctx context.Context, terminal *Terminal, mode Mode, title string) (*Di
 	d := &Display{
 		mode:     mode,
 		terminal: terminal,
+		secrets:  statusMask{mask: terminal.mask},
 		status:   make(chan *client.SolveStatus),
 		finished: make(chan struct{}),
 	}
@@ -78,7 +81,7 @@ func (d *Display) send(s *client.SolveStatus) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if !d.closed {
-		d.status <- s
+		d.status <- d.secrets.clean(s)
 	}
 }
 
@@ -90,6 +93,9 @@ func (d *Display) Close() error {
 	d.feeders.Wait()
 	d.mu.Lock()
 	d.closed = true
+	if rest := d.secrets.end(time.Now()); len(rest.Logs) > 0 {
+		d.status <- rest
+	}
 	close(d.status)
 	d.mu.Unlock()
 	<-d.finished

@@ -18,7 +18,7 @@ import (
 func play(t *testing.T, mode Mode) string {
 	t.Helper()
 	var out bytes.Buffer
-	terminal := NewTerminal(&out)
+	terminal := NewTerminal(&out, nil)
 	d, err := Open(t.Context(), terminal, mode, `building with "kube"`)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +98,7 @@ func TestRawJSONIsJSONOnly(t *testing.T) {
 
 func TestFailedStepIsShown(t *testing.T) {
 	var out bytes.Buffer
-	d, err := Open(t.Context(), NewTerminal(&out), Plain, "")
+	d, err := Open(t.Context(), NewTerminal(&out, nil), Plain, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestFailedStepIsShown(t *testing.T) {
 }
 
 func TestTTYNeedsATerminal(t *testing.T) {
-	if _, err := Open(t.Context(), NewTerminal(&bytes.Buffer{}), TTY, ""); err == nil {
+	if _, err := Open(t.Context(), NewTerminal(&bytes.Buffer{}, nil), TTY, ""); err == nil {
 		t.Error("a buffer was taken for a terminal")
 	}
 }

@@ -9,15 +9,17 @@ import (
 // standard error. Diagnostics may be written to it at any time: while a
 // display is open they become part of it.
 type Terminal struct {
-	out io.Writer
+	out  io.Writer
+	mask *Mask
 
 	mu      sync.Mutex
 	display *Display
 }
 
-// NewTerminal returns a Terminal that writes to out. For a display that
-// redraws itself out must be an *os.File of a terminal.
-func NewTerminal(out io.Writer) *Terminal { return &Terminal{out: out} }
+// NewTerminal returns a Terminal that writes to out what is left of a text
+// without the secrets of the mask; nil is none. For a display that redraws
+// itself out must be an *os.File of a terminal.
+func NewTerminal(out io.Writer, mask *Mask) *Terminal { return &Terminal{out: out, mask: mask} }
 
 // Write implements io.Writer. It expects whole lines.
 func (t *Terminal) Write(p []byte) (int, error) {
@@ -28,7 +30,10 @@ func (t *Terminal) Write(p []byte) (int, error) {
 		display.logs.Say(string(p))
 		return len(p), nil
 	}
-	return t.out.Write(p)
+	if _, err := io.WriteString(t.out, t.mask.String(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 func (t *Terminal) attach(d *Display) {

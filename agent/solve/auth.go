@@ -6,11 +6,13 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"strings"
+	"sync"
+	"time"
 
-	"github.com/docker/cli/cli/config/types"
 	"github.com/moby/buildkit/session/auth"
-	"github.com/moby/buildkit/session/auth/authprovider"
 	"github.com/moby/buildkit/util/progress/progresswriter"
 	"golang.org/x/crypto/nacl/sign"
 	"google.golang.org/grpc"
@@ -18,63 +20,177 @@ import (
 	"github.com/slipway-build/slipway/registry"
 )
 
+// tokenLifetime is assumed of a token that does not say how long it holds, as
+// the specification of tokens has it.
+const tokenLifetime = time.Minute
+
+// Tokens fetches tokens from the token services of registries.
+type Tokens interface {
+	// Token fetches one with the credential that the keychain has for the
+	// registry. Its error holds no secret.
+	Token(ctx context.Context, r registry.TokenRequest) (registry.Token, error)
+}
+
 // credentials answers the daemon's requests for registry credentials from a
 // keychain. Tokens are fetched on the agent, so passwords stay there as long
 // as the registry speaks OAuth.
+//
+// BuildKit's own does not serve: it takes certificates of token services only
+// from files, keeps them for all services after the first, and keeps its seed
+// in the home directory, which an agent may not be able to write.
 type credentials struct {
-	// AuthServer is BuildKit's own; it fetches tokens.
-	auth.AuthServer
-	keychain registry.Keychain
+	auth.UnimplementedAuthServer
+	keychain registry.Keychain // nil is anonymous
+	tokens   Tokens
 	seed     []byte
+	send     progresswriter.Logger // nil when nobody reads
+
+	mu    sync.Mutex
+	shown map[string]bool
+	// refused are the latest failures to fetch a token, by host.
+	refused map[string]error
 }
 
-// newCredentials returns the session's side of a keychain; nil is anonymous.
-// The steps "[auth] …" that the display shows go to send.
-func newCredentials(keychain registry.Keychain, send progresswriter.Logger) (*credentials, error) {
-	c := &credentials{keychain: keychain, seed: make([]byte, 32)}
-	if _, err := rand.Read(c.seed); err != nil {
-		return nil, err
+// newCredentials returns the session's side of a request's keychain. The steps
+// "[auth] …" that the display shows go to send.
+func newCredentials(r Request, send progresswriter.Logger) (*credentials, error) {
+	c := &credentials{
+		keychain: r.Keychain,
+		tokens:   r.Tokens,
+		seed:     make([]byte, 32),
+		send:     send,
+		shown:    map[string]bool{},
+		refused:  map[string]error{},
 	}
-	provider := authprovider.NewDockerAuthProvider(authprovider.DockerAuthProviderConfig{AuthConfigProvider: c.config})
-	server, ok := provider.(interface {
-		auth.AuthServer
-		SetLogger(progresswriter.Logger)
-	})
-	if !ok {
-		return nil, fmt.Errorf("BuildKit's %T does not serve credentials", provider)
+	if c.tokens == nil {
+		c.tokens = registry.New(registry.Options{Keychain: r.Keychain})
 	}
-	server.SetLogger(send)
-	c.AuthServer = server
-	return c, nil
+	_, err := rand.Read(c.seed)
+	return c, err
 }
 
 // Register implements session.Attachable.
 func (c *credentials) Register(server *grpc.Server) { auth.RegisterAuthServer(server, c) }
 
-func (c *credentials) resolve(ctx context.Context, host string) (registry.Credential, error) {
+func (c *credentials) resolve(ctx context.Context, r registry.Request) (registry.Credential, error) {
 	if c.keychain == nil {
 		return registry.Credential{}, nil
 	}
-	return c.keychain.Resolve(ctx, host)
+	return c.keychain.Resolve(ctx, r)
 }
 
-// config implements authprovider.AuthConfigProvider.
-func (c *credentials) config(ctx context.Context, host string, _ []string, _ authprovider.ExpireCachedAuthCheck) (types.AuthConfig, error) {
-	cred, err := c.resolve(ctx, host)
+// Credentials implements auth.AuthServer. The daemon asks for a password only
+// where the registry takes nothing else.
+func (c *credentials) Credentials(ctx context.Context, req *auth.CredentialsRequest) (*auth.CredentialsResponse, error) {
+	cred, err := c.resolve(ctx, registry.Request{Host: req.Host})
 	if err != nil {
-		return types.AuthConfig{}, err
+		return nil, err
 	}
-	return types.AuthConfig{
-		Username:      cred.Username,
-		Password:      cred.Password,
-		IdentityToken: cred.IdentityToken,
-		RegistryToken: cred.RegistryToken,
-	}, nil
+	response := &auth.CredentialsResponse{Username: cred.Username, Secret: cred.Password}
+	if cred.IdentityToken != "" {
+		response.Username, response.Secret = "", cred.IdentityToken
+	}
+	if response.Secret != "" {
+		err = c.step("[auth] sharing credentials for "+req.Host, func() error { return nil })
+	}
+	return response, err
 }
 
-// GetTokenAuthority implements auth.AuthServer. BuildKit's own keeps a seed
-// in ~/.docker, which an agent with a read-only root file system does not
-// have; one per process serves a build as well.
+// errNoToken ends a step whose reason is printed as the error of the build.
+var errNoToken = errors.New("no token")
+
+// FetchToken implements auth.AuthServer.
+func (c *credentials) FetchToken(ctx context.Context, req *auth.FetchTokenRequest) (*auth.FetchTokenResponse, error) {
+	cred, err := c.resolve(ctx, registry.ScopedRequest(req.Host, req.Scopes))
+	if err != nil {
+		return nil, err
+	}
+	var token registry.Token
+	fetch := func() (err error) {
+		token, err = c.tokens.Token(ctx, registry.TokenRequest{
+			Host: req.Host, Realm: req.Realm, Service: req.Service, Scopes: req.Scopes,
+		})
+		return err
+	}
+	what := "anonymous"
+	if cred.Anonymous() {
+		err = fetch()
+	} else {
+		what = "oauth"
+		err = c.step(fmt.Sprintf("[auth] %s token for %s", scopeNames(req.Scopes), req.Host), fetch)
+	}
+	c.note(req.Host, err)
+	if err != nil {
+		return nil, fmt.Errorf("failed to fetch %s token: %w", what, err)
+	}
+	return tokenResponse(token), nil
+}
+
+// scopeNames are scopes as they are shown: library/alpine:pull.
+func scopeNames(scopes []string) string {
+	names := make([]string, len(scopes))
+	for i, scope := range scopes {
+		names[i] = strings.TrimPrefix(scope, "repository:")
+	}
+	return strings.Join(names, " ")
+}
+
+// tokenResponse is a token in BuildKit's terms: seconds, and when it was
+// issued, without which the daemon counts from now.
+func tokenResponse(token registry.Token) *auth.FetchTokenResponse {
+	lifetime := token.Lifetime
+	if lifetime <= 0 {
+		lifetime = tokenLifetime
+	}
+	response := &auth.FetchTokenResponse{Token: token.Value, ExpiresIn: int64(lifetime / time.Second)}
+	if !token.Issued.IsZero() {
+		response.IssuedAt = token.Issued.Unix()
+	}
+	return response
+}
+
+// step does work and shows it, once under a name however often it is done.
+func (c *credentials) step(name string, work func() error) (err error) {
+	c.mu.Lock()
+	quiet := c.shown[name] || c.send == nil
+	c.shown[name] = true
+	c.mu.Unlock()
+	if quiet {
+		return work()
+	}
+	_ = progresswriter.Wrap(name, c.send, func(progresswriter.SubLogger) error {
+		if err = work(); err != nil {
+			return errNoToken
+		}
+		return nil
+	})
+	return err
+}
+
+// note keeps why a registry gave no token; the daemon passes on the text only.
+func (c *credentials) note(host string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		delete(c.refused, host)
+		return
+	}
+	c.refused[host] = err
+}
+
+// refusal is the error that a solve's error quotes, if there is one.
+func (c *credentials) refusal(text string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, err := range c.refused {
+		if strings.Contains(text, err.Error()) {
+			return err
+		}
+	}
+	return nil
+}
+
+// GetTokenAuthority implements auth.AuthServer.
 func (c *credentials) GetTokenAuthority(ctx context.Context, req *auth.GetTokenAuthorityRequest) (*auth.GetTokenAuthorityResponse, error) {
 	key, err := c.authority(ctx, req.Host, req.Salt)
 	if err != nil {
@@ -93,9 +209,11 @@ func (c *credentials) VerifyTokenAuthority(ctx context.Context, req *auth.Verify
 }
 
 // authority is the key by which the daemon knows that two requests come from
-// a client with the same rights at a registry: anonymous clients share one.
+// a client with the same rights at a registry: anonymous clients share one. A
+// credential for any of its repositories makes a client of its own, for the
+// daemon would hand the tokens of that client to all others.
 func (c *credentials) authority(ctx context.Context, host string, salt []byte) (ed25519.PrivateKey, error) {
-	cred, err := c.resolve(ctx, host)
+	cred, err := c.resolve(ctx, registry.Request{Host: host})
 	if err != nil {
 		return nil, err
 	}

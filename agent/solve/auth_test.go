@@ -14,11 +14,11 @@ import (
 // keys is a keychain for tests.
 type keys map[string]registry.Credential
 
-func (k keys) Resolve(_ context.Context, host string) (registry.Credential, error) {
-	if host == "broken.example" {
+func (k keys) Resolve(_ context.Context, r registry.Request) (registry.Credential, error) {
+	if r.Host == "broken.example" {
 		return registry.Credential{}, errors.New("helper failed")
 	}
-	return k[host], nil
+	return k[r.Host], nil
 }
 
 func TestCredentials(t *testing.T) {
@@ -28,7 +28,7 @@ func TestCredentials(t *testing.T) {
 		"basic.example": {Username: "u", Password: "p"},
 		"token.example": {Username: "ignored", Password: "ignored", IdentityToken: "idt"},
 	}
-	c, err := newCredentials(keychain, nil)
+	c, err := newCredentials(Request{Keychain: keychain}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestTokenAuthority(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	newOne := func(k registry.Keychain) *credentials {
 		t.Helper()
-		c, err := newCredentials(k, nil)
+		c, err := newCredentials(Request{Keychain: k}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -103,13 +103,14 @@ func (d *Daemon) Call(ctx context.Context, p *Plan, job Job, call Call, updates 
 	defer unguard()
 
 	opt := callOptions(p.request, p.resolved(), job)
-	if err := d.attach(ctx, p, &opt, feed); err != nil {
+	auth, err := d.attach(ctx, p, &opt, feed)
+	if err != nil {
 		return nil, explain(ctx, err)
 	}
 	request := callRequest(opt, call)
 	var meta map[string][]byte
 	var known []string
-	_, err := d.client.Build(ctx, opt, "slipway", func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+	_, err = d.client.Build(ctx, opt, "slipway", func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 		result, err := c.Solve(ctx, request)
 		if err != nil {
 			if unsupported(err, call) {
@@ -124,7 +125,7 @@ func (d *Daemon) Call(ctx context.Context, p *Plan, job Job, call Call, updates 
 		if unsupported(err, call) {
 			return nil, unknownCall(call, known)
 		}
-		return nil, explain(ctx, err)
+		return nil, auth.explain(ctx, explain(ctx, err))
 	}
 	return &CallResult{Call: call, meta: meta}, nil
 }

@@ -24,6 +24,8 @@ type buildkitd struct {
 	workers int
 	mute    atomic.Bool // answers nothing any more, even to a cancellation
 	started chan struct{}
+	refusal error         // ends a solve at once
+	refused chan struct{} // closed then
 }
 
 func (b *buildkitd) ListWorkers(ctx context.Context, _ *control.ListWorkersRequest) (*control.ListWorkersResponse, error) {
@@ -43,18 +45,29 @@ func (b *buildkitd) ListWorkers(ctx context.Context, _ *control.ListWorkersReque
 
 func (b *buildkitd) Solve(ctx context.Context, _ *control.SolveRequest) (*control.SolveResponse, error) {
 	b.started <- struct{}{}
+	if b.refusal != nil {
+		close(b.refused)
+		return nil, b.refusal
+	}
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
 
 func (b *buildkitd) Status(_ *control.StatusRequest, s grpc.ServerStreamingServer[control.StatusResponse]) error {
-	<-s.Context().Done()
-	return s.Context().Err()
+	return b.untilTheEnd(s.Context())
 }
 
 func (b *buildkitd) Session(s grpc.BidiStreamingServer[control.BytesMessage, control.BytesMessage]) error {
-	<-s.Context().Done()
-	return s.Context().Err()
+	return b.untilTheEnd(s.Context())
+}
+
+func (b *buildkitd) untilTheEnd(ctx context.Context) error {
+	select {
+	case <-b.refused:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // serve starts the daemon and returns a dial function and a count of dials.
@@ -64,7 +77,7 @@ func serve(t *testing.T, b *buildkitd) (func(context.Context) (net.Conn, error),
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.started = make(chan struct{}, 1)
+	b.started, b.refused = make(chan struct{}, 1), make(chan struct{})
 	server := grpc.NewServer()
 	control.RegisterControlServer(server, b)
 	done := make(chan error, 1)

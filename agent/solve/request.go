@@ -60,6 +60,9 @@ type Request struct {
 	ContextKey string
 	// Keychain answers BuildKit's questions for credentials; nil is anonymous.
 	Keychain registry.Keychain
+	// Tokens fetches the tokens that BuildKit asks for with it; nil is a
+	// client that knows no certificates of registries.
+	Tokens Tokens
 	// Registry publishes what several nodes have built as one image; it is
 	// not used when one node builds all.
 	Registry Registry

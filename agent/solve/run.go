@@ -96,12 +96,13 @@ func (d *Daemon) solve(ctx context.Context, p *Plan, job Job, exports []client.E
 	opt.Ref = identity.NewID()
 	opt.CacheImports = present(opt.CacheImports)
 	feed.expectAbsent(derived(p.request, opt.CacheImports))
-	if err := d.attach(ctx, p, &opt, feed); err != nil {
+	auth, err := d.attach(ctx, p, &opt, feed)
+	if err != nil {
 		return nil, explain(ctx, err)
 	}
 	response, err := d.client.Solve(ctx, nil, opt, feed.start())
 	if err != nil {
-		return nil, explain(ctx, err)
+		return nil, auth.explain(ctx, explain(ctx, err))
 	}
 	return &Result{Job: job, Ref: opt.Ref, Response: response.ExporterResponse, Warnings: feed.found()}, nil
 }
@@ -123,10 +124,10 @@ func explain(ctx context.Context, err error) error {
 }
 
 // attach adds the session: what the daemon may ask the agent for.
-func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed *feed) error {
-	auth, err := newCredentials(p.request.Keychain, feed.send)
+func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed *feed) (*credentials, error) {
+	auth, err := newCredentials(p.request, feed.send)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	opt.Session = append(opt.Session, auth, p.secrets)
 	if p.ssh != nil {
@@ -144,7 +145,7 @@ func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed
 	if p.inputs.ContextFile != "" {
 		f, err := os.Open(p.inputs.ContextFile)
 		if err != nil {
-			return fmt.Errorf("open the spooled context: %w", err)
+			return nil, fmt.Errorf("open the spooled context: %w", err)
 		}
 		uploads := uploadprovider.New()
 		opt.FrontendAttrs[attrContext] = uploads.Add(f)
@@ -156,11 +157,11 @@ func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed
 	if p.inputs.DockerfileURL != "" {
 		mount, err := d.fetchDockerfile(ctx, p.inputs.DockerfileURL, feed)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		opt.LocalMounts[mountDockerfile] = mount
 	}
-	return nil
+	return auth, nil
 }
 
 // closeQuietly closes a file that was only read and may be closed already.

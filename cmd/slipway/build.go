@@ -54,6 +54,7 @@ type buildCmd struct {
 	Print  string `hidden:"" help:"Old name of --call."`
 	DryRun bool   `help:"Print what each node would be asked for, as JSON, and build nothing."`
 	resultFiles
+	registryFlags
 
 	refusedFlags
 }
@@ -91,8 +92,13 @@ func (c *buildCmd) Run(in *invocation) error {
 	}
 	request.Outputs = c.outputs(in, request.Outputs, definition)
 	insecure := solve.InsecureRegistries(request.Tags, request.Outputs)
-	if request.Registry, err = in.registryClient(request.Keychain, insecure, definition); err != nil {
+	client, err := in.registryClient(request.Keychain, insecure, definition)
+	if err != nil {
 		return err
+	}
+	request.Registry, request.Tokens = client, client
+	if mode == progress.RawJSON {
+		in.secrets.tellNobody()
 	}
 	build := agent.Build{
 		Definition: definition,
@@ -215,9 +221,9 @@ func (c *buildCmd) mode() (progress.Mode, error) {
 // request parses the flags that shape a solve; all mistakes are reported at
 // once.
 func (c *buildCmd) request(in *invocation) (solve.Request, error) {
-	docker, err := registry.LoadDockerConfig(in.env.dockerDir())
+	keychain, err := in.keychain(c.registryFlags, c.Tag)
 	if err != nil {
-		return solve.Request{}, &usageError{err: err}
+		return solve.Request{}, err
 	}
 	r := solve.Request{
 		Context:        c.Context,
@@ -231,8 +237,8 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 		Stdout:         in.out,
 		StdoutTerminal: isTerminal(in.out),
 		Lookup:         os.LookupEnv,
-		Proxy:          docker.Proxies(in.env.DockerHost),
-		Keychain:       registry.Docker(docker, in.log),
+		Proxy:          in.proxies(),
+		Keychain:       keychain,
 	}
 	var all mistakes
 	r.BuildArgs = take(&all, func() (map[string]string, error) { return solve.ParseBuildArgs(c.BuildArg, os.LookupEnv) })

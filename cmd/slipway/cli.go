@@ -29,6 +29,9 @@ type cli struct {
 	Up         upCmd         `cmd:"" help:"Make sure that a builder runs, and wait until it answers."`
 	Ls         lsCmd         `cmd:"" help:"List builders and their nodes."`
 	Index      indexCmd      `cmd:"" aliases:"imagetools" help:"Make and show images in registries."`
+	Auth       authCmd       `cmd:"" help:"Show which credential is used for a registry, and why."`
+	Login      loginCmd      `cmd:"" help:"Log in to a registry, as docker login does."`
+	Logout     logoutCmd     `cmd:"" help:"Log out of a registry."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print the completion script for a shell."`
 }
@@ -56,6 +59,7 @@ type invocation struct {
 	global   *global
 	env      environment
 	terminal *progress.Terminal
+	secrets  *secrets
 	log      zerolog.Logger
 }
 
@@ -64,18 +68,21 @@ func run(args []string, std streams) int {
 	ctx, stop := withSignals(context.Background(), std.err)
 	defer stop()
 
-	err := dispatch(ctx, args, std)
+	mask := &progress.Mask{}
+	err := dispatch(ctx, args, std, mask)
 	if err == nil {
 		return 0
 	}
 	if byUser := (signalError{}); errors.As(context.Cause(ctx), &byUser) {
 		err = byUser // what the cancelled work says of itself is noise
 	}
-	printError(std.err, err)
+	masked := mask.Writer(std.err)
+	printError(masked, err)
+	_ = masked.Flush() // there is no place left to complain at
 	return exitCode(err)
 }
 
-func dispatch(ctx context.Context, args []string, std streams) error {
+func dispatch(ctx context.Context, args []string, std streams, mask *progress.Mask) error {
 	var line cli
 	exited := false
 	parser, err := kong.New(&line,
@@ -100,11 +107,20 @@ func dispatch(ctx context.Context, args []string, std streams) error {
 	if err := refuse(parsed); err != nil {
 		return err
 	}
+	if err := refuseSecrets(parsed); err != nil {
+		return err
+	}
 	env, err := loadEnvironment(ctx)
 	if err != nil {
 		return &usageError{err: err}
 	}
-	terminal := progress.NewTerminal(std.err)
+	hidden := &secrets{mask: mask}
+	diagnostics := std.err
+	if listens(env, std.err) {
+		hidden.tell = &lineWriter{out: std.err}
+		diagnostics = hidden.tell
+	}
+	terminal := progress.NewTerminal(diagnostics, mask)
 	logger := newLogger(terminal, std.err, &line.global)
 	captureLibraries(logger)
 	return parsed.Run(&invocation{
@@ -113,6 +129,7 @@ func dispatch(ctx context.Context, args []string, std streams) error {
 		global:   &line.global,
 		env:      env,
 		terminal: terminal,
+		secrets:  hidden,
 		log:      logger,
 	})
 }

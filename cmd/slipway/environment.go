@@ -22,11 +22,47 @@ type environment struct {
 	// NoDefaultLoad ignores driver-opt default-load.
 	NoDefaultLoad bool   `env:"BUILDX_NO_DEFAULT_LOAD"`
 	Home          string `env:"HOME"`
+
+	Credentials credentialVariables
+}
+
+// credentialVariables are those in which registry credentials are handed to
+// jobs. They are all text: none of them may end a command by its form.
+type credentialVariables struct {
+	DockerAuthConfig string `env:"DOCKER_AUTH_CONFIG"`
+	// RegistryAuthFile is podman's; the directories are where it looks else.
+	RegistryAuthFile string `env:"REGISTRY_AUTH_FILE"`
+	RuntimeDir       string `env:"XDG_RUNTIME_DIR"`
+	ConfigDir        string `env:"XDG_CONFIG_HOME"`
+
+	// Registry and the two after it are the convention of Jenkins' pipelines.
+	Registry         string `env:"REGISTRY"`
+	RegistryUsername string `env:"REGISTRY_USERNAME"`
+	RegistryPassword string `env:"REGISTRY_PASSWORD"`
+
+	GitLabRegistry         string `env:"CI_REGISTRY"`
+	GitLabRegistryUser     string `env:"CI_REGISTRY_USER"`
+	GitLabRegistryPassword string `env:"CI_REGISTRY_PASSWORD"`
+	GitLabJobToken         string `env:"CI_JOB_TOKEN"`
+	GitLabDeployUser       string `env:"CI_DEPLOY_USER"`
+	GitLabDeployPassword   string `env:"CI_DEPLOY_PASSWORD"`
+	GitLabProxyServer      string `env:"CI_DEPENDENCY_PROXY_SERVER"`
+	GitLabProxyUser        string `env:"CI_DEPENDENCY_PROXY_USER"`
+	GitLabProxyPassword    string `env:"CI_DEPENDENCY_PROXY_PASSWORD"`
+
+	GitHubActions   string `env:"GITHUB_ACTIONS"`
+	GitHubServerURL string `env:"GITHUB_SERVER_URL"`
+	GitHubActor     string `env:"GITHUB_ACTOR"`
+	GitHubToken     string `env:"GITHUB_TOKEN"`
 }
 
 func loadEnvironment(ctx context.Context) (environment, error) {
+	return lookupEnvironment(ctx, envconfig.OsLookuper())
+}
+
+func lookupEnvironment(ctx context.Context, lookuper envconfig.Lookuper) (environment, error) {
 	var env environment
-	if err := envconfig.Process(ctx, &env); err != nil {
+	if err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: &env, Lookuper: lookuper}); err != nil {
 		return env, fmt.Errorf("read the environment: %w", err)
 	}
 	return env, nil
@@ -38,4 +74,20 @@ func (e environment) dockerDir() string {
 		return e.DockerConfig
 	}
 	return filepath.Join(e.Home, ".docker")
+}
+
+// buildxDir is buildx's state directory.
+func (e environment) buildxDir() string {
+	if e.BuildxConfig != "" {
+		return e.BuildxConfig
+	}
+	return filepath.Join(e.dockerDir(), "buildx")
+}
+
+// configDir is the directory for configuration of the desktop's convention.
+func (e environment) configDir() string {
+	if e.Credentials.ConfigDir != "" {
+		return e.Credentials.ConfigDir
+	}
+	return filepath.Join(e.Home, ".config")
 }

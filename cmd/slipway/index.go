@@ -33,6 +33,7 @@ type indexCreateCmd struct {
 	Platform     []string `short:"p" sep:"none" placeholder:"OS/ARCH" help:"Keep only these platforms, comma-separated."`
 	MetadataFile string   `placeholder:"FILE" help:"File for the result's name and descriptor, as JSON."`
 	Progress     string   `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet."`
+	registryFlags
 }
 
 // Help is shown by --help.
@@ -46,11 +47,14 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 	if err != nil {
 		return &usageError{err: fmt.Errorf("--progress: %w", err)}
 	}
+	if mode == progress.RawJSON {
+		in.secrets.tellNobody()
+	}
 	request, err := c.request()
 	if err != nil {
 		return &usageError{err: err}
 	}
-	client, err := in.indexClient()
+	client, err := in.indexClient(c.registryFlags, c.Tag)
 	if err != nil {
 		return err
 	}
@@ -114,6 +118,7 @@ type indexInspectCmd struct {
 
 	Format string `placeholder:"TEMPLATE" help:"Go template over .Name, .Manifest, .Image, .SBOM and .Provenance, for example {{json .Manifest}}."`
 	Raw    bool   `help:"Print the manifest as it is, byte for byte."`
+	registryFlags
 }
 
 // Help is shown by --help.
@@ -136,7 +141,7 @@ func (c *indexInspectCmd) Run(in *invocation) error {
 			return &usageError{err: err}
 		}
 	}
-	client, err := in.indexClient()
+	client, err := in.indexClient(c.registryFlags, nil)
 	if err != nil {
 		return err
 	}
@@ -156,16 +161,16 @@ func (c *indexInspectCmd) Run(in *invocation) error {
 }
 
 // indexClient is the registry client of a command that needs no builder.
-func (in *invocation) indexClient() (*registry.Client, error) {
-	docker, err := registry.LoadDockerConfig(in.env.dockerDir())
+func (in *invocation) indexClient(f registryFlags, tags []string) (*registry.Client, error) {
+	keychain, err := in.keychain(f, tags)
 	if err != nil {
-		return nil, &usageError{err: err}
+		return nil, err
 	}
 	definitions, err := in.optionalDefinitions()
 	if err != nil {
 		return nil, err
 	}
-	return in.registryClient(registry.Docker(docker, in.log), nil, definitions...)
+	return in.registryClient(keychain, nil, definitions...)
 }
 
 // classifyRegistry gives an error of package registry its exit code.

@@ -1,0 +1,196 @@
+package solve
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slipway-build/slipway/registry"
+)
+
+// refusedError is a registry that refused what a build asked of it, with the
+// credential that was used.
+type refusedError struct {
+	refusal
+	// credential is whose it was and where it came from, never a secret.
+	credential string
+	anonymous  bool
+	hints      []string
+	err        error
+}
+
+// Error implements error.
+func (e *refusedError) Error() string {
+	verb := "pull"
+	if e.target.Push {
+		verb = "push"
+	}
+	return fmt.Sprintf("cannot %s %s: %s (%s): %s", verb, e.target, e.what(), e.credential, registry.BareText(e.err.Error()))
+}
+
+// Unwrap returns what buildkitd said.
+func (e *refusedError) Unwrap() error { return e.err }
+
+// Hints says what to do about the error.
+func (e *refusedError) Hints() []string { return e.hints }
+
+// what is the reason in words.
+func (e *refusedError) what() string {
+	switch e.reason {
+	case notAccepted:
+		if e.anonymous {
+			return "the registry wants a credential and none was found"
+		}
+		return "the registry does not accept the credential"
+	case noRight:
+		if e.anonymous {
+			return "it does not exist, or the registry wants a credential and none was found"
+		}
+		return "the credential has no right to it, or it does not exist"
+	case tooOften:
+		return "the registry limits how often it is asked"
+	case unknownRepository:
+		return "the repository does not exist"
+	case unknownAuthority:
+		return "the registry's certificate is signed by an unknown authority"
+	case wrongCertificate:
+		return "the registry's certificate is not valid"
+	case plainHTTP:
+		return "the registry speaks plain HTTP"
+	case unknownHost:
+		return "the name of the registry is not known"
+	case notListening:
+		return "the registry does not answer"
+	}
+	return "the registry refused"
+}
+
+// informed is a keychain that can say more of itself.
+type informed interface {
+	// Registries are the registries that there are credentials for.
+	Registries() []string
+	// Broken is what was wrong with the sources of credentials when there was
+	// none for a host.
+	Broken(host string) []error
+}
+
+// explain adds to the error of a solve which repository it is about, whose
+// credential was used and what the likely mistake is, if it is a refusal.
+func (c *credentials) explain(ctx context.Context, err error) error {
+	if err == nil || Classify(err) != KindRegistry {
+		return err
+	}
+	text := err.Error()
+	r, ok := parseRefusal(text)
+	if !ok {
+		return err
+	}
+	cred, resolveErr := c.resolve(ctx, r.target)
+	if resolveErr != nil {
+		return err // the reason is more likely there than in what follows
+	}
+	refused := &refusedError{refusal: r, credential: cred.String(), anonymous: cred.Anonymous(), err: err}
+	refused.hints = r.hints(cred, time.Now())
+	if cred.Anonymous() {
+		if known, ok := c.keychain.(informed); ok {
+			refused.hints = append(absentHints(r.target, known), refused.hints...)
+		}
+	}
+	// What failed on the agent is typed there, and its hints are about the
+	// agent and not about the builder.
+	if local, ok := c.refusal(text).(interface{ Hints() []string }); ok && r.reason > unknownRepository {
+		refused.hints = local.Hints()
+	}
+	return refused
+}
+
+// hints says what to do about a refusal, by the credential that was used.
+func (r refusal) hints(cred registry.Credential, now time.Time) []string {
+	host := r.target.Host
+	login := fmt.Sprintf("give it one: slipway login %s; slipway auth %s shows where it is looked for", host, r.target)
+	right := "pull from"
+	if r.target.Push {
+		right = "push to"
+	}
+	switch r.reason {
+	case notAccepted:
+		if cred.Anonymous() {
+			return []string{login}
+		}
+		if end := cred.Expires(); !end.IsZero() && end.Before(now) {
+			return []string{fmt.Sprintf("the credential from %s has expired at %s: renew it", cred.Source, end.UTC().Format(time.RFC3339))}
+		}
+		return []string{fmt.Sprintf("the credential from %s is wrong or has expired: renew it, and look at its user name", cred.Source)}
+	case noRight:
+		if cred.Anonymous() {
+			return []string{login, "look at the spelling of the repository as well"}
+		}
+		return []string{
+			fmt.Sprintf("give user %q the right to %s %s; a token needs that scope itself", cred.Username, right, r.target),
+			"look at the spelling of the repository; some registries want it to be made first",
+		}
+	case tooOften:
+		if cred.Anonymous() {
+			return []string{"log in for a higher limit, or try again later: slipway login " + host}
+		}
+		return []string{"try again later, or pull through a mirror: [registry.\"" + host + "\"] mirrors in buildkitd.toml of the builder's definition"}
+	case unknownRepository:
+		return []string{"make the repository first, and look at its spelling"}
+	case unknownAuthority:
+		return []string{fmt.Sprintf("the builder must trust it: put the authority into Files of the definition as certs/%s/ca.pem, and name it in its buildkitd.toml: [registry.%q] ca = [%q]",
+			strings.ReplaceAll(host, ":", "_"), host, "/etc/buildkit/certs/"+strings.ReplaceAll(host, ":", "_")+"/ca.pem")}
+	case wrongCertificate:
+		return []string{"use the name that stands in the certificate, and look at its dates"}
+	case plainHTTP:
+		return []string{fmt.Sprintf("set it in buildkitd.toml of the builder's definition: [registry.%q] http = true", host)}
+	case unknownHost:
+		return []string{"look at the spelling of the registry's host, and at the DNS of the builder's pod: it is the builder that asks"}
+	case notListening:
+		return []string{"the builder's pod must reach the registry: look at its host and port, and at network policies and proxies"}
+	}
+	return nil
+}
+
+// absentHints says what may be the matter with the sources of credentials when
+// there is none for a registry.
+func absentHints(target registry.Request, keychain informed) []string {
+	var hints []string
+	for _, err := range keychain.Broken(target.Host) {
+		hints = append(hints, "this source of credentials could not be used: "+err.Error())
+	}
+	if alike := lookalikes(target.Host, keychain.Registries()); len(alike) > 0 {
+		hints = append(hints, fmt.Sprintf("there is a credential for %s, which is not the same as %s", strings.Join(alike, ", "), target.Host))
+	}
+	return hints
+}
+
+// lookalikes are the registries that host may have been meant to be: its name
+// with another port, or one is a part of the other's name.
+func lookalikes(host string, known []string) []string {
+	name := registryName(host)
+	var alike []string
+	for _, key := range known {
+		other := registryName(key)
+		if key == host || other == "" {
+			continue
+		}
+		if other == name || strings.HasSuffix(name, "."+other) || strings.HasSuffix(other, "."+name) {
+			alike = append(alike, key)
+		}
+	}
+	slices.Sort(alike)
+	return slices.Compact(alike)
+}
+
+// registryName is the name of a registry's host without port and path, Docker
+// Hub under its one name.
+func registryName(key string) string {
+	key, _, _ = strings.Cut(key, "/")
+	name, _, _ := strings.Cut(strings.ToLower(key), ":")
+	if slices.Contains([]string{"hub.docker.com", "registry.hub.docker.com", "docker.com"}, name) {
+		return "docker.io"
+	}
+	return name
+}

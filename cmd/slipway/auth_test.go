@@ -1,0 +1,146 @@
+package main
+
+import (
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	gcr "github.com/google/go-containerregistry/pkg/registry"
+	"github.com/sethvargo/go-envconfig"
+
+	"github.com/slipway-build/slipway/registry"
+)
+
+// closedRegistry is a registry in memory that lets one user in, and lets that
+// user write to the repository open only. It returns its host.
+func closedRegistry(t *testing.T) string {
+	t.Helper()
+	inner := gcr.New(gcr.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, ok := r.BasicAuth()
+		switch {
+		case !ok || user != "ci" || password != "TOPSECRET":
+			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.Method == http.MethodPost && !strings.HasPrefix(r.URL.Path, "/v2/open/"):
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, `{"errors":[{"code":"DENIED","message":"closed since yesterday"}]}`)
+		default:
+			inner.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
+func TestAuthCheck(t *testing.T) {
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("SLIPWAY_DEFINITIONS", "")
+	host := closedRegistry(t)
+	t.Setenv("REGISTRY_USERNAME", "ci")
+	tests := []struct {
+		name, password string
+		args           []string
+		code           int
+		stdout, stderr string
+	}{
+		{"allowed", "TOPSECRET", []string{host + "/open"}, 0, "check push allowed", ""},
+		{"may pull only", "TOPSECRET", []string{host + "/closed"}, exitRegistry, "check pull allowed", "denied: closed since yesterday"},
+		{"may pull only, source", "TOPSECRET", []string{host + "/closed"}, exitRegistry, "check push refused", "the credential from REGISTRY_PASSWORD is valid but has no right to push here"},
+		{"push only", "TOPSECRET", []string{"--push", host + "/closed"}, exitRegistry, "check push refused", "closed since yesterday"},
+		{"wrong password", "TOPSECRET2", []string{host + "/open"}, exitRegistry, "check pull refused", "answered 401 Unauthorized"},
+		{"no repository", "TOPSECRET", []string{host}, 0, "not asked", ""},
+		{"JSON", "TOPSECRET", []string{"--format", "json", host + "/closed"}, exitRegistry, `"action": "push"`, "closed since yesterday"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("REGISTRY_PASSWORD", tt.password)
+			stdout, stderr, code := slipway(t, append([]string{"auth", "--check"}, tt.args...)...)
+			if code != tt.code || !strings.Contains(strings.Join(strings.Fields(stdout), " "), tt.stdout) || !strings.Contains(stderr, tt.stderr) {
+				t.Errorf("exit code %d, want %d\n%s%s", code, tt.code, stdout, stderr)
+			}
+			if strings.Contains(stdout+stderr, "TOPSECRET") {
+				t.Errorf("a secret is shown:\n%s%s", stdout, stderr)
+			}
+		})
+	}
+}
+
+func TestParseAuthTarget(t *testing.T) {
+	tests := []struct{ value, want string }{
+		{"registry.example", "registry.example"},
+		{"registry.example:5000", "registry.example:5000"},
+		{"localhost", "localhost"},
+		{"localhost:5000", "localhost:5000"},
+		{"[::1]:5000", "[::1]:5000"},
+		{"app", "docker.io/library/app"},
+		{"app:1", "docker.io/library/app"},
+		{"app:5000", "docker.io/library/app"},
+		{"registry.example/team/app:1", "registry.example/team/app"},
+		{"registry.example:5000/app@sha256:0000000000000000000000000000000000000000000000000000000000000000", "registry.example:5000/app"},
+	}
+	for _, tt := range tests {
+		got, err := parseAuthTarget(tt.value)
+		if err != nil || got.String() != tt.want || got.named != strings.Contains(tt.want, "/") {
+			t.Errorf("%s: %s, %v; want %s", tt.value, got, err, tt.want)
+		}
+	}
+}
+
+func TestExpires(t *testing.T) {
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	for at, want := range map[time.Time]string{
+		{}:                     "-",
+		now.Add(time.Hour):     "2030-01-01T01:00:00Z",
+		now.Add(-time.Minute):  "expired 2029-12-31T23:59:00Z",
+		now.Add(1 - time.Hour): "expired 2029-12-31T23:00:00Z",
+	} {
+		if got := expires(at, now); got != want {
+			t.Errorf("%s: %s, want %s", at, got, want)
+		}
+	}
+}
+
+// Every variable arrives where it belongs.
+func TestCredentialVariables(t *testing.T) {
+	names := []string{
+		"DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "REGISTRY", "REGISTRY_USERNAME", "REGISTRY_PASSWORD",
+		"CI_REGISTRY", "CI_REGISTRY_USER", "CI_REGISTRY_PASSWORD", "CI_JOB_TOKEN", "CI_DEPLOY_USER", "CI_DEPLOY_PASSWORD",
+		"CI_DEPENDENCY_PROXY_SERVER", "CI_DEPENDENCY_PROXY_USER", "CI_DEPENDENCY_PROXY_PASSWORD",
+		"GITHUB_SERVER_URL", "GITHUB_ACTOR", "GITHUB_TOKEN", "BUILDX_CONFIG", "DOCKER_CONFIG", "HOME",
+	}
+	values := map[string]string{"GITHUB_ACTIONS": "true"}
+	for _, name := range names {
+		values[name] = name
+	}
+	env, err := lookupEnvironment(t.Context(), envconfig.MapLookuper(values))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := registryFlags{RegistrySecrets: "secrets"}.inputs(env, []string{"a.example/app:1", "app"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.Lookup = nil
+	want := registry.Inputs{
+		TagHosts: []string{"a.example", "docker.io"}, SecretsPath: "secrets",
+		BuildxDir: "BUILDX_CONFIG", DockerDir: "DOCKER_CONFIG", DockerAuthConfig: "DOCKER_AUTH_CONFIG",
+		AuthFile: "REGISTRY_AUTH_FILE", RuntimeDir: "XDG_RUNTIME_DIR", ConfigDir: "XDG_CONFIG_HOME",
+		GitLab: registry.GitLab{
+			Registry: "CI_REGISTRY", RegistryUser: "CI_REGISTRY_USER", RegistryPassword: "CI_REGISTRY_PASSWORD", JobToken: "CI_JOB_TOKEN",
+			DeployUser: "CI_DEPLOY_USER", DeployPassword: "CI_DEPLOY_PASSWORD",
+			ProxyServer: "CI_DEPENDENCY_PROXY_SERVER", ProxyUser: "CI_DEPENDENCY_PROXY_USER", ProxyPassword: "CI_DEPENDENCY_PROXY_PASSWORD",
+		},
+		GitHub:  registry.GitHub{Actions: true, ServerURL: "GITHUB_SERVER_URL", Actor: "GITHUB_ACTOR", Token: "GITHUB_TOKEN"},
+		Jenkins: registry.Login{Host: "REGISTRY", Username: "REGISTRY_USERNAME", Password: "REGISTRY_PASSWORD"},
+	}
+	if diff := cmp.Diff(want, i); diff != "" {
+		t.Errorf("inputs (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/distribution/reference"
+
+	"github.com/slipway-build/slipway/registry"
+)
+
+// registryFlags say where credentials stand, for commands that speak to
+// registries. None holds a secret: what is an argument is seen by everybody on
+// the machine.
+type registryFlags struct {
+	RegistryAuth    []string `sep:"none" env:"SLIPWAY_REGISTRY_AUTH" placeholder:"HOST=WHERE" help:"Where the credential for a registry stands: HOST[/PATH]=env:USER_VARIABLE:PASSWORD_VARIABLE, jenkins:VARIABLE or file:FILE. The variable holds one per line."`
+	RegistrySecrets string   `env:"SLIPWAY_REGISTRY_SECRETS" placeholder:"PATH" help:"Directory with mounted pull secrets, or one such file (default: /etc/slipway/registry)."`
+
+	RegistryHost     string `hidden:"" env:"SLIPWAY_REGISTRY_HOST"`
+	RegistryUsername string `hidden:"" env:"SLIPWAY_REGISTRY_USERNAME"`
+	RegistryPassword string `hidden:"" env:"SLIPWAY_REGISTRY_PASSWORD" variable:"SLIPWAY_REGISTRY_PASSWORD"`
+}
+
+// refuseSecrets ends the command when a secret was given as an argument: a flag
+// with a tag `variable:"…"` is there for its variable only.
+func refuseSecrets(parsed *kong.Context) error {
+	for _, part := range parsed.Path {
+		if part.Flag == nil || part.Resolved {
+			continue
+		}
+		if variable := part.Flag.Tag.Get("variable"); variable != "" {
+			return &usageError{
+				err:   fmt.Errorf("--%s: everybody on the machine can read the arguments of a command", part.Flag.Name),
+				hints: []string{"set " + variable + " instead, and change the secret"},
+			}
+		}
+	}
+	return nil
+}
+
+// keychain returns the keychain of all sources, whose credentials are kept out
+// of what is printed. The tags are those that the command pushes.
+func (in *invocation) keychain(f registryFlags, tags []string) (registry.Watched, error) {
+	inputs, err := f.inputs(in.env, tags)
+	if err != nil {
+		return registry.Watched{}, &usageError{err: err}
+	}
+	return registry.Watch(registry.NewKeychain(inputs, in.log), in.secrets.hide), nil
+}
+
+// inputs are the values that the sources of credentials read.
+func (f registryFlags) inputs(env environment, tags []string) (registry.Inputs, error) {
+	vars := env.Credentials
+	i := registry.Inputs{
+		Lookup:           os.LookupEnv,
+		Given:            registry.Login{Host: f.RegistryHost, Username: f.RegistryUsername, Password: f.RegistryPassword},
+		BuildxDir:        env.buildxDir(),
+		DockerDir:        env.dockerDir(),
+		DockerAuthConfig: vars.DockerAuthConfig,
+		SecretsPath:      f.RegistrySecrets,
+		AuthFile:         vars.RegistryAuthFile,
+		RuntimeDir:       vars.RuntimeDir,
+		ConfigDir:        env.configDir(),
+		GitLab: registry.GitLab{
+			Registry:         vars.GitLabRegistry,
+			RegistryUser:     vars.GitLabRegistryUser,
+			RegistryPassword: vars.GitLabRegistryPassword,
+			JobToken:         vars.GitLabJobToken,
+			DeployUser:       vars.GitLabDeployUser,
+			DeployPassword:   vars.GitLabDeployPassword,
+			ProxyServer:      vars.GitLabProxyServer,
+			ProxyUser:        vars.GitLabProxyUser,
+			ProxyPassword:    vars.GitLabProxyPassword,
+		},
+		GitHub: registry.GitHub{
+			Actions:   vars.GitHubActions == "true",
+			ServerURL: vars.GitHubServerURL,
+			Actor:     vars.GitHubActor,
+			Token:     vars.GitHubToken,
+		},
+		Jenkins: registry.Login{Host: vars.Registry, Username: vars.RegistryUsername, Password: vars.RegistryPassword},
+	}
+	var all mistakes
+	for _, value := range f.RegistryAuth {
+		lines := strings.FieldsFunc(value, func(r rune) bool { return r == '\n' || r == '\r' })
+		i.Explicit = append(i.Explicit, each(&all, lines, registry.ParseRegistryAuth)...)
+	}
+	if len(all) > 0 {
+		return i, all
+	}
+	for _, tag := range tags {
+		if named, err := reference.ParseNormalizedNamed(tag); err == nil {
+			i.TagHosts = append(i.TagHosts, reference.Domain(named))
+		}
+	}
+	return i, i.Check()
+}
+
+// proxies are the proxy variables of docker's config.json. A file that cannot
+// be read is warned of: what it holds may not be needed.
+func (in *invocation) proxies() map[string]string {
+	docker, err := registry.LoadDockerConfig(in.env.dockerDir())
+	if err != nil {
+		in.log.Warn().Err(err).Msg("the proxies of docker's config cannot be used, and neither its credentials")
+		return nil
+	}
+	return docker.Proxies(in.env.DockerHost)
+}

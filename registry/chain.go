@@ -1,0 +1,212 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// CredentialSource is one place where credentials are looked for.
+type CredentialSource struct {
+	// Name says which, for people: "docker config".
+	Name string
+	// Reads says what it reads: a file, variables, a program.
+	Reads string
+	Finder
+}
+
+// Finder finds credentials in one place.
+type Finder interface {
+	// Find returns the zero Credential when the place has none for the
+	// request. A *PassedOver says that it has one which must not be used; any
+	// other error that the place is broken. Neither holds a secret. It is safe
+	// for concurrent use.
+	Find(ctx context.Context, r Request) (Credential, error)
+}
+
+// lister is a Finder that knows for which registries it has credentials, as
+// keys of a file have them.
+type lister interface{ registries() []string }
+
+// PassedOver is why a source does not answer although it could.
+type PassedOver struct{ Why string }
+
+// Error implements error.
+func (p *PassedOver) Error() string { return p.Why }
+
+// Chain is a keychain that asks its sources in order and takes the first
+// credential. A source that is broken is warned of once and passed by: what it
+// should have held may not be needed.
+type Chain struct {
+	sources []CredentialSource
+	log     zerolog.Logger
+
+	mu     sync.Mutex
+	warned map[string]bool
+	broken map[string][]error // by host, of requests that stayed anonymous
+}
+
+// NewKeychain returns the keychain of all sources. The log receives one warning
+// for every source that is broken.
+func NewKeychain(i Inputs, log zerolog.Logger) *Chain {
+	return newChain(i.sources(newHelpers()), log)
+}
+
+func newChain(sources []CredentialSource, log zerolog.Logger) *Chain {
+	return &Chain{sources: sources, log: log, warned: map[string]bool{}, broken: map[string][]error{}}
+}
+
+// Resolve implements Keychain. Its only error is that of the context.
+func (c *Chain) Resolve(ctx context.Context, r Request) (Credential, error) {
+	var broken []error
+	for _, asked := range withFallback(r) {
+		for _, source := range c.sources {
+			cred, err := source.Find(ctx, asked)
+			if ctx.Err() != nil {
+				return Credential{}, ctx.Err()
+			}
+			if !cred.Anonymous() && err == nil {
+				c.keep(r.Host, nil)
+				return cred, nil
+			}
+			if passed := (*PassedOver)(nil); err != nil && !errors.As(err, &passed) {
+				c.warn(source, err)
+				broken = append(broken, err)
+			}
+		}
+	}
+	c.keep(r.Host, broken)
+	return Credential{}, nil
+}
+
+func (c *Chain) keep(host string, broken []error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.broken[host] = broken
+}
+
+// warn logs a broken source, once.
+func (c *Chain) warn(source CredentialSource, err error) {
+	once := source.Name + err.Error()
+	if helper := (*HelperError)(nil); errors.As(err, &helper) {
+		once = source.Name + helper.Program + helper.Problem // for all hosts
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.warned[once] {
+		return
+	}
+	c.warned[once] = true
+	c.log.Warn().Str("source", source.Name).Str("reason", err.Error()).
+		Msg("a source of registry credentials cannot be used, trying the next one")
+}
+
+// Broken returns what was wrong with the sources when a request to the host
+// was last left without a credential; nil if nothing was.
+func (c *Chain) Broken(host string) []error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.broken[host])
+}
+
+// Verdict is what came of asking a source.
+type Verdict string
+
+const (
+	// Used is the source whose credential is used.
+	Used Verdict = "used"
+	// HasNone is a source without a credential for the request.
+	HasNone Verdict = "has none"
+	// Over is a source with a credential that is not used.
+	Over Verdict = "passed over"
+	// Broken is a source that cannot be read or run.
+	Broken Verdict = "broken"
+)
+
+// Finding says what one source answers to a request. It holds no secret.
+type Finding struct {
+	// Source and Reads are those of the CredentialSource.
+	Source  string  `json:"source"`
+	Reads   string  `json:"reads"`
+	Verdict Verdict `json:"verdict"`
+	// Why explains Over and Broken.
+	Why string `json:"why,omitempty"`
+	// Username, Kind, From and Expires describe the credential, if there is
+	// one: Kind is password, identity token or registry token, From where
+	// exactly it stands, Expires the zero time if it does not say.
+	Username string    `json:"user,omitempty"`
+	Kind     string    `json:"kind,omitempty"`
+	From     string    `json:"from,omitempty"`
+	Expires  time.Time `json:"expires,omitzero"`
+}
+
+// Explain asks every source about a request, also those behind the one whose
+// credential is used, and says what each answers, in order.
+func (c *Chain) Explain(ctx context.Context, r Request) ([]Finding, error) {
+	var findings []Finding
+	used := ""
+	for i, asked := range withFallback(r) {
+		for _, source := range c.sources {
+			cred, err := source.Find(ctx, asked)
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			f := found(source, cred, err)
+			if f.Verdict == Used && used != "" {
+				f.Verdict, f.Why = Over, used+" comes first"
+			}
+			if f.Verdict == Used {
+				used = f.Source
+				if i > 0 {
+					f.Why = "a credential of " + asked.Host + " serves " + r.Host + " as well"
+				}
+			}
+			if i == 0 || f.Verdict != HasNone {
+				findings = append(findings, f)
+			}
+		}
+		if used != "" {
+			break
+		}
+	}
+	return findings, nil
+}
+
+// found is the finding of one answer, as if no other source were there.
+func found(source CredentialSource, cred Credential, err error) Finding {
+	f := Finding{Source: source.Name, Reads: source.Reads}
+	passed := (*PassedOver)(nil)
+	switch {
+	case errors.As(err, &passed):
+		f.Verdict, f.Why = Over, passed.Why
+	case err != nil:
+		f.Verdict, f.Why = Broken, err.Error()
+	case cred.Anonymous():
+		f.Verdict = HasNone
+	default:
+		f.Verdict = Used
+		f.Username, f.Kind, f.From, f.Expires = cred.Username, cred.Kind(), cred.Source, cred.Expires()
+	}
+	return f
+}
+
+// Registries are the registries, or paths in them, that the sources have
+// entries for: those that can tell. Each is there once, in alphabetical order.
+func (c *Chain) Registries() []string {
+	var all []string
+	for _, source := range c.sources {
+		if l, ok := source.Finder.(lister); ok {
+			for _, key := range l.registries() {
+				if k := parseKey(key); k.host != "" && !k.glob() {
+					all = append(all, k.registry())
+				}
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}

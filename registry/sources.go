@@ -1,0 +1,113 @@
+package registry
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+)
+
+// Inputs are what the sources of credentials read: values of flags and of
+// variables, and directories. Whatever is empty is not there.
+type Inputs struct {
+	// Explicit are the credentials that flags name. Check tells whether they
+	// can be read.
+	Explicit []Explicit
+	// Lookup reads the variables that Explicit names.
+	Lookup func(name string) (string, bool)
+	// Given is the login of the SLIPWAY_REGISTRY_* variables.
+	Given Login
+	// TagHosts are the registries of the tags that are built; they name the
+	// registry of a Login without one.
+	TagHosts []string
+	// BuildxDir is buildx's directory, DockerDir that of docker's config.json.
+	BuildxDir, DockerDir string
+	// DockerAuthConfig is the variable DOCKER_AUTH_CONFIG: JSON, or the path
+	// of a file.
+	DockerAuthConfig string
+	// SecretsPath is a directory with mounted pull secrets, or one such file;
+	// empty is DefaultSecretsPath, which may be missing.
+	SecretsPath string
+	// AuthFile is the variable REGISTRY_AUTH_FILE; RuntimeDir and ConfigDir
+	// are the directories in which podman has containers/auth.json.
+	AuthFile, RuntimeDir, ConfigDir string
+	// GitLab, GitHub and Jenkins are what these CI systems set.
+	GitLab  GitLab
+	GitHub  GitHub
+	Jenkins Login
+	// Extra are asked last: sources that package registry cannot know, such
+	// as the pull secrets of a service account.
+	Extra []CredentialSource
+}
+
+// sources are all places where credentials are looked for, in the order in
+// which they are asked: what was meant for this one command, what somebody has
+// set up on the agent, what the CI system gives to every job, and what the
+// machine's identity is good for.
+func (i Inputs) sources(run *helpers) []CredentialSource {
+	docker := filepath.Join(i.DockerDir, "config.json")
+	return slices.Concat(
+		explicitSources(i.Explicit, i.Lookup, run),
+		[]CredentialSource{
+			{"SLIPWAY_REGISTRY_*", "SLIPWAY_REGISTRY_HOST, _USERNAME, _PASSWORD", i.Given.finder("SLIPWAY_REGISTRY_PASSWORD", i.TagHosts)},
+		},
+		buildxSources(i.BuildxDir, run),
+		fileSources("docker config", docker, optional(docker), true, run),
+		fileSources("DOCKER_AUTH_CONFIG", "DOCKER_AUTH_CONFIG", variable("DOCKER_AUTH_CONFIG", i.DockerAuthConfig), true, run),
+		pullSecretSources(i.SecretsPath, run),
+		containersSources(i.AuthFile, i.RuntimeDir, i.ConfigDir, run),
+		[]CredentialSource{
+			{"GitLab", "CI_REGISTRY_*, CI_JOB_TOKEN, CI_DEPLOY_*, CI_DEPENDENCY_PROXY_*", i.GitLab},
+			{"GitHub", "GITHUB_TOKEN, GITHUB_ACTOR", i.GitHub},
+			{"Jenkins", "REGISTRY, REGISTRY_USERNAME, REGISTRY_PASSWORD", i.Jenkins.finder("REGISTRY_PASSWORD", i.TagHosts)},
+		},
+		cloudSources(run),
+		i.Extra,
+	)
+}
+
+// Check reads the credentials that flags name, and returns a *UsageError for
+// the first that is not there.
+func (i Inputs) Check() error {
+	for _, e := range i.Explicit {
+		if err := e.check(i.Lookup); err != nil {
+			return err
+		}
+	}
+	return i.Given.check()
+}
+
+// fileSources are the two sources of one file: the helpers that it names, and
+// its own entries. loose is that of fileAuths.
+func fileSources(name, reads string, read func() (*DockerConfig, error), loose bool, run *helpers) []CredentialSource {
+	return []CredentialSource{
+		{name + " (helpers)", "credHelpers and credsStore of " + reads, fileHelpers{read, loose, run}},
+		{name, "auths of " + reads, fileAuths{read, loose}},
+	}
+}
+
+// optional reads a file that may be missing.
+func optional(file string) func() (*DockerConfig, error) {
+	return func() (*DockerConfig, error) { return readDockerConfig(file) }
+}
+
+// known is a credential for one registry.
+type known struct {
+	host       string
+	credential Credential
+}
+
+// first returns the first of some credentials that is for a host.
+func first(all []known, host string) Credential {
+	for _, k := range all {
+		if k.host != "" && k.credential.secret() != "" && sameHost(k.host, host) {
+			return k.credential
+		}
+	}
+	return Credential{}
+}
+
+// FinderFunc is a Finder of one function.
+type FinderFunc func(ctx context.Context, r Request) (Credential, error)
+
+// Find implements Finder.
+func (f FinderFunc) Find(ctx context.Context, r Request) (Credential, error) { return f(ctx, r) }
