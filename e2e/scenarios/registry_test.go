@@ -24,7 +24,7 @@ CMD ["sleep", "infinity"]
 `
 
 // shop is an agent with a builder for each architecture, all of which know the
-// testbed's registry, and the right to push there.
+// testbed's registry.
 type shop struct {
 	*agent
 	// images looks at the registry with another tool.
@@ -33,16 +33,29 @@ type shop struct {
 	repo string
 }
 
-// newShop makes a shop. Through is the registry as builders and agent see it:
-// the testbed's own, or a proxy before it.
+// newShop makes a shop with a docker config. Through is the registry as
+// builders and agent see it: the testbed's own, or a proxy before it.
 func newShop(t *testing.T, image string, through state.Registry) *shop {
 	t.Helper()
-	s := newSpace(t, "slipway-build", "slipway-manage")
-	registries := []state.Registry{s.Bed.Registry}
-	if through.Address != s.Bed.Registry.Address {
+	registries := []state.Registry{bed(t).Registry}
+	if through.Address != registries[0].Address {
 		registries = append(registries, through)
 	}
-	files, err := registrytest.BuilderFiles(registries...)
+	s := newStranger(t, image, through, registries...)
+	config, err := registrytest.DockerConfigFor(registries...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("/root/.docker/config.json", config)
+	return s
+}
+
+// newStranger makes a shop whose agent has no credentials yet. It pushes to
+// the registry; builders and agent trust all that are given.
+func newStranger(t *testing.T, image string, to state.Registry, trusted ...state.Registry) *shop {
+	t.Helper()
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	files, err := registrytest.BuilderFiles(trusted...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,18 +63,17 @@ func newShop(t *testing.T, image string, through state.Registry) *shop {
 	amd64.Files, arm64.Files = files, files
 	s.define(amd64, arm64)
 	a := s.startAgent("agent", image)
-	config, err := registrytest.DockerConfigFor(registries...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.write("/root/.docker/config.json", config)
 	a.write("Dockerfile", machineDockerfile)
-	images, err := registrytest.New(s.Bed.Registry)
+	where := s.Bed.Registry
+	if to.Address == s.Bed.TokenRegistry.Address {
+		where = to
+	}
+	images, err := registrytest.New(where)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(images.Close)
-	return &shop{agent: a, images: images, repo: through.Address + "/" + s.Name}
+	return &shop{agent: a, images: images, repo: to.Address + "/" + s.Name}
 }
 
 // bed is what the testbed offers; a scenario that needs it before its space.
