@@ -43,32 +43,19 @@ type Build struct {
 // builders run, solves on all of them at once and lets the outputs appear
 // when every node has succeeded. Its errors have a Class.
 func (b Build) Run(ctx context.Context) (report *Report, err error) {
-	plan, err := b.prepare(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer closePlan(plan, &err)
-	display, err := b.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer closeDisplay(display, &err)
-	fleet := b.fleet(display)
-	defer fleet.Close()
-
-	jobs, err := fleet.assign(ctx, b.Platforms)
-	if err != nil {
-		return nil, err
-	}
-	parts, err := b.solveAll(ctx, fleet, plan, jobs)
-	if err != nil {
-		return nil, err
-	}
-	outcome, err := b.publish(ctx, display, plan)
-	if err != nil {
-		return nil, err
-	}
-	return &Report{Builder: b.Definition.Name, Outcome: *outcome, Parts: parts}, nil
+	err = b.onStage(ctx, func(s stage) error {
+		parts, err := b.solveAll(ctx, s)
+		if err != nil {
+			return err
+		}
+		outcome, err := b.publish(ctx, s)
+		if err != nil {
+			return err
+		}
+		report = &Report{Builder: b.Definition.Name, Outcome: *outcome, Parts: parts}
+		return nil
+	})
+	return report, err
 }
 
 // Call asks the Dockerfile's frontend about the build instead of building:
@@ -77,28 +64,47 @@ func (b Build) Run(ctx context.Context) (report *Report, err error) {
 func (b Build) Call(ctx context.Context, call solve.Call) (answer *solve.CallResult, err error) {
 	// Nothing comes out but the answer.
 	b.Request.Outputs, b.Request.Annotations, b.Request.CacheTo = []solve.Output{{Type: "cacheonly"}}, nil, nil
+	err = b.onStage(ctx, func(s stage) error {
+		return b.tryJob(ctx, s.fleet, s.jobs[0].node, func(conn *connection) (err error) {
+			answer, err = conn.Call(ctx, s.plan, b.jobs(s.jobs)[0], call, s.display.Solve(""))
+			return err
+		})
+	})
+	return answer, err
+}
+
+// stage is what a build works with, once its platforms have nodes.
+type stage struct {
+	plan    *solve.Plan
+	display *progress.Display
+	fleet   *fleet
+	jobs    []job
+}
+
+// onStage sets the stage for work and clears it away afterwards.
+func (b Build) onStage(ctx context.Context, work func(stage) error) (err error) {
 	plan, err := b.prepare(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer closePlan(plan, &err)
-	display, err := b.open(ctx)
+	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title())
 	if err != nil {
-		return nil, err
+		return classify(ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
 	}
-	defer closeDisplay(display, &err)
-	fleet := b.fleet(display)
+	defer func() {
+		if closeErr := display.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	fleet := newFleet(b.Definition, &connector{access: b.Access, key: b.StickyKey, log: b.Log}, display)
 	defer fleet.Close()
 
 	jobs, err := fleet.assign(ctx, b.Platforms)
 	if err != nil {
-		return nil, err
-	}
-	err = b.tryJob(ctx, fleet, jobs[0].node, func(conn *connection) (err error) {
-		answer, err = conn.Call(ctx, plan, b.jobs(jobs)[0], call, display.Solve(""))
 		return err
-	})
-	return answer, err
+	}
+	return work(stage{plan, display, fleet, jobs})
 }
 
 // DryRun resolves what Run would ask each node for. It touches no cluster, so
@@ -143,24 +149,6 @@ func closePlan(plan *solve.Plan, err *error) {
 	if closeErr := plan.Close(); *err == nil {
 		*err = closeErr
 	}
-}
-
-func (b Build) open(ctx context.Context) (*progress.Display, error) {
-	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title())
-	if err != nil {
-		return nil, classify(ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
-	}
-	return display, nil
-}
-
-func closeDisplay(display *progress.Display, err *error) {
-	if closeErr := display.Close(); *err == nil {
-		*err = closeErr
-	}
-}
-
-func (b Build) fleet(display *progress.Display) *fleet {
-	return newFleet(b.Definition, &connector{access: b.Access, key: b.StickyKey, log: b.Log}, display)
 }
 
 // claimable fails when the definition alone shows that a wanted platform has
@@ -208,17 +196,17 @@ func (b Build) jobs(jobs []job) []solve.Job {
 
 // solveAll solves every job on its node, all at once. The first failure ends
 // the others: an output needs all of them.
-func (b Build) solveAll(ctx context.Context, fleet *fleet, plan *solve.Plan, jobs []job) ([]Part, error) {
+func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
 	group, ctx := errgroup.WithContext(ctx)
-	parts := make([]Part, len(jobs))
-	for i, work := range b.jobs(jobs) {
+	parts := make([]Part, len(s.jobs))
+	for i, work := range b.jobs(s.jobs) {
 		group.Go(func() error {
 			label := ""
 			if work.Several() {
 				label = work.Node
 			}
-			return b.tryJob(ctx, fleet, jobs[i].node, func(conn *connection) error {
-				result, err := conn.Solve(ctx, plan, work, fleet.display.Solve(label))
+			return b.tryJob(ctx, s.fleet, s.jobs[i].node, func(conn *connection) error {
+				result, err := conn.Solve(ctx, s.plan, work, s.display.Solve(label))
 				if err != nil {
 					return err
 				}
@@ -273,13 +261,13 @@ func (b Build) tryJob(ctx context.Context, fleet *fleet, node int, work func(*co
 
 // publish puts together what the nodes have made, lets files appear and
 // moves tags.
-func (b Build) publish(ctx context.Context, display *progress.Display, plan *solve.Plan) (*solve.Outcome, error) {
-	names := plan.Publishes()
-	step := display.Step("[" + b.Definition.Name + "] publishing")
+func (b Build) publish(ctx context.Context, s stage) (*solve.Outcome, error) {
+	names := s.plan.Publishes()
+	step := s.display.Step("[" + b.Definition.Name + "] publishing")
 	if len(names) > 0 {
 		step.Say("merging what the nodes have pushed into " + strings.Join(names, ", "))
 	}
-	outcome, err := commit(ctx, plan)
+	outcome, err := commit(ctx, s.plan)
 	if err != nil {
 		step.Done(errors.New("not published, the reason is below"))
 		return nil, publishError(err)
