@@ -5,7 +5,7 @@ SHELL := /bin/bash
 
 VERSION ?= dev
 GOLANGCI_LINT_VERSION := v2.15.0
-FUZZTIME ?= 5s
+FUZZTIME ?= 3s
 
 # One directory outside the tree for pinned tools, so that a clean clone finds
 # them again.
