@@ -77,7 +77,7 @@ fuzz: ## Run every fuzz target for FUZZTIME.
 
 .PHONY: e2e
 e2e: ## Run the scenarios on the real cluster.
-	cd e2e && go run ./testbed up && go run ./testbed peer && go test -count=1 -timeout 30m ./scenarios/... ./registrytest/...
+	cd e2e && go run ./testbed up && go run ./testbed peer && go test -count=1 -parallel 4 -timeout 30m ./scenarios/... ./registrytest/...
 
 .PHONY: bench
 bench: ## Measure beside docker buildx on the same cluster, in one run.
