@@ -8,6 +8,9 @@
 // its root certificate, TESTBED_REGISTRY_USERNAME and TESTBED_REGISTRY_PASSWORD_FILE
 // who may push. Everything that only a testbed on this machine has (its
 // containerds, its folders) is then empty.
+//
+// On a testbed of this machine TESTBED_AGENT_IMAGE alone chooses another agent
+// image, such as that of a second checkout.
 package state
 
 import (
@@ -110,7 +113,11 @@ func Load() (State, error) {
 	if kubeconfig := os.Getenv("TESTBED_KUBECONFIG"); kubeconfig != "" {
 		return foreign(kubeconfig)
 	}
-	return Read(Path())
+	s, err := Read(Path())
+	if agent := os.Getenv("TESTBED_AGENT_IMAGE"); agent != "" {
+		s.Images.Agent = agent // of another checkout that shares this testbed
+	}
+	return s, err
 }
 
 // Read reads a state file.
