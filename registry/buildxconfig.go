@@ -94,6 +94,6 @@ func (f buildxFinder) Find(ctx context.Context, r Request) (Credential, error) {
 }
 
 // registries implements lister.
-func (f buildxFinder) registries() []string {
+func (f buildxFinder) registries(_ context.Context) []string {
 	return []string{authKey{host: f.scope.host, path: f.scope.repository}.registry()}
 }

@@ -30,7 +30,9 @@ type Finder interface {
 
 // lister is a Finder that knows for which registries it has credentials, as
 // keys of a file have them.
-type lister interface{ registries() []string }
+type lister interface {
+	registries(ctx context.Context) []string
+}
 
 // PassedOver is why a source does not answer although it could.
 type PassedOver struct{ Why string }
@@ -196,11 +198,11 @@ func found(source CredentialSource, cred Credential, err error) Finding {
 
 // Registries are the registries, or paths in them, that the sources have
 // entries for: those that can tell. Each is there once, in alphabetical order.
-func (c *Chain) Registries() []string {
+func (c *Chain) Registries(ctx context.Context) []string {
 	var all []string
 	for _, source := range c.sources {
 		if l, ok := source.Finder.(lister); ok {
-			for _, key := range l.registries() {
+			for _, key := range l.registries(ctx) {
 				if k := parseKey(key); k.host != "" && !k.glob() {
 					all = append(all, k.registry())
 				}

@@ -124,7 +124,7 @@ func TestPrecedence(t *testing.T) {
 
 func TestRegistries(t *testing.T) {
 	k := NewKeychain(everywhere(t, "ghcr.io"), zerolog.Nop())
-	if diff := cmp.Diff([]string{"ghcr.io"}, k.Registries()); diff != "" {
+	if diff := cmp.Diff([]string{"ghcr.io"}, k.Registries(t.Context())); diff != "" {
 		t.Errorf("registries (-want +got):\n%s", diff)
 	}
 	k = NewKeychain(Inputs{
@@ -132,7 +132,7 @@ func TestRegistries(t *testing.T) {
 		DockerAuthConfig: `{"auths":{"https://index.docker.io/v1/":{},"b.example/team":{},"*.c.example":{}},"credHelpers":{"a.example":"x"}}`,
 		GitLab:           GitLab{Registry: "gitlab.example:5050", JobToken: "t"},
 	}, zerolog.Nop())
-	if diff := cmp.Diff([]string{"a.example", "b.example/team", "docker.io", "gitlab.example:5050"}, k.Registries()); diff != "" {
+	if diff := cmp.Diff([]string{"a.example", "b.example/team", "docker.io", "gitlab.example:5050"}, k.Registries(t.Context())); diff != "" {
 		t.Errorf("registries (-want +got):\n%s", diff)
 	}
 }

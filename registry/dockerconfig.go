@@ -240,7 +240,7 @@ func (f fileAuths) Find(_ context.Context, r Request) (Credential, error) {
 }
 
 // registries implements lister.
-func (f fileAuths) registries() []string {
+func (f fileAuths) registries(_ context.Context) []string {
 	c, err := f.read()
 	if err != nil {
 		return nil

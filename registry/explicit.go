@@ -152,13 +152,13 @@ func (s explicits) credential(ctx context.Context, e Explicit, r Request) (Crede
 }
 
 // registries implements lister.
-func (s explicits) registries() []string {
+func (s explicits) registries(ctx context.Context) []string {
 	var keys []string
 	for _, e := range s.all {
 		if e.key.host != "" {
 			keys = append(keys, e.key.registry())
 		} else {
-			keys = append(keys, fileAuths{read: optional(e.file)}.registries()...)
+			keys = append(keys, fileAuths{read: optional(e.file)}.registries(ctx)...)
 		}
 	}
 	return keys

@@ -39,7 +39,7 @@ func (g GitHub) Find(_ context.Context, r Request) (Credential, error) {
 }
 
 // registries implements lister.
-func (g GitHub) registries() []string {
+func (g GitHub) registries(_ context.Context) []string {
 	if !g.Actions || g.Token == "" {
 		return nil
 	}

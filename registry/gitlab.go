@@ -35,7 +35,7 @@ func (g GitLab) known() []known {
 }
 
 // registries implements lister.
-func (g GitLab) registries() []string {
+func (g GitLab) registries(_ context.Context) []string {
 	var hosts []string
 	for _, k := range g.known() {
 		if k.host != "" && k.credential.secret() != "" {

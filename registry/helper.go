@@ -76,7 +76,7 @@ func (f fileHelpers) Find(ctx context.Context, r Request) (Credential, error) {
 }
 
 // registries implements lister.
-func (f fileHelpers) registries() []string {
+func (f fileHelpers) registries(_ context.Context) []string {
 	c, err := f.read()
 	if err != nil {
 		return nil

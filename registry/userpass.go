@@ -69,7 +69,7 @@ func (f loginFinder) Find(_ context.Context, r Request) (Credential, error) {
 }
 
 // registries implements lister.
-func (f loginFinder) registries() []string {
+func (f loginFinder) registries(_ context.Context) []string {
 	switch {
 	case f.Username == "" && f.Password == "":
 		return nil

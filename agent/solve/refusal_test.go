@@ -115,7 +115,7 @@ type knowing struct {
 	broken []error
 }
 
-func (k knowing) Registries() []string {
+func (k knowing) Registries(context.Context) []string {
 	var all []string
 	for host := range k.keys {
 		all = append(all, host)

@@ -70,7 +70,7 @@ func (e *refusedError) what() string {
 // informed is a keychain that can say more of itself.
 type informed interface {
 	// Registries are the registries that there are credentials for.
-	Registries() []string
+	Registries(ctx context.Context) []string
 	// Broken is what was wrong with the sources of credentials when there was
 	// none for a host.
 	Broken(host string) []error
@@ -95,7 +95,7 @@ func (c *credentials) explain(ctx context.Context, err error) error {
 	refused.hints = r.hints(cred, time.Now())
 	if cred.Anonymous() {
 		if known, ok := c.keychain.(informed); ok {
-			refused.hints = append(absentHints(r.target, known), refused.hints...)
+			refused.hints = append(absentHints(ctx, r.target, known), refused.hints...)
 		}
 	}
 	// What failed on the agent is typed there, and its hints are about the
@@ -155,12 +155,12 @@ func (r refusal) hints(cred registry.Credential, now time.Time) []string {
 
 // absentHints says what may be the matter with the sources of credentials when
 // there is none for a registry.
-func absentHints(target registry.Request, keychain informed) []string {
+func absentHints(ctx context.Context, target registry.Request, keychain informed) []string {
 	var hints []string
 	for _, err := range keychain.Broken(target.Host) {
 		hints = append(hints, "this source of credentials could not be used: "+err.Error())
 	}
-	if alike := lookalikes(target.Host, keychain.Registries()); len(alike) > 0 {
+	if alike := lookalikes(target.Host, keychain.Registries(ctx)); len(alike) > 0 {
 		hints = append(hints, fmt.Sprintf("there is a credential for %s, which is not the same as %s", strings.Join(alike, ", "), target.Host))
 	}
 	return hints

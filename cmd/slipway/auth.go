@@ -66,7 +66,7 @@ func (c *authCmd) Run(in *invocation) error {
 		return err
 	}
 	if len(c.Ref) == 0 {
-		for _, name := range keychain.Registries() {
+		for _, name := range keychain.Registries(in.ctx) {
 			host, path, _ := strings.Cut(name, "/")
 			asked = append(asked, authTarget{registry.Request{Host: host, Repository: path}, path != ""})
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/distribution/reference"
 
+	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -47,6 +48,7 @@ func (in *invocation) keychain(f registryFlags, tags []string) (registry.Watched
 	if err != nil {
 		return registry.Watched{}, &usageError{err: err}
 	}
+	inputs.Extra = []registry.CredentialSource{agent.PullSecrets(in.global.access(), in.log)}
 	return registry.Watch(registry.NewKeychain(inputs, in.log), in.secrets.hide), nil
 }
 
