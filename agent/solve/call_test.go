@@ -2,6 +2,7 @@ package solve
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -177,8 +178,15 @@ func TestCallResult(t *testing.T) {
 				}
 				rest = rest[i+len(want):]
 			}
-			if diff := cmp.Diff(tt.meta, r.Response()); diff != "" {
-				t.Errorf("response (-want +got):\n%s", diff)
+			metadata := map[string]any{}
+			for key, value := range tt.meta {
+				metadata[key] = value
+				if key == "result.json" {
+					metadata[key] = json.RawMessage(value)
+				}
+			}
+			if diff := cmp.Diff(metadata, r.Metadata()); diff != "" {
+				t.Errorf("metadata (-want +got):\n%s", diff)
 			}
 
 			failure := r.Err()

@@ -29,11 +29,15 @@ type CallResult struct {
 	meta map[string][]byte
 }
 
-// Response is the answer by BuildKit's keys, for --metadata-file.
-func (r *CallResult) Response() map[string]string {
-	out := make(map[string]string, len(r.meta))
+// Metadata is the answer by BuildKit's keys, for --metadata-file: text, and
+// JSON where it is that.
+func (r *CallResult) Metadata() map[string]any {
+	out := make(map[string]any, len(r.meta))
 	for key, value := range r.meta {
 		out[key] = string(value)
+		if key == metaJSON && json.Valid(value) {
+			out[key] = json.RawMessage(value)
+		}
 	}
 	return out
 }

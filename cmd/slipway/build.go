@@ -139,9 +139,20 @@ func (c *buildCmd) build(in *invocation, build agent.Build) error {
 
 // ask prints the answer to a call.
 func (c *buildCmd) ask(in *invocation, build agent.Build, call solve.Call) error {
+	if c.Iidfile != "" {
+		in.log.Warn().Msg("--iidfile is not written: " + call.Name + " makes no image")
+	}
+	if err := checkFile("--metadata-file", c.MetadataFile); err != nil {
+		return &usageError{err: err}
+	}
 	answer, err := build.Call(in.ctx, call)
 	if err != nil {
 		return err
+	}
+	if c.MetadataFile != "" {
+		if err := writeJSON("--metadata-file", c.MetadataFile, answer.Metadata()); err != nil {
+			return err
+		}
 	}
 	if err := answer.Print(in.out, call.Format); err != nil {
 		return err
@@ -154,6 +165,9 @@ func (c *buildCmd) ask(in *invocation, build agent.Build, call solve.Call) error
 
 // dryRun prints what a build would ask for.
 func (c *buildCmd) dryRun(in *invocation, build agent.Build) error {
+	if c.Iidfile != "" || c.MetadataFile != "" {
+		in.log.Warn().Msg("--iidfile and --metadata-file are not written by --dry-run, which builds nothing")
+	}
 	requests, err := build.DryRun(in.ctx)
 	if err != nil {
 		return err

@@ -53,7 +53,13 @@ func TestAskInsteadOfBuilding(t *testing.T) {
 		t.Errorf("check of a good file:\n%s", out)
 	}
 	a.write("Dockerfile", "FROM scratch as lower\nCOPY Dockerfile /\n")
-	r := a.fails(1, "slipway build --check .")
+	r := a.fails(1, "slipway build --check --metadata-file check.json --iidfile iid .", "--iidfile is not written")
+	var metadata struct {
+		Result struct{ Warnings []struct{ RuleName string } } `json:"result.json"`
+	}
+	if err := json.Unmarshal([]byte(a.ok("cat check.json")), &metadata); err != nil || len(metadata.Result.Warnings) != 1 {
+		t.Errorf("metadata of a check: %+v, %v", metadata, err)
+	}
 	if !strings.Contains(r.stdout, "FromAsCasing") || !strings.Contains(r.stdout, "Dockerfile:1") {
 		t.Errorf("check:\n%s", r.stdout)
 	}
