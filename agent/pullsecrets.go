@@ -38,7 +38,7 @@ func pullSecrets(ctx context.Context, access cluster.Access, log zerolog.Logger)
 	found, err := client.PullSecrets(ctx)
 	if errors.As(err, &known) && known.Reason == cluster.ReasonForbidden {
 		// The default: a build's role does not read secrets.
-		return nil, &registry.PassedOver{Why: "the agent has no right to read them: " + known.Error()}
+		return nil, &registry.Unavailable{Why: "the agent has no right to read them: " + known.Error()}
 	}
 	if err != nil {
 		return nil, err

@@ -22,8 +22,8 @@ type CredentialSource struct {
 // Finder finds credentials in one place.
 type Finder interface {
 	// Find returns the zero Credential when the place has none for the
-	// request. A *PassedOver says that it has one which must not be used; any
-	// other error that the place is broken. Neither holds a secret. It is safe
+	// request; an *Unavailable may say why. A *PassedOver says that it has one
+	// which must not be used; any other error that the place is broken. Neither holds a secret. It is safe
 	// for concurrent use.
 	Find(ctx context.Context, r Request) (Credential, error)
 }
@@ -39,6 +39,13 @@ type PassedOver struct{ Why string }
 
 // Error implements error.
 func (p *PassedOver) Error() string { return p.Why }
+
+// Unavailable is why a source has nothing where that is nothing to mend: most
+// agents are without it.
+type Unavailable struct{ Why string }
+
+// Error implements error.
+func (u *Unavailable) Error() string { return u.Why }
 
 // Chain is a keychain that asks its sources in order and takes the first
 // credential. A source that is broken is warned of once and passed by: what it
@@ -75,7 +82,7 @@ func (c *Chain) Resolve(ctx context.Context, r Request) (Credential, error) {
 				c.keep(r.Host, nil)
 				return cred, nil
 			}
-			if passed := (*PassedOver)(nil); err != nil && !errors.As(err, &passed) {
+			if isBroken(err) {
 				c.warn(source, err)
 				broken = append(broken, err)
 			}
@@ -83,6 +90,12 @@ func (c *Chain) Resolve(ctx context.Context, r Request) (Credential, error) {
 	}
 	c.keep(r.Host, broken)
 	return Credential{}, nil
+}
+
+// isBroken tells errors from reasons.
+func isBroken(err error) bool {
+	passed, unavailable := (*PassedOver)(nil), (*Unavailable)(nil)
+	return err != nil && !errors.As(err, &passed) && !errors.As(err, &unavailable)
 }
 
 func (c *Chain) keep(host string, broken []error) {
@@ -135,7 +148,7 @@ type Finding struct {
 	Source  string  `json:"source"`
 	Reads   string  `json:"reads"`
 	Verdict Verdict `json:"verdict"`
-	// Why explains Over and Broken.
+	// Why explains Over and Broken, and sometimes HasNone.
 	Why string `json:"why,omitempty"`
 	// Username, Kind, From and Expires describe the credential, if there is
 	// one: Kind is password, identity token or registry token, From where
@@ -181,8 +194,10 @@ func (c *Chain) Explain(ctx context.Context, r Request) ([]Finding, error) {
 // found is the finding of one answer, as if no other source were there.
 func found(source CredentialSource, cred Credential, err error) Finding {
 	f := Finding{Source: source.Name, Reads: source.Reads}
-	passed := (*PassedOver)(nil)
+	passed, unavailable := (*PassedOver)(nil), (*Unavailable)(nil)
 	switch {
+	case errors.As(err, &unavailable):
+		f.Verdict, f.Why = HasNone, unavailable.Why
 	case errors.As(err, &passed):
 		f.Verdict, f.Why = Over, passed.Why
 	case err != nil:

@@ -19,7 +19,11 @@ type GitLab struct {
 
 // Find implements Finder.
 func (g GitLab) Find(_ context.Context, r Request) (Credential, error) {
-	return first(g.known(), r.Host), nil
+	cred := first(g.known(), r.Host)
+	if cred.Anonymous() && g.Registry != "" && sameHost(g.Registry, r.Host) {
+		return cred, &PassedOver{"CI_REGISTRY is this registry, but CI_REGISTRY_PASSWORD, CI_JOB_TOKEN and CI_DEPLOY_PASSWORD are empty in this job"}
+	}
+	return cred, nil
 }
 
 // known are the credentials, in the order of precedence. A job's own may push;

@@ -15,8 +15,8 @@ type PullSecret struct {
 
 // ServiceAccount is the source of the pull secrets that the cluster has for the
 // service account of the agent's pod. read fetches them; it is called when the
-// first request comes, and not again once it has answered, with a *PassedOver
-// when it has been refused or with secrets.
+// first request comes, and not again once it has answered, with an
+// *Unavailable when it has been refused or with secrets.
 func ServiceAccount(read func(context.Context) ([]PullSecret, error)) CredentialSource {
 	return CredentialSource{"service account", "imagePullSecrets of the pod's service account", &serviceAccount{read: read}}
 }

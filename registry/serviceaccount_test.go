@@ -29,7 +29,7 @@ func TestServiceAccount(t *testing.T) {
 		{"path", []PullSecret{{"ci/one", auths("r.example/other", "o")}, {"ci/two", auths("r.example/team", "t")}}, nil, "t"},
 		{"broken before a good one", []PullSecret{broken, {"ci/two", auths("r.example", "u")}}, nil, "u"},
 		{"only a broken one", []PullSecret{broken}, nil, "broken: docker config ci/broken:1:9: unexpected end of JSON input"},
-		{"no right", nil, &PassedOver{"may not"}, "over: may not"},
+		{"no right", nil, &Unavailable{"may not"}, "unavailable: may not"},
 		{"no cluster", nil, errors.New("does not answer"), "broken: does not answer"},
 	}
 	for _, tt := range tests {

@@ -17,7 +17,10 @@ func answer(t *testing.T, f Finder, r Request) string {
 	t.Helper()
 	cred, err := f.Find(t.Context(), r)
 	var passed *PassedOver
+	var unavailable *Unavailable
 	switch {
+	case errors.As(err, &unavailable):
+		return "unavailable: " + unavailable.Why
 	case errors.As(err, &passed):
 		return "over: " + passed.Why
 	case err != nil:
@@ -83,6 +86,8 @@ func TestGitLab(t *testing.T) {
 		{"deploy token", without(func(g *GitLab) { g.RegistryPassword, g.JobToken = "", "" }), "gitlab.example:5050", "deploy"},
 		{"dependency proxy", full, "gitlab.example:443", "proxy"},
 		{"dependency proxy without its port", full, "gitlab.example", "proxy"},
+		{"no secret in this job", GitLab{Registry: "gitlab.example:5050", RegistryUser: "u"}, "gitlab.example:5050", "over: CI_REGISTRY is this registry, but CI_REGISTRY_PASSWORD, CI_JOB_TOKEN and CI_DEPLOY_PASSWORD are empty in this job"},
+		{"no secret, another registry", GitLab{Registry: "gitlab.example:5050", RegistryUser: "u"}, "docker.io", "none"},
 		{"look-alike", full, "gitlab.example.evil.example", "none"},
 		{"another port", full, "gitlab.example:5051", "none"},
 		{"another host", full, "docker.io", "none"},

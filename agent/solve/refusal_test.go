@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/distribution/reference"
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -115,13 +115,8 @@ type knowing struct {
 	broken []error
 }
 
-func (k knowing) Registries(context.Context) []string {
-	var all []string
-	for host := range k.keys {
-		all = append(all, host)
-	}
-	slices.Sort(all)
-	return all
+func (k knowing) Alike(_ context.Context, host string) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(k.keys)), func(known string) bool { return known == host })
 }
 
 func (k knowing) Broken(string) []error { return k.broken }
@@ -247,21 +242,5 @@ func TestSolveExplainsARefusal(t *testing.T) {
 	err := <-solveOne(t.Context(), t, b, func(*Daemon) {})
 	if refused := asRefused(err); refused == nil || refused.target.Repository != "acme/app" {
 		t.Errorf("error %v", err)
-	}
-}
-
-func TestLookalikes(t *testing.T) {
-	known := []string{"docker.io", "gitlab.example", "r.example:5000", "r.example", "other.example", "hub.docker.com", "r.example.evil.example"}
-	for host, want := range map[string][]string{
-		"r.example:443":           {"r.example", "r.example:5000"},
-		"r.example":               {"r.example:5000"},
-		"registry.gitlab.example": {"gitlab.example"},
-		"docker.io":               {"hub.docker.com"},
-		"ghcr.io":                 nil,
-		"xgitlab.example":         nil,
-	} {
-		if diff := cmp.Diff(want, lookalikes(host, known)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", host, diff)
-		}
 	}
 }

@@ -3,7 +3,6 @@ package solve
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -69,8 +68,9 @@ func (e *refusedError) what() string {
 
 // informed is a keychain that can say more of itself.
 type informed interface {
-	// Registries are the registries that there are credentials for.
-	Registries(ctx context.Context) []string
+	// Alike are registries that there are credentials for and that the host may
+	// be mistaken for.
+	Alike(ctx context.Context, host string) []string
 	// Broken is what was wrong with the sources of credentials when there was
 	// none for a host.
 	Broken(host string) []error
@@ -160,37 +160,8 @@ func absentHints(ctx context.Context, target registry.Request, keychain informed
 	for _, err := range keychain.Broken(target.Host) {
 		hints = append(hints, "this source of credentials could not be used: "+err.Error())
 	}
-	if alike := lookalikes(target.Host, keychain.Registries(ctx)); len(alike) > 0 {
+	if alike := keychain.Alike(ctx, target.Host); len(alike) > 0 {
 		hints = append(hints, fmt.Sprintf("there is a credential for %s, which is not the same as %s", strings.Join(alike, ", "), target.Host))
 	}
 	return hints
-}
-
-// lookalikes are the registries that host may have been meant to be: its name
-// with another port, or one is a part of the other's name.
-func lookalikes(host string, known []string) []string {
-	name := registryName(host)
-	var alike []string
-	for _, key := range known {
-		other := registryName(key)
-		if key == host || other == "" {
-			continue
-		}
-		if other == name || strings.HasSuffix(name, "."+other) || strings.HasSuffix(other, "."+name) {
-			alike = append(alike, key)
-		}
-	}
-	slices.Sort(alike)
-	return slices.Compact(alike)
-}
-
-// registryName is the name of a registry's host without port and path, Docker
-// Hub under its one name.
-func registryName(key string) string {
-	key, _, _ = strings.Cut(key, "/")
-	name, _, _ := strings.Cut(strings.ToLower(key), ":")
-	if slices.Contains([]string{"hub.docker.com", "registry.hub.docker.com", "docker.com"}, name) {
-		return "docker.io"
-	}
-	return name
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -39,8 +41,16 @@ type authStatus struct {
 	Registry string `json:"registry"`
 	// Findings are what the sources answer, in order.
 	Findings []registry.Finding `json:"sources"`
+	// Alike are registries that there are credentials for, where there is none
+	// for this one and its name is like theirs.
+	Alike []string `json:"alike,omitempty"`
 	// Checks are the rights that were asked for, with --check.
 	Checks []authCheck `json:"checks,omitempty"`
+}
+
+// anonymous is true when no source has a credential.
+func (s authStatus) anonymous() bool {
+	return !slices.ContainsFunc(s.Findings, func(f registry.Finding) bool { return f.Verdict == registry.Used })
 }
 
 // authCheck is what a registry has said of one right.
@@ -82,6 +92,9 @@ func (c *authCmd) Run(in *invocation) error {
 			return classifyRegistry(err)
 		}
 		status := authStatus{Registry: target.String(), Findings: findings}
+		if status.anonymous() {
+			status.Alike = keychain.Alike(in.ctx, target.Host)
+		}
 		if c.Check {
 			if status.Checks, err = c.checks(in, client, target); err != nil {
 				return err
@@ -212,14 +225,13 @@ func printAuth(w io.Writer, report []authStatus, all bool, now time.Time) error 
 		_, err := fmt.Fprintln(w, "no source has a credential for any registry; slipway auth REGISTRY --all lists the sources")
 		return err
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	var table bytes.Buffer
+	t := tabwriter.NewWriter(&table, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(t, "REGISTRY/SOURCE\tVERDICT\tUSER\tEXPIRES\tDETAIL")
 	for _, status := range report {
-		verdict := "anonymous"
-		for _, f := range status.Findings {
-			if f.Verdict == registry.Used {
-				verdict = "credential"
-			}
+		verdict := "credential"
+		if status.anonymous() {
+			verdict = "anonymous"
 		}
 		fmt.Fprintf(t, "%s\t%s\t\t\t\n", status.Registry, verdict)
 		for _, f := range status.Findings {
@@ -227,11 +239,22 @@ func printAuth(w io.Writer, report []authStatus, all bool, now time.Time) error 
 				fmt.Fprintf(t, " \\_ %s\t%s\t%s\t%s\t%s\n", f.Source, f.Verdict, cmp.Or(f.Username, "-"), expires(f.Expires, now), cmp.Or(f.Why, f.From, f.Reads))
 			}
 		}
+		if len(status.Alike) > 0 {
+			fmt.Fprintf(t, " \\_ alike\t\t\t\tthere is a credential for %s, which is not for this one\n", strings.Join(status.Alike, ", "))
+		}
 		for _, check := range status.Checks {
 			fmt.Fprintf(t, " \\_ check %s\t%s\t\t\t%s\n", check.Action, checkVerdict(check), check.Error)
 		}
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(table.String()) {
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func checkVerdict(c authCheck) string {

@@ -14,7 +14,8 @@ type Request struct {
 	Began                       time.Time
 	Client, Method, Path        string
 	Query                       string
-	Status                      int // 0 where no response began
+	User                        string // of basic authentication, as it came; empty without
+	Status                      int    // 0 where no response began
 	RequestBytes, ResponseBytes int64
 	// Fault is what a rule did to it, in a word or two; empty for nothing.
 	Fault string
@@ -84,7 +85,8 @@ func (p *Proxy) begin(client string, r *http.Request) (*Request, Fault) {
 	}
 	p.handlers.Add(1)
 	fault := p.fault(r.Method, r.URL.Path, client)
-	request := &Request{Began: time.Now(), Client: client, Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Fault: fault.name}
+	user, _, _ := r.BasicAuth()
+	request := &Request{Began: time.Now(), User: user, Client: client, Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Fault: fault.name}
 	p.log = append(p.log, request)
 	close(p.changed)
 	p.changed = make(chan struct{})

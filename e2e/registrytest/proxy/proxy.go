@@ -26,6 +26,7 @@ import (
 // through it a buffer at a time.
 type Proxy struct {
 	registry state.Registry
+	users    map[string]string
 	server   *http.Server
 	upstream *http.Transport
 	served   chan struct{}
@@ -45,6 +46,27 @@ type Proxy struct {
 // Start starts a proxy before the registry, on a free port of the registry's
 // own address, with a certificate of the testbed's authority. Close ends it.
 func Start(ctx context.Context, r state.Registry) (*Proxy, error) {
+	host, _, err := net.SplitHostPort(r.Address)
+	if err != nil {
+		return nil, fmt.Errorf("address of the registry: %w", err)
+	}
+	return StartAs(ctx, r, Disguise{Address: net.JoinHostPort(host, "0"), Names: names})
+}
+
+// Disguise is a registry that a proxy passes for.
+type Disguise struct {
+	// Address is where it listens: one of the machine's that pods reach, with
+	// port 443 for names without one, or with port 0 for a free one.
+	Address string
+	// Names are the hosts that its certificate is for. Pods need aliases.
+	Names []string
+	// Users are names under which the registry's own user, the value, is known
+	// there, with the same password.
+	Users map[string]string
+}
+
+// StartAs starts a proxy in disguise.
+func StartAs(ctx context.Context, r state.Registry, as Disguise) (*Proxy, error) {
 	if r.CAKey == "" {
 		return nil, errors.New("a proxy needs the key of the testbed's authority, and this cluster's registry has none")
 	}
@@ -56,11 +78,11 @@ func Start(ctx context.Context, r state.Registry) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	host, _, err := net.SplitHostPort(r.Address)
+	host, _, err := net.SplitHostPort(as.Address)
 	if err != nil {
-		return nil, fmt.Errorf("address of the registry: %w", err)
+		return nil, fmt.Errorf("address of the proxy: %w", err)
 	}
-	issued, err := authority.Issue(pkix.Name{CommonName: "registry proxy"}, names, []net.IP{net.ParseIP(host)})
+	issued, err := authority.Issue(pkix.Name{CommonName: "registry proxy"}, as.Names, []net.IP{net.ParseIP(host)})
 	if err != nil {
 		return nil, err
 	}
@@ -69,12 +91,13 @@ func Start(ctx context.Context, r state.Registry) (*Proxy, error) {
 		return nil, fmt.Errorf("use the proxy's certificate: %w", err)
 	}
 	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
+	listener, err := config.Listen(ctx, "tcp", as.Address)
 	if err != nil {
 		return nil, fmt.Errorf("listen for the registry's clients: %w", err)
 	}
 	p := &Proxy{
 		registry: r,
+		users:    as.Users,
 		upstream: &http.Transport{
 			TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			// Several layers at once are several connections, as a client's are.
@@ -164,6 +187,9 @@ func (p *Proxy) handler(registry string) http.Handler {
 		defer p.end(request)
 		traffic := &traffic{ResponseWriter: w, request: request, mu: &p.mu, fault: fault}
 		r.Body = traffic.requestBody(r.Body)
+		if name, password, ok := r.BasicAuth(); ok && p.users[name] != "" {
+			r.SetBasicAuth(p.users[name], password)
+		}
 		p.wait(r.Context(), fault)
 		if fault.status != 0 {
 			refuse(traffic, r, fault)

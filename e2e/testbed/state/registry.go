@@ -24,7 +24,7 @@ type Registry struct {
 	Password     string `json:"-"`
 	// Others are the other users: with a registry of tokens, reader may only
 	// pull, team may push and pull in repositories below team/, and the tokens
-	// of brief live for 5 seconds.
+	// of brief live for 5 seconds, those of minute for 60.
 	Others []User `json:"others,omitempty"`
 	// Storage is the folder of the registry's files.
 	Storage string `json:"storage,omitempty"`

@@ -65,6 +65,7 @@ var registryUsers = []registryUser{
 	{Name: "reader", Actions: []string{"pull"}, Seconds: 300},
 	{Name: "team", Actions: []string{"pull", "push"}, Prefix: "team/", Seconds: 300},
 	{Name: "brief", Actions: []string{"pull", "push"}, Seconds: 5},
+	{Name: "minute", Actions: []string{"pull", "push"}, Seconds: 60},
 }
 
 func passwordFile(folder, user string) string {
