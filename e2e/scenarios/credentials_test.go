@@ -58,6 +58,20 @@ func TestEachSourceOfCredentialsAlone(t *testing.T) {
 	s.t = t
 	s.ok("slipway logout " + r.Address + " >&2")
 	s.fails(5, build("", "anonymous"), "anonymous")
+
+	s.pullSecret("pull", r.Address, r.Username, r.Password)
+	s.ok(build("", "service-account"))
+	s.index("service-account", "linux/amd64", "linux/arm64")
+}
+
+// pullSecret gives the agent's service account a pull secret and the right to
+// read it.
+func (s *space) pullSecret(name, host, username, password string) {
+	s.t.Helper()
+	s.kubectl("", "create", "secret", "docker-registry", name, "--docker-server="+host, "--docker-username="+username, "--docker-password="+password)
+	s.kubectl("", "patch", "serviceaccount", "agent", "--patch", `{"imagePullSecrets": [{"name": "`+name+`"}]}`)
+	s.kubectl("", "create", "role", name, "--verb=get", "--resource=serviceaccounts,secrets", "--resource-name=agent", "--resource-name="+name)
+	s.kubectl("", "create", "rolebinding", name, "--role="+name, "--serviceaccount="+s.Name+":agent")
 }
 
 // TestRefusedCredentials is told what was refused, to whom and why.

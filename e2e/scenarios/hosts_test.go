@@ -128,10 +128,7 @@ func precedence() []rankedSource {
 // the documentation.
 func inOrder(s *shop, p *proxy.Proxy) {
 	s.t.Helper()
-	s.kubectl("", "create", "secret", "docker-registry", "pull", "--docker-server=ghcr.io", "--docker-username=u-account", "--docker-password="+s.Bed.Registry.Password)
-	s.kubectl("", "patch", "serviceaccount", "agent", "--patch", `{"imagePullSecrets": [{"name": "pull"}]}`)
-	s.kubectl("", "create", "role", "pull", "--verb=get", "--resource=serviceaccounts,secrets", "--resource-name=agent", "--resource-name=pull")
-	s.kubectl("", "create", "rolebinding", "pull", "--role=pull", "--serviceaccount="+s.Name+":agent")
+	s.pullSecret("pull", "ghcr.io", "u-account", s.Bed.Registry.Password)
 	const config = ". /tmp/login; config() { printf '{\"auths\":{\"ghcr.io\":{\"auth\":\"%s\"}}}' $(printf %s \"$1:$P\" | base64 | tr -d '\\n'); }\n"
 	page, last := readFile(s.t, "../docs/credentials.md"), 0
 	sources := precedence()
