@@ -70,14 +70,22 @@ func (b *buildkitd) untilTheEnd(ctx context.Context) error {
 	}
 }
 
+// daemonServer is a buildkitd, or one that can more.
+type daemonServer interface {
+	control.ControlServer
+	begin()
+}
+
+func (b *buildkitd) begin() { b.started, b.refused = make(chan struct{}, 1), make(chan struct{}) }
+
 // serve starts the daemon and returns a dial function and a count of dials.
-func serve(t *testing.T, b *buildkitd) (func(context.Context) (net.Conn, error), *atomic.Int32) {
+func serve(t *testing.T, b daemonServer) (func(context.Context) (net.Conn, error), *atomic.Int32) {
 	t.Helper()
 	listener, err := net.Listen("unix", t.TempDir()+"/sock")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.started, b.refused = make(chan struct{}, 1), make(chan struct{})
+	b.begin()
 	server := grpc.NewServer()
 	control.RegisterControlServer(server, b)
 	done := make(chan error, 1)
