@@ -142,6 +142,9 @@ func (n rawNode) kubernetes(g group) *Kubernetes {
 	if own.transport != nil {
 		k.Transport = *own.transport
 	}
+	if own.tls != nil {
+		k.TLS = *own.tls
+	}
 	k.UnschedulableGrace = defaultUnschedulableGrace
 	if own.unschedulableGrace != nil {
 		k.UnschedulableGrace = *own.unschedulableGrace

@@ -269,9 +269,16 @@ func TestDefinitionProblems(t *testing.T) {
 		}, `did you mean "kubeconfig"?`},
 
 		{"unknown extension", head + "Slipway: {transporte: exec}\n", []string{"node m: Slipway.transporte: unknown key"}, `did you mean "transport"?`},
-		{"transports that do not exist yet", "Name: a\nDriver: kubernetes\nSlipway: {transport: direct}\nNodes: [{Name: m, Slipway: {transport: portforward}}, {Name: o, Slipway: {transport: exce}}]\n", []string{
-			"node m: Slipway.transport: the transport portforward does not exist yet", `node o: Slipway.transport: "exce" is not a transport`, "Slipway.transport: the transport direct does not exist yet",
+		{"transports", "Name: a\nDriver: kubernetes\nSlipway: {transport: direct}\nNodes: [{Name: m, Slipway: {transport: portforward}}, {Name: o, Slipway: {transport: exce}}, {Name: p, Slipway: {transport: 3}}]\n", []string{
+			`node o: Slipway.transport: "exce" is not a transport`, "node p: Slipway.transport: must be a string, not 3",
 		}, `did you mean "exec"?`},
+		{"certificates", "Name: a\nDriver: kubernetes\nNodes: [{Name: m, Slipway: {tls: {serverSecret: S, clientSecret: c, clientdirectory: /x}}}, {Name: o, Slipway: {tls: {clientDir: x, serverName: a/b}}}]\n", []string{
+			"node m: Slipway.tls.serverSecret: cannot be such a name: ", "node m: Slipway.tls.clientdirectory: unknown key",
+			`node o: Slipway.tls.clientDir: "x" is not an absolute path`, "node o: Slipway.tls.serverName: cannot be such a name: ",
+		}, `did you mean "clientDir"?`},
+		{"certificates that need each other", "Name: a\nDriver: kubernetes\nSlipway: {tls: {serverSecret: s}}\nNodes: [{Name: m, Slipway: {tls: {clientSecret: c}}}, {Name: o, Slipway: {tls: {serverSecret: s, clientSecret: c, clientDir: /x}}}]\n", []string{
+			"Slipway.tls: serverSecret needs clientSecret or clientDir beside it", "node m: Slipway.tls: clientSecret is of use only beside serverSecret", "node o: Slipway.tls: clientSecret and clientDir exclude each other",
+		}, "leave both out to have them made"},
 		{"grace", "Name: a\nDriver: kubernetes\nSlipway: {unschedulableGrace: 15}\nNodes: [{Name: m, Slipway: {unschedulableGrace: -1s}}, {Name: o, Slipway: {unschedulableGrace: 0s}}]\n", []string{
 			`node m: Slipway.unschedulableGrace: must be a duration, not "-1s"`, "Slipway.unschedulableGrace: must be a string, not 15",
 		}, "write it like 15s or 2m"},
@@ -313,13 +320,15 @@ Name: a
 Driver: kubernetes
 Slipway:
   transport: exec
+  tls: {clientDir: /group}
   unschedulableGrace: 1m
   podTemplate: {spec: {priorityClassName: group}}
 Nodes:
 - Name: plain
 - Name: own
   Slipway:
-    transport: auto
+    transport: portforward
+    tls: {serverSecret: s, clientSecret: c, serverName: name}
     unschedulableGrace: 0s
     podTemplate: {spec: {priorityClassName: node}}
 `)
@@ -327,11 +336,11 @@ Nodes:
 		t.Fatal(problems)
 	}
 	for i, want := range []string{
-		`exec 1m0s {"spec":{"priorityClassName":"group"}}`,
-		`auto 0s {"spec":{"priorityClassName":"node"}}`,
+		`exec {   /group} 1m0s {"spec":{"priorityClassName":"group"}}`,
+		`portforward {s c name } 0s {"spec":{"priorityClassName":"node"}}`,
 	} {
 		k := d.Nodes[i].Kubernetes
-		if got := fmt.Sprintf("%s %s %s", k.Transport, k.UnschedulableGrace, k.PodTemplate); got != want {
+		if got := fmt.Sprintf("%s %s %s %s", k.Transport, k.TLS, k.UnschedulableGrace, k.PodTemplate); got != want {
 			t.Errorf("node %s: got %s, want %s", d.Nodes[i].Name, got, want)
 		}
 	}

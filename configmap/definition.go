@@ -2,6 +2,9 @@ package configmap
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -95,8 +98,10 @@ type Kubernetes struct {
 	// PodTemplate is a strategic-merge patch (JSON) on the pod template, nil
 	// when there is none.
 	PodTemplate json.RawMessage
-	// Transport says how buildkitd is reached.
+	// Transport says how buildkitd is reached; never empty.
 	Transport Transport
+	// TLS says where the certificates of the TCP transports come from.
+	TLS TLS
 	// UnschedulableGrace is how long an unschedulable pod may wait for an
 	// answer of a cluster autoscaler before the wait ends.
 	UnschedulableGrace time.Duration
@@ -121,11 +126,41 @@ const (
 // Transport is how bytes reach buildkitd in its pod.
 type Transport string
 
-// The transports. Auto takes the first that works.
+// The transports. Auto takes the first of the others that works.
 const (
-	TransportAuto Transport = "auto"
-	TransportExec Transport = "exec"
+	TransportAuto        Transport = "auto"
+	TransportDirect      Transport = "direct"
+	TransportPortForward Transport = "portforward"
+	TransportExec        Transport = "exec"
 )
+
+// transports are all of them, in the order in which auto tries them.
+func transports() []string {
+	return []string{string(TransportAuto), string(TransportDirect), string(TransportPortForward), string(TransportExec)}
+}
+
+// ParseTransport reads the name of a transport.
+func ParseTransport(name string) (Transport, error) {
+	if !slices.Contains(transports(), name) {
+		return "", fmt.Errorf("%q is not a transport; there are %s", name, strings.Join(transports(), ", "))
+	}
+	return Transport(name), nil
+}
+
+// TLS are the certificates that a definition brings along. All of it is empty
+// where Slipway makes them.
+type TLS struct {
+	// ServerSecret and ClientSecret are names of Secrets in the node's
+	// namespace with the keys ca.crt, tls.crt and tls.key. Where ServerSecret
+	// is set, nothing is made.
+	ServerSecret, ClientSecret string
+	// ServerName is the name in the server's certificate; empty for the one
+	// that Slipway gives its own.
+	ServerName string
+	// ClientDir is a directory on the agent with the client's certificate, for
+	// agents without the right to read a Secret. It is an absolute path.
+	ClientDir string
+}
 
 // Remote holds the driver options of a node of the remote driver.
 type Remote struct {

@@ -6,14 +6,12 @@ func readTransport(e *extension, value any, r report) {
 	if !readString(&text, value, r) {
 		return
 	}
-	switch t := Transport(text); t {
-	case TransportAuto, TransportExec:
-		e.transport = &t
-	case "direct", "portforward":
-		r.hinting("use auto or exec").bad("the transport %s does not exist yet", text)
-	default:
-		r.hinting("%s", didYouMean(text, []string{string(TransportAuto), string(TransportExec)})).bad("%q is not a transport", text)
+	t, err := ParseTransport(text)
+	if err != nil {
+		r.hinting("%s", didYouMean(text, transports())).bad("%q is not a transport", text)
+		return
 	}
+	e.transport = &t
 }
 
 // refuseForRemote says that all the settings are about a workload, which the
@@ -25,6 +23,7 @@ func (e extension) refuseForRemote(r report) {
 	}{
 		{"podTemplate", e.podTemplate != nil},
 		{"transport", e.transport != nil},
+		{"tls", e.tls != nil},
 		{"unschedulableGrace", e.unschedulableGrace != nil},
 	} {
 		if one.given {

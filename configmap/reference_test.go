@@ -107,6 +107,7 @@ func TestReferenceIsUpToDate(t *testing.T) {
 		"Node":       fieldRows(nodeFields()),
 		"Platform":   fieldRows(platformFields()),
 		"Slipway":    fieldRows(extensionFields()),
+		"TLS":        fieldRows(tlsFields()),
 		"Kubernetes": optionRows(kubernetesOptions()),
 		"Remote":     optionRows(remoteOptions()),
 	})
@@ -191,6 +192,7 @@ func TestReferenceSchemaIsUpToDate(t *testing.T) {
 		"node":              objectSchema(nodeFields(), "Name"),
 		"platform":          objectSchema[ocispecs.Platform](platformFields(), "os", "architecture"),
 		"slipway":           objectSchema(extensionFields()),
+		"tls":               objectSchema(tlsFields()),
 		"kubernetesOptions": optionsSchema(kubernetesOptions()),
 		"remoteOptions":     optionsSchema(remoteOptions()),
 	}

@@ -105,7 +105,7 @@ func TestRemoteProblems(t *testing.T) {
 		checkProblems(t, `
 Name: a
 Driver: remote
-Slipway: {transport: exec}
+Slipway: {transport: exec, tls: {}}
 Nodes:
 - Name: m
   Endpoint: tcp://host:1234
@@ -113,7 +113,7 @@ Nodes:
   Files: {buildkitd.toml: ''}
   Slipway: {podTemplate: {spec: {}}, unschedulableGrace: 1s}
 `, []string{
-			"Slipway.transport: has no meaning with the driver remote", "node m: Flags: the driver remote does not start buildkitd", "node m: Files: the driver remote does not start buildkitd",
+			"Slipway.transport: has no meaning with the driver remote", "Slipway.tls: has no meaning with the driver remote", "node m: Flags: the driver remote does not start buildkitd", "node m: Files: the driver remote does not start buildkitd",
 			"node m: Slipway.podTemplate: has no meaning", "node m: Slipway.unschedulableGrace: has no meaning",
 		}, "")
 	})

@@ -30,6 +30,7 @@ type rawNode struct {
 type extension struct {
 	podTemplate        json.RawMessage
 	transport          *Transport
+	tls                *TLS
 	unschedulableGrace *time.Duration
 }
 
@@ -40,6 +41,9 @@ func (e extension) over(base extension) extension {
 	}
 	if e.transport == nil {
 		e.transport = base.transport
+	}
+	if e.tls == nil {
+		e.tls = base.tls
 	}
 	if e.unschedulableGrace == nil {
 		e.unschedulableGrace = base.unschedulableGrace
@@ -158,9 +162,14 @@ func extensionFields() []field[extension] {
 			read: func(e *extension, v any, r report) { e.podTemplate = readPodTemplate(v, r) },
 		},
 		{
-			name: "transport", form: "`auto` or `exec`", schema: map[string]any{"enum": []any{string(TransportAuto), string(TransportExec), nil}},
-			doc:  "How buildkitd is reached. `auto`, the default, takes the first transport that works.",
+			name: "transport", form: "`auto`, `direct`, `portforward` or `exec`", schema: map[string]any{"enum": []any{string(TransportAuto), string(TransportDirect), string(TransportPortForward), string(TransportExec), nil}},
+			doc:  "How buildkitd is reached (see [transports](transports.md)). `auto`, the default, takes the first of the others that works. With `exec` a workload is made that listens on no port and needs no certificates.",
 			read: readTransport,
+		},
+		{
+			name: "tls", form: "object", schema: map[string]any{"$ref": "#/$defs/tls"},
+			doc:  "Certificates that are brought along (see below). When absent, Slipway makes them and replaces them in time.",
+			read: readTLS,
 		},
 		{
 			name: "unschedulableGrace", form: "duration", schema: schemaOf("string"),
