@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -69,6 +70,7 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 		return nil, err
 	}
 	var failed []string // pods that were ready in the list and did not answer
+	var last error
 	for {
 		pods, err := client.Up(ctx, node, report)
 		if err != nil {
@@ -76,24 +78,54 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 		}
 		fresh := slices.DeleteFunc(slices.Clone(pods), func(p cluster.Pod) bool { return slices.Contains(failed, p.Name) })
 		if len(fresh) == 0 { // the failed ones are all there is; one more look at them
+			if err := again(ctx, last); err != nil {
+				return nil, fmt.Errorf("node %s: connect to pod %s: %w", node.Name, failed[len(failed)-1], err)
+			}
 			fresh = pods
 		}
 		pod := cluster.Choose(fresh, node.Kubernetes.LoadBalance, c.key)
-		daemon, err := connectPod(ctx, client, pod)
+		daemon, err := connectPod(ctx, client, node, pod, report)
 		if err == nil {
 			c.log.Debug().Str("node", node.Name).Str("pod", pod.Name).Str("buildkit", daemon.Version()).Msg("connected")
 			return &connection{Daemon: daemon, pod: pod.Name}, nil
 		}
-		failed = append(failed, pod.Name)
+		failed, last = append(failed, pod.Name), err
 		if ctx.Err() != nil || len(failed) == podTries || !worthAnotherPod(err) {
 			return nil, fmt.Errorf("node %s: connect to pod %s: %w", node.Name, pod.Name, err)
 		}
-		report(fmt.Sprintf("pod %s does not answer (%v), trying again", pod.Name, err))
+		report(fmt.Sprintf("pod %s does not answer (%v), looking for another one", pod.Name, err))
 	}
 }
 
-func connectPod(ctx context.Context, client *cluster.Client, pod cluster.Pod) (*solve.Daemon, error) {
-	return solve.Connect(ctx, func(ctx context.Context) (net.Conn, error) { return client.Dial(ctx, pod) })
+// samePodPause is what a kubelet needs to see and to tell that a container has
+// ended. Without it all tries are over while the pod still counts as ready.
+const samePodPause = time.Second
+
+// again waits before a pod that has just failed is tried once more, or returns
+// why it failed if that lasts: a way that is closed and certificates that do
+// not fit stay so.
+func again(ctx context.Context, why error) error {
+	if known := (*cluster.Error)(nil); errors.As(why, &known) && (known.Reason == cluster.ReasonBlocked || known.Reason == cluster.ReasonCertificate) {
+		return why
+	}
+	pause := time.NewTimer(samePodPause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return nil
+	case <-ctx.Done():
+		return errors.Join(why, context.Cause(ctx))
+	}
+}
+
+// answerTimeout bounds the wait for the answer to the first request over a
+// connection that stands. It is long because a busy cluster node is slow.
+const answerTimeout = time.Minute
+
+func connectPod(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod, report func(string)) (*solve.Daemon, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	return solve.Connect(ctx, func(ctx context.Context) (net.Conn, error) { return client.Dial(ctx, node, pod, report) })
 }
 
 // worthAnotherPod says whether another pod might answer where this one did
@@ -104,6 +136,9 @@ func worthAnotherPod(err error) bool {
 }
 
 func (c *connector) connectRemote(ctx context.Context, node configmap.Node) (*connection, error) {
+	if t := c.access.Transport; t != "" && t != configmap.TransportAuto {
+		return nil, classify(ClassUsage, fmt.Errorf("node %s: --transport %s has no meaning with the driver remote, which connects to %s", node.Name, t, node.Remote.Address))
+	}
 	ctx, cancel := context.WithTimeout(ctx, node.Remote.Timeout)
 	defer cancel()
 	daemon, err := solve.Connect(ctx, solve.DialRemote(*node.Remote))

@@ -17,6 +17,9 @@ type Up struct {
 	Definition configmap.Definition
 	Access     cluster.Access
 
+	// RenewCertificates makes new certificates before their time.
+	RenewCertificates bool
+
 	Terminal *progress.Terminal
 	Mode     progress.Mode
 	Log      zerolog.Logger
@@ -34,7 +37,8 @@ func (u Up) Run(ctx context.Context) (err error) {
 			err = closeErr
 		}
 	}()
-	fleet := newFleet(u.Definition, &connector{access: u.Access, log: u.Log}, display)
+	connector := &connector{access: u.Access, log: u.Log}
+	fleet := newFleet(u.Definition, connector, display)
 	defer fleet.Close()
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -45,10 +49,35 @@ func (u Up) Run(ctx context.Context) (err error) {
 				return err
 			}
 			step := display.Step("[" + node.Name + "] ready")
+			if err := u.certify(ctx, connector, node, step.Say); err != nil {
+				step.Done(errSeeBelow)
+				return err
+			}
 			step.Say(fmt.Sprintf("%s: BuildKit %s for %s", conn, conn.Version(), formatAll(claim{declared: node.Platforms, reported: conn.Platforms()}.all())))
 			step.Done(nil)
 			return nil
 		})
 	}
 	return group.Wait()
+}
+
+// certify looks after the certificates of a node. Where nobody asked for that,
+// an agent without the right to is none the worse.
+func (u Up) certify(ctx context.Context, connector *connector, node configmap.Node, report func(string)) error {
+	if node.Remote != nil {
+		return nil
+	}
+	client, err := connector.client(node)
+	if err != nil {
+		return classify(ClassCluster, err)
+	}
+	err = client.Certify(ctx, node, u.RenewCertificates, report)
+	switch {
+	case err == nil:
+		return nil
+	case u.RenewCertificates:
+		return classify(connectClass(err), fmt.Errorf("node %s: %w", node.Name, err))
+	}
+	u.Log.Debug().Err(err).Str("node", node.Name).Msg("the certificates were not looked after")
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -29,7 +30,14 @@ type Client struct {
 	config     *rest.Config
 	core, apps rest.Interface
 	parameters runtime.ParameterCodec
+	transport  configmap.Transport // of Access
 	log        zerolog.Logger
+
+	mu sync.Mutex
+	// Both by workloadKey.
+	credentials map[string]*credential
+	// worked holds the transport that was found after others had failed.
+	worked map[string]configmap.Transport
 }
 
 // Connect finds an identity and prepares a client for it. definitionKubeconfig
@@ -47,7 +55,12 @@ func Connect(access Access, definitionKubeconfig string, log zerolog.Logger) (*C
 		Str("server", id.Server).
 		Str("namespace", id.Namespace).
 		Msg("kubernetes identity")
-	return newClient(config, id, access.UserAgent, log)
+	c, err := newClient(config, id, access.UserAgent, log)
+	if err != nil {
+		return nil, err
+	}
+	c.transport = access.Transport
+	return c, nil
 }
 
 func newClient(config *rest.Config, id Identity, userAgent string, log zerolog.Logger) (*Client, error) {
@@ -89,6 +102,9 @@ func newClient(config *rest.Config, id Identity, userAgent string, log zerolog.L
 		apps:       apps,
 		parameters: runtime.NewParameterCodec(scheme),
 		log:        log,
+
+		credentials: make(map[string]*credential),
+		worked:      make(map[string]configmap.Transport),
 	}, nil
 }
 

@@ -60,6 +60,11 @@ type execConn struct {
 	done  chan struct{}
 	ended error
 
+	// stdin happens once the streams are up, stdout with the first byte from
+	// the other end.
+	stdin, stdout firstCall
+	stderr        tail
+
 	closing sync.Once
 	closed  chan struct{}
 }
@@ -69,6 +74,15 @@ type execConn struct {
 // The error is of ctx, an *EndedError if the command ran, or what kept it from
 // running.
 func dial(ctx context.Context, command executor, name string) (net.Conn, error) {
+	c := start(ctx, command, name)
+	if err := c.await(ctx, c.stdout.event); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// start begins the command, which lives until the connection is closed.
+func start(ctx context.Context, command executor, name string) *execConn {
 	streaming, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	local, remote := net.Pipe()
 	c := &execConn{
@@ -77,37 +91,43 @@ func dial(ctx context.Context, command executor, name string) (net.Conn, error) 
 		cancel: cancel,
 		done:   make(chan struct{}),
 		closed: make(chan struct{}),
+		stdin:  firstCall{event: make(chan struct{})},
+		stdout: firstCall{event: make(chan struct{})},
+		stderr: tail{limit: 4 << 10},
 	}
-	stdin := &firstCall{event: make(chan struct{})}
-	stdout := &firstCall{event: make(chan struct{})}
-	stderr := &tail{limit: 4 << 10}
 	go func() {
 		defer close(c.done)
 		err := command.StreamWithContext(streaming, remotecommand.StreamOptions{
-			Stdin:  readerFunc(func(p []byte) (int, error) { stdin.happened(); return remote.Read(p) }),
-			Stdout: writerFunc(func(p []byte) (int, error) { stdout.happened(); return remote.Write(p) }),
-			Stderr: stderr,
+			Stdin:  readerFunc(func(p []byte) (int, error) { c.stdin.happened(); return remote.Read(p) }),
+			Stdout: writerFunc(func(p []byte) (int, error) { c.stdout.happened(); return remote.Write(p) }),
+			Stderr: &c.stderr,
 		})
-		c.ended = &EndedError{Cause: err, Stderr: stderr.String()}
+		c.ended = &EndedError{Cause: err, Stderr: c.stderr.String()}
 		// The input is first read once the streams are up; without that and
 		// without any other sign of life the command never ran.
 		var status exec.CodeExitError
-		if err != nil && !stdin.hasHappened() && stderr.String() == "" && !errors.As(err, &status) {
+		if err != nil && !c.stdin.hasHappened() && c.stderr.String() == "" && !errors.As(err, &status) {
 			c.ended = err
 		}
 		// Closing a pipe cannot fail. It ends the executor's copying, too.
 		_ = remote.Close()
 	}()
+	return c
+}
+
+// await waits for an event of the connection. When the command ends before it,
+// or ctx does, nothing of the command is left.
+func (c *execConn) await(ctx context.Context, event <-chan struct{}) error {
 	select {
-	case <-stdout.event:
-		return c, nil
+	case <-event:
+		return nil
 	case <-c.done:
-		cancel()
-		return nil, c.ended
+		c.cancel()
+		return c.ended
 	case <-ctx.Done():
-		cancel()
+		c.cancel()
 		<-c.done
-		return nil, fmt.Errorf("wait for the first answer of buildkitd in pod %s: %w%s", name, context.Cause(ctx), stderr.suffix())
+		return fmt.Errorf("wait for the first answer of buildkitd in pod %s: %w%s", c.remote, context.Cause(ctx), c.stderr.suffix())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -14,39 +15,63 @@ import (
 // zero. Everything it does may be done by any number of agents at once: what
 // exists already counts as done, and all write the same.
 func (w *workload) ensure(ctx context.Context) error {
-	replicas, err := w.replicas(ctx)
+	is, err := w.look(ctx)
 	switch {
 	case apierrors.IsNotFound(err):
 		return w.create(ctx)
 	case err != nil:
 		return w.explain(err, "get "+w.String())
-	case replicas == 0:
-		return w.wake(ctx)
-	default:
-		return nil
 	}
+	if is.listens {
+		w.mend(ctx)
+	}
+	if is.replicas == 0 {
+		return w.wake(ctx)
+	}
+	return nil
 }
 
-func (w *workload) replicas(ctx context.Context) (int32, error) {
+// found is what a workload is like.
+type found struct {
+	replicas int32
+	// listens is true when its pods take TLS connections.
+	listens bool
+}
+
+// look reads the workload; its error is the API server's.
+func (w *workload) look(ctx context.Context) (found, error) {
 	var replicas *int32
+	var annotations map[string]string
 	if Kind(w.node) == KindStatefulSet {
 		s, err := w.client.statefulSets(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 		if err != nil {
-			return 0, err
+			return found{}, err
 		}
-		replicas = s.Spec.Replicas
+		replicas, annotations = s.Spec.Replicas, s.Spec.Template.Annotations
 	} else {
 		d, err := w.client.deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 		if err != nil {
-			return 0, err
+			return found{}, err
 		}
-		replicas = d.Spec.Replicas
+		replicas, annotations = d.Spec.Replicas, d.Spec.Template.Annotations
 	}
-	if replicas == nil {
-		// The API's default.
-		return 1, nil
+	is := found{replicas: 1, listens: annotations[annotationTLS] != ""} // 1 is the API's default
+	if replicas != nil {
+		is.replicas = *replicas
 	}
-	return *replicas, nil
+	return is, nil
+}
+
+// mend sees to the Secrets of a workload that exists, without which its pods
+// cannot start. Where that is not this agent's to do, the pods' own reasons
+// will tell.
+func (w *workload) mend(ctx context.Context) {
+	if w.node.Kubernetes.TLS.ServerSecret != "" {
+		return
+	}
+	if err := w.certify(ctx, certifyCheck); err != nil {
+		w.client.log.Debug().Err(err).Str("workload", w.name).Msg("the certificates were not looked after")
+	}
 }
 
 // create makes what the workload mounts first, so that no pod waits for it.
@@ -58,9 +83,31 @@ func (w *workload) create(ctx context.Context) error {
 		return err
 	}
 	w.report(fmt.Sprintf("creating %s in namespace %s", w, w.namespace))
+	certified := objects.listens() && w.node.Kubernetes.TLS.ServerSecret == ""
+
+	var set certificates
+	before, beforeContext := errgroup.WithContext(ctx)
+	if certified {
+		before.Go(func() (err error) {
+			set, err = w.serverCertificates(beforeContext, certifyNew)
+			return err
+		})
+	}
+	before.Go(func() error { return w.writeFiles(beforeContext, objects) })
+	if err := before.Wait(); err != nil {
+		return err
+	}
+	after, afterContext := errgroup.WithContext(ctx)
+	if certified { // no pod needs what only agents read
+		after.Go(func() error { return w.shareCertificates(afterContext, set, certifyNew) })
+	}
+	after.Go(func() error { return w.createWorkload(afterContext, objects) })
+	return after.Wait()
+}
+
+func (w *workload) writeFiles(ctx context.Context, objects Objects) error {
 	options := metav1.CreateOptions{FieldManager: managedBy}
 	overwrite := metav1.UpdateOptions{FieldManager: managedBy}
-
 	configMaps := w.client.configMaps(w.namespace)
 	for _, cm := range objects.ConfigMaps {
 		_, err := configMaps.Create(ctx, cm, options)
@@ -81,6 +128,11 @@ func (w *workload) create(ctx context.Context) error {
 			return w.explain(err, "write secret "+s.Name)
 		}
 	}
+	return nil
+}
+
+func (w *workload) createWorkload(ctx context.Context, objects Objects) (err error) {
+	options := metav1.CreateOptions{FieldManager: managedBy}
 	if objects.StatefulSet != nil {
 		_, err = w.client.statefulSets(w.namespace).Create(ctx, objects.StatefulSet, options)
 	} else {

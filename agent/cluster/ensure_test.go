@@ -116,7 +116,7 @@ func TestEnsure(t *testing.T) {
 			}
 			w := workload{
 				client: client, namespace: "ci", name: "builder-amd64", report: func(string) {},
-				node: configmap.Node{Name: "builder-amd64", Files: tt.files, Kubernetes: &configmap.Kubernetes{Image: "buildkit", Replicas: 1}},
+				node: configmap.Node{Name: "builder-amd64", Files: tt.files, Kubernetes: &configmap.Kubernetes{Image: "buildkit", Replicas: 1, Transport: configmap.TransportExec}},
 			}
 			err = w.ensure(t.Context())
 			known := (*Error)(nil)

@@ -52,6 +52,13 @@ const (
 	ReasonTimeout Reason = "Timeout"
 	// ReasonTransport: a pod is ready but buildkitd in it cannot be reached.
 	ReasonTransport Reason = "Transport"
+	// ReasonBlocked: packets to a pod get no answer.
+	ReasonBlocked Reason = "Blocked"
+	// ReasonRefused: nothing takes connections at a pod's address.
+	ReasonRefused Reason = "Refused"
+	// ReasonCertificate: agent and buildkitd do not accept each other's
+	// certificates, or one of the two has none.
+	ReasonCertificate Reason = "Certificate"
 	// ReasonServer: any other answer of the API server.
 	ReasonServer Reason = "Server"
 )
@@ -77,9 +84,10 @@ func (e *Error) Unwrap() error { return e.cause }
 
 // explain turns an answer of the API server into an Error. doing says what was
 // tried and on what, as in "create deployment builder in namespace ci".
-// An error that is an Error already, or of a context that ended, keeps its
-// nature.
-func explain(err error, doing string, id Identity) error {
+// own are the Secrets of the workload that it is about, for the roles of the
+// hints. An error that is an Error already, or of a context that ended, keeps
+// its nature.
+func explain(err error, doing string, id Identity, own secretNames) error {
 	var known *Error
 	switch {
 	case err == nil:
@@ -116,7 +124,7 @@ func explain(err error, doing string, id Identity) error {
 	case apierrors.IsForbidden(err):
 		if missing, ok := parseForbidden(words); ok {
 			e.Reason = ReasonForbidden
-			e.hints = missing.hints()
+			e.hints = missing.hints(own)
 			break
 		}
 		e.Reason, e.hints = refusal(words)

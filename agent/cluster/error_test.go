@@ -68,7 +68,7 @@ func TestExplain(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			err := explain(c.err, "create deployment b in namespace ci", id)
+			err := explain(c.err, "create deployment b in namespace ci", id, secretNames{})
 			var e *Error
 			if !errors.As(err, &e) {
 				t.Fatalf("got %v, not an *Error", err)
@@ -90,7 +90,7 @@ func TestExplain(t *testing.T) {
 }
 
 func TestExplainKeepsContextErrors(t *testing.T) {
-	err := explain(&url.Error{Op: "Get", URL: "x", Err: context.Canceled}, "get", Identity{})
+	err := explain(&url.Error{Op: "Get", URL: "x", Err: context.Canceled}, "get", Identity{}, secretNames{})
 	var e *Error
 	if errors.As(err, &e) || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %T %v", err, err)
@@ -101,9 +101,11 @@ func TestForbiddenHint(t *testing.T) {
 	cases := map[string]string{
 		"exec": `pods "builder-0" is forbidden: User "system:serviceaccount:agents:jenkins" cannot create resource "pods/exec" in API group "" in the namespace "ci"`,
 		// of a person, not a service account
-		"create":  `deployments.apps is forbidden: User "jane@example.com" cannot create resource "deployments" in API group "apps" in the namespace "ci"`,
-		"secret":  `secrets is forbidden: User "system:serviceaccount:ci:agent" cannot create resource "secrets" in API group "" in the namespace "ci"`,
-		"unknown": `widgets.example.com is forbidden: User "system:serviceaccount:ci:agent" cannot get resource "widgets" in API group "example.com" in the namespace "ci"`,
+		"create":           `deployments.apps is forbidden: User "jane@example.com" cannot create resource "deployments" in API group "apps" in the namespace "ci"`,
+		"secret":           `secrets is forbidden: User "system:serviceaccount:ci:agent" cannot create resource "secrets" in API group "" in the namespace "ci"`,
+		"certificate":      `secrets "b-tls-client" is forbidden: User "system:serviceaccount:ci:agent" cannot get resource "secrets" in API group "" in the namespace "ci"`,
+		"all-certificates": `secrets "b-tls" is forbidden: User "system:serviceaccount:ci:agent" cannot get resource "secrets" in API group "" in the namespace "ci"`,
+		"unknown":          `widgets.example.com is forbidden: User "system:serviceaccount:ci:agent" cannot get resource "widgets" in API group "example.com" in the namespace "ci"`,
 	}
 	for name, message := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -111,7 +113,7 @@ func TestForbiddenHint(t *testing.T) {
 			if !ok {
 				t.Fatal("not parsed")
 			}
-			golden(t, filepath.Join("testdata", "forbidden", name+".txt"), strings.Join(m.hints(), "\n")+"\n")
+			golden(t, filepath.Join("testdata", "forbidden", name+".txt"), strings.Join(m.hints(secretNames{"b-tls", "b-tls-client"}), "\n")+"\n")
 		})
 	}
 }
@@ -125,7 +127,7 @@ func FuzzParseForbidden(f *testing.F) {
 		if !ok {
 			return
 		}
-		if hint := m.hints()[0]; !strings.Contains(hint, "kind: RoleBinding") {
+		if hint := m.hints(secretNames{"b-tls", "b-tls-client"})[0]; !strings.Contains(hint, "kind: RoleBinding") {
 			t.Errorf("hint for %q lacks the binding:\n%s", message, hint)
 		}
 	})

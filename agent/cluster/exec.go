@@ -16,12 +16,9 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 )
 
-// Dial connects to the buildkitd in pod through `buildctl dial-stdio`, run by
-// the API server's exec. It returns when buildkitd has sent its first bytes,
-// or fails with the reason. ctx bounds the dialling only; the connection lives
-// until it is closed.
-func (c *Client) Dial(ctx context.Context, pod Pod) (net.Conn, error) {
-	ctx = quiet(ctx)
+// dialExec connects to the buildkitd in pod through `buildctl dial-stdio`, run
+// by the API server's exec. It returns when buildkitd has sent its first bytes.
+func (c *Client) dialExec(ctx context.Context, pod Pod) (net.Conn, error) {
 	target := c.core.Get().
 		Namespace(pod.Namespace).
 		Resource("pods").
@@ -93,12 +90,17 @@ func explainDial(err error, pod Pod, id Identity) error {
 			cause:   err,
 		}
 	}
+	return explainUpgrade(err, "exec in pod "+pod.String(), pod, id)
+}
+
+// explainUpgrade says why the API server or the kubelet do not pass bytes on
+// to a pod.
+func explainUpgrade(err error, doing string, pod Pod, id Identity) error {
 	// A failed upgrade does not unwrap to its cause.
 	var upgrade *httpstream.UpgradeFailureError
 	if errors.As(err, &upgrade) {
 		err = upgrade.Cause
 	}
-	doing := "exec in pod " + pod.String()
 	if apierrors.IsNotFound(err) || err.Error() == fmt.Sprintf("%spods %q not found", refusedUpgrade, pod.Name) {
 		return &Error{
 			Reason:  ReasonGone,
@@ -111,12 +113,12 @@ func explainDial(err error, pod Pod, id Identity) error {
 	if words, ok := strings.CutPrefix(err.Error(), refusedUpgrade); ok {
 		e := &Error{Reason: ReasonTransport, message: doing + ": " + words, hints: []string{podHint(pod)}, cause: err}
 		if missing, ok := parseForbidden(words); ok {
-			e.Reason, e.hints = ReasonForbidden, missing.hints()
+			e.Reason, e.hints = ReasonForbidden, missing.hints(secretNames{})
 		}
 		return e
 	}
 	var status apierrors.APIStatus
-	explained := explain(err, doing, id)
+	explained := explain(err, doing, id, secretNames{})
 	var e *Error
 	if errors.As(explained, &e) && e.Reason == ReasonServer && errors.As(err, &status) {
 		// The kubelet's own refusals, such as a container that does not run.

@@ -13,6 +13,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/slipway-build/slipway/configmap"
 )
 
 // Access is what the user said about the cluster; all of it may be empty.
@@ -21,6 +23,9 @@ type Access struct {
 	Kubeconfig string
 	// Context names a context of the kubeconfig; empty means its current one.
 	Context string
+	// Transport pins the transport of all nodes; empty leaves it to the
+	// definition.
+	Transport configmap.Transport
 	// UserAgent is sent with each request, as in "slipway/1.2.3".
 	UserAgent string
 }

@@ -69,7 +69,7 @@ func Manifest(node configmap.Node, namespace string) (Objects, error) {
 	labels[labelApp] = name
 
 	files := splitFiles(node.Files)
-	template, err := patchTemplate(podTemplate(node, labels, annotations, files), k.PodTemplate, node.Name)
+	template, err := patchedTemplate(node, namespace, labels, annotations, files)
 	if err != nil {
 		return Objects{}, err
 	}
@@ -126,6 +126,29 @@ func Manifest(node configmap.Node, namespace string) (Objects, error) {
 	}
 	meta.Annotations[annotationSpecHash] = hash
 	return objects, nil
+}
+
+// listens is true when the workload's pods take TLS connections.
+func (o Objects) listens() bool {
+	if o.StatefulSet != nil {
+		return o.StatefulSet.Spec.Template.Annotations[annotationTLS] != ""
+	}
+	return o.Deployment.Spec.Template.Annotations[annotationTLS] != ""
+}
+
+// patchedTemplate is node's pod with the definition's patch, and with the
+// listener where both have a place for it.
+func patchedTemplate(node configmap.Node, namespace string, labels, annotations map[string]string, files []fileGroup) (corev1.PodTemplateSpec, error) {
+	patch := node.Kubernetes.PodTemplate
+	if wantsListener(node) {
+		template := podTemplate(node, labels, annotations, files)
+		addListener(&template, node, namespace)
+		template, err := patchTemplate(template, patch, node.Name)
+		if err != nil || keepsListener(template, node) {
+			return template, err
+		}
+	}
+	return patchTemplate(podTemplate(node, labels, annotations, files), patch, node.Name)
 }
 
 // specHash identifies what the definition asks for, so that a later Slipway

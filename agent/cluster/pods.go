@@ -20,6 +20,10 @@ type Pod struct {
 	Container string
 	// ClusterNode is the Kubernetes node it runs on.
 	ClusterNode string
+	// Addresses are its IP addresses, the preferred one first.
+	Addresses []string
+	// Listens is true when its buildkitd takes TLS connections.
+	Listens bool
 }
 
 // String is namespace and name, as kubectl's users write it.
@@ -59,11 +63,21 @@ func readyPods(pods []*corev1.Pod) []Pod {
 				Name:        p.Name,
 				Container:   containerName,
 				ClusterNode: p.Spec.NodeName,
+				Addresses:   addresses(p),
+				Listens:     p.Annotations[annotationTLS] != "",
 			})
 		}
 	}
 	slices.SortFunc(ready, func(a, b Pod) int { return cmp.Compare(a.Name, b.Name) })
 	return ready
+}
+
+func addresses(p *corev1.Pod) []string {
+	var all []string
+	for _, ip := range p.Status.PodIPs {
+		all = append(all, ip.IP)
+	}
+	return all
 }
 
 func isReady(p *corev1.Pod) bool {

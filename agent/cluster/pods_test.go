@@ -25,11 +25,11 @@ func TestChooseSticky(t *testing.T) {
 		chosen := Choose(pods, configmap.LoadBalanceSticky, key)
 		count[chosen.Name]++
 		reversed := []Pod{pods[3], pods[1], pods[2], pods[0]}
-		if again := Choose(reversed, configmap.LoadBalanceSticky, key); again != chosen {
+		if again := Choose(reversed, configmap.LoadBalanceSticky, key); again.Name != chosen.Name {
 			t.Fatalf("key %s: %s, then %s in another order", key, chosen, again)
 		}
-		if chosen != pods[3] {
-			if after := Choose(fewer, configmap.LoadBalanceSticky, key); after != chosen {
+		if chosen.Name != pods[3].Name {
+			if after := Choose(fewer, configmap.LoadBalanceSticky, key); after.Name != chosen.Name {
 				t.Errorf("key %s moved from %s to %s though its pod stayed", key, chosen, after)
 			}
 		}

@@ -10,6 +10,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/slipway-build/slipway/configmap"
 )
 
 // buildRules are the rights that a build needs whose builders exist: it reads
@@ -18,7 +20,7 @@ import (
 func buildRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "watch"}},
-		{APIGroups: []string{""}, Resources: []string{"pods/exec"}, Verbs: []string{"create", "get"}},
+		{APIGroups: []string{""}, Resources: []string{"pods/exec", "pods/portforward"}, Verbs: []string{"create", "get"}},
 		{APIGroups: []string{""}, Resources: []string{"pods/log"}, Verbs: []string{"get"}},
 		{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"list", "watch"}},
 		{APIGroups: []string{"apps"}, Resources: []string{"deployments", "statefulsets"}, Verbs: []string{"get", "list", "watch"}},
@@ -26,8 +28,7 @@ func buildRules() []rbacv1.PolicyRule {
 }
 
 // manageRules are what creating builders and waking those that are scaled to
-// zero needs on top of buildRules. Secrets are written only for definitions
-// with private keys among their files and never read.
+// zero needs on top of buildRules.
 func manageRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
 		{APIGroups: []string{"apps"}, Resources: []string{"deployments", "statefulsets"}, Verbs: []string{"create"}},
@@ -36,21 +37,65 @@ func manageRules() []rbacv1.PolicyRule {
 	}
 }
 
+// secretRules are for definitions with private keys among their files.
 func secretRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create", "update"}},
 	}
 }
 
+// secretNames are the Secrets with a workload's certificates; empty where the
+// agent has no business with them.
+type secretNames struct{ server, client string }
+
+func secretsOf(node configmap.Node) secretNames {
+	var names secretNames
+	if node.Kubernetes == nil || node.Kubernetes.Transport == configmap.TransportExec {
+		return names
+	}
+	if node.Kubernetes.TLS.ClientDir == "" {
+		names.client = clientSecret(node)
+	}
+	if node.Kubernetes.TLS.ServerSecret == "" {
+		names.server, names.client = serverSecret(node), clientSecret(node)
+	}
+	return names
+}
+
+// role is a Role by its name and rules.
+type role struct {
+	name  string
+	rules []rbacv1.PolicyRule
+}
+
+// readRole lets an agent read its own certificate and no other Secret. It is a
+// role for each workload, so that granting one takes nothing from another.
+func (s secretNames) readRole() role {
+	return role{"slipway-" + s.client, []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{s.client}, Verbs: []string{"get"}},
+	}}
+}
+
+// manageRole lets who creates the workload make and renew its certificates.
+// The right to create cannot be bound to names.
+func (s secretNames) manageRole() role {
+	return role{"slipway-" + s.server, []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{s.server, s.client}, Verbs: []string{"get", "update"}},
+	}}
+}
+
 // missingRight is what the API server's RBAC authorizer said was missing.
 type missingRight struct {
 	user, verb, resource, group, namespace string
+	// name is the object's, empty where the request named none.
+	name string
 }
 
 // forbiddenWords matches the message of k8s.io/apiserver's
 // pkg/endpoints/handlers/responsewriters.forbiddenMessage. Control characters
 // and the like (\pC) have no place in a name, nor on a terminal or in YAML.
-var forbiddenWords = regexp.MustCompile(`User "([^"\pC]*)" cannot ([^\s\pC]+) resource "([^"\pC]*)" in API group "([^"\pC]*)" in the namespace "([^"\pC]*)"`)
+var forbiddenWords = regexp.MustCompile(`(?:"([^"\pC]*)" is forbidden: )?User "([^"\pC]*)" cannot ([^\s\pC]+) resource "([^"\pC]*)" in API group "([^"\pC]*)" in the namespace "([^"\pC]*)"`)
 
 // parseForbidden finds the missing right in the message of a Forbidden answer.
 // It fails on those of quotas and admission, which use the same code.
@@ -59,23 +104,36 @@ func parseForbidden(message string) (missingRight, bool) {
 	if m == nil || !utf8.ValidString(m[0]) {
 		return missingRight{}, false
 	}
-	return missingRight{user: m[1], verb: m[2], resource: m[3], group: m[4], namespace: m[5]}, true
+	return missingRight{name: m[1], user: m[2], verb: m[3], resource: m[4], group: m[5], namespace: m[6]}, true
 }
 
-// rules is the smallest of the roles above that holds the missing right, so
-// that one paste gives all the rights of the step and not the next error.
-func (m missingRight) rules() (name string, rules []rbacv1.PolicyRule) {
+// roles are the smallest of the roles above that hold the missing right, so
+// that one paste gives all the rights of the step and not the next error. own
+// are the Secrets of the workload that the step is about.
+func (m missingRight) roles(own secretNames) []role {
 	build, manage := buildRules(), append(buildRules(), manageRules()...)
+	secret := m.group == "" && m.resource == "secrets"
+	var roles []role
 	switch {
+	case secret && own.client != "" && m.name == own.client && m.verb == "get":
+		return []role{own.readRole()}
 	case m.in(build):
-		return "slipway-build", build
-	case m.in(manage):
-		return "slipway-manage", manage
+		roles = append(roles, role{"slipway-build", build})
+		if own.client != "" {
+			roles = append(roles, own.readRole())
+		}
+		return roles
+	case m.in(manage), secret && own.server != "" && (m.verb == "create" || m.name == own.server || m.name == own.client):
+		roles = append(roles, role{"slipway-manage", manage})
 	case m.in(secretRules()):
-		return "slipway-manage", append(manage, secretRules()...)
+		roles = append(roles, role{"slipway-manage", append(manage, secretRules()...)})
 	default:
-		return "slipway-extra", []rbacv1.PolicyRule{{APIGroups: []string{m.group}, Resources: []string{m.resource}, Verbs: []string{m.verb}}}
+		return []role{{"slipway-extra", []rbacv1.PolicyRule{{APIGroups: []string{m.group}, Resources: []string{m.resource}, Verbs: []string{m.verb}}}}}
 	}
+	if own.server != "" {
+		roles = append(roles, own.manageRole())
+	}
+	return roles
 }
 
 func (m missingRight) in(rules []rbacv1.PolicyRule) bool {
@@ -95,38 +153,41 @@ func (m missingRight) subject() rbacv1.Subject {
 }
 
 // hints are what to do about the missing right.
-func (m missingRight) hints() []string {
-	name, rules := m.rules()
-	hints := []string{m.grant(name, rules)}
-	if m.in(append(manageRules(), secretRules()...)) {
+func (m missingRight) hints(own secretNames) []string {
+	roles := m.roles(own)
+	hints := []string{m.grant(roles)}
+	if roles[0].name == "slipway-manage" {
 		hints = append(hints, "or keep the role small and have the builder made once by someone who may: slipway up")
 	}
 	return hints
 }
 
-// grant is the Role and RoleBinding that give rules, ready to paste.
-func (m missingRight) grant(name string, rules []rbacv1.PolicyRule) string {
-	meta := metav1.ObjectMeta{Name: name, Namespace: m.namespace}
-	role := rbacv1.Role{
-		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role"},
-		ObjectMeta: meta,
-		Rules:      rules,
-	}
-	binding := rbacv1.RoleBinding{
-		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "RoleBinding"},
-		ObjectMeta: meta,
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
-		Subjects:   []rbacv1.Subject{m.subject()},
-	}
+// grant is each Role and the RoleBinding that gives it, ready to paste.
+func (m missingRight) grant(roles []role) string {
 	text := fmt.Sprintf("%s may not %s %s in namespace %s; whoever administers the cluster can grant it with kubectl apply -f - and this:", m.user, m.verb, m.resource, m.namespace)
-	for _, object := range []any{role, binding} {
-		out, err := yaml.Marshal(object)
-		if err != nil {
-			// Plain data always marshals; if it ever does not, the sentence
-			// above still says what is missing.
-			return text + " " + err.Error()
+	for _, r := range roles {
+		meta := metav1.ObjectMeta{Name: r.name, Namespace: m.namespace}
+		for _, object := range []any{
+			rbacv1.Role{
+				TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role"},
+				ObjectMeta: meta,
+				Rules:      r.rules,
+			},
+			rbacv1.RoleBinding{
+				TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "RoleBinding"},
+				ObjectMeta: meta,
+				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: r.name},
+				Subjects:   []rbacv1.Subject{m.subject()},
+			},
+		} {
+			out, err := yaml.Marshal(object)
+			if err != nil {
+				// Plain data always marshals; if it ever does not, the sentence
+				// above still says what is missing.
+				return text + " " + err.Error()
+			}
+			text += "\n---\n" + strings.TrimRight(string(out), "\n")
 		}
-		text += "\n---\n" + strings.TrimRight(string(out), "\n")
 	}
 	return text
 }

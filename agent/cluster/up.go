@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,7 +24,7 @@ func (c *Client) Up(ctx context.Context, node configmap.Node, report func(string
 	limited, cancel := context.WithTimeout(quiet(ctx), node.Kubernetes.Timeout)
 	defer cancel()
 	w := workload{client: c, node: node, namespace: c.Namespace(node), name: WorkloadName(node), report: report}
-	pods, err := w.up(limited)
+	pods, err := w.upAndCredential(limited)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return nil, w.timedOut(err)
 	}
@@ -49,6 +51,27 @@ func (w *workload) selector() string {
 	return labels.SelectorFromSet(labels.Set{labelApp: w.name}).String()
 }
 
+// upAndCredential reads the client's certificates while it looks for pods, so
+// that a warm build waits for one round trip and not for two. Where no pod
+// listens, it waits for none of that.
+func (w *workload) upAndCredential(ctx context.Context) ([]Pod, error) {
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	var reader sync.WaitGroup
+	defer reader.Wait()
+	if w.client.pinned(w.node) != configmap.TransportExec {
+		reader.Go(func() {
+			// Dial tells what is wrong with it, if it comes to that.
+			_, _ = w.client.credential(reading, w.node)
+		})
+	}
+	pods, err := w.up(ctx)
+	if !slices.ContainsFunc(pods, func(p Pod) bool { return p.Listens }) {
+		stop()
+	}
+	return pods, err
+}
+
 func (w *workload) up(ctx context.Context) ([]Pod, error) {
 	pods, err := w.list(ctx)
 	if err != nil {
@@ -57,11 +80,14 @@ func (w *workload) up(ctx context.Context) ([]Pod, error) {
 	if ready := readyPods(pods); len(ready) > 0 {
 		return ready, nil
 	}
+	switch {
 	// A live pod proves its workload; without one it may be absent or asleep.
-	if !anyLive(pods) {
+	case !anyLive(pods):
 		if err := w.ensure(ctx); err != nil {
 			return nil, err
 		}
+	case slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return isLive(p) && p.Annotations[annotationTLS] != "" }):
+		w.mend(ctx)
 	}
 	return w.wait(ctx, pods)
 }
@@ -81,7 +107,7 @@ func (w *workload) list(ctx context.Context) ([]*corev1.Pod, error) {
 }
 
 func (w *workload) explain(err error, doing string) error {
-	return explain(err, fmt.Sprintf("%s in namespace %s", doing, w.namespace), w.client.identity)
+	return explain(err, fmt.Sprintf("%s in namespace %s", doing, w.namespace), w.client.identity, secretsOf(w.node))
 }
 
 func (w *workload) timedOut(cause error) error {

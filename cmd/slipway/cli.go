@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/configmap"
 )
 
 // streams are the process's standard streams.
@@ -42,6 +43,7 @@ type global struct {
 	Definitions string           `placeholder:"PATH" env:"SLIPWAY_DEFINITIONS" help:"File or directory of builder definitions (default: the first of /etc/slipway/definitions and buildx's own places)." group:"global"`
 	Kubeconfig  string           `placeholder:"FILE" env:"SLIPWAY_KUBECONFIG" help:"Kubeconfig file (default: the pod's service account, else KUBECONFIG)." group:"global"`
 	Context     string           `name:"context" placeholder:"NAME" env:"SLIPWAY_CONTEXT" help:"Context of the kubeconfig." group:"global"`
+	Transport   transportFlag    `placeholder:"NAME" env:"SLIPWAY_TRANSPORT" help:"How to reach builders in pods: auto, direct, portforward or exec (default: what the definition says, else auto)." group:"global"`
 	LogLevel    string           `enum:"trace,debug,info,warn,error" default:"info" env:"SLIPWAY_LOG_LEVEL" help:"Least severe diagnostics to print (${enum})." group:"global"`
 	LogFormat   string           `enum:"human,json" default:"human" env:"SLIPWAY_LOG_FORMAT" help:"Format of diagnostics (${enum})." group:"global"`
 	Debug       bool             `short:"D" help:"Same as --log-level=debug." group:"global"`
@@ -49,7 +51,20 @@ type global struct {
 }
 
 func (g *global) access() cluster.Access {
-	return cluster.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, UserAgent: "slipway/" + version}
+	return cluster.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, Transport: configmap.Transport(g.Transport), UserAgent: "slipway/" + version}
+}
+
+// transportFlag is a transport's name, checked when flags are read.
+type transportFlag configmap.Transport
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (f *transportFlag) UnmarshalText(text []byte) error {
+	if len(text) == 0 { // pipelines pass variables that may be empty
+		return nil
+	}
+	t, err := configmap.ParseTransport(string(text))
+	*f = transportFlag(t)
+	return err
 }
 
 // invocation is what a command's Run gets: the outside world, injected.

@@ -8,8 +8,9 @@ import (
 )
 
 type upCmd struct {
-	Name     string `arg:"" name:"builder" optional:"" help:"The builder to start (default: --builder, else the only one defined)."`
-	Progress string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output (auto, plain, tty, rawjson, quiet)."`
+	Name              string `arg:"" name:"builder" optional:"" help:"The builder to start (default: --builder, else the only one defined)."`
+	RenewCertificates bool   `help:"Make new certificates for the builder's nodes now. Running pods and builds go on with the old ones."`
+	Progress          string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output (auto, plain, tty, rawjson, quiet)."`
 }
 
 // Help is shown by --help.
@@ -28,10 +29,11 @@ func (c *upCmd) Run(in *invocation) error {
 		return err
 	}
 	return agent.Up{
-		Definition: definition,
-		Access:     in.global.access(),
-		Terminal:   in.terminal,
-		Mode:       mode,
-		Log:        in.log,
+		Definition:        definition,
+		Access:            in.global.access(),
+		RenewCertificates: c.RenewCertificates,
+		Terminal:          in.terminal,
+		Mode:              mode,
+		Log:               in.log,
 	}.Run(in.ctx)
 }

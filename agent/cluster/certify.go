@@ -1,0 +1,215 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// conflictTries is how often a Secret that others write at the same time is
+// read and written again. All write what the first one of them made, so the
+// second try is the last one in practice.
+const conflictTries = 10
+
+// Certify looks after the certificates of node's workload: it makes what is
+// missing, mends the copy that agents read, and renews all of them when less
+// than a third of their life is left or when renew is true. Running pods go on
+// with what they have. A workload that does not listen needs nothing. report
+// gets a line when something was made. Errors are of type *Error but for those
+// of ctx.
+func (c *Client) Certify(ctx context.Context, node configmap.Node, renew bool, report func(string)) error {
+	ctx = quiet(ctx)
+	w := &workload{client: c, node: node, namespace: c.Namespace(node), name: WorkloadName(node), report: report}
+	state, err := w.look(ctx)
+	if err != nil {
+		return w.explain(err, "get "+w.String())
+	}
+	if !state.listens {
+		if renew {
+			report("has no certificates of its own: its buildkitd takes no TLS connections, or it was made by others")
+		}
+		return nil
+	}
+	if brought := node.Kubernetes.TLS.ServerSecret; brought != "" {
+		if renew {
+			return &Error{
+				Reason:  ReasonDefinition,
+				message: fmt.Sprintf("node %s: its certificates are not slipway's to renew: the definition brings secret %s", node.Name, brought),
+				hints:   []string{"renew them where they are made, such as by cert-manager"},
+			}
+		}
+		return nil
+	}
+	if renew {
+		return w.certify(ctx, certifyRenew)
+	}
+	return w.certify(ctx, certifyCheck)
+}
+
+// certifying is what is expected of the Secrets.
+type certifying int
+
+const (
+	// certifyCheck: they exist and are to stay unless they are due.
+	certifyCheck certifying = iota
+	// certifyNew: there are none in all likelihood. Making them without a look
+	// saves a round trip and the right to read them.
+	certifyNew
+	// certifyRenew: they exist and are to be replaced.
+	certifyRenew
+)
+
+// certify sees to both Secrets.
+func (w *workload) certify(ctx context.Context, how certifying) error {
+	set, err := w.serverCertificates(ctx, how)
+	if err != nil {
+		return err
+	}
+	return w.shareCertificates(ctx, set, how)
+}
+
+// serverCertificates returns what the workload's Secret holds and makes it
+// where there is none or where it is due. Of many agents that do so at once
+// one wins, and the others take what it made.
+func (w *workload) serverCertificates(ctx context.Context, how certifying) (certificates, error) {
+	secrets, name := w.client.secrets(w.namespace), serverSecret(w.node)
+	serverName := ServerName(w.node, w.namespace)
+	for range conflictTries {
+		if how == certifyNew {
+			made, err := makeCertificates(serverName, time.Now(), nil)
+			if err != nil {
+				return certificates{}, err
+			}
+			_, err = secrets.Create(ctx, w.secret(name, made.serverData()), metav1.CreateOptions{FieldManager: managedBy})
+			if apierrors.IsAlreadyExists(err) {
+				how = certifyCheck
+				continue
+			}
+			return made, w.explain(err, "create secret "+name)
+		}
+		secret, err := secrets.Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			how = certifyNew
+			continue
+		}
+		if err != nil {
+			return certificates{}, w.explain(err, "read secret "+name)
+		}
+		known, broken := parseCertificates(secret.Data)
+		if broken != nil && secret.Labels[labelManagedBy] != managedBy {
+			return certificates{}, w.foreign(name, broken)
+		}
+		if broken == nil && how != certifyRenew && !known.due(serverName, time.Now()) {
+			return known, nil
+		}
+		before := &known
+		if broken != nil {
+			w.client.log.Warn().Err(broken).Str("secret", name).Msg("the certificates are broken and are made anew")
+			before = nil
+		}
+		made, err := makeCertificates(serverName, time.Now(), before)
+		if err != nil {
+			return certificates{}, err
+		}
+		// Agents first: with the new pair and the one before they are ready
+		// for every pod, whichever of the two it starts with. The other way
+		// round, pods that start in between would be strangers to them.
+		if err := w.shareCertificates(ctx, made, certifyRenew); err != nil {
+			return certificates{}, err
+		}
+		secret.Data = made.serverData()
+		_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: managedBy})
+		if apierrors.IsConflict(err) {
+			// Somebody else has just renewed them. What was shared above is
+			// put right with theirs.
+			how = certifyCheck
+			continue
+		}
+		if err != nil {
+			return certificates{}, w.explain(err, "renew secret "+name)
+		}
+		w.report(fmt.Sprintf("renewed the certificates in secret %s; pods use them from their next start", name))
+		return made, nil
+	}
+	return certificates{}, w.busy(name)
+}
+
+// shareCertificates writes the client's part into the Secret that agents read.
+// What serves already stays: it may be that of a renewal by somebody else,
+// which is written here before it is written there.
+func (w *workload) shareCertificates(ctx context.Context, set certificates, how certifying) error {
+	secrets, name := w.client.secrets(w.namespace), clientSecret(w.node)
+	data := set.clientData()
+	made, err := parseCredential("secret "+w.namespace+"/"+name, data)
+	if err != nil {
+		return fmt.Errorf("read the certificates that were made: %w", err)
+	}
+	for range conflictTries {
+		var secret *corev1.Secret
+		if how != certifyNew {
+			secret, err = secrets.Get(ctx, name, metav1.GetOptions{})
+		}
+		switch {
+		case how == certifyNew, apierrors.IsNotFound(err):
+			_, err = secrets.Create(ctx, w.secret(name, data), metav1.CreateOptions{FieldManager: managedBy})
+		case err != nil:
+			return w.explain(err, "read secret "+name)
+		case set.sufficesFor(secret.Data):
+		case secret.Labels[labelManagedBy] != managedBy:
+			return w.foreign(name, errors.New("it holds other certificates"))
+		default:
+			secret.Data = data
+			_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: managedBy})
+		}
+		if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
+			how = certifyCheck
+			continue
+		}
+		if err != nil {
+			return w.explain(err, "write secret "+name)
+		}
+		if w.node.Kubernetes.TLS.ClientDir == "" {
+			w.client.keepCredential(w.node, made)
+		}
+		return nil
+	}
+	return w.busy(name)
+}
+
+func (w *workload) secret(name string, data map[string][]byte) *corev1.Secret {
+	return &corev1.Secret{
+		TypeMeta: metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name:      name,
+			Namespace: w.namespace,
+			Labels:    map[string]string{labelApp: w.name, labelManagedBy: managedBy},
+		},
+		Type: corev1.SecretTypeTLS,
+		Data: data,
+	}
+}
+
+// foreign is the refusal to overwrite what somebody else has made.
+func (w *workload) foreign(name string, why error) error {
+	return &Error{
+		Reason:  ReasonCertificate,
+		message: fmt.Sprintf("secret %s in namespace %s is in the way: it is not slipway's and not usable: %v", name, w.namespace, why),
+		hints:   []string{"remove it, or bring certificates with Slipway.tls in the definition"},
+		cause:   why,
+	}
+}
+
+func (w *workload) busy(name string) error {
+	return &Error{
+		Reason:  ReasonServer,
+		message: fmt.Sprintf("write secret %s in namespace %s: others write it all the time", name, w.namespace),
+		hints:   []string{"try again"},
+	}
+}

@@ -1,0 +1,190 @@
+package cluster
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+const (
+	// listenPort is where buildkitd listens for agents: the port that
+	// BuildKit's own documents use.
+	listenPort = 1234
+	// annotationTLS marks a pod whose buildkitd listens there. Its value is
+	// the name in the certificate that the pod was made with.
+	annotationTLS = "slipway.build/tls"
+
+	tlsVolume = "slipway-tls"
+	tlsPath   = "/etc/slipway/tls"
+
+	socket = "unix:///run/buildkit/buildkitd.sock"
+	// rootlessRuntimeDir is XDG_RUNTIME_DIR of BuildKit's rootless image.
+	rootlessRuntimeDir = "/run/user/1000"
+)
+
+// listenAddress has no host, so that one listener takes IPv4 and IPv6, or
+// whichever of the two the pod has.
+var listenAddress = "tcp://:" + strconv.Itoa(listenPort)
+
+// ServerName is the name that the certificate of node's buildkitd bears: the
+// same for all pods of the workload, for as long as it exists.
+func ServerName(node configmap.Node, namespace string) string {
+	if name := node.Kubernetes.TLS.ServerName; name != "" {
+		return name
+	}
+	return fmt.Sprintf("buildkitd.%s.%s", WorkloadName(node), namespace)
+}
+
+// serverSecret and clientSecret are the names of the workload's Secrets.
+func serverSecret(node configmap.Node) string {
+	if name := node.Kubernetes.TLS.ServerSecret; name != "" {
+		return name
+	}
+	return WorkloadName(node) + "-tls"
+}
+
+func clientSecret(node configmap.Node) string {
+	if name := node.Kubernetes.TLS.ClientSecret; name != "" {
+		return name
+	}
+	return WorkloadName(node) + "-tls-client"
+}
+
+// wantsListener is true when a workload made for node listens on TCP. Whoever
+// has set up buildkitd's addresses by flags or in its configuration keeps them
+// as they are: an address on the command line would replace those of the file.
+func wantsListener(node configmap.Node) bool {
+	k := node.Kubernetes
+	if k.Transport == configmap.TransportExec {
+		return false
+	}
+	// A rootless image without rootless=true has its socket elsewhere.
+	if !k.Rootless && strings.Contains(k.Image, "rootless") {
+		return false
+	}
+	for _, flag := range node.Flags {
+		name, _, _ := strings.Cut(strings.TrimLeft(flag, "-"), "=")
+		if strings.HasPrefix(flag, "-") && slices.Contains([]string{"addr", "tlscert", "tlskey", "tlscacert"}, name) {
+			return false
+		}
+	}
+	content, known := configuration(node)
+	var config struct {
+		GRPC struct {
+			Address []string `toml:"address"`
+			TLS     struct {
+				Cert string `toml:"cert"`
+				Key  string `toml:"key"`
+				CA   string `toml:"ca"`
+			} `toml:"tls"`
+		} `toml:"grpc"`
+	}
+	// What cannot be read, buildkitd will say better words about.
+	if !known || toml.Unmarshal(content, &config) != nil {
+		return false
+	}
+	g := config.GRPC
+	return len(g.Address) == 0 && g.TLS.Cert == "" && g.TLS.Key == "" && g.TLS.CA == ""
+}
+
+// configuration is the content of buildkitd's configuration file, empty when
+// there is none. It is not known when a flag names a file that is not the
+// definition's.
+func configuration(node configmap.Node) (content []byte, known bool) {
+	name := daemonConfig
+	for i, flag := range node.Flags {
+		file, ok := strings.CutPrefix(flag, "--config=")
+		if flag == "--config" && i+1 < len(node.Flags) {
+			file, ok = node.Flags[i+1], true
+		}
+		if !ok {
+			continue
+		}
+		if name, ok = strings.CutPrefix(path.Clean(file), configPath+"/"); !ok {
+			return nil, false
+		}
+		if _, ok := node.Files[name]; !ok {
+			return nil, false
+		}
+	}
+	return node.Files[name], true
+}
+
+// addListener makes the buildkitd of a pod template listen on TCP beside its
+// socket, where the probes and exec find it.
+func addListener(template *corev1.PodTemplateSpec, node configmap.Node, namespace string) {
+	pod, container := &template.Spec, &template.Spec.Containers[0]
+	address := socket
+	// The key is nobody's but buildkitd's. A rootless one is not the owner of
+	// the volume's files.
+	mode := int32(0o400)
+	if node.Kubernetes.Rootless {
+		address = "unix://" + path.Join(runtimeDir(node), "buildkit", "buildkitd.sock")
+		mode = 0o444
+	}
+	container.Args = append(container.Args,
+		"--addr", address,
+		"--addr", listenAddress,
+		"--tlscacert", path.Join(tlsPath, keyCA),
+		"--tlscert", path.Join(tlsPath, keyCertificate),
+		"--tlskey", path.Join(tlsPath, keyPrivate),
+	)
+	container.Ports = append(container.Ports, corev1.ContainerPort{Name: containerName, ContainerPort: listenPort})
+	container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: tlsVolume, MountPath: tlsPath, ReadOnly: true})
+	// Item by item, because the client's key is in the same Secret.
+	var items []corev1.KeyToPath
+	for _, key := range []string{keyCA, keyCertificate, keyPrivate} {
+		items = append(items, corev1.KeyToPath{Key: key, Path: key})
+	}
+	pod.Volumes = append(pod.Volumes, corev1.Volume{
+		Name: tlsVolume,
+		VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+			SecretName: serverSecret(node), Items: items, DefaultMode: &mode,
+		}},
+	})
+	if template.Annotations == nil {
+		template.Annotations = map[string]string{}
+	}
+	template.Annotations[annotationTLS] = ServerName(node, namespace)
+}
+
+func runtimeDir(node configmap.Node) string {
+	for _, e := range node.Kubernetes.Env {
+		if e.Name == "XDG_RUNTIME_DIR" && e.Value != "" {
+			return e.Value
+		}
+	}
+	return rootlessRuntimeDir
+}
+
+// keepsListener is false when the definition's patch leaves no place for the
+// listener: it replaces buildkitd's arguments or its user, or puts the pod on
+// the network of its cluster node, where the port may be another's.
+func keepsListener(template corev1.PodTemplateSpec, node configmap.Node) bool {
+	if template.Spec.HostNetwork {
+		return false
+	}
+	i := slices.IndexFunc(template.Spec.Containers, func(c corev1.Container) bool { return c.Name == containerName })
+	if i < 0 {
+		return false
+	}
+	container := template.Spec.Containers[i]
+	if !slices.Contains(container.Args, listenAddress) {
+		return false
+	}
+	var user *int64
+	if s := template.Spec.SecurityContext; s != nil {
+		user = s.RunAsUser
+	}
+	if s := container.SecurityContext; s != nil && s.RunAsUser != nil {
+		user = s.RunAsUser
+	}
+	return node.Kubernetes.Rootless || user == nil || *user == 0
+}

@@ -1,0 +1,93 @@
+package cluster
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// explainLink says why there is no connection with the buildkitd at an
+// address of pod. The network's ways to fail come first, then those of TLS:
+// what the agent has against the server's certificate, and what the server,
+// whose alerts are all that it says, has against the agent's.
+func explainLink(err error, pod Pod, address string, from *credential, now time.Time) *Error {
+	at := fmt.Sprintf("pod %s at %s", pod, address)
+	certificate := func(hint, format string, args ...any) *Error {
+		return &Error{Reason: ReasonCertificate, message: at + ": " + fmt.Sprintf(format, args...), hints: []string{hint}, cause: err}
+	}
+	restart := fmt.Sprintf("buildkitd reads its certificate when it starts: slipway up renews it, then restart the pod: kubectl delete pod --namespace %s %s", pod.Namespace, pod.Name)
+
+	var invalid x509.CertificateInvalidError
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var other *unacceptedError
+	var remote *net.OpError
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && now.Before(invalid.Cert.NotBefore):
+		return certificate("compare the clocks of this machine and of the one that made the certificate",
+			"the certificate of buildkitd is not valid before %s and the clock here says %s", stamp(invalid.Cert.NotBefore), stamp(now))
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return certificate(restart, "the certificate of buildkitd expired at %s, and the clock here says %s", stamp(invalid.Cert.NotAfter), stamp(now))
+	case errors.As(err, &authority):
+		return certificate("the pod and "+from.source+" hold certificates of different origin: slipway up mends the Secrets; then restart the pod: kubectl delete pod --namespace "+pod.Namespace+" "+pod.Name,
+			"the certificate of buildkitd is signed by another authority than those in %s", from.source)
+	case errors.As(err, &name):
+		return certificate("Slipway.tls.serverName of the definition must be a name in the certificate",
+			"the certificate of buildkitd is for %s and not for %s", strings.Join(name.Certificate.DNSNames, ", "), from.serverName)
+	case errors.As(err, &other):
+		return certificate(restart, "buildkitd does not accept the client's certificate: %v", other)
+	case errors.As(err, &remote) && remote.Op == "remote error":
+		return refusedClient(remote.Err, certificate, from, restart)
+	case errors.Is(err, os.ErrDeadlineExceeded), isContextError(err), isTimeout(err):
+		return &Error{
+			Reason: ReasonBlocked, message: at + ": no answer", cause: err,
+			hints: []string{fmt.Sprintf("a NetworkPolicy or firewall that drops packets looks like this: let agents reach TCP port %d of the builder's pods, or use --transport exec", listenPort)},
+		}
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return &Error{
+			Reason: ReasonBlocked, message: at + ": no route from here", cause: err,
+			hints: []string{"the addresses of pods can be reached from within the cluster; elsewhere use --transport portforward or exec"},
+		}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return &Error{Reason: ReasonRefused, message: at + ": connection refused: nothing listens there, or a firewall refuses it", cause: err, hints: []string{podHint(pod)}}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return &Error{Reason: ReasonRefused, message: at + ": the connection was cut before buildkitd answered", cause: err, hints: []string{podHint(pod)}}
+	}
+	var plain tls.RecordHeaderError
+	if errors.As(err, &plain) {
+		return certificate(podHint(pod), "what answers there does not speak TLS")
+	}
+	return &Error{Reason: ReasonTransport, message: fmt.Sprintf("%s: %v", at, err), cause: err, hints: []string{podHint(pod)}}
+}
+
+// refusedClient puts a server's alert into words. Those of crypto/tls are all
+// that tells the alerts apart.
+func refusedClient(alert error, certificate func(hint, format string, args ...any) *Error, from *credential, restart string) *Error {
+	why := alert.Error()
+	for _, one := range []struct{ alert, words string }{
+		{"expired certificate", "it has expired, or the clock of the pod's cluster node is wrong"},
+		{"unknown certificate authority", "it is signed by an authority that the pod does not know"},
+		{"certificate required", "none was shown"},
+		{"bad certificate", "it is not valid there"},
+		{"protocol version not supported", "the server is too old for TLS 1.3"},
+	} {
+		if strings.Contains(why, one.alert) {
+			why = one.words
+		}
+	}
+	return certificate(restart, "buildkitd refuses the client's certificate of %s: %s", from.source, why)
+}
+
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
