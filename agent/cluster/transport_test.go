@@ -1,0 +1,89 @@
+package cluster
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+func TestRoute(t *testing.T) {
+	const auto, direct, forward, exec = configmap.TransportAuto, configmap.TransportDirect, configmap.TransportPortForward, configmap.TransportExec
+	for _, tt := range []struct {
+		name          string
+		pinned, first configmap.Transport
+		listens       bool
+		want          []configmap.Transport
+	}{
+		{"auto", auto, "", true, []configmap.Transport{direct, forward, exec}},
+		{"auto, made by buildx", auto, "", false, []configmap.Transport{exec}},
+		{"auto, direct failed before", auto, forward, true, []configmap.Transport{forward, exec}},
+		{"auto, only exec worked before", auto, exec, true, []configmap.Transport{exec}},
+		{"auto, another pod without listener", auto, forward, false, []configmap.Transport{exec}},
+		{"direct", direct, "", true, []configmap.Transport{direct}},
+		{"direct, made by buildx", direct, "", false, []configmap.Transport{direct}},
+		{"portforward", forward, "", true, []configmap.Transport{forward}},
+		{"exec", exec, "", true, []configmap.Transport{exec}},
+	} {
+		var got []configmap.Transport
+		for _, one := range route(tt.pinned, tt.first, tt.listens) {
+			got = append(got, one.name)
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+func TestWorthTrying(t *testing.T) {
+	for _, tt := range []struct {
+		reason        Reason
+		forward, exec bool
+	}{
+		{ReasonBlocked, true, true},
+		{ReasonRefused, true, true},
+		{ReasonCertificate, false, true},
+		{ReasonForbidden, false, true},
+		{ReasonTransport, false, true},
+	} {
+		failed := &Error{Reason: tt.reason}
+		if got := transports()[1].worthTrying(failed); got != tt.forward {
+			t.Errorf("portforward after %s: %v", tt.reason, got)
+		}
+		if got := transports()[2].worthTrying(failed); got != tt.exec {
+			t.Errorf("exec after %s: %v", tt.reason, got)
+		}
+	}
+}
+
+func TestTogether(t *testing.T) {
+	pod := Pod{Namespace: "ci", Name: "b-0"}
+	blocked := failure{configmap.TransportDirect, &Error{Reason: ReasonBlocked, message: "no answer", hints: []string{"open the port"}}}
+	certificate := failure{configmap.TransportDirect, &Error{Reason: ReasonCertificate, message: "expired", hints: []string{"restart"}}}
+	forbidden := failure{configmap.TransportExec, &Error{Reason: ReasonForbidden, message: "may not exec", hints: []string{"grant it"}}}
+	gone := failure{configmap.TransportExec, &Error{Reason: ReasonGone, message: "the pod is gone"}}
+	away := failure{configmap.TransportExec, &Error{Reason: ReasonUnreachable, message: "no API server"}}
+	for _, tt := range []struct {
+		name     string
+		failures []failure
+		reason   Reason
+		message  string
+		hints    string
+	}{
+		{"one", []failure{blocked}, ReasonBlocked, "no answer", "open the port"},
+		{"pod gone", []failure{blocked, gone}, ReasonGone, "the pod is gone", ""},
+		// The role is small on purpose: what counts is why direct failed.
+		{"no right to exec", []failure{blocked, forbidden}, ReasonBlocked, "no way to buildkitd in pod ci/b-0: direct: no answer; exec: may not exec", "open the port, grant it"},
+		{"certificate, and no right to exec", []failure{certificate, forbidden}, ReasonCertificate, "no way to buildkitd in pod ci/b-0: direct: expired; exec: may not exec", "restart, grant it"},
+		{"all", []failure{blocked, away}, ReasonUnreachable, "no way to buildkitd in pod ci/b-0: direct: no answer; exec: no API server", "open the port"},
+	} {
+		err := together(pod, tt.failures)
+		var got *Error
+		if !errors.As(err, &got) || got.Reason != tt.reason || got.Error() != tt.message || strings.Join(got.Hints(), ", ") != tt.hints {
+			t.Errorf("%s: %v with hints %q", tt.name, err, got.Hints())
+		}
+	}
+}
