@@ -162,9 +162,14 @@ func TestBuildersMadeByBuildxAreAdopted(t *testing.T) {
 	s.defineRaw(map[string]string{"kube": peer.ok("cat ~/.docker/buildx/instances/kube")})
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", unameDockerfile)
-	a.ok("slipway build " + both + a.base() + "--output type=local,dest=out .")
+	// They listen on no port, so exec is the way, and nothing to speak of.
+	r := a.builds(debugBuild+both+a.base(), "exec")
+	if strings.Contains(r.stderr, closedWay) {
+		t.Errorf("it misses a faster way:\n%s", r.stderr)
+	}
 	want(t, "results", a.ok("cat out/*/machine.txt"), "x86_64\naarch64\n")
 	want(t, "deployments", uids(), before)
+	want(t, "secrets", strings.Join(s.names("secrets"), " "), "")
 }
 
 func TestTwentyAgentsAtOnce(t *testing.T) {
@@ -213,6 +218,13 @@ spec:
 	}
 	want(t, "deployments", strings.Join(s.names("deployments"), " "), "deployment.apps/builder-amd64 deployment.apps/builder-arm64")
 	want(t, "builder pods", fmt.Sprint(len(s.names("pods"))-agents), "2")
+	want(t, "certificates", strings.Join(s.names("secrets"), " "),
+		"secret/builder-amd64-tls secret/builder-amd64-tls-client secret/builder-arm64-tls secret/builder-arm64-tls-client")
+	// One set for all: whoever comes now gets along with the pods.
+	a := s.startAgent("late", s.Bed.Images.Agent)
+	a.write("Dockerfile", smallDockerfile)
+	r := a.builds(debugBuild+both, "direct")
+	want(t, "transports", strings.Join(r.values("transport"), " "), "direct direct")
 }
 
 func TestNodesThatDeclareNoPlatforms(t *testing.T) {
