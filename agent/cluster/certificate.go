@@ -216,13 +216,17 @@ func (c certificates) due(serverName string, now time.Time) bool {
 		if err != nil {
 			return true
 		}
-		life := parsed.Leaf.NotAfter.Sub(parsed.Leaf.NotBefore)
-		if parsed.Leaf.NotAfter.Sub(now) < life/3 {
+		if isDue(parsed.Leaf, now) {
 			return true
 		}
 	}
 	parsed, err := c.server.parse()
 	return err != nil || parsed.Leaf.VerifyHostname(serverName) != nil
+}
+
+// isDue is true when less than a third of a certificate's life is left.
+func isDue(c *x509.Certificate, now time.Time) bool {
+	return c.NotAfter.Sub(now) < c.NotAfter.Sub(c.NotBefore)/3
 }
 
 // sufficesFor is true when a client with these data gets along with a server

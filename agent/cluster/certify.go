@@ -14,9 +14,9 @@ import (
 )
 
 // conflictTries is how often a Secret that others write at the same time is
-// read and written again. All write what the first one of them made, so the
-// second try is the last one in practice.
-const conflictTries = 10
+// read and written again. Each round somebody gets through, so it bounds how
+// many agents may renew at once.
+const conflictTries = 200
 
 // Certify looks after the certificates of node's workload: it makes what is
 // missing, mends the copy that agents read, and renews all of them when less
@@ -181,6 +181,22 @@ func (w *workload) shareCertificates(ctx context.Context, set certificates, how 
 		return nil
 	}
 	return w.busy(name)
+}
+
+// renewInPassing has the certificates renewed by whichever build first finds
+// that they are due, if it may. Nobody needs to run anything regularly.
+func (w *workload) renewInPassing(ctx context.Context, now time.Time) {
+	tls := w.node.Kubernetes.TLS
+	if tls.ServerSecret != "" || tls.ClientDir != "" {
+		return
+	}
+	w.client.mu.Lock()
+	known := w.client.credentials[w.client.workloadKey(w.node)]
+	w.client.mu.Unlock()
+	if known == nil || !isDue(known.pairs[0].Leaf, now) {
+		return
+	}
+	w.mend(ctx)
 }
 
 func (w *workload) secret(name string, data map[string][]byte) *corev1.Secret {

@@ -327,6 +327,37 @@ func TestRenewalIsNotUndone(t *testing.T) {
 	}
 }
 
+// TestRenewInPassing renews what a build finds to be due, and only that.
+func TestRenewInPassing(t *testing.T) {
+	v, agent := newVault(t)
+	if err := agent().certify(t.Context(), certifyNew); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		age    time.Duration
+		renews bool
+	}{{0, false}, {certificateLife * 3 / 4, true}} {
+		set := testCertificates(t, time.Now().Add(-tt.age), nil)
+		v.put(testServerSecret, map[string]string{labelManagedBy: managedBy}, set.serverData())
+		v.put(testClientSecret, map[string]string{labelManagedBy: managedBy}, set.clientData())
+		w := agent()
+		if _, err := w.client.credential(t.Context(), w.node); err != nil {
+			t.Fatal(err)
+		}
+		w.renewInPassing(t.Context(), time.Now())
+		if got := !bytes.Equal(v.set().server.certificate, set.server.certificate); got != tt.renews {
+			t.Errorf("at the age of %s: renewed %v", tt.age, got)
+		}
+		from, err := w.client.credential(t.Context(), w.node)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := 1; tt.renews != (len(from.pairs) > want) {
+			t.Errorf("at the age of %s: %d pairs", tt.age, len(from.pairs))
+		}
+	}
+}
+
 func TestCertifyByCommand(t *testing.T) {
 	v, agent := newVault(t)
 	w := agent()

@@ -159,6 +159,9 @@ func TestDialTLS(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				if got := conn.(*answeredConn).Conn.(*tls.Conn).ConnectionState().Version; got != tls.VersionTLS13 {
+					t.Errorf("TLS version %x", got)
+				}
 				checkEcho(t, conn)
 				return
 			}
@@ -166,7 +169,7 @@ func TestDialTLS(t *testing.T) {
 				t.Fatal("it connected", conn.Close())
 			}
 			got := explainLink(err, Pod{Namespace: "ci", Name: "b-0"}, address, from, now)
-			if got.Reason != tt.reason || !strings.Contains(got.Error(), tt.words) || !strings.Contains(got.Error(), "pod ci/b-0 at "+address) {
+			if got.Reason != tt.reason || !strings.Contains(got.Error(), tt.words) || !strings.Contains(got.Error(), address+": ") {
 				t.Errorf("got %s: %v\nwant %s with %q", got.Reason, got, tt.reason, tt.words)
 			}
 			if len(got.Hints()) == 0 {

@@ -14,13 +14,12 @@ import (
 )
 
 // explainLink says why there is no connection with the buildkitd at an
-// address of pod. The network's ways to fail come first, then those of TLS:
+// address of pod, whose name is for others to tell. The network's ways to fail come first, then those of TLS:
 // what the agent has against the server's certificate, and what the server,
 // whose alerts are all that it says, has against the agent's.
 func explainLink(err error, pod Pod, address string, from *credential, now time.Time) *Error {
-	at := fmt.Sprintf("pod %s at %s", pod, address)
 	certificate := func(hint, format string, args ...any) *Error {
-		return &Error{Reason: ReasonCertificate, message: at + ": " + fmt.Sprintf(format, args...), hints: []string{hint}, cause: err}
+		return &Error{Reason: ReasonCertificate, message: address + ": " + fmt.Sprintf(format, args...), hints: []string{hint}, cause: err}
 	}
 	restart := fmt.Sprintf("buildkitd reads its certificate when it starts: slipway up renews it, then restart the pod: kubectl delete pod --namespace %s %s", pod.Namespace, pod.Name)
 
@@ -36,7 +35,7 @@ func explainLink(err error, pod Pod, address string, from *credential, now time.
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return certificate(restart, "the certificate of buildkitd expired at %s, and the clock here says %s", stamp(invalid.Cert.NotAfter), stamp(now))
 	case errors.As(err, &authority):
-		return certificate("the pod and "+from.source+" hold certificates of different origin: slipway up mends the Secrets; then restart the pod: kubectl delete pod --namespace "+pod.Namespace+" "+pod.Name,
+		return certificate(fmt.Sprintf("the certificates were made anew, or renewed twice, since the pod has started: restart it: kubectl delete pod --namespace %s %s", pod.Namespace, pod.Name),
 			"the certificate of buildkitd is signed by another authority than those in %s", from.source)
 	case errors.As(err, &name):
 		return certificate("Slipway.tls.serverName of the definition must be a name in the certificate",
@@ -47,24 +46,24 @@ func explainLink(err error, pod Pod, address string, from *credential, now time.
 		return refusedClient(remote.Err, certificate, from, restart)
 	case errors.Is(err, os.ErrDeadlineExceeded), isContextError(err), isTimeout(err):
 		return &Error{
-			Reason: ReasonBlocked, message: at + ": no answer", cause: err,
+			Reason: ReasonBlocked, message: address + ": no answer", cause: err,
 			hints: []string{fmt.Sprintf("a NetworkPolicy or firewall that drops packets looks like this: let agents reach TCP port %d of the builder's pods, or use --transport exec", listenPort)},
 		}
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return &Error{
-			Reason: ReasonBlocked, message: at + ": no route from here", cause: err,
+			Reason: ReasonBlocked, message: address + ": no route from here", cause: err,
 			hints: []string{"the addresses of pods can be reached from within the cluster; elsewhere use --transport portforward or exec"},
 		}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return &Error{Reason: ReasonRefused, message: at + ": connection refused: nothing listens there, or a firewall refuses it", cause: err, hints: []string{podHint(pod)}}
+		return &Error{Reason: ReasonRefused, message: address + ": connection refused: nothing listens there, or a firewall refuses it", cause: err, hints: []string{podHint(pod)}}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		return &Error{Reason: ReasonRefused, message: at + ": the connection was cut before buildkitd answered", cause: err, hints: []string{podHint(pod)}}
+		return &Error{Reason: ReasonRefused, message: address + ": the connection was cut before buildkitd answered", cause: err, hints: []string{podHint(pod)}}
 	}
 	var plain tls.RecordHeaderError
 	if errors.As(err, &plain) {
 		return certificate(podHint(pod), "what answers there does not speak TLS")
 	}
-	return &Error{Reason: ReasonTransport, message: fmt.Sprintf("%s: %v", at, err), cause: err, hints: []string{podHint(pod)}}
+	return &Error{Reason: ReasonTransport, message: fmt.Sprintf("%s: %v", address, err), cause: err, hints: []string{podHint(pod)}}
 }
 
 // refusedClient puts a server's alert into words. Those of crypto/tls are all

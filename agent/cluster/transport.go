@@ -99,7 +99,7 @@ func (c *Client) Dial(ctx context.Context, node configmap.Node, pod Pod, report 
 				c.mu.Lock()
 				c.worked[key] = t.name
 				c.mu.Unlock()
-				report(fmt.Sprintf("reached by %s, for there is a faster way that is closed: %v", t.name, failures[0]))
+				report(fmt.Sprintf("reached by %s and not %s: %v", t.name, failures[0].name, failures[0].err))
 			}
 			return conn, nil
 		}

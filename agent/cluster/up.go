@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -68,7 +69,10 @@ func (w *workload) upAndCredential(ctx context.Context) ([]Pod, error) {
 	pods, err := w.up(ctx)
 	if !slices.ContainsFunc(pods, func(p Pod) bool { return p.Listens }) {
 		stop()
+		return pods, err
 	}
+	reader.Wait()
+	w.renewInPassing(ctx, time.Now())
 	return pods, err
 }
 

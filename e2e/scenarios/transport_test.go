@@ -24,7 +24,7 @@ import (
 const debugBuild = "slipway build --debug --progress plain -o out . "
 
 // closedWay is what a build says once when it is not direct and could be.
-const closedWay = "there is a faster way that is closed"
+const closedWay = " and not direct: "
 
 // values are what the log says about a key, "key=value".
 func (r result) values(key string) []string {
@@ -156,10 +156,8 @@ func TestDirectBlocked(t *testing.T) {
 	if got := strings.Count(r.stderr, closedWay); got != 1 {
 		t.Errorf("it says %d times why it is not direct, want once:\n%s", got, r.stderr)
 	}
-	for _, words := range []string{"direct: ", ip + ":1234: no answer"} {
-		if !strings.Contains(r.stderr, words) {
-			t.Errorf("it does not say %q:\n%s", words, r.stderr)
-		}
+	if words := "reached by portforward" + closedWay + ip + ":1234: no answer"; !strings.Contains(r.stderr, words) {
+		t.Errorf("it does not say %q:\n%s", words, r.stderr)
 	}
 	a.fails(3, "slipway build --transport direct -o no .", "error: ", ip+":1234: no answer", "hint: ", "NetworkPolicy", "1234")
 	unblock()
