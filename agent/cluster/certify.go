@@ -26,7 +26,7 @@ const conflictTries = 200
 // of ctx.
 func (c *Client) Certify(ctx context.Context, node configmap.Node, renew bool, report func(string)) error {
 	ctx = quiet(ctx)
-	w := &workload{client: c, node: node, namespace: c.Namespace(node), name: WorkloadName(node), report: report}
+	w := newWorkload(c, node, report)
 	state, err := w.look(ctx)
 	if err != nil {
 		return w.explain(err, "get "+w.String())

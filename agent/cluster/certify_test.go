@@ -59,8 +59,12 @@ func (v *vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			v.t.Errorf("%s %s: %v", r.Method, r.URL.Path, err)
 			return
 		}
-		body = object.(*corev1.Secret)
-		name = body.Name
+		secret, ok := object.(*corev1.Secret)
+		if !ok {
+			v.t.Errorf("%s %s: a %T", r.Method, r.URL.Path, object)
+			return
+		}
+		body, name = secret, secret.Name
 	}
 	v.mu.Lock()
 	hook := v.before[r.Method+" "+name]

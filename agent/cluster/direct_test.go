@@ -159,9 +159,6 @@ func TestDialTLS(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got := conn.(*answeredConn).Conn.(*tls.Conn).ConnectionState().Version; got != tls.VersionTLS13 {
-					t.Errorf("TLS version %x", got)
-				}
 				checkEcho(t, conn)
 				return
 			}
@@ -188,8 +185,15 @@ func checkEcho(t *testing.T, conn net.Conn) {
 	if _, err := io.ReadFull(conn, got); err != nil || string(got) != "settings"+sent {
 		t.Errorf("read %.20q…, %v", got, err)
 	}
-	if name := conn.(interface{ Authority() string }).Authority(); name != testServer {
+	answered, ok := conn.(*answeredConn)
+	if !ok {
+		t.Fatalf("a %T", conn)
+	}
+	if name := answered.Authority(); name != testServer {
 		t.Errorf("authority %q", name)
+	}
+	if secured, ok := answered.Conn.(*tls.Conn); !ok || secured.ConnectionState().Version != tls.VersionTLS13 {
+		t.Errorf("not TLS 1.3: %T", answered.Conn)
 	}
 	if err := conn.Close(); err != nil {
 		t.Error(err)

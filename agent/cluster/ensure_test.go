@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -128,6 +129,48 @@ func TestEnsure(t *testing.T) {
 			}
 			if diff := cmp.Diff(tt.seen, api.seen); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestNoWorkloadWithoutCertificates makes what the pods mount before them.
+func TestNoWorkloadWithoutCertificates(t *testing.T) {
+	secret := map[string]any{"apiVersion": "v1", "kind": "Secret"}
+	workload := map[string]any{"apiVersion": "apps/v1", "kind": "Deployment"}
+	for _, tt := range []struct {
+		name   string
+		by     map[string]any
+		before []string // in this order
+		after  []string // in any
+	}{
+		{
+			name:   "made",
+			by:     map[string]any{"GET deployments": 404, "POST secrets": secret, "POST deployments": workload},
+			before: []string{"GET deployments", "POST secrets"}, after: []string{"POST deployments", "POST secrets"},
+		},
+		{
+			name:   "no right to",
+			by:     map[string]any{"GET deployments": 404, "POST secrets": 403},
+			before: []string{"GET deployments", "POST secrets"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			api := &answers{t: t, by: tt.by}
+			server := httptest.NewServer(api)
+			defer server.Close()
+			client, err := newClient(&rest.Config{Host: server.URL}, Identity{Namespace: "ci"}, "", zerolog.Nop())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := newWorkload(client, testNode(nil), func(string) {})
+			if err := w.ensure(t.Context()); (err == nil) != (len(tt.after) > 0) {
+				t.Errorf("ensure: %v", err)
+			}
+			n := min(len(tt.before), len(api.seen))
+			after := slices.Sorted(slices.Values(api.seen[n:]))
+			if !slices.Equal(api.seen[:n], tt.before) || !slices.Equal(after, tt.after) {
+				t.Errorf("requests %q, want %q, then %q in any order", api.seen, tt.before, tt.after)
 			}
 		})
 	}

@@ -46,7 +46,7 @@ type PodStatus struct {
 // Status reads how node's workload is. It creates and changes nothing.
 func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error) {
 	ctx = quiet(ctx)
-	w := workload{client: c, node: node, namespace: c.Namespace(node), name: WorkloadName(node)}
+	w := newWorkload(c, node, nil)
 	s := Status{Kind: Kind(node), Namespace: w.namespace, Name: w.name}
 	if err := w.read(ctx, &s); err != nil {
 		if apierrors.IsNotFound(err) {

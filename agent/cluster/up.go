@@ -24,7 +24,7 @@ import (
 func (c *Client) Up(ctx context.Context, node configmap.Node, report func(string)) ([]Pod, error) {
 	limited, cancel := context.WithTimeout(quiet(ctx), node.Kubernetes.Timeout)
 	defer cancel()
-	w := workload{client: c, node: node, namespace: c.Namespace(node), name: WorkloadName(node), report: report}
+	w := newWorkload(c, node, report)
 	pods, err := w.upAndCredential(limited)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return nil, w.timedOut(err)
@@ -41,6 +41,10 @@ type workload struct {
 	report    func(string)
 	// last is what was waited for when the wait ended.
 	last []string
+}
+
+func newWorkload(c *Client, node configmap.Node, report func(string)) *workload {
+	return &workload{client: c, node: node, namespace: c.Namespace(node), name: WorkloadName(node), report: report}
 }
 
 // String is how messages call it.
