@@ -158,6 +158,9 @@ func (m missingRight) hints(own secretNames) []string {
 	hints := []string{m.grant(roles)}
 	if roles[0].name == "slipway-manage" {
 		hints = append(hints, "or keep the role small and have the builder made once by someone who may: slipway up")
+		if m.resource == "secrets" && own.server != "" {
+			hints = append(hints, "or have it made without certificates, to be reached by exec only: transport: exec below Slipway in the definition")
+		}
 	}
 	return hints
 }
