@@ -83,9 +83,13 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 			}
 			fresh = pods
 		}
-		pod := cluster.Choose(fresh, node.Kubernetes.LoadBalance, c.key)
+		order := cluster.Order(fresh, node.Kubernetes.LoadBalance, c.key)
+		pod := order[0]
 		daemon, err := connectPod(ctx, client, node, pod, report)
 		if err == nil {
+			daemon, pod = relieve(ctx, node.Kubernetes.Overflow, order, daemon, func(ctx context.Context, pod cluster.Pod) (*solve.Daemon, error) {
+				return connectPod(ctx, client, node, pod, report)
+			})
 			c.log.Debug().Str("node", node.Name).Str("pod", pod.Name).Str("buildkit", daemon.Version()).Msg("connected")
 			return &connection{Daemon: daemon, pod: pod.Name}, nil
 		}

@@ -149,6 +149,9 @@ func (n rawNode) kubernetes(g group) *Kubernetes {
 	if own.unschedulableGrace != nil {
 		k.UnschedulableGrace = *own.unschedulableGrace
 	}
+	if own.overflow != nil {
+		k.Overflow = *own.overflow
+	}
 	return &k
 }
 

@@ -188,13 +188,13 @@ func TestExampleHasWhatItSays(t *testing.T) {
 		},
 		LoadBalance: LoadBalanceRandom, QEMU: QEMU{Image: defaultQEMUImage}, Timeout: 5 * time.Minute,
 		Env:         []corev1.EnvVar{{Name: "HTTPS_PROXY", Value: "http://proxy.example.com:3128"}},
-		PodTemplate: template, Transport: TransportAuto, UnschedulableGrace: 15 * time.Second,
+		PodTemplate: template, Transport: TransportAuto, UnschedulableGrace: 15 * time.Second, Overflow: 4,
 	}
 	arm64 := &Kubernetes{
 		Image: defaultImage, Namespace: "buildkit", Replicas: 1, ClaimStorage: &claim,
 		NodeSelector: map[string]string{"kubernetes.io/arch": "arm64"},
 		LoadBalance:  LoadBalanceSticky, QEMU: QEMU{Image: defaultQEMUImage}, Timeout: 2 * time.Minute,
-		PodTemplate: template, Transport: TransportExec, UnschedulableGrace: time.Minute,
+		PodTemplate: template, Transport: TransportExec, UnschedulableGrace: time.Minute, Overflow: 4,
 	}
 	if diff := cmp.Diff([]*Kubernetes{amd64, arm64}, []*Kubernetes{got.Nodes[0].Kubernetes, got.Nodes[1].Kubernetes}); diff != "" {
 		t.Error(diff)
@@ -279,6 +279,9 @@ func TestDefinitionProblems(t *testing.T) {
 		{"certificates that need each other", "Name: a\nDriver: kubernetes\nSlipway: {tls: {serverSecret: s}}\nNodes: [{Name: m, Slipway: {tls: {clientSecret: c}}}, {Name: o, Slipway: {tls: {serverSecret: s, clientSecret: c, clientDir: /x}}}]\n", []string{
 			"Slipway.tls: serverSecret needs clientSecret or clientDir beside it", "node m: Slipway.tls: clientSecret is of use only beside serverSecret", "node o: Slipway.tls: clientSecret and clientDir exclude each other",
 		}, "leave both out to have them made"},
+		{"overflow", "Name: a\nDriver: kubernetes\nSlipway: {overflow: many}\nNodes: [{Name: m, Slipway: {overflow: -1}}, {Name: o, Slipway: {overflow: 1.5}}]\n", []string{
+			"node m: Slipway.overflow: must be a whole number, not -1", "node o: Slipway.overflow: must be a whole number, not 1.5", "Slipway.overflow: must be a whole number, not a string",
+		}, "write a number of builds"},
 		{"grace", "Name: a\nDriver: kubernetes\nSlipway: {unschedulableGrace: 15}\nNodes: [{Name: m, Slipway: {unschedulableGrace: -1s}}, {Name: o, Slipway: {unschedulableGrace: 0s}}]\n", []string{
 			`node m: Slipway.unschedulableGrace: must be a duration, not "-1s"`, "Slipway.unschedulableGrace: must be a string, not 15",
 		}, "write it like 15s or 2m"},
@@ -322,6 +325,7 @@ Slipway:
   transport: exec
   tls: {clientDir: /group}
   unschedulableGrace: 1m
+  overflow: 9
   podTemplate: {spec: {priorityClassName: group}}
 Nodes:
 - Name: plain
@@ -330,17 +334,18 @@ Nodes:
     transport: portforward
     tls: {serverSecret: s, clientSecret: c, serverName: name}
     unschedulableGrace: 0s
+    overflow: 0
     podTemplate: {spec: {priorityClassName: node}}
 `)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
 	for i, want := range []string{
-		`exec {   /group} 1m0s {"spec":{"priorityClassName":"group"}}`,
-		`portforward {s c name } 0s {"spec":{"priorityClassName":"node"}}`,
+		`exec {   /group} 1m0s 9 {"spec":{"priorityClassName":"group"}}`,
+		`portforward {s c name } 0s 0 {"spec":{"priorityClassName":"node"}}`,
 	} {
 		k := d.Nodes[i].Kubernetes
-		if got := fmt.Sprintf("%s %s %s %s", k.Transport, k.TLS, k.UnschedulableGrace, k.PodTemplate); got != want {
+		if got := fmt.Sprintf("%s %s %s %d %s", k.Transport, k.TLS, k.UnschedulableGrace, k.Overflow, k.PodTemplate); got != want {
 			t.Errorf("node %s: got %s, want %s", d.Nodes[i].Name, got, want)
 		}
 	}

@@ -105,6 +105,9 @@ type Kubernetes struct {
 	// UnschedulableGrace is how long an unschedulable pod may wait for an
 	// answer of a cluster autoscaler before the wait ends.
 	UnschedulableGrace time.Duration
+	// Overflow is how many active builds make a pod too busy for another one
+	// that would like it; 0 for never.
+	Overflow int
 }
 
 // QEMU asks for an init container that registers emulators on the cluster

@@ -25,6 +25,7 @@ func (e extension) refuseForRemote(r report) {
 		{"transport", e.transport != nil},
 		{"tls", e.tls != nil},
 		{"unschedulableGrace", e.unschedulableGrace != nil},
+		{"overflow", e.overflow != nil},
 	} {
 		if one.given {
 			r.key(one.name).bad("has no meaning with the driver remote, which has no workload")

@@ -29,6 +29,7 @@ func kubernetesDefaults() Kubernetes {
 		LoadBalance: LoadBalanceSticky,
 		QEMU:        QEMU{Image: defaultQEMUImage},
 		Timeout:     defaultTimeout,
+		Overflow:    defaultOverflow,
 	}
 }
 

@@ -3,6 +3,7 @@ package configmap
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -32,6 +33,7 @@ type extension struct {
 	transport          *Transport
 	tls                *TLS
 	unschedulableGrace *time.Duration
+	overflow           *int
 }
 
 // over returns e with base filled in where e says nothing.
@@ -47,6 +49,9 @@ func (e extension) over(base extension) extension {
 	}
 	if e.unschedulableGrace == nil {
 		e.unschedulableGrace = base.unschedulableGrace
+	}
+	if e.overflow == nil {
+		e.overflow = base.overflow
 	}
 	return e
 }
@@ -186,6 +191,11 @@ func extensionFields() []field[extension] {
 				}
 				e.unschedulableGrace = &grace
 			},
+		},
+		{
+			name: "overflow", form: "number", schema: schemaOf("integer"),
+			doc:  "How many builds a pod may be busy with before a further one, whose cache is on it, goes to the next pod that has fewer. `0` leaves every build with its pod. Default `" + strconv.Itoa(defaultOverflow) + "`. It matters where a node has several replicas and `loadbalance=sticky`.",
+			read: readOverflow,
 		},
 	}
 }

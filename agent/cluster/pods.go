@@ -29,23 +29,27 @@ type Pod struct {
 // String is namespace and name, as kubectl's users write it.
 func (p Pod) String() string { return p.Namespace + "/" + p.Name }
 
-// Choose picks one of pods, which must not be empty.
+// Order sorts pods by how much a build should like them, best first; the slice
+// given is not changed.
 //
 // Sticky is rendezvous hashing: each key has an order of preference over all
 // pod names, so when a pod comes or goes only the keys that it wins or held
 // move. It is written out because it is three lines, and over SHA-256 because
 // that needs no dependency, is the same in every process and spreads evenly
 // over names that differ in one character; its cost is a microsecond a pod.
-func Choose(pods []Pod, policy configmap.LoadBalance, key string) Pod {
+func Order(pods []Pod, policy configmap.LoadBalance, key string) []Pod {
+	order := slices.Clone(pods)
 	if policy == configmap.LoadBalanceRandom {
-		return pods[rand.IntN(len(pods))]
+		rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		return order
 	}
-	return slices.MaxFunc(pods, func(a, b Pod) int {
-		return cmp.Or(
+	slices.SortFunc(order, func(a, b Pod) int {
+		return -cmp.Or(
 			cmp.Compare(weight(key, a.Name), weight(key, b.Name)),
 			cmp.Compare(a.Name, b.Name),
 		)
 	})
+	return order
 }
 
 func weight(key, pod string) uint64 {

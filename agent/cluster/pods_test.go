@@ -15,21 +15,26 @@ func testPods(n int) []Pod {
 	return pods
 }
 
-func TestChooseSticky(t *testing.T) {
+// choose is the pod that Order puts first.
+func choose(pods []Pod, policy configmap.LoadBalance, key string) Pod {
+	return Order(pods, policy, key)[0]
+}
+
+func TestOrderSticky(t *testing.T) {
 	const keys = 4000
 	pods := testPods(4)
 	fewer := pods[:3]
 	count := map[string]int{}
 	for i := range keys {
 		key := fmt.Sprintf("repository-%d", i)
-		chosen := Choose(pods, configmap.LoadBalanceSticky, key)
+		chosen := choose(pods, configmap.LoadBalanceSticky, key)
 		count[chosen.Name]++
 		reversed := []Pod{pods[3], pods[1], pods[2], pods[0]}
-		if again := Choose(reversed, configmap.LoadBalanceSticky, key); again.Name != chosen.Name {
+		if again := choose(reversed, configmap.LoadBalanceSticky, key); again.Name != chosen.Name {
 			t.Fatalf("key %s: %s, then %s in another order", key, chosen, again)
 		}
 		if chosen.Name != pods[3].Name {
-			if after := Choose(fewer, configmap.LoadBalanceSticky, key); after.Name != chosen.Name {
+			if after := choose(fewer, configmap.LoadBalanceSticky, key); after.Name != chosen.Name {
 				t.Errorf("key %s moved from %s to %s though its pod stayed", key, chosen, after)
 			}
 		}
@@ -41,11 +46,11 @@ func TestChooseSticky(t *testing.T) {
 	}
 }
 
-func TestChooseRandom(t *testing.T) {
+func TestOrderRandom(t *testing.T) {
 	pods := testPods(3)
 	count := map[string]int{}
 	for range 300 {
-		count[Choose(pods, configmap.LoadBalanceRandom, "same key").Name]++
+		count[choose(pods, configmap.LoadBalanceRandom, "same key").Name]++
 	}
 	if len(count) != 3 {
 		t.Errorf("300 choices among 3 pods hit %v", count)
