@@ -34,6 +34,9 @@ type Build struct {
 	// report; empty for nothing.
 	Provenance solve.ProvenanceMode
 
+	// Ledger notes what the time is spent on; it may be nil.
+	Ledger *Ledger
+
 	Terminal *progress.Terminal
 	Mode     progress.Mode
 	Log      zerolog.Logger
@@ -83,7 +86,9 @@ type stage struct {
 
 // onStage sets the stage for work and clears it away afterwards.
 func (b Build) onStage(ctx context.Context, work func(stage) error) (err error) {
+	prepared := b.Ledger.Begin("", "check the request")
 	plan, err := b.prepare(ctx)
+	prepared()
 	if err != nil {
 		return err
 	}
@@ -97,7 +102,7 @@ func (b Build) onStage(ctx context.Context, work func(stage) error) (err error) 
 			err = closeErr
 		}
 	}()
-	fleet := newFleet(b.Definition, &connector{access: b.Access, key: b.StickyKey, log: b.Log}, display)
+	fleet := newFleet(b.Definition, &connector{access: b.Access, key: b.StickyKey, ledger: b.Ledger, log: b.Log}, display)
 	defer fleet.Close()
 
 	jobs, err := fleet.assign(ctx, b.Platforms)
@@ -206,6 +211,7 @@ func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
 				label = work.Node
 			}
 			return b.tryJob(ctx, s.fleet, s.jobs[i].node, func(conn *connection) error {
+				defer b.Ledger.Begin(work.Node, "solve")()
 				result, err := conn.Solve(ctx, s.plan, work, s.display.Solve(label))
 				if err != nil {
 					return err
@@ -262,6 +268,7 @@ func (b Build) tryJob(ctx context.Context, fleet *fleet, node int, work func(*co
 // publish puts together what the nodes have made, lets files appear and
 // moves tags.
 func (b Build) publish(ctx context.Context, s stage) (*solve.Outcome, error) {
+	defer b.Ledger.Begin("", "publish")()
 	names := s.plan.Publishes()
 	step := s.display.Step("[" + b.Definition.Name + "] publishing")
 	if len(names) > 0 {

@@ -27,7 +27,9 @@ type connector struct {
 	access cluster.Access
 	// key makes the choice among several pods stick.
 	key string
-	log zerolog.Logger
+	// ledger notes the requests; it may be nil.
+	ledger *Ledger
+	log    zerolog.Logger
 
 	mu      sync.Mutex
 	clients map[string]*cluster.Client // by the definition's kubeconfig
@@ -48,7 +50,9 @@ func (c *connector) client(node configmap.Node) (*cluster.Client, error) {
 	if known := c.clients[kubeconfig]; known != nil {
 		return known, nil
 	}
-	made, err := cluster.Connect(c.access, kubeconfig, c.log)
+	access := c.access
+	access.Observe = c.ledger.observe("")
+	made, err := cluster.Connect(access, kubeconfig, c.log)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +76,9 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 	var failed []string // pods that were ready in the list and did not answer
 	var last error
 	for {
+		found := c.ledger.Begin(node.Name, "find pods")
 		pods, err := client.Up(ctx, node, report)
+		found()
 		if err != nil {
 			return nil, fmt.Errorf("node %s: %w", node.Name, err)
 		}
@@ -85,10 +91,10 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 		}
 		order := cluster.Order(fresh, node.Kubernetes.LoadBalance, c.key)
 		pod := order[0]
-		daemon, err := connectPod(ctx, client, node, pod, report)
+		daemon, err := c.connectPod(ctx, client, node, pod, report)
 		if err == nil {
 			daemon, pod = relieve(ctx, node.Kubernetes.Overflow, order, daemon, func(ctx context.Context, pod cluster.Pod) (*solve.Daemon, error) {
-				return connectPod(ctx, client, node, pod, report)
+				return c.connectPod(ctx, client, node, pod, report)
 			})
 			c.log.Debug().Str("node", node.Name).Str("pod", pod.Name).Str("buildkit", daemon.Version()).Msg("connected")
 			return &connection{Daemon: daemon, pod: pod.Name}, nil
@@ -126,10 +132,14 @@ func again(ctx context.Context, why error) error {
 // connection that stands. It is long because a busy cluster node is slow.
 const answerTimeout = time.Minute
 
-func connectPod(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod, report func(string)) (*solve.Daemon, error) {
+func (c *connector) connectPod(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod, report func(string)) (*solve.Daemon, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	return solve.Connect(ctx, func(ctx context.Context) (net.Conn, error) { return client.Dial(ctx, node, pod, report) })
+	dial := func(ctx context.Context) (net.Conn, error) {
+		defer c.ledger.Begin(node.Name, "dial pod "+pod.Name)()
+		return client.Dial(ctx, node, pod, report)
+	}
+	return solve.Connect(ctx, dial, solve.Observe(c.ledger.observe(node.Name)))
 }
 
 // worthAnotherPod says whether another pod might answer where this one did
@@ -145,7 +155,7 @@ func (c *connector) connectRemote(ctx context.Context, node configmap.Node) (*co
 	}
 	ctx, cancel := context.WithTimeout(ctx, node.Remote.Timeout)
 	defer cancel()
-	daemon, err := solve.Connect(ctx, solve.DialRemote(*node.Remote))
+	daemon, err := solve.Connect(ctx, solve.DialRemote(*node.Remote), solve.Observe(c.ledger.observe(node.Name)))
 	if err != nil {
 		return nil, fmt.Errorf("node %s: connect to %s: %w", node.Name, node.Remote.Address, err)
 	}

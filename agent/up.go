@@ -20,6 +20,9 @@ type Up struct {
 	// RenewCertificates makes new certificates before their time.
 	RenewCertificates bool
 
+	// Ledger notes what the time is spent on; it may be nil.
+	Ledger *Ledger
+
 	Terminal *progress.Terminal
 	Mode     progress.Mode
 	Log      zerolog.Logger
@@ -37,7 +40,7 @@ func (u Up) Run(ctx context.Context) (err error) {
 			err = closeErr
 		}
 	}()
-	connector := &connector{access: u.Access, log: u.Log}
+	connector := &connector{access: u.Access, ledger: u.Ledger, log: u.Log}
 	fleet := newFleet(u.Definition, connector, display)
 	defer fleet.Close()
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -55,6 +56,9 @@ func Connect(access Access, definitionKubeconfig string, log zerolog.Logger) (*C
 		Str("server", id.Server).
 		Str("namespace", id.Namespace).
 		Msg("kubernetes identity")
+	if access.Observe != nil {
+		config.Wrap(func(next http.RoundTripper) http.RoundTripper { return observed{next, access.Observe} })
+	}
 	c, err := newClient(config, id, access.UserAgent, log)
 	if err != nil {
 		return nil, err

@@ -28,6 +28,10 @@ type Access struct {
 	Transport configmap.Transport
 	// UserAgent is sent with each request, as in "slipway/1.2.3".
 	UserAgent string
+	// Observe, if set, is called when a request to the API server begins, as in
+	// "GET /api/v1/namespaces/ci/pods"; what it returns when the answer has
+	// begun.
+	Observe func(request string) func()
 }
 
 // Source says where an identity was found.

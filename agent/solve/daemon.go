@@ -45,7 +45,7 @@ type authorityConn interface{ Authority() string }
 // Connect dials once and returns when buildkitd has answered over the
 // connection. When the connection breaks later, solves fail; nothing is
 // dialled again. The connection is closed with the Daemon.
-func Connect(ctx context.Context, dial func(context.Context) (net.Conn, error)) (*Daemon, error) {
+func Connect(ctx context.Context, dial func(context.Context) (net.Conn, error), options ...ConnectOption) (*Daemon, error) {
 	conn, err := dial(ctx)
 	if err != nil {
 		return nil, err
@@ -54,6 +54,9 @@ func Connect(ctx context.Context, dial func(context.Context) (net.Conn, error)) 
 	opts := []client.ClientOpt{client.WithContextDialer(onceDialer(heard))}
 	if named, ok := conn.(authorityConn); ok && named.Authority() != "" {
 		opts = append(opts, client.WithGRPCDialOption(grpc.WithAuthority(named.Authority())))
+	}
+	for _, option := range options {
+		opts = append(opts, option...)
 	}
 	// The address is a name only, "passthrough" keeps gRPC from resolving it.
 	c, err := client.New(ctx, "passthrough:///buildkitd", opts...)

@@ -49,10 +49,11 @@ type buildCmd struct {
 	Progress      string   `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet."`
 	Quiet         bool     `short:"q" help:"Suppress the progress output; print the image ID."`
 
-	Call   string `default:"build" placeholder:"METHOD" help:"Ask about the build instead: check, outline or targets, with ,format=json."`
-	Check  bool   `help:"Shorthand for --call=check: run the Dockerfile linter."`
-	Print  string `hidden:"" help:"Old name of --call."`
-	DryRun bool   `help:"Print what each node would be asked for, as JSON, and build nothing."`
+	Call  string `default:"build" placeholder:"METHOD" help:"Ask about the build instead: check, outline or targets, with ,format=json."`
+	Check bool   `help:"Shorthand for --call=check: run the Dockerfile linter."`
+	Print string `hidden:"" help:"Old name of --call."`
+	timingFlags
+	DryRun bool `help:"Print what each node would be asked for, as JSON, and build nothing."`
 	resultFiles
 	registryFlags
 
@@ -100,7 +101,10 @@ func (c *buildCmd) Run(in *invocation) error {
 	if mode == progress.RawJSON {
 		in.secrets.tellNobody()
 	}
+	ledger, printLedger := c.ledger(in)
+	defer printLedger()
 	build := agent.Build{
+		Ledger:     ledger,
 		Definition: definition,
 		Access:     in.global.access(),
 		Request:    request,

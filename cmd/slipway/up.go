@@ -10,7 +10,8 @@ import (
 type upCmd struct {
 	Name              string `arg:"" name:"builder" optional:"" help:"The builder to start (default: --builder, else the only one defined)."`
 	RenewCertificates bool   `help:"Make new certificates for the builder's nodes now. Running pods and builds go on with the old ones."`
-	Progress          string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output (auto, plain, tty, rawjson, quiet)."`
+	timingFlags
+	Progress string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output (auto, plain, tty, rawjson, quiet)."`
 }
 
 // Help is shown by --help.
@@ -28,7 +29,10 @@ func (c *upCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
+	ledger, printLedger := c.ledger(in)
+	defer printLedger()
 	return agent.Up{
+		Ledger:            ledger,
 		Definition:        definition,
 		Access:            in.global.access(),
 		RenewCertificates: c.RenewCertificates,

@@ -1,0 +1,16 @@
+package cluster
+
+import "net/http"
+
+// observed tells of every request when it begins, and calls what it gets back
+// when the answer's header is there.
+type observed struct {
+	next http.RoundTripper
+	tell func(request string) func()
+}
+
+// RoundTrip implements http.RoundTripper.
+func (o observed) RoundTrip(r *http.Request) (*http.Response, error) {
+	defer o.tell(r.Method + " " + r.URL.Path)()
+	return o.next.RoundTrip(r)
+}
