@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -9,6 +10,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slipway-build/slipway/configmap"
 )
 
 // ensure creates the workload if there is none and wakes one that is scaled to
@@ -77,20 +80,37 @@ func (w *workload) mend(ctx context.Context) {
 // create makes what the workload mounts first, so that no pod waits for it.
 // ConfigMaps and Secrets that are left of an earlier workload are brought up
 // to date.
+//
+// A role that buildx was content with cannot write Secrets. Then the workload
+// is made as buildx makes it, to be reached by exec, unless another transport
+// is pinned.
 func (w *workload) create(ctx context.Context) error {
-	objects, err := Manifest(w.node, w.namespace)
+	err := w.createAs(ctx, w.node)
+	var known *Error
+	if !errors.As(err, &known) || known.Reason != ReasonForbidden || !known.aboutCertificates || w.client.pinned(w.node) != configmap.TransportAuto {
+		return err
+	}
+	w.report(fmt.Sprintf("no right to make certificates, so %s will be reached by exec, which is slower: %v", w, known))
+	plain, settings := w.node, *w.node.Kubernetes
+	settings.Transport = configmap.TransportExec
+	plain.Kubernetes = &settings
+	return w.createAs(ctx, plain)
+}
+
+func (w *workload) createAs(ctx context.Context, node configmap.Node) error {
+	objects, err := Manifest(node, w.namespace)
 	if err != nil {
 		return err
 	}
 	w.report(fmt.Sprintf("creating %s in namespace %s", w, w.namespace))
-	certified := objects.listens() && w.node.Kubernetes.TLS.ServerSecret == ""
+	certified := objects.listens() && node.Kubernetes.TLS.ServerSecret == ""
 
 	var set certificates
 	before, beforeContext := errgroup.WithContext(ctx)
 	if certified {
 		before.Go(func() (err error) {
 			set, err = w.serverCertificates(beforeContext, certifyNew)
-			return err
+			return aboutCertificates(err)
 		})
 	}
 	before.Go(func() error { return w.writeFiles(beforeContext, objects) })
@@ -99,10 +119,21 @@ func (w *workload) create(ctx context.Context) error {
 	}
 	after, afterContext := errgroup.WithContext(ctx)
 	if certified { // no pod needs what only agents read
-		after.Go(func() error { return w.shareCertificates(afterContext, set, certifyNew) })
+		after.Go(func() error { return aboutCertificates(w.shareCertificates(afterContext, set, certifyNew)) })
 	}
 	after.Go(func() error { return w.createWorkload(afterContext, objects) })
 	return after.Wait()
+}
+
+// aboutCertificates marks what went wrong in making them.
+func aboutCertificates(err error) error {
+	var known *Error
+	if errors.As(err, &known) {
+		marked := *known
+		marked.aboutCertificates = true
+		return &marked
+	}
+	return err
 }
 
 func (w *workload) writeFiles(ctx context.Context, objects Objects) error {

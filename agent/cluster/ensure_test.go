@@ -141,6 +141,7 @@ func TestNoWorkloadWithoutCertificates(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		by     map[string]any
+		pinned configmap.Transport
 		before []string // in this order
 		after  []string // in any
 	}{
@@ -150,8 +151,14 @@ func TestNoWorkloadWithoutCertificates(t *testing.T) {
 			before: []string{"GET deployments", "POST secrets"}, after: []string{"POST deployments", "POST secrets"},
 		},
 		{
-			name:   "no right to",
+			name:   "no right to: made without",
+			by:     map[string]any{"GET deployments": 404, "POST secrets": 403, "POST deployments": workload},
+			before: []string{"GET deployments", "POST secrets"}, after: []string{"POST deployments"},
+		},
+		{
+			name:   "no right to, and needed",
 			by:     map[string]any{"GET deployments": 404, "POST secrets": 403},
+			pinned: configmap.TransportDirect,
 			before: []string{"GET deployments", "POST secrets"},
 		},
 	} {
@@ -163,6 +170,7 @@ func TestNoWorkloadWithoutCertificates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			client.transport = tt.pinned
 			w := newWorkload(client, testNode(nil), func(string) {})
 			if err := w.ensure(t.Context()); (err == nil) != (len(tt.after) > 0) {
 				t.Errorf("ensure: %v", err)

@@ -69,6 +69,8 @@ type Error struct {
 	message string
 	hints   []string
 	cause   error
+	// aboutCertificates is true where a workload could do without them.
+	aboutCertificates bool
 }
 
 // Error says what and where, in the words of the scheduler, kubelet or API

@@ -42,7 +42,7 @@ func (c *Client) PullSecrets(ctx context.Context) ([]PullSecret, error) {
 	}
 	account, err := c.serviceAccounts(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return nil, explain(err, fmt.Sprintf("get serviceaccount %s in namespace %s", name, namespace), c.identity)
+		return nil, explain(err, fmt.Sprintf("get serviceaccount %s in namespace %s", name, namespace), c.identity, secretNames{})
 	}
 	var all []PullSecret
 	for _, ref := range account.ImagePullSecrets {
@@ -52,7 +52,7 @@ func (c *Client) PullSecrets(ctx context.Context) ([]PullSecret, error) {
 			continue
 		}
 		if err != nil {
-			return nil, explain(err, fmt.Sprintf("get secret %s in namespace %s", ref.Name, namespace), c.identity)
+			return nil, explain(err, fmt.Sprintf("get secret %s in namespace %s", ref.Name, namespace), c.identity, secretNames{})
 		}
 		data := secret.Data[corev1.DockerConfigJsonKey]
 		if len(data) == 0 {

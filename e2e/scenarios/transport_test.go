@@ -482,3 +482,32 @@ func TestPodReplacedBetweenChoiceAndDial(t *testing.T) {
 		t.Errorf("the log does not tell of the other pod:\n%s", log)
 	}
 }
+
+// TestRolesMadeForBuildx builds from nothing, and again, with no right but those
+// that buildx needs: none to Secrets, none to watch.
+func TestRolesMadeForBuildx(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t)
+	s.kubectl(`
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: buildx}
+rules:
+  - {apiGroups: [apps], resources: [deployments, statefulsets], verbs: [get, create]}
+  - {apiGroups: [""], resources: [configmaps], verbs: [create, update]}
+  - {apiGroups: [""], resources: [pods], verbs: [list]}
+  - {apiGroups: [""], resources: [pods/exec], verbs: [create]}
+`, "create", "-f", "-")
+	s.kubectl("", "create", "rolebinding", "buildx", "--role=buildx", "--serviceaccount="+s.Name+":agent")
+	s.define(s.builderNode("amd64"))
+	a := s.startAgent("agent", s.Bed.Images.Agent)
+	a.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /\n")
+	first := a.builds(debugBuild, "exec")
+	if n := strings.Count(first.stderr, "no right to make certificates, so deployment builder-amd64 will be reached by exec"); n != 1 {
+		t.Errorf("it says %d times why it makes no certificates:\n%s", n, first.stderr)
+	}
+	if again := a.builds(debugBuild, "exec"); strings.Contains(again.stderr, closedWay) || strings.Contains(again.stderr, "certificates") {
+		t.Errorf("a warm build complains:\n%s", again.stderr)
+	}
+	a.fails(3, "slipway up --renew-certificates --transport direct", "takes no TLS connections")
+}
