@@ -9,8 +9,8 @@
 // who may push. Everything that only a testbed on this machine has (its
 // containerds, its folders) is then empty.
 //
-// On a testbed of this machine TESTBED_AGENT_IMAGE alone chooses another agent
-// image, such as that of a second checkout.
+// On a testbed of this machine TESTBED_AGENT_IMAGE and TESTBED_PEER_IMAGE alone
+// choose other images, such as those of a second checkout.
 package state
 
 import (
@@ -116,6 +116,9 @@ func Load() (State, error) {
 	s, err := Read(Path())
 	if agent := os.Getenv("TESTBED_AGENT_IMAGE"); agent != "" {
 		s.Images.Agent = agent // of another checkout that shares this testbed
+	}
+	if peer := os.Getenv("TESTBED_PEER_IMAGE"); peer != "" {
+		s.Images.Peer = peer // the same
 	}
 	return s, err
 }
