@@ -80,5 +80,5 @@ e2e: ## Run the scenarios on the real cluster.
 	cd e2e && go run ./testbed up && go run ./testbed peer && go test -count=1 -parallel 4 -timeout 30m ./scenarios/... ./registrytest/...
 
 .PHONY: bench
-bench: ## Measure beside docker buildx on the same cluster, in one run.
-	cd e2e && go run ./testbed up && go run ./testbed peer && go run ./bench
+bench: ## Measure beside docker buildx on the same cluster, in one run; flags in ARGS, such as ARGS=-curves.
+	cd e2e && go run ./testbed up && go run ./testbed peer && go run ./bench $(ARGS)

@@ -1,58 +1,45 @@
-// Timer runs a command several times inside the agent pod, where kubectl's own
-// time does not count, and prints one JSON object per run.
+// Timer runs a command inside the agent pod, where kubectl's own time does not
+// count, and prints one sample.Round as JSON.
 //
-//	timer [-n RUNS] [-before SCRIPT] -- COMMAND [ARG…]
+//	timer [-before SCRIPT] [-check SCRIPT] [-env NAME=VALUE]… [-at-once N] [-timeout D] -- COMMAND [ARG…]
+//
+// With -at-once it starts the command N times at the same moment. {n} in the
+// arguments, the variables and the check stands for the number of the process,
+// from 1.
+//
+// It stays small: a process that is started counts its parent's resident size
+// as its own peak until it has grown past it.
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
-	"syscall"
 	"time"
 )
 
-// Run is the measure of one run.
-type Run struct {
-	WallMS   float64 `json:"wallMs"`
-	CPUMS    float64 `json:"cpuMs"`    // user and system, of the command itself
-	MaxRSSKB int64   `json:"maxRssKb"` // largest resident size
-}
-
 func main() {
-	n := flag.Int("n", 1, "runs")
-	before := flag.String("before", "", "shell script to run before each run, not counted")
+	var spec spec
+	flag.StringVar(&spec.before, "before", "", "shell script to run first, not counted")
+	flag.StringVar(&spec.check, "check", "", "shell script that must succeed after each process, not counted")
+	flag.Func("env", "variable NAME=VALUE of the command", func(v string) error {
+		spec.env = append(spec.env, v)
+		return nil
+	})
+	flag.IntVar(&spec.atOnce, "at-once", 1, "processes to start at once")
+	flag.DurationVar(&spec.timeout, "timeout", 5*time.Minute, "end a process that runs longer")
 	flag.Parse()
-	for range *n {
-		if *before != "" {
-			if out, err := exec.Command("sh", "-c", *before).CombinedOutput(); err != nil {
-				fail("before: %v: %s", err, out)
-			}
-		}
-		cmd := exec.Command(flag.Arg(0), flag.Args()[1:]...)
-		var out bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &out
-		began := time.Now()
-		err := cmd.Run()
-		wall := time.Since(began)
-		if err != nil {
-			fail("%v: %v: %s", flag.Args(), err, out.String())
-		}
-		usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-		if !ok {
-			fail("no resource usage on this system")
-		}
-		run := Run{
-			WallMS:   float64(wall.Microseconds()) / 1000,
-			CPUMS:    float64((cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Microseconds()) / 1000,
-			MaxRSSKB: usage.Maxrss,
-		}
-		if err := json.NewEncoder(os.Stdout).Encode(run); err != nil {
-			fail("%v", err)
-		}
+	spec.command = flag.Args()
+	if len(spec.command) == 0 {
+		fail("no command")
+	}
+	if out, err := exec.Command("sh", "-c", spec.before).CombinedOutput(); err != nil {
+		fail("before: %v: %s", err, lastWords(out))
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(spec.run()); err != nil {
+		fail("%v", err)
 	}
 }
 

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/slipway-build/slipway/e2e/kubectl"
+	"github.com/slipway-build/slipway/e2e/testbed/state"
+)
+
+// stand is what the measures are made on: a namespace for the agents and one
+// for each tool's builders, so that nothing that one tool leaves is of use to
+// another.
+type stand struct {
+	bed state.State
+	// agents is the agents' namespace; builders are those of the tools, by the
+	// tool's name, and cold those of the builders that are removed again and
+	// again.
+	agents         kubectl.Namespace
+	builders, cold map[string]kubectl.Namespace
+	place          place
+	// helpers are the programs that every agent gets, by name.
+	helpers map[string][]byte
+	// standing are the agents that stay from run to run, by tool.
+	standing map[string]string
+	born     int
+}
+
+// newStand makes the namespaces, the definitions, the bare daemon and an agent
+// for each tool, and starts the builders. The caller closes it, also after an
+// error.
+func newStand(ctx context.Context, bed state.State) (*stand, error) {
+	prefix := "bench-" + strconv.FormatInt(time.Now().Unix(), 10)
+	s := &stand{
+		bed:      bed,
+		agents:   kubectl.Namespace{Bed: bed, Name: prefix + "-agents"},
+		builders: map[string]kubectl.Namespace{},
+		cold:     map[string]kubectl.Namespace{},
+		standing: map[string]string{},
+	}
+	for _, t := range tools {
+		s.builders[t.name] = kubectl.Namespace{Bed: bed, Name: prefix + "-" + t.name}
+		s.cold[t.name] = kubectl.Namespace{Bed: bed, Name: prefix + "-" + t.name + "-cold"}
+	}
+	return s, s.setUp(ctx)
+}
+
+func (s *stand) setUp(ctx context.Context) error {
+	var err error
+	if s.helpers, err = helpers(ctx); err != nil {
+		return err
+	}
+	if _, err := s.agents.Run(ctx, "", "create", "namespace", s.agents.Name); err != nil {
+		return err
+	}
+	for _, t := range tools {
+		if err := s.setUpTool(ctx, t); err != nil {
+			return fmt.Errorf("set up %s: %w", t.name, err)
+		}
+	}
+	s.startBuilders(ctx)
+	return ctx.Err()
+}
+
+// startBuilders lets every tool start its builders, all at once, for buildx
+// takes half a minute for each. A tool that cannot fails again in its rows,
+// where it is written down.
+func (s *stand) startBuilders(ctx context.Context) {
+	const dir = clones + "/team/start"
+	var all sync.WaitGroup
+	for _, t := range tools {
+		if t.bare {
+			continue
+		}
+		for _, b := range []build{{builder: kube, platforms: twoNodes}, {builder: pool, platforms: oneNode}} {
+			b.context = dir + "-" + b.builder
+			w := work{before: smallContext(b.context), env: job("team/start", b.context, "1")}
+			all.Go(func() {
+				_, err := s.agents.Run(ctx, "", timed(s.standing[t.name], row{}, w, t.build(b, s.place))...)
+				if err = errors.Join(err, s.settle(ctx, t)); err != nil {
+					fmt.Printf("%s cannot start builder %s: %v\n", t.name, b.builder, err)
+				}
+			})
+		}
+	}
+	all.Wait()
+}
+
+func (s *stand) setUpTool(ctx context.Context, t tool) error {
+	for _, n := range []kubectl.Namespace{s.builders[t.name], s.cold[t.name]} {
+		if _, err := n.Run(ctx, "", "create", "namespace", n.Name); err != nil {
+			return err
+		}
+		// More than a build needs, and the same for every tool.
+		if _, err := n.Run(ctx, "", "create", "rolebinding", "agent", "--clusterrole=cluster-admin", "--serviceaccount="+s.agents.Name+":default"); err != nil {
+			return err
+		}
+	}
+	if t.bare {
+		if err := s.startDaemon(ctx, s.builders[t.name]); err != nil {
+			return err
+		}
+	} else {
+		files, err := definitions(s.builders[t.name].Name, s.cold[t.name].Name, s.bed.Images.BuildKit)
+		if err != nil {
+			return err
+		}
+		manifest, err := configMap(definitionsOf(t), files)
+		if err != nil {
+			return err
+		}
+		if _, err := s.agents.Run(ctx, manifest, "create", "-f", "-"); err != nil {
+			return err
+		}
+	}
+	pod, err := s.newAgent(ctx, t)
+	if err != nil {
+		return err
+	}
+	s.standing[t.name] = pod
+	if s.place.Digest == "" {
+		s.place.Layout, s.place.Tag = s.bed.Base.InAgent, s.bed.Base.Tag
+		s.place.Digest, err = s.baseDigest(ctx, pod)
+	}
+	return err
+}
+
+func (s *stand) startDaemon(ctx context.Context, n kubectl.Namespace) error {
+	if _, err := n.Run(ctx, bareDaemon(s.bed.Images.BuildKit), "create", "-f", "-"); err != nil {
+		return err
+	}
+	if _, err := n.Run(ctx, "", "wait", "pod/buildkitd", "--for=condition=Ready", "--timeout=2m"); err != nil {
+		return err
+	}
+	ip, err := n.Run(ctx, "", "get", "pod/buildkitd", "-o", "jsonpath={.status.podIP}")
+	s.place.Daemon = net.JoinHostPort(ip, strconv.Itoa(daemonPort))
+	return err
+}
+
+// baseDigest reads the digest of the base image, which buildctl does not look
+// up itself.
+func (s *stand) baseDigest(ctx context.Context, pod string) (string, error) {
+	text, err := s.agents.Run(ctx, "", "exec", pod, "--", "cat", s.place.Layout+"/index.json")
+	if err != nil {
+		return "", err
+	}
+	var index struct {
+		Manifests []struct {
+			Digest      string            `json:"digest"`
+			Annotations map[string]string `json:"annotations"`
+		} `json:"manifests"`
+	}
+	if err := json.Unmarshal([]byte(text), &index); err != nil {
+		return "", fmt.Errorf("read %s/index.json: %w", s.place.Layout, err)
+	}
+	for _, m := range index.Manifests {
+		if m.Annotations["org.opencontainers.image.ref.name"] == s.place.Tag {
+			return m.Digest, nil
+		}
+	}
+	return "", fmt.Errorf("%s has no image %s", s.place.Layout, s.place.Tag)
+}
+
+// newAgent starts an agent pod and returns its name.
+func (s *stand) newAgent(ctx context.Context, t tool) (string, error) {
+	s.born++
+	pod := fmt.Sprintf("agent-%s-%d", t.name, s.born)
+	if _, err := s.agents.Run(ctx, agentManifest(pod, t, s.bed.Images.Peer), "create", "-f", "-"); err != nil {
+		return "", err
+	}
+	if _, err := s.agents.Run(ctx, "", "wait", "pod/"+pod, "--for=condition=Ready", "--timeout=2m"); err != nil {
+		return "", err
+	}
+	for name, program := range s.helpers {
+		if err := s.agents.WriteFile(ctx, pod, "/bench/bin/"+name, string(program)); err != nil {
+			return "", err
+		}
+	}
+	// A pipeline's own first step with buildx; the mounted files cannot stay
+	// where they are, for buildx writes beside them.
+	const prepare = `set -eu
+chmod +x /bench/bin/*
+mkdir -p $HOME/.docker/buildx/instances
+cp -L /etc/slipway/definitions/* $HOME/.docker/buildx/instances || test -z "$(ls /etc/slipway/definitions)"`
+	_, err := s.agents.Run(ctx, "", "exec", pod, "--", "sh", "-c", prepare)
+	return pod, err
+}
+
+// endAgent takes a pod away and waits until its disk is free again: nothing of
+// it is to run into the next measure.
+func (s *stand) endAgent(ctx context.Context, pod string) error {
+	_, err := s.agents.Run(ctx, "", "delete", "pod", pod, "--wait=true")
+	return err
+}
+
+// removeBuilders takes away all that the tool has made to have a cold builder.
+func (s *stand) removeBuilders(ctx context.Context, t tool) error {
+	_, err := s.cold[t.name].Run(ctx, "", "delete", "deployments,statefulsets,services,secrets,configmaps", "--all", "--cascade=foreground", "--wait=true")
+	return err
+}
+
+// settle waits until every pod of the tool's builders is ready.
+func (s *stand) settle(ctx context.Context, t tool) error {
+	workloads, err := s.builders[t.name].Run(ctx, "", "get", "deployments,statefulsets", "-o", "name")
+	if err != nil {
+		return err
+	}
+	for workload := range strings.FieldsSeq(workloads) {
+		if _, err := s.builders[t.name].Run(ctx, "", "rollout", "status", workload, "--timeout=3m"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prune empties the caches of all of the tool's builders.
+func (s *stand) prune(ctx context.Context, t tool) error {
+	pods, err := s.builders[t.name].Run(ctx, "", "get", "pods", "--field-selector=status.phase=Running", "-o", "name")
+	if err != nil {
+		return err
+	}
+	for pod := range strings.FieldsSeq(pods) {
+		if _, err := s.builders[t.name].Run(ctx, "", "exec", pod, "-c", "buildkitd", "--", "buildctl", "prune", "--all"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// close removes the namespaces. The processes of the pods end with them.
+func (s *stand) close(ctx context.Context) error {
+	var errs []error
+	all := slices.Concat([]kubectl.Namespace{s.agents}, slices.Collect(maps.Values(s.builders)), slices.Collect(maps.Values(s.cold)))
+	for _, n := range all {
+		_, err := n.Run(ctx, "", "delete", "namespace", n.Name, "--wait=false", "--ignore-not-found")
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// loadBed finds the cluster and the image with the peers.
+func loadBed() (state.State, error) {
+	bed, err := state.Load()
+	if err == nil && bed.Images.Peer == "" {
+		err = errors.New("there is no peer image\nhint: make it with: cd e2e && go run ./testbed peer" + foreignHint())
+	}
+	return bed, err
+}
+
+func foreignHint() string {
+	if os.Getenv("TESTBED_KUBECONFIG") == "" {
+		return ""
+	}
+	return ", and name it in TESTBED_PEER_IMAGE"
+}
