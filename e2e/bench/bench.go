@@ -144,6 +144,11 @@ func announce(m measured) {
 		}
 		fmt.Println(line)
 	}
+	for _, r := range m.results {
+		if len(r.failures) > 0 {
+			fmt.Printf("  %s failed %d times, first: %s\n", r.tool.name, len(r.failures), r.failures[0])
+		}
+	}
 	for _, v := range judge(m.row, figures) {
 		if !v.reached {
 			fmt.Printf("  missed: %s\n", v.text)

@@ -59,7 +59,7 @@ func firstUpload(s scale) row {
 		name:  s.big.String() + " context, first upload",
 		tools: []tool{slipway, buildx, buildctl},
 		goals: []goal{{against: buildx, faster: 2.5}, {against: buildctl, within: 1.1}},
-		runs:  s.heavy, warmUps: s.warmUps,
+		runs:  s.heavy, warmUps: s.warmUps, fresh: true, // a disk that goes with the agent
 		work: func(run int) work {
 			r := repository{files: 64, bytes: s.big, seed: uint64(run), dockerfile: copied, commit: fmt.Sprint("upload ", run)}
 			w := r.built("team/upload", dir, run)

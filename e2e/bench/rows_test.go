@@ -97,7 +97,7 @@ func TestFreshClones(t *testing.T) {
 		{row: changedFile(full), freshPath: true, newCommit: true, prunedFirst: true, freshPod: true},
 		{row: changedFileMounted(full), freshPath: true, newCommit: true, prunedFirst: true, freshPod: true},
 		{row: unchangedFiles(full), freshPath: true, prunedFirst: true, freshPod: true},
-		{row: firstUpload(full), newCommit: true, newContent: true, prunedFirst: true, prunedLater: true},
+		{row: firstUpload(full), newCommit: true, newContent: true, prunedFirst: true, prunedLater: true, freshPod: true},
 	} {
 		a, b := tt.row.work(0), tt.row.work(1)
 		differs := func(what string, re *regexp.Regexp, want bool) {

@@ -6,12 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"slices"
 	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/slipway-build/slipway/e2e/kubectl"
@@ -72,30 +69,6 @@ func (s *stand) setUp(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// startBuilders lets every tool start its builders, all at once, for buildx
-// takes half a minute for each. A tool that cannot fails again in its rows,
-// where it is written down.
-func (s *stand) startBuilders(ctx context.Context) {
-	const dir = clones + "/team/start"
-	var all sync.WaitGroup
-	for _, t := range tools {
-		if t.bare {
-			continue
-		}
-		for _, b := range []build{{builder: kube, platforms: twoNodes}, {builder: pool, platforms: oneNode}} {
-			b.context = dir + "-" + b.builder
-			w := work{before: smallContext(b.context), env: job("team/start", b.context, "1")}
-			all.Go(func() {
-				_, err := s.agents.Run(ctx, "", timed(s.standing[t.name], row{}, w, t.build(b, s.place))...)
-				if err = errors.Join(err, s.settle(ctx, t)); err != nil {
-					fmt.Printf("%s cannot start builder %s: %v\n", t.name, b.builder, err)
-				}
-			})
-		}
-	}
-	all.Wait()
-}
-
 func (s *stand) setUpTool(ctx context.Context, t tool) error {
 	for _, n := range []kubectl.Namespace{s.builders[t.name], s.cold[t.name]} {
 		if _, err := n.Run(ctx, "", "create", "namespace", n.Name); err != nil {
@@ -135,18 +108,6 @@ func (s *stand) setUpTool(ctx context.Context, t tool) error {
 	return err
 }
 
-func (s *stand) startDaemon(ctx context.Context, n kubectl.Namespace) error {
-	if _, err := n.Run(ctx, bareDaemon(s.bed.Images.BuildKit), "create", "-f", "-"); err != nil {
-		return err
-	}
-	if _, err := n.Run(ctx, "", "wait", "pod/buildkitd", "--for=condition=Ready", "--timeout=2m"); err != nil {
-		return err
-	}
-	ip, err := n.Run(ctx, "", "get", "pod/buildkitd", "-o", "jsonpath={.status.podIP}")
-	s.place.Daemon = net.JoinHostPort(ip, strconv.Itoa(daemonPort))
-	return err
-}
-
 // baseDigest reads the digest of the base image, which buildctl does not look
 // up itself.
 func (s *stand) baseDigest(ctx context.Context, pod string) (string, error) {
@@ -169,72 +130,6 @@ func (s *stand) baseDigest(ctx context.Context, pod string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s has no image %s", s.place.Layout, s.place.Tag)
-}
-
-// newAgent starts an agent pod and returns its name.
-func (s *stand) newAgent(ctx context.Context, t tool) (string, error) {
-	s.born++
-	pod := fmt.Sprintf("agent-%s-%d", t.name, s.born)
-	if _, err := s.agents.Run(ctx, agentManifest(pod, t, s.bed.Images.Peer), "create", "-f", "-"); err != nil {
-		return "", err
-	}
-	if _, err := s.agents.Run(ctx, "", "wait", "pod/"+pod, "--for=condition=Ready", "--timeout=2m"); err != nil {
-		return "", err
-	}
-	for name, program := range s.helpers {
-		if err := s.agents.WriteFile(ctx, pod, "/bench/bin/"+name, string(program)); err != nil {
-			return "", err
-		}
-	}
-	// A pipeline's own first step with buildx; the mounted files cannot stay
-	// where they are, for buildx writes beside them.
-	const prepare = `set -eu
-chmod +x /bench/bin/*
-mkdir -p $HOME/.docker/buildx/instances
-cp -L /etc/slipway/definitions/* $HOME/.docker/buildx/instances || test -z "$(ls /etc/slipway/definitions)"`
-	_, err := s.agents.Run(ctx, "", "exec", pod, "--", "sh", "-c", prepare)
-	return pod, err
-}
-
-// endAgent takes a pod away and waits until its disk is free again: nothing of
-// it is to run into the next measure.
-func (s *stand) endAgent(ctx context.Context, pod string) error {
-	_, err := s.agents.Run(ctx, "", "delete", "pod", pod, "--wait=true")
-	return err
-}
-
-// removeBuilders takes away all that the tool has made to have a cold builder.
-func (s *stand) removeBuilders(ctx context.Context, t tool) error {
-	_, err := s.cold[t.name].Run(ctx, "", "delete", "deployments,statefulsets,services,secrets,configmaps", "--all", "--cascade=foreground", "--wait=true")
-	return err
-}
-
-// settle waits until every pod of the tool's builders is ready.
-func (s *stand) settle(ctx context.Context, t tool) error {
-	workloads, err := s.builders[t.name].Run(ctx, "", "get", "deployments,statefulsets", "-o", "name")
-	if err != nil {
-		return err
-	}
-	for workload := range strings.FieldsSeq(workloads) {
-		if _, err := s.builders[t.name].Run(ctx, "", "rollout", "status", workload, "--timeout=3m"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// prune empties the caches of all of the tool's builders.
-func (s *stand) prune(ctx context.Context, t tool) error {
-	pods, err := s.builders[t.name].Run(ctx, "", "get", "pods", "--field-selector=status.phase=Running", "-o", "name")
-	if err != nil {
-		return err
-	}
-	for pod := range strings.FieldsSeq(pods) {
-		if _, err := s.builders[t.name].Run(ctx, "", "exec", pod, "-c", "buildkitd", "--", "buildctl", "prune", "--all"); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // close removes the namespaces. The processes of the pods end with them.

@@ -48,7 +48,7 @@ func (s spec) run() sample.Round {
 		p.cancel()
 		if p.measure.Failure == "" && s.check != "" {
 			if out, err := exec.Command("sh", "-c", numbered(s.check, i+1)).CombinedOutput(); err != nil {
-				p.measure.Failure = fmt.Sprintf("wrong result: %v: %s", err, lastWords(out))
+				p.measure.Failure = fmt.Sprintf("wrong result: %s: %v %s", numbered(s.check, i+1), err, lastWords(out))
 			}
 		}
 		round.Processes = append(round.Processes, p.measure)

@@ -45,7 +45,25 @@ func TestGrow(t *testing.T) {
 			t.Errorf("%s: the same content with another seed", path)
 		}
 	}
+	// One file has all the bytes, so only its content can differ.
+	if one, another := lone(t, 1), lone(t, 2); one == another || len(one) != len(another) {
+		t.Errorf("lone files of two seeds: %q and %q", one, another)
+	}
 	if err := grow(t.TempDir(), 1, 1, 1); err == nil {
 		t.Error("grew over a directory that was there")
 	}
+}
+
+// lone returns the content of a tree of one file.
+func lone(t *testing.T, seed uint64) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "tree")
+	if err := grow(dir, 1, 64, seed); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(filepath.Join(dir, "d0000", "f000000"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
 }
