@@ -27,6 +27,7 @@ var importRules = []struct {
 	{module + "/agent/cluster", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
 	{module + "/agent/solve", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
 	{module + "/agent/progress", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
+	{module + "/agent/ci", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
 	{"github.com/alecthomas/kong", []string{"cmd/slipway"}, "flags are parsed in cmd only; the core takes values"},
 	{"github.com/sethvargo/go-envconfig", []string{"cmd/slipway"}, "the environment is read in cmd only; the core takes values"},
 	{"k8s.io/client-go/...", []string{"agent/cluster"}, "Kubernetes is spoken in agent/cluster only"},
@@ -39,6 +40,8 @@ var importRules = []struct {
 var reachRules = []struct{ from, to string }{
 	{"configmap", "k8s.io/client-go/..."},
 	{"configmap", "github.com/moby/buildkit/..."},
+	{"agent/ci", "k8s.io/client-go/..."},
+	{"agent/ci", "github.com/moby/buildkit/..."},
 	{"registry", "k8s.io/client-go/..."},
 	{"registry", "github.com/moby/buildkit/..."},
 }
