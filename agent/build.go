@@ -144,6 +144,9 @@ func (b Build) prepare(ctx context.Context) (*solve.Plan, error) {
 	for _, warning := range plan.Warnings() {
 		b.Log.Warn().Msg(warning)
 	}
+	for _, note := range plan.Notes() {
+		b.Log.Info().Msg(note)
+	}
 	if err := b.claimable(); err != nil {
 		return nil, errors.Join(err, plan.Close())
 	}

@@ -57,6 +57,7 @@ func Classify(err error) Kind {
 	var gone *lostError
 	var call *CallError
 	var refused *registryError
+	var file *contextError
 	switch {
 	case err == nil:
 		return KindInternal
@@ -66,6 +67,10 @@ func Classify(err error) Kind {
 		return KindLost
 	case errors.As(err, &call):
 		return KindBuild
+	case errors.Is(err, errChanged):
+		return KindBuild // by what runs beside it
+	case errors.As(err, &file):
+		return KindUsage
 	case errors.As(err, &refused):
 		return KindRegistry
 	case errors.Is(err, context.Canceled):

@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -95,7 +96,6 @@ func (p *preparation) resolveContext(ctx context.Context) {
 		}
 		p.inputs.Mounts[mountContext] = abs
 		p.contextDir = abs
-		p.inputs.SharedKey = p.key(abs)
 	case isRemote(value):
 		if problem := remoteProblem(value); problem != "" {
 			fail(problem, "")
@@ -103,21 +103,12 @@ func (p *preparation) resolveContext(ctx context.Context) {
 		}
 		p.inputs.Attrs[attrContext] = value
 		p.caps = append(p.caps, gitCaps(value, false)...)
-		p.inputs.SharedKey = p.key(value)
+		p.inputs.SharedKey = sharedKey(cmp.Or(p.request.ContextKey, value))
 		p.remote = true
 	default:
 		_, problem := localDir(value)
 		fail(problem, "")
 	}
-}
-
-// key is the shared key of a context: the identity the caller gave, else its
-// place.
-func (p *preparation) key(place string) string {
-	if p.request.ContextKey != "" {
-		return sharedKey(p.request.ContextKey)
-	}
-	return sharedKey(place)
 }
 
 func isDir(path string) bool {
@@ -170,16 +161,7 @@ func (p *preparation) resolveNamed(c BuildContext) (problem string) {
 		}
 		p.inputs.Mounts[mount] = abs
 		p.inputs.Attrs[attr] = "local:" + mount
-		p.inputs.Attrs["sharedkey:localdir:"+c.Name] = p.namedKey(c.Name, abs)
+		p.named = append(p.named, BuildContext{Name: c.Name, Value: abs})
 	}
 	return ""
-}
-
-// namedKey is key for a named context: with an identity from the caller, the
-// name tells the contexts of one build apart.
-func (p *preparation) namedKey(name, place string) string {
-	if p.request.ContextKey != "" {
-		return sharedKey(p.request.ContextKey, name)
-	}
-	return sharedKey(place)
 }

@@ -48,6 +48,8 @@ const (
 	defaultDockerfile = "Dockerfile"
 )
 
+const keyPrefix = "slipway:"
+
 // sharedKey is a key for the daemon's file sync. It is a hash, so that it
 // tells nothing about the agent.
 func sharedKey(parts ...string) string {
@@ -56,5 +58,5 @@ func sharedKey(parts ...string) string {
 		h.Write([]byte(part))
 		h.Write([]byte{0})
 	}
-	return "slipway:" + hex.EncodeToString(h.Sum(nil)[:16])
+	return keyPrefix + hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -9,18 +9,35 @@ import (
 	fstypes "github.com/tonistiigi/fsutil/types"
 )
 
+// mount is a directory that the daemon may read.
+type mount struct {
+	fsutil.FS
+	// root is its absolute path; empty when it is not on disk.
+	root string
+	// sums make the times of its files; nil leaves them as they are.
+	sums *sums
+}
+
 // openDir opens a directory for the daemon to read, without the staging
 // directories of this or a concurrent build: they come and go, and a context
 // that contains the destination of an output would send half of a result.
-func openDir(dir string) (fsutil.FS, error) {
-	base, err := fsutil.NewFS(dir)
+func openDir(dir string) (mount, error) {
+	// NewFS follows links in its root, and so must those who read beside it.
+	root, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		return nil, err
+		return mount{}, err
 	}
-	return fsutil.NewFilterFS(base, &fsutil.FilterOpt{Map: func(path string, stat *fstypes.Stat) fsutil.MapResult {
+	base, err := fsutil.NewFS(root)
+	if err != nil {
+		return mount{}, err
+	}
+	files, err := fsutil.NewFilterFS(base, &fsutil.FilterOpt{Map: func(path string, stat *fstypes.Stat) fsutil.MapResult {
 		if os.FileMode(stat.Mode).IsDir() && strings.HasPrefix(filepath.Base(path), stagingPrefix) {
 			return fsutil.MapResultSkipDir
 		}
+		// As BuildKit's client does: who owns a clone says nothing of an image.
+		stat.Uid, stat.Gid = 0, 0
 		return fsutil.MapResultKeep
 	}})
+	return mount{FS: files, root: root}, err
 }

@@ -12,7 +12,6 @@ import (
 	"sync"
 
 	"github.com/moby/buildkit/session"
-	"github.com/tonistiigi/fsutil"
 )
 
 // Plan is a request whose local side has been checked and opened. It serves
@@ -20,14 +19,17 @@ import (
 type Plan struct {
 	request Request
 	inputs  Inputs
-	mounts  map[string]fsutil.FS
+	mounts  map[string]mount
+	sums    *sums // nil when files keep their times
 	secrets session.Attachable
 	ssh     session.Attachable // nil when there is none
 	sinks   []sink
 	temp    string   // "" when nothing was spooled
 	git     *gitTask // nil when there is nothing to ask
+	keys    []contextKey
 
 	warnings []string
+	notes    []string
 
 	mu      sync.Mutex
 	results []*Result // of the solves that count
@@ -37,12 +39,22 @@ type Plan struct {
 // Warnings are things that work but are probably not meant, one line each.
 func (p *Plan) Warnings() []string { return p.warnings }
 
+// Notes say what was decided and may be worth knowing, one line each.
+func (p *Plan) Notes() []string { return p.notes }
+
 // Close removes staging and temporary files.
 func (p *Plan) Close() error {
 	p.git.stop()
+	for _, k := range p.keys {
+		k.git.stop()
+	}
 	var errs []error
 	for _, s := range p.sinks {
 		errs = append(errs, s.close())
+	}
+	if p.sums != nil {
+		// Without it the next build reads more; that is no reason to fail.
+		_ = p.sums.keep()
 	}
 	if p.temp != "" {
 		errs = append(errs, os.RemoveAll(p.temp))
@@ -54,9 +66,10 @@ func (p *Plan) Close() error {
 type preparation struct {
 	*Plan
 	problems
-	contextDir string   // set for a context that is a local directory
-	remote     bool     // the context is a URL
-	caps       []string // what the frontend must know
+	contextDir string         // set for a context that is a local directory
+	remote     bool           // the context is a URL
+	named      []BuildContext // local directories of --build-context, absolute
+	caps       []string       // what the frontend must know
 }
 
 // Prepare checks a request and opens what it needs on the agent. It touches
@@ -75,6 +88,8 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 	p.resolveContext(ctx)
 	p.resolveDockerfile(ctx)
 	p.resolveContexts()
+	p.resolveMtime()
+	p.resolveKeys()
 	p.askGit(ctx)
 	p.resolveSecrets()
 	p.resolveSSH(ctx)
@@ -207,13 +222,14 @@ func (p *preparation) readEnvironment() {
 
 // openMounts opens the directories that the daemon may read.
 func (p *preparation) openMounts() {
-	p.mounts = make(map[string]fsutil.FS, len(p.inputs.Mounts))
+	p.mounts = make(map[string]mount, len(p.inputs.Mounts))
 	for name, dir := range p.inputs.Mounts {
-		mount, err := openDir(dir)
+		m, err := openDir(dir)
 		if err != nil {
 			p.add(&UsageError{Flag: "directory", Value: dir, Problem: cause(err)})
 			continue
 		}
-		p.mounts[name] = mount
+		m.sums = p.sums
+		p.mounts[name] = m
 	}
 }

@@ -168,8 +168,8 @@ func TestPrepareInputs(t *testing.T) {
 				{"lib", "none"}, {"context", "other"}, {"img", "docker-image://alpine:3"}, {"g", "https://example.com/r.git?branch=x"}, {"h", "https://example.com/x.txt"}, {"l", "oci-layout://layout:1"},
 			}},
 			attrs: attrs("filename", "Dockerfile",
-				"context:lib", "local:lib", "sharedkey:localdir:lib", sharedKey("ABS/none"),
-				"context:context", "local:_context", "sharedkey:localdir:context", sharedKey("ABS/other"),
+				"context:lib", "local:lib", "sharedkey:localdir:lib", sharedKey("ABS/none", "content"),
+				"context:context", "local:_context", "sharedkey:localdir:context", sharedKey("ABS/other", "content"),
 				"context:img", "docker-image://alpine:3", "context:g", "https://example.com/r.git?branch=x", "context:h", "https://example.com/x.txt",
 				"context:l", "oci-layout://layout0:1@"+layoutDigest,
 				"frontend.caps", "moby.buildkit.frontend.contexts+forward,moby.buildkit.frontend.gitquerystring+forward"),
@@ -182,10 +182,10 @@ func TestPrepareInputs(t *testing.T) {
 		},
 		{
 			name: "the caller's identity", request: Request{Context: "ctx", ContextKey: "repo", Contexts: []BuildContext{{"lib", "none"}}},
-			attrs: attrs("filename", "Dockerfile", "context:lib", "local:lib", "sharedkey:localdir:lib", sharedKey("repo", "lib"),
+			attrs: attrs("filename", "Dockerfile", "context:lib", "local:lib", "sharedkey:localdir:lib", sharedKey("repo", "lib", "content"),
 				"frontend.caps", "moby.buildkit.frontend.contexts+forward"),
 			check: func(t *testing.T, p *Plan) {
-				if p.inputs.SharedKey != sharedKey("repo") {
+				if p.inputs.SharedKey != sharedKey("repo", "", "content") {
 					t.Errorf("SharedKey = %q", p.inputs.SharedKey)
 				}
 			},
@@ -222,8 +222,8 @@ func TestPrepareInputs(t *testing.T) {
 				t.Fatal(err)
 			}
 			for key, value := range tt.attrs {
-				if place, ok := map[string]string{sharedKey("ABS/none"): "none", sharedKey("ABS/other"): "other"}[value]; ok {
-					tt.attrs[key] = sharedKey(filepath.Join(dir, place))
+				if place, ok := map[string]string{sharedKey("ABS/none", "content"): "none", sharedKey("ABS/other", "content"): "other"}[value]; ok {
+					tt.attrs[key] = sharedKey(filepath.Join(dir, place), "content")
 				}
 			}
 			if tt.attrs != nil {

@@ -55,9 +55,17 @@ type Request struct {
 	// a build argument of the same name in any case wins over them.
 	Proxy map[string]string
 	// ContextKey identifies the context to BuildKit, so that files which were
-	// sent once are not sent again. When empty it is derived from the
-	// context's absolute path.
+	// sent once are not sent again. When empty it is what Identify says, else
+	// the git remote and the path in its work tree, else the absolute path.
 	ContextKey string
+	// Identify returns what identifies a directory, by its absolute path, on
+	// whichever agent it lies; false when that is not known. May be nil.
+	Identify func(dir string) (string, bool)
+	// Mtime is which modification times the files of contexts are sent with.
+	Mtime MtimeMode
+	// SumDir is a directory in which digests of files are kept for the next
+	// build of the same workspace; empty for none.
+	SumDir string
 	// Keychain answers BuildKit's questions for credentials; nil is anonymous.
 	Keychain registry.Keychain
 	// Tokens fetches the tokens that BuildKit asks for with it; nil is a

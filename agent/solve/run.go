@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"sync"
 	"time"
@@ -14,7 +15,6 @@ import (
 	"github.com/moby/buildkit/identity"
 	"github.com/moby/buildkit/session/upload/uploadprovider"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
-	"github.com/tonistiigi/fsutil"
 )
 
 // Result is what a solve returned.
@@ -92,17 +92,30 @@ func (d *Daemon) solve(ctx context.Context, p *Plan, job Job, exports []client.E
 	unguard := d.guard(ctx, cancel)
 	defer unguard()
 
+	for try := 1; ; try++ {
+		result, err := d.solveOnce(ctx, p, job, exports, feed)
+		if err == nil || !errors.Is(err, errChanged) || try == contextTries {
+			return result, err
+		}
+	}
+}
+
+// contextTries is how often a context is sent that changes while it is sent.
+// It is rare and over in a moment: a file that is written at that very time.
+const contextTries = 3
+
+func (d *Daemon) solveOnce(ctx context.Context, p *Plan, job Job, exports []client.ExportEntry, feed *feed) (*Result, error) {
 	opt := Options(p.request, p.resolved(), job, exports)
 	opt.Ref = identity.NewID()
 	opt.CacheImports = present(opt.CacheImports)
 	feed.expectAbsent(derived(p.request, opt.CacheImports))
-	auth, err := d.attach(ctx, p, &opt, feed)
+	session, err := d.attach(ctx, p, &opt, feed)
 	if err != nil {
 		return nil, explain(ctx, err)
 	}
 	response, err := d.client.Solve(ctx, nil, opt, feed.start())
 	if err != nil {
-		return nil, auth.explain(ctx, explain(ctx, err))
+		return nil, session.explain(ctx, err)
 	}
 	return &Result{Job: job, Ref: opt.Ref, Response: response.ExporterResponse, Warnings: feed.found()}, nil
 }
@@ -123,21 +136,32 @@ func explain(ctx context.Context, err error) error {
 	return err
 }
 
+// attached are the parts of a session that know why a solve failed.
+type attached struct {
+	auth  *credentials
+	files *fileServer
+}
+
+// explain gives a failed solve its reason.
+func (a attached) explain(ctx context.Context, err error) error {
+	if failed := a.files.failed(); failed != nil && ctx.Err() == nil {
+		return failed
+	}
+	return a.auth.explain(ctx, explain(ctx, err))
+}
+
 // attach adds the session: what the daemon may ask the agent for.
-func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed *feed) (*credentials, error) {
+func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed *feed) (attached, error) {
 	auth, err := newCredentials(p.request, feed.send)
 	if err != nil {
-		return nil, err
+		return attached{}, err
 	}
 	opt.Session = append(opt.Session, auth, p.secrets)
 	if p.ssh != nil {
 		opt.Session = append(opt.Session, p.ssh)
 	}
-	// The client adds to the map, and other solves use the plan's.
-	opt.LocalMounts = make(map[string]fsutil.FS, len(p.mounts)+1)
-	for name, mount := range p.mounts {
-		opt.LocalMounts[name] = mount
-	}
+	files := &fileServer{mounts: maps.Clone(p.mounts)}
+	opt.Session = append(opt.Session, files)
 	opt.OCIStores = make(map[string]content.Store, len(p.inputs.Layouts))
 	for name, dir := range p.inputs.Layouts {
 		opt.OCIStores[name] = layoutStore{dir}
@@ -145,7 +169,7 @@ func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed
 	if p.inputs.ContextFile != "" {
 		f, err := os.Open(p.inputs.ContextFile)
 		if err != nil {
-			return nil, fmt.Errorf("open the spooled context: %w", err)
+			return attached{}, fmt.Errorf("open the spooled context: %w", err)
 		}
 		uploads := uploadprovider.New()
 		opt.FrontendAttrs[attrContext] = uploads.Add(f)
@@ -155,13 +179,13 @@ func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed
 		context.AfterFunc(ctx, func() { closeQuietly(f) })
 	}
 	if p.inputs.DockerfileURL != "" {
-		mount, err := d.fetchDockerfile(ctx, p.inputs.DockerfileURL, feed)
+		dir, err := d.fetchDockerfile(ctx, p.inputs.DockerfileURL, feed)
 		if err != nil {
-			return nil, err
+			return attached{}, err
 		}
-		opt.LocalMounts[mountDockerfile] = mount
+		files.mounts[mountDockerfile] = mount{FS: dir}
 	}
-	return auth, nil
+	return attached{auth, files}, nil
 }
 
 // closeQuietly closes a file that was only read and may be closed already.

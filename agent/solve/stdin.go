@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -31,7 +32,7 @@ func (p *preparation) stdinContext(ctx context.Context) error {
 	if len(head) == 0 {
 		return errors.New("stdin is empty, expected a tar or a Dockerfile")
 	}
-	p.inputs.SharedKey = p.key(stdin)
+	p.inputs.SharedKey = sharedKey(cmp.Or(p.request.ContextKey, stdin))
 	if isArchive(head) {
 		// Several nodes read it, so it is kept in a file (mode 0600).
 		p.inputs.ContextFile, err = p.spool("context.tar", in)

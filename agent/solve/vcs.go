@@ -41,6 +41,7 @@ type gitQuestion struct {
 	info       bool              // for the provenance
 	labels     bool              // for the image
 	dirty      bool              // mark a revision with changes beside it
+	key        bool              // for the shared keys of contexts
 	timeout    time.Duration     // for all of git's work
 }
 
@@ -64,17 +65,27 @@ func newGitQuestion(lookup func(string) (string, bool)) gitQuestion {
 	}
 }
 
-// gitFacts are the frontend attributes that tell where a context comes from:
-// vcs:source, vcs:revision, vcs:localdir:NAME and labels. They are a courtesy
-// to whoever reads the provenance: without git, without a work tree or in time
-// trouble there are fewer or none, and never an error.
-func gitFacts(ctx context.Context, q gitQuestion) map[string]string {
-	if !q.info && !q.labels || !inWorkTree(q.dir) {
-		return nil
+// gitFacts is what git says of a context.
+type gitFacts struct {
+	// root is the directory of the work tree; empty when there is none.
+	root string
+	// remote is the URL that it was cloned from, without credentials.
+	remote string
+	// attrs are frontend attributes, see attrs.
+	attrs map[string]string
+}
+
+// askGit asks git. The frontend attributes in the answer tell where a context
+// comes from: vcs:source, vcs:revision, vcs:localdir:NAME and labels. They are
+// a courtesy to whoever reads the provenance: without git, without a work tree
+// or in time trouble there are fewer or none, and never an error.
+func askGit(ctx context.Context, q gitQuestion) gitFacts {
+	if !q.info && !q.labels && !q.key || !inWorkTree(q.dir) {
+		return gitFacts{}
 	}
 	program, err := exec.LookPath("git")
 	if err != nil {
-		return nil
+		return gitFacts{}
 	}
 	ctx, cancel := context.WithTimeout(ctx, q.timeout)
 	defer cancel()
@@ -90,12 +101,12 @@ func gitFacts(ctx context.Context, q gitQuestion) map[string]string {
 	}
 	asked.Wait()
 	if root == "" {
-		return nil
+		return gitFacts{}
 	}
 	if revision != "" && dirty {
 		revision += "-dirty"
 	}
-	return q.attrs(root, revision, remote)
+	return gitFacts{root: root, remote: remote, attrs: q.attrs(root, revision, remote)}
 }
 
 // attrs turns git's answers into attributes.
@@ -276,15 +287,16 @@ func withoutCredentials(address string) string {
 	return u.String()
 }
 
-// gitTask is a gitFacts that is under way: reaching the builder takes longer,
+// gitTask is an askGit that is under way: reaching the builder takes longer,
 // so a build does not wait for git.
 type gitTask struct {
 	cancel context.CancelFunc
 	done   chan struct{}
-	attrs  map[string]string // valid once done is closed
+	facts  gitFacts // valid once done is closed
 }
 
-// askGit starts to ask git about the context when it is a local directory.
+// askGit starts to ask git about the context when it is a local directory,
+// and about named contexts beside it whose keys git may know.
 func (p *preparation) askGit(ctx context.Context) {
 	if p.contextDir == "" {
 		return
@@ -296,27 +308,33 @@ func (p *preparation) askGit(ctx context.Context) {
 	if dir, name := p.inputs.Mounts[mountDockerfile], p.inputs.Attrs[attrFilename]; dir != "" && name != "" {
 		q.dockerfile = filepath.Join(dir, name)
 	}
+	q.key = len(p.keys) > 0
 	p.git = startGit(ctx, q)
+	for i, k := range p.keys {
+		if _, inside := below(p.contextDir, k.dir); !inside {
+			p.keys[i].git = startGit(ctx, gitQuestion{dir: k.dir, key: true, timeout: gitTimeout})
+		}
+	}
 }
 
-// startGit starts gitFacts; stop must be called.
+// startGit starts askGit; stop must be called.
 func startGit(ctx context.Context, q gitQuestion) *gitTask {
 	ctx, cancel := context.WithCancel(ctx)
 	task := &gitTask{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(task.done)
-		task.attrs = gitFacts(ctx, q)
+		task.facts = askGit(ctx, q)
 	}()
 	return task
 }
 
 // wait returns the facts. A nil task has none.
-func (t *gitTask) wait() map[string]string {
+func (t *gitTask) wait() gitFacts {
 	if t == nil {
-		return nil
+		return gitFacts{}
 	}
 	<-t.done
-	return t.attrs
+	return t.facts
 }
 
 // stop ends the task.
@@ -325,16 +343,4 @@ func (t *gitTask) stop() {
 		t.cancel()
 		<-t.done
 	}
-}
-
-// resolved are the inputs with what git had to say.
-func (p *Plan) resolved() Inputs {
-	in := p.inputs
-	facts := p.git.wait()
-	if len(facts) == 0 {
-		return in
-	}
-	in.Attrs = maps.Clone(in.Attrs)
-	maps.Copy(in.Attrs, facts)
-	return in
 }

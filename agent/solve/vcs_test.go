@@ -186,7 +186,7 @@ func TestGitIgnoresPlantedRepository(t *testing.T) {
 	inGit(t, planted, "init", "-q", "--bare", ".")
 	inGit(t, planted, "remote", "add", "origin", "https://evil.test/x")
 	write(t, planted, attrs("Dockerfile", "FROM scratch"))
-	got := gitFacts(t.Context(), gitQuestion{dir: planted, info: true, timeout: gitTimeout})
+	got := askGit(t.Context(), gitQuestion{dir: planted, info: true, timeout: gitTimeout}).attrs
 	if got["vcs:source"] != "" {
 		t.Errorf("facts of the planted repository: %v", got)
 	}
@@ -236,7 +236,7 @@ func TestCloseEndsGit(t *testing.T) {
 	if err := p.Close(); err != nil { // waits for git
 		t.Fatal(err)
 	}
-	if got := p.git.wait(); len(got) > 0 {
+	if got := p.git.wait(); len(got.attrs) > 0 {
 		t.Errorf("facts %v", got)
 	}
 }

@@ -1,0 +1,32 @@
+//go:build unix
+
+package solve
+
+import (
+	"io/fs"
+	"syscall"
+	"time"
+)
+
+// fileID tells a state of a file from all others of this machine, as far as
+// that can be told without reading it. The time of the last change of state
+// (ctime) cannot be set by programs.
+type fileID struct {
+	Dev, Ino           uint64
+	Size, Mtime, Ctime int64 // bytes, ns, ns
+}
+
+// idOf returns the identity of a file.
+func idOf(info fs.FileInfo) (fileID, bool) {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fileID{}, false
+	}
+	return fileID{
+		Dev:   uint64(stat.Dev), //nolint:unconvert // its type differs between systems
+		Ino:   stat.Ino,
+		Size:  info.Size(),
+		Mtime: info.ModTime().UnixNano(),
+		Ctime: time.Unix(stat.Ctim.Unix()).UnixNano(),
+	}, true
+}

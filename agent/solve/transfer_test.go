@@ -1,0 +1,531 @@
+package solve
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"math/rand"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/moby/buildkit/session/filesync"
+	"github.com/tonistiigi/fsutil"
+	fstypes "github.com/tonistiigi/fsutil/types"
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+// serveFiles serves mounts over a real connection, as a session does.
+func serveFiles(t testing.TB, server *fileServer) *grpc.ClientConn {
+	t.Helper()
+	listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := grpc.NewServer()
+	server.Register(g)
+	done := make(chan error, 1)
+	go func() { done <- g.Serve(listener) }()
+	conn, err := grpc.NewClient("unix:"+listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+		g.Stop() // waits for the handlers
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return conn
+}
+
+// caller is the session as the daemon sees it.
+type caller struct{ conn *grpc.ClientConn }
+
+func (c caller) Context(ctx context.Context) context.Context { return ctx }
+func (c caller) Supports(string) bool                        { return true }
+func (c caller) Conn() *grpc.ClientConn                      { return c.conn }
+func (c caller) Name() string                                { return "" }
+func (c caller) SharedKey() string                           { return "" }
+
+// changes records what the daemon's side of a transfer had to change.
+type changes struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (c *changes) MarkSupported(bool) {}
+func (c *changes) ContentHasher() fsutil.ContentHasher {
+	return func(*fstypes.Stat) (hash.Hash, error) { return sha256.New(), nil }
+}
+func (c *changes) HandleChange(kind fsutil.ChangeKind, path string, info fs.FileInfo, err error) error {
+	if err != nil || kind != fsutil.ChangeKindDelete && info.IsDir() {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sign := "+"
+	if kind == fsutil.ChangeKindDelete {
+		sign = "-"
+	}
+	c.list = append(c.list, sign+path)
+	return nil
+}
+
+// receive fetches the mount "m" into a directory as buildkitd does and returns
+// what changed there, sorted: "+path", "-path".
+func receive(ctx context.Context, conn *grpc.ClientConn, dest string, excludes ...string) ([]string, error) {
+	var made changes
+	err := filesync.FSSync(ctx, caller{conn}, filesync.FSSendRequestOpt{
+		Name: "m", ExcludePatterns: excludes, DestDir: dest, CacheUpdater: &made, Differ: fsutil.DiffMetadata,
+	})
+	slices.Sort(made.list)
+	return made.list, err
+}
+
+// transferTo transfers a directory with derived times over a connection of its own.
+func transferTo(t *testing.T, dir, dest string) []string {
+	t.Helper()
+	m, err := openDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.sums = newSums(nil)
+	list, err := receive(t.Context(), serveFiles(t, &fileServer{mounts: map[string]mount{"m": m}}), dest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// snapshot is a tree as text: mode, link target or content, identity of hard
+// links, one line per entry. Directories have no size, and times are not in it.
+func snapshot(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	inodes := map[uint64]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		line := info.Mode().String()
+		switch {
+		case info.Mode().IsRegular():
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			line += fmt.Sprintf(" %x", sha256.Sum256(data))
+			if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+				if first, linked := inodes[stat.Ino]; linked {
+					line += " = " + first
+				} else {
+					inodes[stat.Ino] = rel
+				}
+			}
+		case info.Mode()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			line += " -> " + target
+		}
+		out[rel] = line
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// must runs steps that prepare a test.
+func must(t testing.TB, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mixedTree writes a tree with one of everything and times of its own.
+func mixedTree(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, dir, attrs("a", "alpha", "empty", "", "sub/b", "beta", "sub/deep/c", "gamma"))
+	must(t,
+		os.Symlink("sub/b", filepath.Join(dir, "link")),
+		os.Link(filepath.Join(dir, "sub/b"), filepath.Join(dir, "sub/hard")),
+		os.Chmod(filepath.Join(dir, "sub/deep/c"), 0o755),
+		unix.Mkfifo(filepath.Join(dir, "pipe"), 0o644),
+	)
+	sparse, err := os.Create(filepath.Join(dir, "sparse"))
+	must(t, err)
+	must(t, sparse.Truncate(1<<20), sparse.Close())
+	age(t, dir)
+	return dir
+}
+
+// age gives all files new times, as another clone has them.
+func age(t *testing.T, dir string) {
+	t.Helper()
+	must(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		stamp := unix.NsecToTimespec(time.Now().Add(-time.Duration(rand.Int63n(int64(time.Hour)))).UnixNano())
+		return unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{stamp, stamp}, unix.AT_SYMLINK_NOFOLLOW)
+	}))
+}
+
+func TestTransferSendsWhatChanged(t *testing.T) {
+	at := func(dir, name string) string { return filepath.Join(dir, name) }
+	put := func(name, content string) func(string) error {
+		return func(dir string) error { return os.WriteFile(at(dir, name), []byte(content), 0o644) }
+	}
+	tests := []struct {
+		name   string
+		change func(dir string) error
+		want   []string
+	}{
+		{"nothing", func(string) error { return nil }, nil},
+		{"a byte, the size stays", put("a", "alphb"), []string{"+a"}},
+		{"the size", put("a", "alp"), []string{"+a"}},
+		{"an empty file", put("empty", "no more"), []string{"+empty"}},
+		{"to an empty file", put("a", ""), []string{"+a"}},
+		{"swapped contents", func(dir string) error {
+			return errors.Join(put("a", "gamma")(dir), put("sub/deep/c", "alpha")(dir))
+		}, []string{"+a", "+sub/deep/c"}},
+		{"mode", func(dir string) error { return os.Chmod(at(dir, "a"), 0o600) }, []string{"+a"}},
+		{"link target", func(dir string) error {
+			return errors.Join(os.Remove(at(dir, "link")), os.Symlink("sub/c", at(dir, "link")))
+		}, []string{"+link"}},
+		{"hard link becomes a file of its own", func(dir string) error {
+			return errors.Join(os.Remove(at(dir, "sub/hard")), put("sub/hard", "beta")(dir))
+		}, []string{"+sub/hard"}},
+		{"content of a hard link", put("sub/b", "atad"), []string{"+sub/b", "+sub/hard"}},
+		{"file becomes a hard link", func(dir string) error {
+			return errors.Join(os.Remove(at(dir, "a")), os.Link(at(dir, "sub/deep/c"), at(dir, "a")))
+		}, []string{"+a", "+sub/deep/c"}},
+		{"rename", func(dir string) error { return os.Rename(at(dir, "a"), at(dir, "z")) }, []string{"+z", "-a"}},
+		{"deletion", func(dir string) error { return os.RemoveAll(at(dir, "sub/deep")) }, []string{"-sub/deep"}},
+		{"file becomes a directory", func(dir string) error {
+			return errors.Join(os.Remove(at(dir, "a")), os.Mkdir(at(dir, "a"), 0o755), put("a/x", "x")(dir))
+		}, []string{"+a/x"}},
+		{"directory becomes a file", func(dir string) error {
+			return errors.Join(os.RemoveAll(at(dir, "sub/deep")), put("sub/deep", "x")(dir))
+		}, []string{"+sub/deep"}},
+		{"file becomes a link", func(dir string) error {
+			return errors.Join(os.Remove(at(dir, "a")), os.Symlink("empty", at(dir, "a")))
+		}, []string{"+a"}},
+		{"a byte in a sparse file", func(dir string) error {
+			f, err := os.OpenFile(at(dir, "sparse"), os.O_WRONLY, 0)
+			if err != nil {
+				return err
+			}
+			_, err = f.WriteAt([]byte{1}, 700_000)
+			return errors.Join(err, f.Close())
+		}, []string{"+sparse"}},
+		{"an attribute", func(dir string) error { return unix.Setxattr(at(dir, "a"), "user.slipway", []byte("1"), 0) }, []string{"+a"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir, dest := mixedTree(t), t.TempDir()
+			if n := len(transferTo(t, dir, dest)); n < 8 {
+				t.Fatalf("the first transfer sent %d files", n)
+			}
+			must(t, tt.change(dir))
+			age(t, dir)
+			if diff := cmp.Diff(tt.want, transferTo(t, dir, dest)); diff != "" {
+				t.Errorf("sent (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(snapshot(t, dir), snapshot(t, dest)); diff != "" {
+				t.Errorf("the copy is another tree (-context +copy):\n%s", diff)
+			}
+			if again := transferTo(t, dir, dest); again != nil {
+				t.Errorf("sent once more: %q", again)
+			}
+		})
+	}
+}
+
+// Every entry's time is a function of its content, in the span that is
+// promised.
+func TestTransferTimes(t *testing.T) {
+	dir, dest := mixedTree(t), t.TempDir()
+	transferTo(t, dir, dest)
+	names := map[string]int64{}
+	for _, name := range []string{"a", "empty", "sub/b", "sub/hard", "link", "sub/deep/c", "sparse", "pipe"} {
+		info, err := os.Lstat(filepath.Join(dest, name))
+		must(t, err)
+		at := info.ModTime()
+		if at.Before(time.Unix(0, firstTime)) || !at.Before(time.Date(2022, 1, 1, 0, 0, 0, 0, time.UTC)) {
+			t.Errorf("%s has the time %s", name, at)
+		}
+		names[name] = at.UnixNano()
+	}
+	if names["sub/b"] != names["sub/hard"] {
+		t.Error("hard links have different times")
+	}
+	if names["link"] != plainTime || names["pipe"] != plainTime {
+		t.Errorf("link and pipe have times %d, %d", names["link"], names["pipe"])
+	}
+	data := sha256.Sum256([]byte("alpha"))
+	if want := contentTime(data, nil); names["a"] != want {
+		t.Errorf("the time of a is %d, want %d", names["a"], want)
+	}
+}
+
+// Files are read once for any number of nodes, and excluded ones never.
+func TestTransferReadsOnce(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, attrs("kept", "12345", "skipped", "123456789"))
+	m, err := openDir(dir)
+	must(t, err)
+	m.sums = newSums(nil)
+	conn := serveFiles(t, &fileServer{mounts: map[string]mount{"m": m}})
+	var nodes sync.WaitGroup
+	for range 4 {
+		dest := t.TempDir()
+		nodes.Go(func() {
+			if _, err := receive(t.Context(), conn, dest, "skipped"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	nodes.Wait()
+	if m.sums.read != 5 {
+		t.Errorf("%d bytes were hashed, want 5", m.sums.read)
+	}
+}
+
+// meddled is a directory whose files something changes when they are opened
+// for sending, after they got their times.
+type meddled struct {
+	fsutil.FS
+	meddle func(path string) error
+}
+
+func (m meddled) Open(path string) (io.ReadCloser, error) {
+	if err := m.meddle(path); err != nil {
+		return nil, err
+	}
+	return m.FS.Open(path)
+}
+
+func TestTransferOfWhatChangesMeanwhile(t *testing.T) {
+	over := func(content string) func(string, string) error {
+		return func(dir, path string) error { return os.WriteFile(filepath.Join(dir, path), []byte(content), 0o644) }
+	}
+	tests := []struct {
+		name   string
+		meddle func(dir, path string) error
+		fails  string // empty when what was listed is sent
+		kind   Kind
+	}{
+		{"nothing", func(string, string) error { return nil }, "", 0},
+		{"a byte", over("12346"), "changed while it was sent", KindBuild},
+		{"shorter", over("123"), "changed while it was sent", KindBuild},
+		{"empty", over(""), "changed while it was sent", KindBuild},
+		{"longer, as a log grows", over("12345 and more"), "", 0},
+		{"longer and other", over("abcdefgh"), "changed while it was sent", KindBuild},
+		{"gone", func(dir, path string) error { return os.Remove(filepath.Join(dir, path)) }, "changed while it was sent", KindBuild},
+		{"not readable", func(string, string) error { return &fs.PathError{Op: "open", Path: "f", Err: fs.ErrPermission} }, "permission denied", KindUsage},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir, dest := t.TempDir(), t.TempDir()
+			write(t, dir, attrs("f", "12345", "sibling", "x"))
+			m, err := openDir(dir)
+			must(t, err)
+			m.sums = newSums(nil)
+			m.FS = meddled{m.FS, func(path string) error {
+				if path != "f" {
+					return nil
+				}
+				return tt.meddle(dir, path)
+			}}
+			server := &fileServer{mounts: map[string]mount{"m": m}}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			_, err = receive(ctx, serveFiles(t, server), dest)
+			if tt.fails == "" {
+				must(t, err)
+				data, err := os.ReadFile(filepath.Join(dest, "f"))
+				if string(data) != "12345" || err != nil {
+					t.Errorf("received %q, %v", data, err)
+				}
+				return
+			}
+			if err == nil {
+				t.Fatal("the daemon took it")
+			}
+			failed := server.failed()
+			if failed == nil || !strings.Contains(failed.Error(), tt.fails) || !strings.Contains(failed.Error(), filepath.Join(dir, "f")) {
+				t.Fatalf("the reason is %v, want %q", failed, tt.fails)
+			}
+			if Classify(failed) != tt.kind || len(failed.Hints()) == 0 {
+				t.Errorf("%v is %s, hints %q", failed, Classify(failed), failed.Hints())
+			}
+		})
+	}
+}
+
+// A file that vanishes between its listing and its reading ends the transfer.
+func TestTransferOfWhatIsListedAndGone(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, attrs("f", "12345"))
+	m, err := openDir(dir)
+	must(t, err)
+	m.sums = newSums(nil)
+	m.FS = vanishing{m.FS, filepath.Join(dir, "f")}
+	server := &fileServer{mounts: map[string]mount{"m": m}}
+	if _, err := receive(t.Context(), serveFiles(t, server), t.TempDir()); err == nil || !errors.Is(server.failed(), errChanged) {
+		t.Errorf("error %v, reason %v", err, server.failed())
+	}
+}
+
+type vanishing struct {
+	fsutil.FS
+	path string
+}
+
+func (v vanishing) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
+	return v.FS.Walk(ctx, target, func(path string, d fs.DirEntry, err error) error {
+		if d != nil {
+			if _, err := d.Info(); err != nil { // listed
+				return err
+			}
+		}
+		if err := os.Remove(v.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return fn(path, d, err)
+	})
+}
+
+// Kept times reach the daemon as they are; what cannot be read fails all the
+// same.
+func TestTransferKeepsTimes(t *testing.T) {
+	dir, dest := t.TempDir(), t.TempDir()
+	write(t, dir, attrs("f", "12345"))
+	stamp := time.Date(2030, 2, 3, 4, 5, 6, 789, time.UTC)
+	must(t, os.Chtimes(filepath.Join(dir, "f"), stamp, stamp))
+	m, err := openDir(dir)
+	must(t, err)
+	server := &fileServer{mounts: map[string]mount{"m": m}}
+	conn := serveFiles(t, server)
+	_, err = receive(t.Context(), conn, dest)
+	must(t, err)
+	info, err := os.Stat(filepath.Join(dest, "f"))
+	must(t, err)
+	if !info.ModTime().Equal(stamp) {
+		t.Errorf("the time is %s, want %s", info.ModTime(), stamp)
+	}
+	m.FS = meddled{m.FS, func(string) error { return fs.ErrPermission }}
+	server = &fileServer{mounts: map[string]mount{"m": m}}
+	if _, err := receive(t.Context(), serveFiles(t, server), t.TempDir()); err == nil || server.failed() == nil {
+		t.Errorf("error %v, reason %v", err, server.failed())
+	}
+}
+
+// BuildKit's own message says nothing of which file it is.
+func TestTransferOfNamesThatAreNoText(t *testing.T) {
+	for _, sums := range []*sums{nil, newSums(nil)} {
+		for _, change := range []func(dir string) error{
+			func(dir string) error { return os.WriteFile(filepath.Join(dir, "a\xffb"), nil, 0o644) },
+			func(dir string) error { return os.Symlink("a\xffb", filepath.Join(dir, "link")) },
+		} {
+			dir := t.TempDir()
+			must(t, change(dir))
+			m, err := openDir(dir)
+			must(t, err)
+			m.sums = sums
+			server := &fileServer{mounts: map[string]mount{"m": m}}
+			if _, err := receive(t.Context(), serveFiles(t, server), t.TempDir()); err == nil {
+				t.Error("the transfer succeeded")
+			}
+			if failed := server.failed(); failed == nil || !errors.Is(failed, errNotText) || Classify(failed) != KindUsage {
+				t.Errorf("the reason is %v", failed)
+			}
+		}
+	}
+}
+
+// A socket is an empty file to BuildKit, and a hard link whose first name is
+// not sent is a file with all its bytes.
+func TestTransferOfOddFiles(t *testing.T) {
+	dir, dest := t.TempDir(), t.TempDir()
+	write(t, dir, attrs(stagingPrefix+"1/first", "12345"))
+	must(t, os.Link(filepath.Join(dir, stagingPrefix+"1/first"), filepath.Join(dir, "second")))
+	listener, err := net.Listen("unix", filepath.Join(dir, "sock"))
+	must(t, err)
+	defer func() { must(t, listener.Close()) }()
+	transferTo(t, dir, dest)
+	data, err := os.ReadFile(filepath.Join(dest, "second"))
+	if string(data) != "12345" || err != nil {
+		t.Errorf("the hard link holds %q, %v", data, err)
+	}
+	if info, err := os.Stat(filepath.Join(dest, "sock")); err != nil || info.Size() != 0 || !info.Mode().IsRegular() {
+		t.Errorf("the socket became %v, %v", info, err)
+	}
+	if again := transferTo(t, dir, dest); again != nil {
+		t.Errorf("sent once more: %q", again)
+	}
+}
+
+// More files than the window holds, a cancellation in their midst, and no
+// goroutine that is left: serveFiles waits for the handlers.
+func TestTransferOfManyFiles(t *testing.T) {
+	dir, dest := t.TempDir(), t.TempDir()
+	const count = statWindow + statWindow/4
+	manyFiles(t, dir, count, 8)
+	m, err := openDir(dir)
+	must(t, err)
+	m.sums = newSums(nil)
+	conn := serveFiles(t, &fileServer{mounts: map[string]mount{"m": m}})
+	ctx, cancel := context.WithCancel(t.Context())
+	var seen atomic.Int32 // files are sent by several goroutines
+	m.FS = meddled{m.FS, func(string) error {
+		if seen.Add(1) == 100 {
+			cancel()
+		}
+		return nil
+	}}
+	half := serveFiles(t, &fileServer{mounts: map[string]mount{"m": m}})
+	if _, err := receive(ctx, half, t.TempDir()); err == nil {
+		t.Error("a cancelled transfer succeeded")
+	}
+	list, err := receive(t.Context(), conn, dest)
+	must(t, err)
+	if len(list) != count {
+		t.Errorf("%d files were sent", len(list))
+	}
+	if diff := cmp.Diff(snapshot(t, dir), snapshot(t, dest)); diff != "" {
+		t.Errorf("the copy is another tree (-context +copy):\n%s", diff)
+	}
+}
