@@ -54,6 +54,7 @@ type buildCmd struct {
 	Print string `hidden:"" help:"Old name of --call."`
 	timingFlags
 	DryRun bool `help:"Print what each node would be asked for, as JSON, and build nothing."`
+	contextFlags
 	resultFiles
 	registryFlags
 
@@ -257,6 +258,9 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 		Lookup:         os.LookupEnv,
 		Proxy:          in.proxies(),
 		Keychain:       keychain,
+	}
+	if err := c.contextFlags.apply(&r, in.env); err != nil {
+		return solve.Request{}, err
 	}
 	var all mistakes
 	r.BuildArgs = take(&all, func() (map[string]string, error) { return solve.ParseBuildArgs(c.BuildArg, os.LookupEnv) })

@@ -22,8 +22,36 @@ type environment struct {
 	// NoDefaultLoad ignores driver-opt default-load.
 	NoDefaultLoad bool   `env:"BUILDX_NO_DEFAULT_LOAD"`
 	Home          string `env:"HOME"`
+	// CacheHome is the directory for caches of the desktop's convention.
+	CacheHome string `env:"XDG_CACHE_HOME"`
 
 	Credentials credentialVariables
+	Job         jobVariables
+}
+
+// jobVariables are those in which CI systems tell a job's repository and where
+// it was cloned to.
+type jobVariables struct {
+	GitHubServerURL  string `env:"GITHUB_SERVER_URL"`
+	GitHubRepository string `env:"GITHUB_REPOSITORY"`
+	GitHubWorkspace  string `env:"GITHUB_WORKSPACE"`
+
+	GitLabServerURL   string `env:"CI_SERVER_URL"`
+	GitLabProjectPath string `env:"CI_PROJECT_PATH"`
+	GitLabProjectDir  string `env:"CI_PROJECT_DIR"`
+
+	AzureRepositoryURI     string `env:"BUILD_REPOSITORY_URI"`
+	AzureSourcesDirectory  string `env:"BUILD_SOURCESDIRECTORY"`
+	BitbucketHTTPOrigin    string `env:"BITBUCKET_GIT_HTTP_ORIGIN"`
+	BitbucketCloneDir      string `env:"BITBUCKET_CLONE_DIR"`
+	BuildkiteRepo          string `env:"BUILDKITE_REPO"`
+	BuildkiteCheckoutPath  string `env:"BUILDKITE_BUILD_CHECKOUT_PATH"`
+	CircleRepositoryURL    string `env:"CIRCLE_REPOSITORY_URL"`
+	CircleWorkingDirectory string `env:"CIRCLE_WORKING_DIRECTORY"`
+
+	JenkinsURL       string `env:"JENKINS_URL"`
+	JenkinsGitURL    string `env:"GIT_URL"`
+	JenkinsWorkspace string `env:"WORKSPACE"`
 }
 
 // credentialVariables are those in which registry credentials are handed to
@@ -90,4 +118,16 @@ func (e environment) configDir() string {
 		return e.Credentials.ConfigDir
 	}
 	return filepath.Join(e.Home, ".config")
+}
+
+// cacheDir is the directory for what Slipway may lose; empty when there is no
+// home for it.
+func (e environment) cacheDir() string {
+	switch {
+	case filepath.IsAbs(e.CacheHome):
+		return filepath.Join(e.CacheHome, "slipway")
+	case filepath.IsAbs(e.Home):
+		return filepath.Join(e.Home, ".cache", "slipway")
+	}
+	return ""
 }

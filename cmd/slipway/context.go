@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/slipway-build/slipway/agent/ci"
+	"github.com/slipway-build/slipway/agent/solve"
+)
+
+// contextFlags say how the files of a context are known again by the builder.
+type contextFlags struct {
+	ContextKey   string `env:"SLIPWAY_CONTEXT_KEY" placeholder:"KEY" help:"What the builder knows the context by (default: repository and path in it)."`
+	ContextMtime string `enum:"auto,keep,content" default:"auto" env:"SLIPWAY_CONTEXT_MTIME" placeholder:"MODE" help:"Modification times of the context's files: keep, or content, by which unchanged files of a new clone are not sent again (default: content unless a cache mount may hold results of make and the like)."`
+	ContextCache string `env:"SLIPWAY_CONTEXT_CACHE" placeholder:"DIR" help:"Directory that saves reading the files of a workspace again in its next build, or off (default: slipway in the user's cache directory)."`
+}
+
+// apply puts the flags into a request.
+func (f contextFlags) apply(r *solve.Request, env environment) error {
+	r.ContextKey, r.Mtime = f.ContextKey, solve.MtimeMode(f.ContextMtime)
+	if id, ok := env.Job.ci(env.Home).Identify(); ok {
+		r.Identify = id.Path
+	}
+	switch f.ContextCache {
+	case "":
+		r.SumDir = env.cacheDir()
+	case "off":
+	default:
+		dir, err := writableDir(f.ContextCache)
+		if err != nil {
+			return &usageError{err: fmt.Errorf("--context-cache: %w", err)}
+		}
+		r.SumDir = dir
+	}
+	return nil
+}
+
+// writableDir makes a directory that a flag names, if it is missing.
+func writableDir(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		return "", fmt.Errorf("directory %s: %w", dir, err)
+	}
+	return dir, nil
+}
+
+// ci are the variables as package ci reads them.
+func (v jobVariables) ci(home string) ci.Variables {
+	return ci.Variables{
+		GitHub:    ci.GitHub{Server: v.GitHubServerURL, Repository: v.GitHubRepository, Workspace: v.GitHubWorkspace},
+		GitLab:    ci.GitLab{Server: v.GitLabServerURL, Project: v.GitLabProjectPath, Directory: v.GitLabProjectDir},
+		Azure:     ci.Azure{Repository: v.AzureRepositoryURI, Sources: v.AzureSourcesDirectory},
+		Bitbucket: ci.Bitbucket{Origin: v.BitbucketHTTPOrigin, Clone: v.BitbucketCloneDir},
+		Buildkite: ci.Buildkite{Repository: v.BuildkiteRepo, Checkout: v.BuildkiteCheckoutPath},
+		CircleCI:  ci.CircleCI{Repository: v.CircleRepositoryURL, Directory: v.CircleWorkingDirectory, Home: home},
+		Jenkins:   ci.Jenkins{URL: v.JenkinsGitURL, Workspace: v.JenkinsWorkspace, Job: v.JenkinsURL != ""},
+	}
+}
