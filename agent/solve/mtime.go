@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
@@ -17,7 +18,8 @@ type MtimeMode string
 // The modes. The zero value is MtimeAuto.
 const (
 	// MtimeAuto is MtimeContent unless the Dockerfile keeps results of tools
-	// between builds, which may compare times.
+	// between builds, which may compare times, or an output is to have times
+	// of its own.
 	MtimeAuto MtimeMode = "auto"
 	// MtimeKeep leaves the times as they are on the agent.
 	MtimeKeep MtimeMode = "keep"
@@ -36,7 +38,7 @@ func (p *preparation) resolveMtime() {
 		return
 	case MtimeContent:
 	default:
-		if reason := p.comparesTimes(); reason != "" {
+		if reason := p.needsTimes(); reason != "" {
 			p.notes = append(p.notes, "the files of the context keep their times, which differ in every clone, so all are sent: "+reason)
 			return
 		}
@@ -45,11 +47,16 @@ func (p *preparation) resolveMtime() {
 	p.sums = newSums(store)
 }
 
-// comparesTimes says why a build may depend on the order of times between a
-// file and what was made of an earlier version of it; empty when it does not.
-// A changed file whose derived time lies in the past would look older than the
-// results, and a tool such as make or cargo would not look at it again.
-func (p *preparation) comparesTimes() string {
+// needsTimes says why a build may depend on the files' own times; empty when it
+// does not. Results that tools keep between builds are one reason: a changed
+// file whose derived time lies in the past would look older than what was made
+// of it before, and a tool such as make or cargo would not look at it again.
+func (p *preparation) needsTimes() string {
+	for _, o := range p.request.Outputs {
+		if on, err := strconv.ParseBool(o.Attrs[attrRewriteTimestamp]); err == nil && on {
+			return attrRewriteTimestamp + " of an output lowers later times to SOURCE_DATE_EPOCH and leaves earlier ones, such as derived ones, as they are"
+		}
+	}
 	dir, name := p.inputs.Mounts[mountDockerfile], p.inputs.Attrs[attrFilename]
 	if dir == "" {
 		return "the Dockerfile is not on the agent, so it is not known whether it has cache mounts"

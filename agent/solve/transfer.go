@@ -92,7 +92,7 @@ func (t *transfer) SendMsg(m any) error {
 	if !ok || packet.Type != fstypes.PACKET_STAT {
 		return t.send(m)
 	}
-	if s := packet.Stat; s != nil && !(utf8.ValidString(s.Path) && utf8.ValidString(s.Linkname)) {
+	if s := packet.Stat; s != nil && (!utf8.ValidString(s.Path) || !utf8.ValidString(s.Linkname)) {
 		return t.fail(s.Path, errNotText)
 	}
 	if t.queue == nil {

@@ -402,26 +402,73 @@ func TestTransferOfWhatIsListedAndGone(t *testing.T) {
 	m, err := openDir(dir)
 	must(t, err)
 	m.sums = newSums(nil)
-	m.FS = vanishing{m.FS, filepath.Join(dir, "f")}
+	m.FS = meddledList{m.FS, func() error { return os.Remove(filepath.Join(dir, "f")) }}
 	server := &fileServer{mounts: map[string]mount{"m": m}}
 	if _, err := receive(t.Context(), serveFiles(t, server), t.TempDir()); err == nil || !errors.Is(server.failed(), errChanged) {
 		t.Errorf("error %v, reason %v", err, server.failed())
 	}
 }
 
-type vanishing struct {
-	fsutil.FS
-	path string
+// A file that was empty when it was listed and has grown since is sent as it
+// is.
+func TestTransferOfWhatWasListedEmpty(t *testing.T) {
+	dir, dest := t.TempDir(), t.TempDir()
+	write(t, dir, attrs("f", ""))
+	m, err := openDir(dir)
+	must(t, err)
+	m.sums = newSums(nil)
+	m.FS = meddledList{m.FS, func() error { return os.WriteFile(filepath.Join(dir, "f"), []byte("12345"), 0o644) }}
+	_, err = receive(t.Context(), serveFiles(t, &fileServer{mounts: map[string]mount{"m": m}}), dest)
+	must(t, err)
+	if got := mustRead(t, filepath.Join(dest, "f")); got != "12345" {
+		t.Errorf("received %q", got)
+	}
 }
 
-func (v vanishing) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
+// Whose files they are on the agent is not sent.
+func TestTransferOfOwners(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, attrs("f", "x"))
+	if os.Geteuid() == 0 { // else they are not root's anyway
+		must(t, os.Chown(filepath.Join(dir, "f"), 1234, 1234))
+	}
+	m, err := openDir(dir)
+	must(t, err)
+	listed := 0
+	must(t, m.Walk(t.Context(), "", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		listed++
+		if stat, ok := info.Sys().(*fstypes.Stat); !ok || stat.Uid != 0 || stat.Gid != 0 {
+			t.Errorf("%s is listed as %+v", path, info.Sys())
+		}
+		return nil
+	}))
+	if listed != 1 {
+		t.Errorf("%d files are listed", listed)
+	}
+}
+
+// meddledList is a directory in which something changes once an entry has been
+// listed.
+type meddledList struct {
+	fsutil.FS
+	meddle func() error
+}
+
+func (v meddledList) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
 	return v.FS.Walk(ctx, target, func(path string, d fs.DirEntry, err error) error {
 		if d != nil {
 			if _, err := d.Info(); err != nil { // listed
 				return err
 			}
 		}
-		if err := os.Remove(v.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := v.meddle(); err != nil {
 			return err
 		}
 		return fn(path, d, err)

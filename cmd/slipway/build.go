@@ -259,7 +259,7 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 		Proxy:          in.proxies(),
 		Keychain:       keychain,
 	}
-	if err := c.contextFlags.apply(&r, in.env); err != nil {
+	if err := c.setContext(&r, in.env); err != nil {
 		return solve.Request{}, err
 	}
 	var all mistakes

@@ -18,8 +18,8 @@ type contextFlags struct {
 	ContextCache string `env:"SLIPWAY_CONTEXT_CACHE" placeholder:"DIR" help:"Directory that saves reading the files of a workspace again in its next build, or off (default: slipway in the user's cache directory)."`
 }
 
-// apply puts the flags into a request.
-func (f contextFlags) apply(r *solve.Request, env environment) error {
+// setContext puts the flags into a request.
+func (f contextFlags) setContext(r *solve.Request, env environment) error {
 	r.ContextKey, r.Mtime = f.ContextKey, solve.MtimeMode(f.ContextMtime)
 	if id, ok := env.Job.ci(env.Home).Identify(); ok {
 		r.Identify = id.Path
