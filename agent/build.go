@@ -28,8 +28,6 @@ type Build struct {
 	Request    solve.Request
 	// Platforms are what --platform names, normalized; empty for the default.
 	Platforms []ocispecs.Platform
-	// StickyKey makes builds of the same thing choose the same pod.
-	StickyKey string
 	// Provenance is how much of what the builders have recorded goes into the
 	// report; empty for nothing.
 	Provenance solve.ProvenanceMode
@@ -102,7 +100,7 @@ func (b Build) onStage(ctx context.Context, work func(stage) error) (err error) 
 			err = closeErr
 		}
 	}()
-	fleet := newFleet(b.Definition, &connector{access: b.Access, key: b.StickyKey, ledger: b.Ledger, log: b.Log}, display)
+	fleet := newFleet(b.Definition, &connector{access: b.Access, affinity: plan.Affinity, ledger: b.Ledger, log: b.Log}, display)
 	defer fleet.Close()
 
 	jobs, err := fleet.assign(ctx, b.Platforms)
@@ -207,6 +205,12 @@ func (b Build) jobs(jobs []job) []solve.Job {
 func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	parts := make([]Part, len(s.jobs))
+	stop := readAhead(ctx, readAheadAfter, func(ctx context.Context) {
+		defer b.Ledger.Begin("", "read the context ahead")()
+		s.plan.ReadAhead(ctx)
+	})
+	defer stop()
+	s.fleet.onConnect(stop)
 	for i, work := range b.jobs(s.jobs) {
 		group.Go(func() error {
 			label := ""

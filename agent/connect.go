@@ -25,8 +25,9 @@ const podTries = 4
 // Kubernetes client per identity, made when first needed.
 type connector struct {
 	access cluster.Access
-	// key makes the choice among several pods stick.
-	key string
+	// affinity tells builds apart that should go to different pods of several;
+	// nil where nothing is built.
+	affinity func() string
 	// ledger notes the requests; it may be nil.
 	ledger *Ledger
 	log    zerolog.Logger
@@ -89,7 +90,7 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 			}
 			fresh = pods
 		}
-		order := cluster.Order(fresh, node.Kubernetes.LoadBalance, c.key)
+		order := c.order(fresh, node.Kubernetes.LoadBalance)
 		pod := order[0]
 		daemon, err := c.connectPod(ctx, client, node, pod, report)
 		if err == nil {
@@ -105,6 +106,16 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 		}
 		report(fmt.Sprintf("pod %s does not answer (%v), looking for another one", pod.Name, err))
 	}
+}
+
+// order sorts pods by preference. What the build is, is asked only where there
+// is a choice: git may have to tell.
+func (c *connector) order(pods []cluster.Pod, policy configmap.LoadBalance) []cluster.Pod {
+	key := ""
+	if len(pods) > 1 && c.affinity != nil {
+		key = c.affinity()
+	}
+	return cluster.Order(pods, policy, key)
 }
 
 // samePodPause is what a kubelet needs to see and to tell that a container has

@@ -24,6 +24,15 @@ type fleet struct {
 
 	mu    sync.Mutex
 	conns map[int]*connection
+	// connected, if set, is called whenever a connection has been made.
+	connected func()
+}
+
+// onConnect sets what is called whenever a connection has been made.
+func (f *fleet) onConnect(connected func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.connected = connected
 }
 
 func newFleet(d configmap.Definition, c *connector, display *progress.Display) *fleet {
@@ -53,7 +62,11 @@ func (f *fleet) connect(ctx context.Context, i int) (*connection, error) {
 	step.Done(nil)
 	f.mu.Lock()
 	f.conns[i] = made
+	connected := f.connected
 	f.mu.Unlock()
+	if connected != nil {
+		connected()
+	}
 	return made, nil
 }
 

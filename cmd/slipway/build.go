@@ -110,7 +110,6 @@ func (c *buildCmd) Run(in *invocation) error {
 		Access:     in.global.access(),
 		Request:    request,
 		Platforms:  platforms,
-		StickyKey:  c.Context,
 		Provenance: provenance,
 		Terminal:   in.terminal,
 		Mode:       mode,

@@ -1,0 +1,11 @@
+package solve
+
+// Affinity identifies what is built: its context, wherever the agent has it,
+// and its target. Builds of the same thing find their cache on the same pod.
+func (p *Plan) Affinity() string {
+	in := p.resolved()
+	if in.SharedKey == "" { // standard input
+		return sharedKey(p.request.Target)
+	}
+	return sharedKey(in.SharedKey, p.request.Target)
+}

@@ -1,0 +1,131 @@
+package solve
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestReadAhead(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		files map[string]string
+		file  string
+		mtime MtimeMode
+		want  []string // contents that were read, by size
+	}{
+		{
+			name:  "all but what is ignored",
+			files: map[string]string{"Dockerfile": "1", ".dockerignore": "ignored\n", "a": "22", "dir/b": "333", "ignored/c": "4444"},
+			want:  []string{".dockerignore", "Dockerfile", "a", "dir/b"},
+		},
+		{
+			name:  "the Dockerfile's own ignore file",
+			files: map[string]string{"Dockerfile": "1", "other": "1", ".dockerignore": "a\n", "other.dockerignore": "dir\n", "a": "22", "dir/b": "333"},
+			file:  "other",
+			want:  []string{".dockerignore", "Dockerfile", "a", "other", "other.dockerignore"},
+		},
+		{
+			name:  "an ignore file that cannot be read",
+			files: map[string]string{"Dockerfile": "1", ".dockerignore/x": "", "a": "22"},
+			want:  []string{".dockerignore/x", "Dockerfile", "a"},
+		},
+		{
+			name:  "times that are kept need no reading",
+			files: map[string]string{"Dockerfile": "1", "a": "22"},
+			mtime: MtimeKeep,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			for name, text := range tt.files {
+				path := filepath.Join(dir, filepath.FromSlash(name))
+				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			file := ""
+			if tt.file != "" {
+				file = filepath.Join(dir, tt.file)
+			}
+			if tt.mtime == "" {
+				tt.mtime = MtimeContent
+			}
+			p, err := Prepare(t.Context(), Request{Context: dir, Dockerfile: file, Mtime: tt.mtime, Outputs: []Output{{Type: "cacheonly"}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := p.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			p.ReadAhead(t.Context())
+			var got []string
+			if p.sums != nil {
+				names := map[fileID]string{}
+				for name := range tt.files {
+					info, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(name)))
+					if err != nil {
+						t.Fatal(err)
+					}
+					id, _ := idOf(info)
+					names[id] = name
+				}
+				for id := range maps.Keys(p.sums.known) {
+					got = append(got, names[id])
+				}
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("files that were read (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAffinity(t *testing.T) {
+	affinity := func(r Request) string {
+		t.Helper()
+		r.Outputs = []Output{{Type: "cacheonly"}}
+		p, err := Prepare(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := p.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		return p.Affinity()
+	}
+	dir := func() string {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	identify := func(string) (string, bool) { return "gitlab.example/team/app", true }
+	one := affinity(Request{Context: dir(), Identify: identify})
+	if other := affinity(Request{Context: dir(), Identify: identify}); other != one {
+		t.Error("two clones of one repository differ")
+	}
+	for name, r := range map[string]Request{
+		"another target":      {Context: dir(), Identify: identify, Target: "test"},
+		"no identity":         {Context: dir()},
+		"a key of its own":    {Context: dir(), Identify: identify, ContextKey: "mine"},
+		"a remote repository": {Context: "https://example.com/team/app.git"},
+	} {
+		if affinity(r) == one {
+			t.Errorf("%s makes no difference", name)
+		}
+	}
+}
