@@ -36,6 +36,10 @@ func Load(path string) (*Set, error) {
 	return loadDirectory(path)
 }
 
+// Parse reads definitions that came by another way than a file. The name
+// stands for it in messages.
+func Parse(name string, data []byte) *Set { return newSet(name, read(name, data)) }
+
 func loadDirectory(path string) (*Set, error) {
 	listing, err := os.ReadDir(path)
 	if err != nil {

@@ -39,6 +39,8 @@ const (
 
 const variablePart = "NAME"
 
+const unknownOption = "unknown option"
+
 // matches says whether a key of DriverOpts means the option.
 func (o option[T]) matches(key string) bool {
 	if prefix, ok := strings.CutSuffix(o.name, variablePart); ok {
@@ -59,7 +61,7 @@ func readOptions[T any](table []option[T], into *T, options map[string]any, r re
 			for i := range table {
 				names[i] = table[i].name
 			}
-			r.hinting("%s", didYouMean(key, names)).bad("unknown option")
+			r.hinting("%s", didYouMean(key, names)).bad(unknownOption)
 			continue
 		}
 		if options[key] == nil { // json leaves the string empty here

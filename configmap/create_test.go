@@ -1,0 +1,201 @@
+package configmap
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// shelf is a directory with one builder of two nodes.
+func shelf() Shelf {
+	return Shelf{Place: "dir", Files: map[string][]byte{
+		"kube.json": []byte(`{"Name":"Kube","Driver":"kubernetes","Nodes":[
+			{"Name":"a","Endpoint":"kubernetes:///Kube?deployment=a&kubeconfig=","Platforms":[{"os":"linux","architecture":"amd64"},{"os":"linux","architecture":"386"}],"DriverOpts":{"replicas":"2"},"Flags":["--debug"],"Files":{"cni.json":"e30="}},
+			{"Name":"kube0","Endpoint":"kubernetes:///Kube?deployment=kube0&kubeconfig="}]}`),
+		"notes.txt": []byte("no definition"),
+	}}
+}
+
+func driverOpts(pairs ...string) DriverOpts {
+	o := DriverOpts{Values: make(map[string]string)}
+	for _, pair := range pairs {
+		key, value, _ := strings.Cut(pair, "=")
+		o.Values[key] = value
+	}
+	return o
+}
+
+func TestCreateApply(t *testing.T) {
+	amd64 := []ocispecs.Platform{{OS: "linux", Architecture: "amd64"}}
+	tests := []struct {
+		name   string
+		create Create
+		shelf  Shelf
+		// key is the file to be written; look finds the one node whose JSON is
+		// wanted, by its name.
+		key, look, node string
+		warnings        []string
+	}{
+		{
+			name: "new", create: Create{Name: "Build", Kubeconfig: "/k", Flags: nil}, shelf: shelf(),
+			key: "build", look: "build0",
+			node: `{"Name":"build0","Endpoint":"kubernetes:///Build?deployment=build0&kubeconfig=%2Fk","Platforms":null,"DriverOpts":null,"Flags":["--allow-insecure-entitlement=network.host"],"Files":null}`,
+		},
+		{
+			name: "the next free name", create: Create{Name: "kube", Append: true, Flags: []string{"--allow-insecure-entitlement=device"}}, shelf: shelf(),
+			key: "kube.json", look: "kube1",
+			node: `{"Name":"kube1","Endpoint":"kubernetes:///Kube?deployment=kube1&kubeconfig=","Platforms":null,"DriverOpts":null,"Flags":["--allow-insecure-entitlement=device"],"Files":null}`,
+		},
+		{
+			name: "what is not given stays", create: Create{Name: "kube", Node: "A", Options: driverOpts("image=b:1")}, shelf: shelf(),
+			key: "kube.json", look: "a",
+			node: `{"Name":"a","Endpoint":"kubernetes:///Kube?deployment=a&kubeconfig=","Platforms":[{"architecture":"amd64","os":"linux"},{"architecture":"386","os":"linux"}],"DriverOpts":{"image":"b:1"},"Flags":["--debug"],"Files":{"cni.json":"e30="}}`,
+		},
+		{
+			name: "files come to those there are", create: Create{Name: "kube", Node: "a", Config: &DaemonConfig{Files: map[string][]byte{"buildkitd.toml": []byte("{}")}}}, shelf: shelf(),
+			key: "kube.json", look: "a",
+			node: `{"Name":"a","Endpoint":"kubernetes:///Kube?deployment=a&kubeconfig=","Platforms":[{"architecture":"amd64","os":"linux"},{"architecture":"386","os":"linux"}],"DriverOpts":{"replicas":"2"},"Flags":["--debug"],"Files":{"buildkitd.toml":"e30=","cni.json":"e30="}}`,
+		},
+		{
+			name: "a platform changes its node", create: Create{Name: "kube", Node: "b", Append: true, Platforms: amd64}, shelf: shelf(),
+			key: "kube.json", look: "a",
+			node:     `{"Name":"a","Endpoint":"kubernetes:///Kube?deployment=a&kubeconfig=","Platforms":[{"architecture":"386","os":"linux"}],"DriverOpts":{"replicas":"2"},"Flags":["--debug"],"Files":{"cni.json":"e30="}}`,
+			warnings: []string{"node b claims linux/amd64 from now on, which node a did before"},
+		},
+		{
+			name: "a node leaves", create: Create{Name: "kube", Node: "kube0", Leave: true}, shelf: shelf(),
+			key: "kube.json", look: "kube0", node: "",
+		},
+		{
+			name: "toml with entitlements", create: Create{Name: "x", Config: &DaemonConfig{Entitlements: []string{"network.host"}}},
+			key: "x", look: "x0",
+			node: `{"Name":"x0","Endpoint":"kubernetes:///x?deployment=x0&kubeconfig=","Platforms":null,"DriverOpts":null,"Flags":null,"Files":null}`,
+		},
+		{
+			name: "remote", create: Create{Name: "far", Host: "tcp://b:1"},
+			key: "far", look: "far0",
+			node: `{"Name":"far0","Endpoint":"tcp://b:1","Platforms":null,"DriverOpts":null,"Flags":null,"Files":null}`,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := tt.create.Apply(tt.shelf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Key != tt.key {
+				t.Errorf("written to %q, want %q", got.Key, tt.key)
+			}
+			instances, _, err := ReadInstances(got.Key, got.Content)
+			if err != nil {
+				t.Fatalf("what was written is not read: %v", err)
+			}
+			node := ""
+			for _, n := range instances[0].Nodes {
+				if n.Name == tt.look {
+					text, err := (Instance{Nodes: []InstanceNode{n}}).JSON()
+					if err != nil {
+						t.Fatal(err)
+					}
+					node = squeeze(string(text))
+				}
+			}
+			if tt.node != "" {
+				tt.node = squeeze(`{"Name":"","Driver":"","Nodes":[` + tt.node + `],"Dynamic":false}`)
+			}
+			if diff := cmp.Diff(tt.node, node); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.warnings, got.Warnings); diff != "" {
+				t.Errorf("warnings: %s", diff)
+			}
+		})
+	}
+}
+
+// squeeze takes the white space out of JSON that has none in its strings.
+func squeeze(text string) string { return strings.Join(strings.Fields(text), "") }
+
+func TestCreateRefuses(t *testing.T) {
+	tests := []struct {
+		name   string
+		create Create
+		shelf  Shelf
+		want   string
+	}{
+		{"there already", Create{Name: "KUBE"}, shelf(), `--name "Kube": is defined already in dir/kube.json`},
+		{"no such node", Create{Name: "kube", Node: "c"}, shelf(), `--node "c": builder "Kube" has no such node`},
+		{"no such builder", Create{Name: "cube", Append: true}, shelf(), `--append: builder "cube" is not defined in dir`},
+		{"another driver", Create{Name: "kube", Append: true, Driver: "remote"}, shelf(), `--driver "remote": builder "Kube" has the driver kubernetes`},
+		{"an endpoint", Create{Name: "kube", Append: true, Endpoint: "tcp://u:secret@b:1"}, shelf(), `ENDPOINT "tcp://u:xxxxx@b:1": is not taken by the driver kubernetes`},
+		{"the same workload", Create{Name: "kube", Append: true, Node: "KUBE0"}, Shelf{Place: "dir", Files: map[string][]byte{"k": []byte(`{"Name":"kube","Driver":"kubernetes","Nodes":[{"Name":"a_b"},{"Name":"c","DriverOpts":{"replicas":"x"}}]}`)}}, `dir/k: node c: driver-opt replicas: "x" is not a whole number of at least 1`},
+		{"a name that only differs for people", Create{Name: "kube", Append: true, Node: "a-b"}, Shelf{Place: "dir", Files: map[string][]byte{"k": []byte(`{"Name":"kube","Driver":"kubernetes","Nodes":[{"Name":"a_b"}]}`)}}, `--node: the workload's name would be a-b, which is that of node a_b too`},
+		{"defined twice", Create{Name: "kube", Append: true}, Shelf{Place: "dir", Files: map[string][]byte{
+			"a": []byte(`{"Name":"kube","Driver":"kubernetes","Nodes":[{"Name":"a"}]}`),
+			"b": []byte(`{"Name":"kube","Driver":"kubernetes","Nodes":[{"Name":"a"}]}`),
+		}}, `builder "kube" is defined more than once: in dir/a and in dir/b`},
+		{"something else has its place", Create{Name: "notes.txt"}, shelf(), `dir/notes.txt is there already and does not define builder "notes.txt"`},
+		{"a key of a ConfigMap", Create{Name: "x"}, Shelf{Place: "configmap ci/builders", Files: map[string][]byte{"x": []byte("no")}}, `configmap ci/builders, key x is there already`},
+		{"bad option", Create{Name: "x", Options: driverOpts("replicas=0")}, Shelf{}, `--driver-opt replicas: "0" is not a whole number of at least 1`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := tt.create.Apply(tt.shelf)
+			if err == nil {
+				t.Fatalf("written: %s", got.Content)
+			}
+			if !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%v, want %s", err, tt.want)
+			}
+			if h, ok := err.(interface{ Hints() []string }); !ok {
+				t.Errorf("%T has no hints", err)
+			} else if strings.Contains(strings.Join(h.Hints(), ""), "secret") {
+				t.Error("a hint holds the password")
+			}
+		})
+	}
+}
+
+func TestCreateValidateSaysAllItCan(t *testing.T) {
+	torn, err := ParseDriverOpts([]string{"nodeselector=a=b,pool=ci,timeout=x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name   string
+		create Create
+		want   []string
+	}{
+		{"a new builder", Create{Name: "1x", Options: driverOpts("replicas=x", "rootless=maybe")}, []string{"--name: ", "--driver-opt replicas: ", "--driver-opt rootless: "}},
+		{"a list without quotes", Create{Name: "x", Options: torn}, []string{"--driver-opt pool: unknown option", "--driver-opt timeout: "}},
+		{"a node of a builder that may be of either driver", Create{Name: "x", Node: "n", Options: driverOpts("timeout=x")}, nil},
+		{"a node of a builder that is surely kubernetes", Create{Name: "x", Append: true, Options: driverOpts("timeout=x", "replicas=1")}, []string{"--driver-opt timeout: "}},
+		{"remote", Create{Name: "x", Driver: "remote", Endpoint: "ssh://x"}, []string{"ENDPOINT: ssh:// needs a program"}},
+		{"remote, changed", Create{Name: "x", Driver: "remote", Node: "n"}, nil},
+		{"good", Create{Name: "x", Options: driverOpts("replicas=2")}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []string
+			err := tt.create.Validate()
+			if all := (UsageErrors)(nil); errors.As(err, &all) {
+				for _, one := range all {
+					got = append(got, one.Error())
+				}
+			} else if err != nil {
+				t.Fatalf("%T %v", err, err)
+			}
+			if len(got) != len(tt.want) {
+				t.Fatalf("got %q, want %q", got, tt.want)
+			}
+			for i := range got {
+				if !strings.HasPrefix(got[i], tt.want[i]) {
+					t.Errorf("got %q, want %q", got[i], tt.want[i])
+				}
+			}
+		})
+	}
+}

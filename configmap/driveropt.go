@@ -1,0 +1,117 @@
+package configmap
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/google/shlex"
+	csvvalue "github.com/tonistiigi/go-csvvalue"
+)
+
+// DriverOpts are the values of --driver-opt.
+type DriverOpts struct {
+	// Values is nil when the flag was not given.
+	Values map[string]string
+	// torn maps what follows an option that takes a list, in the same flag, to
+	// that option: it may be a part of the list that lost its quotes.
+	torn map[string]string
+}
+
+// ParseDriverOpts reads values of --driver-opt as docker buildx does: each is
+// a line of CSV whose fields are key=value; quotes around a field keep its
+// commas together, and of two values for one key the last counts. The error is
+// UsageErrors.
+func ParseDriverOpts(values []string) (DriverOpts, error) {
+	var all UsageErrors
+	var opts DriverOpts
+	for _, value := range values {
+		fields, err := csvvalue.Fields(value, nil)
+		if err != nil || len(fields) == 0 {
+			all = append(all, &UsageError{Flag: "--driver-opt", Value: secretless(value), Problem: "is not a list of key=value with commas between", Hint: quoteHint})
+			continue
+		}
+		list := ""
+		for _, f := range fields {
+			key, v, ok := strings.Cut(f, "=")
+			if !ok || key == "" {
+				all = append(all, &UsageError{Flag: "--driver-opt", Value: f, Problem: "is not of the form key=value", Hint: quoteHint})
+				continue
+			}
+			if opts.Values == nil {
+				opts.Values, opts.torn = make(map[string]string), make(map[string]string)
+			}
+			opts.Values[key] = v
+			switch {
+			case takesList(key):
+				list = key
+			case list != "":
+				opts.torn[key] = list
+			}
+		}
+	}
+	return opts, all.err()
+}
+
+// Secrets are the options that most likely hold one: variables that are named
+// like it, or whose value is a URL with a password.
+func (o DriverOpts) Secrets() []string {
+	var names []string
+	for _, key := range keysOf(o.Values) {
+		variable, ok := strings.CutPrefix(key, "env.")
+		if !ok {
+			continue
+		}
+		address, err := url.Parse(o.Values[key])
+		password := false
+		if err == nil {
+			_, password = address.User.Password()
+		}
+		if password || secretName.MatchString(variable) {
+			names = append(names, key)
+		}
+	}
+	return names
+}
+
+var secretName = regexp.MustCompile(`(?i)(token|passw(or)?d|secret|credentials?|_key)$`)
+
+const quoteHint = `quote an option whose value holds commas: '--driver-opt="nodeselector=a=b,c=d",namespace=buildkit'`
+
+// takesList says whether commas belong into the values of an option.
+func takesList(key string) bool {
+	return slices.Contains([]string{"nodeselector", "annotations", "annotation", "labels", "tolerations"}, key)
+}
+
+// secretless leaves a value of --driver-opt out of a message if it sets a
+// variable, which may be a password.
+func secretless(value string) string {
+	if strings.Contains(value, "env.") {
+		return ""
+	}
+	return value
+}
+
+// ParseDaemonFlags splits the value of --buildkitd-flags as a shell would. It
+// is nil when there are none. The error is a *UsageError.
+func ParseDaemonFlags(value string) ([]string, error) {
+	flags, err := shlex.Split(value)
+	if err != nil {
+		return nil, &UsageError{Flag: "--buildkitd-flags", Value: value, Problem: "cannot be split into words: a quote is open", Hint: "quotes come in pairs, as in a shell"}
+	}
+	return flags, nil
+}
+
+const entitlementFlag = "--allow-insecure-entitlement"
+
+// withEntitlement adds what docker buildx adds: builds may ask for the network
+// of their pod, which is not the cluster node's, unless flags or buildkitd.toml
+// say which entitlements there are.
+func withEntitlement(flags []string, config *DaemonConfig) []string {
+	given := slices.ContainsFunc(flags, func(f string) bool { return f == entitlementFlag || strings.HasPrefix(f, entitlementFlag+"=") })
+	if given || config != nil && slices.Contains(config.Entitlements, "network.host") {
+		return flags
+	}
+	return append(slices.Clone(flags), entitlementFlag+"=network.host")
+}
