@@ -1,0 +1,52 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/slipway-build/slipway/agent/cluster"
+)
+
+// Author writes definitions into a ConfigMap of the cluster.
+type Author struct {
+	Access cluster.Access
+	// Namespace is the identity's when it is empty.
+	Namespace string
+	Name      string
+	// Timeout bounds the whole change; zero is no bound.
+	Timeout time.Duration
+	Log          zerolog.Logger
+}
+
+// Run changes one key of the ConfigMap, or makes it, and leaves all else in it
+// alone. edit gets the text of all keys and may be called several times; its
+// own errors come back as they are.
+func (a Author) Run(ctx context.Context, edit func(data map[string]string) (key, text string, err error)) error {
+	client, err := cluster.Connect(a.Access, "", a.Log)
+	if err != nil {
+		return classify(connectClass(err), err)
+	}
+	limited := ctx
+	if a.Timeout > 0 {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, a.Timeout)
+		defer cancel()
+	}
+	var refused error
+	err = client.EditConfigMap(limited, a.Namespace, a.Name, func(data map[string]string) (string, string, error) {
+		key, text, err := edit(data)
+		refused = err
+		return key, text, err
+	})
+	if refused != nil {
+		return refused
+	}
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = fmt.Errorf("no answer from the API server within %s: %w", a.Timeout, err)
+	}
+	return classify(connectClass(err), err)
+}
