@@ -29,6 +29,8 @@ type cli struct {
 	Build      buildCmd      `cmd:"" help:"Build from a Dockerfile."`
 	Up         upCmd         `cmd:"" help:"Make sure that a builder runs, and wait until it answers."`
 	Ls         lsCmd         `cmd:"" help:"List builders and their nodes."`
+	Create     createCmd     `cmd:"" help:"Define a builder, or change one: write its definition."`
+	Definition definitionCmd `cmd:"" help:"Check and convert definitions."`
 	Index      indexCmd      `cmd:"" aliases:"imagetools" help:"Make and show images in registries."`
 	Auth       authCmd       `cmd:"" help:"Show which credential is used for a registry, and why."`
 	Login      loginCmd      `cmd:"" help:"Log in to a registry, as docker login does."`

@@ -4,14 +4,19 @@ import (
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// load reads all definitions from the first place that has any.
-func (in *invocation) load() (*configmap.Set, error) {
-	path, err := configmap.Locate(configmap.Places{
+// places are where definitions are looked for.
+func (in *invocation) places() configmap.Places {
+	return configmap.Places{
 		Explicit:     in.global.Definitions,
 		BuildxConfig: in.env.BuildxConfig,
 		DockerConfig: in.env.DockerConfig,
 		Home:         in.env.Home,
-	})
+	}
+}
+
+// load reads all definitions from the first place that has any.
+func (in *invocation) load() (*configmap.Set, error) {
+	path, err := configmap.Locate(in.places())
 	if err != nil {
 		return nil, &usageError{err: err}
 	}

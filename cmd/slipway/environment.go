@@ -17,6 +17,11 @@ type environment struct {
 	DockerConfig string `env:"DOCKER_CONFIG"`
 	// DockerHost chooses among the proxies of docker's config.json.
 	DockerHost string `env:"DOCKER_HOST"`
+	// BuildKitHost is the address of a buildkitd, for nodes of the driver
+	// remote that are created without one.
+	BuildKitHost string `env:"BUILDKIT_HOST"`
+	// Kubeconfig is written into nodes that are created, as buildx does.
+	Kubeconfig string `env:"KUBECONFIG"`
 	// MetadataWarnings adds the linter's warnings to the metadata file.
 	MetadataWarnings bool `env:"BUILDX_METADATA_WARNINGS"`
 	// NoDefaultLoad ignores driver-opt default-load.

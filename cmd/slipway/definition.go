@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// definitionCmd holds the commands about definitions as files.
+type definitionCmd struct {
+	Lint    definitionLintCmd    `cmd:"" help:"Check definitions and show all problems."`
+	Convert definitionConvertCmd `cmd:"" help:"Print a definition in another form, normalized."`
+	Schema  definitionSchemaCmd  `cmd:"" help:"Print the JSON Schema of a definition."`
+}
+
+type definitionLintCmd struct {
+	Path []string `arg:"" optional:"" help:"Files or directories, - for standard input (default: where definitions are read from)."`
+}
+
+// Run checks the definitions.
+func (c *definitionLintCmd) Run(in *invocation) error {
+	paths := c.Path
+	if len(paths) == 0 {
+		path, err := configmap.Locate(in.places())
+		if err != nil {
+			return &usageError{err: err}
+		}
+		paths = []string{path}
+	}
+	var all mistakes
+	count := 0
+	for _, path := range paths {
+		set, err := in.readSet(path)
+		if err != nil {
+			all = append(all, err)
+			continue
+		}
+		if err := set.Broken(); err != nil {
+			all = append(all, err)
+		}
+		for _, d := range set.Definitions() {
+			count++
+			for _, warning := range d.Warnings {
+				in.log.Warn().Msg(warning)
+			}
+		}
+	}
+	if len(all) > 0 {
+		return &usageError{err: all}
+	}
+	definitions := "definitions"
+	if count == 1 {
+		definitions = "definition"
+	}
+	_, err := fmt.Fprintf(in.out, "ok %d %s\n", count, definitions)
+	return err
+}
+
+// standardInput is how messages call a definition that was piped in.
+const standardInput = "standard input"
+
+func (in *invocation) readSet(path string) (*configmap.Set, error) {
+	if path != "-" {
+		return configmap.Load(path)
+	}
+	data, err := io.ReadAll(in.in)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", standardInput, err)
+	}
+	return configmap.Parse(standardInput, data), nil
+}
+
+type definitionConvertCmd struct {
+	File string `arg:"" help:"The definition, - for standard input."`
+	To   string `enum:"json,yaml" default:"json" help:"Form of the output (${enum})."`
+}
+
+// Help is shown by --help.
+func (c *definitionConvertCmd) Help() string {
+	return "The definition goes to standard output with names and values that docker buildx takes: misspelt options are mended, platforms are objects, endpoints are there. buildx reads JSON only."
+}
+
+// Run prints the definition.
+func (c *definitionConvertCmd) Run(in *invocation) error {
+	name, data, err := c.read(in)
+	if err != nil {
+		return &usageError{err: err}
+	}
+	instances, _, err := configmap.ReadInstances(name, data) // its warnings are what is mended
+	if err != nil {
+		return &usageError{err: err}
+	}
+	var out bytes.Buffer
+	for i, instance := range instances {
+		write := instance.JSON
+		if c.To == "yaml" {
+			write = instance.YAML
+			if i > 0 {
+				out.WriteString("---\n")
+			}
+		}
+		text, err := write()
+		if err != nil {
+			return err
+		}
+		out.Write(text)
+	}
+	left := configmap.Parse(name, out.Bytes())
+	if err := left.Broken(); err != nil {
+		return fmt.Errorf("the converted definition is not valid: %w", err)
+	}
+	for _, d := range left.Definitions() {
+		for _, warning := range d.Warnings {
+			in.log.Warn().Msg(warning)
+		}
+	}
+	_, err = in.out.Write(out.Bytes())
+	return err
+}
+
+func (c *definitionConvertCmd) read(in *invocation) (name string, data []byte, err error) {
+	if c.File == "-" {
+		data, err = io.ReadAll(in.in)
+		return standardInput, data, err
+	}
+	data, err = os.ReadFile(c.File)
+	return c.File, data, err
+}
+
+type definitionSchemaCmd struct{}
+
+// Run prints the schema.
+func (c *definitionSchemaCmd) Run(in *invocation) error {
+	schema, err := configmap.JSONSchema()
+	if err != nil {
+		return err
+	}
+	_, err = in.out.Write(schema)
+	return err
+}
