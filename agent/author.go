@@ -19,7 +19,7 @@ type Author struct {
 	Name      string
 	// Timeout bounds the whole change; zero is no bound.
 	Timeout time.Duration
-	Log          zerolog.Logger
+	Log     zerolog.Logger
 }
 
 // Run changes one key of the ConfigMap, or makes it, and leaves all else in it

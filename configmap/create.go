@@ -2,6 +2,7 @@ package configmap
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -86,7 +87,7 @@ func (c Create) Validate() error {
 		return all.err()
 	}
 	_, err := alone.Apply(Shelf{})
-	if known, ok := err.(UsageErrors); ok { //nolint:errorlint // it comes from the line above, as it is
+	if known := (UsageErrors)(nil); errors.As(err, &known) {
 		all = append(all, known...)
 	} else if err != nil {
 		all = append(all, err)
@@ -275,7 +276,7 @@ func (c Create) put(b *Instance, where string) (warnings []string, err error) {
 
 // node is the new node.
 func (c Create) node(b *Instance) InstanceNode {
-	n := InstanceNode{Name: strings.ToLower(c.Node), Endpoint: c.Endpoint, Platforms: c.Platforms, DriverOpts: c.Options.Values, Flags: c.Flags}
+	n := InstanceNode{Name: strings.ToLower(c.Node), Endpoint: c.Endpoint, Platforms: c.Platforms, DriverOpts: c.Options.mended(), Flags: c.Flags}
 	for k := 0; n.Name == ""; k++ {
 		if name := strings.ToLower(fmt.Sprintf("%s%d", b.Name, k)); nodeIndex(b, name) < 0 {
 			n.Name = name
@@ -305,7 +306,7 @@ func (c Create) change(n *InstanceNode, driver string) {
 		n.Platforms = c.Platforms
 	}
 	if c.Options.Values != nil {
-		n.DriverOpts = c.Options.Values
+		n.DriverOpts = c.Options.mended()
 	}
 	if c.Flags != nil {
 		n.Flags = c.Flags

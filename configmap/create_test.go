@@ -75,6 +75,11 @@ func TestCreateApply(t *testing.T) {
 			node: `{"Name":"x0","Endpoint":"kubernetes:///x?deployment=x0&kubeconfig=","Platforms":null,"DriverOpts":null,"Flags":null,"Files":null}`,
 		},
 		{
+			name: "what only the documentation has", create: Create{Name: "x", Options: driverOpts("annotation=a=b", "tolerations=key=a,operator=exists")},
+			key: "x", look: "x0",
+			node: `{"Name":"x0","Endpoint":"kubernetes:///x?deployment=x0&kubeconfig=","Platforms":null,"DriverOpts":{"annotations":"a=b","tolerations":"key=a,operator=Exists"},"Flags":["--allow-insecure-entitlement=network.host"],"Files":null}`,
+		},
+		{
 			name: "remote", create: Create{Name: "far", Host: "tcp://b:1"},
 			key: "far", look: "far0",
 			node: `{"Name":"far0","Endpoint":"tcp://b:1","Platforms":null,"DriverOpts":null,"Flags":null,"Files":null}`,

@@ -1,6 +1,7 @@
 package configmap
 
 import (
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -76,6 +77,26 @@ func (o DriverOpts) Secrets() []string {
 }
 
 var secretName = regexp.MustCompile(`(?i)(token|passw(or)?d|secret|credentials?|_key)$`)
+
+// mended are the values as buildx and Kubernetes take them, where only the
+// documentation of buildx has them otherwise.
+func (o DriverOpts) mended() map[string]string {
+	values := maps.Clone(o.Values)
+	for key, value := range o.Values {
+		known := findOption(kubernetesOptions(), key)
+		if known == nil || known.misspelt != key {
+			continue
+		}
+		if _, both := o.Values[known.name]; !both { // else the loader complains
+			delete(values, key)
+			values[known.name] = value
+		}
+	}
+	if tolerations, ok := values["tolerations"]; ok {
+		values["tolerations"] = normalizeTolerations(tolerations)
+	}
+	return values
+}
 
 const quoteHint = `quote an option whose value holds commas: '--driver-opt="nodeselector=a=b,c=d",namespace=buildkit'`
 

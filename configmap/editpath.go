@@ -1,6 +1,7 @@
 package configmap
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,7 +20,8 @@ func writePlace(p Places, system string) (string, error) {
 		return p.Explicit, nil // what does not exist is made
 	}
 	path, err := locate(p, system)
-	if known, ok := err.(*Error); !ok || known.cause != nil { //nolint:errorlint // it comes from the line above, as it is
+	known := (*Error)(nil)
+	if !errors.As(err, &known) || known.cause != nil { // one without a cause says that there is none
 		return path, err
 	}
 	switch {
@@ -88,7 +90,7 @@ func lock(dir string) (unlock func(), err error) {
 	}
 	for {
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if err != unix.EINTR { //nolint:errorlint // a system call's own
+		if !errors.Is(err, unix.EINTR) {
 			break
 		}
 	}

@@ -1,6 +1,7 @@
 package configmap
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -94,8 +95,8 @@ func TestEditPathKeepsWhatItDoesNotChange(t *testing.T) {
 	}
 	write(mine, `{"Name":"kube","Driver":"kubernetes","Nodes":[{"Name":"a"}]}`)
 	write(filepath.Join(dir, "other"), "something else")
-	failed := fmt.Errorf("no")
-	if err := EditPath(dir, false, func(Shelf) (Created, error) { return Created{Key: "kube"}, failed }); err != failed {
+	failed := errors.New("no")
+	if err := EditPath(dir, false, func(Shelf) (Created, error) { return Created{Key: "kube"}, failed }); !errors.Is(err, failed) {
 		t.Errorf("got %v", err)
 	}
 	before, err := os.ReadFile(mine)
