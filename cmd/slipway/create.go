@@ -62,13 +62,9 @@ func (c *createCmd) Help() string {
 
 // Run writes the definition and starts the builder if that is asked for.
 func (c *createCmd) Run(in *invocation) error {
-	request, err := c.request(in)
+	request, mode, err := c.request(in)
 	if err != nil {
 		return &usageError{err: err}
-	}
-	mode, err := progress.ParseMode(c.Progress)
-	if err != nil {
-		return &usageError{err: fmt.Errorf("--progress: %w", err)}
 	}
 	created, place, err := c.write(in, request)
 	if err != nil {
@@ -93,8 +89,12 @@ func (c *createCmd) Run(in *invocation) error {
 }
 
 // request parses the flags; all mistakes are reported at once.
-func (c *createCmd) request(in *invocation) (configmap.Create, error) {
+func (c *createCmd) request(in *invocation) (configmap.Create, progress.Mode, error) {
 	var all mistakes
+	mode, err := progress.ParseMode(c.Progress)
+	if err != nil {
+		all = append(all, fmt.Errorf("--progress: %w", err))
+	}
 	r := configmap.Create{
 		Name:     c.Name,
 		Driver:   c.Driver,
@@ -112,7 +112,6 @@ func (c *createCmd) request(in *invocation) (configmap.Create, error) {
 	} else if r.Kubeconfig = in.env.Kubeconfig; in.global.Kubeconfig != "" {
 		r.Kubeconfig = take(&all, func() (string, error) { return filepath.Abs(in.global.Kubeconfig) })
 	}
-	var err error
 	if r.Platforms, err = solve.ParsePlatforms(c.Platform); err != nil {
 		all = append(all, err)
 	}
@@ -143,9 +142,9 @@ func (c *createCmd) request(in *invocation) (configmap.Create, error) {
 		all = append(all, err)
 	}
 	if len(all) > 0 {
-		return r, all
+		return r, mode, all
 	}
-	return r, nil
+	return r, mode, nil
 }
 
 // portable says whether the definition is read elsewhere than here.
