@@ -39,13 +39,19 @@ func writePlace(p Places, system string) (string, error) {
 // not exist is made: a file where file is set, else a directory. No other
 // author changes it in the meantime, and the file is written whole or not at
 // all. It is readable by its owner only, as buildx has it, unless it is there
-// already. Errors are those of edit, or an *Error.
+// already. edit may be called twice. Errors are those of edit, or an *Error.
 func EditPath(path string, file bool, edit func(Shelf) (Created, error)) error {
 	dir := path
 	if info, err := os.Stat(path); err == nil && !info.IsDir() || err != nil && file {
 		dir = filepath.Dir(path)
-	} else if err := os.MkdirAll(path, 0o755); err != nil {
-		return unwritable(path, err)
+	} else if err != nil {
+		// A change that is refused leaves no directory behind.
+		if _, err := edit(Shelf{Place: path}); err != nil {
+			return err
+		}
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			return unwritable(path, err)
+		}
 	}
 	if _, err := os.Lstat(filepath.Join(dir, "..data")); err == nil {
 		return &Error{

@@ -199,15 +199,15 @@ func TestTheCommandsOfTheFromBuildxPage(t *testing.T) {
 		if len(commands) == 0 {
 			continue
 		}
+		s, known := all[title]
+		if !known {
+			t.Errorf("nothing is known of the section %q", title)
+		}
+		delete(all, title)
 		t.Run(title, func(t *testing.T) {
 			outer := a.t
 			a.t = t
 			defer func() { a.t = outer }()
-			s, known := all[title]
-			if !known {
-				t.Fatal("nothing is known of this section")
-			}
-			delete(all, title)
 			if s.before != nil {
 				s.before()
 			}
@@ -220,7 +220,9 @@ func TestTheCommandsOfTheFromBuildxPage(t *testing.T) {
 				a.write("Dockerfile", pageDockerfile)
 			}
 			a.run(commands)
-			s.check()
+			if s.check != nil {
+				s.check()
+			}
 			a.reset()
 		})
 	}
