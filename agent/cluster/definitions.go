@@ -35,7 +35,7 @@ func (c *Client) EditConfigMap(ctx context.Context, namespace, name string, edit
 		found, err := maps.Get(ctx, name, metav1.GetOptions{})
 		fresh := apierrors.IsNotFound(err) && !isMissingNamespace(err)
 		if err != nil && !fresh {
-			return explain(err, "get "+what, c.identity)
+			return explain(err, "get "+what, c.identity, secretNames{})
 		}
 		if fresh {
 			found = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}}
@@ -53,12 +53,12 @@ func (c *Client) EditConfigMap(ctx context.Context, namespace, name string, edit
 		found.Data[key] = text
 		if fresh {
 			_, err = maps.Create(ctx, found, metav1.CreateOptions{FieldManager: managedBy})
-			return explain(err, "create "+what, c.identity)
+			return explain(err, "create "+what, c.identity, secretNames{})
 		}
 		// It carries the version that was read, and is refused if that is not
 		// the newest.
 		_, err = maps.Update(ctx, found, metav1.UpdateOptions{FieldManager: managedBy})
-		return explain(err, "update "+what, c.identity)
+		return explain(err, "update "+what, c.identity, secretNames{})
 	})
 }
 
