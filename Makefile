@@ -5,12 +5,14 @@ SHELL := /bin/bash
 
 VERSION ?= dev
 GOLANGCI_LINT_VERSION := v2.15.0
+HELM_VERSIONS := v3.21.4 v4.2.4
 FUZZTIME ?= 3s
 
 # One directory outside the tree for pinned tools, so that a clean clone finds
 # them again.
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway-tools
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+HELM := $(HELM_VERSIONS:%=$(TOOLS)/helm-%)
 
 # The flags and the tag of the testbed's components too, so that what both
 # compile is compiled once. The tag leaves out gRPC's tracing pages.
@@ -44,10 +46,12 @@ image: build ## Build Slipway's own image files for both architectures, with Sli
 .PHONY: docs
 docs: ## Generate the references again that are written by the program.
 	go test ./configmap -run Reference -update
+	go test ./agent/cluster -run ChartRules -update
+	cd e2e && go test ./chart -run 'Schema|Readme' -update
 
 ##@ Test
 .PHONY: test
-test: lint unit fuzz e2e ## Run everything: lint, unit tests with the race detector, fuzzing, scenarios on the real cluster.
+test: lint unit chart fuzz e2e ## Run everything: lint, unit tests with the race detector, the chart, fuzzing, scenarios on the real cluster.
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## Run the linters.
@@ -66,6 +70,18 @@ unit: ## Run unit tests and command-line scripts with the race detector.
 	cd e2e && go test ./testbed/... ./bench/... && go test -short ./registrytest/...
 	cd e2e/testbed/components/registry && go test ./...
 
+.PHONY: chart
+chart: helm ## Lint the chart and compare what Helm 3 and Helm 4 make of it with the golden files.
+	cd e2e && go test ./helm/... ./chart/...
+
+.PHONY: helm
+helm: $(HELM) ## Build Helm 3 and Helm 4, once.
+
+# Their module asks for the product's versions of what they share with it.
+$(TOOLS)/helm-%: e2e/helm/programs/go.mod
+	mkdir -p $(TOOLS)
+	cd e2e/helm/programs && $(GO_BUILD) -ldflags "-s -w" -o $@ helm.sh/helm/$(firstword $(subst ., ,$*))/cmd/helm
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME.
 	@for package in $$(go list ./...); do \
@@ -76,7 +92,7 @@ fuzz: ## Run every fuzz target for FUZZTIME.
 	done
 
 .PHONY: e2e
-e2e: ## Run the scenarios on the real cluster.
+e2e: helm ## Run the scenarios on the real cluster.
 	cd e2e && go run ./testbed up && go run ./testbed peer && go test -count=1 -parallel 4 -timeout 30m ./scenarios/... ./registrytest/...
 
 .PHONY: bench
