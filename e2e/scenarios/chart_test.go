@@ -1,0 +1,296 @@
+package scenarios
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/slipway-build/slipway/e2e/helm"
+	"github.com/slipway-build/slipway/e2e/testbed/state"
+)
+
+// TestChart is the life of a release, by each version of Helm: an empty
+// namespace, an agent with no right but to build, changes while it builds.
+func TestChart(t *testing.T) {
+	t.Parallel()
+	bed, err := state.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs, err := helm.All(t.TempDir(), bed.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, program := range programs {
+		t.Run("helm-"+program.Version[1:2], func(t *testing.T) {
+			t.Parallel()
+			liveByChart(release{space: newSpace(t), program: program})
+		})
+	}
+}
+
+func liveByChart(r release) {
+	t := r.t
+	amd64, arm64 := r.builderNode("amd64"), r.builderNode("arm64")
+
+	notes := r.helm("install", r.values(amd64))
+	for _, said := range []string{"serviceAccountName: agent\n", "configMap: {name: builders}\n", `service_account = "agent"`, "--platform linux/amd64 "} {
+		if !strings.Contains(notes, said) {
+			t.Errorf("the notes do not say %q:\n%s", said, notes)
+		}
+	}
+	want(t, "deployments", strings.Join(r.names("deployments"), " "), "deployment.apps/builder-amd64")
+	want(t, "jobs", strings.Join(r.names("jobs"), " "), "")
+	r.may("no", "create", "deployments.apps")
+	r.may("no", "get", "secrets")
+	r.may("yes", "create", "pods", "--subresource=exec")
+
+	a := r.startAgent("agent", r.Bed.Images.Agent)
+	a.write("Dockerfile", unameDockerfile)
+	a.ok("slipway build " + a.base() + "-o out . && grep x86_64 out/machine.txt")
+
+	first := r.definition()
+	finish := a.buildThatWaits()
+	notes = r.helm("upgrade", r.values(amd64, arm64))
+	finish()
+	want(t, "deployments", strings.Join(r.names("deployments"), " "), "deployment.apps/builder-amd64 deployment.apps/builder-arm64")
+	late := r.startAgent("late", r.Bed.Images.Agent)
+	late.write("Dockerfile", unameDockerfile)
+	late.ok("slipway build " + both + late.base() + "-o out . && grep aarch64 out/linux_arm64/machine.txt")
+
+	broken := r.builderNode("amd64", "image=slipway.test/absent:1")
+	broken.Name = "builder-broken"
+	out, err := r.run("upgrade", r.values(amd64, arm64, broken))
+	if err == nil || !strings.Contains(out+err.Error(), "slipway.test/absent:1") {
+		t.Errorf("an upgrade to an image that is not there: %v, and it says %s", err, out)
+	}
+	want(t, "jobs", strings.Join(r.names("jobs"), " "), "job.batch/slipway-up")
+
+	finish = a.buildThatWaits()
+	r.helm("rollback", "", "1")
+	finish()
+	want(t, "definition", r.definition(), first)
+	a.ok("slipway build " + a.base() + "-o again .")
+
+	finish = a.buildThatWaits()
+	r.helm("uninstall", "")
+	finish()
+	for _, kind := range []string{"roles", "rolebindings", "networkpolicies", "poddisruptionbudgets", "secrets"} {
+		want(t, kind, strings.Join(r.names(kind, "--selector=app.kubernetes.io/instance=slipway"), " "), "")
+	}
+	want(t, "what stays", strings.Join(r.names("deployments"), " "), "deployment.apps/builder-amd64 deployment.apps/builder-arm64 deployment.apps/builder-broken")
+	for line := range strings.Lines(notes) {
+		if command, ok := strings.CutPrefix(strings.TrimSpace(line), "kubectl --namespace "+r.Name+" "); ok {
+			r.kubectl("", strings.Fields(command)...)
+		}
+	}
+	for _, kind := range []string{"secrets", "configmaps"} {
+		if left := strings.Join(r.names(kind), " "); strings.Contains(left, "builder-amd64") {
+			t.Errorf("the commands of the notes leave %s", left)
+		}
+	}
+	want(t, "what stays of the definition in the notes", strings.Join(r.names("deployments"), " "), "deployment.apps/builder-broken")
+}
+
+// TestChartInSeveralNamespaces has agents, builders and the release each in a
+// namespace of their own, and buildx beside slipway.
+func TestChartInSeveralNamespaces(t *testing.T) {
+	t.Parallel()
+	bed, err := state.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs, err := helm.All(t.TempDir(), bed.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	builders, agents := newSpace(t), newSpace(t)
+	r := release{space: newSpace(t), program: programs[len(programs)-1]}
+	n := builders.builderNode("amd64")
+	values := r.valuesFor(map[string]any{"agents": []map[string]any{{"namespace": agents.Name, "serviceAccount": "agent"}}}, n)
+	// Nothing but builders may need more.
+	r.kubectl("", "label", "namespace", r.Name, "pod-security.kubernetes.io/enforce=restricted")
+	r.helm("install", values)
+	want(t, "deployments", strings.Join(builders.names("deployments"), " "), "deployment.apps/builder-amd64")
+	a := agents.startAgent("agent", bed.Images.Agent)
+	a.write("Dockerfile", smallDockerfile)
+	a.ok("slipway build -o out . && cmp Dockerfile out/Dockerfile")
+	if listed := a.ok("slipway ls"); !strings.Contains(listed, builders.Name+"/builder-amd64") {
+		t.Errorf("slipway ls:\n%s", listed)
+	}
+	if bed.Images.Peer == "" {
+		t.Fatal("there is no peer image; make it with: cd e2e && go run ./testbed peer")
+	}
+	peer := agents.startAgent("peer", bed.Images.Peer)
+	peer.write("Dockerfile", smallDockerfile)
+	peer.ok("mkdir -p ~/.docker/buildx/instances && cp -L /etc/slipway/definitions/kube ~/.docker/buildx/instances/")
+	peer.ok("buildx build --builder kube --output type=local,dest=out . >&2 && cmp Dockerfile out/Dockerfile")
+}
+
+// TestChartCertificates connects with certificates that Helm has made, and
+// only so: an upgrade keeps them and makes those of a new node with the same
+// authority.
+func TestChartCertificates(t *testing.T) {
+	t.Parallel()
+	bed, err := state.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs, err := helm.All(t.TempDir(), bed.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, program := range programs {
+		t.Run("helm-"+program.Version[1:2], func(t *testing.T) {
+			t.Parallel()
+			r := release{space: newSpace(t), program: program}
+			values := func(nodes ...node) string {
+				for i := range nodes {
+					nodes[i].Slipway = map[string]any{"transport": "direct"}
+				}
+				return r.valuesFor(map[string]any{
+					"agents":       []map[string]any{{"serviceAccount": "agent"}},
+					"certificates": map[string]any{"mode": "helm"},
+					"rbac":         map[string]any{"exec": false},
+				}, nodes...)
+			}
+			made := func() string {
+				return r.kubectl("", "get", "secrets", "slipway-ca", "slipway-builder-amd64-server", "slipway-builder-amd64-client", "-o", "jsonpath={.items[*].data}")
+			}
+			r.helm("install", values(r.builderNode("amd64")))
+			before := made()
+			r.helm("upgrade", values(r.builderNode("amd64"), r.builderNode("arm64")))
+			if made() != before {
+				t.Error("the upgrade has made certificates that were there")
+			}
+			r.may("no", "create", "pods", "--subresource=exec")
+			a := r.startAgent("agent", r.Bed.Images.Agent)
+			a.write("Dockerfile", unameDockerfile)
+			a.ok("slipway build " + both + a.base() + "-o out . && grep aarch64 out/linux_arm64/machine.txt")
+			if secrets := strings.Join(r.names("secrets"), " "); strings.Contains(secrets, "-tls") {
+				t.Errorf("slipway has made certificates of its own: %s", secrets)
+			}
+		})
+	}
+}
+
+// release is the chart's release "slipway" in a namespace.
+type release struct {
+	*space
+	program helm.Program
+}
+
+// helm runs a command on the release, which must succeed.
+func (r release) helm(command, values string, more ...string) string {
+	r.t.Helper()
+	out, err := r.run(command, values, more...)
+	if err != nil {
+		r.t.Fatalf("%v\n%s", err, out)
+	}
+	return out
+}
+
+func (r release) run(command, values string, more ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(r.t.Context(), 2*patience)
+	defer cancel()
+	args := append([]string{command, "slipway"}, more...)
+	if values != "" {
+		args = append(args, "../../charts/slipway", "--values", values)
+	}
+	return r.program.Run(ctx, append(args, "--namespace", r.Name, "--timeout", "4m")...)
+}
+
+// values are those of a release whose agents are the service account "agent".
+func (r release) values(nodes ...node) string {
+	return r.valuesFor(map[string]any{"agents": []map[string]any{{"serviceAccount": "agent"}, {"create": true}}}, nodes...)
+}
+
+// valuesFor writes values into a file and returns its path.
+func (r release) valuesFor(more map[string]any, nodes ...node) string {
+	r.t.Helper()
+	repository, tag, ok := cutLast(r.Bed.Images.Agent, ":")
+	if !ok {
+		r.t.Fatalf("image %s has no tag", r.Bed.Images.Agent)
+	}
+	var list []map[string]any
+	for _, n := range nodes {
+		one := map[string]any{
+			"name":       n.Name,
+			"platforms":  []string{n.Platforms[0]["os"] + "/" + n.Platforms[0]["architecture"]},
+			"driverOpts": n.DriverOpts,
+		}
+		if n.Slipway != nil {
+			one["slipway"] = n.Slipway
+		}
+		list = append(list, one)
+	}
+	values := map[string]any{
+		"builders":    map[string]any{"kube": map[string]any{"nodes": list}},
+		"definitions": map[string]any{"name": "builders"},
+		"image":       map[string]any{"repository": repository, "tag": tag},
+		"up":          map[string]any{"backoffLimit": 0},
+	}
+	maps.Copy(values, more)
+	raw, err := json.Marshal(values)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	path := filepath.Join(r.t.TempDir(), "values.yaml")
+	if err := os.WriteFile(path, raw, 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+	return path
+}
+
+func cutLast(text, separator string) (before, after string, found bool) {
+	i := strings.LastIndex(text, separator)
+	if i < 0 {
+		return text, "", false
+	}
+	return text[:i], text[i+len(separator):], true
+}
+
+// definition is what the ConfigMap of the agents holds.
+func (r release) definition() string {
+	r.t.Helper()
+	return r.kubectl("", "get", "configmap", "builders", "-o", "jsonpath={.data.kube}")
+}
+
+// may compares what agents may do with "yes" or "no".
+func (r release) may(expected string, verbAndResource ...string) {
+	r.t.Helper()
+	args := append([]string{"auth", "can-i"}, verbAndResource...)
+	answer, err := r.Run(r.t.Context(), "", append(args, "--as=system:serviceaccount:"+r.Name+":agent")...)
+	if no := (*exec.ExitError)(nil); err != nil && !errors.As(err, &no) { // "no" is exit code 1
+		r.t.Fatal(err)
+	}
+	want(r.t, "agent may "+strings.Join(verbAndResource, " "), strings.TrimSpace(answer), expected)
+}
+
+// buildThatWaits starts a build and returns once its only step runs. The
+// function that it returns lets the step end, and the build must succeed.
+func (a *agent) buildThatWaits() (finish func()) {
+	a.t.Helper()
+	ip := strings.TrimSpace(a.kubectl("", "get", "pod", a.pod, "-o", "jsonpath={.status.podIP}"))
+	a.write("waits/Dockerfile", "FROM base\nRUN until wget -q -O /answer http://"+ip+":8080/go; do sleep 0.1; done\n")
+	a.ok("mkdir -p /tmp/www && { pidof httpd || httpd -p 8080 -h /tmp/www; }")
+	a.ok("rm -f /tmp/www/go /tmp/log /tmp/code")
+	a.ok("(slipway build --no-cache --progress plain " + a.base() + "waits > /tmp/log 2>&1; echo $? > /tmp/code) < /dev/null > /dev/null 2>&1 &")
+	a.eventually("the step runs", func() bool { return a.sh("grep 'RUN until wget' /tmp/log").code == 0 })
+	return func() {
+		a.t.Helper()
+		want(a.t, "a build that is over too early", a.sh("cat /tmp/code").stdout, "")
+		a.ok("echo > /tmp/www/go")
+		a.eventually("the build ends", func() bool { return a.sh("test -s /tmp/code").code == 0 })
+		want(a.t, "exit code of the build", a.ok("cat /tmp/code"), "0\n")
+		if a.t.Failed() {
+			a.t.Log(a.ok("cat /tmp/log"))
+		}
+	}
+}
