@@ -46,6 +46,7 @@ type authorityConn interface{ Authority() string }
 // connection. When the connection breaks later, solves fail; nothing is
 // dialled again. The connection is closed with the Daemon.
 func Connect(ctx context.Context, dial func(context.Context) (net.Conn, error), options ...ConnectOption) (*Daemon, error) {
+	sizeBuffers()
 	conn, err := dial(ctx)
 	if err != nil {
 		return nil, err
