@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,6 +40,10 @@ type PodStatus struct {
 	Terminating bool
 	// ClusterNode is empty until the pod is scheduled.
 	ClusterNode string
+	// Created is when the pod was made.
+	Created time.Time
+	// Profile is what keeps its builds away from the cluster node.
+	Profile Profile
 	// Waiting says what a live pod that is not ready waits for, else empty.
 	Waiting string
 }
@@ -66,6 +71,8 @@ func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error
 			Ready:       isReady(p),
 			Terminating: p.DeletionTimestamp != nil,
 			ClusterNode: p.Spec.NodeName,
+			Created:     p.CreationTimestamp.Time,
+			Profile:     profileOf(p.Spec),
 		}
 		if isLive(p) && !ps.Ready {
 			f := examinePod(p, nil, node.Kubernetes.UnschedulableGrace)

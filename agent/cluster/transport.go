@@ -112,6 +112,14 @@ func (c *Client) Dial(ctx context.Context, node configmap.Node, pod Pod, report 
 	return nil, together(pod, failures)
 }
 
+// Reached is the transport that Dial takes first for pod after what it has
+// learned of node's workload: right after a Dial, the one that was taken.
+func (c *Client) Reached(node configmap.Node, pod Pod) configmap.Transport {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return route(c.pinned(node), c.worked[c.workloadKey(node)], pod.Listens)[0].name
+}
+
 func (c *Client) dialBy(ctx context.Context, t transport, node configmap.Node, pod Pod, patience patienceOf) (net.Conn, error) {
 	if !t.tls {
 		return t.dial(c, ctx, pod, nil, patience)

@@ -1,0 +1,19 @@
+package cluster
+
+import (
+	"context"
+	"time"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// CertificateExpiry is when the certificate ends that this client proves itself
+// with to node's pods. The server's was made with it and ends with it, where
+// Slipway made both. Errors are of type *Error but for those of ctx.
+func (c *Client) CertificateExpiry(ctx context.Context, node configmap.Node) (time.Time, error) {
+	own, err := c.credential(quiet(ctx), node)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return own.pairs[0].Leaf.NotAfter, nil
+}

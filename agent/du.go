@@ -1,0 +1,76 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// PodCache is the cache of one pod of a builder.
+type PodCache struct {
+	Node string
+	// Pod is empty with the remote driver.
+	Pod     string
+	Records []solve.CacheRecord
+}
+
+// DiskUsage asks all pods of all nodes of a builder for their caches.
+type DiskUsage struct {
+	Definition configmap.Definition
+	Access     cluster.Access
+	Filter     solve.CacheFilter
+	// Timeout bounds the whole; zero is no bound.
+	Timeout time.Duration
+	Log     zerolog.Logger
+}
+
+// Run returns the caches by node and pod, and those that answered beside an
+// error of others.
+func (u DiskUsage) Run(ctx context.Context) ([]PodCache, error) {
+	ctx, cancel := within(ctx, u.Timeout)
+	defer cancel()
+	var mu sync.Mutex
+	var caches []PodCache
+	connector := &connector{access: u.Access, log: u.Log}
+	err := connector.everyPod(ctx, u.Definition.Nodes, warnAbsent(u.Log), func(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon) error {
+		records, err := d.DiskUsage(ctx, u.Filter)
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		caches = append(caches, PodCache{Node: node.Name, Pod: pod, Records: records})
+		return nil
+	})
+	slices.SortFunc(caches, func(a, b PodCache) int {
+		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Pod, b.Pod))
+	})
+	if err == nil && len(caches) == 0 {
+		err = classify(ClassCluster, &nothingRuns{u.Definition.Name})
+	}
+	return caches, err
+}
+
+// within bounds a context; zero is no bound.
+func within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	if limit <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, limit)
+}
+
+// warnAbsent tells of a node whose cache could not be looked at: none, or one
+// that a claim keeps.
+func warnAbsent(log zerolog.Logger) func(configmap.Node) {
+	return func(node configmap.Node) {
+		log.Warn().Str("node", node.Name).Msg("no pod of it runs, so its cache is left out")
+	}
+}

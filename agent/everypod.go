@@ -1,0 +1,157 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// everyPod calls do for each buildkitd of the nodes, several at once. Each pod
+// has a cache of its own. pod is empty with the remote driver. A pod that
+// cannot be reached does not keep the others from their turn; the error is
+// PodErrors. A node without a pod to ask is told to absent.
+func (c *connector) everyPod(ctx context.Context, nodes []configmap.Node, absent func(configmap.Node), do func(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon) error) error {
+	var failures failedPods
+	var group errgroup.Group
+	group.SetLimit(listParallel)
+	for _, node := range nodes {
+		if node.Remote != nil {
+			group.Go(func() error {
+				conn, err := c.connectRemote(ctx, node)
+				if err == nil {
+					err = use(ctx, node, "", conn.Daemon, do)
+				}
+				failures.add(err)
+				return nil
+			})
+			continue
+		}
+		client, pods, err := c.usablePods(ctx, node)
+		if err != nil {
+			failures.add(err)
+			continue
+		}
+		if len(pods) == 0 {
+			absent(node)
+		}
+		for _, pod := range pods {
+			group.Go(func() error {
+				daemon, err := c.connectPod(ctx, client, node, pod, func(line string) { c.log.Debug().Str("node", node.Name).Msg(line) })
+				if err != nil {
+					failures.add(fmt.Errorf("node %s: connect to pod %s: %w", node.Name, pod.Name, err))
+					return nil
+				}
+				failures.add(use(ctx, node, pod.Name, daemon, do))
+				return nil
+			})
+		}
+	}
+	_ = group.Wait() // its functions return no error
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return classify(ClassCancelled, context.Cause(ctx))
+	}
+	return failures.err()
+}
+
+// usablePods are the pods of a node that could take a build now.
+func (c *connector) usablePods(ctx context.Context, node configmap.Node) (*cluster.Client, []cluster.Pod, error) {
+	client, err := c.client(node)
+	if err != nil {
+		return nil, nil, err
+	}
+	known, err := client.Status(ctx, node)
+	if err != nil {
+		return nil, nil, fmt.Errorf("node %s: %w", node.Name, err)
+	}
+	return client, known.Usable, nil
+}
+
+// use calls do and closes the connection.
+func use(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon, do func(context.Context, configmap.Node, string, *solve.Daemon) error) error {
+	err := do(ctx, node, pod, d)
+	if err != nil {
+		where := "node " + node.Name
+		if pod != "" {
+			where += ": pod " + pod
+		}
+		err = fmt.Errorf("%s: %w", where, err)
+	}
+	_ = d.Close() // what was asked for has been answered
+	return err
+}
+
+// failedPods collects failures of pods that are asked at the same time.
+type failedPods struct {
+	mu  sync.Mutex
+	all PodErrors
+}
+
+func (f *failedPods) add(err error) {
+	if err == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = append(f.all, err)
+}
+
+// err is nil if nothing has failed. The order is that of the messages, for the
+// pods answer in any.
+func (f *failedPods) err() error {
+	if len(f.all) == 0 {
+		return nil
+	}
+	slices.SortFunc(f.all, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return classify(connectClass(f.all), f.all)
+}
+
+// PodErrors are the failures of several pods of a builder.
+type PodErrors []error
+
+// Error implements error.
+func (e PodErrors) Error() string {
+	words := make([]string, len(e))
+	for i, one := range e {
+		words[i] = one.Error()
+	}
+	return strings.Join(words, "; ")
+}
+
+// Unwrap gives access to each of them.
+func (e PodErrors) Unwrap() []error { return e }
+
+// Hints are those of all failures, each once.
+func (e PodErrors) Hints() []string {
+	var all []string
+	for _, one := range e {
+		var known interface{ Hints() []string }
+		if !errors.As(one, &known) {
+			continue
+		}
+		for _, hint := range known.Hints() {
+			if !slices.Contains(all, hint) {
+				all = append(all, hint)
+			}
+		}
+	}
+	return all
+}
+
+// nothingRuns is a builder none of whose nodes has a pod to ask.
+type nothingRuns struct{ builder string }
+
+func (e *nothingRuns) Error() string { return fmt.Sprintf("no pod of builder %q runs", e.builder) }
+
+// Hints says how to start it.
+func (e *nothingRuns) Hints() []string {
+	return []string{"start it: slipway up " + e.builder}
+}
