@@ -1,0 +1,44 @@
+package agent
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+func TestPrefixedLines(t *testing.T) {
+	var out strings.Builder
+	lines := &prefixed{out: &out}
+	broken := errors.New("gone")
+	for _, source := range []struct {
+		name, text string
+		err        error
+	}{{"a", "one\ntwo\n", nil}, {"b", "", nil}, {"c", "\nno end", nil}, {"d", "half", broken}} {
+		from := iotest.OneByteReader(strings.NewReader(source.text))
+		if source.err != nil {
+			from = iotest.TimeoutReader(from) // fails at the second read
+		}
+		if err := lines.copy(source.name, from); (err != nil) != (source.err != nil) {
+			t.Errorf("%s: %v", source.name, err)
+		}
+	}
+	if got, want := out.String(), "[a] one\n[a] two\n[c] \n[c] no end\n[d] h\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestPrefixedStopsWhenNobodyReads(t *testing.T) {
+	lines := &prefixed{out: fullDisk{}}
+	endless := strings.NewReader(strings.Repeat("x\n", 1000))
+	if err := lines.copy("a", iotest.OneByteReader(endless)); err != nil {
+		t.Error(err)
+	}
+	if endless.Len() == 0 || lines.err == nil {
+		t.Errorf("read on to the end: %d left, %v", endless.Len(), lines.err)
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left") }

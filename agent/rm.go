@@ -1,0 +1,134 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// Remove removes what Slipway made of a builder in the cluster.
+type Remove struct {
+	Definition configmap.Definition
+	Access     cluster.Access
+	// Claims removes the persistent claims with the builder's cache as well.
+	Claims bool
+	// Busy removes a builder even while builds run on it, or while it does not
+	// say whether any do.
+	Busy bool
+	// Timeout bounds the look at each builder; zero is no bound.
+	Timeout time.Duration
+	Log     zerolog.Logger
+}
+
+// Removal is what is to go of a builder.
+type Removal struct {
+	nodes []cluster.Removal
+}
+
+// Objects names what is to go, in its order.
+func (r Removal) Objects() []string {
+	var all []string
+	for _, n := range r.nodes {
+		all = append(all, n.Objects()...)
+	}
+	return all
+}
+
+// Kept are sentences about what stays.
+func (r Removal) Kept() []string {
+	var all []string
+	for _, n := range r.nodes {
+		all = append(all, n.Kept...)
+	}
+	return all
+}
+
+// Plan finds what is to go and changes nothing. It fails where a node is not
+// Slipway's to remove, and where builds run.
+func (r Remove) Plan(ctx context.Context) (Removal, error) {
+	ctx, cancel := within(ctx, r.Timeout)
+	defer cancel()
+	connector := &connector{access: r.Access, log: r.Log}
+	var plan Removal
+	var kubernetes []configmap.Node // a remote builder has nothing in a cluster
+	for _, node := range r.Definition.Nodes {
+		if node.Remote != nil {
+			continue
+		}
+		kubernetes = append(kubernetes, node)
+		client, err := connector.client(node)
+		if err != nil {
+			return plan, classify(connectClass(err), err)
+		}
+		found, err := client.PlanRemoval(ctx, node, r.Claims)
+		if err != nil {
+			return plan, classify(connectClass(err), fmt.Errorf("node %s: %w", node.Name, err))
+		}
+		plan.nodes = append(plan.nodes, found)
+	}
+	if r.Busy {
+		return plan, nil
+	}
+	return plan, r.idle(ctx, connector, kubernetes)
+}
+
+// Run removes what was found. done gets each object as it goes.
+func (r Removal) Run(ctx context.Context, done func(string)) error {
+	for _, n := range r.nodes {
+		if err := n.Remove(ctx, done); err != nil {
+			return classify(connectClass(err), err)
+		}
+	}
+	return nil
+}
+
+// idle fails unless all pods say that no build runs.
+func (r Remove) idle(ctx context.Context, connector *connector, nodes []configmap.Node) error {
+	var mu sync.Mutex
+	builds := 0
+	err := connector.everyPod(ctx, nodes, func(configmap.Node) {}, func(ctx context.Context, _ configmap.Node, _ string, d *solve.Daemon) error {
+		n, err := d.Active(ctx)
+		mu.Lock()
+		defer mu.Unlock()
+		builds += n
+		return err
+	})
+	switch {
+	case err != nil:
+		return classify(connectClass(err), &busy{builder: r.Definition.Name, unknown: err})
+	case builds > 0:
+		return classify(ClassCluster, &busy{builder: r.Definition.Name, builds: builds})
+	}
+	return nil
+}
+
+// busy is a builder that is not removed from under its builds.
+type busy struct {
+	builder string
+	builds  int
+	// unknown is why it does not say how many there are; nil if it does.
+	unknown error
+}
+
+// Error implements error.
+func (e *busy) Error() string {
+	if e.unknown != nil {
+		return fmt.Sprintf("builder %q does not say whether builds run on it: %v", e.builder, e.unknown)
+	}
+	return fmt.Sprintf("builder %q is in use: %d builds run on it", e.builder, e.builds)
+}
+
+// Hints says how to go on.
+func (e *busy) Hints() []string {
+	return []string{"wait for them, or remove it all the same with --force: the builds then fail"}
+}
+
+// Unwrap returns why it is not known.
+func (e *busy) Unwrap() error { return e.unknown }
