@@ -29,6 +29,11 @@ type cli struct {
 	Build      buildCmd      `cmd:"" help:"Build from a Dockerfile."`
 	Up         upCmd         `cmd:"" help:"Make sure that a builder runs, and wait until it answers."`
 	Ls         lsCmd         `cmd:"" help:"List builders and their nodes."`
+	Inspect    inspectCmd    `cmd:"" help:"Show a builder: its nodes, their pods and what these hold and do."`
+	Du         duCmd         `cmd:"" help:"Show what the caches of a builder hold."`
+	Prune      pruneCmd      `cmd:"" help:"Remove cache of a builder."`
+	Rm         rmCmd         `cmd:"" help:"Remove builders: what Slipway made of them, and their definitions."`
+	Logs       logsCmd       `cmd:"" help:"Print what buildkitd says in the pods of a builder."`
 	Create     createCmd     `cmd:"" help:"Define a builder, or change one: write its definition."`
 	Definition definitionCmd `cmd:"" help:"Check and convert definitions."`
 	Index      indexCmd      `cmd:"" aliases:"imagetools" help:"Make and show images in registries."`

@@ -1,0 +1,238 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/docker/go-units"
+
+	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/solve"
+)
+
+// duCmd has the flags of docker buildx du, name for name.
+type duCmd struct {
+	Name    string        `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined)."`
+	Filter  []string      `sep:"none" placeholder:"NAME=VALUE" help:"Only records for which this holds: until=24h, type=regular, description~=words, shared, private, inuse, mutable, immutable, id, parents."`
+	Verbose bool          `xor:"format" help:"Same as --format=pretty."`
+	Format  string        `xor:"format" placeholder:"FORMAT" help:"Output format: table (default), pretty, or json with an object on each line."`
+	Timeout time.Duration `default:"20s" help:"How long the builder may take to answer."`
+}
+
+// Help is shown by --help.
+func (c *duCmd) Help() string {
+	return "Each pod of each node has a cache of its own; all of them are asked. The columns are those of docker buildx du, and last the node and the pod."
+}
+
+// Run prints the records and what they come to.
+func (c *duCmd) Run(in *invocation) error {
+	show, err := c.printer()
+	if err != nil {
+		return err
+	}
+	filter, err := solve.ParseCacheFilter(c.Filter)
+	if err != nil {
+		return &usageError{err: err}
+	}
+	if err := checkTimeout(c.Timeout); err != nil {
+		return err
+	}
+	definition, err := in.definition(cmp.Or(c.Name, in.global.Builder))
+	if err != nil {
+		return err
+	}
+	caches, failed := agent.DiskUsage{Definition: definition, Access: in.global.access(), Filter: filter, Timeout: c.Timeout, Log: in.log}.Run(in.ctx)
+	if err := show(in.out, caches, time.Now()); err != nil {
+		return err
+	}
+	return failed
+}
+
+// printer picks the function that prints in the format.
+func (c *duCmd) printer() (func(io.Writer, []agent.PodCache, time.Time) error, error) {
+	format := c.Format
+	if c.Verbose {
+		format = "pretty"
+	}
+	// What a filter leaves says nothing of the whole.
+	whole := len(c.Filter) == 0
+	switch format {
+	case "", "table":
+		return func(w io.Writer, caches []agent.PodCache, now time.Time) error {
+			return printUsage(w, caches, whole, now)
+		}, nil
+	case "pretty":
+		return func(w io.Writer, caches []agent.PodCache, now time.Time) error {
+			for _, cache := range caches {
+				for _, r := range cache.Records {
+					if err := printRecord(w, cache.Node, cache.Pod, r, now); err != nil {
+						return err
+					}
+				}
+			}
+			return printSums(w, caches, whole)
+		}, nil
+	case "json":
+		return printUsageJSON, nil
+	}
+	return nil, &usageError{
+		err:   fmt.Errorf("--format %q: is not table, pretty or json", format),
+		hints: []string{"templates are not supported: take json and a tool such as jq"},
+	}
+}
+
+func printUsage(out io.Writer, caches []agent.PodCache, whole bool, now time.Time) error {
+	w := tabwriter.NewWriter(out, 1, 8, 1, '\t', 0)
+	fmt.Fprintln(w, recordHeader)
+	for _, cache := range caches {
+		for _, r := range cache.Records {
+			fmt.Fprintln(w, recordRow(cache.Node, cache.Pod, r, now))
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return printSums(out, caches, whole)
+}
+
+// recordHeader is over the columns of recordRow.
+const recordHeader = "ID\tRECLAIMABLE\tSIZE\tLAST ACCESSED\tNODE\tPOD"
+
+func recordRow(node, pod string, r solve.CacheRecord, now time.Time) string {
+	id, size := r.ID, units.HumanSize(float64(r.Size))
+	if r.Mutable {
+		id += "*"
+	}
+	if r.Shared {
+		size += "*"
+	}
+	return fmt.Sprintf("%s\t%v\t%s\t%s\t%s\t%s", id, !r.InUse, size, ago(r.LastUsedAt, now), node, pod)
+}
+
+// ago is empty for what never was.
+func ago(t *time.Time, now time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return units.HumanDuration(now.Sub(*t)) + " ago"
+}
+
+// printRecord prints all there is to a record, as docker buildx du --verbose
+// does.
+func printRecord(out io.Writer, node, pod string, r solve.CacheRecord, now time.Time) error {
+	var b strings.Builder
+	line := func(label string, value any) { fmt.Fprintf(&b, "%-14s%v\n", label+":", value) }
+	line("ID", r.ID)
+	if len(r.Parents) > 0 {
+		b.WriteString("Parents:\n")
+		for _, parent := range r.Parents {
+			fmt.Fprintf(&b, " - %s\n", parent)
+		}
+	}
+	line("Created at", r.CreatedAt)
+	line("Mutable", r.Mutable)
+	line("Reclaimable", !r.InUse)
+	line("Shared", r.Shared)
+	line("Size", units.HumanSize(float64(r.Size)))
+	if r.Description != "" {
+		line("Description", r.Description)
+	}
+	line("Usage count", r.UsageCount)
+	if r.LastUsedAt != nil {
+		line("Last used", ago(r.LastUsedAt, now))
+	}
+	if r.Type != "" {
+		line("Type", r.Type)
+	}
+	line("Node", node)
+	if pod != "" {
+		line("Pod", pod)
+	}
+	b.WriteString("\n")
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// usageJSON has the keys of docker buildx du --format=json, and more.
+type usageJSON struct {
+	ID          string
+	Parents     []string
+	CreatedAt   string
+	Mutable     bool
+	Reclaimable bool
+	Shared      bool
+	Size        string
+	Description string
+	UsageCount  int
+	LastUsedAt  string
+	Type        string
+	// Bytes is Size as a number.
+	Bytes int64
+	Node  string
+	Pod   string
+}
+
+func printUsageJSON(w io.Writer, caches []agent.PodCache, now time.Time) error {
+	enc := json.NewEncoder(w)
+	for _, cache := range caches {
+		for _, r := range cache.Records {
+			if err := enc.Encode(usageJSON{
+				ID:          r.ID,
+				Parents:     r.Parents,
+				CreatedAt:   r.CreatedAt.String(),
+				Mutable:     r.Mutable,
+				Reclaimable: !r.InUse,
+				Shared:      r.Shared,
+				Size:        units.HumanSize(float64(r.Size)),
+				Description: r.Description,
+				UsageCount:  r.UsageCount,
+				LastUsedAt:  ago(r.LastUsedAt, now),
+				Type:        r.Type,
+				Bytes:       r.Size,
+				Node:        cache.Node,
+				Pod:         cache.Pod,
+			}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sums are what records come to, in bytes.
+type sums struct{ total, reclaimable, shared int64 }
+
+func sumOf(caches []agent.PodCache) sums {
+	var s sums
+	for _, cache := range caches {
+		for _, r := range cache.Records {
+			size := max(r.Size, 0) // BuildKit may not know it
+			s.total += size
+			if !r.InUse {
+				s.reclaimable += size
+			}
+			if r.Shared {
+				s.shared += size
+			}
+		}
+	}
+	return s
+}
+
+func printSums(out io.Writer, caches []agent.PodCache, whole bool) error {
+	if !whole {
+		return nil
+	}
+	s := sumOf(caches)
+	w := tabwriter.NewWriter(out, 1, 8, 1, '\t', 0)
+	if s.shared > 0 {
+		fmt.Fprintf(w, "Shared:\t%s\nPrivate:\t%s\n", units.HumanSize(float64(s.shared)), units.HumanSize(float64(s.total-s.shared)))
+	}
+	fmt.Fprintf(w, "Reclaimable:\t%s\nTotal:\t%s\n", units.HumanSize(float64(s.reclaimable)), units.HumanSize(float64(s.total)))
+	return w.Flush()
+}

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/docker/go-units"
+
+	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/configmap"
+)
+
+type inspectCmd struct {
+	Name      string        `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined)."`
+	Bootstrap bool          `help:"Start the builder first, as slipway up does."`
+	Timeout   time.Duration `default:"20s" help:"How long a node may take to answer."`
+	Format    string        `enum:"text,json" default:"text" help:"Output format (${enum})."`
+	Progress  string        `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output of --bootstrap: auto, plain, tty, rawjson, quiet."`
+}
+
+// Help is shown by --help.
+func (c *inspectCmd) Help() string {
+	return "Prints what docker buildx inspect does, under the same labels, and the pods of each node: where they run and since when, how they are reached, their caches and active builds."
+}
+
+// Run prints the builder.
+func (c *inspectCmd) Run(in *invocation) error {
+	mode, err := progress.ParseMode(c.Progress)
+	if err != nil {
+		return &usageError{err: fmt.Errorf("--progress: %w", err)}
+	}
+	if err := checkTimeout(c.Timeout); err != nil {
+		return err
+	}
+	definition, err := in.definition(cmp.Or(c.Name, in.global.Builder))
+	if err != nil {
+		return err
+	}
+	if c.Bootstrap {
+		up := agent.Up{Definition: definition, Access: in.global.access(), Terminal: in.terminal, Mode: mode, Log: in.log}
+		if err := up.Run(in.ctx); err != nil {
+			return err
+		}
+	}
+	details, err := agent.Inspect{Definition: definition, Access: in.global.access(), Timeout: c.Timeout, Log: in.log}.Run(in.ctx)
+	if err != nil {
+		return err
+	}
+	options := in.driverOptions(definition)
+	for i := range details.Nodes {
+		details.Nodes[i].DriverOpts = options[details.Nodes[i].Name]
+	}
+	if c.Format == "json" {
+		enc := json.NewEncoder(in.out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(details)
+	}
+	return printDetails(in.out, details, definition, time.Now())
+}
+
+// checkTimeout refuses what would end before it begins.
+func checkTimeout(timeout time.Duration) error {
+	if timeout < 0 {
+		return &usageError{err: fmt.Errorf("--timeout %s: must not be negative; 0 is no limit", timeout)}
+	}
+	return nil
+}
+
+// driverOptions are the options of each node as the definition has them, but
+// for what looks like a secret. The definition was read before; what cannot be
+// read again is left out.
+func (in *invocation) driverOptions(d configmap.Definition) map[string]map[string]string {
+	data, err := os.ReadFile(d.File)
+	if err != nil {
+		in.log.Debug().Err(err).Msg("the driver options are not shown")
+		return nil
+	}
+	instances, _, err := configmap.ReadInstances(d.File, data)
+	if err != nil {
+		in.log.Debug().Err(err).Msg("the driver options are not shown")
+		return nil
+	}
+	all := make(map[string]map[string]string)
+	for _, instance := range instances {
+		if !strings.EqualFold(instance.Name, d.Name) {
+			continue
+		}
+		for _, node := range instance.Nodes {
+			shown := maps.Clone(node.DriverOpts)
+			for _, name := range (configmap.DriverOpts{Values: node.DriverOpts}).Secrets() {
+				shown[name] = "***"
+			}
+			all[node.Name] = shown
+		}
+	}
+	return all
+}
+
+// printDetails prints the builder as docker buildx inspect does, so that
+// scripts find the same labels, and below each node its pods.
+func printDetails(out io.Writer, b agent.BuilderDetails, d configmap.Definition, now time.Time) error {
+	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
+	fmt.Fprintf(w, "Name:\t%s\nDriver:\t%s\n\nNodes:\n", b.Name, b.Driver)
+	for i, n := range b.Nodes {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		printNode(w, n, d.Nodes[i], now)
+	}
+	return w.Flush()
+}
+
+func printNode(w io.Writer, n agent.NodeDetails, defined configmap.Node, now time.Time) {
+	fmt.Fprintf(w, "Name:\t%s\nEndpoint:\t%s\n", n.Name, cmp.Or(n.Address, n.Endpoint))
+	if len(n.DriverOpts) > 0 {
+		options := make([]string, 0, len(n.DriverOpts))
+		for _, name := range slices.Sorted(maps.Keys(n.DriverOpts)) {
+			options = append(options, fmt.Sprintf("%s=%q", name, n.DriverOpts[name]))
+		}
+		fmt.Fprintf(w, "Driver Options:\t%s\n", strings.Join(options, " "))
+	}
+	if n.Error != "" {
+		fmt.Fprintf(w, "Error:\t%s\n", n.Error)
+	}
+	fmt.Fprintf(w, "Status:\t%s\n", buildxStatus(n.Status))
+	printIf(w, "BuildKit daemon flags", strings.Join(n.Flags, " "))
+	printIf(w, "BuildKit version", n.BuildKit)
+	declared := n.Platforms
+	if len(defined.Platforms) == 0 {
+		declared = nil
+	}
+	printIf(w, "Platforms", strings.Join(inGroups(declared, n.Reported), ", "))
+	if n.Workload != "" {
+		fmt.Fprintf(w, "Workload:\t%s %s, %d of %d ready\n", strings.ToLower(n.Workload), n.Endpoint, n.Ready, n.Desired)
+	}
+	if n.Certificates != nil {
+		fmt.Fprintf(w, "Certificates:\tuntil %s (%s)\n", n.Certificates.UTC().Format(time.RFC3339), until(*n.Certificates, now))
+	}
+	if len(n.Labels) > 0 {
+		fmt.Fprintln(w, "Labels:")
+		for _, name := range slices.Sorted(maps.Keys(n.Labels)) {
+			fmt.Fprintf(w, "\t%s:\t%s\n", name, n.Labels[name])
+		}
+	}
+	for i, rule := range n.GC {
+		printRule(w, i, rule)
+	}
+	for _, pod := range n.Pods {
+		printPod(w, pod, now)
+	}
+	for _, name := range slices.Sorted(maps.Keys(defined.Files)) {
+		fmt.Fprintf(w, "File#%s:\n", name)
+		content := string(defined.Files[name])
+		if strings.HasSuffix(name, ".key") || strings.Contains(content, "PRIVATE KEY-----") {
+			content = "(a private key, not shown)"
+		}
+		for line := range strings.SplitSeq(strings.TrimSuffix(content, "\n"), "\n") {
+			fmt.Fprintf(w, "\t> %s\n", line)
+		}
+	}
+}
+
+// buildxStatus is the word that buildx has for what does not exist yet.
+func buildxStatus(status string) string {
+	if status == "absent" {
+		return "inactive"
+	}
+	return status
+}
+
+// inGroups marks the platforms that the definition declares with a star, before
+// those that buildkitd reports beyond them.
+func inGroups(declared, reported []string) []string {
+	out := make([]string, 0, len(declared)+len(reported))
+	for _, p := range declared {
+		out = append(out, p+"*")
+	}
+	for _, p := range reported {
+		if !slices.Contains(declared, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func printIf(w io.Writer, label, value string) {
+	if value != "" {
+		fmt.Fprintf(w, "%s:\t%s\n", label, value)
+	}
+}
+
+func printRule(w io.Writer, i int, r agent.GCRule) {
+	fmt.Fprintf(w, "GC Policy rule#%d:\n\tAll:\t%v\n", i, r.All)
+	if len(r.Filters) > 0 {
+		fmt.Fprintf(w, "\tFilters:\t%s\n", strings.Join(r.Filters, " "))
+	}
+	if r.KeepDuration > 0 {
+		fmt.Fprintf(w, "\tKeep Duration:\t%v\n", r.KeepDuration)
+	}
+	for _, bound := range []struct {
+		label string
+		bytes int64
+	}{{"Reserved Space", r.ReservedSpace}, {"Max Used Space", r.MaxUsedSpace}, {"Min Free Space", r.MinFreeSpace}} {
+		if bound.bytes > 0 {
+			fmt.Fprintf(w, "\t%s:\t%s\n", bound.label, units.BytesSize(float64(bound.bytes)))
+		}
+	}
+}
+
+func printPod(w io.Writer, p agent.PodDetails, now time.Time) {
+	if p.Name == "" {
+		fmt.Fprintln(w, "Daemon:")
+	} else {
+		fmt.Fprintf(w, "Pod#%s:\n", p.Name)
+	}
+	line := func(label, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "\t%s:\t%s\n", label, value)
+		}
+	}
+	line("Status", p.Status)
+	line("Reason", p.Reason)
+	line("Cluster node", p.ClusterNode)
+	if p.Created != nil && !p.Created.IsZero() {
+		line("Age", units.HumanDuration(now.Sub(*p.Created)))
+	}
+	line("Profile", p.Profile)
+	line("Transport", p.Transport)
+	line("BuildKit version", p.BuildKit)
+	if p.BuildKit != "" {
+		line("Cache", fmt.Sprintf("%s in %d records", units.HumanSize(float64(p.CacheSize)), p.CacheRecords))
+		line("Active builds", fmt.Sprint(p.ActiveBuilds))
+	}
+}
+
+// until says how long it is to a time, which may be over.
+func until(end, now time.Time) string {
+	if left := end.Sub(now); left > 0 {
+		return "in " + units.HumanDuration(left)
+	}
+	return "expired"
+}
