@@ -87,7 +87,9 @@ func TestRemoval(t *testing.T) {
 				thing("v1", "PersistentVolumeClaim", "persistentvolumeclaims", "buildkitd-b-0", ""),
 				thing("v1", "PersistentVolumeClaim", "persistentvolumeclaims", "buildkitd-b-other-0", ""),
 				thing("v1", "PersistentVolumeClaim", "persistentvolumeclaims", "precious", "")),
-			"persistentvolumeclaims/buildkitd-b-0": object{"kind": "Status", "apiVersion": "v1"},
+			"persistentvolumeclaims/buildkitd-b-0":       object{"kind": "Status", "apiVersion": "v1"},
+			"persistentvolumeclaims/buildkitd-b-other-0": object{"kind": "Status", "apiVersion": "v1"},
+			"persistentvolumeclaims/precious":            object{"kind": "Status", "apiVersion": "v1"},
 		}
 	}
 	storage := resource.MustParse("1Gi")
