@@ -30,6 +30,7 @@ type Client struct {
 	identity   Identity
 	config     *rest.Config
 	core, apps rest.Interface
+	http       *http.Client // what both are made of
 	parameters runtime.ParameterCodec
 	transport  configmap.Transport // of Access
 	log        zerolog.Logger
@@ -104,6 +105,7 @@ func newClient(config *rest.Config, id Identity, userAgent string, log zerolog.L
 		config:     config,
 		core:       core,
 		apps:       apps,
+		http:       httpClient,
 		parameters: runtime.NewParameterCodec(scheme),
 		log:        log,
 
@@ -137,8 +139,8 @@ type warnings struct{ log zerolog.Logger }
 
 // HandleWarningHeaderWithContext implements rest.WarningHandlerWithContext.
 // 299 is the only code that Kubernetes uses.
-func (w warnings) HandleWarningHeaderWithContext(_ context.Context, code int, _ string, text string) {
-	if code == 299 && text != "" {
+func (w warnings) HandleWarningHeaderWithContext(ctx context.Context, code int, _ string, text string) {
+	if code == 299 && text != "" && ctx.Value(unlogged{}) == nil {
 		w.log.Warn().Msg("kubernetes: " + text)
 	}
 }

@@ -168,6 +168,12 @@ func (m missingRight) hints(own secretNames) []string {
 // grant is each Role and the RoleBinding that gives it, ready to paste.
 func (m missingRight) grant(roles []role) string {
 	text := fmt.Sprintf("%s may not %s %s in namespace %s; whoever administers the cluster can grant it with kubectl apply -f - and this:", m.user, m.verb, m.resource, m.namespace)
+	return text + m.manifest(roles)
+}
+
+// manifest is the YAML of the roles and their bindings, from a line break on.
+func (m missingRight) manifest(roles []role) string {
+	text := ""
 	for _, r := range roles {
 		meta := metav1.ObjectMeta{Name: r.name, Namespace: m.namespace}
 		for _, object := range []any{

@@ -34,6 +34,7 @@ type cli struct {
 	Prune      pruneCmd      `cmd:"" help:"Remove cache of a builder."`
 	Rm         rmCmd         `cmd:"" help:"Remove builders: what Slipway made of them, and their definitions."`
 	Logs       logsCmd       `cmd:"" help:"Print what buildkitd says in the pods of a builder."`
+	Doctor     doctorCmd     `cmd:"" help:"Find what would keep a build from succeeding, and say what to do."`
 	Create     createCmd     `cmd:"" help:"Define a builder, or change one: write its definition."`
 	Definition definitionCmd `cmd:"" help:"Check and convert definitions."`
 	Index      indexCmd      `cmd:"" aliases:"imagetools" help:"Make and show images in registries."`

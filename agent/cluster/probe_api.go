@@ -1,0 +1,100 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/version"
+)
+
+// Server is what an API server has said of itself.
+type Server struct {
+	// Version is that of Kubernetes, as in "v1.36.3".
+	Version string
+	// Took is how long the answer took.
+	Took time.Duration
+	// Behind is how far this machine's clock is behind the server's, negative
+	// if it is ahead. The server tells its time in whole seconds.
+	Behind time.Duration
+}
+
+// Hello asks the API server for its version. Errors are of type *Error but for
+// those of ctx.
+func (c *Client) Hello(ctx context.Context) (Server, error) {
+	const doing = "ask the API server for its version"
+	// The header with the time is what the typed clients keep to themselves.
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.core.Get().AbsPath("/version").URL().String(), nil)
+	if err != nil {
+		return Server{}, unreachable(err, doing, c.identity)
+	}
+	began := time.Now()
+	answer, err := c.http.Do(request)
+	if err != nil {
+		return Server{}, unreachable(err, doing, c.identity)
+	}
+	defer answer.Body.Close()
+	ended := time.Now()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
+	if err != nil {
+		return Server{}, unreachable(err, doing, c.identity)
+	}
+	if answer.StatusCode == http.StatusUnauthorized {
+		return Server{}, explain(apierrors.NewUnauthorized(answer.Status), doing, c.identity, secretNames{})
+	}
+	var info version.Info
+	if err := json.Unmarshal(body, &info); err != nil || answer.StatusCode != http.StatusOK {
+		return Server{}, unreachable(fmt.Errorf("status %s and no version", answer.Status), doing, c.identity)
+	}
+	server := Server{Version: info.GitVersion, Took: ended.Sub(began)}
+	if date, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
+		server.Behind = behind(began, ended, date)
+	}
+	return server, nil
+}
+
+// behind compares a time that the server has told, cut to the second, with
+// those of this machine around it. It is zero as long as both may be right.
+func behind(began, ended, date time.Time) time.Duration {
+	switch {
+	case date.After(ended):
+		return date.Sub(ended)
+	case date.Add(time.Second).Before(began):
+		return -began.Sub(date.Add(time.Second))
+	}
+	return 0
+}
+
+// Whoami is the name by which the API server knows the identity, as in
+// "system:serviceaccount:ci:agent".
+func (c *Client) Whoami(ctx context.Context) (string, error) {
+	const path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+	review := authenticationv1.SelfSubjectReview{TypeMeta: metav1.TypeMeta{APIVersion: "authentication.k8s.io/v1", Kind: "SelfSubjectReview"}}
+	if err := c.review(ctx, path, &review); err != nil {
+		return "", explain(err, "ask the API server who the identity is", c.identity, secretNames{})
+	}
+	return review.Status.UserInfo.Username, nil
+}
+
+// review sends an object that exists for its answer alone and puts the answer
+// in its place. It is JSON: the clients know the types of two groups only.
+func (c *Client) review(ctx context.Context, path string, object any) error {
+	body, err := json.Marshal(object)
+	if err != nil {
+		return err
+	}
+	answer, err := c.core.Post().AbsPath(path).
+		SetHeader("Content-Type", "application/json").
+		SetHeader("Accept", "application/json").
+		Body(body).Do(quiet(ctx)).Raw()
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(answer, object)
+}

@@ -1,0 +1,99 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/containerd/platforms"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/gentype"
+	"k8s.io/klog/v2"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// Places says on which cluster nodes a node's pods may run.
+type Places struct {
+	// Fit are names of cluster nodes.
+	Fit []string
+	// Unfit says of every other one why not, as in "node1: taint gpu".
+	Unfit []string
+	// Native is true when one of Fit is of an architecture that the node
+	// claims, or it claims none.
+	Native bool
+}
+
+// Places compares the selector and the tolerations of node's pod with the
+// labels and taints of the cluster nodes. What else the scheduler looks at,
+// it does not. Errors are of type *Error but for those of ctx.
+func (c *Client) Places(ctx context.Context, node configmap.Node) (Places, error) {
+	list, err := c.clusterNodes().List(quiet(ctx), metav1.ListOptions{})
+	if err != nil {
+		return Places{}, explain(err, "list the cluster nodes", c.identity, secretNames{})
+	}
+	objects, err := Manifest(node, c.Namespace(node))
+	if err != nil {
+		return Places{}, err
+	}
+	var spec corev1.PodSpec
+	if objects.StatefulSet != nil {
+		spec = objects.StatefulSet.Spec.Template.Spec
+	} else {
+		spec = objects.Deployment.Spec.Template.Spec
+	}
+	return place(spec, node, list.Items), nil
+}
+
+func (c *Client) clusterNodes() *gentype.ClientWithList[*corev1.Node, *corev1.NodeList] {
+	return gentype.NewClientWithList("nodes", c.core, c.parameters, "",
+		func() *corev1.Node { return &corev1.Node{} },
+		func() *corev1.NodeList { return &corev1.NodeList{} })
+}
+
+func place(spec corev1.PodSpec, node configmap.Node, all []corev1.Node) Places {
+	p := Places{Native: len(node.Platforms) == 0}
+	for _, n := range all {
+		if why := unfit(spec, n); why != "" {
+			p.Unfit = append(p.Unfit, n.Name+": "+why)
+			continue
+		}
+		p.Fit = append(p.Fit, n.Name)
+		own := platforms.Normalize(platforms.Platform{OS: n.Labels[corev1.LabelOSStable], Architecture: n.Labels[corev1.LabelArchStable]})
+		for _, want := range node.Platforms {
+			p.Native = p.Native || platforms.Only(own).Match(want)
+		}
+	}
+	return p
+}
+
+// unfit says why a cluster node takes no pod of the spec, empty if it does.
+func unfit(spec corev1.PodSpec, n corev1.Node) string {
+	if want := labels.SelectorFromSet(spec.NodeSelector); !want.Matches(labels.Set(n.Labels)) {
+		return fmt.Sprintf("has not the labels %s (architecture %s)", want, n.Labels[corev1.LabelArchStable])
+	}
+	if n.Spec.Unschedulable {
+		return "cordoned"
+	}
+	for _, condition := range n.Status.Conditions {
+		if condition.Type == corev1.NodeReady && condition.Status != corev1.ConditionTrue {
+			return "not ready: " + condition.Message
+		}
+	}
+	var taints []string
+	for _, taint := range n.Spec.Taints {
+		tolerated := slices.ContainsFunc(spec.Tolerations, func(t corev1.Toleration) bool {
+			return t.ToleratesTaint(klog.New(nil), &taint, false)
+		})
+		if !tolerated && taint.Effect != corev1.TaintEffectPreferNoSchedule {
+			taints = append(taints, taint.ToString())
+		}
+	}
+	if len(taints) > 0 {
+		return "taint " + strings.Join(taints, ", ")
+	}
+	return ""
+}

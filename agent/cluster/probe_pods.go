@@ -1,0 +1,106 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// Trouble is what keeps a node's pods from being ready.
+type Trouble struct {
+	// Waiting says what is waited for.
+	Waiting string
+	// Err is of type *Error; nil while nothing is known to be wrong.
+	Err error
+	// MayHeal is true when the cluster is at work on it.
+	MayHeal bool
+}
+
+// Trouble looks once at what a wait for node's pods would watch, and judges as
+// the wait does, but without its patience: one look cannot see whether a
+// trouble lasts. It is for a workload without a ready pod.
+func (c *Client) Trouble(ctx context.Context, node configmap.Node) (Trouble, error) {
+	ctx = quiet(ctx)
+	w := newWorkload(c, node, nil)
+	pods, err := w.list(ctx)
+	if err != nil {
+		return Trouble{}, err
+	}
+	view := newView(w, pods)
+	if err := view.look(ctx, pods); err != nil {
+		return Trouble{}, err
+	}
+	findings := examine(view.observe(time.Now()), node.Kubernetes.UnschedulableGrace)
+	trouble, crashed := troubleOf(findings)
+	if known := (*Error)(nil); crashed != nil && errors.As(trouble.Err, &known) {
+		w.addLog(ctx, known, *crashed)
+	}
+	return trouble, nil
+}
+
+// troubleOf is the worst of the findings: what nobody is at work on goes
+// before what may heal.
+func troubleOf(findings []finding) (Trouble, *crashed) {
+	var trouble Trouble
+	var words *crashed
+	var lines []string
+	for _, f := range findings {
+		lines = append(lines, f.line)
+		// A failed pull is tried again for ever, and rarely for good.
+		mayHeal := f.patience == endless && f.reason != ReasonImage
+		if f.reason == "" || trouble.Err != nil && (mayHeal || !trouble.MayHeal) {
+			continue
+		}
+		trouble.Err = &Error{Reason: f.reason, message: f.message, hints: f.hints}
+		trouble.MayHeal, words = mayHeal, f.crashed
+	}
+	trouble.Waiting = strings.Join(lines, "; ")
+	return trouble, words
+}
+
+// look fills the view with one answer each, instead of watching. Events that
+// may not be read only add reasons.
+func (v *view) look(ctx context.Context, pods []*corev1.Pod) error {
+	c, w := v.workload.client, v.workload
+	of := map[types.UID]fields.Set{}
+	var all []error
+	for _, p := range pods {
+		all = append(all, v.pods.Add(p))
+		of[p.UID] = fields.Set{"involvedObject.uid": string(p.UID)}
+	}
+	if Kind(w.node) == KindStatefulSet {
+		s, err := c.statefulSets(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+		if err != nil {
+			return w.explain(err, "get "+w.String())
+		}
+		all = append(all, v.statefulSets.Add(s))
+		of[ofWorkload] = fields.Set{"involvedObject.kind": KindStatefulSet, "involvedObject.name": w.name}
+	} else {
+		d, err := c.deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+		if err != nil {
+			return w.explain(err, "get "+w.String())
+		}
+		all = append(all, v.deployments.Add(d))
+	}
+	for key, which := range of {
+		events, err := c.events(w.namespace).List(ctx, metav1.ListOptions{FieldSelector: which.AsSelector().String()})
+		if err != nil {
+			c.log.Debug().Err(err).Str("workload", w.name).Msg("events are not to be had; the look goes on without them")
+			continue
+		}
+		mirror := newMirror[*corev1.Event](v.notify)
+		for i := range events.Items {
+			all = append(all, mirror.Add(&events.Items[i]))
+		}
+		v.events[key] = mirror
+	}
+	return errors.Join(all...)
+}

@@ -1,0 +1,219 @@
+package cluster
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+func TestBehind(t *testing.T) {
+	began := time.Date(2026, 3, 1, 12, 0, 0, 500e6, time.UTC)
+	ended := began.Add(300 * time.Millisecond)
+	for _, tt := range []struct {
+		name string
+		date time.Time
+		want time.Duration
+	}{
+		{"the same second", began.Truncate(time.Second), 0},
+		{"the server is ahead", ended.Add(time.Minute), time.Minute},
+		{"the server is behind", began.Add(-time.Minute - time.Second), -time.Minute},
+	} {
+		if got := behind(began, ended, tt.date); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestNeeds(t *testing.T) {
+	own := secretNames{server: "b-tls", client: "b-tls-client"}
+	names := func(rights []missingRight) string {
+		var all []string
+		for _, r := range rights {
+			all = append(all, r.String())
+		}
+		return strings.Join(all, ", ")
+	}
+	running := Status{Exists: true, Replicas: 1}
+	got := names(needs(configmap.TransportDirect, KindDeployment, own, running, "u", "ci"))
+	want := "list pods, watch pods, get pods/log, list events, watch events, get deployments, list deployments, watch deployments, get secrets b-tls-client"
+	if got != want {
+		t.Errorf("a builder that runs: %s\nwant %s", got, want)
+	}
+	for name, words := range map[string]struct {
+		pinned configmap.Transport
+		is     Status
+		want   string
+	}{
+		"no workload":    {configmap.TransportAuto, Status{}, "create statefulsets, "},
+		"certificates":   {configmap.TransportAuto, Status{}, "update secrets b-tls, "},
+		"scaled to zero": {configmap.TransportAuto, Status{Exists: true}, "patch statefulsets/scale, "},
+		"exec":           {configmap.TransportExec, running, "create pods/exec, get pods/exec, "},
+	} {
+		got := names(needs(words.pinned, KindStatefulSet, own, words.is, "u", "ci")) + ", "
+		if !strings.Contains(got, words.want) || strings.Contains(got, "deployments") {
+			t.Errorf("%s: %s lacks %s", name, got, words.want)
+		}
+	}
+}
+
+func TestWeigh(t *testing.T) {
+	right := func(words string) missingRight {
+		verb, resource, _ := strings.Cut(words, " ")
+		return missingRight{verb: verb, resource: resource}
+	}
+	for _, tt := range []struct {
+		name            string
+		pinned          configmap.Transport
+		missing         []string
+		lacking, lesser []string
+	}{
+		{name: "nothing", pinned: configmap.TransportAuto},
+		{"pods", configmap.TransportAuto, []string{"list pods", "watch pods"}, []string{"list pods"}, []string{"watch pods"}},
+		{"reasons", configmap.TransportAuto, []string{"list events", "get pods/log"}, nil, []string{"list events", "get pods/log"}},
+		{"exec stands in", configmap.TransportAuto, []string{"get secrets", "create pods/portforward"}, nil, []string{"get secrets", "create pods/portforward"}},
+		{"nothing stands in", configmap.TransportAuto, []string{"get secrets", "create pods/exec"}, []string{"get secrets", "create pods/exec"}, nil},
+		{"direct is enough", configmap.TransportAuto, []string{"create pods/exec", "get pods/portforward"}, nil, []string{"create pods/exec", "get pods/portforward"}},
+		{"direct is asked for", configmap.TransportDirect, []string{"get secrets"}, []string{"get secrets"}, nil},
+		{"exec is asked for", configmap.TransportExec, []string{"get pods/exec"}, []string{"get pods/exec"}, nil},
+		{"no workload", configmap.TransportAuto, []string{"create deployments"}, []string{"create deployments"}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var missing []missingRight
+			for _, m := range tt.missing {
+				missing = append(missing, right(m))
+			}
+			got := weigh(tt.pinned, missing)
+			if diff := cmp.Diff(Rights{Lacking: tt.lacking, Lesser: tt.lesser}, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestGrantsHoldAllThatIsMissingOnce(t *testing.T) {
+	own := secretNames{server: "b-tls", client: "b-tls-client"}
+	missing := []missingRight{
+		{user: "system:serviceaccount:ci:agent", verb: "list", resource: "pods", namespace: "ci"},
+		{user: "system:serviceaccount:ci:agent", verb: "get", resource: "secrets", name: "b-tls-client", namespace: "ci"},
+		{user: "system:serviceaccount:ci:agent", verb: "create", resource: "deployments", group: "apps", namespace: "ci"},
+	}
+	got := strings.Join(grants(missing, own), "")
+	for _, words := range []string{"name: slipway-build\n", "name: slipway-b-tls-client\n", "name: slipway-manage\n", "name: slipway-b-tls\n"} {
+		if n := strings.Count(got, words); n != 3 { // the Role, the binding and what it refers to
+			t.Errorf("%q %d times in:\n%s", words, n, got)
+		}
+	}
+	if grants(nil, own) != nil {
+		t.Error("roles for nothing")
+	}
+}
+
+func TestPlace(t *testing.T) {
+	clusterNode := func(name, arch string, change func(*corev1.Node)) corev1.Node {
+		n := corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"kubernetes.io/arch": arch, "kubernetes.io/os": "linux"}}}
+		if change != nil {
+			change(&n)
+		}
+		return n
+	}
+	gpu := corev1.Taint{Key: "gpu", Value: "yes", Effect: corev1.TaintEffectNoSchedule}
+	all := []corev1.Node{
+		clusterNode("plain", "amd64", nil),
+		clusterNode("cordoned", "amd64", func(n *corev1.Node) { n.Spec.Unschedulable = true }),
+		clusterNode("gpu", "amd64", func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{gpu} }),
+		clusterNode("down", "amd64", func(n *corev1.Node) {
+			n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Message: "no news"}}
+		}),
+		clusterNode("arm", "arm64", nil),
+	}
+	amd := configmap.Node{Platforms: []ocispecs.Platform{{OS: "linux", Architecture: "amd64"}}}
+	got := place(corev1.PodSpec{NodeSelector: map[string]string{"kubernetes.io/arch": "amd64"}}, amd, all)
+	want := Places{Fit: []string{"plain"}, Native: true, Unfit: []string{
+		"cordoned: cordoned", "gpu: taint gpu=yes:NoSchedule", "down: not ready: no news",
+		"arm: has not the labels kubernetes.io/arch=amd64 (architecture arm64)",
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	tolerant := corev1.PodSpec{Tolerations: []corev1.Toleration{{Key: "gpu", Operator: corev1.TolerationOpExists}}}
+	if got := place(tolerant, amd, all[2:3]); len(got.Fit) != 1 {
+		t.Errorf("the taint is tolerated: %+v", got)
+	}
+	if got := place(corev1.PodSpec{}, amd, all[4:]); got.Native || len(got.Fit) != 1 {
+		t.Errorf("an arm64 machine is not amd64's own: %+v", got)
+	}
+}
+
+func TestExceeded(t *testing.T) {
+	list := func(name corev1.ResourceName, value string) corev1.ResourceList {
+		return corev1.ResourceList{name: resource.MustParse(value)}
+	}
+	quota := func(name corev1.ResourceName, hard, used string) corev1.ResourceQuota {
+		return corev1.ResourceQuota{
+			ObjectMeta: metav1.ObjectMeta{Name: "small"},
+			Status:     corev1.ResourceQuotaStatus{Hard: list(name, hard), Used: list(name, used)},
+		}
+	}
+	scoped := quota("pods", "1", "1")
+	scoped.Spec.Scopes = []corev1.ResourceQuotaScope{corev1.ResourceQuotaScopeBestEffort}
+	node := configmap.Node{Kubernetes: &configmap.Kubernetes{Requests: list("memory", "2Gi"), Limits: list("cpu", "4")}}
+	for _, tt := range []struct {
+		name  string
+		quota corev1.ResourceQuota
+		want  string
+	}{
+		{"room", quota("pods", "2", "1"), ""},
+		{"pods", quota("pods", "1", "1"), "quota small: pods: 1 wanted, 0 of 1 left"},
+		{"requests", quota("requests.memory", "3Gi", "2Gi"), "quota small: requests.memory: 2Gi wanted, 1Gi of 3Gi left"},
+		{"the short name", quota("memory", "3Gi", "2Gi"), "quota small: memory: 2Gi wanted, 1Gi of 3Gi left"},
+		{"limits", quota("limits.cpu", "4", "1"), "quota small: limits.cpu: 4 wanted, 3 of 4 left"},
+		{"not asked for", quota("requests.cpu", "0", "0"), ""},
+		{"scoped", scoped, ""},
+	} {
+		if got := strings.Join(exceeded(node, []corev1.ResourceQuota{tt.quota}).Exceeded, ";"); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestTroubleOf(t *testing.T) {
+	waiting := finding{line: "pod a: waiting"}
+	scaling := finding{line: "pod b: scaling", message: "scaling", reason: ReasonUnschedulable, patience: endless}
+	crashing := finding{line: "pod c: crashes", message: "crashes", reason: ReasonCrash, crashed: &crashed{pod: "c"}}
+	pulling := finding{line: "pod d: pulls", message: "pulls", reason: ReasonImage, patience: endless}
+	for _, tt := range []struct {
+		name     string
+		findings []finding
+		want     Reason
+		mayHeal  bool
+	}{
+		{name: "nothing wrong", findings: []finding{waiting}},
+		{"may heal", []finding{waiting, scaling}, ReasonUnschedulable, true},
+		{"the worst counts", []finding{scaling, crashing}, ReasonCrash, false},
+		{"whatever its place", []finding{crashing, scaling}, ReasonCrash, false},
+		{"a pull does not heal", []finding{pulling}, ReasonImage, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, words := troubleOf(tt.findings)
+			var reason Reason
+			if known := (*Error)(nil); errors.As(got.Err, &known) {
+				reason = known.Reason
+			}
+			if reason != tt.want || got.MayHeal != tt.mayHeal || (words != nil) != (tt.want == ReasonCrash) {
+				t.Errorf("%q, may heal %t, log %v", reason, got.MayHeal, words)
+			}
+			if n := strings.Count(got.Waiting, "; ") + 1; n != len(tt.findings) {
+				t.Errorf("waiting: %s", got.Waiting)
+			}
+		})
+	}
+}

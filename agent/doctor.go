@@ -1,0 +1,286 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/registry"
+)
+
+// Verdict is how a check ended. The words are an interface to scripts.
+type Verdict string
+
+// The verdicts. A warning does not keep a build from succeeding; a check that
+// was skipped says nothing either way.
+const (
+	VerdictOK      Verdict = "ok"
+	VerdictWarning Verdict = "warning"
+	VerdictFailed  Verdict = "failed"
+	VerdictSkipped Verdict = "skipped"
+)
+
+// Check is what one probe has found about one thing. The JSON keys are an
+// interface to scripts.
+type Check struct {
+	// Probe is the name of the probe, as in "rights".
+	Probe string `json:"probe"`
+	// About is the node, the image or the kubeconfig that it is about; empty
+	// for the whole.
+	About   string  `json:"about,omitempty"`
+	Verdict Verdict `json:"verdict"`
+	// Detail may have several lines.
+	Detail string `json:"detail"`
+	// Hints say what to do about it, as those of errors do.
+	Hints []string `json:"hints,omitempty"`
+
+	class Class // of a failure
+}
+
+// Doctor looks for what would keep a build from succeeding. It changes nothing.
+type Doctor struct {
+	// Definition reads the definition of the builder; its error is the first
+	// thing that the doctor tells.
+	Definition func() (configmap.Definition, error)
+	Access     cluster.Access
+	// Images are repositories that are to be pushed to.
+	Images []registry.Request
+	// Registry and Credentials are for Images.
+	Registry    *registry.Client
+	Credentials registry.Watched
+	// Workspace is the directory whose disk is looked at.
+	Workspace string
+	Log       zerolog.Logger
+}
+
+// Run runs all probes, at the same time where they do not need each other, and
+// returns what they found in the order of the table. The error is that of the
+// first failure, with its Class; nil when there are warnings only.
+func (d Doctor) Run(ctx context.Context) ([]Check, error) {
+	definition, err := d.Definition()
+	visits := d.plan(definition, err)
+	var running sync.WaitGroup
+	for _, v := range visits {
+		running.Go(func() {
+			defer close(v.done)
+			v.check = v.run(ctx)
+		})
+	}
+	running.Wait()
+	checks := make([]Check, len(visits))
+	for i, v := range visits {
+		checks[i] = v.check
+	}
+	if ctx.Err() != nil {
+		return checks, classify(ClassCancelled, context.Cause(ctx))
+	}
+	return checks, firstFailure(checks)
+}
+
+// firstFailure is the error of the first check that failed.
+func firstFailure(checks []Check) error {
+	var first *Check
+	n := 0
+	for i, c := range checks {
+		if c.Verdict == VerdictFailed {
+			n++
+			if first == nil {
+				first = &checks[i]
+			}
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	return classify(first.class, fmt.Errorf("%d of %d checks failed, first: %s", n, len(checks), first.name()))
+}
+
+// name is how messages call the check.
+func (c Check) name() string {
+	if c.About == "" {
+		return c.Probe
+	}
+	return c.Probe + " of " + c.About
+}
+
+// visit is one probe at one thing.
+type visit struct {
+	probe probe
+	at    *patient
+	needs []*visit
+	check Check
+	done  chan struct{} // closed when check is there
+}
+
+// run waits for what the visit needs and looks, within the probe's limit.
+func (v *visit) run(ctx context.Context) Check {
+	c := Check{Probe: v.probe.name, About: v.at.name}
+	for _, n := range v.needs {
+		<-n.done // each ends within its own limit
+		if n.check.Verdict == VerdictFailed || n.check.Verdict == VerdictSkipped {
+			c.Verdict, c.Detail = VerdictSkipped, "because of: "+n.check.name()
+			return c
+		}
+	}
+	limited, cancel := context.WithTimeout(ctx, v.probe.limit)
+	defer cancel()
+	a := v.probe.look(limited, v.at)
+	c.Verdict, c.Detail, c.Hints, c.class = a.verdict, a.detail, a.hints, a.class
+	return c
+}
+
+// patient is one thing that probes look at, with what they have found out for
+// those that need them. A field is written by one probe only, and read by
+// those that wait for it.
+type patient struct {
+	doctor *Doctor
+	scope  scope
+	name   string
+	// within is the cluster of a node.
+	within *patient
+
+	definition configmap.Definition // of the whole
+	broken     error                // of the whole: why there is no definition
+	image      registry.Request     // of an image
+
+	node configmap.Node // of a node
+	// kubeconfig is the definition's, of a cluster.
+	kubeconfig string
+
+	client *cluster.Client // of a cluster, by identity
+	server cluster.Server  // of a cluster, by API server
+	user   string          // of a cluster, by API server
+
+	status     cluster.Status  // of a node, by rights
+	trouble    cluster.Trouble // of a node without a ready pod, by rights
+	troubleErr error           // of a node, by rights: why trouble is not known
+	builder    builder         // of a node, by transport
+}
+
+// scope tells what a probe looks at.
+type scope int
+
+const (
+	ofWhole   scope = iota
+	ofCluster       // each identity that nodes are reached with
+	ofNode
+	ofImage
+)
+
+// plan pairs the probes with what there is to look at.
+func (d *Doctor) plan(definition configmap.Definition, broken error) []*visit {
+	patients := d.patients(definition, broken)
+	var all []*visit
+	for _, p := range probes() {
+		for _, at := range patients {
+			if at.scope != p.at || at.node.Remote != nil && !p.remote {
+				continue
+			}
+			v := &visit{probe: p, at: at, done: make(chan struct{})}
+			for _, earlier := range all {
+				if earlier.concerns(at) && slices.Contains(p.needs, earlier.probe.name) {
+					v.needs = append(v.needs, earlier)
+				}
+			}
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// concerns is true when what the visit finds holds for at, too.
+func (v *visit) concerns(at *patient) bool {
+	return v.at == at || v.at == at.within || v.at.scope == ofWhole
+}
+
+// patients are the whole, the clusters, the nodes and the images. Without a
+// definition there is one nameless node, whose probes are skipped.
+func (d *Doctor) patients(definition configmap.Definition, broken error) []*patient {
+	all := []*patient{{doctor: d, scope: ofWhole, definition: definition, broken: broken}}
+	nodes := definition.Nodes
+	if broken != nil {
+		nodes = []configmap.Node{{Kubernetes: &configmap.Kubernetes{}}}
+	}
+	clusters := map[string]*patient{}
+	for _, n := range nodes {
+		if n.Kubernetes == nil || clusters[n.Kubernetes.Kubeconfig] != nil {
+			continue
+		}
+		c := &patient{doctor: d, scope: ofCluster, kubeconfig: n.Kubernetes.Kubeconfig}
+		if len(clusters) > 0 {
+			c.name = c.kubeconfig
+		}
+		clusters[c.kubeconfig] = c
+		all = append(all, c)
+	}
+	for _, n := range nodes {
+		at := &patient{doctor: d, scope: ofNode, name: n.Name, node: n}
+		if n.Kubernetes != nil {
+			at.within = clusters[n.Kubernetes.Kubeconfig]
+		}
+		all = append(all, at)
+	}
+	for _, r := range d.Images {
+		all = append(all, &patient{doctor: d, scope: ofImage, name: r.Host + "/" + r.Repository, image: r})
+	}
+	return all
+}
+
+// answer is what a probe says.
+type answer struct {
+	verdict Verdict
+	detail  string
+	hints   []string
+	class   Class
+}
+
+func fine(format string, args ...any) answer {
+	return answer{verdict: VerdictOK, detail: fmt.Sprintf(format, args...)}
+}
+
+func skipped(format string, args ...any) answer {
+	return answer{verdict: VerdictSkipped, detail: fmt.Sprintf(format, args...)}
+}
+
+func warned(hints []string, format string, args ...any) answer {
+	return answer{verdict: VerdictWarning, detail: fmt.Sprintf(format, args...), hints: hints}
+}
+
+// failing is for an error that keeps a build from succeeding.
+func failing(class Class, err error) answer {
+	known := (*Error)(nil)
+	if errors.As(err, &known) {
+		class = known.Class
+	}
+	return answer{verdict: VerdictFailed, detail: err.Error(), hints: hintsOf(err), class: class}
+}
+
+// doubt is failing where a build may succeed all the same.
+func doubt(err error) answer { return warned(hintsOf(err), "%s", err.Error()) }
+
+func hintsOf(err error) []string {
+	var h interface{ Hints() []string }
+	if errors.As(err, &h) {
+		return h.Hints()
+	}
+	return nil
+}
+
+// isReason tells the errors of package cluster apart.
+func isReason(err error, reason cluster.Reason) bool {
+	known := (*cluster.Error)(nil)
+	return errors.As(err, &known) && known.Reason == reason
+}
+
+const (
+	shortLimit = 5 * time.Second
+	// longLimit is for the probes that connect to pods.
+	longLimit = 12 * time.Second
+)

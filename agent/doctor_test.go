@@ -1,0 +1,127 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/configmap"
+)
+
+func TestJudgeWays(t *testing.T) {
+	good := way{transport: configmap.TransportPortForward, speed: solve.Speed{Latency: 1500000, Rate: 80e6}}
+	bad := way{transport: configmap.TransportDirect, err: &solve.UsageError{Flag: "direct", Problem: "blocked", Hint: "open it"}}
+	for _, tt := range []struct {
+		name    string
+		ways    []way
+		verdict Verdict
+		words   string
+	}{
+		{"the only one", []way{good}, VerdictOK, "pod p: portforward: latency 1.5ms, 80MB/s"},
+		{"not the fastest", []way{bad, good}, VerdictWarning, "direct: direct: blocked; portforward: latency"},
+		{"a slow one fails", []way{good, bad}, VerdictOK, "blocked"},
+		{"none", []way{bad, bad}, VerdictFailed, "blocked"},
+	} {
+		got := judgeWays("p", tt.ways)
+		if got.verdict != tt.verdict || !strings.Contains(got.detail, tt.words) {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
+		if hinted := slices.Equal(got.hints, []string{"open it"}); hinted != (tt.verdict != VerdictOK) {
+			t.Errorf("%s: hints %q", tt.name, got.hints)
+		}
+	}
+}
+
+func TestJudgeVersion(t *testing.T) {
+	for version, want := range map[string]Verdict{
+		"v0.33.1":     VerdictOK,
+		"v0.28.1":     VerdictOK,
+		"v0.28.0":     VerdictWarning,
+		"v0.28.1-rc1": VerdictWarning,
+		"":            VerdictWarning,
+	} {
+		got := judgeVersion(builder{version: version})
+		if got.verdict != want {
+			t.Errorf("%s: %+v, want %s", version, got, want)
+		}
+		if old := strings.HasPrefix(version, "v0.28.") && want == VerdictWarning; old != (strings.Contains(got.detail, "CVE-2026-33747, CVE-2026-33748") && strings.Contains(strings.Join(got.hints, ""), "v0.28.1 or later")) {
+			t.Errorf("%s: %+v", version, got)
+		}
+	}
+}
+
+// TestTheTableIsInOrder: a probe can wait for earlier ones only.
+func TestTheTableIsInOrder(t *testing.T) {
+	var known []string
+	for _, p := range probes() {
+		for _, n := range p.needs {
+			if !slices.Contains(known, n) {
+				t.Errorf("%s needs %s, which is not before it", p.name, n)
+			}
+		}
+		if p.limit <= 0 || p.look == nil {
+			t.Errorf("%s has no limit or does not look", p.name)
+		}
+		known = append(known, p.name)
+	}
+}
+
+// TestPlanOfTwoClusters: a node depends on the cluster of its own identity.
+func TestPlanOfTwoClusters(t *testing.T) {
+	d := &Doctor{}
+	definition := configmap.Definition{Nodes: []configmap.Node{
+		{Name: "a", Kubernetes: &configmap.Kubernetes{}},
+		{Name: "b", Kubernetes: &configmap.Kubernetes{Kubeconfig: "/other"}},
+		{Name: "c", Remote: &configmap.Remote{}},
+	}}
+	found := map[string]string{}
+	for _, v := range d.plan(definition, nil) {
+		c := Check{Probe: v.probe.name, About: v.at.name}
+		var needs []string
+		for _, n := range v.needs {
+			needs = append(needs, Check{Probe: n.probe.name, About: n.at.name}.name())
+		}
+		found[c.name()] = strings.Join(needs, ", ")
+	}
+	for name, want := range map[string]string{
+		"identity":           "",
+		"identity of /other": "",
+		"rights of a":        "definition, API server",
+		"rights of b":        "definition, API server of /other",
+		"transport of a":     "definition, pods of a",
+		"transport of c":     "definition",
+	} {
+		if got, planned := found[name]; !planned || got != want {
+			t.Errorf("%s: planned %t, needs %q, want %q", name, planned, got, want)
+		}
+	}
+	if _, planned := found["rights of c"]; planned {
+		t.Error("rights in a cluster for a node that is in none")
+	}
+}
+
+func TestAFailureSkipsWhatNeedsIt(t *testing.T) {
+	broken := errors.New("broken")
+	d := Doctor{Definition: func() (configmap.Definition, error) { return configmap.Definition{}, broken }, Workspace: t.TempDir()}
+	d.Access.Kubeconfig = t.TempDir() + "/none"
+	checks, err := d.Run(context.Background())
+	known := (*Error)(nil)
+	if !errors.As(err, &known) || known.Class != ClassUsage {
+		t.Errorf("error %v, want that of the definition", err)
+	}
+	verdicts := map[string]Verdict{}
+	for _, c := range checks {
+		verdicts[c.Probe] = c.Verdict
+	}
+	for probe, want := range map[string]Verdict{
+		"definition": VerdictFailed, "identity": VerdictFailed, "API server": VerdictSkipped,
+		"rights": VerdictSkipped, "cache": VerdictSkipped,
+	} {
+		if got := verdicts[probe]; got != want {
+			t.Errorf("%s: %s, want %s", probe, got, want)
+		}
+	}
+}

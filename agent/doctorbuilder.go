@@ -1,0 +1,184 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/docker/go-units"
+	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/util/version"
+
+	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// builder is what a buildkitd that was reached has told.
+type builder struct {
+	version      string
+	platforms    string
+	cache, inUse int64
+	cacheErr     error
+}
+
+// way is one transport that was tried.
+type way struct {
+	transport configmap.Transport
+	speed     solve.Speed
+	err       error
+}
+
+func (w way) String() string {
+	if w.err != nil {
+		return fmt.Sprintf("%s: %v", w.transport, w.err)
+	}
+	return fmt.Sprintf("%s: latency %s, %s/s", w.transport, short(w.speed.Latency), units.HumanSize(w.speed.Rate))
+}
+
+// wayLimit bounds one transport, so that all fit into a probe's limit.
+const wayLimit = 4 * time.Second
+
+// probeTransport tries the transports one after the other: at once they would
+// measure each other.
+func probeTransport(ctx context.Context, p *patient) answer {
+	if p.node.Remote != nil {
+		conn, err := (&connector{access: p.doctor.Access, log: p.doctor.Log}).connectRemote(ctx, p.node)
+		if err != nil {
+			return failing(ClassCluster, err)
+		}
+		speed, err := p.examine(ctx, conn.Daemon)
+		if err != nil {
+			return failing(ClassCluster, err)
+		}
+		return fine("%s: latency %s, %s/s", p.node.Remote.Address, short(speed.Latency), units.HumanSize(speed.Rate))
+	}
+	if !p.runs() {
+		return skipped("because no pod of %s is ready", p.name)
+	}
+	access := p.doctor.Access
+	pod := p.status.Usable[0]
+	var ways []way
+	for _, name := range waysOf(cmp.Or(access.Transport, p.node.Kubernetes.Transport)) {
+		access.Transport = name
+		w := way{transport: name}
+		w.speed, w.err = p.tryWay(ctx, &connector{access: access, log: p.doctor.Log}, pod)
+		ways = append(ways, w)
+	}
+	return judgeWays(pod.Name, ways)
+}
+
+// waysOf are the transports that stand behind the one that is asked for.
+func waysOf(asked configmap.Transport) []configmap.Transport {
+	if asked != "" && asked != configmap.TransportAuto {
+		return []configmap.Transport{asked}
+	}
+	return []configmap.Transport{configmap.TransportDirect, configmap.TransportPortForward, configmap.TransportExec}
+}
+
+func (p *patient) tryWay(ctx context.Context, c *connector, pod cluster.Pod) (solve.Speed, error) {
+	ctx, cancel := context.WithTimeout(ctx, wayLimit)
+	defer cancel()
+	client, err := c.client(p.node)
+	if err != nil {
+		return solve.Speed{}, err
+	}
+	daemon, err := c.connectPod(ctx, client, p.node, pod, func(string) {})
+	if err != nil {
+		return solve.Speed{}, err
+	}
+	return p.examine(ctx, daemon)
+}
+
+// examine measures a connection, keeps what the daemon tells and closes it.
+func (p *patient) examine(ctx context.Context, d *solve.Daemon) (solve.Speed, error) {
+	p.builder.version, p.builder.platforms = d.Version(), strings.Join(format(d.Platforms()), ", ")
+	speed, err := d.Measure(ctx)
+	if err == nil {
+		p.builder.cache, p.builder.inUse, p.builder.cacheErr = d.CacheSize(ctx)
+	}
+	return speed, errors.Join(err, d.Close())
+}
+
+// judgeWays is ok when the fastest way works that the pod offers.
+func judgeWays(pod string, ways []way) answer {
+	var words []string
+	for _, w := range ways {
+		words = append(words, w.String())
+	}
+	detail := fmt.Sprintf("pod %s: %s", pod, strings.Join(words, "; "))
+	works := slices.IndexFunc(ways, func(w way) bool { return w.err == nil })
+	if works < 0 {
+		return answer{VerdictFailed, detail, hintsOf(ways[0].err), ClassCluster}
+	}
+	for _, w := range ways[:works] {
+		// A pod of buildx's offers exec and nothing else.
+		if !isReason(w.err, cluster.ReasonTransport) {
+			return warned(hintsOf(w.err), "%s", detail)
+		}
+	}
+	return fine("%s", detail)
+}
+
+// advisory is a known fault of BuildKit.
+type advisory struct{ fixed, name string }
+
+// advisories are those whose fix is in a version that not everybody runs.
+func advisories() []advisory {
+	return []advisory{
+		{"v0.28.1", "CVE-2026-33747"},
+		{"v0.28.1", "CVE-2026-33748"},
+	}
+}
+
+func probeBuildKit(_ context.Context, p *patient) answer {
+	return judgeVersion(p.builder)
+}
+
+func judgeVersion(b builder) answer {
+	own, err := version.ParseSemantic(b.version)
+	if err != nil {
+		return warned(nil, "version %q, of which no advisories are known here, for %s", b.version, b.platforms)
+	}
+	var open []string
+	newest := own
+	for _, a := range advisories() {
+		if fixed := version.MustParseSemantic(a.fixed); own.LessThan(fixed) {
+			open = append(open, a.name)
+			if newest.LessThan(fixed) {
+				newest = fixed
+			}
+		}
+	}
+	if len(open) > 0 {
+		return warned([]string{fmt.Sprintf("set the driver-opt image= to BuildKit v%s or later", newest)}, "%s has known faults: %s", b.version, strings.Join(open, ", "))
+	}
+	return fine("%s for %s", b.version, b.platforms)
+}
+
+func probeCache(_ context.Context, p *patient) answer {
+	if p.builder.cacheErr != nil {
+		return doubt(p.builder.cacheErr)
+	}
+	return fine("%s in the builder, %s of it in use", units.HumanSize(float64(p.builder.cache)), units.HumanSize(float64(p.builder.inUse)))
+}
+
+// leastSpace is what a workspace should have for outputs and metadata, in
+// bytes.
+const leastSpace = 1 << 30
+
+func probeWorkspace(_ context.Context, p *patient) answer {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(p.doctor.Workspace, &disk); err != nil {
+		return doubt(fmt.Errorf("look at the disk of %s: %w", p.doctor.Workspace, err))
+	}
+	free := disk.Bavail * uint64(disk.Bsize)
+	if free < leastSpace {
+		return warned([]string{"outputs to files need room: clear the agent's disk or give its volume more"}, "%s has %s free", p.doctor.Workspace, units.HumanSize(float64(free)))
+	}
+	return fine("%s has %s free", p.doctor.Workspace, units.HumanSize(float64(free)))
+}
