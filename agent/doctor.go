@@ -281,6 +281,8 @@ func isReason(err error, reason cluster.Reason) bool {
 
 const (
 	shortLimit = 5 * time.Second
-	// longLimit is for the probes that connect to pods.
+	// longLimit is for registries.
 	longLimit = 12 * time.Second
+	// waysLimit has room for every transport.
+	waysLimit = 3*wayLimit + time.Second
 )

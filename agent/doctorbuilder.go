@@ -40,8 +40,9 @@ func (w way) String() string {
 	return fmt.Sprintf("%s: latency %s, %s/s", w.transport, short(w.speed.Latency), units.HumanSize(w.speed.Rate))
 }
 
-// wayLimit bounds one transport, so that all fit into a probe's limit.
-const wayLimit = 4 * time.Second
+// wayLimit bounds one transport. It is longer than a dial waits for a packet,
+// so that what blocks it is named.
+const wayLimit = 6 * time.Second
 
 // probeTransport tries the transports one after the other: at once they would
 // measure each other.

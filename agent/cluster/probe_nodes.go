@@ -8,6 +8,7 @@ import (
 
 	"github.com/containerd/platforms"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/gentype"
@@ -32,6 +33,11 @@ type Places struct {
 // it does not. Errors are of type *Error but for those of ctx.
 func (c *Client) Places(ctx context.Context, node configmap.Node) (Places, error) {
 	list, err := c.clusterNodes().List(quiet(ctx), metav1.ListOptions{})
+	if apierrors.IsForbidden(err) {
+		// The words about a right to the whole cluster are not those about a
+		// right in a namespace, and no role is to be offered for it.
+		return Places{}, &Error{Reason: ReasonForbidden, message: "list the cluster nodes: " + err.Error(), cause: err}
+	}
 	if err != nil {
 		return Places{}, explain(err, "list the cluster nodes", c.identity, secretNames{})
 	}
