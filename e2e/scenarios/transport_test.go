@@ -67,10 +67,10 @@ func newSpaceWithout(t *testing.T, resources string) *space {
 	return s
 }
 
-// builderIP is the address of the only pod of a builder.
-func (s *space) builderIP(name string) string {
+// builderIP is the address of the only pod of the node builder-amd64.
+func (s *space) builderIP() string {
 	s.t.Helper()
-	return s.kubectl("", "get", "pods", "--selector=app="+name, "-o", "jsonpath={.items[0].status.podIP}")
+	return s.kubectl("", "get", "pods", "--selector=app=builder-amd64", "-o", "jsonpath={.items[0].status.podIP}")
 }
 
 // block adds a rule to the path of every packet between pods and returns what
@@ -149,7 +149,7 @@ func TestDirectBlocked(t *testing.T) {
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
 	a.ok("slipway up >&2")
-	ip := s.builderIP("builder-amd64")
+	ip := s.builderIP()
 
 	unblock := s.block("-d", ip, "--dport", "1234", "-j", "DROP")
 	r := a.builds(debugBuild, "portforward")
@@ -192,7 +192,7 @@ func TestBlockedInMidBuild(t *testing.T) {
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", "FROM base AS build\nRUN sleep 15 && echo done > /file\nFROM scratch\nCOPY --from=build /file /\n")
 	a.ok("slipway up >&2")
-	ip := s.builderIP("builder-amd64")
+	ip := s.builderIP()
 	a.ok("(" + debugBuild + a.base() + "> log 2>&1; echo $? > code) < /dev/null > /dev/null 2>&1 &")
 	s.eventually("the RUN step starts", func() bool { return a.sh("grep -q 'RUN sleep 15' log").code == 0 })
 	s.block("-d", ip, "--dport", "1234", "-j", "DROP")
@@ -294,7 +294,7 @@ func TestStrangersAreRefused(t *testing.T) {
 				return &tt.pairs[0], nil
 			},
 		}
-		conn, err := tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", net.JoinHostPort(s.builderIP("builder-amd64"), "1234"), config)
+		conn, err := tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", net.JoinHostPort(s.builderIP(), "1234"), config)
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
