@@ -91,7 +91,7 @@ func faults() []fault {
 		}, nil), 3, "pods [builder-amd64] FAIL"},
 		{"The way to the pod is blocked", func(t *testing.T) (*agent, string) {
 			a := startDoctor(t, nil, nil)
-			a.block("-d", a.builderIP("builder-amd64"), "--dport", "1234", "-j", "DROP")
+			a.block("-d", a.builderIP(), "--dport", "1234", "-j", "DROP")
 			return a, "slipway doctor"
 		}, 0, "transport [builder-amd64] warning"},
 		{"The registry's password is wrong", func(t *testing.T) (*agent, string) {
