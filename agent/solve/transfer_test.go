@@ -96,8 +96,11 @@ func receive(ctx context.Context, conn *grpc.ClientConn, dest string, excludes .
 	err := filesync.FSSync(ctx, caller{conn}, filesync.FSSendRequestOpt{
 		Name: "m", ExcludePatterns: excludes, DestDir: dest, CacheUpdater: &made, Differ: fsutil.DiffMetadata,
 	})
-	slices.Sort(made.list)
-	return made.list, err
+	// Whoever wrote the files has ended by now, but BuildKit does not say so in
+	// a way that counts.
+	made.mu.Lock()
+	defer made.mu.Unlock()
+	return slices.Sorted(slices.Values(made.list)), err
 }
 
 // transferTo transfers a directory with derived times over a connection of its own.
