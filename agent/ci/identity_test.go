@@ -14,7 +14,7 @@ func TestIdentify(t *testing.T) {
 		want Identity // empty for none
 	}{
 		{name: "nowhere"},
-		{"GitHub", Variables{GitHub: GitHub{"https://github.com", "Team/App", "/home/runner/work/App/App"}}, Identity{"github.com/Team/App", "/home/runner/work/App/App"}},
+		{"GitHub", Variables{GitHub: GitHub{"https://github.com", "Team/App", "/runner/_work/App/App"}}, Identity{"github.com/Team/App", "/runner/_work/App/App"}},
 		{"GitHub's kin on a port", Variables{GitHub: GitHub{"http://forge.example:3000/", "team/app", "/w"}}, Identity{"forge.example:3000/team/app", "/w"}},
 		{"GitLab", Variables{GitLab: GitLab{"https://GitLab.example", "group/sub/app", "/builds/group/sub/app"}}, Identity{"gitlab.example/group/sub/app", "/builds/group/sub/app"}},
 		{"GitLab below a path", Variables{GitLab: GitLab{"https://example.com/gitlab", "g/a", "/builds/x"}}, Identity{"example.com/gitlab/g/a", "/builds/x"}},
