@@ -94,7 +94,7 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 		pod := order[0]
 		daemon, err := c.connectPod(ctx, client, node, pod, report)
 		if err == nil {
-			daemon, pod = relieve(ctx, node.Kubernetes.Overflow, order, daemon, func(ctx context.Context, pod cluster.Pod) (*solve.Daemon, error) {
+			daemon, pod = relieve(ctx, overflow(node.Kubernetes), order, daemon, func(ctx context.Context, pod cluster.Pod) (*solve.Daemon, error) {
 				return c.connectPod(ctx, client, node, pod, report)
 			})
 			c.log.Debug().Str("node", node.Name).Str("pod", pod.Name).Str("buildkit", daemon.Version()).Msg("connected")

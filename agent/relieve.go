@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/configmap"
 )
 
 // maxAsked is how many pods of a node are asked how busy they are. Each costs a
@@ -14,6 +15,15 @@ const maxAsked = 3
 type busier interface {
 	Active(ctx context.Context) (int, error)
 	Close() error
+}
+
+// overflow is how many builds make a pod of a node too busy; 0 for never. With
+// the policy random the choice stays where it fell, as with buildx.
+func overflow(k *configmap.Kubernetes) int {
+	if k.LoadBalance == configmap.LoadBalanceRandom {
+		return 0
+	}
+	return k.Overflow
 }
 
 // relieve looks for a pod that is less busy than the one that a build likes

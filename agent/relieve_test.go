@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/configmap"
 )
 
 // busyPod is a pod with a number of builds, or one that does not tell.
@@ -29,6 +30,14 @@ func (b *busyPod) Active(context.Context) (int, error) {
 func (b *busyPod) Close() error {
 	*b.log = append(*b.log, "close "+b.name)
 	return nil
+}
+
+func TestOverflow(t *testing.T) {
+	for policy, want := range map[configmap.LoadBalance]int{configmap.LoadBalanceSticky: 4, configmap.LoadBalanceRandom: 0} {
+		if got := overflow(&configmap.Kubernetes{LoadBalance: policy, Overflow: 4}); got != want {
+			t.Errorf("%s: %d, want %d", policy, got, want)
+		}
+	}
 }
 
 func TestRelieve(t *testing.T) {
