@@ -152,6 +152,9 @@ func (n rawNode) kubernetes(g group) *Kubernetes {
 	if own.overflow != nil {
 		k.Overflow = *own.overflow
 	}
+	if own.terminationGrace != nil {
+		k.TerminationGrace = *own.terminationGrace
+	}
 	return &k
 }
 

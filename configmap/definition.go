@@ -108,6 +108,9 @@ type Kubernetes struct {
 	// Overflow is how many active builds make a pod too busy for another one
 	// that would like it; 0 for never.
 	Overflow int
+	// TerminationGrace is how long a pod that is asked to stop may go on with
+	// the builds it has: whole seconds, at least one.
+	TerminationGrace time.Duration
 }
 
 // QEMU asks for an init container that registers emulators on the cluster

@@ -26,6 +26,7 @@ func (e extension) refuseForRemote(r report) {
 		{"tls", e.tls != nil},
 		{"unschedulableGrace", e.unschedulableGrace != nil},
 		{"overflow", e.overflow != nil},
+		{"terminationGrace", e.terminationGrace != nil},
 	} {
 		if one.given {
 			r.key(one.name).bad("has no meaning with the driver remote, which has no workload")

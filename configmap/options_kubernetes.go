@@ -25,11 +25,12 @@ const quantityForm = "a Kubernetes quantity that is not negative"
 // depends on the others and is filled in last.
 func kubernetesDefaults() Kubernetes {
 	return Kubernetes{
-		Replicas:    1,
-		LoadBalance: LoadBalanceSticky,
-		QEMU:        QEMU{Image: defaultQEMUImage},
-		Timeout:     defaultTimeout,
-		Overflow:    defaultOverflow,
+		Replicas:         1,
+		LoadBalance:      LoadBalanceSticky,
+		QEMU:             QEMU{Image: defaultQEMUImage},
+		Timeout:          defaultTimeout,
+		Overflow:         defaultOverflow,
+		TerminationGrace: defaultTerminationGrace,
 	}
 }
 

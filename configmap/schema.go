@@ -34,6 +34,7 @@ type extension struct {
 	tls                *TLS
 	unschedulableGrace *time.Duration
 	overflow           *int
+	terminationGrace   *time.Duration
 }
 
 // over returns e with base filled in where e says nothing.
@@ -52,6 +53,9 @@ func (e extension) over(base extension) extension {
 	}
 	if e.overflow == nil {
 		e.overflow = base.overflow
+	}
+	if e.terminationGrace == nil {
+		e.terminationGrace = base.terminationGrace
 	}
 	return e
 }
@@ -196,6 +200,11 @@ func extensionFields() []field[extension] {
 			name: "overflow", form: "number", schema: schemaOf("integer"),
 			doc:  "How many builds a pod may be busy with before a further one, whose cache is on it, goes to the next pod that has fewer. `0` leaves every build with its pod. Default `" + strconv.Itoa(defaultOverflow) + "`. It matters where a node has several replicas and `loadbalance=sticky`.",
 			read: readOverflow,
+		},
+		{
+			name: "terminationGrace", form: "duration", schema: schemaOf("string"),
+			doc:  "How long a pod that is asked to stop may go on with the builds it has (see [rollouts](rollouts.md)); it ends as soon as they have. Whole seconds, at least `1s`. Default `1h`.",
+			read: readTerminationGrace,
 		},
 	}
 }

@@ -95,6 +95,7 @@ func Manifest(node configmap.Node, namespace string) (Objects, error) {
 				// because nobody resolves the pods by DNS.
 				ServiceName:         "buildkitd",
 				PodManagementPolicy: appsv1.ParallelPodManagement,
+				UpdateStrategy:      statefulSetRollout(),
 				Replicas:            &replicas,
 				Selector:            selector,
 				Template:            template,
@@ -117,6 +118,7 @@ func Manifest(node configmap.Node, namespace string) (Objects, error) {
 				Replicas: &replicas,
 				Selector: selector,
 				Template: template,
+				Strategy: deploymentRollout(),
 			},
 		}
 	}

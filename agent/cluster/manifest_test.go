@@ -30,6 +30,7 @@ func testNode(change func(*configmap.Node)) configmap.Node {
 			LoadBalance:        configmap.LoadBalanceSticky,
 			Timeout:            2 * time.Minute,
 			UnschedulableGrace: 15 * time.Second,
+			TerminationGrace:   time.Hour,
 		},
 	}
 	if change != nil {

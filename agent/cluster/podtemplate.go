@@ -85,13 +85,15 @@ func podTemplate(node configmap.Node, labels, annotations map[string]string, fil
 	mountState(&pod, &container, k)
 	mountFiles(&pod, &container, files, WorkloadName(node))
 	pod.Containers = []corev1.Container{container}
-	return corev1.PodTemplateSpec{
+	template := corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{
 			Labels:      maps.Clone(labels),
 			Annotations: maps.Clone(annotations),
 		},
 		Spec: pod,
 	}
+	addDrain(&template, k.TerminationGrace)
+	return template
 }
 
 // namesConfig is true when buildkitd's flags choose a configuration already.
@@ -142,10 +144,11 @@ func askWorkers() corev1.ProbeHandler {
 // are needed before the kubelet starts the container again.
 func startupProbe() *corev1.Probe {
 	return &corev1.Probe{
-		ProbeHandler:     askWorkers(),
-		PeriodSeconds:    1,
-		TimeoutSeconds:   60,
-		FailureThreshold: 600,
+		ProbeHandler:                  askWorkers(),
+		PeriodSeconds:                 1,
+		TimeoutSeconds:                60,
+		FailureThreshold:              600,
+		TerminationGracePeriodSeconds: new(int64(stuckGrace)),
 	}
 }
 
@@ -162,12 +165,16 @@ func readinessProbe() *corev1.Probe {
 
 // livenessProbe ends a buildkitd that is stuck for good. buildx's kills after
 // three failures, which hits healthy builders under load and takes all their
-// builds along; this one wants ten minutes without any answer.
+// builds along; this one wants ten minutes without any answer, each asked for
+// with a minute to come. A busy buildkitd is not silent for so long: the answer
+// needs no disk, no lock of a build and next to no CPU. A pod that drains is
+// asked no more, which is the kubelet's way.
 func livenessProbe() *corev1.Probe {
 	return &corev1.Probe{
-		ProbeHandler:     askWorkers(),
-		PeriodSeconds:    60,
-		TimeoutSeconds:   60,
-		FailureThreshold: 10,
+		ProbeHandler:                  askWorkers(),
+		PeriodSeconds:                 60,
+		TimeoutSeconds:                60,
+		FailureThreshold:              10,
+		TerminationGracePeriodSeconds: new(int64(stuckGrace)),
 	}
 }
