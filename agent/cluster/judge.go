@@ -27,6 +27,9 @@ type observation struct {
 	// gone is true when the workload was deleted, zero when it was scaled to
 	// nothing, both after the wait began.
 	gone, zero bool
+	// successive is true when a new pod takes the place of one that has ended,
+	// and no sooner.
+	successive bool
 }
 
 // finding is what stands between one pod and readiness.
@@ -137,10 +140,11 @@ func judge(o observation, seen sightings, grace time.Duration, now time.Time) (v
 // examine looks at each pod that can still become ready, or at the workload
 // when there is none.
 func examine(o observation, grace time.Duration) []finding {
-	var live, ended []*corev1.Pod
+	var live, ended, leaving []*corev1.Pod
 	for _, p := range o.pods {
 		switch {
 		case p.DeletionTimestamp != nil:
+			leaving = append(leaving, p)
 		case hasEnded(p):
 			ended = append(ended, p)
 		default:
@@ -150,6 +154,7 @@ func examine(o observation, grace time.Duration) []finding {
 	byName := func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) }
 	slices.SortFunc(live, byName)
 	slices.SortFunc(ended, byName)
+	slices.SortFunc(leaving, byName)
 
 	if o.gone || o.zero {
 		return []finding{vanished(o)}
@@ -171,6 +176,8 @@ func examine(o observation, grace time.Duration) []finding {
 		return []finding{evicted(ended[len(ended)-1], endless)}
 	case o.createFailure != "":
 		return []finding{notCreated(o)}
+	case len(leaving) > 0 && o.successive:
+		return []finding{{line: fmt.Sprintf("pod %s was asked to stop and finishes its builds; the next one starts when it has ended", leaving[0].Name)}}
 	default:
 		return []finding{{line: o.workload + ": waiting for its pod to be created"}}
 	}

@@ -102,6 +102,11 @@ func TestJudge(t *testing.T) {
 			o:       observation{workload: "deployment b", pods: []*corev1.Pod{testPod("a", ready, terminating)}},
 			waiting: []string{"deployment b: waiting for its pod to be created"},
 		},
+		"the one before it drains": {
+			o:       observation{workload: "statefulset b", successive: true, pods: []*corev1.Pod{testPod("b-0", ready, terminating)}},
+			lasted:  time.Hour,
+			waiting: []string{"pod b-0 was asked to stop and finishes its builds"},
+		},
 		"one ready saves the others": {
 			o:     observation{pods: []*corev1.Pod{testPod("a", pullDenied), testPod("b", ready)}},
 			ready: []string{"b"},

@@ -210,10 +210,11 @@ const staleEvent = 5 * time.Minute
 
 func (v *view) observe(now time.Time) observation {
 	o := observation{
-		workload:  v.workload.String(),
-		namespace: v.workload.namespace,
-		replicas:  v.workload.node.Kubernetes.Replicas,
-		gone:      v.deployments.hasLost() || v.statefulSets.hasLost(),
+		workload:   v.workload.String(),
+		namespace:  v.workload.namespace,
+		replicas:   v.workload.node.Kubernetes.Replicas,
+		gone:       v.deployments.hasLost() || v.statefulSets.hasLost(),
+		successive: Kind(v.workload.node) == KindStatefulSet,
 	}
 	for _, p := range v.pods.snapshot() {
 		if !v.ended[p.UID] && runsBuildkitd(p) {
