@@ -224,7 +224,10 @@ func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
 					return err
 				}
 				parts[i] = Part{Node: work.Node, Pod: conn.pod, Result: result}
-				return b.provenance(ctx, conn, &parts[i])
+				if err := b.provenance(ctx, conn, &parts[i]); err != nil {
+					return &afterSolve{err}
+				}
+				return nil
 			})
 		})
 	}
@@ -255,7 +258,7 @@ func (b Build) tryJob(ctx context.Context, fleet *fleet, node int, work func(*co
 			return nil
 		}
 		class := classOf(solve.Classify(err))
-		if class == ClassLost && ctx.Err() == nil && try < solveTries {
+		if ctx.Err() == nil && try < solveTries && worthAnotherSolve(class, err) {
 			step := fleet.display.Step("[" + b.Definition.Nodes[node].Name + "] builder lost")
 			step.Say(fmt.Sprintf("%s: %v; solving again (%d of %d)", conn, err, try+1, solveTries))
 			step.Done(nil)
@@ -270,6 +273,18 @@ func (b Build) tryJob(ctx context.Context, fleet *fleet, node int, work func(*co
 		}
 		return classify(class, err)
 	}
+}
+
+// afterSolve is a failure of what comes after a solve that has succeeded.
+type afterSolve struct{ error }
+
+// Unwrap returns what failed.
+func (e *afterSolve) Unwrap() error { return e.error }
+
+// worthAnotherSolve is true for a builder that was lost before its outputs had
+// come: with them, a second solve would deliver all twice.
+func worthAnotherSolve(class Class, err error) bool {
+	return class == ClassLost && !errors.As(err, new(*afterSolve))
 }
 
 // publish puts together what the nodes have made, lets files appear and
