@@ -19,8 +19,8 @@ type Remove struct {
 	Access     cluster.Access
 	// Claims removes the persistent claims with the builder's cache as well.
 	Claims bool
-	// Busy removes a builder even while builds run on it, or while it does not
-	// say whether any do.
+	// Busy removes a builder even while builds run on it, which its pods then
+	// finish, or while it does not say whether any do.
 	Busy bool
 	// Timeout bounds the look at each builder; zero is no bound.
 	Timeout time.Duration
@@ -127,7 +127,7 @@ func (e *busy) Error() string {
 
 // Hints says how to go on.
 func (e *busy) Hints() []string {
-	return []string{"wait for them, or remove it all the same with --force: the builds then fail"}
+	return []string{"wait for them, or remove it all the same with --force: its pods then finish them, for as long as the definition's terminationGrace allows, and end"}
 }
 
 // Unwrap returns why it is not known.

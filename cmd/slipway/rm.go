@@ -14,7 +14,7 @@ import (
 type rmCmd struct {
 	Names []string `arg:"" name:"builder" optional:"" help:"The builders (default: --builder, else the only one defined)."`
 
-	Force        bool          `short:"f" help:"Do not ask, and remove builders even while builds run on them."`
+	Force        bool          `short:"f" help:"Do not ask, and remove builders even while builds run on them, which their pods finish before they end."`
 	KeepState    bool          `help:"Keep the persistent claims with the caches, as is done anyway."`
 	KeepDaemon   bool          `help:"Remove the definition alone, and leave what runs in the cluster."`
 	DeleteClaims bool          `help:"Remove the persistent claims with the caches as well."`

@@ -141,6 +141,8 @@ func TestTheDoctorNamesEveryFault(t *testing.T) {
 		for _, f := range faults() {
 			t.Run(strings.ReplaceAll(strings.ToLower(f.title), "'", ""), func(t *testing.T) {
 				t.Parallel()
+				cordoned.RLock()
+				defer cordoned.RUnlock()
 				a, command := f.plant(t)
 				// Containers that start again and again are in between at times.
 				var r result

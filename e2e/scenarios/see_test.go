@@ -131,9 +131,8 @@ func TestABuilderIsSeenPrunedAndRemoved(t *testing.T) {
 	a.fails(3, "slipway rm kube --force", "cannot", "name: slipway-remove-builder-amd64", "kind: RoleBinding")
 	s.kubectl(removeRole, "create", "-f", "-")
 	s.kubectl("", "create", "rolebinding", "remove", "--role=remove", "--serviceaccount="+s.Name+":agent")
-	a.write("slow/Dockerfile", "FROM base\nRUN sleep 60\n")
-	a.ok("slipway build --progress plain " + a.base() + "slow > slow.log 2>&1 & echo $! > slow.pid")
-	s.eventually("the slow build runs", func() bool { return strings.Contains(a.ok("cat slow.log"), "RUN sleep") })
+	a.serve()
+	slow := a.holdBuild("slow", "")
 	active := 0
 	for _, pod := range inspect(a, "").Nodes[0].Pods {
 		active += pod.ActiveBuilds
@@ -143,7 +142,6 @@ func TestABuilderIsSeenPrunedAndRemoved(t *testing.T) {
 	}
 	a.fails(3, "slipway rm kube < /dev/null", `builder "kube" is in use: 1 builds`)
 	want(t, "deployments", strings.Join(s.names("deployments"), " "), "deployment.apps/builder-amd64")
-	a.ok("kill $(cat slow.pid)")
 	s.kubectl("", "create", "secret", "generic", "mine", "--from-literal=a=b")
 	s.kubectl("", "label", "secret", "mine", "app=builder-amd64")
 	r := a.sh("slipway rm kube --force")
@@ -153,6 +151,7 @@ func TestABuilderIsSeenPrunedAndRemoved(t *testing.T) {
 	want(t, "deployments", strings.Join(s.names("deployments"), " "), "")
 	want(t, "configmaps", strings.Join(s.names("configmaps"), " "), "configmap/builders configmap/kube-root-ca.crt")
 	want(t, "secrets", strings.Join(s.names("secrets"), " "), "secret/mine")
+	slow.finish("")
 }
 
 // TestWhatOthersMadeIsNotRemoved has a builder that buildx might have made.

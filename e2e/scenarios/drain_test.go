@@ -1,0 +1,138 @@
+package scenarios
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// cordoned is held while a cluster node takes no pods, and shared by those who
+// tell what the cluster nodes are like.
+var cordoned sync.RWMutex
+
+// TestBuildsOutliveTheirPods asks a builder's pod to stop in each way that
+// Kubernetes has, while builds run on it, over each transport: they go on to
+// their end, what begins meanwhile lands on another pod, and the old one ends
+// with its last build.
+func TestBuildsOutliveTheirPods(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	s.define(s.builderNode("amd64", "labels=drain="+s.Name))
+	a := s.startAgent("agent", s.Bed.Images.Agent)
+	a.write("Dockerfile", smallDockerfile)
+	a.serve()
+	a.ok("slipway up >&2")
+
+	for _, stop := range []struct {
+		name       string
+		transports []string
+		// begin asks the pod to stop; wait, if there is one, lasts until it has.
+		begin func(pod string) (wait func())
+	}{
+		{"rollout", []string{"direct", "portforward"}, func(string) func() {
+			s.kubectl("", "rollout", "restart", "deployment/builder-amd64")
+			return nil
+		}},
+		{"delete", []string{"exec"}, func(pod string) func() {
+			s.kubectl("", "delete", "pod", pod, "--wait=false")
+			return nil
+		}},
+		{"drain", []string{"direct", "exec"}, s.drain},
+	} {
+		old := a.builderPod()
+		var builds []*heldBuild
+		for _, transport := range stop.transports {
+			builds = append(builds, a.holdBuild(stop.name+"-"+transport, "--transport "+transport))
+		}
+		wait := stop.begin(old)
+		s.kubectl("", "wait", "pod/"+old, "--for=jsonpath={.metadata.deletionTimestamp}", "--timeout="+patience.String())
+		if log := a.ok(debugBuild + "2>&1"); !strings.Contains(log, "pod=builder-amd64-") || strings.Contains(log, "pod="+old) {
+			t.Errorf("%s: a build that began meanwhile is not on another pod than %s:\n%s", stop.name, old, log)
+		}
+		for _, b := range builds {
+			want(t, stop.name+": the pod while builds run", strings.Join(s.names("pod", "--field-selector=metadata.name="+old), " "), "pod/"+old)
+			b.finish(old)
+		}
+		if wait != nil {
+			wait()
+		}
+		s.kubectl("", "wait", "pod/"+old, "--for=delete", "--timeout="+patience.String())
+	}
+}
+
+// drain begins to drain the cluster node of a pod, of the scenario's own pods
+// only, and lets others have the node back as soon as this one has been evicted.
+func (s *space) drain(pod string) (wait func()) {
+	s.t.Helper()
+	cordoned.Lock()
+	defer cordoned.Unlock()
+	clusterNode := s.kubectl("", "get", "pod", pod, "-o", "jsonpath={.spec.nodeName}")
+	defer s.kubectlCleanup("uncordon", clusterNode)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*patience)
+	draining := s.Command(ctx, "drain", clusterNode, "--pod-selector=drain="+s.Name, "--ignore-daemonsets", "--delete-emptydir-data")
+	var said bytes.Buffer
+	draining.Stdout, draining.Stderr = &said, &said
+	if err := draining.Start(); err != nil {
+		cancel()
+		s.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- draining.Wait() }()
+	s.t.Cleanup(cancel)
+	s.kubectl("", "wait", "pod/"+pod, "--for=jsonpath={.metadata.deletionTimestamp}", "--timeout="+patience.String())
+	return func() {
+		s.t.Helper()
+		if err := <-ended; err != nil || !strings.Contains(said.String(), "drained") {
+			s.t.Errorf("kubectl drain: %v\n%s", err, said.String())
+		}
+	}
+}
+
+// builderPod is the one pod of the builder.
+func (a *agent) builderPod() string {
+	a.t.Helper()
+	pods := a.names("pods", "--selector=app=builder-amd64")
+	if len(pods) != 1 {
+		a.t.Fatalf("pods of the builder: %v, want one", pods)
+	}
+	return strings.TrimPrefix(pods[0], "pod/")
+}
+
+// heldBuild is a build whose only step waits to be let go.
+type heldBuild struct {
+	*agent
+	name string
+}
+
+// serve lets the steps of builds ask this agent.
+func (a *agent) serve() {
+	a.t.Helper()
+	a.ok("mkdir -p /tmp/www && httpd -p 8080 -h /tmp/www")
+}
+
+// holdBuild starts a build and returns once its step runs.
+func (a *agent) holdBuild(name, flags string) *heldBuild {
+	a.t.Helper()
+	ip := strings.TrimSpace(a.kubectl("", "get", "pod", a.pod, "-o", "jsonpath={.status.podIP}"))
+	a.write(name+"/Dockerfile", "FROM base AS build\nRUN until wget -q -O /answer http://"+ip+":8080/"+name+" 2>/dev/null; do sleep 0.1; done\nFROM scratch\nCOPY --from=build /answer /\n")
+	a.ok("(slipway build --log-level debug --progress plain " + flags + " " + a.base() + "--metadata-file " + name + "/metadata -o " + name + "/out " + name + " > " + name + "/log 2>&1; echo $? > " + name + "/code) < /dev/null > /dev/null 2>&1 &")
+	a.eventually("the step of "+name+" runs", func() bool { return a.sh("grep -q 'RUN until wget' "+name+"/log").code == 0 })
+	return &heldBuild{agent: a, name: name}
+}
+
+// finish lets the build go: it must succeed at the first attempt, on the pod if
+// one is named.
+func (b *heldBuild) finish(pod string) {
+	b.t.Helper()
+	want(b.t, "exit code of "+b.name+" before it may end", b.sh("cat "+b.name+"/code").stdout, "")
+	b.ok("echo " + b.name + " > /tmp/www/" + b.name)
+	b.eventually("build "+b.name+" ends", func() bool { return b.sh("test -s "+b.name+"/code").code == 0 })
+	log := b.ok("cat " + b.name + "/log")
+	want(b.t, "exit code of "+b.name, b.ok("cat "+b.name+"/code"), "0\n")
+	want(b.t, "what "+b.name+" made", b.sh("cat "+b.name+"/out/answer").stdout, b.name+"\n")
+	if !strings.Contains(log, " pod="+pod) || strings.Contains(log, "solving again") {
+		b.t.Errorf("build %s did not stay on pod %s:\n%s", b.name, pod, log)
+	}
+}
