@@ -142,6 +142,9 @@ func (n rawNode) kubernetes(g group) *Kubernetes {
 	if own.transport != nil {
 		k.Transport = *own.transport
 	}
+	if own.drift != nil {
+		k.Drift = *own.drift
+	}
 	if own.tls != nil {
 		k.TLS = *own.tls
 	}

@@ -284,6 +284,9 @@ func TestDefinitionProblems(t *testing.T) {
 		{"overflow", "Name: a\nDriver: kubernetes\nSlipway: {overflow: many}\nNodes: [{Name: m, Slipway: {overflow: -1}}, {Name: o, Slipway: {overflow: 1.5}}]\n", []string{
 			"node m: Slipway.overflow: must be a whole number, not -1", "node o: Slipway.overflow: must be a whole number, not 1.5", "Slipway.overflow: must be a whole number, not a string",
 		}, "write a number of builds"},
+		{"drift", "Name: a\nDriver: kubernetes\nSlipway: {drift: aply}\nNodes: [{Name: m, Slipway: {drift: true}}, {Name: o, Slipway: {drift: ignore}}]\n", []string{
+			"node m: Slipway.drift: must be a string, not true", `Slipway.drift: "aply" is not a policy for drift`,
+		}, `did you mean "apply"?`},
 		{"grace", "Name: a\nDriver: kubernetes\nSlipway: {unschedulableGrace: 15}\nNodes: [{Name: m, Slipway: {unschedulableGrace: -1s}}, {Name: o, Slipway: {unschedulableGrace: 0s}}]\n", []string{
 			`node m: Slipway.unschedulableGrace: must be a duration, not "-1s"`, "Slipway.unschedulableGrace: must be a string, not 15",
 		}, "write it like 15s or 2m"},

@@ -100,6 +100,9 @@ type Kubernetes struct {
 	PodTemplate json.RawMessage
 	// Transport says how buildkitd is reached; never empty.
 	Transport Transport
+	// Drift is what is done about a workload that is not as the definition
+	// says; empty where that is left to the command.
+	Drift Drift
 	// TLS says where the certificates of the TCP transports come from.
 	TLS TLS
 	// UnschedulableGrace is how long an unschedulable pod may wait for an

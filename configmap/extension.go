@@ -23,6 +23,7 @@ func (e extension) refuseForRemote(r report) {
 	}{
 		{"podTemplate", e.podTemplate != nil},
 		{"transport", e.transport != nil},
+		{"drift", e.drift != nil},
 		{"tls", e.tls != nil},
 		{"unschedulableGrace", e.unschedulableGrace != nil},
 		{"overflow", e.overflow != nil},

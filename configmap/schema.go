@@ -31,6 +31,7 @@ type rawNode struct {
 type extension struct {
 	podTemplate        json.RawMessage
 	transport          *Transport
+	drift              *Drift
 	tls                *TLS
 	unschedulableGrace *time.Duration
 	overflow           *int
@@ -44,6 +45,9 @@ func (e extension) over(base extension) extension {
 	}
 	if e.transport == nil {
 		e.transport = base.transport
+	}
+	if e.drift == nil {
+		e.drift = base.drift
 	}
 	if e.tls == nil {
 		e.tls = base.tls
@@ -174,6 +178,11 @@ func extensionFields() []field[extension] {
 			name: "transport", form: "`auto`, `direct`, `portforward` or `exec`", schema: map[string]any{"enum": []any{string(TransportAuto), string(TransportDirect), string(TransportPortForward), string(TransportExec), nil}},
 			doc:  "How buildkitd is reached (see [transports](transports.md)). `auto`, the default, takes the first of the others that works. With `exec` a workload is made that listens on no port and needs no certificates.",
 			read: readTransport,
+		},
+		{
+			name: "drift", form: "`warn`, `apply`, `fail` or `ignore`", schema: map[string]any{"enum": []any{string(DriftWarn), string(DriftApply), string(DriftFail), string(DriftIgnore), nil}},
+			doc:  "What is done about a workload that is not as the definition says (see [drift](drift.md)): say so and go on, bring it up to date, end with exit code 3, or not look. Default `warn` in `slipway build`, `apply` in `slipway up`; `--drift` wins over it.",
+			read: readDrift,
 		},
 		{
 			name: "tls", form: "object", schema: map[string]any{"$ref": "#/$defs/tls"},
