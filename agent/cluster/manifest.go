@@ -1,10 +1,6 @@
 package cluster
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"maps"
 	"strings"
 
@@ -73,6 +69,10 @@ func Manifest(node configmap.Node, namespace string) (Objects, error) {
 	if err != nil {
 		return Objects{}, err
 	}
+	hash, err := stampHash(&template, node.Files)
+	if err != nil {
+		return Objects{}, err
+	}
 
 	meta := metav1.ObjectMeta{
 		Name:        name,
@@ -86,6 +86,7 @@ func Manifest(node configmap.Node, namespace string) (Objects, error) {
 	selector := &metav1.LabelSelector{MatchLabels: map[string]string{labelApp: name}}
 	replicas := k.Replicas
 	meta.Annotations = maps.Clone(annotations)
+	meta.Annotations[annotationSpecHash] = hash
 	if k.ClaimStorage != nil {
 		objects.StatefulSet = &appsv1.StatefulSet{
 			TypeMeta:   metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: KindStatefulSet},
@@ -122,11 +123,6 @@ func Manifest(node configmap.Node, namespace string) (Objects, error) {
 			},
 		}
 	}
-	hash, err := objects.specHash()
-	if err != nil {
-		return Objects{}, err
-	}
-	meta.Annotations[annotationSpecHash] = hash
 	return objects, nil
 }
 
@@ -151,19 +147,6 @@ func patchedTemplate(node configmap.Node, namespace string, labels, annotations 
 		}
 	}
 	return patchTemplate(podTemplate(node, labels, annotations, files), patch, node.Name)
-}
-
-// specHash identifies what the definition asks for, so that a later Slipway
-// finds out whether a workload still is what it should be. encoding/json sorts
-// maps, which makes the bytes canonical. It is a prefix of SHA-256: 64 bits
-// are plenty for telling two specs apart.
-func (o Objects) specHash() (string, error) {
-	data, err := json.Marshal(o)
-	if err != nil {
-		return "", fmt.Errorf("hash the workload: %w", err)
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:8]), nil
 }
 
 // formatPlatforms writes the platforms as buildx does.

@@ -204,7 +204,11 @@ func TestSpecHash(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return o.Deployment.Annotations[annotationSpecHash]
+		on := o.Deployment.Annotations[annotationSpecHash]
+		if pods := o.Deployment.Spec.Template.Annotations[annotationSpecHash]; pods != on || on == "" {
+			t.Fatalf("the workload has the hash %q, its pods %q", on, pods)
+		}
+		return on
 	}
 	files := func(content string) func(*configmap.Node) {
 		return func(n *configmap.Node) {
@@ -222,12 +226,20 @@ func TestSpecHash(t *testing.T) {
 		"nothing":       nil,
 		"other content": files("debug = false"),
 		"image":         func(n *configmap.Node) { n.Kubernetes.Image = "other" },
-		"replicas":      func(n *configmap.Node) { n.Kubernetes.Replicas = 2 },
+		"podTemplate":   func(n *configmap.Node) { n.Kubernetes.PodTemplate = []byte(`{"spec":{"priorityClassName":"ci"}}`) },
 	} {
 		h := hash(change)
 		if other, ok := seen[h]; ok {
 			t.Errorf("%s and %s have the same hash", name, other)
 		}
 		seen[h] = name
+	}
+	// More pods are no other pods, and nobody sets the hash but the program.
+	if got := hash(func(n *configmap.Node) { n.Kubernetes.Replicas = 2 }); seen[got] != "nothing" {
+		t.Error("the hash of a node depends on its replicas")
+	}
+	patch := `{"metadata":{"annotations":{"slipway.build/spec-hash":"mine"}}}`
+	if got := hash(func(n *configmap.Node) { n.Kubernetes.PodTemplate = []byte(patch) }); seen[got] != "nothing" {
+		t.Errorf("a patch makes the hash %q", got)
 	}
 }
