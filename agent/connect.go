@@ -28,6 +28,9 @@ type connector struct {
 	// affinity tells builds apart that should go to different pods of several;
 	// nil where nothing is built.
 	affinity func() string
+	// closely is true when a workload is compared with its definition field by
+	// field before it is used.
+	closely bool
 	// ledger notes the requests; it may be nil.
 	ledger *Ledger
 	log    zerolog.Logger
@@ -73,6 +76,11 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 	client, err := c.client(node)
 	if err != nil {
 		return nil, err
+	}
+	if c.closely {
+		if err := client.Reconcile(ctx, node, report); err != nil {
+			return nil, fmt.Errorf("node %s: %w", node.Name, err)
+		}
 	}
 	var failed []string // pods that were ready in the list and did not answer
 	var last error

@@ -35,6 +35,7 @@ func probes() []probe {
 		{name: "policy", at: ofNode, needs: []string{definition, server, rights}, limit: shortLimit, look: probePolicy},
 		{name: "image", at: ofNode, needs: []string{definition, server, rights}, limit: shortLimit, look: probeImage},
 		{name: pods, at: ofNode, needs: []string{definition, server, rights}, limit: shortLimit, look: probePods},
+		{name: "drift", at: ofNode, needs: []string{definition, server, rights}, limit: shortLimit, look: probeDrift},
 		{name: transport, at: ofNode, remote: true, needs: []string{definition, pods}, limit: waysLimit, look: probeTransport},
 		{name: "BuildKit", at: ofNode, remote: true, needs: []string{definition, transport}, limit: shortLimit, look: probeBuildKit},
 		{name: "registry", at: ofImage, limit: longLimit, look: probeRegistry},

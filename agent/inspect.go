@@ -47,6 +47,9 @@ type NodeDetails struct {
 	// made it. Both are empty with the remote driver.
 	Workload string `json:"workload,omitempty"`
 	Managed  bool   `json:"managed"`
+	// Drift is in what the workload is not as the definition says, a line for
+	// each field; nil where that is not known.
+	Drift []string `json:"drift"`
 	// Certificates is when they end; nil where the node needs none.
 	Certificates *time.Time `json:"certificatesExpire,omitempty"`
 	// Pods are by name. A remote node has one without a name.
@@ -164,6 +167,7 @@ func (c *connector) examinePods(ctx context.Context, node configmap.Node, n *Nod
 	n.Endpoint = known.Namespace + "/" + known.Name
 	n.Workload, n.Managed, n.Desired, n.Ready = known.Kind, known.Managed, known.Replicas, known.Ready
 	n.Status = workloadStatus(known)
+	n.Drift = c.drift(ctx, client, node)
 	listens := false
 	for _, found := range known.Pods {
 		pod := podDetails(found)
@@ -197,6 +201,19 @@ func (c *connector) examinePods(ctx context.Context, node configmap.Node, n *Nod
 		n.Certificates = &end
 	}
 	return nil
+}
+
+// drift is what differs; nil where that cannot be found out.
+func (c *connector) drift(ctx context.Context, client *cluster.Client, node configmap.Node) []string {
+	lines, err := client.Drift(ctx, node)
+	switch {
+	case err != nil:
+		c.log.Debug().Err(err).Str("node", node.Name).Msg("the workload cannot be compared with its definition")
+		return nil
+	case lines == nil:
+		return []string{}
+	}
+	return lines
 }
 
 // workloadStatus is the word of `slipway ls` for a workload; "running" means

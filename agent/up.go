@@ -12,7 +12,8 @@ import (
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// Up makes sure that every node of a builder runs and answers.
+// Up makes sure that every node of a builder runs, is as its definition says and
+// answers.
 type Up struct {
 	Definition configmap.Definition
 	Access     cluster.Access
@@ -40,7 +41,7 @@ func (u Up) Run(ctx context.Context) (err error) {
 			err = closeErr
 		}
 	}()
-	connector := &connector{access: u.Access, ledger: u.Ledger, log: u.Log}
+	connector := &connector{access: u.Access, closely: true, ledger: u.Ledger, log: u.Log}
 	fleet := newFleet(u.Definition, connector, display)
 	defer fleet.Close()
 

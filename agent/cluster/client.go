@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/gentype"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
@@ -40,6 +41,11 @@ type Client struct {
 	credentials map[string]*credential
 	// worked holds the transport that was found after others had failed.
 	worked map[string]configmap.Transport
+	// outdated are pods of a template that this client has replaced, by
+	// workloadKey.
+	outdated map[string]map[types.UID]bool
+	// warned are the lines that were told.
+	warned map[string]bool
 }
 
 // Connect finds an identity and prepares a client for it. definitionKubeconfig

@@ -21,9 +21,15 @@ func (w *workload) ensure(ctx context.Context) error {
 	is, err := w.look(ctx)
 	switch {
 	case apierrors.IsNotFound(err):
+		if err := w.otherKind(ctx); err != nil {
+			return err
+		}
 		return w.create(ctx)
 	case err != nil:
 		return w.explain(err, "get "+w.String())
+	}
+	if err := w.settleWorkload(ctx, is); err != nil {
+		return err
 	}
 	if is.listens {
 		w.mend(ctx)
@@ -39,30 +45,17 @@ type found struct {
 	replicas int32
 	// listens is true when its pods take TLS connections.
 	listens bool
+	// labels are the workload's, annotations those of its pods.
+	labels, annotations map[string]string
 }
 
 // look reads the workload; its error is the API server's.
 func (w *workload) look(ctx context.Context) (found, error) {
-	var replicas *int32
-	var annotations map[string]string
-	if Kind(w.node) == KindStatefulSet {
-		s, err := w.client.statefulSets(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
-		if err != nil {
-			return found{}, err
-		}
-		replicas, annotations = s.Spec.Replicas, s.Spec.Template.Annotations
-	} else {
-		d, err := w.client.deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
-		if err != nil {
-			return found{}, err
-		}
-		replicas, annotations = d.Spec.Replicas, d.Spec.Template.Annotations
+	is, err := w.get(ctx, Kind(w.node))
+	if err != nil {
+		return found{}, err
 	}
-	is := found{replicas: 1, listens: annotations[annotationTLS] != ""} // 1 is the API's default
-	if replicas != nil {
-		is.replicas = *replicas
-	}
-	return is, nil
+	return found{replicas: is.replicas(), listens: is.listens(), labels: is.meta().Labels, annotations: is.template().Annotations}, nil
 }
 
 // mend sees to the Secrets of a workload that exists, without which its pods
@@ -91,10 +84,15 @@ func (w *workload) create(ctx context.Context) error {
 		return err
 	}
 	w.report(fmt.Sprintf("no right to make certificates, so %s will be reached by exec, which is slower: %v", w, known))
+	return w.createAs(ctx, w.plain())
+}
+
+// plain is the node as one that is reached by exec only.
+func (w *workload) plain() configmap.Node {
 	plain, settings := w.node, *w.node.Kubernetes
 	settings.Transport = configmap.TransportExec
 	plain.Kubernetes = &settings
-	return w.createAs(ctx, plain)
+	return plain
 }
 
 func (w *workload) createAs(ctx context.Context, node configmap.Node) error {

@@ -76,19 +76,19 @@ func TestEnsure(t *testing.T) {
 	}{
 		{
 			name: "absent: created",
-			by:   map[string]any{"GET deployments": 404, "POST deployments": made},
-			seen: []string{"GET deployments", "POST deployments"},
+			by:   map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST deployments": made},
+			seen: []string{"GET deployments", "GET statefulsets", "POST deployments"},
 		},
 		{
 			name: "another agent was faster",
-			by:   map[string]any{"GET deployments": 404, "POST deployments": 409},
-			seen: []string{"GET deployments", "POST deployments"},
+			by:   map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST deployments": 409},
+			seen: []string{"GET deployments", "GET statefulsets", "POST deployments"},
 		},
 		{
 			name:  "another agent was faster with the files too",
 			files: config,
-			by:    map[string]any{"GET deployments": 404, "POST configmaps": 409, "PUT configmaps": written, "POST deployments": 409},
-			seen:  []string{"GET deployments", "POST configmaps", "PUT configmaps", "POST deployments"},
+			by:    map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST configmaps": 409, "PUT configmaps": written, "POST deployments": 409},
+			seen:  []string{"GET deployments", "GET statefulsets", "POST configmaps", "PUT configmaps", "POST deployments"},
 		},
 		{
 			name: "there and awake: left alone",
@@ -101,9 +101,20 @@ func TestEnsure(t *testing.T) {
 			seen: []string{"GET deployments", "PATCH builder-amd64"},
 		},
 		{
+			name:   "of the other kind: left alone",
+			by:     map[string]any{"GET deployments": 404, "GET statefulsets": object{"apiVersion": "apps/v1", "kind": "StatefulSet"}},
+			seen:   []string{"GET deployments", "GET statefulsets"},
+			reason: ReasonDefinition,
+		},
+		{
+			name: "not allowed to look for the other kind",
+			by:   map[string]any{"GET deployments": 404, "GET statefulsets": 403, "POST deployments": made},
+			seen: []string{"GET deployments", "GET statefulsets", "POST deployments"},
+		},
+		{
 			name:   "not allowed",
-			by:     map[string]any{"GET deployments": 404, "POST deployments": 403},
-			seen:   []string{"GET deployments", "POST deployments"},
+			by:     map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST deployments": 403},
+			seen:   []string{"GET deployments", "GET statefulsets", "POST deployments"},
 			reason: ReasonForbidden,
 		},
 	} {
@@ -147,19 +158,19 @@ func TestNoWorkloadWithoutCertificates(t *testing.T) {
 	}{
 		{
 			name:   "made",
-			by:     map[string]any{"GET deployments": 404, "POST secrets": secret, "POST deployments": workload},
-			before: []string{"GET deployments", "POST secrets"}, after: []string{"POST deployments", "POST secrets"},
+			by:     map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST secrets": secret, "POST deployments": workload},
+			before: []string{"GET deployments", "GET statefulsets", "POST secrets"}, after: []string{"POST deployments", "POST secrets"},
 		},
 		{
 			name:   "no right to: made without",
-			by:     map[string]any{"GET deployments": 404, "POST secrets": 403, "POST deployments": workload},
-			before: []string{"GET deployments", "POST secrets"}, after: []string{"POST deployments"},
+			by:     map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST secrets": 403, "POST deployments": workload},
+			before: []string{"GET deployments", "GET statefulsets", "POST secrets"}, after: []string{"POST deployments"},
 		},
 		{
 			name:   "no right to, and needed",
-			by:     map[string]any{"GET deployments": 404, "POST secrets": 403},
+			by:     map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST secrets": 403},
 			pinned: configmap.TransportDirect,
-			before: []string{"GET deployments", "POST secrets"},
+			before: []string{"GET deployments", "GET statefulsets", "POST secrets"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

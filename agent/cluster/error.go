@@ -59,6 +59,9 @@ const (
 	// ReasonCertificate: agent and buildkitd do not accept each other's
 	// certificates, or one of the two has none.
 	ReasonCertificate Reason = "Certificate"
+	// ReasonDrift: a workload is not as its definition says, and that was not
+	// to be.
+	ReasonDrift Reason = "Drift"
 	// ReasonServer: any other answer of the API server.
 	ReasonServer Reason = "Server"
 )

@@ -140,6 +140,9 @@ func weigh(pinned configmap.Transport, missing []missingRight) Rights {
 		switch {
 		case m.resource == "pods/log", m.resource == "events", m.verb == "watch":
 			vital = false
+		case m.group == "apps" && m.verb == "update", m.resource == "configmaps" && m.verb == "get":
+			// Only what differs from its definition is changed.
+			vital = false
 		case m.resource == "secrets":
 			vital = !standIn
 		case m.resource == "pods/exec", m.resource == "pods/portforward":

@@ -27,13 +27,13 @@ func buildRules() []rbacv1.PolicyRule {
 	}
 }
 
-// manageRules are what creating builders and waking those that are scaled to
-// zero needs on top of buildRules.
+// manageRules are what creating builders, waking those that are scaled to zero
+// and bringing them up to their definitions needs on top of buildRules.
 func manageRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
-		{APIGroups: []string{"apps"}, Resources: []string{"deployments", "statefulsets"}, Verbs: []string{"create"}},
+		{APIGroups: []string{"apps"}, Resources: []string{"deployments", "statefulsets"}, Verbs: []string{"create", "update"}},
 		{APIGroups: []string{"apps"}, Resources: []string{"deployments/scale", "statefulsets/scale"}, Verbs: []string{"patch"}},
-		{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"create", "update"}},
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"create", "get", "update"}},
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -41,6 +42,10 @@ type workload struct {
 	report    func(string)
 	// last is what was waited for when the wait ended.
 	last []string
+	// outdated and hashes say which pods will not do: those of a template that
+	// was replaced, and those without one of the hashes, where there are any.
+	outdated map[types.UID]bool
+	hashes   []string
 }
 
 func newWorkload(c *Client, node configmap.Node, report func(string)) *workload {
@@ -83,6 +88,9 @@ func (w *workload) upAndCredential(ctx context.Context) ([]Pod, error) {
 func (w *workload) up(ctx context.Context) ([]Pod, error) {
 	pods, err := w.list(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if pods, err = w.settle(ctx, pods); err != nil {
 		return nil, err
 	}
 	if ready := readyPods(pods); len(ready) > 0 {

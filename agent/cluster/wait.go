@@ -217,7 +217,7 @@ func (v *view) observe(now time.Time) observation {
 		successive: Kind(v.workload.node) == KindStatefulSet,
 	}
 	for _, p := range v.pods.snapshot() {
-		if !v.ended[p.UID] && runsBuildkitd(p) {
+		if !v.ended[p.UID] && runsBuildkitd(p) && v.workload.accepts(p) {
 			o.pods = append(o.pods, p)
 		}
 	}

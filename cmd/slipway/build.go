@@ -19,35 +19,36 @@ import (
 type buildCmd struct {
 	Context string `arg:"" placeholder:"CONTEXT" help:"Directory, git URL, tarball URL, or - for a tarball or Dockerfile on standard input."`
 
-	File          string   `short:"f" placeholder:"FILE" help:"Name of the Dockerfile, - for standard input (default: Dockerfile in the context)."`
-	Target        string   `placeholder:"STAGE" help:"Stage to build."`
-	Platform      []string `sep:"none" env:"DOCKER_DEFAULT_PLATFORM" placeholder:"OS/ARCH" help:"Platforms to build for, comma-separated."`
-	Tag           []string `short:"t" sep:"none" placeholder:"REF" help:"Name of the image, such as registry.example/team/app:1."`
-	Output        []string `short:"o" sep:"none" placeholder:"OUTPUT" help:"Where the result goes: type=local|tar|oci|docker|image|registry|cacheonly[,dest=PATH][,KEY=VALUE], or just DIR."`
-	Push          bool     `help:"Shorthand for --output=type=registry."`
-	Load          bool     `help:"Shorthand for --output=type=docker: into the Docker engine of DOCKER_HOST."`
-	BuildArg      []string `sep:"none" placeholder:"NAME[=VALUE]" help:"Build-time variable; without a value it is taken from the environment."`
-	BuildContext  []string `sep:"none" placeholder:"NAME=SOURCE" help:"Additional context: a path, git URL, docker-image://REF or oci-layout://PATH."`
-	Label         []string `sep:"none" placeholder:"NAME=VALUE" help:"Label of the image."`
-	Annotation    []string `sep:"none" placeholder:"[LEVEL:]KEY=VALUE" help:"Annotation of the image; levels are manifest (default), manifest-descriptor, index and index-descriptor."`
-	Attest        []string `sep:"none" placeholder:"type=TYPE[,KEY=VALUE]" help:"Attestation: type=provenance or type=sbom."`
-	Provenance    string   `placeholder:"BOOL|mode=MODE" help:"Shorthand for --attest=type=provenance."`
-	SBOM          string   `name:"sbom" placeholder:"BOOL|generator=IMAGE" help:"Shorthand for --attest=type=sbom."`
-	CacheFrom     []string `sep:"none" placeholder:"REF|type=TYPE[,KEY=VALUE]" help:"Cache to read: a registry reference, or type=registry, local, gha, s3 or azblob."`
-	CacheTo       []string `sep:"none" placeholder:"REF|type=TYPE[,KEY=VALUE]" help:"Cache to write, also type=inline."`
-	Secret        []string `sep:"none" placeholder:"SECRET" help:"Secret for RUN: id=ID[,src=FILE] or id=ID,env=VARIABLE."`
-	SSH           []string `name:"ssh" sep:"none" placeholder:"SSH" help:"SSH agent or keys for RUN: default or ID[=SOCKET|KEY,…]."`
-	NoCache       bool     `help:"Do not use the cache."`
-	NoCacheFilter []string `sep:"none" placeholder:"STAGE" help:"Do not use the cache for these stages."`
-	Pull          bool     `help:"Look for newer versions of all images that are referred to."`
-	AddHost       []string `sep:"none" placeholder:"HOST:IP" help:"Line of /etc/hosts for RUN."`
-	Network       string   `placeholder:"MODE" help:"Network of RUN: default, none or host."`
-	ShmSize       string   `placeholder:"BYTES" help:"Size of /dev/shm for RUN."`
-	Ulimit        []string `sep:"none" placeholder:"NAME=SOFT[:HARD]" help:"Limit for RUN."`
-	CgroupParent  string   `placeholder:"CGROUP" help:"Parent cgroup of RUN."`
-	Allow         []string `sep:"none" placeholder:"ENTITLEMENT" help:"Allow network.host, security.insecure or device."`
-	Progress      string   `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet."`
-	Quiet         bool     `short:"q" help:"Suppress the progress output; print the image ID."`
+	File          string    `short:"f" placeholder:"FILE" help:"Name of the Dockerfile, - for standard input (default: Dockerfile in the context)."`
+	Target        string    `placeholder:"STAGE" help:"Stage to build."`
+	Platform      []string  `sep:"none" env:"DOCKER_DEFAULT_PLATFORM" placeholder:"OS/ARCH" help:"Platforms to build for, comma-separated."`
+	Tag           []string  `short:"t" sep:"none" placeholder:"REF" help:"Name of the image, such as registry.example/team/app:1."`
+	Output        []string  `short:"o" sep:"none" placeholder:"OUTPUT" help:"Where the result goes: type=local|tar|oci|docker|image|registry|cacheonly[,dest=PATH][,KEY=VALUE], or just DIR."`
+	Push          bool      `help:"Shorthand for --output=type=registry."`
+	Load          bool      `help:"Shorthand for --output=type=docker: into the Docker engine of DOCKER_HOST."`
+	BuildArg      []string  `sep:"none" placeholder:"NAME[=VALUE]" help:"Build-time variable; without a value it is taken from the environment."`
+	BuildContext  []string  `sep:"none" placeholder:"NAME=SOURCE" help:"Additional context: a path, git URL, docker-image://REF or oci-layout://PATH."`
+	Label         []string  `sep:"none" placeholder:"NAME=VALUE" help:"Label of the image."`
+	Annotation    []string  `sep:"none" placeholder:"[LEVEL:]KEY=VALUE" help:"Annotation of the image; levels are manifest (default), manifest-descriptor, index and index-descriptor."`
+	Attest        []string  `sep:"none" placeholder:"type=TYPE[,KEY=VALUE]" help:"Attestation: type=provenance or type=sbom."`
+	Provenance    string    `placeholder:"BOOL|mode=MODE" help:"Shorthand for --attest=type=provenance."`
+	SBOM          string    `name:"sbom" placeholder:"BOOL|generator=IMAGE" help:"Shorthand for --attest=type=sbom."`
+	CacheFrom     []string  `sep:"none" placeholder:"REF|type=TYPE[,KEY=VALUE]" help:"Cache to read: a registry reference, or type=registry, local, gha, s3 or azblob."`
+	CacheTo       []string  `sep:"none" placeholder:"REF|type=TYPE[,KEY=VALUE]" help:"Cache to write, also type=inline."`
+	Secret        []string  `sep:"none" placeholder:"SECRET" help:"Secret for RUN: id=ID[,src=FILE] or id=ID,env=VARIABLE."`
+	SSH           []string  `name:"ssh" sep:"none" placeholder:"SSH" help:"SSH agent or keys for RUN: default or ID[=SOCKET|KEY,…]."`
+	NoCache       bool      `help:"Do not use the cache."`
+	NoCacheFilter []string  `sep:"none" placeholder:"STAGE" help:"Do not use the cache for these stages."`
+	Pull          bool      `help:"Look for newer versions of all images that are referred to."`
+	AddHost       []string  `sep:"none" placeholder:"HOST:IP" help:"Line of /etc/hosts for RUN."`
+	Network       string    `placeholder:"MODE" help:"Network of RUN: default, none or host."`
+	ShmSize       string    `placeholder:"BYTES" help:"Size of /dev/shm for RUN."`
+	Ulimit        []string  `sep:"none" placeholder:"NAME=SOFT[:HARD]" help:"Limit for RUN."`
+	CgroupParent  string    `placeholder:"CGROUP" help:"Parent cgroup of RUN."`
+	Allow         []string  `sep:"none" placeholder:"ENTITLEMENT" help:"Allow network.host, security.insecure or device."`
+	Drift         driftFlag `placeholder:"POLICY" env:"SLIPWAY_DRIFT" help:"What to do about a builder that is not as its definition says: warn, apply, fail or ignore (default: what the definition says, else warn)."`
+	Progress      string    `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet."`
+	Quiet         bool      `short:"q" help:"Suppress the progress output; print the image ID."`
 
 	Call  string `default:"build" placeholder:"METHOD" help:"Ask about the build instead: check, outline or targets, with ,format=json."`
 	Check bool   `help:"Shorthand for --call=check: run the Dockerfile linter."`
@@ -106,7 +107,7 @@ func (c *buildCmd) Run(in *invocation) error {
 	defer printLedger()
 	build := agent.Build{
 		Ledger:     ledger,
-		Definition: definition,
+		Definition: definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftWarn),
 		Access:     in.global.access(),
 		Request:    request,
 		Platforms:  platforms,

@@ -80,7 +80,7 @@ func (c *createCmd) Run(in *invocation) error {
 		return nil
 	}
 	return agent.Up{
-		Definition: created.Definition,
+		Definition: created.Definition.WithDrift("", configmap.DriftApply),
 		Access:     in.global.access(),
 		Terminal:   in.terminal,
 		Mode:       mode,

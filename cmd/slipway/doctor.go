@@ -106,7 +106,7 @@ func parsePushed(value string) (registry.Request, error) {
 func (c *doctorCmd) up(in *invocation, doctor agent.Doctor) {
 	definition, err := doctor.Definition()
 	if err == nil {
-		err = agent.Up{Definition: definition, Access: doctor.Access, Terminal: in.terminal, Mode: progress.Plain, Log: in.log}.Run(in.ctx)
+		err = agent.Up{Definition: definition.WithDrift("", configmap.DriftWarn), Access: doctor.Access, Terminal: in.terminal, Mode: progress.Plain, Log: in.log}.Run(in.ctx)
 	}
 	if err != nil {
 		in.log.Debug().Err(err).Msg("the builder does not start")

@@ -46,7 +46,9 @@ func (c *inspectCmd) Run(in *invocation) error {
 		return err
 	}
 	if c.Bootstrap {
-		up := agent.Up{Definition: definition, Access: in.global.access(), Terminal: in.terminal, Mode: mode, Log: in.log}
+		// Who only looks changes nothing that is there, unless the definition
+		// says so.
+		up := agent.Up{Definition: definition.WithDrift("", configmap.DriftWarn), Access: in.global.access(), Terminal: in.terminal, Mode: mode, Log: in.log}
 		if err := up.Run(in.ctx); err != nil {
 			return err
 		}
@@ -141,6 +143,9 @@ func printNode(w io.Writer, n agent.NodeDetails, defined configmap.Node, now tim
 	printIf(w, "Platforms", strings.Join(inGroups(declared, n.Reported), ", "))
 	if n.Workload != "" {
 		fmt.Fprintf(w, "Workload:\t%s %s, %d of %d ready\n", strings.ToLower(n.Workload), n.Endpoint, n.Ready, n.Desired)
+	}
+	for _, line := range n.Drift {
+		fmt.Fprintf(w, "Drift:\t%s\n", line)
 	}
 	if n.Certificates != nil {
 		fmt.Fprintf(w, "Certificates:\tuntil %s (%s)\n", n.Certificates.UTC().Format(time.RFC3339), until(*n.Certificates, now))

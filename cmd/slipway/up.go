@@ -5,18 +5,20 @@ import (
 
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/configmap"
 )
 
 type upCmd struct {
-	Name              string `arg:"" name:"builder" optional:"" help:"The builder to start (default: --builder, else the only one defined)."`
-	RenewCertificates bool   `help:"Make new certificates for the builder's nodes now. Running pods and builds go on with the old ones."`
+	Name              string    `arg:"" name:"builder" optional:"" help:"The builder to start (default: --builder, else the only one defined)."`
+	RenewCertificates bool      `help:"Make new certificates for the builder's nodes now. Running pods and builds go on with the old ones."`
+	Drift             driftFlag `placeholder:"POLICY" env:"SLIPWAY_DRIFT" help:"What to do about a workload that is not as its definition says: apply, warn, fail or ignore (default: what the definition says, else apply)."`
 	timingFlags
 	Progress string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output (auto, plain, tty, rawjson, quiet)."`
 }
 
 // Help is shown by --help.
 func (c *upCmd) Help() string {
-	return "Creates what is missing of the builder's workloads, waits until one pod of every node is ready and says what it waits for. An earlier stage of a pipeline can so start the builders for a later one."
+	return "Creates what is missing of the builder's workloads, brings those up to date that are not as the definition says, waits until one pod of every node is ready and says what it waits for. An earlier stage of a pipeline can so start the builders for a later one."
 }
 
 // Run starts the builder.
@@ -33,7 +35,7 @@ func (c *upCmd) Run(in *invocation) error {
 	defer printLedger()
 	return agent.Up{
 		Ledger:            ledger,
-		Definition:        definition,
+		Definition:        definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftApply),
 		Access:            in.global.access(),
 		RenewCertificates: c.RenewCertificates,
 		Terminal:          in.terminal,

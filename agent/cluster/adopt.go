@@ -1,0 +1,69 @@
+package cluster
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// adopt returns a workload that others made, such as buildx, with what can be
+// changed in it while they go on using it: what runs, with which resources and
+// where. Selector, labels, volumes and the security context stay theirs.
+func adopt(is, wanted held) held {
+	out := is.copy()
+	pod, own := &out.template().Spec, wanted.copy().template().Spec
+	pod.NodeSelector, pod.Tolerations = own.NodeSelector, own.Tolerations
+	pod.SchedulerName = own.SchedulerName
+	// The same field by its old name would win over an empty one.
+	pod.ServiceAccountName, pod.DeprecatedServiceAccount = own.ServiceAccountName, own.ServiceAccountName
+	if to, from := buildkitd(pod), buildkitd(&own); to != nil && from != nil {
+		to.Image, to.Args, to.Env, to.Resources = from.Image, from.Args, from.Env, from.Resources
+	}
+	owned := ownFields(is.meta().ManagedFields)
+	out.meta().Annotations = beside(is.meta().Annotations, wanted.meta().Annotations, owned.at("f:metadata", "f:annotations"))
+	out.template().Annotations = beside(is.template().Annotations, wanted.template().Annotations, owned.at("f:spec", "f:template", "f:metadata", "f:annotations"))
+	return out
+}
+
+// buildkitd is the container of a pod that runs it; nil where there is none.
+func buildkitd(pod *corev1.PodSpec) *corev1.Container {
+	i := slices.IndexFunc(pod.Containers, func(c corev1.Container) bool { return c.Name == containerName })
+	if i < 0 {
+		return nil
+	}
+	return &pod.Containers[i]
+}
+
+// adoptable refuses what would only half fit: the image and the arguments of a
+// rootless buildkitd do not run in a privileged container of others, nor the
+// other way round.
+func (w *workload) adoptable(is, wanted held) error {
+	privileged := func(h held) bool {
+		c := buildkitd(&h.template().Spec)
+		return c != nil && c.SecurityContext != nil && c.SecurityContext.Privileged != nil && *c.SecurityContext.Privileged
+	}
+	if privileged(is) == privileged(wanted) {
+		return nil
+	}
+	words := map[bool]string{true: "privileged", false: "not privileged"}
+	return w.unchangeable(
+		fmt.Sprintf("it was made by others and is %s, and the definition asks for one that is %s", words[privileged(is)], words[!privileged(is)]),
+		"have it removed by whoever made it (docker buildx rm), and slipway up makes it anew",
+	)
+}
+
+// leftAlone are the fields of an adopted workload that the definition has
+// otherwise and that stay as they are.
+func leftAlone(is, adopted, wanted held) ([]string, error) {
+	whole := bring(is, wanted)
+	differences, err := compareWorkloads(adopted, whole, true)
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, d := range differences {
+		paths = append(paths, d.path)
+	}
+	return paths, nil
+}

@@ -1,0 +1,114 @@
+package cluster
+
+import (
+	"encoding/json"
+	"maps"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// bring returns a workload that Slipway made with all in it that the
+// definition says now. What the definition does not speak of is gone from the
+// pods; labels and annotations that others have added stay, as does what can
+// never be changed.
+func bring(is, wanted held) held {
+	out, from := is.copy(), wanted.copy()
+	meta, template := *out.meta(), *out.template()
+	replicas := keptReplicas(is, wanted.replicas())
+	if out.statefulSet != nil {
+		spec, before := from.statefulSet.Spec, out.statefulSet.Spec
+		spec.Selector, spec.ServiceName, spec.PodManagementPolicy = before.Selector, before.ServiceName, before.PodManagementPolicy
+		spec.VolumeClaimTemplates = before.VolumeClaimTemplates
+		spec.Replicas = &replicas
+		out.statefulSet.Spec = spec
+	} else {
+		spec := from.deployment.Spec
+		spec.Selector = out.deployment.Spec.Selector
+		spec.Replicas = &replicas
+		out.deployment.Spec = spec
+	}
+	owned := ownFields(is.meta().ManagedFields)
+	mark(out.meta(), meta, from.meta(), owned.at("f:metadata"))
+	mark(&out.template().ObjectMeta, template.ObjectMeta, &from.template().ObjectMeta, owned.at("f:spec", "f:template", "f:metadata"))
+	return out
+}
+
+// mark gives out the labels and annotations that wanted has, beside those that
+// others have given to it before.
+func mark(out *metav1.ObjectMeta, before metav1.ObjectMeta, wanted *metav1.ObjectMeta, owned fieldSet) {
+	out.Labels = beside(before.Labels, wanted.Labels, owned.at("f:labels"))
+	out.Annotations = beside(before.Annotations, wanted.Annotations, owned.at("f:annotations"))
+}
+
+// beside is wanted with what is in before and not Slipway's own.
+func beside(before, wanted map[string]string, owned fieldSet) map[string]string {
+	out := map[string]string{}
+	for key, value := range before {
+		if _, own := owned["f:"+key]; !own {
+			out[key] = value
+		}
+	}
+	maps.Copy(out, wanted)
+	return out
+}
+
+// keptReplicas is how many pods a workload is to have: as many as it has where
+// it sleeps or others scale it, else what the definition says.
+func keptReplicas(is held, wanted int32) int32 {
+	n := is.replicas()
+	if n == 0 {
+		return n
+	}
+	for _, entry := range is.meta().ManagedFields {
+		if entry.Manager == managedBy || entry.Subresource != "scale" {
+			continue
+		}
+		if _, scales := fieldsOf(entry).at("f:spec")["f:replicas"]; scales {
+			return n
+		}
+	}
+	return wanted
+}
+
+// fieldSet is a part of a FieldsV1: a field's children by "f:" and its name.
+type fieldSet map[string]any
+
+// at is the set below a path.
+func (f fieldSet) at(path ...string) fieldSet {
+	for _, name := range path {
+		f, _ = f[name].(map[string]any)
+	}
+	return f
+}
+
+func fieldsOf(entry metav1.ManagedFieldsEntry) fieldSet {
+	var f fieldSet
+	if entry.FieldsV1 == nil || json.Unmarshal(entry.FieldsV1.Raw, &f) != nil {
+		// Who owns what is not known, so nothing counts as owned.
+		return nil
+	}
+	return f
+}
+
+// ownFields are those that Slipway has set, by Create and Update.
+func ownFields(entries []metav1.ManagedFieldsEntry) fieldSet {
+	own := fieldSet{}
+	for _, entry := range entries {
+		if entry.Manager == managedBy && entry.Subresource == "" {
+			unite(own, fieldsOf(entry))
+		}
+	}
+	return own
+}
+
+func unite(into, from fieldSet) {
+	for name, child := range from {
+		below, _ := child.(map[string]any)
+		known, ok := into[name].(map[string]any)
+		if !ok {
+			known = map[string]any{}
+			into[name] = known
+		}
+		unite(known, below)
+	}
+}

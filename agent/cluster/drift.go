@@ -1,0 +1,177 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// drift is what lies between a workload and its definition.
+type drift struct {
+	is held
+	// should is what is to be written.
+	should held
+	// lines name the fields, files and certificates that differ; none when the
+	// workload is as it should be.
+	lines []string
+	// left are what of the definition stays unapplied, and why.
+	left []string
+	// files are those to be written.
+	files Objects
+	// certify is true when certificates are to be made.
+	certify bool
+	// writes is true when something of it can be applied, rolls when the pods
+	// are to be replaced for it.
+	writes, rolls bool
+	// unasked is why the API server could not be asked to compare; then fields
+	// that the definition does not speak of were not compared.
+	unasked error
+}
+
+// Drift lists in what node's workload is not as the definition says, one line
+// for each field, file and certificate; none also where there is no workload.
+// It changes nothing. Errors are of type *Error but for those of ctx.
+func (c *Client) Drift(ctx context.Context, node configmap.Node) ([]string, error) {
+	w := newWorkload(c, node, func(string) {})
+	is, err := w.find(quiet(ctx))
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	var d drift
+	if err == nil {
+		d, err = w.compare(quiet(ctx), is, false)
+	}
+	if known := (*Error)(nil); errors.As(err, &known) && known.Reason == ReasonDefinition {
+		return []string{known.message}, nil
+	}
+	return d.lines, err
+}
+
+// find reads the workload. That there is none is the API server's own error,
+// all others are explained.
+func (w *workload) find(ctx context.Context) (held, error) {
+	is, err := w.get(ctx, Kind(w.node))
+	if !apierrors.IsNotFound(err) {
+		return is, w.explain(err, "get "+w.String())
+	}
+	if other := w.otherKind(ctx); other != nil {
+		return is, other
+	}
+	return is, err
+}
+
+// compare finds out what differs. The API server is asked what would become of
+// the workload with all in it that is wanted, so that its defaults and all
+// admission are in both that are compared; apply is true when this is to be
+// written then. That somebody else has just written it is the API server's own
+// error.
+//
+// It is not asked to apply on the server's side: that would leave in place what
+// an Update has set, and takes rights that a role for buildx does not have.
+func (w *workload) compare(ctx context.Context, is held, apply bool) (drift, error) {
+	d := drift{is: is}
+	objects, err := w.form(ctx, is, apply)
+	if err != nil {
+		return d, err
+	}
+	wanted := objects.held()
+	if is.managed() {
+		err = w.mutable(is, wanted)
+		d.should = bring(is, wanted)
+	} else {
+		err = w.adoptable(is, wanted)
+		d.should = adopt(is, wanted)
+	}
+	if err != nil {
+		return d, err
+	}
+	differences, err := w.ask(ctx, &d)
+	if err != nil {
+		return d, err
+	}
+	if is.managed() {
+		err = w.compareFiles(ctx, &d, objects)
+	} else {
+		err = w.compareAdopted(ctx, &d, wanted, differences)
+	}
+	if err == nil && objects.listens() {
+		err = w.compareCertificates(ctx, &d)
+	}
+	d.rolls = slices.ContainsFunc(differences, func(f difference) bool { return strings.HasPrefix(f.path, "spec.template.") })
+	if !is.managed() && len(d.lines) == 0 && is.hash() == "" && isHash(differences) {
+		// It is as it should be; replacing all pods to mark them would be all
+		// that came of it.
+		return d, err
+	}
+	d.lines = append(lines(differences), d.lines...)
+	d.writes = len(differences)+len(d.files.ConfigMaps)+len(d.files.Secrets) > 0 || d.certify
+	return d, err
+}
+
+func isHash(differences []difference) bool {
+	return !slices.ContainsFunc(differences, func(d difference) bool { return !strings.Contains(d.path, annotationSpecHash) })
+}
+
+func (w *workload) compareAdopted(ctx context.Context, d *drift, wanted held, differences []difference) error {
+	paths, err := leftAlone(d.is, d.should, wanted)
+	if err != nil {
+		return err
+	}
+	d.left = append(d.left, paths...)
+	return w.compareAdoptedFiles(ctx, d)
+}
+
+// form is what the node's workload should be: reached by exec where others made
+// it, and where it was made by one without the right to make certificates and
+// nobody has that now.
+func (w *workload) form(ctx context.Context, is held, apply bool) (Objects, error) {
+	whole, err := Manifest(w.node, w.namespace)
+	switch {
+	case err != nil:
+		return Objects{}, err
+	case !is.managed():
+		return Manifest(w.plain(), w.namespace)
+	case is.listens(), !whole.listens(), w.client.pinned(w.node) != configmap.TransportAuto:
+		return whole, nil
+	case !apply:
+		return Manifest(w.plain(), w.namespace)
+	}
+	err = nil
+	if w.node.Kubernetes.TLS.ServerSecret == "" {
+		err = w.certify(ctx, certifyCheck)
+	}
+	if known := (*Error)(nil); errors.As(err, &known) && known.Reason == ReasonForbidden {
+		return Manifest(w.plain(), w.namespace)
+	}
+	return whole, err
+}
+
+// ask has the API server say what the workload would become. Where it may not
+// or cannot, the fields that the definition speaks of are compared as they are.
+func (w *workload) ask(ctx context.Context, d *drift) ([]difference, error) {
+	// What the server warns of is told when the workload is written.
+	would, err := w.put(context.WithValue(ctx, unlogged{}, true), d.should, true)
+	switch {
+	case err == nil:
+		return compareWorkloads(d.is, would, false)
+	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
+		return nil, err
+	case isMissingRight(err), strings.Contains(err.Error(), "does not support dry run"):
+		d.unasked = err
+		return compareWorkloads(d.is, d.should, true)
+	}
+	return nil, w.explain(err, "try to update "+w.String())
+}
+
+func isMissingRight(err error) bool {
+	if !apierrors.IsForbidden(err) {
+		return false
+	}
+	_, known := parseForbidden(err.Error())
+	return known
+}

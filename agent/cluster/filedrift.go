@@ -1,0 +1,144 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// compareFiles finds the ConfigMaps and Secrets whose content is not the
+// definition's. Where they may not be read, the hash on the pods tells whether
+// they were written for this definition.
+func (w *workload) compareFiles(ctx context.Context, d *drift, objects Objects) error {
+	for _, cm := range objects.ConfigMaps {
+		is, err := w.client.configMaps(w.namespace).Get(ctx, cm.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			is, err = &corev1.ConfigMap{}, nil
+		}
+		differ, err := w.fileLines("configmap "+cm.Name, d, contentOf(is), contentOf(cm), err)
+		if err != nil {
+			return err
+		}
+		if differ {
+			d.files.ConfigMaps = append(d.files.ConfigMaps, cm)
+		}
+	}
+	for _, s := range objects.Secrets {
+		is, err := w.client.secrets(w.namespace).Get(ctx, s.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			is, err = &corev1.Secret{}, nil
+		}
+		var before map[string][]byte
+		if err == nil {
+			before = is.Data
+		}
+		differ, err := w.fileLines("secret "+s.Name, d, before, s.Data, err)
+		if err != nil {
+			return err
+		}
+		if differ {
+			d.files.Secrets = append(d.files.Secrets, s)
+		}
+	}
+	return nil
+}
+
+// fileLines tells which files of an object differ, by name: what is in them is
+// nobody's business.
+func (w *workload) fileLines(object string, d *drift, before, after map[string][]byte, err error) (differ bool, _ error) {
+	if apierrors.IsForbidden(err) {
+		return d.is.hash() != d.should.hash(), nil
+	}
+	if err != nil {
+		return false, w.explain(err, "read "+object)
+	}
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if is, ok := before[name]; !ok || !bytes.Equal(is, after[name]) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if _, ok := after[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		d.lines = append(d.lines, fmt.Sprintf("%s[%s]: other content", object, name))
+	}
+	return len(names) > 0, nil
+}
+
+func contentOf(cm *corev1.ConfigMap) map[string][]byte {
+	if cm == nil {
+		return nil
+	}
+	all := map[string][]byte{}
+	for name, text := range cm.Data {
+		all[name] = []byte(text)
+	}
+	maps.Copy(all, cm.BinaryData)
+	return all
+}
+
+// compareAdoptedFiles does the same with the ConfigMaps of others, which are
+// found by where they are mounted: buildx numbers them in any order, and keeps
+// private keys there, too. Volumes are never added.
+func (w *workload) compareAdoptedFiles(ctx context.Context, d *drift) error {
+	for _, g := range splitFiles(w.node.Files) {
+		at := path.Join(configPath, g.dir)
+		name := mountedConfigMap(d.is.template().Spec, at)
+		if name == "" {
+			d.left = append(d.left, "the files of "+at+", for which it has no volume")
+			continue
+		}
+		is, err := w.client.configMaps(w.namespace).Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			is, err = &corev1.ConfigMap{}, nil
+		}
+		wanted := maps.Clone(g.public)
+		maps.Copy(wanted, g.private)
+		differ, failure := w.fileLines("configmap "+name, d, contentOf(is), wanted, err)
+		if failure != nil {
+			return failure
+		}
+		if !differ {
+			continue
+		}
+		out := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.namespace}}
+		if err == nil && is.Name != "" {
+			out = is.DeepCopy()
+		}
+		group := fileObjects([]fileGroup{{name: "config", dir: g.dir, public: wanted}}, metav1.ObjectMeta{})
+		out.Data, out.BinaryData = group.ConfigMaps[0].Data, group.ConfigMaps[0].BinaryData
+		d.files.ConfigMaps = append(d.files.ConfigMaps, out)
+	}
+	return nil
+}
+
+// mountedConfigMap is the ConfigMap that buildkitd has at a directory.
+func mountedConfigMap(pod corev1.PodSpec, at string) string {
+	container := buildkitd(&pod)
+	if container == nil {
+		return ""
+	}
+	for _, mount := range container.VolumeMounts {
+		if strings.TrimSuffix(mount.MountPath, "/") != at {
+			continue
+		}
+		for _, volume := range pod.Volumes {
+			if volume.Name == mount.Name && volume.ConfigMap != nil {
+				return volume.ConfigMap.Name
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,182 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// maxTold is how many fields a message names.
+const maxTold = 6
+
+// Reconcile compares node's workload with the definition, field by field, and
+// does about it what node.Kubernetes.Drift says: nothing where that is empty
+// or DriftIgnore. After DriftApply, Up waits for a pod of the new template.
+// Where there is no workload yet, it makes it. Errors are of type *Error but
+// for those of ctx; a drift under DriftFail has ReasonDrift.
+func (c *Client) Reconcile(ctx context.Context, node configmap.Node, report func(string)) error {
+	limited, cancel := context.WithTimeout(quiet(ctx), node.Kubernetes.Timeout)
+	defer cancel()
+	w := newWorkload(c, node, report)
+	_, err := w.reconcile(limited)
+	if apierrors.IsNotFound(err) {
+		err = w.ensure(limited)
+	}
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return w.timedOut(err)
+	}
+	return err
+}
+
+// reconcile does what the policy says. fresh is true when the workload makes
+// other pods than those there may be. That there is no workload is the API
+// server's own error.
+func (w *workload) reconcile(ctx context.Context) (fresh bool, err error) {
+	policy := w.node.Kubernetes.Drift
+	if !looks(policy) {
+		return false, nil
+	}
+	for range conflictTries {
+		var is held
+		var d drift
+		if is, err = w.find(ctx); err == nil {
+			d, err = w.compare(ctx, is, policy == configmap.DriftApply)
+		}
+		switch {
+		case apierrors.IsConflict(err):
+			continue
+		case apierrors.IsNotFound(err), isContextError(err):
+			return false, err
+		case err != nil && policy == configmap.DriftWarn:
+			w.warnOnce(fmt.Sprintf("%s in namespace %s cannot be compared with its definition: %v", w, w.namespace, err))
+			return false, nil
+		case err != nil:
+			return false, err
+		case len(d.lines) == 0:
+			return is.hash() == d.should.hash(), nil
+		case policy == configmap.DriftWarn:
+			w.warnOnce(w.differs(d) + "; slipway up brings it up to date")
+			return false, nil
+		case policy == configmap.DriftFail:
+			return false, w.refused(d)
+		}
+		if fresh, err = w.apply(ctx, d); !apierrors.IsConflict(err) {
+			return fresh, err
+		}
+	}
+	return false, &Error{
+		Reason:  ReasonServer,
+		message: fmt.Sprintf("update %s in namespace %s: others write it all the time", w, w.namespace),
+		hints:   []string{"try again"},
+	}
+}
+
+// apply writes what differs: what pods mount before what makes pods. rolled is
+// true when the workload has another template by that. That somebody else has
+// written the workload is the API server's own error.
+func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) {
+	switch {
+	case isMissingRight(d.unasked):
+		return false, w.mayNot(d)
+	case !d.writes:
+		w.warnOnce(w.differs(d) + "; that is not slipway's to change")
+		return false, nil
+	}
+	w.report(w.differs(d) + "; updating it")
+	if len(d.left) > 0 {
+		w.report(fmt.Sprintf("left alone in %s: %s", w, strings.Join(d.left, ", ")))
+	}
+	if d.certify {
+		if err := w.certify(ctx, certifyCheck); err != nil {
+			return false, err
+		}
+	}
+	if err := w.writeFiles(ctx, d.files); err != nil {
+		return false, err
+	}
+	// Told apart by identity: after somebody's change by hand is undone, old
+	// pods and new ones have the same hash.
+	outdated := map[types.UID]bool{}
+	if d.rolls {
+		before, err := w.list(ctx)
+		if err != nil {
+			return false, err
+		}
+		for _, p := range before {
+			outdated[p.UID] = true
+		}
+	}
+	is, err := w.put(ctx, d.should, false)
+	switch {
+	case apierrors.IsConflict(err):
+		return false, err
+	case err != nil:
+		return false, w.explain(err, "update "+w.String())
+	case equality.Semantic.DeepEqual(is.template(), d.is.template()):
+		return false, nil
+	}
+	w.client.keepOutdated(w.client.workloadKey(w.node), outdated)
+	return true, nil
+}
+
+// differs is the drift in one line.
+func (w *workload) differs(d drift) string {
+	told := d.lines
+	more := ""
+	if len(told) > maxTold {
+		more = fmt.Sprintf("; and %d more, which slipway inspect shows", len(told)-maxTold)
+		told = told[:maxTold]
+	}
+	return fmt.Sprintf("%s in namespace %s is not as its definition says: %s%s", w, w.namespace, strings.Join(told, "; "), more)
+}
+
+func (w *workload) refused(d drift) error {
+	return &Error{
+		Reason:  ReasonDrift,
+		message: w.differs(d),
+		hints:   []string{"bring it up to date: slipway up", "or build with it as it is: --drift warn"},
+	}
+}
+
+// mayNot is the error of an agent that is to apply and lacks the right to.
+func (w *workload) mayNot(d drift) error {
+	err := w.explain(d.unasked, "update "+w.String())
+	if known := (*Error)(nil); errors.As(err, &known) {
+		known.message = w.differs(d) + ", and it may not be updated: " + known.message
+		known.hints = append(known.hints, "or leave it as it is: --drift warn")
+	}
+	return err
+}
+
+// warnOnce logs a line, once for each line and client: a build that tries
+// several pods looks several times.
+func (w *workload) warnOnce(line string) {
+	c := w.client
+	c.mu.Lock()
+	told := c.warned[line]
+	if c.warned == nil {
+		c.warned = make(map[string]bool)
+	}
+	c.warned[line] = true
+	c.mu.Unlock()
+	if !told {
+		c.log.Warn().Msg(line)
+	}
+}
+
+// keepOutdated remembers pods of a template that is no more.
+func (c *Client) keepOutdated(key string, pods map[types.UID]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.outdated == nil {
+		c.outdated = make(map[string]map[types.UID]bool)
+	}
+	c.outdated[key] = pods
+}
