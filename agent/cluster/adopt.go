@@ -20,9 +20,11 @@ func adopt(is, wanted held) held {
 	if to, from := buildkitd(pod), buildkitd(&own); to != nil && from != nil {
 		to.Image, to.Args, to.Env, to.Resources = from.Image, from.Args, from.Env, from.Resources
 	}
+	// The workload's annotations are those of the definition; its pods' hold
+	// more, which is for pods that Slipway makes.
 	owned := ownFields(is.meta().ManagedFields)
 	out.meta().Annotations = beside(is.meta().Annotations, wanted.meta().Annotations, owned.at("f:metadata", "f:annotations"))
-	out.template().Annotations = beside(is.template().Annotations, wanted.template().Annotations, owned.at("f:spec", "f:template", "f:metadata", "f:annotations"))
+	out.template().Annotations = beside(is.template().Annotations, wanted.meta().Annotations, owned.at("f:spec", "f:template", "f:metadata", "f:annotations"))
 	return out
 }
 

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // maxShown is how much of a value a line shows.
@@ -47,29 +49,47 @@ func compareWorkloads(is, should held, wantedOnly bool) ([]difference, error) {
 	return c.found, nil
 }
 
+// compareTemplates does the same with pod templates, the hash included.
+func compareTemplates(is, should corev1.PodTemplateSpec) ([]difference, error) {
+	before, err := partsOf(is)
+	if err != nil {
+		return nil, err
+	}
+	after, err := partsOf(should)
+	if err != nil {
+		return nil, err
+	}
+	var c comparison
+	c.fields("", before, after)
+	return c.found, nil
+}
+
 // treeOf is the part of a workload that people define.
 func treeOf(h held) (map[string]any, error) {
-	var spec any = h.deployment
 	if h.statefulSet != nil {
-		spec = h.statefulSet
+		return partsOf(h.statefulSet)
 	}
-	text, err := json.Marshal(spec)
+	return partsOf(h.deployment)
+}
+
+func partsOf(object any) (map[string]any, error) {
+	text, err := json.Marshal(object)
 	if err != nil {
 		return nil, fmt.Errorf("compare the workload: %w", err)
 	}
-	var object struct {
+	var parts struct {
 		Metadata struct {
 			Labels      map[string]any `json:"labels"`
 			Annotations map[string]any `json:"annotations"`
 		} `json:"metadata"`
 		Spec map[string]any `json:"spec"`
 	}
-	if err := json.Unmarshal(text, &object); err != nil {
+	if err := json.Unmarshal(text, &parts); err != nil {
 		return nil, fmt.Errorf("compare the workload: %w", err)
 	}
 	return map[string]any{
-		"metadata": map[string]any{"labels": object.Metadata.Labels, "annotations": object.Metadata.Annotations},
-		"spec":     object.Spec,
+		"metadata": map[string]any{"labels": parts.Metadata.Labels, "annotations": parts.Metadata.Annotations},
+		"spec":     parts.Spec,
 	}, nil
 }
 
@@ -99,21 +119,43 @@ func (c *comparison) value(path string, before, after any) {
 	if isNothing(after) && (isNothing(before) || c.wantedOnly) {
 		return
 	}
-	switch a := after.(type) {
+	was, is := filled(before, after), filled(after, before)
+	switch is := is.(type) {
 	case map[string]any:
-		if b, ok := before.(map[string]any); ok {
-			c.fields(path, b, a)
+		if was, ok := was.(map[string]any); ok {
+			c.fields(path, was, is)
 			return
 		}
 	case []any:
-		if b, ok := before.([]any); ok {
-			c.list(path, b, a)
+		if was, ok := was.([]any); ok {
+			c.list(path, was, is)
 			return
 		}
 	}
-	if fmt.Sprint(before) != fmt.Sprint(after) {
+	if text(before) != text(after) {
 		c.add(path, "%s -> %s", show(path, before), show(path, after))
 	}
+}
+
+// filled stands an empty list, or an empty set of plain values, in for one that
+// is absent, so that a line tells of what is in the other and not all of it.
+func filled(v, other any) any {
+	if v != nil {
+		return v
+	}
+	switch other := other.(type) {
+	case []any:
+		return []any{}
+	case map[string]any:
+		for _, value := range other {
+			switch value.(type) {
+			case []any, map[string]any:
+				return v
+			}
+		}
+		return map[string]any{}
+	}
+	return v
 }
 
 // isNothing is true for what JSON may as well leave out.
@@ -133,9 +175,7 @@ func isNothing(v any) bool {
 func (c *comparison) list(path string, before, after []any) {
 	by := keyOf(before, after)
 	if by == "" {
-		if show("", before) != show("", after) {
-			c.add(path, "%s -> %s", show(path, before), show(path, after))
-		}
+		c.plainList(path, before, after)
 		return
 	}
 	index := func(list []any) (names []string, elements map[string]any) {
@@ -166,6 +206,61 @@ func (c *comparison) list(path string, before, after []any) {
 	if !slices.Equal(slices.DeleteFunc(names, in(is)), slices.DeleteFunc(others, in(was))) {
 		c.add(path, "another order")
 	}
+}
+
+// plainList tells of the elements that only one of the lists has.
+func (c *comparison) plainList(path string, before, after []any) {
+	was, is := texts(before), texts(after)
+	if slices.Equal(was, is) {
+		return
+	}
+	gone, come := without(before, is), without(after, was)
+	if len(gone)+len(come) == 0 {
+		c.add(path, "another order")
+		return
+	}
+	words := func(whole, part []any) string {
+		if len(whole) == 0 {
+			return show(path, nil)
+		}
+		return show(path, part)
+	}
+	c.add(path, "%s -> %s", words(before, gone), words(after, come))
+}
+
+// without are the elements of a list whose text is not among others, each of
+// which stands for one.
+func without(list []any, others []string) []any {
+	others = slices.Clone(others)
+	out := []any{}
+	for _, element := range list {
+		if at := slices.Index(others, text(element)); at >= 0 {
+			others = slices.Delete(others, at, at+1)
+			continue
+		}
+		out = append(out, element)
+	}
+	return out
+}
+
+func texts(list []any) []string {
+	out := make([]string, len(list))
+	for i, element := range list {
+		out[i] = text(element)
+	}
+	return out
+}
+
+// text is a value in JSON, strings as they are.
+func text(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	out, err := json.Marshal(v)
+	if err != nil { // it came of JSON
+		return fmt.Sprint(v)
+	}
+	return string(out)
 }
 
 // keyOf is the field that tells the elements of both lists apart, or empty.
@@ -200,18 +295,11 @@ func show(path string, v any) string {
 	if strings.Contains(path+"[", ".env[") {
 		return "(not shown)"
 	}
-	text, ok := v.(string)
-	if !ok {
-		out, err := json.Marshal(v)
-		if err != nil {
-			return fmt.Sprint(v)
-		}
-		text = string(out)
+	shown := text(v)
+	if len(shown) > maxShown {
+		shown = strings.ToValidUTF8(shown[:maxShown], "") + "…"
 	}
-	if path != "" && len(text) > maxShown {
-		text = strings.ToValidUTF8(text[:maxShown], "") + "…"
-	}
-	return text
+	return shown
 }
 
 func lines(differences []difference) []string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -101,16 +102,10 @@ func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) 
 	if err := w.writeFiles(ctx, d.files); err != nil {
 		return false, err
 	}
-	// Told apart by identity: after somebody's change by hand is undone, old
-	// pods and new ones have the same hash.
-	outdated := map[types.UID]bool{}
+	var before []*corev1.Pod
 	if d.rolls {
-		before, err := w.list(ctx)
-		if err != nil {
+		if before, err = w.list(ctx); err != nil {
 			return false, err
-		}
-		for _, p := range before {
-			outdated[p.UID] = true
 		}
 	}
 	is, err := w.put(ctx, d.should, false)
@@ -121,6 +116,10 @@ func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) 
 		return false, w.explain(err, "update "+w.String())
 	case equality.Semantic.DeepEqual(is.template(), d.is.template()):
 		return false, nil
+	}
+	outdated, err := outdatedBy(before, *d.is.template(), *is.template())
+	if err != nil {
+		return false, err
 	}
 	w.client.keepOutdated(w.client.workloadKey(w.node), outdated)
 	return true, nil

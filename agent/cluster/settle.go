@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -53,10 +54,8 @@ const (
 
 func (n wanted) standing(labels, annotations map[string]string) standing {
 	hash := annotations[annotationSpecHash]
-	for _, h := range n.hashes {
-		if hash == h {
-			return current
-		}
+	if hash != "" && slices.Contains(n.hashes, hash) {
+		return current
 	}
 	if hash == "" && labels[labelManagedBy] != managedBy {
 		return unknown
@@ -165,6 +164,29 @@ func (w *workload) settleWorkload(ctx context.Context, is found) error {
 	}
 	_, err = w.reconcile(ctx)
 	return err
+}
+
+// outdatedBy are those pods of a workload that are replaced when its template
+// changes. The hash does not tell: after somebody's change by hand is undone,
+// pods from before it, which stay, pods of it and new ones have the same. So
+// each is looked at in the fields in which the templates differ; all else in it
+// may be admission's.
+func outdatedBy(pods []*corev1.Pod, was, is corev1.PodTemplateSpec) (map[types.UID]bool, error) {
+	changed, err := compareTemplates(was, is)
+	if err != nil {
+		return nil, err
+	}
+	outdated := map[types.UID]bool{}
+	for _, p := range pods {
+		differ, err := compareTemplates(corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}, is)
+		if err != nil {
+			return nil, err
+		}
+		outdated[p.UID] = slices.ContainsFunc(differ, func(d difference) bool {
+			return slices.ContainsFunc(changed, func(c difference) bool { return c.path == d.path })
+		})
+	}
+	return outdated, nil
 }
 
 func (c *Client) outdatedPods(key string) map[types.UID]bool {
