@@ -158,6 +158,12 @@ func (n rawNode) kubernetes(g group) *Kubernetes {
 	if own.terminationGrace != nil {
 		k.TerminationGrace = *own.terminationGrace
 	}
+	if own.owner != nil {
+		k.Owner = *own.owner
+	}
+	if own.idleTimeout != nil {
+		k.IdleTimeout = *own.idleTimeout
+	}
 	return &k
 }
 

@@ -114,6 +114,12 @@ type Kubernetes struct {
 	// TerminationGrace is how long a pod that is asked to stop may go on with
 	// the builds it has: whole seconds, at least one.
 	TerminationGrace time.Duration
+	// Owner is whom the workload belongs to, a label's value; empty when the
+	// definition does not say.
+	Owner string
+	// IdleTimeout is after how long without a build the workload may be scaled
+	// to zero; 0 for never.
+	IdleTimeout time.Duration
 }
 
 // QEMU asks for an init container that registers emulators on the cluster

@@ -28,6 +28,8 @@ func (e extension) refuseForRemote(r report) {
 		{"unschedulableGrace", e.unschedulableGrace != nil},
 		{"overflow", e.overflow != nil},
 		{"terminationGrace", e.terminationGrace != nil},
+		{"owner", e.owner != nil},
+		{"idleTimeout", e.idleTimeout != nil},
 	} {
 		if one.given {
 			r.key(one.name).bad("has no meaning with the driver remote, which has no workload")

@@ -36,6 +36,8 @@ type extension struct {
 	unschedulableGrace *time.Duration
 	overflow           *int
 	terminationGrace   *time.Duration
+	owner              *string
+	idleTimeout        *time.Duration
 }
 
 // over returns e with base filled in where e says nothing.
@@ -60,6 +62,12 @@ func (e extension) over(base extension) extension {
 	}
 	if e.terminationGrace == nil {
 		e.terminationGrace = base.terminationGrace
+	}
+	if e.owner == nil {
+		e.owner = base.owner
+	}
+	if e.idleTimeout == nil {
+		e.idleTimeout = base.idleTimeout
 	}
 	return e
 }
@@ -214,6 +222,16 @@ func extensionFields() []field[extension] {
 			name: "terminationGrace", form: "duration", schema: schemaOf("string"),
 			doc:  "How long a pod that is asked to stop may go on with the builds it has (see [rollouts](rollouts.md)); it ends as soon as they have. Whole seconds, at least `1s`. Default `1h`.",
 			read: readTerminationGrace,
+		},
+		{
+			name: "owner", form: "label value", schema: schemaOf("string"),
+			doc:  "Whom the workload belongs to: the label `slipway.build/owner` of what Slipway makes. `slipway gc` removes what bears the owner's name and stands in no definition any more (see [scale](scale.md)), so give each set of definitions a name of its own. When absent, nothing is ever removed as left over.",
+			read: readOwner,
+		},
+		{
+			name: "idleTimeout", form: "duration", schema: schemaOf("string"),
+			doc:  "After how long without a build `slipway gc` scales the workload to zero (see [scale](scale.md)). The next build wakes it. When absent or `0s`: never.",
+			read: readIdleTimeout,
 		},
 	}
 }
