@@ -1,17 +1,33 @@
 package configmap
 
-import "k8s.io/apimachinery/pkg/util/validation"
+import (
+	"errors"
+	"strings"
 
-// readOwner reads who a workload belongs to. It becomes the value of a label.
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// CheckOwner says what is wrong with the name of an owner, nil if nothing is.
+// It becomes the value of a label, and nobody is no owner.
+func CheckOwner(name string) error {
+	if name == "" {
+		return errors.New("must not be empty")
+	}
+	if problems := validation.IsValidLabelValue(name); len(problems) > 0 {
+		return errors.New("cannot be the value of a label: " + strings.Join(problems, "; "))
+	}
+	return nil
+}
+
+// readOwner reads whom a workload belongs to.
 func readOwner(e *extension, value any, r report) {
 	var owner string
 	if !readString(&owner, value, r) {
 		return
 	}
-	if owner == "" {
-		r.hinting("leave the key out where nobody is to clean up").bad("must not be empty")
+	if err := CheckOwner(owner); err != nil {
+		r.hinting("leave the key out where nobody is to clean up").bad("%v", err)
 		return
 	}
-	r.badAll("cannot be the value of a label", validation.IsValidLabelValue(owner))
 	e.owner = &owner
 }

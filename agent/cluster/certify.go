@@ -205,7 +205,7 @@ func (w *workload) secret(name string, data map[string][]byte) *corev1.Secret {
 		ObjectMeta: metav1.ObjectMeta{
 			Name:      name,
 			Namespace: w.namespace,
-			Labels:    map[string]string{labelApp: w.name, labelManagedBy: managedBy},
+			Labels:    ownedBy(w.node, map[string]string{labelApp: w.name, labelManagedBy: managedBy}),
 		},
 		Type: corev1.SecretTypeTLS,
 		Data: data,

@@ -77,7 +77,7 @@ func Manifest(node configmap.Node, namespace string) (Objects, error) {
 	meta := metav1.ObjectMeta{
 		Name:        name,
 		Namespace:   namespace,
-		Labels:      labels,
+		Labels:      ownedBy(node, labels),
 		Annotations: annotations,
 	}
 	objects := fileObjects(files, meta)
