@@ -3,12 +3,14 @@ package agent
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -20,6 +22,8 @@ type Up struct {
 
 	// RenewCertificates makes new certificates before their time.
 	RenewCertificates bool
+	// MinReady is how many pods of each node are waited for; 0 is one.
+	MinReady int
 
 	// Ledger notes what the time is spent on; it may be nil.
 	Ledger *Ledger
@@ -32,6 +36,9 @@ type Up struct {
 // Run returns when buildkitd of every node has answered, or with the first
 // node's reason why it does not.
 func (u Up) Run(ctx context.Context) (err error) {
+	if err := u.checkMinReady(); err != nil {
+		return err
+	}
 	display, err := progress.Open(ctx, u.Terminal, u.Mode, fmt.Sprintf("starting builder %q", u.Definition.Name))
 	if err != nil {
 		return classify(ClassUsage, fmt.Errorf("--progress=%s: %w", u.Mode, err))
@@ -57,12 +64,52 @@ func (u Up) Run(ctx context.Context) (err error) {
 				step.Done(errSeeBelow)
 				return err
 			}
-			step.Say(fmt.Sprintf("%s: BuildKit %s for %s", conn, conn.Version(), formatAll(claim{declared: node.Platforms, reported: conn.Platforms()}.all())))
+			ready, err := u.ready(ctx, connector, node, step.Say)
+			if err != nil {
+				step.Done(errSeeBelow)
+				return err
+			}
+			step.Say(fmt.Sprintf("%s: BuildKit %s for %s%s", conn, conn.Version(), formatAll(claim{declared: node.Platforms, reported: conn.Platforms()}.all()), ready))
 			step.Done(nil)
 			return nil
 		})
 	}
 	return group.Wait()
+}
+
+// checkMinReady refuses to wait for pods that nobody makes.
+func (u Up) checkMinReady() error {
+	for _, node := range u.Definition.Nodes {
+		replicas := 1 // a remote builder is one
+		if node.Kubernetes != nil {
+			replicas = int(node.Kubernetes.Replicas)
+		}
+		if u.MinReady > replicas {
+			return classify(ClassUsage, &solve.UsageError{
+				Flag:    "--min-ready",
+				Value:   strconv.Itoa(u.MinReady),
+				Problem: fmt.Sprintf("node %s is to have %d pods and no more", node.Name, replicas),
+				Hint:    "set the driver-opt replicas= of the definition",
+			})
+		}
+	}
+	return nil
+}
+
+// ready waits for as many pods as are wanted and says how many there are.
+func (u Up) ready(ctx context.Context, connector *connector, node configmap.Node, report func(string)) (string, error) {
+	if node.Kubernetes == nil {
+		return "", nil
+	}
+	client, err := connector.client(node)
+	if err != nil {
+		return "", classify(ClassCluster, err)
+	}
+	pods, err := client.UpTo(ctx, node, u.MinReady, report)
+	if err != nil {
+		return "", classify(connectClass(err), fmt.Errorf("node %s: %w", node.Name, err))
+	}
+	return fmt.Sprintf(", %d of %d pods ready", len(pods), node.Kubernetes.Replicas), nil
 }
 
 // certify looks after the certificates of a node. Where nobody asked for that,

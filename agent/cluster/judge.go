@@ -25,11 +25,14 @@ type observation struct {
 	// createFailure are the controller's words when it cannot create pods.
 	createFailure string
 	// gone is true when the workload was deleted, zero when it was scaled to
-	// nothing, both after the wait began.
-	gone, zero bool
+	// nothing, both after the wait began. awake is true once it was seen with
+	// replicas.
+	gone, zero, awake bool
 	// successive is true when a new pod takes the place of one that has ended,
 	// and no sooner.
 	successive bool
+	// least is how many ready pods are wanted; 0 is one.
+	least int
 }
 
 // finding is what stands between one pod and readiness.
@@ -96,17 +99,22 @@ type verdict struct {
 	Recheck time.Time
 }
 
-// judge decides. One ready pod is enough, and the wait fails only when every
-// pod that could still become ready has trouble beyond its patience: another
-// pod's luck must not be spoilt.
+// judge decides. One ready pod is enough unless more are wanted, and the wait
+// fails only when every pod that could still become ready has trouble beyond
+// its patience: another pod's luck must not be spoilt.
 func judge(o observation, seen sightings, grace time.Duration, now time.Time) (verdict, sightings) {
-	if ready := readyPods(o.pods); len(ready) > 0 {
+	ready := readyPods(o.pods)
+	if len(ready) >= max(o.least, 1) {
 		return verdict{Ready: ready}, seen
 	}
 	findings := examine(o, grace)
 	seen = seen.update(findings, now)
 
 	var v verdict
+	if len(ready) > 0 {
+		v.Waiting = []string{fmt.Sprintf("%d of %d pods ready", len(ready), o.least)}
+		v.Last = slices.Clone(v.Waiting)
+	}
 	failing := len(findings) > 0
 	var worst finding
 	for i, f := range findings {
@@ -147,6 +155,7 @@ func examine(o observation, grace time.Duration) []finding {
 			leaving = append(leaving, p)
 		case hasEnded(p):
 			ended = append(ended, p)
+		case isReady(p): // more are wanted; this one waits for nothing
 		default:
 			live = append(live, p)
 		}
@@ -188,13 +197,21 @@ func vanished(o observation) finding {
 	if !o.gone {
 		what = "was scaled to zero"
 	}
-	return finding{
+	f := finding{
 		line:    o.workload + " " + what,
 		reason:  ReasonGone,
 		message: fmt.Sprintf("%s in namespace %s %s while it was waited for", o.workload, o.namespace, what),
 		hints:   []string{"somebody else manages this builder at the same time; run again to create or wake it"},
 	}
+	if !o.gone && !o.awake {
+		// It was woken just now, and the API server's cache may lag behind.
+		f.line, f.patience = o.workload+": waiting for its pod to be created", staleSleep
+	}
+	return f
 }
+
+// staleSleep is how long a workload that was woken may still look asleep.
+const staleSleep = 10 * time.Second
 
 func evicted(p *corev1.Pod, patience time.Duration) finding {
 	words := p.Status.Reason

@@ -121,8 +121,34 @@ func TestJudge(t *testing.T) {
 			waiting: []string{"was deleted"}, reason: ReasonGone, words: "deployment b in namespace ci was deleted while it was waited for",
 		},
 		"workload scaled to zero": {
-			o:       observation{workload: "deployment b", zero: true},
+			o:       observation{workload: "deployment b", zero: true, awake: true},
 			waiting: []string{"was scaled to zero"}, reason: ReasonGone, words: "was scaled to zero",
+		},
+		"workload woken just now": {
+			o:       observation{workload: "deployment b", zero: true},
+			waiting: []string{"waiting for its pod to be created"}, recheck: staleSleep,
+		},
+		"workload asleep again": {
+			o:       observation{workload: "deployment b", zero: true},
+			lasted:  staleSleep,
+			waiting: []string{"waiting for its pod to be created"}, reason: ReasonGone, words: "was scaled to zero",
+		},
+		"two wanted and there": {
+			o:     observation{least: 2, pods: []*corev1.Pod{testPod("b", ready), testPod("a", ready), testPod("c", running)}},
+			ready: []string{"a", "b"},
+		},
+		"two wanted and one ready": {
+			o:       observation{least: 2, pods: []*corev1.Pod{testPod("b", ready), testPod("a", running)}},
+			waiting: []string{"1 of 2 pods ready", "pod a: started on cluster node node1"},
+		},
+		"two wanted and one not made yet": {
+			o:       observation{workload: "deployment b", least: 2, pods: []*corev1.Pod{testPod("b", ready)}},
+			waiting: []string{"1 of 2 pods ready", "waiting for its pod to be created"},
+		},
+		"two wanted and the other one cannot be": {
+			o:       observation{least: 2, pods: []*corev1.Pod{testPod("b", ready), testPod("a", pullDenied)}},
+			lasted:  time.Hour,
+			waiting: []string{"1 of 2 pods ready", "not found"}, reason: ReasonImage, words: "not found",
 		},
 		"quota": {
 			o:       observation{workload: "deployment b", createFailure: `pods "b-1" is forbidden: exceeded quota: q`},

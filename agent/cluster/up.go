@@ -23,9 +23,16 @@ import (
 // waited for changes; nothing is reported when a pod is ready already, which
 // costs one request. Errors are of type *Error but for those of ctx.
 func (c *Client) Up(ctx context.Context, node configmap.Node, report func(string)) ([]Pod, error) {
+	return c.UpTo(ctx, node, 1, report)
+}
+
+// UpTo is Up for as many ready pods as least says. It is for the node's
+// definition to have that many replicas.
+func (c *Client) UpTo(ctx context.Context, node configmap.Node, least int, report func(string)) ([]Pod, error) {
 	limited, cancel := context.WithTimeout(quiet(ctx), node.Kubernetes.Timeout)
 	defer cancel()
 	w := newWorkload(c, node, report)
+	w.least = least
 	pods, err := w.upAndCredential(limited)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return nil, w.timedOut(err)
@@ -40,12 +47,19 @@ type workload struct {
 	namespace string
 	name      string
 	report    func(string)
+	// least is how many ready pods are waited for; 0 is one.
+	least int
 	// last is what was waited for when the wait ended.
 	last []string
 	// outdated and hashes say which pods will not do: those of a template that
 	// was replaced, and those without one of the hashes, where there are any.
 	outdated map[types.UID]bool
 	hashes   []string
+	// collected is true where it is garbage collection that looks at the
+	// workload; mounted are then the Secrets that its pods mount, for no
+	// definition names them.
+	collected bool
+	mounted   []string
 }
 
 func newWorkload(c *Client, node configmap.Node, report func(string)) *workload {
@@ -93,7 +107,7 @@ func (w *workload) up(ctx context.Context) ([]Pod, error) {
 	if pods, err = w.settle(ctx, pods); err != nil {
 		return nil, err
 	}
-	if ready := readyPods(pods); len(ready) > 0 {
+	if ready := readyPods(pods); len(ready) >= max(w.least, 1) {
 		return ready, nil
 	}
 	switch {
@@ -133,7 +147,7 @@ func (w *workload) timedOut(cause error) error {
 	}
 	return &Error{
 		Reason:  ReasonTimeout,
-		message: fmt.Sprintf("%s in namespace %s: no pod became ready within %s: %s", w, w.namespace, w.node.Kubernetes.Timeout, what),
+		message: fmt.Sprintf("%s in namespace %s: %s became ready within %s: %s", w, w.namespace, tooFew(w.least), w.node.Kubernetes.Timeout, what),
 		hints:   []string{"if this only needs longer, raise the driver-opt timeout= of the definition"},
 		cause:   cause,
 	}
@@ -146,4 +160,12 @@ func anyLive(pods []*corev1.Pod) bool {
 		}
 	}
 	return false
+}
+
+// tooFew is what there was instead of the ready pods that were waited for.
+func tooFew(least int) string {
+	if least > 1 {
+		return fmt.Sprintf("fewer than %d pods", least)
+	}
+	return "no pod"
 }

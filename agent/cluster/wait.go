@@ -64,6 +64,8 @@ type view struct {
 	changed    chan struct{}
 	refused    chan error
 	goroutines sync.WaitGroup
+	// awake is true once the workload was seen with replicas.
+	awake bool
 
 	pods         *mirror[*corev1.Pod]
 	deployments  *mirror[*appsv1.Deployment]
@@ -213,6 +215,7 @@ func (v *view) observe(now time.Time) observation {
 		workload:   v.workload.String(),
 		namespace:  v.workload.namespace,
 		replicas:   v.workload.node.Kubernetes.Replicas,
+		least:      v.workload.least,
 		gone:       v.deployments.hasLost() || v.statefulSets.hasLost(),
 		successive: Kind(v.workload.node) == KindStatefulSet,
 	}
@@ -235,7 +238,7 @@ func (v *view) observe(now time.Time) observation {
 	}
 	sortEvents(o.events)
 	for _, d := range v.deployments.snapshot() {
-		o.zero = d.Spec.Replicas != nil && *d.Spec.Replicas == 0
+		o.zero = v.sleeps(d.Spec.Replicas)
 		for _, c := range d.Status.Conditions {
 			if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
 				o.createFailure = c.Message
@@ -243,9 +246,18 @@ func (v *view) observe(now time.Time) observation {
 		}
 	}
 	for _, s := range v.statefulSets.snapshot() {
-		o.zero = s.Spec.Replicas != nil && *s.Spec.Replicas == 0
+		o.zero = v.sleeps(s.Spec.Replicas)
 	}
+	o.awake = v.awake
 	return o
+}
+
+// sleeps says whether a workload is scaled to zero, and remembers that it was
+// not.
+func (v *view) sleeps(replicas *int32) bool {
+	zero := replicas != nil && *replicas == 0
+	v.awake = v.awake || !zero
+	return zero
 }
 
 // addLog adds the last words of a container that crashed: the last line to the

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/progress"
@@ -12,13 +13,14 @@ type upCmd struct {
 	Name              string    `arg:"" name:"builder" optional:"" help:"The builder to start (default: --builder, else the only one defined)."`
 	RenewCertificates bool      `help:"Make new certificates for the builder's nodes now. Running pods and builds go on with the old ones."`
 	Drift             driftFlag `placeholder:"POLICY" env:"SLIPWAY_DRIFT" help:"What to do about a workload that is not as its definition says: apply, warn, fail or ignore (default: what the definition says, else apply)."`
+	MinReady          int       `default:"1" placeholder:"N" help:"Wait until so many pods of each node are ready (default: ${default})."`
 	timingFlags
 	Progress string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output (auto, plain, tty, rawjson, quiet)."`
 }
 
 // Help is shown by --help.
 func (c *upCmd) Help() string {
-	return "Creates what is missing of the builder's workloads, brings those up to date that are not as the definition says, waits until one pod of every node is ready and says what it waits for. An earlier stage of a pipeline can so start the builders for a later one."
+	return "Creates what is missing of the builder's workloads, brings those up to date that are not as the definition says, waits until one pod of every node is ready, or --min-ready, and says what it waits for. An earlier stage of a pipeline can so start the builders for a later one."
 }
 
 // Run starts the builder.
@@ -26,6 +28,9 @@ func (c *upCmd) Run(in *invocation) error {
 	mode, err := progress.ParseMode(c.Progress)
 	if err != nil {
 		return &usageError{err: err}
+	}
+	if c.MinReady < 1 {
+		return &usageError{err: fmt.Errorf("--min-ready %d: must be at least 1", c.MinReady)}
 	}
 	definition, err := in.definition(cmp.Or(c.Name, in.global.Builder))
 	if err != nil {
@@ -38,6 +43,7 @@ func (c *upCmd) Run(in *invocation) error {
 		Definition:        definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftApply),
 		Access:            in.global.access(),
 		RenewCertificates: c.RenewCertificates,
+		MinReady:          c.MinReady,
 		Terminal:          in.terminal,
 		Mode:              mode,
 		Log:               in.log,
