@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -178,14 +176,6 @@ func (w *workload) createWorkload(ctx context.Context, objects Objects) (err err
 func (w *workload) wake(ctx context.Context) error {
 	n := w.node.Kubernetes.Replicas
 	w.report(fmt.Sprintf("%s in namespace %s is scaled to zero: scaling it to %d", w, w.namespace, n))
-	err := w.client.apps.Patch(types.MergePatchType).
-		Namespace(w.namespace).
-		Resource(strings.ToLower(Kind(w.node))+"s").
-		Name(w.name).
-		SubResource("scale").
-		VersionedParams(&metav1.PatchOptions{FieldManager: managedBy}, w.client.parameters).
-		Body(fmt.Appendf(nil, `{"spec":{"replicas":%d}}`, n)).
-		Do(ctx).
-		Error()
+	err := w.client.scale(ctx, Status{Kind: Kind(w.node), Namespace: w.namespace, Name: w.name}, n, "{")
 	return w.explain(err, fmt.Sprintf("scale %s, which is scaled to zero,", w))
 }

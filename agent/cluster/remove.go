@@ -51,8 +51,10 @@ func (r Removal) Objects() []string {
 // with its cache are to go as well. A workload that others made is refused. It
 // changes nothing. Errors are of type *Error but for those of ctx.
 func (c *Client) PlanRemoval(ctx context.Context, node configmap.Node, claims bool) (Removal, error) {
-	ctx = quiet(ctx)
-	w := newWorkload(c, node, nil)
+	return newWorkload(c, node, nil).planRemoval(quiet(ctx), claims)
+}
+
+func (w *workload) planRemoval(ctx context.Context, claims bool) (Removal, error) {
 	r := Removal{workload: w}
 	made, err := w.planWorkload(ctx, &r)
 	if err != nil {
@@ -65,7 +67,7 @@ func (c *Client) PlanRemoval(ctx context.Context, node configmap.Node, claims bo
 		return r, err
 	}
 	switch {
-	case !made || Kind(node) != KindStatefulSet:
+	case !made || Kind(w.node) != KindStatefulSet:
 		return r, nil
 	case !claims:
 		r.Kept = append(r.Kept, fmt.Sprintf("the persistent volume claims of %s in namespace %s are kept", w, w.namespace))
@@ -177,6 +179,7 @@ func (w *workload) planSecrets(ctx context.Context, r *Removal) error {
 // them.
 func (w *workload) secretNames() []string {
 	names := []string{w.name + "-tls", w.name + "-tls-client"}
+	names = append(names, w.mounted...)
 	for _, g := range splitFiles(w.node.Files) {
 		if len(g.private) > 0 {
 			names = append(names, w.name+"-"+g.name)
@@ -213,7 +216,11 @@ func (w *workload) explainRemoval(err error, doing string) error {
 		return err
 	}
 	if missing, ok := parseForbidden(known.message); ok {
-		known.hints = []string{missing.grant([]role{removeRole(w.name, w.secretNames())})}
+		granted := removeRole(w.name, w.secretNames())
+		if w.collected {
+			granted = collectRole()
+		}
+		known.hints = []string{missing.grant([]role{granted})}
 	}
 	return err
 }

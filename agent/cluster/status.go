@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -23,20 +24,31 @@ type Status struct {
 	Exists bool
 	// Managed is true when Slipway made it.
 	Managed bool
+	// Owner is what its label says, empty without one.
+	Owner string
+	// Created is when the workload was made.
+	Created time.Time
 	// Replicas are wanted, Ready are ready by the controller's count.
 	Replicas, Ready int32
 	// Pods are by name and include those that terminate.
 	Pods []PodStatus
 	// Usable are the pods that a build may use, as Up returns them.
 	Usable []Pod
+
+	// version is the workload's resource version when it was read.
+	version string
 }
 
 // PodStatus is what there is of one pod.
 type PodStatus struct {
 	Name string
 	// Phase is Kubernetes' word: Pending, Running, Succeeded, Failed, Unknown.
-	Phase       string
-	Ready       bool
+	Phase string
+	Ready bool
+	// ReadySince is when it became so, zero when it is not.
+	ReadySince time.Time
+	// Running is true while its buildkitd runs, ready or not.
+	Running     bool
 	Terminating bool
 	// ClusterNode is empty until the pod is scheduled.
 	ClusterNode string
@@ -69,6 +81,8 @@ func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error
 			Name:        p.Name,
 			Phase:       string(p.Status.Phase),
 			Ready:       isReady(p),
+			ReadySince:  readySince(p),
+			Running:     runs(p),
 			Terminating: p.DeletionTimestamp != nil,
 			ClusterNode: p.Spec.NodeName,
 			Created:     p.CreationTimestamp.Time,
@@ -85,26 +99,42 @@ func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error
 }
 
 func (w *workload) read(ctx context.Context, s *Status) error {
-	var labels map[string]string
+	var meta metav1.ObjectMeta
 	var replicas *int32
 	if s.Kind == KindStatefulSet {
 		o, err := w.client.statefulSets(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
-		labels, replicas, s.Ready = o.Labels, o.Spec.Replicas, o.Status.ReadyReplicas
+		meta, replicas, s.Ready = o.ObjectMeta, o.Spec.Replicas, o.Status.ReadyReplicas
 	} else {
 		o, err := w.client.deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
-		labels, replicas, s.Ready = o.Labels, o.Spec.Replicas, o.Status.ReadyReplicas
+		meta, replicas, s.Ready = o.ObjectMeta, o.Spec.Replicas, o.Status.ReadyReplicas
 	}
 	s.Exists = true
-	s.Managed = labels[labelManagedBy] == managedBy
+	s.Managed = meta.Labels[labelManagedBy] == managedBy
+	s.Owner, s.Created, s.version = meta.Labels[labelOwner], meta.CreationTimestamp.Time, meta.ResourceVersion
 	s.Replicas = 1
 	if replicas != nil {
 		s.Replicas = *replicas
 	}
 	return nil
+}
+
+// readySince is when a pod became ready, zero when it is not.
+func readySince(p *corev1.Pod) time.Time {
+	if !isReady(p) {
+		return time.Time{}
+	}
+	return podCondition(p, corev1.PodReady).LastTransitionTime.Time
+}
+
+// runs is true while buildkitd's container does.
+func runs(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
+		return c.Name == containerName && c.State.Running != nil
+	})
 }

@@ -33,6 +33,7 @@ type cli struct {
 	Du         duCmd         `cmd:"" help:"Show what the caches of a builder hold."`
 	Prune      pruneCmd      `cmd:"" help:"Remove cache of a builder."`
 	Rm         rmCmd         `cmd:"" help:"Remove builders: what Slipway made of them, and their definitions."`
+	Gc         gcCmd         `cmd:"" help:"Put idle builders to sleep, and remove what is left over of definitions."`
 	Logs       logsCmd       `cmd:"" help:"Print what buildkitd says in the pods of a builder."`
 	Doctor     doctorCmd     `cmd:"" help:"Find what would keep a build from succeeding, and say what to do."`
 	Create     createCmd     `cmd:"" help:"Define a builder, or change one: write its definition."`

@@ -1,0 +1,336 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// Collect scales idle builders to zero and removes what is left over of
+// definitions that are no more.
+type Collect struct {
+	// Known are all definitions that there are: what one of them names is not
+	// left over.
+	Known []configmap.Definition
+	// Chosen are the builders to look at, which are among them.
+	Chosen []configmap.Definition
+	// Owners are those whose workloads may be left over, besides those of the
+	// chosen builders.
+	Owners []string
+	// OlderThan is how long ago what is left over must have been made and last
+	// used.
+	OlderThan time.Duration
+	// Claims removes the persistent claims of what is left over as well.
+	Claims bool
+	// DryRun changes nothing.
+	DryRun bool
+	// Timeout bounds the time for each workload; zero is no bound.
+	Timeout time.Duration
+
+	Access cluster.Access
+	Log    zerolog.Logger
+}
+
+// CollectAction is what garbage collection does with a workload.
+type CollectAction string
+
+// The actions.
+const (
+	CollectLeft    CollectAction = "left"
+	CollectScaled  CollectAction = "scaled"
+	CollectRemoved CollectAction = "removed"
+	CollectFailed  CollectAction = "failed"
+)
+
+// Collected is what became of one workload. The JSON keys are an interface to
+// scripts.
+type Collected struct {
+	Namespace string `json:"namespace"`
+	// Kind is Deployment or StatefulSet.
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	// Builder and Node are of the definition, empty for what none names.
+	Builder string `json:"builder,omitempty"`
+	Node    string `json:"node,omitempty"`
+	// Owner is what the workload's label says.
+	Owner  string        `json:"owner,omitempty"`
+	Action CollectAction `json:"action"`
+	// DryRun is true where the action was not done.
+	DryRun bool   `json:"dryRun"`
+	Reason string `json:"reason"`
+	// Objects are what went with it, "secret builder-tls in namespace ci".
+	Objects []string `json:"objects,omitempty"`
+	// Kept are sentences about what stays.
+	Kept []string `json:"kept,omitempty"`
+}
+
+// place is where a workload is found.
+type place struct{ namespace, name string }
+
+// candidate is a workload to look at.
+type candidate struct {
+	Collected
+	client *cluster.Client
+	node   configmap.Node
+	// idle is how long it may be idle, 0 for ever; only with a definition.
+	idle time.Duration
+	// made is set where there is no definition.
+	made *cluster.Made
+}
+
+// Run looks at every workload once and returns what became of it, by namespace
+// and name. Where one fails it goes on with the others; the error is
+// PodErrors.
+func (c Collect) Run(ctx context.Context) ([]Collected, error) {
+	connector := &connector{access: c.Access, log: c.Log}
+	var failures failedPods
+	candidates, err := c.candidates(ctx, connector, &failures)
+	if err != nil {
+		return nil, err
+	}
+	var group errgroup.Group
+	group.SetLimit(listParallel)
+	for _, one := range candidates {
+		group.Go(func() error {
+			ctx, cancel := within(ctx, c.Timeout)
+			defer cancel()
+			if err := c.collect(ctx, connector, one); err != nil {
+				one.Action, one.Reason = CollectFailed, err.Error()
+				failures.add(err)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // its functions return no error
+	out := make([]Collected, len(candidates))
+	for i, one := range candidates {
+		out[i] = one.Collected
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return out, classify(ClassCancelled, context.Cause(ctx))
+	}
+	return out, failures.err()
+}
+
+// candidates are the workloads of the chosen builders, and all others that
+// Slipway made in their namespaces. Without an owner nothing can be left over,
+// and nobody looks for it.
+func (c Collect) candidates(ctx context.Context, connector *connector, failures *failedPods) ([]*candidate, error) {
+	known, err := c.known(connector)
+	if err != nil {
+		return nil, err
+	}
+	var all []*candidate
+	type area struct{ server, namespace string }
+	areas := make(map[area]*cluster.Client)
+	owners := slices.Clone(c.Owners)
+	for _, d := range c.Chosen {
+		for _, node := range d.Nodes {
+			if node.Kubernetes == nil {
+				continue
+			}
+			client, at, err := connector.place(node)
+			if err != nil {
+				return nil, err
+			}
+			areas[area{client.Identity().Server, at.namespace}] = client
+			if owner := node.Kubernetes.Owner; owner != "" {
+				owners = append(owners, owner)
+			}
+			if slices.ContainsFunc(all, func(o *candidate) bool {
+				return o.client.Identity().Server == client.Identity().Server && o.Namespace == at.namespace && o.Name == at.name
+			}) {
+				continue // two definitions of one workload
+			}
+			one := &candidate{client: client, node: node, idle: known[at]}
+			one.Collected = Collected{Namespace: at.namespace, Kind: cluster.Kind(node), Name: at.name, Builder: d.Name, Node: node.Name}
+			all = append(all, one)
+		}
+	}
+	if len(owners) > 0 {
+		for area, client := range areas {
+			made, err := client.Made(ctx, area.namespace)
+			if err != nil {
+				failures.add(err)
+				continue
+			}
+			for _, m := range made {
+				if _, named := known[place{m.Namespace, m.Name}]; named {
+					continue
+				}
+				one := &candidate{client: client, node: m.Node(), made: &m}
+				one.Collected = Collected{Namespace: m.Namespace, Kind: m.Kind, Name: m.Name, Owner: m.Owner}
+				if verdict, ask := mayBeLeftOver(m, owners, c.OlderThan, time.Now()); !ask {
+					one.Action, one.Reason = CollectLeft, verdict.reason
+				}
+				all = append(all, one)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b *candidate) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind))
+	})
+	return all, nil
+}
+
+// known are the workloads that definitions name, with how long each may be
+// idle: where several name it, the most patient counts. The cluster is not
+// told apart, so that of two files for one cluster neither makes the other's
+// workloads look left over.
+func (c Collect) known(connector *connector) (map[place]time.Duration, error) {
+	known := make(map[place]time.Duration)
+	for _, d := range c.Known {
+		for _, node := range d.Nodes {
+			if node.Kubernetes == nil {
+				continue
+			}
+			_, at, err := connector.place(node)
+			if err != nil {
+				return nil, err
+			}
+			idle := node.Kubernetes.IdleTimeout
+			if before, named := known[at]; named && (before == 0 || idle != 0 && before > idle) {
+				idle = before
+			}
+			known[at] = idle
+		}
+	}
+	return known, nil
+}
+
+// place is where the workload of a node is.
+func (c *connector) place(node configmap.Node) (*cluster.Client, place, error) {
+	client, err := c.client(node)
+	if err != nil {
+		return nil, place{}, classify(connectClass(err), err)
+	}
+	return client, place{client.Namespace(node), cluster.WorkloadName(node)}, nil
+}
+
+// collect decides and acts on one workload.
+func (c Collect) collect(ctx context.Context, connector *connector, one *candidate) error {
+	if one.Action != "" { // it was decided without a look at it
+		return nil
+	}
+	if one.made != nil {
+		return c.collectLeftOver(ctx, connector, one)
+	}
+	return c.collectIdle(ctx, connector, one)
+}
+
+func (c Collect) collectIdle(ctx context.Context, connector *connector, one *candidate) error {
+	is, err := one.client.Status(ctx, one.node)
+	if err != nil {
+		return fmt.Errorf("node %s: %w", one.Node, err)
+	}
+	one.Action, one.Owner = CollectLeft, is.Owner
+	verdict, ask := mayIdle(is, one.idle)
+	if ask {
+		pods, err := connector.podUses(ctx, one.client, one.node, is)
+		if err != nil {
+			return fmt.Errorf("node %s: %w", one.Node, err)
+		}
+		verdict = judgeIdle(pods, one.idle, time.Now())
+	}
+	one.Reason = verdict.reason
+	if !verdict.act {
+		return nil
+	}
+	if !c.DryRun {
+		err := one.client.Sleep(ctx, is)
+		if errors.Is(err, cluster.ErrChanged) {
+			one.Reason += ", but " + err.Error()
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("node %s: %w", one.Node, err)
+		}
+	}
+	one.Action, one.DryRun = CollectScaled, c.DryRun
+	return nil
+}
+
+func (c Collect) collectLeftOver(ctx context.Context, connector *connector, one *candidate) error {
+	is, err := one.client.Status(ctx, one.node)
+	if err != nil {
+		return err
+	}
+	pods, err := connector.podUses(ctx, one.client, one.node, is)
+	if err != nil {
+		return fmt.Errorf("%s: %w", one.made, err)
+	}
+	one.Action = CollectLeft
+	verdict := judgeLeftOver(pods, c.OlderThan, time.Now())
+	one.Reason = verdict.reason
+	if !verdict.act {
+		return nil
+	}
+	removal, err := one.client.PlanCollection(ctx, *one.made, c.Claims)
+	if err != nil {
+		return err
+	}
+	one.Action, one.DryRun, one.Kept = CollectRemoved, c.DryRun, removal.Kept
+	if c.DryRun {
+		one.Objects = removal.Objects()
+		return nil
+	}
+	return removal.Remove(ctx, func(object string) { one.Objects = append(one.Objects, object) })
+}
+
+// podUses asks the pods of a node, several at once, how they are used. Pods
+// that are about to end are not asked: they finish what they have, whatever
+// becomes of the workload. A pod that does not answer is a fact; a right that
+// is missing is an error.
+func (c *connector) podUses(ctx context.Context, client *cluster.Client, node configmap.Node, is cluster.Status) ([]podUse, error) {
+	stay := slices.DeleteFunc(slices.Clone(is.Pods), func(p cluster.PodStatus) bool { return p.Terminating })
+	uses := make([]podUse, len(stay))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(listParallel)
+	for i, p := range stay {
+		use := &uses[i]
+		*use = podUse{name: p.Name, running: p.Running, used: p.ReadySince}
+		usable := slices.IndexFunc(is.Usable, func(u cluster.Pod) bool { return u.Name == p.Name })
+		if usable < 0 {
+			use.silent = "it is not ready"
+			continue
+		}
+		group.Go(func() error {
+			a, err := c.activity(ctx, client, node, is.Usable[usable])
+			if known := (*cluster.Error)(nil); errors.As(err, &known) && known.Reason == cluster.ReasonForbidden {
+				return err
+			}
+			if err != nil {
+				use.silent = err.Error()
+			}
+			use.active = a.Active
+			if a.Ended.After(use.used) {
+				use.used = a.Ended
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	return uses, err
+}
+
+// activity asks a pod what it does, over a connection that is closed again: a
+// pod that is asked to stop waits for those that are open.
+func (c *connector) activity(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod) (solve.Activity, error) {
+	daemon, err := c.connectPod(ctx, client, node, pod, func(line string) { c.log.Debug().Str("pod", pod.Name).Msg(line) })
+	if err != nil {
+		return solve.Activity{}, err
+	}
+	a, err := daemon.Activity(ctx)
+	_ = daemon.Close() // what was asked for has been answered
+	return a, err
+}

@@ -1,0 +1,78 @@
+package solve
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	control "github.com/moby/buildkit/api/services/control"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// historicDaemon has builds that run, and builds that ended.
+type historicDaemon struct {
+	buildkitd
+	active int
+	ended  []time.Time
+}
+
+func (h *historicDaemon) ListenBuildHistory(r *control.BuildHistoryRequest, s grpc.ServerStreamingServer[control.BuildHistoryEvent]) error {
+	for range h.active {
+		record := &control.BuildHistoryRecord{CreatedAt: timestamppb.Now()}
+		if err := s.Send(&control.BuildHistoryEvent{Type: control.BuildHistoryEventType_STARTED, Record: record}); err != nil {
+			return err
+		}
+	}
+	for _, at := range h.ended {
+		record := &control.BuildHistoryRecord{CompletedAt: timestamppb.New(at)}
+		if err := s.Send(&control.BuildHistoryEvent{Type: control.BuildHistoryEventType_COMPLETE, Record: record}); err != nil {
+			return err
+		}
+	}
+	if !r.EarlyExit {
+		<-s.Context().Done()
+	}
+	return nil
+}
+
+func TestActivity(t *testing.T) {
+	noon := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name   string
+		daemon historicDaemon
+		want   Activity
+	}{
+		{"nothing ever", historicDaemon{}, Activity{}},
+		{"in any order", historicDaemon{ended: []time.Time{noon.Add(-time.Hour), noon, noon.Add(-time.Minute)}}, Activity{Ended: noon}},
+		{"busy", historicDaemon{active: 2, ended: []time.Time{noon}}, Activity{Active: 2, Ended: noon}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.daemon.workers = 1
+			dial, _ := serve(t, &tt.daemon)
+			d, err := Connect(t.Context(), dial)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = d.Close() }()
+			if got, err := d.Activity(t.Context()); err != nil || got != tt.want {
+				t.Errorf("%+v, %v; want %+v", got, err, tt.want)
+			}
+			if err := d.conn.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := d.Activity(t.Context()); Classify(err) != KindLost {
+				t.Errorf("over a broken connection: %v", err)
+			}
+		})
+	}
+	dial, _ := serve(t, &buildkitd{workers: 1})
+	d, err := Connect(t.Context(), dial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	if _, err := d.Activity(t.Context()); !errors.Is(err, ErrNoHistory) {
+		t.Errorf("a daemon without a history: %v", err)
+	}
+}
