@@ -105,12 +105,13 @@ func TestBothArchitecturesFromNothing(t *testing.T) {
 	want(t, "one platform", a.ok("cat single/machine.txt single/keep.txt"), "aarch64\nmine\n")
 }
 
+// TestUpThenBuild starts a builder with a claim, builds on it and removes both.
 func TestUpThenBuild(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.define(s.builderNode("amd64", "persistent-volume-claim.requests.storage=1Gi"))
 	s.kubectl(claimVolume(s.Name), "create", "-f", "-")
-	t.Cleanup(func() { s.kubectlCleanup("delete", "persistentvolume", s.Name, "--wait=false") })
+	t.Cleanup(func() { s.kubectlCleanup("delete", "persistentvolume", s.Name, "--wait=false", "--ignore-not-found") })
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", "FROM scratch\nCOPY Dockerfile /copied\n")
 
@@ -119,6 +120,11 @@ func TestUpThenBuild(t *testing.T) {
 	}
 	want(t, "workloads", strings.Join(s.names("statefulsets,deployments"), " "), "statefulset.apps/builder-amd64")
 	a.ok("slipway build -o out . && cmp Dockerfile out/copied")
+
+	s.kubectl(removeRole, "create", "-f", "-")
+	s.kubectl("", "create", "rolebinding", "remove", "--role=remove", "--serviceaccount="+s.Name+":agent")
+	a.ok("slipway rm --force --delete-claims")
+	s.eventually("the claim goes", func() bool { return len(s.names("statefulsets,persistentvolumeclaims")) == 0 })
 }
 
 // claimVolume is a volume on the cluster node's disk for the one claim of a
