@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	authorizationv1 "k8s.io/api/authorization/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/configmap"
@@ -85,7 +84,7 @@ func needs(pinned configmap.Transport, kind string, own secretNames, is Status, 
 			rules = append(rules, own.manageRole().rules...)
 		}
 	case is.Replicas == 0:
-		rules = append(rules, rbacv1.PolicyRule{APIGroups: []string{"apps"}, Resources: []string{plural + "/scale"}, Verbs: []string{"patch"}})
+		rules = append(rules, wakeRole(is.Name).rules...)
 	}
 	var all []missingRight
 	for _, rule := range rules {

@@ -117,6 +117,8 @@ func (m missingRight) roles(own secretNames) []role {
 	switch {
 	case secret && own.client != "" && m.name == own.client && m.verb == "get":
 		return []role{own.readRole()}
+	case m.wakes():
+		return []role{wakeRole(m.name)}
 	case m.in(build):
 		roles = append(roles, role{"slipway-build", build})
 		if own.client != "" {
