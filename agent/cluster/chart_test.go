@@ -23,7 +23,10 @@ func TestChartRules(t *testing.T) {
 		PrivateKeys      []rbacv1.PolicyRule `json:"privateKeys"`
 		ReadCertificates []rbacv1.PolicyRule `json:"readCertificates"`
 		MakeCertificates []rbacv1.PolicyRule `json:"makeCertificates"`
-	}{buildRules(), manageRules(), secretRules(), chartSecrets.readRole().rules, chartSecrets.manageRole().rules})
+		Wake             []rbacv1.PolicyRule `json:"wake"`
+		Collect          []rbacv1.PolicyRule `json:"collect"`
+		CollectClaims    []rbacv1.PolicyRule `json:"collectClaims"`
+	}{buildRules(), manageRules(), secretRules(), chartSecrets.readRole().rules, chartSecrets.manageRole().rules, wakeRole("@workload").rules, collectRules(), collectClaimRules()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +49,9 @@ func TestChartRoles(t *testing.T) {
 		{"existing", "buildkit/slipway-manage", manageRules()},
 		{"exec", "buildkit/slipway-build", buildRules()},
 		{"exec", "buildkit/slipway-manage", manageRules()},
+		{"exec", "buildkit/slipway-gc", collectRules()},
+		{"everything", "builders-amd64/shared-build", slices.Concat(buildRules(), secretNames{client: "kube-amd64-tls-client"}.readRole().rules, wakeRole("kube-amd64").rules)},
+		{"everything", "buildkit/shared-gc", append(collectRules(), collectClaimRules()...)},
 	} {
 		rendered, err := os.ReadFile("../../e2e/chart/testdata/" + tt.values + "/golden.yaml")
 		if err != nil {

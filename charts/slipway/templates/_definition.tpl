@@ -9,7 +9,11 @@ It takes {root, name}.
 {{- $nodes = append $nodes (include "slipway.node" (dict "root" $.root "name" $.name "node" $node) | fromJson) -}}
 {{- end -}}
 {{- $definition := dict "Name" .name "Driver" (default "kubernetes" $builder.driver) "Nodes" $nodes "Dynamic" false -}}
-{{- with $builder.slipway -}}
+{{- $slipway := deepCopy (default (dict) $builder.slipway) -}}
+{{- if and (ne $builder.driver "remote") (not $slipway.owner) -}}
+{{- $_ := set $slipway "owner" (include "slipway.owner" .root) -}}
+{{- end -}}
+{{- with $slipway -}}
 {{- $_ := set $definition "Slipway" . -}}
 {{- end -}}
 {{- toPrettyJson $definition -}}

@@ -1,7 +1,7 @@
 {{/*
 slipway.plan is what the other templates go by: JSON of
 
-  workloads   what `slipway up` makes, one for each node of the driver kubernetes: {builder, node, name, namespace, tls}
+  workloads   what `slipway up` makes, one for each node of the driver kubernetes: {builder, node, name, namespace, sleeps, tls}
   namespaces  where they are
   agents      the service accounts of agents: {namespace, serviceAccount, create, role, …}
   places      the namespaces that get the definitions
@@ -28,7 +28,9 @@ slipway.plan is what the other templates go by: JSON of
 {{- fail (printf "builders.%s: node %s has the same workload as one of builder %s: give it another name or another namespace" $name $node.name (get $seen $id)) -}}
 {{- end -}}
 {{- $_ := set $seen $id $name -}}
+{{- $idle := mergeOverwrite (dict "idleTimeout" "") (default (dict) $builder.slipway) (default (dict) $node.slipway) -}}
 {{- $workloads = append $workloads (dict "builder" $name "node" $node.name "name" $workload "namespace" $options.namespace
+  "sleeps" (not (has $idle.idleTimeout (list "" "0" "0s")))
   "tls" (include "slipway.tls" (dict "root" $ "name" $name "node" $node) | fromJson)) -}}
 {{- end -}}
 {{- end -}}

@@ -1,10 +1,10 @@
 {{/*
 slipway.pod is the part of the Jobs' pods that they share: it passes the
-restricted Pod Security Standard. It takes {root, settings, containers}, the
-containers as a list of {name, args}.
+restricted Pod Security Standard. It takes {root, account, settings,
+containers}, the containers as a list of {name, args}.
 */}}
 {{- define "slipway.pod" -}}
-serviceAccountName: {{ include "slipway.manager" .root }}
+serviceAccountName: {{ .account }}
 automountServiceAccountToken: true # it talks to the API server
 restartPolicy: Never
 {{- with .root.Values.image.pullSecrets }}

@@ -1,8 +1,8 @@
 {{/*
 slipway.rules are rules of files/rbac.yaml, which the program's own list is
-written to. It takes {root, sections, names}. In the file @server and @client
-stand for the Secrets of a namespace's workloads; these are in names, by
-"server" and "client".
+written to. It takes {root, sections, names}. In the file @server, @client and
+@workload stand for the Secrets and the names of a namespace's workloads; these
+are in names, by "server", "client" and "workload".
 */}}
 {{- define "slipway.rules" -}}
 {{- $file := .root.Files.Get "files/rbac.yaml" | fromYaml -}}
