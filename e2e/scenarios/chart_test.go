@@ -38,6 +38,7 @@ func TestChart(t *testing.T) {
 func liveByChart(r release) {
 	t := r.t
 	amd64, arm64 := r.builderNode("amd64"), r.builderNode("arm64")
+	amd64.Slipway = map[string]any{"idleTimeout": "1ms"}
 
 	notes := r.helm("install", r.values(amd64))
 	for _, said := range []string{"serviceAccountName: agent\n", "configMap: {name: builders}\n", `service_account = "agent"`, "--platform linux/amd64 "} {
@@ -77,6 +78,13 @@ func liveByChart(r release) {
 	finish()
 	want(t, "definition", r.definition(), first)
 	a.ok("slipway build " + a.base() + "-o again .")
+	// What the rollback took out of the definition goes, and what is idle
+	// sleeps until an agent wakes it that may only build.
+	r.kubectl("", "create", "job", "gc", "--from=cronjob/slipway-gc")
+	r.kubectl("", "wait", "job/gc", "--for=condition=Complete", "--timeout="+patience.String())
+	want(t, "deployments after gc", strings.Join(r.names("deployments"), " "), "deployment.apps/builder-amd64")
+	r.kubectl("", "delete", "job", "gc")
+	want(t, "replicas of what sleeps", r.replicas("builder-amd64"), "0")
 
 	finish = a.buildThatWaits()
 	r.helm("uninstall", "")
@@ -84,7 +92,7 @@ func liveByChart(r release) {
 	for _, kind := range []string{"roles", "rolebindings", "networkpolicies", "poddisruptionbudgets", "secrets"} {
 		want(t, kind, strings.Join(r.names(kind, "--selector=app.kubernetes.io/instance=slipway"), " "), "")
 	}
-	want(t, "what stays", strings.Join(r.names("deployments"), " "), "deployment.apps/builder-amd64 deployment.apps/builder-arm64 deployment.apps/builder-broken")
+	want(t, "what stays", strings.Join(r.names("deployments"), " "), "deployment.apps/builder-amd64")
 	for line := range strings.Lines(notes) {
 		if command, ok := strings.CutPrefix(strings.TrimSpace(line), "kubectl --namespace "+r.Name+" "); ok {
 			r.kubectl("", strings.Fields(command)...)
@@ -95,7 +103,7 @@ func liveByChart(r release) {
 			t.Errorf("the commands of the notes leave %s", left)
 		}
 	}
-	want(t, "what stays of the definition in the notes", strings.Join(r.names("deployments"), " "), "deployment.apps/builder-broken")
+	want(t, "what the commands of the notes leave", strings.Join(r.names("deployments"), " "), "")
 }
 
 // TestChartInSeveralNamespaces has agents, builders and the release each in a
@@ -235,6 +243,7 @@ func (r release) valuesFor(more map[string]any, nodes ...node) string {
 		"definitions": map[string]any{"name": "builders"},
 		"image":       map[string]any{"repository": repository, "tag": tag},
 		"up":          map[string]any{"backoffLimit": 0},
+		"gc":          map[string]any{"olderThan": "0s", "schedule": "0 0 30 2 *"}, // never but when asked to
 	}
 	maps.Copy(values, more)
 	raw, err := json.Marshal(values)
