@@ -21,6 +21,7 @@ const (
 	pauseReference    = registry + "pause:1"
 	busyboxReference  = registry + "busybox:1"
 	buildkitReference = registry + "buildkit:" + compile.BuildKit
+	rootlessReference = buildkitReference + "-rootless"
 
 	// In every registry.
 	basePath    = "test/base:1"
@@ -59,6 +60,10 @@ func (t testbed) images(ctx context.Context, c cluster.Cluster) (content, error)
 	if err != nil {
 		return content{}, err
 	}
+	rootless, err := maker.Rootless(ctx)
+	if err != nil {
+		return content{}, err
+	}
 	// A cluster is of use even while the product does not compile: `agent`
 	// brings it in later, and the state says that it is not there.
 	slipway, err := t.slipway(ctx)
@@ -85,6 +90,7 @@ func (t testbed) images(ctx context.Context, c cluster.Cluster) (content, error)
 			Pause:          pauseReference,
 			Busybox:        busyboxReference,
 			BuildKit:       buildkitReference,
+			Rootless:       rootlessReference,
 			Agent:          agent.Reference,
 			SlipwayInAgent: slipway != "",
 		},
@@ -105,6 +111,7 @@ func (t testbed) images(ctx context.Context, c cluster.Cluster) (content, error)
 			// Of the architecture that the nodes' containerds really have.
 			{Reference: busyboxReference, Image: bases["amd64"]},
 			{Reference: buildkitReference, Image: buildkit},
+			{Reference: rootlessReference, Image: rootless},
 			agent,
 		},
 		pushed: map[string]v1.ImageIndex{basePath: baseIndex, scannerPath: scannerIndex},

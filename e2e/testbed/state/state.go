@@ -69,6 +69,8 @@ type Images struct {
 	Pause    string `json:"pause,omitempty"`
 	Busybox  string `json:"busybox,omitempty"`
 	BuildKit string `json:"buildkit"`
+	// Rootless is BuildKit for a user that is not root.
+	Rootless string `json:"rootless,omitempty"`
 	// Agent has a shell, git, CA certificates and, at /usr/local/bin/slipway,
 	// the product; the base image's layout is at /opt/base and the static
 	// busyboxes at /opt/busybox.
@@ -117,6 +119,9 @@ func Load() (State, error) {
 	if agent := os.Getenv("TESTBED_AGENT_IMAGE"); agent != "" {
 		s.Images.Agent = agent // of another checkout that shares this testbed
 	}
+	if rootless := os.Getenv("TESTBED_ROOTLESS_IMAGE"); rootless != "" {
+		s.Images.Rootless = rootless // the same
+	}
 	if peer := os.Getenv("TESTBED_PEER_IMAGE"); peer != "" {
 		s.Images.Peer = peer // the same
 	}
@@ -144,6 +149,7 @@ func foreign(kubeconfig string) (State, error) {
 		Kubeconfig: kubeconfig,
 		Images: Images{
 			BuildKit:       os.Getenv("TESTBED_BUILDKIT_IMAGE"),
+			Rootless:       os.Getenv("TESTBED_ROOTLESS_IMAGE"),
 			Agent:          os.Getenv("TESTBED_AGENT_IMAGE"),
 			Peer:           os.Getenv("TESTBED_PEER_IMAGE"),
 			Busybox:        os.Getenv("TESTBED_BUSYBOX_IMAGE"),

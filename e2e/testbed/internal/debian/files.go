@@ -10,9 +10,12 @@ import (
 	"strings"
 )
 
+// debianFile is a file of a package of an architecture, and its name here.
+type debianFile struct{ architecture, name, from, to string }
+
 // unpacked is what the testbed takes out of packages: from which package of
 // which architecture, which file, under which name.
-var unpacked = []struct{ architecture, name, from, to string }{
+var unpacked = []debianFile{
 	{"amd64", "etcd-server", "usr/bin/etcd", "bin/etcd"},
 	{"amd64", "qemu-user-static", "usr/bin/qemu-aarch64-static", "bin/qemu-aarch64-static"},
 	{"amd64", "containernetworking-plugins", "usr/lib/cni/ptp", "cni/ptp"},
@@ -21,16 +24,18 @@ var unpacked = []struct{ architecture, name, from, to string }{
 	{"amd64", "containernetworking-plugins", "usr/lib/cni/loopback", "cni/loopback"},
 	{"amd64", "busybox-static", "bin/busybox", "busybox/busybox-amd64"},
 	{"arm64", "busybox-static", "bin/busybox", "busybox/busybox-arm64"},
+	{"amd64", "rootlesskit", "usr/bin/rootlesskit", "rootless/rootlesskit"},
+	{"amd64", "uidmap", "usr/bin/newuidmap", "rootless/newuidmap"},
+	{"amd64", "uidmap", "usr/bin/newgidmap", "rootless/newgidmap"},
 }
 
-// Files puts the programs that come from Debian below folder. A folder that is
-// there is complete; delete it to get Debian's current versions. The caller holds
-// a lock.
+// Files puts the programs that come from Debian below folder, those that are
+// not there yet: what is there stays, for a cluster may run it. Delete the
+// folder to get Debian's current versions. The caller holds a lock.
 func Files(ctx context.Context, folder string) error {
-	if _, err := os.Stat(folder); err == nil {
-		return nil
-	} else if !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("look for the programs from Debian: %w", err)
+	lacking, err := missing(folder)
+	if err != nil || len(lacking) == 0 {
+		return err
 	}
 	work := folder + ".unfinished" // one that is there was left by a killed start
 	if err := os.RemoveAll(work); err != nil {
@@ -38,7 +43,7 @@ func Files(ctx context.Context, folder string) error {
 	}
 	defer func() { _ = os.RemoveAll(work) }()
 	packages := map[string][]string{}
-	for _, file := range unpacked {
+	for _, file := range lacking {
 		if have := packages[file.architecture]; len(have) == 0 || have[len(have)-1] != file.name {
 			packages[file.architecture] = append(have, file.name)
 		}
@@ -48,16 +53,35 @@ func Files(ctx context.Context, folder string) error {
 			return err
 		}
 	}
-	for _, file := range unpacked {
+	for _, file := range lacking {
 		from := filepath.Join(work, "unpacked", file.architecture, file.from)
-		if err := copyFile(from, filepath.Join(work, "files", file.to)); err != nil {
+		whole := filepath.Join(work, "files", file.to)
+		if err := copyFile(from, whole); err != nil {
 			return fmt.Errorf("take %s out of Debian's %s (%s): %w", file.from, file.name, file.architecture, err)
 		}
-	}
-	if err := os.Rename(filepath.Join(work, "files"), folder); err != nil {
-		return fmt.Errorf("keep the programs from Debian: %w", err)
+		to := filepath.Join(folder, file.to)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return fmt.Errorf("make a folder in the cache: %w", err)
+		}
+		if err := os.Rename(whole, to); err != nil {
+			return fmt.Errorf("keep %s of Debian's %s: %w", file.from, file.name, err)
+		}
 	}
 	return nil
+}
+
+// missing are the files that folder lacks.
+func missing(folder string) ([]debianFile, error) {
+	var all []debianFile
+	for _, file := range unpacked {
+		_, err := os.Stat(filepath.Join(folder, file.to))
+		if errors.Is(err, os.ErrNotExist) {
+			all = append(all, file)
+		} else if err != nil {
+			return nil, fmt.Errorf("look for the programs from Debian: %w", err)
+		}
+	}
+	return all, nil
 }
 
 // Names lists the packages that are unpacked, for people.

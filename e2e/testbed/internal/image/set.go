@@ -108,11 +108,9 @@ func (m Maker) BuildKit(ctx context.Context) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	programs := &Tree{}
-	for name, program := range map[string]string{"buildkitd": "buildkitd", "buildctl": "buildctl", "buildkit-runc": "runc"} {
-		if err := programs.Host("usr/bin/"+name, filepath.Join(m.Programs, program)); err != nil {
-			return nil, err
-		}
+	programs, err := m.buildkitPrograms()
+	if err != nil {
+		return nil, err
 	}
 	return assemble("amd64", v1.Config{
 		Env:        []string{searchPath, "BUILDKIT_SETUP_CGROUPV2_ROOT=1"},
@@ -121,6 +119,16 @@ func (m Maker) BuildKit(ctx context.Context) (v1.Image, error) {
 		// work on the overlayfs of a container.
 		Volumes: map[string]struct{}{"/var/lib/buildkit": {}},
 	}, append(trees, programs)...)
+}
+
+func (m Maker) buildkitPrograms() (*Tree, error) {
+	programs := &Tree{}
+	for name, program := range map[string]string{"buildkitd": "buildkitd", "buildctl": "buildctl", "buildkit-runc": "runc"} {
+		if err := programs.Host("usr/bin/"+name, filepath.Join(m.Programs, program)); err != nil {
+			return nil, err
+		}
+	}
+	return programs, nil
 }
 
 // Agent is what a CI job runs in. What changes most is the last layer; slipway

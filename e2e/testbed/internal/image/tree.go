@@ -5,6 +5,7 @@ package image
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"os"
@@ -59,6 +60,28 @@ func (t *Tree) File(name string, mode int64, content []byte) {
 // Symlink adds a symbolic link.
 func (t *Tree) Symlink(name, target string) {
 	t.put(name, tar.Header{Typeflag: tar.TypeSymlink, Linkname: target, Mode: 0o777}, nil)
+}
+
+// Own gives an entry that is there to a user and its group.
+func (t *Tree) Own(name string, user int) {
+	e := t.entries[path.Clean(name)]
+	e.header.Uid, e.header.Gid = user, user
+	t.entries[path.Clean(name)] = e
+}
+
+// Capability gives a program that is there a capability, permitted and
+// effective, by its number in linux/capability.h. It is an extended attribute
+// in the form of revision 2: the flags, then for each half of the set a
+// permitted and an inheritable word, little-endian.
+func (t *Tree) Capability(name string, capability int) {
+	const revision2, effective = 0x02000000, 0x000001
+	var value []byte
+	for _, word := range []uint32{revision2 | effective, 1 << capability, 0, 0, 0} {
+		value = binary.LittleEndian.AppendUint32(value, word)
+	}
+	e := t.entries[path.Clean(name)]
+	e.header.PAXRecords = map[string]string{"SCHILY.xattr.security.capability": string(value)}
+	t.entries[path.Clean(name)] = e
 }
 
 // Host adds a file, a link or a folder of this machine with all that is in it.
