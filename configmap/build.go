@@ -87,6 +87,7 @@ func (g group) build(r report) Definition {
 			n.report.key("Name").bad("the workload's name would be %s, which is that of node %s too", workload, owner)
 		}
 	}
+	g.checkStorageClass(d.Nodes, r)
 	return d
 }
 
@@ -120,6 +121,7 @@ func (n rawNode) build(g group) Node {
 	switch g.driver {
 	case DriverKubernetes:
 		node.Kubernetes = n.kubernetes(g)
+		node.Files = n.withGC(n.slipway.over(g.slipway).gc)
 	case DriverRemote:
 		node.Remote = n.remote()
 	}
@@ -132,11 +134,13 @@ func (n rawNode) kubernetes(g group) *Kubernetes {
 	k := kubernetesDefaults()
 	k.Kubeconfig = readKubernetesEndpoint(n.endpoint, r.key("Endpoint"))
 	readOptions(kubernetesOptions(), &k, n.options, r)
+	own := n.slipway.over(g.slipway)
+	_, rootless := n.options["rootless"]
+	own.setProfile(&k, rootless, r)
 	checkTogether(&k, r)
 	if n.name != "" && nodeName.MatchString(n.name) {
 		checkWorkloadName(n.name, k.ClaimStorage != nil, r.key("Name"))
 	}
-	own := n.slipway.over(g.slipway)
 	k.PodTemplate = own.podTemplate
 	k.Transport = TransportAuto
 	if own.transport != nil {
@@ -164,6 +168,7 @@ func (n rawNode) kubernetes(g group) *Kubernetes {
 	if own.idleTimeout != nil {
 		k.IdleTimeout = *own.idleTimeout
 	}
+	k.StorageClass = own.storageClass
 	return &k
 }
 

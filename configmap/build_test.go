@@ -190,6 +190,7 @@ func TestExampleHasWhatItSays(t *testing.T) {
 		Env:         []corev1.EnvVar{{Name: "HTTPS_PROXY", Value: "http://proxy.example.com:3128"}},
 		PodTemplate: template, Transport: TransportAuto, UnschedulableGrace: 15 * time.Second, Overflow: 4,
 		TerminationGrace: time.Hour,
+		Profile:          ProfileUserNamespace,
 	}
 	arm64 := &Kubernetes{
 		Image: defaultImage, Namespace: "buildkit", Replicas: 1, ClaimStorage: &claim,
@@ -197,6 +198,7 @@ func TestExampleHasWhatItSays(t *testing.T) {
 		LoadBalance:  LoadBalanceSticky, QEMU: QEMU{Image: defaultQEMUImage}, Timeout: 2 * time.Minute,
 		PodTemplate: template, Transport: TransportExec, UnschedulableGrace: time.Minute, Overflow: 4,
 		TerminationGrace: time.Hour,
+		Profile:          ProfileUserNamespace, StorageClass: new("fast-ssd"),
 	}
 	if diff := cmp.Diff([]*Kubernetes{amd64, arm64}, []*Kubernetes{got.Nodes[0].Kubernetes, got.Nodes[1].Kubernetes}); diff != "" {
 		t.Error(diff)

@@ -120,6 +120,10 @@ type Kubernetes struct {
 	// IdleTimeout is after how long without a build the workload may be scaled
 	// to zero; 0 for never.
 	IdleTimeout time.Duration
+	// Profile is empty where none is named: Rootless and PodTemplate decide.
+	Profile Profile
+	// StorageClass is that of the claims; nil for the cluster's default.
+	StorageClass *string
 }
 
 // QEMU asks for an init container that registers emulators on the cluster

@@ -30,6 +30,9 @@ func (e extension) refuseForRemote(r report) {
 		{"terminationGrace", e.terminationGrace != nil},
 		{"owner", e.owner != nil},
 		{"idleTimeout", e.idleTimeout != nil},
+		{"profile", e.profile != nil},
+		{"storageClass", e.storageClass != nil},
+		{"gc", e.gc != nil},
 	} {
 		if one.given {
 			r.key(one.name).bad("has no meaning with the driver remote, which has no workload")

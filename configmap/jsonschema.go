@@ -21,6 +21,7 @@ func JSONSchema() ([]byte, error) {
 		"platform":          objectSchema[ocispecs.Platform](platformFields(), "os", "architecture"),
 		"slipway":           objectSchema(extensionFields()),
 		"tls":               objectSchema(tlsFields()),
+		"gc":                objectSchema(gcFields()),
 		"kubernetesOptions": optionsSchema(kubernetesOptions()),
 		"remoteOptions":     optionsSchema(remoteOptions()),
 	}

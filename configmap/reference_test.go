@@ -106,6 +106,7 @@ func TestReferenceIsUpToDate(t *testing.T) {
 		"Platform":   fieldRows(platformFields()),
 		"Slipway":    fieldRows(extensionFields()),
 		"TLS":        fieldRows(tlsFields()),
+		"GC":         fieldRows(gcFields()),
 		"Kubernetes": optionRows(kubernetesOptions()),
 		"Remote":     optionRows(remoteOptions()),
 	})

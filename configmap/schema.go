@@ -38,6 +38,9 @@ type extension struct {
 	terminationGrace   *time.Duration
 	owner              *string
 	idleTimeout        *time.Duration
+	profile            *Profile
+	storageClass       *string
+	gc                 *gcPolicy
 }
 
 // over returns e with base filled in where e says nothing.
@@ -68,6 +71,15 @@ func (e extension) over(base extension) extension {
 	}
 	if e.idleTimeout == nil {
 		e.idleTimeout = base.idleTimeout
+	}
+	if e.profile == nil {
+		e.profile = base.profile
+	}
+	if e.storageClass == nil {
+		e.storageClass = base.storageClass
+	}
+	if e.gc == nil {
+		e.gc = base.gc
 	}
 	return e
 }
@@ -232,6 +244,21 @@ func extensionFields() []field[extension] {
 			name: "idleTimeout", form: "duration", schema: schemaOf("string"),
 			doc:  "After how long without a build `slipway gc` scales the workload to zero (see [scale](scale.md)). The next build wakes it. When absent or `0s`: never.",
 			read: readIdleTimeout,
+		},
+		{
+			name: "profile", form: "`privileged`, `rootless` or `user-namespace`", schema: map[string]any{"enum": []any{string(ProfilePrivileged), string(ProfileRootless), string(ProfileUserNamespace), nil}},
+			doc:  "What stands between a build and the cluster node (see [profiles](profiles.md)). `rootless` is the driver-opt of that name, `user-namespace` is a privileged container in a pod with `hostUsers: false`. When absent, `rootless` and `podTemplate` decide.",
+			read: readProfile,
+		},
+		{
+			name: "storageClass", form: "name of a StorageClass", schema: schemaOf("string"),
+			doc:  "The class of the claims that `persistent-volume-claim.requests.storage` asks for. When absent, the cluster's default; the empty string takes volumes that were made by hand.",
+			read: readStorageClass,
+		},
+		{
+			name: "gc", form: "object", schema: map[string]any{"$ref": "#/$defs/gc"},
+			doc:  "How much cache each pod keeps (see below). It is written into `[worker.oci]` of the node's `buildkitd.toml`; one that says something about it already is refused.",
+			read: readGC,
 		},
 	}
 }

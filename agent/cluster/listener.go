@@ -75,7 +75,7 @@ func wantsListener(node configmap.Node) bool {
 			return false
 		}
 	}
-	content, known := configuration(node)
+	file, known := node.ConfigFile()
 	var config struct {
 		GRPC struct {
 			Address []string `toml:"address"`
@@ -87,34 +87,11 @@ func wantsListener(node configmap.Node) bool {
 		} `toml:"grpc"`
 	}
 	// What cannot be read, buildkitd will say better words about.
-	if !known || toml.Unmarshal(content, &config) != nil {
+	if !known || toml.Unmarshal(node.Files[file], &config) != nil {
 		return false
 	}
 	g := config.GRPC
 	return len(g.Address) == 0 && g.TLS.Cert == "" && g.TLS.Key == "" && g.TLS.CA == ""
-}
-
-// configuration is the content of buildkitd's configuration file, empty when
-// there is none. It is not known when a flag names a file that is not the
-// definition's.
-func configuration(node configmap.Node) (content []byte, known bool) {
-	name := daemonConfig
-	for i, flag := range node.Flags {
-		file, ok := strings.CutPrefix(flag, "--config=")
-		if flag == "--config" && i+1 < len(node.Flags) {
-			file, ok = node.Flags[i+1], true
-		}
-		if !ok {
-			continue
-		}
-		if name, ok = strings.CutPrefix(path.Clean(file), configPath+"/"); !ok {
-			return nil, false
-		}
-		if _, ok := node.Files[name]; !ok {
-			return nil, false
-		}
-	}
-	return node.Files[name], true
 }
 
 // addListener makes the buildkitd of a pod template listen on TCP beside its

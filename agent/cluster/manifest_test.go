@@ -85,6 +85,10 @@ func TestManifest(t *testing.T) {
 			n.Kubernetes.ClaimStorage = quantity("100Gi")
 			n.Files = map[string][]byte{"buildkitd.toml": []byte("debug = true\n")}
 		},
+		"user-namespace-claim-class": func(n *configmap.Node) {
+			n.Kubernetes.Profile = configmap.ProfileUserNamespace
+			n.Kubernetes.ClaimStorage, n.Kubernetes.StorageClass = quantity("100Gi"), new("fast-ssd")
+		},
 		"config": func(n *configmap.Node) {
 			n.Files = map[string][]byte{
 				"buildkitd.toml":          []byte("[registry.\"registry.example\"]\n"),

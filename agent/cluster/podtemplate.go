@@ -74,6 +74,7 @@ func podTemplate(node configmap.Node, labels, annotations map[string]string, fil
 	} else {
 		container.SecurityContext = &corev1.SecurityContext{Privileged: new(true)}
 	}
+	setProfile(&pod, k)
 	if k.QEMU.Install {
 		pod.InitContainers = []corev1.Container{{
 			Name:            "qemu",

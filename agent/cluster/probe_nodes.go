@@ -26,6 +26,8 @@ type Places struct {
 	// Native is true when one of Fit is of an architecture that the node
 	// claims, or it claims none.
 	Native bool
+	// UserNamespaces are those of Fit that can run its pods in user namespaces.
+	UserNamespaces []string
 }
 
 // Places compares the selector and the tolerations of node's pod with the
@@ -41,17 +43,23 @@ func (c *Client) Places(ctx context.Context, node configmap.Node) (Places, error
 	if err != nil {
 		return Places{}, explain(err, "list the cluster nodes", c.identity, secretNames{})
 	}
-	objects, err := Manifest(node, c.Namespace(node))
+	spec, err := c.podSpec(node)
 	if err != nil {
 		return Places{}, err
 	}
-	var spec corev1.PodSpec
-	if objects.StatefulSet != nil {
-		spec = objects.StatefulSet.Spec.Template.Spec
-	} else {
-		spec = objects.Deployment.Spec.Template.Spec
-	}
 	return place(spec, node, list.Items), nil
+}
+
+// podSpec is the spec of node's pods.
+func (c *Client) podSpec(node configmap.Node) (corev1.PodSpec, error) {
+	objects, err := Manifest(node, c.Namespace(node))
+	switch {
+	case err != nil:
+		return corev1.PodSpec{}, err
+	case objects.StatefulSet != nil:
+		return objects.StatefulSet.Spec.Template.Spec, nil
+	}
+	return objects.Deployment.Spec.Template.Spec, nil
 }
 
 func (c *Client) clusterNodes() *gentype.ClientWithList[*corev1.Node, *corev1.NodeList] {
@@ -68,6 +76,9 @@ func place(spec corev1.PodSpec, node configmap.Node, all []corev1.Node) Places {
 			continue
 		}
 		p.Fit = append(p.Fit, n.Name)
+		if hasUserNamespaces(n, spec) {
+			p.UserNamespaces = append(p.UserNamespaces, n.Name)
+		}
 		own := platforms.Normalize(platforms.Platform{OS: n.Labels[corev1.LabelOSStable], Architecture: n.Labels[corev1.LabelArchStable]})
 		for _, want := range node.Platforms {
 			p.Native = p.Native || platforms.Only(own).Match(want)

@@ -125,10 +125,14 @@ func TestPlace(t *testing.T) {
 		}
 		return n
 	}
+	withUsers := func(n *corev1.Node) {
+		n.Status.NodeInfo.KubeletVersion = "v1.36.3"
+		n.Status.RuntimeHandlers = []corev1.NodeRuntimeHandler{{Features: &corev1.NodeRuntimeHandlerFeatures{UserNamespaces: new(true)}}}
+	}
 	gpu := corev1.Taint{Key: "gpu", Value: "yes", Effect: corev1.TaintEffectNoSchedule}
 	all := []corev1.Node{
-		clusterNode("plain", "amd64", nil),
-		clusterNode("cordoned", "amd64", func(n *corev1.Node) { n.Spec.Unschedulable = true }),
+		clusterNode("plain", "amd64", withUsers),
+		clusterNode("cordoned", "amd64", func(n *corev1.Node) { withUsers(n); n.Spec.Unschedulable = true }),
 		clusterNode("gpu", "amd64", func(n *corev1.Node) { n.Spec.Taints = []corev1.Taint{gpu} }),
 		clusterNode("down", "amd64", func(n *corev1.Node) {
 			n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Message: "no news"}}
@@ -137,7 +141,7 @@ func TestPlace(t *testing.T) {
 	}
 	amd := configmap.Node{Platforms: []ocispecs.Platform{{OS: "linux", Architecture: "amd64"}}}
 	got := place(corev1.PodSpec{NodeSelector: map[string]string{"kubernetes.io/arch": "amd64"}}, amd, all)
-	want := Places{Fit: []string{"plain"}, Native: true, Unfit: []string{
+	want := Places{Fit: []string{"plain"}, UserNamespaces: []string{"plain"}, Native: true, Unfit: []string{
 		"cordoned: cordoned", "gpu: taint gpu=yes:NoSchedule", "down: not ready: no news",
 		"arm: has not the labels kubernetes.io/arch=amd64 (architecture arm64)",
 	}}

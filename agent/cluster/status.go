@@ -55,7 +55,7 @@ type PodStatus struct {
 	// Created is when the pod was made.
 	Created time.Time
 	// Profile is what keeps its builds away from the cluster node.
-	Profile Profile
+	Profile configmap.Profile
 	// Waiting says what a live pod that is not ready waits for, else empty.
 	Waiting string
 }
