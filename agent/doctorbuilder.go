@@ -100,9 +100,21 @@ func (p *patient) examine(ctx context.Context, d *solve.Daemon) (solve.Speed, er
 	p.builder.version, p.builder.platforms = d.Version(), strings.Join(format(d.Platforms()), ", ")
 	speed, err := d.Measure(ctx)
 	if err == nil {
-		p.builder.cache, p.builder.inUse, p.builder.cacheErr = d.CacheSize(ctx)
+		p.builder.measureCache(ctx, d)
 	}
 	return speed, errors.Join(err, d.Close())
+}
+
+func (b *builder) measureCache(ctx context.Context, d *solve.Daemon) {
+	b.cache, b.inUse = 0, 0 // each way to the pod tells the same
+	var records []solve.CacheRecord
+	records, b.cacheErr = d.DiskUsage(ctx, solve.CacheFilter{})
+	for _, r := range records {
+		b.cache += r.Size
+		if r.InUse {
+			b.inUse += r.Size
+		}
+	}
 }
 
 // judgeWays is ok when the fastest way works that the pod offers.

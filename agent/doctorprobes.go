@@ -36,6 +36,8 @@ func probes() []probe {
 		{name: "image", at: ofNode, needs: []string{definition, server, rights}, limit: shortLimit, look: probeImage},
 		{name: pods, at: ofNode, needs: []string{definition, server, rights}, limit: shortLimit, look: probePods},
 		{name: "drift", at: ofNode, needs: []string{definition, server, rights}, limit: shortLimit, look: probeDrift},
+		{name: "profile", at: ofNode, needs: []string{definition, server, rights}, limit: shortLimit, look: probeProfile},
+		{name: "certificates", at: ofNode, needs: []string{definition, server, rights}, limit: shortLimit, look: probeCertificates},
 		{name: transport, at: ofNode, remote: true, needs: []string{definition, pods}, limit: waysLimit, look: probeTransport},
 		{name: "BuildKit", at: ofNode, remote: true, needs: []string{definition, transport}, limit: shortLimit, look: probeBuildKit},
 		{name: "registry", at: ofImage, limit: longLimit, look: probeRegistry},

@@ -63,19 +63,3 @@ func (d *Daemon) ping(ctx context.Context, load []byte) (time.Duration, error) {
 	}
 	return time.Since(began), nil
 }
-
-// CacheSize is how many bytes the daemon's cache takes, and how many of them
-// are in use.
-func (d *Daemon) CacheSize(ctx context.Context) (total, inUse int64, err error) {
-	records, err := d.client.DiskUsage(ctx)
-	if err != nil {
-		return 0, 0, fmt.Errorf("ask buildkitd for its disk usage: %w", err)
-	}
-	for _, r := range records {
-		total += r.Size
-		if r.InUse {
-			inUse += r.Size
-		}
-	}
-	return total, inUse, nil
-}
