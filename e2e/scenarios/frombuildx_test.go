@@ -72,16 +72,20 @@ func readCA(t *testing.T, r state.Registry) string {
 // run runs the commands of a section, those of kubectl on this machine.
 func (a *author) run(commands []string) {
 	a.t.Helper()
-	words := strings.NewReplacer(
-		"registry.example", a.repo,
-		"login registry.example", "login "+a.Bed.Registry.Address,
-		"--driver=kubernetes", "--driver=kubernetes --driver-opt=image="+a.Bed.Images.BuildKit,
-		"--node=kube0 ", "--node=kube0 --driver-opt=image="+a.Bed.Images.BuildKit+" ",
-		"label1=value1,label2=value2", "kubernetes.io/os=linux,kubernetes.io/arch=arm64",
-		"qemu.install=true", "qemu.install=true,qemu.image="+a.repo+"/binfmt:1",
-	)
 	namespace := regexp.MustCompile(`\bbuildkit\b`)
 	for _, command := range commands {
+		image := a.Bed.Images.BuildKit
+		if strings.Contains(command, "rootless=true") {
+			image = a.Bed.Images.Rootless
+		}
+		words := strings.NewReplacer(
+			"registry.example", a.repo,
+			"login registry.example", "login "+a.Bed.Registry.Address,
+			"--driver=kubernetes", "--driver=kubernetes --driver-opt=image="+image,
+			"--node=kube0 ", "--node=kube0 --driver-opt=image="+image+" ",
+			"label1=value1,label2=value2", "kubernetes.io/os=linux,kubernetes.io/arch=arm64",
+			"qemu.install=true", "qemu.install=true,qemu.image="+a.repo+"/binfmt:1",
+		)
 		command = words.Replace(namespace.ReplaceAllString(command, a.Name))
 		if strings.HasPrefix(command, "kubectl ") {
 			a.localShell(command)
@@ -179,8 +183,10 @@ func TestTheCommandsOfTheFromBuildxPage(t *testing.T) {
 			}
 		}},
 		"Rootless mode": {check: func() {
-			if listed := a.ok("slipway ls && slipway definition convert /root/.docker/buildx/instances/kube"); !strings.Contains(listed, `"rootless": "true"`) || !strings.Contains(listed, "absent") {
-				t.Errorf("the rootless builder:\n%s", listed)
+			want(t, "security context", a.deployment("kube0", "{.spec.template.spec.containers[0].securityContext.runAsUser} {.spec.template.spec.containers[0].securityContext.privileged}"), "1000 ")
+			pushed("4", "linux/amd64")
+			if pods := inspect(a.agent, "kube").Nodes[0].Pods; len(pods) != 1 || pods[0].Profile != "rootless" {
+				t.Errorf("inspect: %+v", pods)
 			}
 		}},
 		"In CI, without a laptop": {

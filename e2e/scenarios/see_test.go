@@ -13,6 +13,7 @@ type inspected struct {
 		Name, Status, BuildKit, Workload string
 		Managed                          bool
 		CertificatesExpire               string
+		GCPolicy                         []struct{ ReservedSpace, MaxUsedSpace, MinFreeSpace int64 }
 		Pods                             []struct {
 			Name, Status, ClusterNode, Created, Profile, Transport, BuildKit string
 			CacheSize                                                        int64
