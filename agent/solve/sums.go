@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -23,19 +22,27 @@ type sums struct {
 	reading *semaphore.Weighted // one unit per file that is read
 	store   *sumStore           // nil when nothing is kept between builds
 
-	mu    sync.Mutex
-	known map[fileID]*sum
-	read  int64 // bytes that had to be read
+	mu sync.Mutex
+	// known holds values, for a context may have 100,000 files and most of the
+	// process's memory is here.
+	known    map[fileID]sum
+	underWay map[fileID]*pendingSum
+	read     int64 // bytes that had to be read
 }
 
-// sum is the digest of one file, which may still be under way.
+// sum is the digest of one file.
 type sum struct {
+	digest contentSum
+	// settled says that a later change of the file will show in its identity;
+	// used, that this build asked for it.
+	settled, used bool
+}
+
+// pendingSum is a digest that is being computed.
+type pendingSum struct {
 	done   chan struct{} // closed when the rest is valid
 	digest contentSum
 	err    error
-	// settled says that a later change of the file will show in its identity;
-	// used, that this build asked for it. Both are guarded by sums.mu.
-	settled, used bool
 }
 
 // readers is how many files are read at a time: one per CPU that the process
@@ -45,13 +52,10 @@ func readers() int { return max(4, runtime.GOMAXPROCS(0)) }
 
 // newSums starts with what the store holds.
 func newSums(store *sumStore) *sums {
-	s := &sums{reading: semaphore.NewWeighted(int64(readers())), store: store, known: map[fileID]*sum{}}
-	finished := make(chan struct{})
-	close(finished)
-	for id, d := range store.load() {
-		s.known[id] = &sum{done: finished, digest: d, settled: true}
+	return &sums{
+		reading: semaphore.NewWeighted(int64(readers())), store: store,
+		known: store.load(), underWay: map[fileID]*pendingSum{},
 	}
-	return s
 }
 
 // of returns the digest of the first bytes of a regular file, and how many
@@ -84,41 +88,51 @@ func (s *sums) prefix(ctx context.Context, path string, info fs.FileInfo, size i
 		return d, err
 	}
 	s.mu.Lock()
-	one, found := s.known[id]
-	if !found {
-		one = &sum{done: make(chan struct{})}
-		s.known[id] = one
+	if one, found := s.known[id]; found {
+		if !one.used {
+			one.used = true
+			s.known[id] = one
+		}
+		s.mu.Unlock()
+		return one.digest, nil
 	}
-	one.used = true
+	pending, found := s.underWay[id]
+	if !found {
+		pending = &pendingSum{done: make(chan struct{})}
+		s.underWay[id] = pending
+	}
 	s.mu.Unlock()
 	if found {
 		select {
-		case <-one.done:
+		case <-pending.done:
 		case <-ctx.Done():
 			return contentSum{}, context.Cause(ctx)
 		}
-		if one.err == nil || ctx.Err() != nil {
-			return one.digest, one.err
+		if pending.err == nil || ctx.Err() != nil {
+			return pending.digest, pending.err
 		}
 		// The other solve failed to read it, perhaps because it was cancelled.
 		d, _, err := s.sum(ctx, path, size)
 		return d, err
 	}
-	s.compute(ctx, one, id, path)
-	return one.digest, one.err
+	s.compute(ctx, pending, id, path)
+	return pending.digest, pending.err
 }
 
 // compute reads a file for everybody who waits for its digest.
-func (s *sums) compute(ctx context.Context, one *sum, id fileID, path string) {
-	defer close(one.done)
+func (s *sums) compute(ctx context.Context, pending *pendingSum, id fileID, path string) {
+	defer close(pending.done)
 	began := time.Now()
 	d, after, err := s.sum(ctx, path, id.Size)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	one.digest, one.err = d, err
-	one.settled = err == nil && after == id && settled(id, began)
-	if err != nil || after != id {
-		delete(s.known, id)
+	pending.digest, pending.err = d, err
+	if s.underWay[id] != pending {
+		return // forgotten meanwhile
+	}
+	delete(s.underWay, id)
+	if err == nil && after == id {
+		s.known[id] = sum{digest: d, settled: settled(id, began), used: true}
 	}
 }
 
@@ -203,6 +217,7 @@ func (s *sums) forget(path string) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.known, id)
+		delete(s.underWay, id)
 	}
 }
 
@@ -221,21 +236,29 @@ func (s *sums) keep() error {
 	if s.store == nil || s.read < worthKeepingBytes && len(s.known)-s.store.loaded < worthKeepingFiles {
 		return nil
 	}
-	used, unused := map[fileID]contentSum{}, map[fileID]contentSum{}
-	for id, one := range s.known {
+	var used, unused int
+	for _, one := range s.known {
 		switch {
 		case one.used && one.settled:
-			used[id] = one.digest
+			used++
 		case one.settled:
-			unused[id] = one.digest
+			unused++
 		}
 	}
 	// What this build did not use may be of use to another Dockerfile of the
 	// same context, or belong to files that are gone.
-	if len(unused) <= len(used) {
-		maps.Copy(used, unused)
+	all := unused <= used
+	count := used
+	if all {
+		count += unused
 	}
-	return s.store.save(used)
+	return s.store.save(count, func(yield func(fileID, contentSum) bool) {
+		for id, one := range s.known {
+			if one.settled && (one.used || all) && !yield(id, one.digest) {
+				return
+			}
+		}
+	})
 }
 
 // place is the path on disk of a file of a context.

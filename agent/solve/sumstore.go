@@ -1,11 +1,13 @@
 package solve
 
 import (
-	"bytes"
+	"bufio"
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +30,8 @@ const (
 	storeSuffix = ".sums"
 	// storeRecord is one entry: the fields of a fileID and the digest.
 	storeRecord = 5*8 + sha256.Size
+	// storeBuffer is what a store is read and written through, in bytes.
+	storeBuffer = 64 << 10
 	// maxStoreRecords bounds a store to 72 MB, maxStores a directory.
 	maxStoreRecords = 1 << 20
 	maxStores       = 32
@@ -42,78 +46,115 @@ func newSumStore(dir, key string) *sumStore {
 	return &sumStore{path: filepath.Join(dir, strings.TrimPrefix(key, keyPrefix)+storeSuffix)}
 }
 
-// load returns what the store holds.
-func (s *sumStore) load() map[fileID]contentSum {
+// load returns what the store holds, as digests that no build has used yet;
+// nothing of a file that is missing or damaged.
+func (s *sumStore) load() map[fileID]sum {
 	if s == nil {
-		return nil
+		return map[fileID]sum{}
 	}
-	info, err := os.Stat(s.path)
-	if err != nil || info.Size() > int64(len(storeMagic)+maxStoreRecords*storeRecord+sha256.Size) {
-		return nil
-	}
-	raw, err := os.ReadFile(s.path)
-	if err != nil {
-		return nil
-	}
-	found := parseSums(raw)
+	found := s.read()
 	s.loaded = len(found)
 	return found
 }
 
-// parseSums reads the form that formatSums writes; nothing of a damaged file.
-func parseSums(raw []byte) map[fileID]contentSum {
-	body, ok := bytes.CutPrefix(raw, []byte(storeMagic))
-	if !ok || len(body) < sha256.Size || (len(body)-sha256.Size)%storeRecord != 0 {
-		return nil
+func (s *sumStore) read() map[fileID]sum {
+	f, err := os.Open(s.path)
+	if err != nil {
+		return map[fileID]sum{}
 	}
-	end := len(raw) - sha256.Size
-	if sum := sha256.Sum256(raw[:end]); !bytes.Equal(sum[:], raw[end:]) {
-		return nil
+	defer closeQuietly(f)
+	info, err := f.Stat()
+	if err != nil {
+		return map[fileID]sum{}
 	}
-	body = body[:len(body)-sha256.Size]
-	found := make(map[fileID]contentSum, len(body)/storeRecord)
-	for ; len(body) > 0; body = body[storeRecord:] {
-		var id fileID
-		n, err := binary.Decode(body, binary.LittleEndian, &id)
-		if err != nil {
-			return nil
+	return parseSums(f, info.Size())
+}
+
+// parseSums reads the form that writeSums writes, size bytes; nothing of a
+// damaged one. It keeps no copy of it, for it may be large.
+func parseSums(from io.Reader, size int64) map[fileID]sum {
+	body := size - int64(len(storeMagic)+sha256.Size)
+	if body < 0 || body%storeRecord != 0 || body/storeRecord > maxStoreRecords {
+		return map[fileID]sum{}
+	}
+	hashed := sha256.New()
+	raw := bufio.NewReaderSize(from, storeBuffer)
+	in := io.TeeReader(raw, hashed)
+	var magic [len(storeMagic)]byte
+	if _, err := io.ReadFull(in, magic[:]); err != nil || string(magic[:]) != storeMagic {
+		return map[fileID]sum{}
+	}
+	found := make(map[fileID]sum, body/storeRecord)
+	var record [storeRecord]byte
+	for range body / storeRecord {
+		if _, err := io.ReadFull(in, record[:]); err != nil {
+			return map[fileID]sum{}
 		}
-		found[id] = contentSum(body[n:storeRecord])
+		id, digest := parseRecord(record)
+		found[id] = sum{digest: digest, settled: true}
+	}
+	var check contentSum
+	if _, err := io.ReadFull(raw, check[:]); err != nil || check != sumOf(hashed) {
+		return map[fileID]sum{}
 	}
 	return found
 }
 
-// formatSums is the content of a store: the magic, the entries, and a SHA-256
-// of all that.
-func formatSums(entries map[fileID]contentSum) ([]byte, error) {
-	raw := make([]byte, 0, len(storeMagic)+len(entries)*storeRecord+sha256.Size)
-	raw = append(raw, storeMagic...)
-	for id, d := range entries {
-		var err error
-		if raw, err = binary.Append(raw, binary.LittleEndian, id); err != nil {
-			return nil, err
-		}
-		raw = append(raw, d[:]...)
-	}
-	sum := sha256.Sum256(raw)
-	return append(raw, sum[:]...), nil
+// A record is the fields of a fileID in their order, little endian, and the
+// digest.
+func parseRecord(record [storeRecord]byte) (fileID, contentSum) {
+	field := func(i int) uint64 { return binary.LittleEndian.Uint64(record[8*i:]) }
+	id := fileID{Dev: field(0), Ino: field(1), Size: int64(field(2)), Mtime: int64(field(3)), Ctime: int64(field(4))}
+	return id, contentSum(record[5*8:])
 }
 
-// save replaces what the store holds, whole or not at all, and removes the
-// stores of contexts that were not built for longest when there are too many.
-func (s *sumStore) save(entries map[fileID]contentSum) error {
-	if len(entries) == 0 || len(entries) > maxStoreRecords {
-		return nil
+func formatRecord(id fileID, digest contentSum) (record [storeRecord]byte) {
+	for i, v := range [...]uint64{id.Dev, id.Ino, uint64(id.Size), uint64(id.Mtime), uint64(id.Ctime)} {
+		binary.LittleEndian.PutUint64(record[8*i:], v)
 	}
-	raw, err := formatSums(entries)
-	if err != nil {
+	copy(record[5*8:], digest[:])
+	return record
+}
+
+// writeSums writes the content of a store: the magic, the entries, and a
+// SHA-256 of all that.
+func writeSums(to io.Writer, entries iter.Seq2[fileID, contentSum]) error {
+	hashed := sha256.New()
+	raw := bufio.NewWriterSize(to, storeBuffer)
+	out := io.MultiWriter(raw, hashed)
+	if _, err := io.WriteString(out, storeMagic); err != nil {
 		return err
+	}
+	var record [storeRecord]byte
+	for id, digest := range entries {
+		record = formatRecord(id, digest)
+		if _, err := out.Write(record[:]); err != nil {
+			return err
+		}
+	}
+	if _, err := raw.Write(hashed.Sum(nil)); err != nil {
+		return err
+	}
+	return raw.Flush()
+}
+
+// save replaces what the store holds by count entries, whole or not at all, and
+// removes the stores of contexts that were not built for longest when there
+// are too many.
+func (s *sumStore) save(count int, entries iter.Seq2[fileID, contentSum]) error {
+	if count == 0 || count > maxStoreRecords {
+		return nil
 	}
 	dir := filepath.Dir(s.path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if err := atomicwriter.WriteFile(s.path, raw, 0o600); err != nil {
+	f, err := atomicwriter.New(s.path, 0o600)
+	if err != nil {
+		return err
+	}
+	// A file that could not be written whole is removed by Close.
+	if err := errors.Join(writeSums(f, entries), f.Close()); err != nil {
 		return err
 	}
 	return pruneStores(dir)

@@ -38,6 +38,8 @@ type transfer struct {
 	sending sync.Mutex
 	failure *contextError
 
+	listed int // files, counted by SendMsg
+
 	mu       sync.Mutex
 	promised map[string]promise
 }
@@ -51,11 +53,20 @@ type entry struct {
 	err    error
 }
 
-// promise is what the daemon has been told of a file.
+// promise is what the daemon has been told of a file. There is one for each
+// file of a context that the daemon has not asked for, so it is small: half of
+// the digest is more than the derived time, which is all that the daemon has.
 type promise struct {
 	size   int64
-	digest contentSum
+	digest [16]byte
 }
+
+func newPromise(size int64, digest contentSum) promise {
+	return promise{size, [16]byte(digest[:16])}
+}
+
+// kept reports whether that content was promised.
+func (p promise) kept(sent contentSum) bool { return newPromise(p.size, sent) == p }
 
 func newTransfer(stream filesync.FileSync_DiffCopyServer, report func(*contextError)) *transfer {
 	ctx, cancel := context.WithCancelCause(stream.Context())
@@ -101,6 +112,9 @@ func (t *transfer) SendMsg(m any) error {
 	e := &entry{packet: packet}
 	if packet.Stat != nil && hasContent(packet.Stat) {
 		e.done = make(chan struct{})
+		if t.listed++; t.listed == manyFilesListed {
+			spareMemory()
+		}
 		select {
 		case t.work <- e:
 		case <-t.ctx.Done():
@@ -162,7 +176,7 @@ func (t *transfer) settle(e *entry) error {
 	if stat.Linkname == "" {
 		stat.Size = e.size // listed as 0 for a link whose file is not sent
 		t.mu.Lock()
-		t.promised[stat.Path] = promise{stat.Size, e.digest}
+		t.promised[stat.Path] = newPromise(stat.Size, e.digest)
 		t.mu.Unlock()
 	}
 	return nil
