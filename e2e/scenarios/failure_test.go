@@ -200,10 +200,10 @@ func TestABuilderLostInMidBuildIsReplaced(t *testing.T) {
 	a.write("Dockerfile", "FROM base AS build\nRUN sleep 6 && echo done > /file\nFROM scratch\nCOPY --from=build /file /\n")
 	a.ok("slipway up >&2")
 	a.ok("(slipway build --progress plain " + a.base() + "-o out . > log 2>&1; echo $? > code) < /dev/null > /dev/null 2>&1 &")
-	s.eventually("the RUN step starts", func() bool { return a.sh("grep -q 'RUN sleep 6' log").code == 0 })
+	a.until("the RUN step starts", "grep -q 'RUN sleep 6' log")
 	pod := s.names("pods", "--selector=app=builder-amd64")[0]
 	s.kubectl("", "delete", pod, "--grace-period=0", "--force")
-	s.eventually("the build ends", func() bool { return a.sh("test -s code").code == 0 })
+	a.until("the build ends", "test -s code")
 	log := a.ok("cat log")
 	if got := a.sh("cat out/file"); got.stdout != "done\n" {
 		t.Errorf("the build did not go on elsewhere:\n%s", log)

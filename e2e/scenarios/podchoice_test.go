@@ -48,7 +48,7 @@ func TestPodsAreChosenByRepository(t *testing.T) {
 	busy := home["team/one"]
 	a.write("slow/Dockerfile", "FROM base\nRUN sleep 60\n")
 	a.ok(job("team/one", "slow") + "slipway build --debug --progress plain " + a.base() + "slow > slow.log 2>&1 & echo $! > slow.pid")
-	s.eventually("the slow build runs", func() bool { return strings.Contains(a.ok("cat slow.log"), "RUN sleep") })
+	a.until("the slow build runs", "grep -q 'RUN sleep' slow.log")
 	if log := a.ok("cat slow.log"); !strings.Contains(log, "pod="+busy) {
 		t.Fatalf("the slow build is not on pod %s:\n%s", busy, log)
 	}
@@ -56,6 +56,6 @@ func TestPodsAreChosenByRepository(t *testing.T) {
 		t.Errorf("a second build of team/one went to the busy pod %s", pod)
 	}
 	a.ok("kill $(cat slow.pid)")
-	s.eventually("the slow build ends", func() bool { return strings.Contains(a.ok("cat slow.log"), "error: ") })
+	a.until("the slow build ends", "grep -q 'error: ' slow.log")
 	want(t, "pod of team/one when it is free again", podOf(b, "elsewhere", "team/one"), busy)
 }

@@ -33,18 +33,34 @@ func newSpace(t *testing.T, roles ...string) *space {
 	base := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))
 	name := fmt.Sprintf("%.40s-%d", base, time.Now().UnixNano()%1e6)
 	s := &space{Namespace: kubectl.Namespace{Bed: bed, Name: name}, t: t}
-	s.kubectl("", "create", "namespace", name)
+	// All in one go, for every kubectl costs as much as a small build.
+	objects := fmt.Sprintf(`
+apiVersion: v1
+kind: Namespace
+metadata: {name: %s}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: agent}
+`, name)
+	for _, role := range roles {
+		objects += fmt.Sprintf(`---
+%[1]s
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: %[2]s}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: %[2]s}
+subjects: [{kind: ServiceAccount, name: agent, namespace: %[3]s}]
+`, demoRole(t, role), role, name)
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			s.explain()
 		}
-		s.kubectlCleanup("delete", "namespace", name, "--wait=false")
+		s.kubectlCleanup("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 	})
-	s.kubectl("", "create", "serviceaccount", "agent")
-	for _, role := range roles {
-		s.kubectl(demoRole(t, role), "create", "-f", "-")
-		s.kubectl("", "create", "rolebinding", role, "--role="+role, "--serviceaccount="+s.Name+":agent")
-	}
+	s.kubectl(objects, "create", "-f", "-")
 	return s
 }
 
@@ -235,6 +251,18 @@ func (s *space) kubectlCleanup(args ...string) {
 	defer cancel()
 	if _, err := s.Run(ctx, "", args...); err != nil {
 		s.t.Error(err)
+	}
+}
+
+// until waits in the agent until a shell command succeeds. One command does all
+// the waiting: a kubectl for each look would take more of the machine than what
+// is waited for.
+func (a *agent) until(what, command string) {
+	a.t.Helper()
+	looks := int(patience / (100 * time.Millisecond))
+	r := a.sh(fmt.Sprintf("i=0; until %s; do i=$((i+1)); [ $i -lt %d ] || exit 1; sleep 0.1; done", command, looks))
+	if r.code != 0 {
+		a.t.Errorf("not within %s: %s\n%s", patience, what, r.stderr)
 	}
 }
 

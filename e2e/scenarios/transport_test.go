@@ -194,10 +194,10 @@ func TestBlockedInMidBuild(t *testing.T) {
 	a.ok("slipway up >&2")
 	ip := s.builderIP()
 	a.ok("(" + debugBuild + a.base() + "> log 2>&1; echo $? > code) < /dev/null > /dev/null 2>&1 &")
-	s.eventually("the RUN step starts", func() bool { return a.sh("grep -q 'RUN sleep 15' log").code == 0 })
+	a.until("the RUN step starts", "grep -q 'RUN sleep 15' log")
 	s.block("-d", ip, "--dport", "1234", "-j", "DROP")
 	s.block("-s", ip, "--sport", "1234", "-j", "DROP")
-	s.eventually("the build ends", func() bool { return a.sh("test -s code").code == 0 })
+	a.until("the build ends", "test -s code")
 	log := a.ok("cat log")
 	if got := a.sh("cat out/file"); got.stdout != "done\n" {
 		t.Errorf("the build did not go on another way:\n%s", log)
@@ -227,9 +227,7 @@ func TestCertificatesAreRenewedUnderBuilds(t *testing.T) {
 	a.ok(fmt.Sprintf(`for n in $(seq %d); do
 (slipway build --progress plain %s --build-arg N=$n -o out$n . > log$n 2>&1; echo $? > code$n) < /dev/null > /dev/null 2>&1 &
 done`, builds, a.base()))
-	s.eventually("all builds run", func() bool {
-		return a.sh(fmt.Sprintf("test $(grep -l 'RUN sleep 6' log* | wc -l) -eq %d", builds)).code == 0
-	})
+	a.until("all builds run", fmt.Sprintf("test $(grep -l 'RUN sleep 6' log* | wc -l) -eq %d", builds))
 	r := a.sh("slipway up --progress plain --renew-certificates")
 	if r.code != 0 || !strings.Contains(r.stderr, "renewed the certificates in secret builder-amd64-tls") {
 		t.Fatalf("exit %d:\n%s", r.code, r.stderr)
@@ -239,9 +237,7 @@ done`, builds, a.base()))
 	}
 	// The pod still has the old one; who comes now reads the new Secret.
 	a.builds(debugBuild+a.base()+"--build-arg N=late", "direct")
-	s.eventually("all builds end", func() bool {
-		return a.sh(fmt.Sprintf("test $(ls code* | wc -l) -eq %d", builds)).code == 0
-	})
+	a.until("all builds end", fmt.Sprintf("test $(cat code* | wc -l) -eq %d", builds))
 	want(t, "exit codes", a.ok("cat code* | sort -u"), "0\n")
 	want(t, "results", a.ok("cat out?/file out??/file | sort -n | uniq | wc -l"), fmt.Sprintf("%d\n", builds))
 
@@ -473,7 +469,7 @@ func TestPodReplacedBetweenChoiceAndDial(t *testing.T) {
 		return false
 	})
 	s.kubectl("", "delete", "pod", chosen, "--grace-period=0", "--force")
-	s.eventually("the build ends", func() bool { return a.sh("test -s code").code == 0 })
+	a.until("the build ends", "test -s code")
 	log := a.ok("cat log")
 	if code := a.ok("cat code"); code != "0\n" {
 		t.Fatalf("exit %s:\n%s", code, log)
