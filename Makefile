@@ -7,6 +7,7 @@ VERSION ?= dev
 GOLANGCI_LINT_VERSION := v2.15.0
 HELM_VERSIONS := v3.21.4 v4.2.4
 FUZZTIME ?= 3s
+FUZZJOBS ?= 2
 
 # One directory outside the tree for pinned tools, so that a clean clone finds
 # them again.
@@ -82,14 +83,14 @@ $(TOOLS)/helm-%: e2e/helm/programs/go.mod
 	mkdir -p $(TOOLS)
 	cd e2e/helm/programs && $(GO_BUILD) -ldflags "-s -w" -o $@ helm.sh/helm/$(firstword $(subst ., ,$*))/cmd/helm
 
+# Several at a time with one worker each: most of three seconds is the start of
+# the workers, and so one target starts while another one runs.
 .PHONY: fuzz
-fuzz: ## Run every fuzz target for FUZZTIME.
+fuzz: ## Run every fuzz target for FUZZTIME, FUZZJOBS at a time.
 	@for package in $$(go list ./...); do \
-		for target in $$(go test -list '^Fuzz' $$package | grep ^Fuzz || true); do \
-			echo "fuzz $$package $$target"; \
-			go test $$package -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x; \
-		done; \
-	done
+		go test -list '^Fuzz' $$package | sed -n "s,^Fuzz,$$package &,p"; \
+	done | xargs -n 2 -P $(FUZZJOBS) sh -c 'echo "fuzz $$0 $$1" && \
+		go test "$$0" -run "^$$" -fuzz "^$$1$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x -parallel 1'
 
 .PHONY: e2e
 e2e: helm ## Run the scenarios on the real cluster.
