@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -43,7 +44,7 @@ func bench(ctx context.Context, o options) (err error) {
 	began := time.Now()
 	rows, curves := o.chosen()
 	if len(rows)+len(curves) == 0 {
-		return fmt.Errorf("-rows %q: no row and no curve has such a name", o.rows)
+		return fmt.Errorf("-rows %q: no row has such a name, or no curve; there are\n%s", o.rows, strings.Join(o.names(), "\n"))
 	}
 	dir, err := o.folder(ctx, began)
 	if err != nil {
@@ -116,6 +117,22 @@ func (o options) chosen() (chosenRows []row, chosenCurves []curve) {
 		}
 	}
 	return chosenRows, chosenCurves
+}
+
+// names are those of all rows and curves, with what it takes to measure them.
+func (o options) names() []string {
+	var names []string
+	for _, r := range rows(o.scale()) {
+		names = append(names, r.name)
+	}
+	for _, c := range curves(o.scale()) {
+		if o.curves {
+			names = append(names, c.name)
+		} else {
+			names = append(names, c.name+" (with -curves)")
+		}
+	}
+	return names
 }
 
 // folder is where the report goes.

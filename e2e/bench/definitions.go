@@ -6,7 +6,7 @@ import "fmt"
 // same definition under many names.
 func definitionsCurve(s scale) curve {
 	const dir = clones + "/team/warm"
-	c := curve{name: "curve: builders defined, warm build with one of them", quantity: "definitions"}
+	c := curve{name: "curve: definitions, warm build with one of them", quantity: "definitions"}
 	for _, n := range s.curveDefinitions {
 		// buildx finds them below its own directory, Slipway in any.
 		config := fmt.Sprintf("/bench/definitions-%d", n)

@@ -126,6 +126,10 @@ func TestChosen(t *testing.T) {
 		{"", true, len(rows(full)), len(curves(full))},
 		{"^warm", false, 3, 0},
 		{"^curve: agents", true, 0, 1},
+		{"^curve: files", true, 0, 1},
+		{"^curve: nodes", true, 0, 1},
+		{"definitions", true, 0, 1},
+		{"definitions", false, 0, 0},
 		{"^curve", false, 0, 0},
 		{"nothing like it", true, 0, 0},
 	} {
