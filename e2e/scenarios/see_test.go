@@ -134,6 +134,7 @@ func TestABuilderIsSeenPrunedAndRemoved(t *testing.T) {
 	s.kubectl("", "create", "rolebinding", "remove", "--role=remove", "--serviceaccount="+s.Name+":agent")
 	a.serve()
 	slow := a.holdBuild("slow", "")
+	slow.awaitStep()
 	active := 0
 	for _, pod := range inspect(a, "").Nodes[0].Pods {
 		active += pod.ActiveBuilds
