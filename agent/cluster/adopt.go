@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/slipway-build/slipway/configmap"
 )
 
 // adopt returns a workload that others made, such as buildx, with what can be
@@ -56,16 +58,32 @@ func (w *workload) adoptable(is, wanted held) error {
 }
 
 // leftAlone are the fields of an adopted workload that the definition has
-// otherwise and that stay as they are.
-func leftAlone(is, adopted, wanted held) ([]string, error) {
-	whole := bring(is, wanted)
-	differences, err := compareWorkloads(adopted, whole, true)
+// otherwise and that stay as they are. bare is what Slipway would make of a node
+// without any options: what differs by that alone is nobody's wish.
+func leftAlone(is, adopted, wanted, bare held) ([]string, error) {
+	differences, err := compareWorkloads(adopted, bring(is, wanted), true)
+	if err != nil {
+		return nil, err
+	}
+	habits, err := compareWorkloads(adopted, bring(is, bare), true)
 	if err != nil {
 		return nil, err
 	}
 	var paths []string
 	for _, d := range differences {
-		paths = append(paths, d.path)
+		if !slices.Contains(habits, d) {
+			paths = append(paths, d.path)
+		}
 	}
 	return paths, nil
+}
+
+// bare is a node without what can be asked for in a pod.
+func bare(node configmap.Node) configmap.Node {
+	settings := *node.Kubernetes
+	settings.PodTemplate, settings.Labels, settings.Annotations = nil, nil, nil
+	settings.NodeSelector, settings.Tolerations, settings.Env = nil, nil, nil
+	settings.Requests, settings.Limits, settings.RootVolumeMemory = nil, nil, nil
+	settings.ServiceAccount, settings.SchedulerName, settings.QEMU = "", "", configmap.QEMU{}
+	return configmap.Node{Name: node.Name, Kubernetes: &settings}
 }

@@ -118,7 +118,11 @@ func isHash(differences []difference) bool {
 }
 
 func (w *workload) compareAdopted(ctx context.Context, d *drift, wanted held, differences []difference) error {
-	paths, err := leftAlone(d.is, d.should, wanted)
+	plain, err := Manifest(bare(w.plain()), w.namespace)
+	if err != nil {
+		return err
+	}
+	paths, err := leftAlone(d.is, d.should, wanted, plain.held())
 	if err != nil {
 		return err
 	}

@@ -116,6 +116,7 @@ func (w *workload) compareAdoptedFiles(ctx context.Context, d *drift) error {
 		out := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.namespace}}
 		if err == nil && is.Name != "" {
 			out = is.DeepCopy()
+			out.ResourceVersion = "" // whoever writes it last is right
 		}
 		group := fileObjects([]fileGroup{{name: "config", dir: g.dir, public: wanted}}, metav1.ObjectMeta{})
 		out.Data, out.BinaryData = group.ConfigMaps[0].Data, group.ConfigMaps[0].BinaryData

@@ -1,0 +1,414 @@
+package cluster
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// plant is an API server that keeps objects by plural and name, fills defaults
+// in and refuses to write over what its writer has not seen. When the template
+// of a Deployment changes, its pods become one new pod.
+type plant struct {
+	t      *testing.T
+	decode runtime.Decoder
+	// forbidden are requests, "PUT deployments", that are not allowed.
+	forbidden []string
+	// before runs ahead of the request that it names, once.
+	before map[string]func()
+
+	mu      sync.Mutex
+	version int
+	objects map[string]metav1.Object
+	pods    []corev1.Pod
+	seen    []string
+}
+
+func newPlant(t *testing.T) *plant {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &plant{
+		t: t, decode: serializer.NewCodecFactory(scheme).UniversalDeserializer(),
+		objects: map[string]metav1.Object{}, before: map[string]func(){},
+	}
+}
+
+// holding has the objects of a node, with their defaults, and a ready pod.
+func (p *plant) holding(node configmap.Node, change func(*appsv1.Deployment)) *plant {
+	p.t.Helper()
+	o, err := Manifest(node, "ci")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if change != nil {
+		change(o.Deployment)
+	}
+	p.keep("deployments", o.Deployment)
+	for _, cm := range o.ConfigMaps {
+		p.keep("configmaps", cm)
+	}
+	for _, s := range o.Secrets {
+		p.keep("secrets", s)
+	}
+	p.pods = nil
+	p.roll(o.Deployment.Spec.Template)
+	return p
+}
+
+func (p *plant) keep(plural string, object metav1.Object) {
+	p.version++
+	object.SetResourceVersion(strconv.Itoa(p.version))
+	if d, ok := object.(*appsv1.Deployment); ok {
+		d.TypeMeta = metav1.TypeMeta{APIVersion: "apps/v1", Kind: KindDeployment}
+		d.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyAlways
+		for i := range d.Spec.Template.Spec.Containers {
+			d.Spec.Template.Spec.Containers[i].TerminationMessagePath = corev1.TerminationMessagePathDefault
+		}
+	}
+	p.objects[plural+"/"+object.GetName()] = object
+}
+
+func (p *plant) roll(template corev1.PodTemplateSpec) {
+	one := aPod("pod-"+strconv.Itoa(p.version), "", true)
+	one.Labels, one.Annotations, one.Spec = template.Labels, template.Annotations, template.Spec
+	p.pods = append(p.pods, *one)
+}
+
+func (p *plant) deployment() *appsv1.Deployment {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d, ok := p.objects["deployments/builder-amd64"].(*appsv1.Deployment)
+	if !ok {
+		p.t.Fatal("there is no deployment")
+	}
+	return d
+}
+
+func (p *plant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	parts := strings.Split(strings.Trim(r.URL.Path[strings.Index(r.URL.Path, "/ci/")+len("/ci/"):], "/"), "/")
+	request := r.Method + " " + parts[0]
+	dry := r.URL.Query().Get("dryRun") == "All"
+	if dry {
+		request = "TRY " + parts[0]
+	}
+	if r.URL.Query().Get("watch") != "" { // the answer is all that there ever is
+		request = "WATCH " + parts[0]
+	}
+	p.mu.Lock()
+	hook := p.before[request]
+	delete(p.before, request)
+	p.seen = append(p.seen, request)
+	p.mu.Unlock()
+	if hook != nil {
+		hook()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	answer := func(object any) {
+		if err := json.NewEncoder(w).Encode(object); err != nil {
+			p.t.Error(err)
+		}
+	}
+	fail := func(code int, reason metav1.StatusReason, message string) {
+		w.WriteHeader(code)
+		answer(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure, Reason: reason, Code: int32(code), Message: message})
+	}
+	if slices.Contains(p.forbidden, strings.Replace(request, "TRY", "PUT", 1)) {
+		verb := map[string]string{"GET": "get", "PUT": "update", "TRY": "update", "POST": "create"}[strings.Fields(request)[0]]
+		group := map[bool]string{true: "apps"}[parts[0] == "deployments"]
+		fail(403, metav1.StatusReasonForbidden, parts[0]+` "x" is forbidden: User "system:serviceaccount:ci:agent" cannot `+verb+` resource "`+parts[0]+`" in API group "`+group+`" in the namespace "ci"`)
+		return
+	}
+	if parts[0] == "pods" {
+		answer(corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, Items: p.pods})
+		return
+	}
+	var body metav1.Object
+	key := strings.Join(parts, "/")
+	if r.Method != http.MethodGet {
+		raw, err := io.ReadAll(r.Body)
+		if err != nil {
+			p.t.Error(err)
+		}
+		object, _, err := p.decode.Decode(raw, nil, nil)
+		if err != nil {
+			p.t.Errorf("%s: %v", request, err)
+			return
+		}
+		body = object.(metav1.Object)
+		key = parts[0] + "/" + body.GetName()
+	}
+	known := p.objects[key]
+	switch {
+	case r.Method == http.MethodPost && known != nil:
+		fail(409, metav1.StatusReasonAlreadyExists, key)
+	case r.Method != http.MethodPost && known == nil:
+		fail(404, metav1.StatusReasonNotFound, key)
+	case r.Method == http.MethodGet:
+		answer(known)
+	case known != nil && body.GetResourceVersion() != "" && body.GetResourceVersion() != known.GetResourceVersion():
+		fail(409, metav1.StatusReasonConflict, key)
+	default:
+		was, _ := known.(*appsv1.Deployment)
+		p.keep(parts[0], body)
+		if dry {
+			p.objects[key] = known
+		}
+		answer(body)
+		if d, ok := body.(*appsv1.Deployment); ok && !dry && was != nil && !cmp.Equal(was.Spec.Template, d.Spec.Template) {
+			p.roll(d.Spec.Template)
+		}
+	}
+}
+
+// client is one of an agent of its own; log gets its log.
+func (p *plant) client(log io.Writer) *Client {
+	p.t.Helper()
+	server := httptest.NewServer(p)
+	p.t.Cleanup(server.Close)
+	c, err := newClient(&rest.Config{Host: server.URL}, Identity{Namespace: "ci"}, "", zerolog.New(log).Level(zerolog.WarnLevel))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return c
+}
+
+// driftNode is a node that is reached by exec, with a policy.
+func driftNode(policy configmap.Drift, change func(*configmap.Node)) configmap.Node {
+	return testNode(func(n *configmap.Node) {
+		n.Kubernetes.Transport, n.Kubernetes.Drift, n.Kubernetes.Timeout = configmap.TransportExec, policy, time.Minute
+		n.Files = map[string][]byte{"buildkitd.toml": []byte("debug = true\n"), "tls/reg.key": []byte("the key")}
+		if change != nil {
+			change(n)
+		}
+	})
+}
+
+func debugging(n *configmap.Node) { n.Flags = []string{"--debug"} }
+
+// TestAWarmBuildAsksForPodsOnly is what drift costs where there is none.
+func TestAWarmBuildAsksForPodsOnly(t *testing.T) {
+	for _, policy := range []configmap.Drift{"", configmap.DriftIgnore, configmap.DriftWarn, configmap.DriftApply, configmap.DriftFail} {
+		p := newPlant(t).holding(driftNode(policy, nil), nil)
+		pods, err := p.client(io.Discard).Up(t.Context(), driftNode(policy, nil), func(string) {})
+		if err != nil || len(pods) != 1 {
+			t.Errorf("%q: pods %v, error %v", policy, pods, err)
+		}
+		if diff := cmp.Diff([]string{"GET pods"}, p.seen); diff != "" {
+			t.Errorf("%q: requests (-want +got):\n%s", policy, diff)
+		}
+	}
+}
+
+func TestPolicies(t *testing.T) {
+	const line = "deployment builder-amd64 in namespace ci is not as its definition says: spec.template.spec.containers[buildkitd].args: absent -> [\"--debug\"]"
+	for _, tt := range []struct {
+		policy configmap.Drift
+		// log and told are what is logged and reported of it.
+		log, told string
+		reason    Reason
+		requests  []string
+		pod       string
+	}{
+		{policy: configmap.DriftIgnore, requests: []string{"GET pods"}, pod: "old"},
+		{
+			policy: configmap.DriftWarn, log: line + "; slipway up brings it up to date", pod: "old",
+			requests: []string{"GET pods", "GET deployments", "TRY deployments", "GET configmaps", "GET secrets"},
+		},
+		{
+			policy: configmap.DriftFail, reason: ReasonDrift,
+			requests: []string{"GET pods", "GET deployments", "TRY deployments", "GET configmaps", "GET secrets"},
+		},
+		{policy: configmap.DriftApply, told: line + "; updating it", pod: "new"},
+	} {
+		t.Run(string(tt.policy), func(t *testing.T) {
+			p := newPlant(t).holding(driftNode(tt.policy, nil), nil)
+			before := p.deployment().ResourceVersion
+			old := p.pods[0].Name
+			var log bytes.Buffer
+			var told []string
+			client := p.client(&log)
+			pods, err := client.Up(t.Context(), driftNode(tt.policy, debugging), func(line string) { told = append(told, line) })
+			known := (*Error)(nil)
+			switch {
+			case tt.reason != "":
+				if !errors.As(err, &known) || known.Reason != tt.reason || known.Error() != line || len(known.Hints()) == 0 {
+					t.Errorf("error %v, hints %q", err, known.Hints())
+				}
+			case err != nil || len(pods) != 1 || (pods[0].Name == old) != (tt.pod == "old"):
+				t.Errorf("pods %v, error %v; the old one is %s", pods, err, old)
+			}
+			if tt.log == "" && log.Len() > 0 || strings.Count(log.String(), strings.ReplaceAll(tt.log, `"`, `\"`)) != 1 && tt.log != "" {
+				t.Errorf("log: %s", log.String())
+			}
+			if tt.told != "" && !slices.Contains(told, tt.told) {
+				t.Errorf("told: %q", told)
+			}
+			if changed := p.deployment().ResourceVersion != before; changed != (tt.policy == configmap.DriftApply) {
+				t.Errorf("the deployment has changed: %v", changed)
+			}
+			if diff := cmp.Diff(tt.requests, p.seen); tt.requests != nil && diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+			if tt.policy == configmap.DriftWarn { // a build that looks for another pod
+				_, err := client.Up(t.Context(), driftNode(tt.policy, debugging), func(string) {})
+				if n := strings.Count(log.String(), "is not as"); err != nil || n != 1 {
+					t.Errorf("warned %d times, error %v", n, err)
+				}
+			}
+		})
+	}
+}
+
+// TestReconcile is what slipway up does before it connects.
+func TestReconcile(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		live      func(*appsv1.Deployment)
+		change    func(*configmap.Node)
+		forbidden []string
+		// writes are the requests that change something.
+		writes []string
+		words  string // of the error
+	}{
+		{name: "as it should be"},
+		{name: "as it should be, without the right to change it", forbidden: []string{"PUT deployments", "GET configmaps", "GET secrets"}},
+		{
+			name: "others have added to it", live: func(d *appsv1.Deployment) {
+				d.Spec.Template.Annotations["kubectl.kubernetes.io/restartedAt"] = "today"
+				d.Annotations["deployment.kubernetes.io/revision"] = "3"
+			},
+		},
+		{name: "arguments", change: debugging, writes: []string{"PUT deployments"}},
+		{name: "replicas", change: func(n *configmap.Node) { n.Kubernetes.Replicas = 3 }, writes: []string{"PUT deployments"}},
+		{name: "replicas, asleep", live: func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(0)) }},
+		{
+			name: "changed by hand", writes: []string{"PUT deployments"},
+			live: func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "by/hand" },
+		},
+		{
+			name: "a field that the definition does not speak of", writes: []string{"PUT deployments"},
+			live: func(d *appsv1.Deployment) { d.Spec.Template.Spec.PriorityClassName = "high" },
+		},
+		{
+			name: "content of a file", writes: []string{"POST configmaps", "PUT configmaps", "PUT deployments"},
+			change: func(n *configmap.Node) {
+				n.Files = map[string][]byte{"buildkitd.toml": []byte("debug = false\n"), "tls/reg.key": []byte("the key")}
+			},
+		},
+		{
+			name: "a private key", writes: []string{"POST secrets", "PUT secrets", "PUT deployments"},
+			change: func(n *configmap.Node) {
+				n.Files = map[string][]byte{"buildkitd.toml": []byte("debug = true\n"), "tls/reg.key": []byte("another key")}
+			},
+		},
+		{
+			name: "no right to", change: debugging, forbidden: []string{"PUT deployments"},
+			words: `is not as its definition says: spec.template.spec.containers[buildkitd].args: absent -> ["--debug"], and it may not be updated: update deployment builder-amd64 in namespace ci: deployments "x" is forbidden`,
+		},
+		{
+			name: "of buildx, as it should be", live: func(d *appsv1.Deployment) { delete(d.Labels, labelManagedBy); unhash(d) },
+		},
+		{
+			name: "of buildx", change: debugging, writes: []string{"PUT deployments"},
+			live: func(d *appsv1.Deployment) { delete(d.Labels, labelManagedBy); unhash(d) },
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlant(t).holding(driftNode("", nil), tt.live)
+			p.forbidden = tt.forbidden
+			node := driftNode(configmap.DriftApply, tt.change)
+			var told []string
+			c := p.client(io.Discard)
+			err := c.Reconcile(t.Context(), node, func(line string) { told = append(told, line) })
+			if (err == nil) != (tt.words == "") || err != nil && !strings.Contains(err.Error(), tt.words) {
+				t.Errorf("error %v, want %q", err, tt.words)
+			}
+			var writes []string
+			for _, request := range p.seen {
+				if strings.HasPrefix(request, "P") {
+					writes = append(writes, request)
+				}
+			}
+			if diff := cmp.Diff(tt.writes, writes); diff != "" {
+				t.Errorf("writes (-want +got):\n%s\ntold: %q", diff, told)
+			}
+			if text := strings.Join(told, "\n"); strings.Contains(text, "the key") || strings.Contains(text, "another key") {
+				t.Errorf("a private key is told: %s", text)
+			}
+			if err != nil {
+				return
+			}
+			// Then there is no drift left, whoever asks.
+			left, err := p.client(io.Discard).Drift(t.Context(), node)
+			if err != nil || len(left) > 0 {
+				t.Errorf("drift after it: %q, error %v", left, err)
+			}
+		})
+	}
+}
+
+// unhash takes away what buildx does not write.
+func unhash(d *appsv1.Deployment) {
+	delete(d.Annotations, annotationSpecHash)
+	delete(d.Spec.Template.Annotations, annotationSpecHash)
+	delete(d.Spec.Template.Labels, labelManagedBy)
+}
+
+// TestReconcileAfterOthersHaveWritten has somebody write between the look and
+// the update: nothing of theirs is lost.
+func TestReconcileAfterOthersHaveWritten(t *testing.T) {
+	p := newPlant(t).holding(driftNode("", nil), nil)
+	p.before["PUT deployments"] = func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		theirs := p.objects["deployments/builder-amd64"].(*appsv1.Deployment).DeepCopy()
+		theirs.Annotations["theirs"] = "kept"
+		p.keep("deployments", theirs)
+	}
+	if err := p.client(io.Discard).Reconcile(t.Context(), driftNode(configmap.DriftApply, debugging), func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	d := p.deployment()
+	if d.Annotations["theirs"] != "kept" || !slices.Contains(d.Spec.Template.Spec.Containers[0].Args, "--debug") {
+		t.Errorf("annotations %v, arguments %v", d.Annotations, d.Spec.Template.Spec.Containers[0].Args)
+	}
+}
+
+// TestAbsentIsMade has slipway up make what is not there.
+func TestAbsentIsMade(t *testing.T) {
+	p := newPlant(t)
+	if err := p.client(io.Discard).Reconcile(t.Context(), driftNode(configmap.DriftApply, nil), func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	p.deployment()
+	if left, err := p.client(io.Discard).Drift(t.Context(), driftNode(configmap.DriftApply, nil)); err != nil || len(left) > 0 {
+		t.Errorf("drift of what was just made: %q, error %v", left, err)
+	}
+}
