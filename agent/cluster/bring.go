@@ -83,7 +83,7 @@ func (f fieldSet) at(path ...string) fieldSet {
 
 func fieldsOf(entry metav1.ManagedFieldsEntry) fieldSet {
 	var f fieldSet
-	if entry.FieldsV1 == nil || json.Unmarshal(entry.FieldsV1.Raw, &f) != nil {
+	if entry.FieldsV1 == nil || json.Unmarshal(entry.FieldsV1.GetRawBytes(), &f) != nil {
 		// Who owns what is not known, so nothing counts as owned.
 		return nil
 	}

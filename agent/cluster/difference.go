@@ -181,7 +181,8 @@ func (c *comparison) list(path string, before, after []any) {
 	index := func(list []any) (names []string, elements map[string]any) {
 		elements = map[string]any{}
 		for _, element := range list {
-			name := fmt.Sprint(element.(map[string]any)[by]) // keyOf has looked
+			object, _ := element.(map[string]any) // keyOf has looked
+			name, _ := object[by].(string)
 			names, elements[name] = append(names, name), element
 		}
 		return names, elements

@@ -25,12 +25,17 @@ type drift struct {
 	files Objects
 	// certify is true when certificates are to be made.
 	certify bool
-	// writes is true when something of it can be applied, rolls when the pods
-	// are to be replaced for it.
-	writes, rolls bool
+	// updates is true when the workload itself differs, rolls when its pods are
+	// to be replaced for it.
+	updates, rolls bool
 	// unasked is why the API server could not be asked to compare; then fields
 	// that the definition does not speak of were not compared.
 	unasked error
+}
+
+// writes is true when something of it can be applied.
+func (d drift) writes() bool {
+	return d.updates || d.certify || len(d.files.ConfigMaps)+len(d.files.Secrets) > 0
 }
 
 // Drift lists in what node's workload is not as the definition says, one line
@@ -97,7 +102,7 @@ func (w *workload) compare(ctx context.Context, is held, apply bool) (drift, err
 	if is.managed() {
 		err = w.compareFiles(ctx, &d, objects)
 	} else {
-		err = w.compareAdopted(ctx, &d, wanted, differences)
+		err = w.compareAdopted(ctx, &d, wanted)
 	}
 	if err == nil && objects.listens() {
 		err = w.compareCertificates(ctx, &d)
@@ -109,7 +114,7 @@ func (w *workload) compare(ctx context.Context, is held, apply bool) (drift, err
 		return d, err
 	}
 	d.lines = append(lines(differences), d.lines...)
-	d.writes = len(differences)+len(d.files.ConfigMaps)+len(d.files.Secrets) > 0 || d.certify
+	d.updates = len(differences) > 0
 	return d, err
 }
 
@@ -117,7 +122,7 @@ func isHash(differences []difference) bool {
 	return !slices.ContainsFunc(differences, func(d difference) bool { return !strings.Contains(d.path, annotationSpecHash) })
 }
 
-func (w *workload) compareAdopted(ctx context.Context, d *drift, wanted held, differences []difference) error {
+func (w *workload) compareAdopted(ctx context.Context, d *drift, wanted held) error {
 	plain, err := Manifest(bare(w.plain()), w.namespace)
 	if err != nil {
 		return err

@@ -84,9 +84,9 @@ func (w *workload) reconcile(ctx context.Context) (fresh bool, err error) {
 // written the workload is the API server's own error.
 func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) {
 	switch {
-	case isMissingRight(d.unasked):
+	case d.updates && isMissingRight(d.unasked):
 		return false, w.mayNot(d)
-	case !d.writes:
+	case !d.writes():
 		w.warnOnce(w.differs(d) + "; that is not slipway's to change")
 		return false, nil
 	}
@@ -101,6 +101,9 @@ func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) 
 	}
 	if err := w.writeFiles(ctx, d.files); err != nil {
 		return false, err
+	}
+	if !d.updates {
+		return false, nil
 	}
 	var before []*corev1.Pod
 	if d.rolls {

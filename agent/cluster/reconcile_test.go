@@ -161,7 +161,11 @@ func (p *plant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			p.t.Errorf("%s: %v", request, err)
 			return
 		}
-		body = object.(metav1.Object)
+		var ok bool
+		if body, ok = object.(metav1.Object); !ok {
+			p.t.Errorf("%s: a %T", request, object)
+			return
+		}
 		key = parts[0] + "/" + body.GetName()
 	}
 	known := p.objects[key]
@@ -386,9 +390,9 @@ func unhash(d *appsv1.Deployment) {
 func TestReconcileAfterOthersHaveWritten(t *testing.T) {
 	p := newPlant(t).holding(driftNode("", nil), nil)
 	p.before["PUT deployments"] = func() {
+		theirs := p.deployment().DeepCopy()
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		theirs := p.objects["deployments/builder-amd64"].(*appsv1.Deployment).DeepCopy()
 		theirs.Annotations["theirs"] = "kept"
 		p.keep("deployments", theirs)
 	}

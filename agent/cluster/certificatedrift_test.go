@@ -1,0 +1,100 @@
+package cluster
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// TestDriftOfCertificates also holds that a plain slipway up mends what is
+// Slipway's own, and that nothing of a key is told.
+func TestDriftOfCertificates(t *testing.T) {
+	const server, client = "builder-amd64-tls", "builder-amd64-tls-client"
+	fresh := func(name string, when time.Time) certificates {
+		set, err := makeCertificates(name, when, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return set
+	}
+	const name = "buildkitd.builder-amd64.ci"
+	good, expired := fresh(name, time.Now()), fresh(name, time.Now().Add(-2*certificateLife))
+	other := fresh("another.name", time.Now())
+	brought := func(n *configmap.Node) {
+		n.Kubernetes.TLS = configmap.TLS{ServerSecret: server, ClientSecret: client}
+	}
+	for _, tt := range []struct {
+		name           string
+		change         func(*configmap.Node)
+		server, client map[string][]byte
+		want           []string
+		forbidden      bool
+	}{
+		{name: "good", server: good.serverData(), client: good.clientData()},
+		{name: "none", want: []string{"secret builder-amd64-tls: absent -> present", "secret builder-amd64-tls-client: absent -> present"}},
+		{name: "none to be seen", forbidden: true},
+		{
+			name: "expired", server: expired.serverData(), client: expired.clientData(),
+			want: []string{"secret builder-amd64-tls: expired at ", "secret builder-amd64-tls-client: expired at "},
+		},
+		{
+			name: "for another name", server: other.serverData(), client: other.clientData(),
+			want: []string{"secret builder-amd64-tls: for another.name -> for buildkitd.builder-amd64.ci"},
+		},
+		{
+			name: "broken", server: map[string][]byte{keyCertificate: good.server.certificate, keyPrivate: other.server.key}, client: good.clientData(),
+			want: []string{"secret builder-amd64-tls: no certificate with its key"},
+		},
+		{
+			name: "brought, for another name", change: brought, server: other.serverData(), client: other.clientData(),
+			want: []string{"secret builder-amd64-tls: for another.name -> for buildkitd.builder-amd64.ci"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			node := testNode(func(n *configmap.Node) {
+				n.Kubernetes.Drift = configmap.DriftApply
+				if tt.change != nil {
+					tt.change(n)
+				}
+			})
+			p := newPlant(t).holding(node, nil)
+			for name, data := range map[string]map[string][]byte{server: tt.server, client: tt.client} {
+				if data != nil {
+					p.keep("secrets", &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "ci", Labels: map[string]string{labelManagedBy: managedBy}}, Data: data})
+				}
+			}
+			if tt.forbidden {
+				p.forbidden = []string{"GET secrets"}
+			}
+			got, err := p.client(io.Discard).Drift(t.Context(), node)
+			if err != nil || len(got) != len(tt.want) {
+				t.Fatalf("drift %q, error %v, want %q", got, err, tt.want)
+			}
+			for i, line := range got {
+				if !strings.HasPrefix(line, tt.want[i]) {
+					t.Errorf("drift %q, want %q", line, tt.want[i])
+				}
+			}
+			if tt.forbidden {
+				return
+			}
+			if err := p.client(io.Discard).Reconcile(t.Context(), node, func(string) {}); err != nil {
+				t.Fatal(err)
+			}
+			left, err := p.client(io.Discard).Drift(t.Context(), node)
+			if err != nil || (tt.change == nil) != (len(left) == 0) {
+				t.Errorf("drift after slipway up: %q, error %v", left, err)
+			}
+			if slices.Contains(p.seen, "PUT deployments") {
+				t.Error("the pods are replaced for their certificates")
+			}
+		})
+	}
+}
