@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -120,6 +121,26 @@ for pid in $pids; do wait $pid || failed=$((failed+1)); done; echo ${failed:-0}`
 	}
 	s.eventually("the claim goes", func() bool { return len(s.names("statefulsets,persistentvolumeclaims")) == 0 })
 	a.ok("slipway build -o out .")
+
+	// What the page says to write and to run.
+	page := readFile(t, "../docs/scale.md")
+	example := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(page)
+	a.write("page.yaml", example[1])
+	a.ok("slipway definition lint page.yaml >&2")
+	ran := 0
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(page, -1) {
+		for command := range strings.Lines(block[1]) {
+			if rest, ok := strings.CutPrefix(strings.TrimSpace(command), "kubectl "); ok {
+				s.kubectl("", strings.Fields(rest)...)
+			} else {
+				a.ok(command + " >&2")
+			}
+			ran++
+		}
+	}
+	if ran != 7 {
+		t.Errorf("the page has %d commands, want 7", ran)
+	}
 }
 
 // replicas are how many pods a Deployment is to have.
