@@ -40,16 +40,18 @@ func TestActivity(t *testing.T) {
 	noon := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		name   string
-		daemon historicDaemon
+		active int
+		ended  []time.Time
 		want   Activity
 	}{
-		{"nothing ever", historicDaemon{}, Activity{}},
-		{"in any order", historicDaemon{ended: []time.Time{noon.Add(-time.Hour), noon, noon.Add(-time.Minute)}}, Activity{Ended: noon}},
-		{"busy", historicDaemon{active: 2, ended: []time.Time{noon}}, Activity{Active: 2, Ended: noon}},
+		{"nothing ever", 0, nil, Activity{}},
+		{"in any order", 0, []time.Time{noon.Add(-time.Hour), noon, noon.Add(-time.Minute)}, Activity{Ended: noon}},
+		{"busy", 2, []time.Time{noon}, Activity{Active: 2, Ended: noon}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.daemon.workers = 1
-			dial, _ := serve(t, &tt.daemon)
+			h := &historicDaemon{active: tt.active, ended: tt.ended}
+			h.workers = 1
+			dial, _ := serve(t, h)
 			d, err := Connect(t.Context(), dial)
 			if err != nil {
 				t.Fatal(err)

@@ -113,7 +113,7 @@ func liveByChart(r release) {
 	r.kubectl("", "wait", "job/gc", "--for=condition=Complete", "--timeout="+patience.String())
 	want(t, "deployments after gc", strings.Join(r.names("deployments"), " "), "deployment.apps/builder-amd64")
 	r.kubectl("", "delete", "job", "gc")
-	want(t, "replicas of what sleeps", r.replicas("builder-amd64"), "0")
+	want(t, "replicas of what sleeps", r.replicas(), "0")
 
 	finish = a.buildThatWaits()
 	r.helm("uninstall", "")

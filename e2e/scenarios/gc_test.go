@@ -80,15 +80,15 @@ slipway up --min-ready 2 && wait $one && wait $two`)
 	gc(a, "")["builder-amd64"].is(t, "left", "a build runs on it")
 	finish()
 	s.eventually("the builder is idle", func() bool { return gc(a, "--dry-run")["builder-amd64"].Action == "scaled" })
-	want(t, "replicas after a dry run", s.replicas("builder-amd64"), "2")
+	want(t, "replicas after a dry run", s.replicas(), "2")
 	gc(a, "")["builder-amd64"].is(t, "scaled", "longer than its idleTimeout of 2s")
-	want(t, "replicas of what sleeps", s.replicas("builder-amd64"), "0")
+	want(t, "replicas of what sleeps", s.replicas(), "0")
 	r = a.sh(`for i in 0 1 2 3 4 5 6 7 8 9; do slipway build -q -o out$i . & pids="$pids $!"; done
 for pid in $pids; do wait $pid || failed=$((failed+1)); done; echo ${failed:-0}`)
 	if r.stdout != "0\n" {
 		t.Errorf("of ten builds that wake it together %s fail:\n%s", r.stdout, r.stderr)
 	}
-	want(t, "replicas of what was woken", s.replicas("builder-amd64"), "2")
+	want(t, "replicas of what was woken", s.replicas(), "2")
 
 	// Left over, but young. Then old enough, and there is no right to remove it.
 	by := gc(a, "")
@@ -143,8 +143,8 @@ for pid in $pids; do wait $pid || failed=$((failed+1)); done; echo ${failed:-0}`
 	}
 }
 
-// replicas are how many pods a Deployment is to have.
-func (s *space) replicas(name string) string {
+// replicas are how many pods the builder for amd64 is to have.
+func (s *space) replicas() string {
 	s.t.Helper()
-	return s.kubectl("", "get", "deployment", name, "-o", "jsonpath={.spec.replicas}")
+	return s.kubectl("", "get", "deployment", "builder-amd64", "-o", "jsonpath={.spec.replicas}")
 }

@@ -111,12 +111,38 @@ func TestABuilderIsSeenPrunedAndRemoved(t *testing.T) {
 		t.Errorf("du:\n%s", table)
 	}
 
+	// Limits that are not reached remove nothing, one that is removes something.
+	held := func() (bytes int64) {
+		for _, r := range usage(a, "--filter type=regular") {
+			bytes += r.Bytes
+		}
+		return bytes
+	}
+	full := held()
+	for _, limits := range []string{"--reserved-space 1GB", "--max-used-space 1GB", "--reserved-space 1GB --min-free-space 1000TB"} {
+		a.ok("slipway prune --all --force " + limits + " >&2")
+		if now := held(); now != full {
+			t.Errorf("prune %s left %d bytes of %d", limits, now, full)
+		}
+	}
+	a.ok("slipway prune --all --force --max-used-space 1MB >&2")
+	if now := held(); now >= full {
+		t.Errorf("prune --max-used-space 1MB left all of %d bytes", full)
+	}
+
 	logs := a.ok("slipway logs --tail 20")
 	for _, pod := range node.Pods {
 		if !strings.Contains(logs, "["+pod.Name+"] ") {
 			t.Errorf("no line of %s in the logs:\n%s", pod.Name, logs)
 		}
 	}
+
+	a.ok("(slipway logs --follow --tail 0 > follow.log; echo $? > follow.code) < /dev/null > /dev/null 2>&1 &")
+	a.write("fails/Dockerfile", "FROM base\nRUN exit 3\n")
+	s.eventually("buildkitd says something that is followed", func() bool {
+		a.fails(1, "slipway build "+a.base()+"fails", "exit code: 3")
+		return a.sh("grep '^\\[builder-amd64-' follow.log").code == 0
+	})
 
 	a.fails(2, "slipway prune --all < /dev/null", "--force")
 	if pruned := a.ok("slipway prune --all --force"); !strings.Contains(pruned, "Total:") {
@@ -154,6 +180,7 @@ func TestABuilderIsSeenPrunedAndRemoved(t *testing.T) {
 	want(t, "configmaps", strings.Join(s.names("configmaps"), " "), "configmap/builders configmap/kube-root-ca.crt")
 	want(t, "secrets", strings.Join(s.names("secrets"), " "), "secret/mine")
 	slow.finish("")
+	s.eventually("the logs end with the pods", func() bool { return a.sh("cat follow.code").stdout == "0\n" })
 }
 
 // TestWhatOthersMadeIsNotRemoved has a builder that buildx might have made.
