@@ -43,6 +43,8 @@ type Create struct {
 	Flags []string
 	// Config is the configuration of buildkitd.
 	Config *DaemonConfig
+	// Profile is the node's, empty when it is not given.
+	Profile string
 }
 
 // Created is what becomes of a Shelf by a Create.
@@ -159,6 +161,7 @@ func (c Create) validateLeave() UsageErrors {
 		{"--driver-opt", c.Options.Values != nil},
 		{"--buildkitd-flags", c.Flags != nil},
 		{"--buildkitd-config", c.Config != nil},
+		{"--profile", c.Profile != ""},
 	} {
 		if other.given {
 			all = append(all, &UsageError{Flag: other.flag, Problem: "has no meaning with --leave, which takes a node away"})
@@ -265,6 +268,9 @@ func (c Create) put(b *Instance, where string) (warnings []string, err error) {
 	default:
 		i = len(b.Nodes)
 		b.Nodes = append(b.Nodes, c.node(b))
+	}
+	if b.Nodes[i].Slipway, err = withProfile(b.Nodes[i].Slipway, c.Profile); err != nil {
+		return nil, err
 	}
 	for k, n := range b.Nodes {
 		if k != i && n.Endpoint == b.Nodes[i].Endpoint {
@@ -409,6 +415,8 @@ func (c Create) blame(p *Problem, b Instance) error {
 		u.Flag = "--platform"
 	case name == "Flags":
 		u.Flag = "--buildkitd-flags"
+	case p.Option == "Slipway.profile":
+		u.Flag = "--profile"
 	case name == "Files":
 		u.Flag = "--buildkitd-config"
 	default:

@@ -81,6 +81,23 @@ func TestCreateApply(t *testing.T) {
 			node: `{"Name":"x0","Endpoint":"kubernetes:///x?deployment=x0&kubeconfig=","Platforms":null,"DriverOpts":{"annotations":"a=b","tolerations":"key=a,operator=Exists"},"Flags":["--allow-insecure-entitlement=network.host"],"Files":null}`,
 		},
 		{
+			name: "a profile", create: Create{Name: "x", Profile: "user-namespace"},
+			key: "x", look: "x0",
+			node: `{"Name":"x0","Endpoint":"kubernetes:///x?deployment=x0&kubeconfig=","Platforms":null,"DriverOpts":null,"Flags":["--allow-insecure-entitlement=network.host"],"Files":null,"Slipway":{"profile":"user-namespace"}}`,
+		},
+		{
+			name: "a profile beside other settings", create: Create{Name: "k", Node: "a", Profile: "rootless"},
+			shelf: Shelf{Files: map[string][]byte{"k": []byte(`{"Name":"k","Driver":"kubernetes","Nodes":[{"Name":"a","Slipway":{"Profile":"privileged","overflow":2}}]}`)}},
+			key:   "k", look: "a",
+			node: `{"Name":"a","Endpoint":"kubernetes:///k?deployment=a&kubeconfig=","Platforms":null,"DriverOpts":null,"Flags":null,"Files":null,"Slipway":{"overflow":2,"profile":"rootless"}}`,
+		},
+		{
+			name: "the profile stays", create: Create{Name: "k", Node: "a", Options: driverOpts("image=b:1")},
+			shelf: Shelf{Files: map[string][]byte{"k": []byte(`{"Name":"k","Driver":"kubernetes","Nodes":[{"Name":"a","Slipway":{"profile":"privileged"}}]}`)}},
+			key:   "k", look: "a",
+			node: `{"Name":"a","Endpoint":"kubernetes:///k?deployment=a&kubeconfig=","Platforms":null,"DriverOpts":{"image":"b:1"},"Flags":null,"Files":null,"Slipway":{"profile":"privileged"}}`,
+		},
+		{
 			name: "remote", create: Create{Name: "far", Host: "tcp://b:1"},
 			key: "far", look: "far0",
 			node: `{"Name":"far0","Endpoint":"tcp://b:1","Platforms":null,"DriverOpts":null,"Flags":null,"Files":null}`,
@@ -146,6 +163,8 @@ func TestCreateRefuses(t *testing.T) {
 		}}, `builder "kube" is defined more than once: in dir/a and in dir/b`},
 		{"something else has its place", Create{Name: "notes.txt"}, shelf(), `dir/notes.txt is there already and does not define builder "notes.txt"`},
 		{"a key of a ConfigMap", Create{Name: "x"}, Shelf{Place: "configmap ci/builders", Files: map[string][]byte{"x": []byte("no")}}, `configmap ci/builders, key x is there already`},
+		{"no such profile", Create{Name: "x", Profile: "rootles"}, Shelf{}, `--profile: "rootles" is not a profile`},
+		{"a profile for a remote node", Create{Name: "x", Driver: "remote", Endpoint: "tcp://a:1", Profile: "rootless"}, Shelf{}, `--profile: has no meaning with the driver remote`},
 		{"bad option", Create{Name: "x", Options: driverOpts("replicas=0")}, Shelf{}, `--driver-opt replicas: "0" is not a whole number of at least 1`},
 	}
 	for _, tt := range tests {
@@ -177,6 +196,7 @@ func TestCreateValidateSaysAllItCan(t *testing.T) {
 		want   []string
 	}{
 		{"a new builder", Create{Name: "1x", Options: driverOpts("replicas=x", "rootless=maybe")}, []string{"--name: ", "--driver-opt replicas: ", "--driver-opt rootless: "}},
+		{"a profile that an option contradicts", Create{Name: "x", Profile: "privileged", Options: driverOpts("rootless=true")}, []string{"--driver-opt rootless: true contradicts the profile privileged"}},
 		{"a list without quotes", Create{Name: "x", Options: torn}, []string{"--driver-opt pool: unknown option", "--driver-opt timeout: "}},
 		{"a node of a builder that may be of either driver", Create{Name: "x", Node: "n", Options: driverOpts("timeout=x")}, nil},
 		{"a node of a builder that is surely kubernetes", Create{Name: "x", Append: true, Options: driverOpts("timeout=x", "replicas=1")}, []string{"--driver-opt timeout: "}},

@@ -30,6 +30,7 @@ type createCmd struct {
 	DriverOpt       []string      `sep:"none" placeholder:"KEY=VALUE" help:"Options of the driver, comma-separated as CSV; see docs/definitions.md."`
 	BuildkitdFlags  flagsValue    `placeholder:"FLAGS" help:"Flags for buildkitd."`
 	BuildkitdConfig string        `aliases:"config" placeholder:"FILE" help:"Configuration file for buildkitd; the certificates it names go with it."`
+	Profile         string        `placeholder:"NAME" help:"What stands between builds and the cluster node: privileged, rootless or user-namespace; see docs/profiles.md."`
 	Append          bool          `help:"Add a node to a builder."`
 	Leave           bool          `help:"Take a node away from a builder."`
 	Bootstrap       bool          `help:"Start the builder, as slipway up does."`
@@ -103,6 +104,7 @@ func (c *createCmd) request(in *invocation) (configmap.Create, progress.Mode, er
 		Host:     in.env.BuildKitHost,
 		Append:   c.Append,
 		Leave:    c.Leave,
+		Profile:  c.Profile,
 	}
 	if r.Name == "" && !c.Append && !c.Leave {
 		r.Name = configmap.GenerateName()
