@@ -22,15 +22,15 @@ type observation struct {
 	pods []*corev1.Pod
 	// events are those of the pods and of the workload, oldest first.
 	events []*corev1.Event
+	// finishing are pods whose successors start when they have ended, and no
+	// sooner: they were asked to stop, or will be.
+	finishing []string
 	// createFailure are the controller's words when it cannot create pods.
 	createFailure string
 	// gone is true when the workload was deleted, zero when it was scaled to
 	// nothing, both after the wait began. awake is true once it was seen with
 	// replicas.
 	gone, zero, awake bool
-	// successive is true when a new pod takes the place of one that has ended,
-	// and no sooner.
-	successive bool
 	// least is how many ready pods are wanted; 0 is one.
 	least int
 }
@@ -148,11 +148,10 @@ func judge(o observation, seen sightings, grace time.Duration, now time.Time) (v
 // examine looks at each pod that can still become ready, or at the workload
 // when there is none.
 func examine(o observation, grace time.Duration) []finding {
-	var live, ended, leaving []*corev1.Pod
+	var live, ended []*corev1.Pod
 	for _, p := range o.pods {
 		switch {
 		case p.DeletionTimestamp != nil:
-			leaving = append(leaving, p)
 		case hasEnded(p):
 			ended = append(ended, p)
 		case isReady(p): // more are wanted; this one waits for nothing
@@ -163,7 +162,6 @@ func examine(o observation, grace time.Duration) []finding {
 	byName := func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) }
 	slices.SortFunc(live, byName)
 	slices.SortFunc(ended, byName)
-	slices.SortFunc(leaving, byName)
 
 	if o.gone || o.zero {
 		return []finding{vanished(o)}
@@ -185,8 +183,8 @@ func examine(o observation, grace time.Duration) []finding {
 		return []finding{evicted(ended[len(ended)-1], endless)}
 	case o.createFailure != "":
 		return []finding{notCreated(o)}
-	case len(leaving) > 0 && o.successive:
-		return []finding{{line: fmt.Sprintf("pod %s was asked to stop and finishes its builds; the next one starts when it has ended", leaving[0].Name)}}
+	case len(o.finishing) > 0:
+		return []finding{{line: fmt.Sprintf("%s: waiting for builds on pod %s, which ends before its successor starts", o.workload, strings.Join(o.finishing, ", "))}}
 	default:
 		return []finding{{line: o.workload + ": waiting for its pod to be created"}}
 	}

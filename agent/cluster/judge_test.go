@@ -103,9 +103,9 @@ func TestJudge(t *testing.T) {
 			waiting: []string{"deployment b: waiting for its pod to be created"},
 		},
 		"the one before it drains": {
-			o:       observation{workload: "statefulset b", successive: true, pods: []*corev1.Pod{testPod("b-0", ready, terminating)}},
+			o:       observation{workload: "statefulset b", finishing: []string{"b-0"}},
 			lasted:  time.Hour,
-			waiting: []string{"pod b-0 was asked to stop and finishes its builds"},
+			waiting: []string{"statefulset b: waiting for builds on pod b-0, which ends before its successor starts"},
 		},
 		"one ready saves the others": {
 			o:     observation{pods: []*corev1.Pod{testPod("a", pullDenied), testPod("b", ready)}},

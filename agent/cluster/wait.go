@@ -212,15 +212,19 @@ const staleEvent = 5 * time.Minute
 
 func (v *view) observe(now time.Time) observation {
 	o := observation{
-		workload:   v.workload.String(),
-		namespace:  v.workload.namespace,
-		replicas:   v.workload.node.Kubernetes.Replicas,
-		least:      v.workload.least,
-		gone:       v.deployments.hasLost() || v.statefulSets.hasLost(),
-		successive: Kind(v.workload.node) == KindStatefulSet,
+		workload:  v.workload.String(),
+		namespace: v.workload.namespace,
+		replicas:  v.workload.node.Kubernetes.Replicas,
+		least:     v.workload.least,
+		gone:      v.deployments.hasLost() || v.statefulSets.hasLost(),
 	}
 	for _, p := range v.pods.snapshot() {
-		if !v.ended[p.UID] && runsBuildkitd(p) && v.workload.accepts(p) {
+		accepted := v.workload.accepts(p)
+		switch {
+		case v.ended[p.UID] || !runsBuildkitd(p):
+		case Kind(v.workload.node) == KindStatefulSet && !hasEnded(p) && (!accepted || p.DeletionTimestamp != nil):
+			o.finishing = append(o.finishing, p.Name)
+		case accepted:
 			o.pods = append(o.pods, p)
 		}
 	}
@@ -237,6 +241,7 @@ func (v *view) observe(now time.Time) observation {
 		}
 	}
 	sortEvents(o.events)
+	slices.Sort(o.finishing)
 	for _, d := range v.deployments.snapshot() {
 		o.zero = v.sleeps(d.Spec.Replicas)
 		for _, c := range d.Status.Conditions {
