@@ -145,6 +145,10 @@ func (p *plant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(403, metav1.StatusReasonForbidden, parts[0]+` "x" is forbidden: User "system:serviceaccount:ci:agent" cannot `+verb+` resource "`+parts[0]+`" in API group "`+group+`" in the namespace "ci"`)
 		return
 	}
+	if r.Method == http.MethodPatch {
+		fail(422, metav1.StatusReasonInvalid, "nothing is scaled here")
+		return
+	}
 	if parts[0] == "pods" {
 		answer(corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, Items: p.pods})
 		return
@@ -414,5 +418,80 @@ func TestAbsentIsMade(t *testing.T) {
 	p.deployment()
 	if left, err := p.client(io.Discard).Drift(t.Context(), driftNode(configmap.DriftApply, nil)); err != nil || len(left) > 0 {
 		t.Errorf("drift of what was just made: %q, error %v", left, err)
+	}
+}
+
+// TestNewPodsAreTakenInARollout has old pods ready beside those of this
+// definition.
+func TestNewPodsAreTakenInARollout(t *testing.T) {
+	node := driftNode("", nil)
+	o, err := Manifest(node, "ci")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := o.held().hash()
+	for _, tt := range []struct {
+		policy configmap.Drift
+		ready  bool // the new one
+		want   string
+	}{
+		{configmap.DriftWarn, true, "new"},
+		{configmap.DriftFail, true, "new"},
+		{configmap.DriftApply, true, "new"},
+		{configmap.DriftIgnore, true, "new old"},
+		// It is on its way, and what the old one begins it finishes.
+		{configmap.DriftWarn, false, "old"},
+		{configmap.DriftFail, false, "old"},
+	} {
+		p := newPlant(t)
+		p.pods = []corev1.Pod{*aPod("old", "0000", true), *aPod("new", hash, tt.ready)}
+		pods, err := p.client(io.Discard).Up(t.Context(), driftNode(tt.policy, nil), func(string) {})
+		var names []string
+		for _, pod := range pods {
+			names = append(names, pod.Name)
+		}
+		if got := strings.Join(names, " "); err != nil || got != tt.want {
+			t.Errorf("%s, new one ready %v: %q, error %v, want %q", tt.policy, tt.ready, got, err, tt.want)
+		}
+		if diff := cmp.Diff([]string{"GET pods"}, p.seen); diff != "" {
+			t.Errorf("%s: requests (-want +got):\n%s", tt.policy, diff)
+		}
+	}
+}
+
+// TestManyApplyAtOnce ends with one new template and no error.
+func TestManyApplyAtOnce(t *testing.T) {
+	p := newPlant(t).holding(driftNode("", nil), nil)
+	var all sync.WaitGroup
+	for range 20 {
+		client := p.client(io.Discard)
+		all.Go(func() {
+			pods, err := client.Up(t.Context(), driftNode(configmap.DriftApply, debugging), func(string) {})
+			if err != nil || len(pods) != 1 || pods[0].Name == "pod-3" {
+				t.Errorf("pods %v, error %v", pods, err)
+			}
+		})
+	}
+	all.Wait()
+	if len(p.pods) != 2 {
+		t.Errorf("%d templates, want the old one and the new one", len(p.pods))
+	}
+}
+
+// TestAsleepIsBroughtUpToDateBeforeItIsWoken has no pod to tell of the drift.
+func TestAsleepIsBroughtUpToDateBeforeItIsWoken(t *testing.T) {
+	for policy, want := range map[configmap.Drift]string{
+		configmap.DriftApply: "GET pods, GET deployments, GET deployments, TRY deployments, GET configmaps, GET secrets, GET pods, PUT deployments",
+		configmap.DriftWarn:  "GET pods, GET deployments, GET deployments, TRY deployments, GET configmaps, GET secrets",
+	} {
+		p := newPlant(t).holding(driftNode("", nil), func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(0)) })
+		p.pods = nil
+		_, err := p.client(io.Discard).Up(t.Context(), driftNode(policy, debugging), func(string) {})
+		if err == nil || !strings.Contains(err.Error(), "nothing is scaled here") {
+			t.Errorf("%s: %v", policy, err)
+		}
+		if got := strings.Join(p.seen, ", "); !strings.HasPrefix(got, want+", PATCH deployments") {
+			t.Errorf("%s: requests %s, want %s", policy, got, want)
+		}
 	}
 }
