@@ -105,6 +105,7 @@ func TestForbiddenHint(t *testing.T) {
 		"secret":           `secrets is forbidden: User "system:serviceaccount:ci:agent" cannot create resource "secrets" in API group "" in the namespace "ci"`,
 		"certificate":      `secrets "b-tls-client" is forbidden: User "system:serviceaccount:ci:agent" cannot get resource "secrets" in API group "" in the namespace "ci"`,
 		"all-certificates": `secrets "b-tls" is forbidden: User "system:serviceaccount:ci:agent" cannot get resource "secrets" in API group "" in the namespace "ci"`,
+		"wake":             `deployments.apps "b" is forbidden: User "system:serviceaccount:ci:agent" cannot patch resource "deployments/scale" in API group "apps" in the namespace "ci"`,
 		"unknown":          `widgets.example.com is forbidden: User "system:serviceaccount:ci:agent" cannot get resource "widgets" in API group "example.com" in the namespace "ci"`,
 	}
 	for name, message := range cases {
