@@ -83,9 +83,12 @@ slipway up --min-ready 2 && wait $one && wait $two`)
 	want(t, "replicas after a dry run", s.replicas(), "2")
 	gc(a, "")["builder-amd64"].is(t, "scaled", "longer than its idleTimeout of 2s")
 	want(t, "replicas of what sleeps", s.replicas(), "0")
-	r = a.sh(`for i in 0 1 2 3 4 5 6 7 8 9; do slipway build -q -o out$i . & pids="$pids $!"; done
+	if listed := a.ok("slipway ls"); !strings.Contains(listed, "stopped") {
+		t.Errorf("slipway ls:\n%s", listed)
+	}
+	r = a.sh(`for i in 0 1 2 3 4 5 6 7 8 9; do slipway build --progress plain -o out$i . & pids="$pids $!"; done
 for pid in $pids; do wait $pid || failed=$((failed+1)); done; echo ${failed:-0}`)
-	if r.stdout != "0\n" {
+	if r.stdout != "0\n" || !strings.Contains(r.stderr, "is scaled to zero: scaling it to 2") {
 		t.Errorf("of ten builds that wake it together %s fail:\n%s", r.stdout, r.stderr)
 	}
 	want(t, "replicas of what was woken", s.replicas(), "2")

@@ -77,24 +77,6 @@ func TestReasonsAreTold(t *testing.T) {
 	}
 }
 
-func TestScaledToZeroIsWoken(t *testing.T) {
-	t.Parallel()
-	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define(s.builderNode("amd64"))
-	a := s.startAgent("agent", s.Bed.Images.Agent)
-	a.write("Dockerfile", smallDockerfile)
-	a.ok("slipway up >&2")
-	s.kubectl("", "scale", "deployment/builder-amd64", "--replicas=0")
-	s.kubectl("", "wait", "pod", "--selector=app=builder-amd64", "--for=delete", "--timeout="+patience.String())
-	if listed := a.ok("slipway ls"); !strings.Contains(listed, "stopped") {
-		t.Errorf("slipway ls:\n%s", listed)
-	}
-	r := a.sh("slipway build -o out . && cmp Dockerfile out/Dockerfile")
-	if r.code != 0 || !strings.Contains(r.stderr, "scaled to zero") {
-		t.Errorf("exit %d:\n%s", r.code, r.stderr)
-	}
-}
-
 func TestFilesOfADefinitionAreMounted(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
