@@ -119,6 +119,7 @@ func (a *agent) inConstantWords(text string) string {
 		{`builder-amd64-[0-9a-f]+-[0-9a-z]{5}`, "builder-amd64-7c9d8f6b5-x2x4k"},
 		{`latency [^ ,]+, [^ ;]+/s`, "latency …, …/s"},
 		{`answers in [^ ,]+`, "answers in …"},
+		{`end on [0-9-]+, in [0-9]+ days`, "end on …, in … days"},
 		{`has [^ ]+ free`, "has … free"},
 		{`[^ ]+ in the builder, [^ ]+ of it`, "… in the builder, … of it"},
 		{`https://[0-9.]+:[0-9]+`, "https://10.96.0.1:443"},
