@@ -29,10 +29,11 @@ type transfer struct {
 	report func(*contextError)
 	mount  mount
 
-	queue   chan *entry // listed, in order; nil when times are kept
-	work    chan *entry // those of them that must be read
-	queued  bool        // the last entry was put into the queue
-	running sync.WaitGroup
+	requests *requests
+	queue    chan *entry // listed, in order; nil when times are kept
+	work     chan *entry // those of them that must be read
+	queued   bool        // the last entry was put into the queue
+	running  sync.WaitGroup
 
 	// sending guards the stream, which takes one message at a time.
 	sending sync.Mutex
@@ -70,7 +71,7 @@ func (p promise) kept(sent contentSum) bool { return newPromise(p.size, sent) ==
 
 func newTransfer(stream filesync.FileSync_DiffCopyServer, report func(*contextError)) *transfer {
 	ctx, cancel := context.WithCancelCause(stream.Context())
-	return &transfer{FileSync_DiffCopyServer: stream, ctx: ctx, cancel: cancel, report: report}
+	return &transfer{FileSync_DiffCopyServer: stream, ctx: ctx, cancel: cancel, report: report, requests: newRequests()}
 }
 
 // Context implements grpc.ServerStream.
@@ -94,6 +95,15 @@ func (t *transfer) start(m mount) {
 		})
 	}
 	t.running.Go(t.deliver)
+}
+
+// RecvMsg implements grpc.ServerStream. The sender calls it from one goroutine.
+func (t *transfer) RecvMsg(m any) error {
+	packet, ok := m.(*fstypes.Packet)
+	if !ok {
+		return t.FileSync_DiffCopyServer.RecvMsg(m)
+	}
+	return t.requests.next(t.FileSync_DiffCopyServer, packet)
 }
 
 // SendMsg implements grpc.ServerStream. The sender calls it from one goroutine
