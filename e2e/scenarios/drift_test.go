@@ -64,7 +64,7 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 		t.Errorf("a build that ignores: exit %d\n%s", ignored.code, ignored.stderr)
 	}
 	s.kubectl("", "create", "rolebinding", "slipway-manage", "--role=slipway-manage", "--serviceaccount="+s.Name+":agent")
-	before := a.driftOf("v2")
+	before := a.drift()
 	for _, line := range []string{".args: ", ".resources.requests.cpu: absent -> 10m", ".tolerations: ", "configmap builder-amd64-config[buildkitd.toml]: other content"} {
 		if !strings.Contains(before, line) {
 			t.Errorf("slipway inspect does not show %q:\n%s", line, before)
@@ -92,7 +92,7 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 	if pod := a.podOf("meta.json"); slices.Contains(old, "pod/"+pod) {
 		t.Errorf("a new build landed on the old pod %s", pod)
 	}
-	want(t, "drift after slipway up", a.driftOf("v2"), "")
+	want(t, "drift after slipway up", a.drift(), "")
 	want(t, "builds that are over too early", a.ok("cat b?.code 2>/dev/null || true"), "")
 	a.ok("echo > /tmp/www/go")
 	s.eventually("the six builds end", func() bool { return a.sh("cat b?.code | wc -l").stdout == "6\n" })
@@ -104,12 +104,12 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 	// have scaled is not.
 	s.kubectl("", "scale", "deployment/builder-amd64", "--replicas=1")
 	s.kubectl("", "set", "env", "deployment/builder-amd64", "EXTRA=secret-value")
-	byHand := a.driftOf("v2")
+	byHand := a.drift()
 	if !strings.HasSuffix(byHand, "env[EXTRA]: present -> absent") {
 		t.Errorf("drift after a change by hand: %q", byHand)
 	}
 	a.ok("slipway --definitions v2 up >&2")
-	want(t, "drift after it is undone", a.driftOf("v2"), "")
+	want(t, "drift after it is undone", a.drift(), "")
 	want(t, "replicas", s.kubectl("", "get", "deployment", "builder-amd64", "-o", "jsonpath={.spec.replicas}"), "1")
 
 	// Another kind of workload is another workload.
@@ -123,13 +123,14 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 	want(t, "statefulsets", strings.Join(s.names("statefulsets"), " "), "")
 }
 
-// driftOf is what slipway inspect lists for the only node, one line each.
-func (a *agent) driftOf(definitions string) string {
+// drift is what slipway inspect lists for the only node of the definition in v2,
+// one line each.
+func (a *agent) drift() string {
 	a.t.Helper()
 	var details struct {
 		Nodes []struct{ Drift []string }
 	}
-	if err := json.Unmarshal([]byte(a.ok("slipway --definitions "+definitions+" inspect --format json")), &details); err != nil {
+	if err := json.Unmarshal([]byte(a.ok("slipway --definitions v2 inspect --format json")), &details); err != nil {
 		a.t.Fatal(err)
 	}
 	if len(details.Nodes) != 1 || details.Nodes[0].Drift == nil {
@@ -192,7 +193,7 @@ func TestBuilderOfBuildxIsChangedAndGivenBack(t *testing.T) {
 	if pod := a.podOf("meta.json"); slices.Contains(pods, "pod/"+pod) {
 		t.Errorf("a build after the change landed on the old pod %s", pod)
 	}
-	want(t, "drift after slipway up", a.driftOf("v2"), "")
+	want(t, "drift after slipway up", a.drift(), "")
 
 	peer.ok(fmt.Sprintf(theirs, "v2/kube"))
 	if listed := peer.ok("buildx ls"); !strings.Contains(listed, "running") {
