@@ -145,7 +145,7 @@ func (w *workload) form(ctx context.Context, is held, apply bool) (Objects, erro
 		return Objects{}, err
 	case !is.managed():
 		return Manifest(w.plain(), w.namespace)
-	case is.listens(), !whole.listens(), w.client.pinned(w.node) != configmap.TransportAuto:
+	case is.listens(), !whole.listens(), needsListener(w.node):
 		return whole, nil
 	case !apply:
 		return Manifest(w.plain(), w.namespace)
@@ -158,6 +158,13 @@ func (w *workload) form(ctx context.Context, is held, apply bool) (Objects, erro
 		return Manifest(w.plain(), w.namespace)
 	}
 	return whole, err
+}
+
+// needsListener is true where the definition itself is content with nothing
+// else.
+func needsListener(node configmap.Node) bool {
+	t := node.Kubernetes.Transport
+	return t == configmap.TransportDirect || t == configmap.TransportPortForward
 }
 
 // ask has the API server say what the workload would become. Where it may not

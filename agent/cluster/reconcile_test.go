@@ -495,3 +495,37 @@ func TestAsleepIsBroughtUpToDateBeforeItIsWoken(t *testing.T) {
 		}
 	}
 }
+
+// TestMadeWithoutCertificates is about a workload that is reached by exec only
+// because its maker could not make certificates.
+func TestMadeWithoutCertificates(t *testing.T) {
+	node := testNode(func(n *configmap.Node) {
+		n.Kubernetes.Transport, n.Kubernetes.Drift, n.Kubernetes.Timeout = configmap.TransportAuto, configmap.DriftApply, time.Minute
+	})
+	plain := testNode(func(n *configmap.Node) { n.Kubernetes.Transport = configmap.TransportExec })
+	for _, tt := range []struct {
+		name      string
+		forbidden []string
+		listens   bool
+	}{
+		{"as before by one who cannot either", []string{"GET secrets", "POST secrets", "PUT deployments"}, false},
+		{"made to listen by one who can", nil, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlant(t).holding(plain, nil)
+			p.forbidden = tt.forbidden
+			pods, err := p.client(io.Discard).Up(t.Context(), node, func(string) {})
+			if diff := cmp.Diff([]string{"GET pods"}, slices.DeleteFunc(p.seen, func(r string) bool { return r == "GET secrets" })); err != nil || len(pods) != 1 || diff != "" {
+				t.Errorf("a build: pods %v, error %v, requests (-want +got):\n%s", pods, err, diff)
+			}
+			client := p.client(io.Discard)
+			client.transport = configmap.TransportDirect // how it is reached is no matter of the definition
+			if err := client.Reconcile(t.Context(), node, func(string) {}); err != nil {
+				t.Fatal(err)
+			}
+			if d := p.deployment(); (held{deployment: d}).listens() != tt.listens {
+				t.Errorf("it listens: %v", !tt.listens)
+			}
+		})
+	}
+}
