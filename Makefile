@@ -94,7 +94,7 @@ fuzz: ## Run every fuzz target for FUZZTIME, FUZZJOBS at a time.
 
 .PHONY: e2e
 e2e: helm ## Run the scenarios on the real cluster.
-	cd e2e && go run ./testbed up && go run ./testbed peer && go test -count=1 -parallel 6 -timeout 30m ./scenarios/... ./registrytest/...
+	cd e2e && go run ./testbed up && go run ./testbed peer && go test -count=1 -parallel 7 -timeout 30m ./scenarios/... ./registrytest/...
 
 .PHONY: bench
 bench: ## Measure beside docker buildx on the same cluster, in one run; flags in ARGS, such as ARGS=-curves.

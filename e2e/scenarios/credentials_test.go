@@ -137,29 +137,6 @@ func TestCredentialsByPath(t *testing.T) {
 	}
 }
 
-// TestTokensThatEndDuringTheBuild has tokens that live for 5 s, and for a
-// minute, in builds that take three times as long: the base image is pulled
-// with a token that has ended when the push begins.
-func TestTokensThatEndDuringTheBuild(t *testing.T) {
-	t.Parallel()
-	for user, seconds := range map[string]int{"brief": 5, "minute": 60} {
-		t.Run(user, func(t *testing.T) {
-			t.Parallel()
-			b := bed(t)
-			r := b.TokenRegistry
-			s := newStranger(t, b.Images.Agent, r, r)
-			u, ok := r.User(user)
-			if !ok {
-				t.Fatalf("the testbed has no user %s", user)
-			}
-			s.write("/tmp/login", fmt.Sprintf("export REGISTRY_USERNAME=%s REGISTRY_PASSWORD=%s\n", u.Username, u.Password))
-			s.write("Dockerfile", machineDockerfile+fmt.Sprintf("RUN sleep %d\n", 3*seconds))
-			s.ok(". /tmp/login && slipway build " + both + "--build-arg BASE=" + r.Base + " -t " + s.tag("late") + " --push .")
-			s.index("late", "linux/amd64", "linux/arm64")
-		})
-	}
-}
-
 // TestBrokenSourcesOfCredentials are warned of, and the next one serves.
 func TestBrokenSourcesOfCredentials(t *testing.T) {
 	t.Parallel()
