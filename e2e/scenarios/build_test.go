@@ -214,10 +214,9 @@ spec:
         - {name: builders, configMap: {name: builders}}
         - {name: context, configMap: {name: context}}
 `, agents, s.Bed.Images.Agent, start), "create", "-f", "-")
-	s.eventually("the job ends", func() bool {
-		ends := s.kubectl("", "get", "job/agents", "-o", `jsonpath={.status.conditions[?(@.status=="True")].type}`)
-		return strings.Contains(ends, "Complete") || strings.Contains(ends, "Failed")
-	})
+	// One that watches, for many that look would take the agents' CPU. Whether
+	// it has waited in vain is told by what follows.
+	_, _ = s.Run(t.Context(), "", "wait", "job/agents", "--for=condition=Complete", "--timeout="+patience.String())
 	if got := s.kubectl("", "get", "job/agents", "-o", "jsonpath={.status.succeeded}/{.status.failed}"); got != fmt.Sprintf("%d/", agents) {
 		t.Errorf("agents succeeded/failed: %s, want %d/", got, agents)
 		t.Log(s.kubectl("", "logs", "--selector=job-name=agents", "--tail=12", "--prefix", "--max-log-requests=20"))
