@@ -125,6 +125,8 @@ func (a *agent) inConstantWords(text string) string {
 		{`https://[0-9.]+:[0-9]+`, "https://10.96.0.1:443"},
 		{`10\.244\.[0-9]+\.[0-9]+`, "10.244.0.7"},
 		{`\([0-9]+ times, `, "(3 times, "},
+		// The kubelet says the one while it pulls and the other between its tries.
+		{`\(ImagePullBackOff\): Back-off pulling image "[^"]+": ErrImagePull: `, "(ErrImagePull): "},
 	} {
 		text = regexp.MustCompile(r[0]).ReplaceAllString(text, r[1])
 	}
