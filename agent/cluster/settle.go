@@ -23,21 +23,29 @@ type wanted struct {
 	hashes []string
 }
 
-// wants makes a wanted. Pods of a workload that is reached by exec, for want of
-// certificates, are of the definition, too.
+// wants makes a wanted.
 func (w *workload) wants() (wanted, error) {
 	want := wanted{policy: w.node.Kubernetes.Drift}
 	if !looks(want.policy) {
 		return want, nil
 	}
-	for _, node := range []configmap.Node{w.node, w.plain()} {
-		objects, err := Manifest(node, w.namespace)
-		if err != nil {
-			return want, err
-		}
-		want.hashes = append(want.hashes, objects.held().hash())
+	return want.with(w.node, w.namespace)
+}
+
+// widen adds pods of a workload that is reached by exec for want of
+// certificates: they are of the definition, too. They are few, and to make
+// their hash costs up to a millisecond.
+func (w *workload) widen(want wanted) (wanted, error) {
+	return want.with(w.plain(), w.namespace)
+}
+
+func (n wanted) with(node configmap.Node, namespace string) (wanted, error) {
+	objects, err := Manifest(node, namespace)
+	if err != nil {
+		return n, err
 	}
-	return want, nil
+	n.hashes = append(n.hashes, objects.held().hash())
+	return n, nil
 }
 
 // standing is what the labels and annotations of a pod tell.
@@ -105,14 +113,17 @@ func (n wanted) examine(pods []*corev1.Pod) rollout {
 // settle returns those of the pods that the build may use, after it has done
 // what the policy says where they are of another definition. Where all are of
 // this one, it costs no request.
-func (w *workload) settle(ctx context.Context, pods []*corev1.Pod) ([]*corev1.Pod, error) {
+func (w *workload) settle(ctx context.Context, want wanted, pods []*corev1.Pod) ([]*corev1.Pod, error) {
 	w.outdated = w.client.outdatedPods(w.client.workloadKey(w.node))
 	pods = w.accepted(pods)
-	want, err := w.wants()
-	if err != nil {
-		return nil, err
-	}
 	r := want.examine(pods)
+	if r.doubtful {
+		var err error
+		if want, err = w.widen(want); err != nil {
+			return nil, err
+		}
+		r = want.examine(pods)
+	}
 	switch {
 	case !r.doubtful:
 		return pods, nil
@@ -159,6 +170,10 @@ func (w *workload) accepted(pods []*corev1.Pod) []*corev1.Pod {
 // tell.
 func (w *workload) settleWorkload(ctx context.Context, is found) error {
 	want, err := w.wants()
+	if err != nil || !want.asks(want.standing(is.labels, is.annotations)) {
+		return err
+	}
+	want, err = w.widen(want)
 	if err != nil || !want.asks(want.standing(is.labels, is.annotations)) {
 		return err
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,11 +101,17 @@ func (w *workload) upAndCredential(ctx context.Context) ([]Pod, error) {
 }
 
 func (w *workload) up(ctx context.Context) ([]Pod, error) {
+	// The hash is made while the answer is on its way.
+	var want wanted
+	var wrong error
+	var making sync.WaitGroup
+	making.Go(func() { want, wrong = w.wants() })
 	pods, err := w.list(ctx)
-	if err != nil {
+	making.Wait()
+	if err = cmp.Or(err, wrong); err != nil {
 		return nil, err
 	}
-	if pods, err = w.settle(ctx, pods); err != nil {
+	if pods, err = w.settle(ctx, want, pods); err != nil {
 		return nil, err
 	}
 	if ready := readyPods(pods); len(ready) >= max(w.least, 1) {
