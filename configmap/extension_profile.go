@@ -88,6 +88,14 @@ func checkProfileKept(profile Profile, patch json.RawMessage, r report) {
 	if users := spec.HostUsers == nil || *spec.HostUsers; users == (profile == ProfileUserNamespace) {
 		r.key("spec.hostUsers").bad("%t contradicts the profile %s", users, profile)
 	}
+	for _, one := range []struct {
+		name string
+		host bool
+	}{{"hostNetwork", spec.HostNetwork}, {"hostPID", spec.HostPID}, {"hostIPC", spec.HostIPC}} {
+		if one.host && profile == ProfileUserNamespace { // the API server would refuse the pod
+			r.key("spec."+one.name).bad("true contradicts the profile %s", profile)
+		}
+	}
 	i := slices.IndexFunc(spec.Containers, func(c corev1.Container) bool { return c.Name == "buildkitd" })
 	if i < 0 {
 		return // the same

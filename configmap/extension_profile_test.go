@@ -25,6 +25,10 @@ func TestProfiles(t *testing.T) {
 		{"the same users", node + fmt.Sprintf(patch, "user-namespace", "{hostUsers: false}"), nil, ""},
 		{"other users", node + fmt.Sprintf(patch, "user-namespace", "{hostUsers: true}"), []string{"node m: Slipway.podTemplate.spec.hostUsers: true contradicts the profile user-namespace"}, "another profile"},
 		{"users taken away", node + fmt.Sprintf(patch, "user-namespace", "{hostUsers: null}"), []string{"spec.hostUsers: true contradicts the profile user-namespace"}, ""},
+		{"namespaces of the cluster node", node + fmt.Sprintf(patch, "user-namespace", "{hostNetwork: true, hostPID: true, hostIPC: true}"), []string{
+			"spec.hostNetwork: true contradicts the profile user-namespace", "spec.hostPID: true contradicts", "spec.hostIPC: true contradicts",
+		}, ""},
+		{"namespaces of the cluster node for others", node + fmt.Sprintf(patch, "privileged", "{hostNetwork: true, hostPID: true, hostIPC: true}"), nil, ""},
 		{"rootless with other users", node + fmt.Sprintf(patch, "rootless", "{hostUsers: false}"), []string{"spec.hostUsers: false contradicts the profile rootless"}, ""},
 		{"privileged with other users", node + fmt.Sprintf(patch, "privileged", "{hostUsers: false}"), []string{"spec.hostUsers: false contradicts the profile privileged"}, ""},
 		{"not privileged", node + fmt.Sprintf(patch, "privileged", "{containers: [{name: buildkitd, securityContext: {privileged: false}}]}"), []string{"securityContext.privileged: false contradicts the profile privileged"}, ""},

@@ -113,6 +113,12 @@ func checkProfile(a *agent, c profileCase) {
 				a.t.Errorf("doctor of %s: %+v", c.builder, check)
 			}
 			advised = slices.ContainsFunc(check.Hints, func(h string) bool { return strings.Contains(h, "profile: user-namespace") })
+		case "transport":
+			for _, way := range []string{"direct", "portforward", "exec"} {
+				if check.Verdict != "ok" || !strings.Contains(check.Detail, way+": latency ") {
+					a.t.Errorf("doctor of %s: %s: %+v", c.builder, way, check)
+				}
+			}
 		case "certificates":
 			if check.Verdict != "ok" || !regexp.MustCompile(`^end on [0-9-]{10}, in 36[45] days$`).MatchString(check.Detail) {
 				a.t.Errorf("doctor of %s: %+v", c.builder, check)
