@@ -31,8 +31,9 @@ func TestLoad(t *testing.T) {
 	}
 	t.Setenv("TESTBED_AGENT_IMAGE", "r/agent")
 	t.Setenv("TESTBED_BUILDKIT_IMAGE", "r/buildkit")
+	t.Setenv("TESTBED_ROOTLESS_IMAGE", "r/rootless")
 	s, err = Load()
-	if err != nil || s.Kubeconfig != "/other" || s.Images.Agent != "r/agent" || s.BinDir != "" {
+	if err != nil || s.Kubeconfig != "/other" || s.Images.Agent != "r/agent" || s.Images.Rootless != "r/rootless" || s.BinDir != "" {
 		t.Errorf("Load() = %+v, %v for another cluster", s, err)
 	}
 }
