@@ -3,8 +3,10 @@ package cluster
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -20,7 +22,11 @@ func adopt(is, wanted held) held {
 	// The same field by its old name would win over an empty one.
 	pod.ServiceAccountName, pod.DeprecatedServiceAccount = own.ServiceAccountName, own.ServiceAccountName
 	if to, from := buildkitd(pod), buildkitd(&own); to != nil && from != nil {
-		to.Image, to.Args, to.Env, to.Resources = from.Image, from.Args, from.Env, from.Resources
+		to.Image, to.Args, to.Resources = from.Image, from.Args, from.Resources
+		// buildx writes the variables in any order.
+		if !equality.Semantic.DeepEqual(byName(to.Env), byName(from.Env)) {
+			to.Env = from.Env
+		}
 	}
 	// The workload's annotations are those of the definition; its pods' hold
 	// more, which is for pods that Slipway makes.
@@ -28,6 +34,10 @@ func adopt(is, wanted held) held {
 	out.meta().Annotations = beside(is.meta().Annotations, wanted.meta().Annotations, owned.at("f:metadata", "f:annotations"))
 	out.template().Annotations = beside(is.template().Annotations, wanted.meta().Annotations, owned.at("f:spec", "f:template", "f:metadata", "f:annotations"))
 	return out
+}
+
+func byName(variables []corev1.EnvVar) []corev1.EnvVar {
+	return slices.SortedFunc(slices.Values(variables), func(a, b corev1.EnvVar) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // buildkitd is the container of a pod that runs it; nil where there is none.

@@ -78,6 +78,23 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
+// TestAdoptKeepsTheOrderOfVariables: buildx has them in any, and to sort them is
+// no reason to replace pods.
+func TestAdoptKeepsTheOrderOfVariables(t *testing.T) {
+	is := ofBuildx()
+	theirs := []corev1.EnvVar{{Name: "B"}, {Name: "A", Value: "x"}}
+	is.deployment.Spec.Template.Spec.Containers[0].Env = theirs
+	wanted := func(value string) held {
+		return manifestOf(t, func(n *configmap.Node) { n.Kubernetes.Env = []corev1.EnvVar{{Name: "A", Value: value}, {Name: "B"}} })
+	}
+	if diff := cmp.Diff(theirs, adopt(is, wanted("x")).template().Spec.Containers[0].Env); diff != "" {
+		t.Errorf("(-theirs +adopted):\n%s", diff)
+	}
+	if got := adopt(is, wanted("y")).template().Spec.Containers[0].Env; got[0].Value != "y" {
+		t.Errorf("variables %v", got)
+	}
+}
+
 func TestAdoptable(t *testing.T) {
 	w := &workload{name: "builder-amd64", namespace: "ci", node: testNode(nil)}
 	if err := w.adoptable(ofBuildx(), manifestOf(t, nil)); err != nil {
