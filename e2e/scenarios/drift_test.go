@@ -202,3 +202,30 @@ func TestBuilderOfBuildxIsChangedAndGivenBack(t *testing.T) {
 	peer.ok("buildx rm kube >&2")
 	want(t, "what buildx leaves", strings.Join(s.names("deployments,configmaps", "--selector=app=builder-amd64"), " "), "")
 }
+
+// TestDriftOfAStatefulSet needs no pod that runs: none of its claims is ever
+// bound.
+func TestDriftOfAStatefulSet(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	n := s.builderNode("amd64", "persistent-volume-claim.requests.storage=1Gi", "timeout=3s")
+	s.define(n)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
+	a.definitionFile("v2/kube", changed(n))
+	larger := changed(n)
+	larger.DriverOpts["persistent-volume-claim.requests.storage"] = "2Gi"
+	a.definitionFile("v3/kube", larger)
+
+	a.fails(3, "slipway up", "no pod became ready within 3s")
+	if before := a.drift(); !strings.Contains(before, `containers[buildkitd].args: [] -> ["--debug"]`) {
+		t.Errorf("drift from the new definition: %q", before)
+	}
+	a.fails(3, "slipway --definitions v2 up --progress plain", "; updating it", "no pod became ready within 3s")
+	want(t, "drift after slipway up", a.drift(), "")
+	a.fails(2, "slipway --definitions v3 up", "spec.volumeClaimTemplates[buildkitd].spec.resources.requests.storage: 1Gi -> 2Gi", "--cascade=orphan statefulset builder-amd64")
+	want(t, "drift after what cannot be", a.drift(), "")
+	// The way that the error shows.
+	s.kubectl("", "delete", "--cascade=orphan", "statefulset", "builder-amd64")
+	a.fails(3, "slipway --definitions v3 up --progress plain", "creating statefulset builder-amd64", "no pod became ready within 3s")
+	want(t, "claims", s.kubectl("", "get", "statefulset", "builder-amd64", "-o", "jsonpath={.spec.volumeClaimTemplates[0].spec.resources.requests.storage}"), "2Gi")
+}
