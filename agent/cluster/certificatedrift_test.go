@@ -92,7 +92,7 @@ func TestDriftOfCertificates(t *testing.T) {
 			if err != nil || (tt.change == nil) != (len(left) == 0) {
 				t.Errorf("drift after slipway up: %q, error %v", left, err)
 			}
-			if slices.Contains(p.seen, "PUT deployments") {
+			if slices.Contains(p.requests(), "PUT deployments") {
 				t.Error("the pods are replaced for their certificates")
 			}
 		})

@@ -99,6 +99,13 @@ func (p *plant) roll(template corev1.PodTemplateSpec) {
 	p.pods = append(p.pods, *one)
 }
 
+// requests are those that were made so far.
+func (p *plant) requests() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.seen)
+}
+
 func (p *plant) deployment() *appsv1.Deployment {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -228,7 +235,7 @@ func TestAWarmBuildAsksForPodsOnly(t *testing.T) {
 		if err != nil || len(pods) != 1 {
 			t.Errorf("%q: pods %v, error %v", policy, pods, err)
 		}
-		if diff := cmp.Diff([]string{"GET pods"}, p.seen); diff != "" {
+		if diff := cmp.Diff([]string{"GET pods"}, p.requests()); diff != "" {
 			t.Errorf("%q: requests (-want +got):\n%s", policy, diff)
 		}
 	}
@@ -281,7 +288,7 @@ func TestPolicies(t *testing.T) {
 			if changed := p.deployment().ResourceVersion != before; changed != (tt.policy == configmap.DriftApply) {
 				t.Errorf("the deployment has changed: %v", changed)
 			}
-			if diff := cmp.Diff(tt.requests, p.seen); tt.requests != nil && diff != "" {
+			if diff := cmp.Diff(tt.requests, p.requests()); tt.requests != nil && diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
 			}
 			if tt.policy == configmap.DriftWarn { // a build that looks for another pod
@@ -359,7 +366,7 @@ func TestReconcile(t *testing.T) {
 				t.Errorf("error %v, want %q", err, tt.words)
 			}
 			var writes []string
-			for _, request := range p.seen {
+			for _, request := range p.requests() {
 				if strings.HasPrefix(request, "P") {
 					writes = append(writes, request)
 				}
@@ -453,7 +460,7 @@ func TestNewPodsAreTakenInARollout(t *testing.T) {
 		if got := strings.Join(names, " "); err != nil || got != tt.want {
 			t.Errorf("%s, new one ready %v: %q, error %v, want %q", tt.policy, tt.ready, got, err, tt.want)
 		}
-		if diff := cmp.Diff([]string{"GET pods"}, p.seen); diff != "" {
+		if diff := cmp.Diff([]string{"GET pods"}, p.requests()); diff != "" {
 			t.Errorf("%s: requests (-want +got):\n%s", tt.policy, diff)
 		}
 	}
@@ -490,7 +497,7 @@ func TestAsleepIsBroughtUpToDateBeforeItIsWoken(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "nothing is scaled here") {
 			t.Errorf("%s: %v", policy, err)
 		}
-		if got := strings.Join(p.seen, ", "); !strings.HasPrefix(got, want+", PATCH deployments") {
+		if got := strings.Join(p.requests(), ", "); !strings.HasPrefix(got, want+", PATCH deployments") {
 			t.Errorf("%s: requests %s, want %s", policy, got, want)
 		}
 	}
@@ -515,7 +522,7 @@ func TestMadeWithoutCertificates(t *testing.T) {
 			p := newPlant(t).holding(plain, nil)
 			p.forbidden = tt.forbidden
 			pods, err := p.client(io.Discard).Up(t.Context(), node, func(string) {})
-			if diff := cmp.Diff([]string{"GET pods"}, slices.DeleteFunc(p.seen, func(r string) bool { return r == "GET secrets" })); err != nil || len(pods) != 1 || diff != "" {
+			if diff := cmp.Diff([]string{"GET pods"}, slices.DeleteFunc(p.requests(), func(r string) bool { return r == "GET secrets" })); err != nil || len(pods) != 1 || diff != "" {
 				t.Errorf("a build: pods %v, error %v, requests (-want +got):\n%s", pods, err, diff)
 			}
 			client := p.client(io.Discard)
