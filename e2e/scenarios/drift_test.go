@@ -112,6 +112,13 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 	want(t, "drift after it is undone", a.drift(), "")
 	want(t, "replicas", s.kubectl("", "get", "deployment", "builder-amd64", "-o", "jsonpath={.spec.replicas}"), "1")
 
+	// A build that applies waits for a pod of its own definition.
+	old = s.names("pods", "--selector=app=builder-amd64")
+	a.ok("slipway build --drift apply --metadata-file meta.json -o out small")
+	if pod := a.podOf("meta.json"); slices.Contains(old, "pod/"+pod) {
+		t.Errorf("a build that applies landed on the old pod %s", pod)
+	}
+
 	// Another kind of workload is another workload.
 	claimed := n
 	claimed.DriverOpts = map[string]string{"persistent-volume-claim.requests.storage": "1Gi"}
