@@ -1,4 +1,5 @@
-// Package kubectl runs the cluster's kubectl for scenarios and benchmarks.
+// Package kubectl runs the cluster's kubectl, and commands in pods, for scenarios
+// and benchmarks.
 package kubectl
 
 import (
@@ -6,13 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
+
+	"k8s.io/client-go/tools/remotecommand"
 
 	"github.com/slipway-build/slipway/e2e/testbed/state"
 )
@@ -23,8 +24,7 @@ type Namespace struct {
 	Name string
 }
 
-// Result is how a command ended. Code is kubectl's, which for exec is that of
-// the command in the pod.
+// Result is how a command in a pod ended.
 type Result struct {
 	Stdout, Stderr string
 	Code           int
@@ -56,19 +56,9 @@ func (n Namespace) Run(ctx context.Context, stdin string, args ...string) (strin
 
 // Shell runs a script in a pod. A script that fails is a Result, not an error.
 func (n Namespace) Shell(ctx context.Context, pod, script string) (Result, error) {
-	cmd := n.Command(ctx, "exec", pod, "--", "sh", "-c", script)
 	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	r := Result{Stdout: stdout.String(), Stderr: stderr.String()}
-	var failed *exec.ExitError
-	if errors.As(err, &failed) && ctx.Err() == nil {
-		r.Code = failed.ExitCode()
-		// kubectl's own line about the code is not the command's.
-		r.Stderr = strings.TrimSuffix(r.Stderr, fmt.Sprintf("command terminated with exit code %d\n", r.Code))
-		err = nil
-	}
-	return r, err
+	code, err := n.exec(ctx, pod, remotecommand.StreamOptions{Stdout: &stdout, Stderr: &stderr}, "sh", "-c", script)
+	return Result{Stdout: stdout.String(), Stderr: stderr.String(), Code: code}, err
 }
 
 // writeTries bounds how often a file is written anew.
@@ -83,7 +73,7 @@ const writeTries = 5
 func (n Namespace) WriteFile(ctx context.Context, pod, path, content string) error {
 	script := fmt.Sprintf("mkdir -p $(dirname %[1]q) && head -c %[2]d > %[1]q && wc -c < %[1]q", path, len(content))
 	for range writeTries {
-		arrived, err := n.pipe(ctx, content, "exec", "-i", pod, "--", "sh", "-c", script)
+		arrived, err := n.pipe(ctx, pod, content, script)
 		if err != nil {
 			return fmt.Errorf("write %s in pod %s: %w", path, pod, err)
 		}
@@ -94,33 +84,25 @@ func (n Namespace) WriteFile(ctx context.Context, pod, path, content string) err
 	return fmt.Errorf("write %s in pod %s: it arrived short %d times", path, pod, writeTries)
 }
 
-// pipe runs kubectl with a standard input that stays open until it has ended:
-// what is still on its way when the input closes may be dropped.
-func (n Namespace) pipe(ctx context.Context, content string, args ...string) (string, error) {
-	cmd := n.Command(ctx, args...)
+// pipe runs a script in a pod and gives it a standard input.
+func (n Namespace) pipe(ctx context.Context, pod, content, script string) (string, error) {
+	stdin := holdOpen(content)
+	defer stdin.Close()
 	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return "", err
+	code, err := n.exec(ctx, pod, remotecommand.StreamOptions{Stdin: stdin, Stdout: &stdout, Stderr: &stderr}, "sh", "-c", script)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("exit code %d: %s", code, stderr.String())
 	}
-	if err := cmd.Start(); err != nil {
-		return "", err
-	}
-	_, writeErr := io.WriteString(stdin, content)
-	if errors.Is(writeErr, syscall.EPIPE) { // the command ended first; the count tells
-		writeErr = nil
-	}
-	if err := errors.Join(writeErr, cmd.Wait()); err != nil { // Wait closes stdin
-		return "", fmt.Errorf("%w: %s", err, stderr.String())
-	}
-	return stdout.String(), nil
+	return stdout.String(), err
 }
 
 // CopyOut copies a file of a pod to a file of this machine. It counts, because
 // an exec whose connection breaks may end as if the file did.
 func (n Namespace) CopyOut(ctx context.Context, pod, path, to string) error {
-	size, err := n.Run(ctx, "", "exec", pod, "--", "stat", "-c", "%s", path)
+	size, err := n.Shell(ctx, pod, fmt.Sprintf("stat -c %%s %q", path))
+	if err == nil && size.Code != 0 {
+		err = errors.New(size.Stderr)
+	}
 	if err != nil {
 		return fmt.Errorf("copy %s out of pod %s: %w", path, pod, err)
 	}
@@ -128,17 +110,16 @@ func (n Namespace) CopyOut(ctx context.Context, pod, path, to string) error {
 	if err != nil {
 		return fmt.Errorf("copy %s out of pod %s: %w", path, pod, err)
 	}
-	cmd := n.Command(ctx, "exec", pod, "--", "cat", path)
 	var stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = file, &stderr
-	if err := errors.Join(cmd.Run(), file.Close()); err != nil {
+	_, err = n.exec(ctx, pod, remotecommand.StreamOptions{Stdout: file, Stderr: &stderr}, "cat", path)
+	if err := errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("copy %s out of pod %s: %w: %s", path, pod, err, stderr.String())
 	}
 	info, err := os.Stat(to)
 	if err != nil {
 		return fmt.Errorf("copy %s out of pod %s: %w", path, pod, err)
 	}
-	if want := strings.TrimSpace(size); strconv.FormatInt(info.Size(), 10) != want {
+	if want := strings.TrimSpace(size.Stdout); strconv.FormatInt(info.Size(), 10) != want {
 		return fmt.Errorf("copy %s out of pod %s: %d of %s bytes arrived", path, pod, info.Size(), want)
 	}
 	return nil

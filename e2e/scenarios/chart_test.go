@@ -16,11 +16,29 @@ import (
 )
 
 // TestChart is the life of a release: an empty namespace, an agent with no
-// right but to build, changes while it builds. Older versions of Helm go through
-// its stages without them: what they may do otherwise is how they install,
-// upgrade, go back and remove, and TestChartCertificates has their templates.
+// right but to build, changes while it builds.
 func TestChart(t *testing.T) {
 	t.Parallel()
+	programs := helmPrograms(t)
+	liveByChart(release{space: newSpace(t), program: programs[len(programs)-1]})
+}
+
+// TestChartWithOlderHelm goes through the stages of a release without builds:
+// what older versions may do otherwise is how they install, upgrade, go back and
+// remove, and TestChartCertificates has their templates.
+func TestChartWithOlderHelm(t *testing.T) {
+	t.Parallel()
+	programs := helmPrograms(t)
+	for _, program := range programs[:len(programs)-1] {
+		t.Run("helm-"+program.Version[1:2], func(t *testing.T) {
+			liveBriefly(release{space: newSpace(t), program: program})
+		})
+	}
+}
+
+// helmPrograms are the versions of Helm that the chart is for, the newest last.
+func helmPrograms(t *testing.T) []helm.Program {
+	t.Helper()
 	bed, err := state.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -29,16 +47,7 @@ func TestChart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, program := range programs {
-		live := liveBriefly
-		if i == len(programs)-1 {
-			live = liveByChart
-		}
-		t.Run("helm-"+program.Version[1:2], func(t *testing.T) {
-			t.Parallel()
-			live(release{space: newSpace(t), program: program})
-		})
-	}
+	return programs
 }
 
 func liveBriefly(r release) {
@@ -137,14 +146,7 @@ func liveByChart(r release) {
 // namespace of their own, and buildx beside slipway.
 func TestChartInSeveralNamespaces(t *testing.T) {
 	t.Parallel()
-	bed, err := state.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	programs, err := helm.All(t.TempDir(), bed.Kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
+	programs := helmPrograms(t)
 	builders, agents := newSpace(t), newSpace(t)
 	r := release{space: newSpace(t), program: programs[len(programs)-1]}
 	n := builders.builderNode("amd64")
@@ -153,16 +155,16 @@ func TestChartInSeveralNamespaces(t *testing.T) {
 	r.kubectl("", "label", "namespace", r.Name, "pod-security.kubernetes.io/enforce=restricted")
 	r.helm("install", values)
 	want(t, "deployments", strings.Join(builders.names("deployments"), " "), "deployment.apps/builder-amd64")
-	a := agents.startAgent("agent", bed.Images.Agent)
+	a := agents.startAgent("agent", builders.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
 	a.ok("slipway build -o out . && cmp Dockerfile out/Dockerfile")
 	if listed := a.ok("slipway ls"); !strings.Contains(listed, builders.Name+"/builder-amd64") {
 		t.Errorf("slipway ls:\n%s", listed)
 	}
-	if bed.Images.Peer == "" {
+	if builders.Bed.Images.Peer == "" {
 		t.Fatal("there is no peer image; make it with: cd e2e && go run ./testbed peer")
 	}
-	peer := agents.startAgent("peer", bed.Images.Peer)
+	peer := agents.startAgent("peer", builders.Bed.Images.Peer)
 	peer.write("Dockerfile", smallDockerfile)
 	peer.ok("mkdir -p ~/.docker/buildx/instances && cp -L /etc/slipway/definitions/kube ~/.docker/buildx/instances/")
 	peer.ok("buildx build --builder kube --output type=local,dest=out . >&2 && cmp Dockerfile out/Dockerfile")
@@ -173,14 +175,7 @@ func TestChartInSeveralNamespaces(t *testing.T) {
 // authority.
 func TestChartCertificates(t *testing.T) {
 	t.Parallel()
-	bed, err := state.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	programs, err := helm.All(t.TempDir(), bed.Kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
+	programs := helmPrograms(t)
 	for _, program := range programs {
 		t.Run("helm-"+program.Version[1:2], func(t *testing.T) {
 			t.Parallel()

@@ -259,8 +259,8 @@ func (s *space) kubectlCleanup(args ...string) {
 // is waited for.
 func (a *agent) until(what, command string) {
 	a.t.Helper()
-	looks := int(patience / (100 * time.Millisecond))
-	r := a.sh(fmt.Sprintf("i=0; until %s; do i=$((i+1)); [ $i -lt %d ] || exit 1; sleep 0.1; done", command, looks))
+	looks := int(patience / (200 * time.Millisecond))
+	r := a.sh(fmt.Sprintf("i=0; until %s; do i=$((i+1)); [ $i -lt %d ] || exit 1; sleep 0.2; done", command, looks))
 	if r.code != 0 {
 		a.t.Errorf("not within %s: %s\n%s", patience, what, r.stderr)
 	}
@@ -269,7 +269,8 @@ func (a *agent) until(what, command string) {
 // eventually polls until the condition holds; what it polls has no watch.
 func (s *space) eventually(what string, holds func() bool) {
 	s.t.Helper()
-	tick := time.NewTicker(100 * time.Millisecond)
+	// Each look costs as much of the machine as a small build.
+	tick := time.NewTicker(400 * time.Millisecond)
 	defer tick.Stop()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-tick.C {
 		if holds() {
