@@ -6,7 +6,7 @@ SHELL := /bin/bash
 VERSION ?= dev
 GOLANGCI_LINT_VERSION := v2.15.0
 HELM_VERSIONS := v3.21.4 v4.2.4
-FUZZTIME ?= 3s
+FUZZTIME ?= 2s
 FUZZJOBS ?= 2
 
 # One directory outside the tree for pinned tools, so that a clean clone finds

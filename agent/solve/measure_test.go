@@ -12,12 +12,20 @@ import (
 type weighed struct {
 	buildkitd
 	bytes, requests atomic.Int64
+	// stuck, if set, is called in place of an answer to the large requests after
+	// the first few.
+	stuck func()
+	after int64
 }
 
 func (b *weighed) ListWorkers(ctx context.Context, r *control.ListWorkersRequest) (*control.ListWorkersResponse, error) {
 	if n := len(r.ProtoReflect().GetUnknown()); n > 0 {
 		b.bytes.Add(int64(n))
-		b.requests.Add(1)
+		if b.requests.Add(1); b.stuck != nil && b.requests.Load() > b.after {
+			b.stuck()
+			<-ctx.Done()
+			return nil, context.Cause(ctx)
+		}
 	}
 	return b.buildkitd.ListWorkers(ctx, r)
 }
@@ -37,7 +45,27 @@ func TestMeasureSendsWhatItDividesBy(t *testing.T) {
 	if speed.Latency <= 0 || speed.Rate <= 0 {
 		t.Errorf("%+v", speed)
 	}
-	if n := server.requests.Load(); n != loads || server.bytes.Load() < n*loadSize {
+	if n := server.requests.Load(); n == 0 || server.bytes.Load() < int64(loadSizes[0]) {
 		t.Errorf("%d bytes in %d requests", server.bytes.Load(), n)
+	}
+}
+
+// TestMeasureOfASlowConnection ends while a large request is under way.
+func TestMeasureOfASlowConnection(t *testing.T) {
+	for answered, known := range map[int64]bool{0: false, 1: true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		server := &weighed{buildkitd: buildkitd{workers: 1}, after: answered, stuck: cancel}
+		dial, _ := serve(t, server)
+		d, err := Connect(t.Context(), dial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		speed, err := d.Measure(ctx)
+		if known != (err == nil) || known != (speed.Rate > 0) {
+			t.Errorf("after %d answers: %+v, %v", answered, speed, err)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
