@@ -18,6 +18,9 @@ HELM := $(HELM_VERSIONS:%=$(TOOLS)/helm-%)
 # The flags and the tag of the testbed's components too, so that what both
 # compile is compiled once. The tag leaves out gRPC's tracing pages.
 export CGO_ENABLED ?= 0
+# Tests as well: without the paths of this clone, what another one has compiled
+# is compiled already.
+GO_TEST := go test -trimpath
 GO_BUILD := go build -trimpath -buildvcs=false -tags grpcnotrace
 
 ##@ Use
@@ -67,13 +70,13 @@ $(GOLANGCI_LINT):
 
 .PHONY: unit
 unit: ## Run unit tests and command-line scripts with the race detector.
-	CGO_ENABLED=1 go test -race ./...
-	cd e2e && go test ./testbed/... ./bench/... && go test -short ./registrytest/...
-	cd e2e/testbed/components/registry && go test ./...
+	CGO_ENABLED=1 $(GO_TEST) -race ./...
+	cd e2e && $(GO_TEST) ./testbed/... ./bench/... && $(GO_TEST) -short ./registrytest/...
+	cd e2e/testbed/components/registry && $(GO_TEST) ./...
 
 .PHONY: chart
 chart: helm ## Lint the chart and compare what Helm 3 and Helm 4 make of it with the golden files.
-	cd e2e && go test ./helm/... ./chart/...
+	cd e2e && $(GO_TEST) ./helm/... ./chart/...
 
 .PHONY: helm
 helm: $(HELM) ## Build Helm 3 and Helm 4, once.
@@ -88,13 +91,13 @@ $(TOOLS)/helm-%: e2e/helm/programs/go.mod
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME, FUZZJOBS at a time.
 	@for package in $$(go list ./...); do \
-		go test -list '^Fuzz' $$package | sed -n "s,^Fuzz,$$package &,p"; \
+		$(GO_TEST) -list '^Fuzz' $$package | sed -n "s,^Fuzz,$$package &,p"; \
 	done | xargs -n 2 -P $(FUZZJOBS) sh -c 'echo "fuzz $$0 $$1" && \
-		go test "$$0" -run "^$$" -fuzz "^$$1$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x -parallel 1'
+		$(GO_TEST) "$$0" -run "^$$" -fuzz "^$$1$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x -parallel 1'
 
 .PHONY: e2e
 e2e: helm ## Run the scenarios on the real cluster.
-	cd e2e && go run ./testbed up && go run ./testbed peer && go test -count=1 -parallel 7 -timeout 30m ./scenarios/... ./registrytest/...
+	cd e2e && go run ./testbed up && go run ./testbed peer && $(GO_TEST) -count=1 -parallel 7 -timeout 30m ./scenarios/... ./registrytest/...
 
 .PHONY: bench
 bench: ## Measure beside docker buildx on the same cluster, in one run; flags in ARGS, such as ARGS=-curves.

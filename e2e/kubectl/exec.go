@@ -16,13 +16,24 @@ import (
 )
 
 // configs are read once for each kubeconfig.
-var configs sync.Map // of a path to func() (*rest.Config, error)
+var configs = struct {
+	sync.Mutex
+	of map[string]*rest.Config // by the path of the kubeconfig
+}{of: map[string]*rest.Config{}}
 
 func (n Namespace) config() (*rest.Config, error) {
-	read, _ := configs.LoadOrStore(n.Bed.Kubeconfig, sync.OnceValues(func() (*rest.Config, error) {
-		return clientcmd.BuildConfigFromFlags("", n.Bed.Kubeconfig)
-	}))
-	return read.(func() (*rest.Config, error))()
+	configs.Lock()
+	defer configs.Unlock()
+	path := n.Bed.Kubeconfig
+	if known := configs.of[path]; known != nil {
+		return known, nil
+	}
+	read, err := clientcmd.BuildConfigFromFlags("", path)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	configs.of[path] = read
+	return read, nil
 }
 
 // exec runs a command in a pod of one container, as kubectl exec does,
@@ -31,7 +42,7 @@ func (n Namespace) config() (*rest.Config, error) {
 func (n Namespace) exec(ctx context.Context, pod string, streams remotecommand.StreamOptions, command ...string) (int, error) {
 	config, err := n.config()
 	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", n.Bed.Kubeconfig, err)
+		return 0, err
 	}
 	query := url.Values{"command": command}
 	for name, wanted := range map[string]bool{"stdin": streams.Stdin != nil, "stdout": streams.Stdout != nil, "stderr": streams.Stderr != nil} {
