@@ -66,13 +66,13 @@ func (n Namespace) exec(ctx context.Context, pod string, streams remotecommand.S
 	return 0, nil
 }
 
-// holdOpen reads a text and then waits for Close: what is still on its way when
-// a command's standard input ends may be dropped.
-func holdOpen(text string) io.ReadCloser {
+// holdOpen reads a text, and ends when end is called: what is still on its way
+// when a command's standard input ends may be dropped.
+func holdOpen(text string) (reader io.Reader, end func()) {
 	reader, writer := io.Pipe()
 	go func() {
-		// It fails when the reader is closed, and that ends it.
+		// It fails when the command has ended first; the count tells.
 		_, _ = io.WriteString(writer, text)
 	}()
-	return reader
+	return reader, func() { _ = writer.Close() } // it never fails
 }

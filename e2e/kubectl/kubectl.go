@@ -86,8 +86,8 @@ func (n Namespace) WriteFile(ctx context.Context, pod, path, content string) err
 
 // pipe runs a script in a pod and gives it a standard input.
 func (n Namespace) pipe(ctx context.Context, pod, content, script string) (string, error) {
-	stdin := holdOpen(content)
-	defer stdin.Close()
+	stdin, end := holdOpen(content)
+	defer end()
 	var stdout, stderr bytes.Buffer
 	code, err := n.exec(ctx, pod, remotecommand.StreamOptions{Stdin: stdin, Stdout: &stdout, Stderr: &stderr}, "sh", "-c", script)
 	if err == nil && code != 0 {

@@ -19,13 +19,18 @@ func (a *agent) definitionFile(path string, nodes ...node) {
 	a.write(path, string(raw))
 }
 
-// changed is a node with other arguments, resources, a toleration and another
-// configuration of buildkitd.
-func changed(n node) node {
+// changed is a node with another image, arguments, resources, a toleration and
+// another configuration of buildkitd.
+func (s *space) changed(n node) node {
+	s.t.Helper()
+	if s.Bed.Images.NextBuildKit == "" {
+		s.t.Fatal("no image to change to; start the testbed, or set TESTBED_NEXT_BUILDKIT_IMAGE to another tag of BuildKit")
+	}
 	opts := map[string]string{"requests.cpu": "10m", "tolerations": "key=ci,operator=Exists"}
 	for key, value := range n.DriverOpts {
 		opts[key] = value
 	}
+	opts["image"] = s.Bed.Images.NextBuildKit
 	n.DriverOpts, n.Flags = opts, []string{"--debug"}
 	n.Files = map[string][]byte{"buildkitd.toml": []byte("[worker.oci]\n  max-parallelism = 7\n")}
 	return n
@@ -41,7 +46,7 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 	n.Files = map[string][]byte{"buildkitd.toml": []byte("[worker.oci]\n  max-parallelism = 8\n")}
 	s.define(n)
 	a := s.startAgent("agent", s.Bed.Images.Agent)
-	a.definitionFile("v2/kube", changed(n))
+	a.definitionFile("v2/kube", s.changed(n))
 	a.write("small/Dockerfile", smallDockerfile)
 	a.ok("slipway up >&2")
 	s.kubectl("", "rollout", "status", "deployment/builder-amd64", "--timeout="+patience.String())
@@ -65,7 +70,7 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 	}
 	s.kubectl("", "create", "rolebinding", "slipway-manage", "--role=slipway-manage", "--serviceaccount="+s.Name+":agent")
 	before := a.drift()
-	for _, line := range []string{".args: ", ".resources.requests.cpu: absent -> 10m", ".tolerations: ", "configmap builder-amd64-config[buildkitd.toml]: other content"} {
+	for _, line := range []string{".image: ", ".args: ", ".resources.requests.cpu: absent -> 10m", ".tolerations: ", "configmap builder-amd64-config[buildkitd.toml]: other content"} {
 		if !strings.Contains(before, line) {
 			t.Errorf("slipway inspect does not show %q:\n%s", line, before)
 		}
@@ -172,7 +177,7 @@ func TestBuilderOfBuildxIsChangedAndGivenBack(t *testing.T) {
 	n.Files = map[string][]byte{"buildkitd.toml": []byte("[worker.oci]\n  max-parallelism = 8\n")}
 	s.define(n)
 	a, peer := s.startAgent("agent", s.Bed.Images.Agent), s.startAgent("peer", s.Bed.Images.Peer)
-	asked := changed(n)
+	asked := s.changed(n)
 	asked.Slipway = map[string]any{"podTemplate": map[string]any{"spec": map[string]any{"hostname": "asked-for"}}}
 	for _, one := range []*agent{a, peer} {
 		one.write("Dockerfile", smallDockerfile)
@@ -195,7 +200,7 @@ func TestBuilderOfBuildxIsChangedAndGivenBack(t *testing.T) {
 	}
 	want(t, "what is not slipway's to change", shape(), made)
 	want(t, "arguments", s.kubectl("", "get", "deployment", "builder-amd64", "-o", "jsonpath={.spec.template.spec.containers[0].args} {.spec.template.spec.containers[0].resources.requests.cpu} {.spec.template.spec.tolerations[0].key}"), `["--debug"] 10m ci`)
-	want(t, "configuration", s.kubectl("", "get", "configmap", "builder-amd64-config", "-o", `jsonpath={.data.buildkitd\.toml}`), string(changed(n).Files["buildkitd.toml"]))
+	want(t, "configuration", s.kubectl("", "get", "configmap", "builder-amd64-config", "-o", `jsonpath={.data.buildkitd\.toml}`), string(s.changed(n).Files["buildkitd.toml"]))
 	a.ok("slipway --definitions v2 build --metadata-file meta.json -o again . >&2")
 	if pod := a.podOf("meta.json"); slices.Contains(pods, "pod/"+pod) {
 		t.Errorf("a build after the change landed on the old pod %s", pod)
@@ -218,8 +223,8 @@ func TestDriftOfAStatefulSet(t *testing.T) {
 	n := s.builderNode("amd64", "persistent-volume-claim.requests.storage=1Gi", "timeout=3s")
 	s.define(n)
 	a := s.startAgent("agent", s.Bed.Images.Agent)
-	a.definitionFile("v2/kube", changed(n))
-	larger := changed(n)
+	a.definitionFile("v2/kube", s.changed(n))
+	larger := s.changed(n)
 	larger.DriverOpts["persistent-volume-claim.requests.storage"] = "2Gi"
 	a.definitionFile("v3/kube", larger)
 

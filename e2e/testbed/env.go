@@ -17,6 +17,7 @@ func (t testbed) env(context.Context) error {
 	for _, v := range []struct{ name, value string }{
 		{"KUBECONFIG", s.Kubeconfig},
 		{"TESTBED_BUILDKIT_IMAGE", s.Images.BuildKit},
+		{"TESTBED_NEXT_BUILDKIT_IMAGE", s.Images.NextBuildKit},
 		{"TESTBED_ROOTLESS_IMAGE", s.Images.Rootless},
 		{"TESTBED_AGENT_IMAGE", s.Images.Agent},
 		{"TESTBED_PEER_IMAGE", s.Images.Peer},

@@ -22,6 +22,7 @@ const (
 	busyboxReference  = registry + "busybox:1"
 	buildkitReference = registry + "buildkit:" + compile.BuildKit
 	rootlessReference = buildkitReference + "-rootless"
+	nextReference     = buildkitReference + "-next"
 
 	// In every registry.
 	basePath    = "test/base:1"
@@ -90,6 +91,7 @@ func (t testbed) images(ctx context.Context, c cluster.Cluster) (content, error)
 			Pause:          pauseReference,
 			Busybox:        busyboxReference,
 			BuildKit:       buildkitReference,
+			NextBuildKit:   nextReference,
 			Rootless:       rootlessReference,
 			Agent:          agent.Reference,
 			SlipwayInAgent: slipway != "",
@@ -111,6 +113,7 @@ func (t testbed) images(ctx context.Context, c cluster.Cluster) (content, error)
 			// Of the architecture that the nodes' containerds really have.
 			{Reference: busyboxReference, Image: bases["amd64"]},
 			{Reference: buildkitReference, Image: buildkit},
+			{Reference: nextReference, Image: buildkit},
 			{Reference: rootlessReference, Image: rootless},
 			agent,
 		},

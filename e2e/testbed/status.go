@@ -32,7 +32,7 @@ func (t testbed) status(ctx context.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(s.Versions)) {
 		fmt.Printf("%-24s %s\n", name, s.Versions[name])
 	}
-	for _, reference := range []string{s.Images.Pause, s.Images.Busybox, s.Images.BuildKit, s.Images.Rootless, s.Images.Agent, s.Images.Peer} {
+	for _, reference := range []string{s.Images.Pause, s.Images.Busybox, s.Images.BuildKit, s.Images.NextBuildKit, s.Images.Rootless, s.Images.Agent, s.Images.Peer} {
 		if reference != "" {
 			fmt.Printf("%-24s %s\n", "image", reference)
 		}

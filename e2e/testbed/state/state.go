@@ -69,6 +69,9 @@ type Images struct {
 	Pause    string `json:"pause,omitempty"`
 	Busybox  string `json:"busybox,omitempty"`
 	BuildKit string `json:"buildkit"`
+	// NextBuildKit is BuildKit under another tag, for builders whose image
+	// changes.
+	NextBuildKit string `json:"nextBuildKit,omitempty"`
 	// Rootless is BuildKit for a user that is not root.
 	Rootless string `json:"rootless,omitempty"`
 	// Agent has a shell, git, CA certificates and, at /usr/local/bin/slipway,
@@ -149,6 +152,7 @@ func foreign(kubeconfig string) (State, error) {
 		Kubeconfig: kubeconfig,
 		Images: Images{
 			BuildKit:       os.Getenv("TESTBED_BUILDKIT_IMAGE"),
+			NextBuildKit:   os.Getenv("TESTBED_NEXT_BUILDKIT_IMAGE"),
 			Rootless:       os.Getenv("TESTBED_ROOTLESS_IMAGE"),
 			Agent:          os.Getenv("TESTBED_AGENT_IMAGE"),
 			Peer:           os.Getenv("TESTBED_PEER_IMAGE"),
