@@ -20,6 +20,9 @@ func TestDiskTooSmallForTheOutput(t *testing.T) {
 	s.kubectl("", "wait", "pod/agent", "--for=condition=Ready", "--timeout="+patience.String())
 	a := &agent{space: s, pod: "agent"}
 	a.write("Dockerfile", "FROM base AS make\nRUN head -c 50000000 /dev/urandom > /big\nFROM scratch\nCOPY --from=make /big /big\n")
+	// buildkitd cannot go on with a base that it was loading when a build was
+	// cancelled ("unsupported offset"), and here each ends in the middle.
+	a.ok("slipway build " + both + a.base() + "-o type=cacheonly .")
 	for _, platforms := range []string{"--platform linux/amd64 ", both} {
 		for _, output := range []string{"type=local,dest=/small/out", "type=tar,dest=/small/out.tar", "type=oci,dest=/small/image.tar", "type=docker,dest=/small/docker.tar", "type=oci,tar=false,dest=/small/layout"} {
 			t.Run(platforms+output, func(t *testing.T) {
