@@ -113,19 +113,27 @@ const (
 	testClientSecret = "builder-amd64-tls-client"
 )
 
-func newVault(t *testing.T) (*vault, func() *workload) {
+// newDecoder reads what clients send.
+func newDecoder(t *testing.T) runtime.Decoder {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	if err := corev1.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
 	}
+	return serializer.NewCodecFactory(scheme).UniversalDeserializer()
+}
+
+func newVault(t *testing.T) (*vault, func() *workload) {
+	t.Helper()
 	node := testNode(nil)
 	objects, err := Manifest(node, "ci")
 	if err != nil {
 		t.Fatal(err)
 	}
 	v := &vault{
-		t: t, deployment: objects.Deployment, decode: serializer.NewCodecFactory(scheme).UniversalDeserializer(),
+		t: t, deployment: objects.Deployment, decode: newDecoder(t),
 		secrets: map[string]*corev1.Secret{}, before: map[string]func(){},
 	}
 	server := httptest.NewServer(v)

@@ -20,7 +20,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 
 	"github.com/slipway-build/slipway/configmap"
@@ -46,14 +45,8 @@ type plant struct {
 
 func newPlant(t *testing.T) *plant {
 	t.Helper()
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, appsv1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
 	return &plant{
-		t: t, decode: serializer.NewCodecFactory(scheme).UniversalDeserializer(),
+		t: t, decode: newDecoder(t),
 		objects: map[string]metav1.Object{}, before: map[string]func(){},
 	}
 }
