@@ -161,6 +161,14 @@ func (c *connector) connectPod(ctx context.Context, client *cluster.Client, node
 	return solve.Connect(ctx, dial, solve.Observe(c.ledger.observe(node.Name)))
 }
 
+// ask is connectPod for those who only have a question: what they wait for is
+// nobody's news.
+func (c *connector) ask(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod) (*solve.Daemon, error) {
+	return c.connectPod(ctx, client, node, pod, func(line string) {
+		c.log.Debug().Str("node", node.Name).Str("pod", pod.Name).Msg(line)
+	})
+}
+
 // worthAnotherPod says whether another pod might answer where this one did
 // not: rights are the same for all.
 func worthAnotherPod(err error) bool {

@@ -45,7 +45,7 @@ func (c *connector) everyPod(ctx context.Context, nodes []configmap.Node, absent
 		}
 		for _, pod := range pods {
 			group.Go(func() error {
-				daemon, err := c.connectPod(ctx, client, node, pod, func(line string) { c.log.Debug().Str("node", node.Name).Msg(line) })
+				daemon, err := c.ask(ctx, client, node, pod)
 				if err != nil {
 					failures.add(fmt.Errorf("node %s: connect to pod %s: %w", node.Name, pod.Name, err))
 					return nil

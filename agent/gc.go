@@ -326,7 +326,7 @@ func (c *connector) podUses(ctx context.Context, client *cluster.Client, node co
 // activity asks a pod what it does, over a connection that is closed again: a
 // pod that is asked to stop waits for those that are open.
 func (c *connector) activity(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod) (solve.Activity, error) {
-	daemon, err := c.connectPod(ctx, client, node, pod, func(line string) { c.log.Debug().Str("pod", pod.Name).Msg(line) })
+	daemon, err := c.ask(ctx, client, node, pod)
 	if err != nil {
 		return solve.Activity{}, err
 	}

@@ -174,7 +174,7 @@ func (c *connector) examinePods(ctx context.Context, node configmap.Node, n *Nod
 		if at := slices.IndexFunc(known.Usable, func(p cluster.Pod) bool { return p.Name == found.Name }); at >= 0 {
 			usable := known.Usable[at]
 			listens = listens || usable.Listens
-			daemon, err := c.connectPod(ctx, client, node, usable, func(line string) { c.log.Debug().Str("node", node.Name).Msg(line) })
+			daemon, err := c.ask(ctx, client, node, usable)
 			if err != nil {
 				pod.Status, pod.Reason = "unreachable", err.Error()
 			} else {

@@ -133,5 +133,5 @@ func (c *connector) look(ctx context.Context, node configmap.Node, s *NodeStatus
 		s.Status = "starting"
 		return nil, nil
 	}
-	return c.connectPod(ctx, client, node, known.Usable[0], func(line string) { c.log.Debug().Str("node", node.Name).Msg(line) })
+	return c.ask(ctx, client, node, known.Usable[0])
 }
