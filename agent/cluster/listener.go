@@ -9,6 +9,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -114,6 +115,11 @@ func addListener(template *corev1.PodTemplateSpec, node configmap.Node, namespac
 		"--tlskey", path.Join(tlsPath, keyPrivate),
 	)
 	container.Ports = append(container.Ports, corev1.ContainerPort{Name: containerName, ContainerPort: listenPort})
+	// By exec each look would start runc and buildctl, for as long as the pod
+	// lives; that it answers at all is what the startup probe has found.
+	container.ReadinessProbe.ProbeHandler = corev1.ProbeHandler{
+		TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(listenPort)},
+	}
 	container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: tlsVolume, MountPath: tlsPath, ReadOnly: true})
 	// Item by item, because the client's key is in the same Secret.
 	var items []corev1.KeyToPath

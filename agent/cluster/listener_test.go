@@ -63,8 +63,17 @@ func TestListener(t *testing.T) {
 				"address":    slices.Contains(container.Args, listenAddress),
 				"key":        slices.Contains(container.Args, "/etc/slipway/tls/tls.key"),
 				"port":       len(container.Ports) > 0,
+				"readiness":  container.ReadinessProbe.TCPSocket != nil && container.ReadinessProbe.TCPSocket.Port.IntValue() == listenPort,
 				"mount":      slices.ContainsFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == tlsVolume }),
 				"volume":     slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == tlsVolume }),
+			}
+			if asks := container.ReadinessProbe.Exec != nil; asks == tt.want {
+				t.Errorf("readiness by exec: %v, listens: %v", asks, tt.want)
+			}
+			// What is asked by exec is that buildkitd answers: it listens before
+			// it can, and a stuck one still does.
+			if container.StartupProbe.Exec == nil || container.LivenessProbe.Exec == nil {
+				t.Error("startup or liveness does not ask buildkitd")
 			}
 			for part, got := range parts {
 				if got != tt.want {
@@ -98,5 +107,39 @@ func TestListenerOfBroughtCertificates(t *testing.T) {
 	}
 	if got := secretsOf(node); got != (secretNames{"", "agents"}) {
 		t.Errorf("Secrets of the agent's business: %+v", got)
+	}
+}
+
+// A patch may bring a probe of another kind; the API server takes no probe with
+// two handlers.
+func TestPatchedProbeHandler(t *testing.T) {
+	const exec, tcp, http = "exec", "tcpSocket", "httpGet"
+	for name, tt := range map[string]struct{ probe, patch, want string }{
+		"readiness by exec":      {"readinessProbe", `{"exec":{"command":["true"]}}`, exec},
+		"readiness elsewhere":    {"readinessProbe", `{"tcpSocket":{"port":99}}`, tcp},
+		"readiness, other times": {"readinessProbe", `{"periodSeconds":7}`, tcp},
+		"liveness by TCP":        {"livenessProbe", `{"tcpSocket":{"port":1234}}`, tcp},
+		"liveness, other times":  {"livenessProbe", `{"failureThreshold":2}`, exec},
+		"startup by HTTP":        {"startupProbe", `{"httpGet":{"port":80}}`, http},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects, err := Manifest(testNode(func(n *configmap.Node) {
+				n.Kubernetes.PodTemplate = []byte(`{"spec":{"containers":[{"name":"buildkitd","` + tt.probe + `":` + tt.patch + `}]}}`)
+			}), "ci")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := objects.Deployment.Spec.Template.Spec.Containers[0]
+			probe := map[string]*corev1.Probe{"startupProbe": c.StartupProbe, "readinessProbe": c.ReadinessProbe, "livenessProbe": c.LivenessProbe}[tt.probe]
+			var got []string
+			for kind, set := range map[string]bool{exec: probe.Exec != nil, tcp: probe.TCPSocket != nil, http: probe.HTTPGet != nil} {
+				if set {
+					got = append(got, kind)
+				}
+			}
+			if !slices.Equal(got, []string{tt.want}) {
+				t.Errorf("handlers %v, want %s", got, tt.want)
+			}
+		})
 	}
 }

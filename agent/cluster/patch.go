@@ -32,10 +32,41 @@ func patchTemplate(template corev1.PodTemplateSpec, patch json.RawMessage, node 
 	if !slices.ContainsFunc(out.Spec.Containers, func(c corev1.Container) bool { return c.Name == containerName }) {
 		return template, templateError(node, fmt.Errorf("it removes the container %q, which is buildkitd", containerName))
 	}
+	for i := range out.Spec.Containers {
+		if c := &out.Spec.Containers[i]; c.Name == containerName {
+			replaceHandlers(c, template.Spec.Containers[0])
+		}
+	}
 	if out.Labels[labelApp] != template.Labels[labelApp] {
 		return template, templateError(node, fmt.Errorf("it changes the label %q, by which the pods are found", labelApp))
 	}
 	return out, nil
+}
+
+// replaceHandlers takes the handlers of before's probes out of merged where the
+// patch has brought another kind of handler: the merge keeps both, and a probe
+// has one.
+func replaceHandlers(merged *corev1.Container, before corev1.Container) {
+	for _, probe := range []struct{ merged, before *corev1.Probe }{
+		{merged.StartupProbe, before.StartupProbe},
+		{merged.ReadinessProbe, before.ReadinessProbe},
+		{merged.LivenessProbe, before.LivenessProbe},
+	} {
+		if probe.merged == nil || probe.before == nil {
+			continue
+		}
+		h := &probe.merged.ProbeHandler
+		given := *h
+		if probe.before.Exec != nil {
+			given.Exec = nil
+		}
+		if probe.before.TCPSocket != nil {
+			given.TCPSocket = nil
+		}
+		if given != (corev1.ProbeHandler{}) {
+			*h = given
+		}
+	}
 }
 
 func decodeStrict(data []byte, into any) error {

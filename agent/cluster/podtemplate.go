@@ -140,7 +140,10 @@ func askWorkers() corev1.ProbeHandler {
 }
 
 // startupProbe asks each second, so a pod counts as ready at once when
-// buildkitd listens. One answer may take long, because under emulation or on a
+// buildkitd answers. It asks by exec even where buildkitd listens on TCP: the
+// listener is opened before the workers are
+// (https://github.com/moby/buildkit/issues/4618), and a connection made then
+// waits for them. One answer may take long, because under emulation or on a
 // loaded cluster node the probe's own process does; ten minutes of refusals
 // are needed before the kubelet starts the container again.
 func startupProbe() *corev1.Probe {
@@ -155,6 +158,7 @@ func startupProbe() *corev1.Probe {
 
 // readinessProbe takes a pod out of the choice only when it has not answered
 // for a while: a busy buildkitd is slow to answer and still the right one.
+// addListener replaces the handler by one that starts no process.
 func readinessProbe() *corev1.Probe {
 	return &corev1.Probe{
 		ProbeHandler:     askWorkers(),
@@ -165,17 +169,20 @@ func readinessProbe() *corev1.Probe {
 }
 
 // livenessProbe ends a buildkitd that is stuck for good. buildx's kills after
-// three failures, which hits healthy builders under load and takes all their
-// builds along; this one wants ten minutes without any answer, each asked for
-// with a minute to come. A busy buildkitd is not silent for so long: the answer
-// needs no disk, no lock of a build and next to no CPU. A pod that drains is
-// asked no more, which is the kubelet's way.
+// three failures in a row, a minute in all, which hits healthy builders under
+// load and takes all their builds along; this one wants three failures over ten
+// minutes, each answer with a minute to come. A busy buildkitd is not silent
+// for so long: the answer needs no disk, no lock of a build and next to no CPU.
+// It is asked by exec even where buildkitd listens on TCP, because the kernel
+// accepts connections for a process that is stuck; and rarely, because each
+// exec costs about as much CPU as an idle buildkitd needs in ten minutes. A pod
+// that drains is asked no more, which is the kubelet's way.
 func livenessProbe() *corev1.Probe {
 	return &corev1.Probe{
 		ProbeHandler:                  askWorkers(),
-		PeriodSeconds:                 60,
+		PeriodSeconds:                 300,
 		TimeoutSeconds:                60,
-		FailureThreshold:              10,
+		FailureThreshold:              3,
 		TerminationGracePeriodSeconds: new(int64(stuckGrace)),
 	}
 }
