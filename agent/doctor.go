@@ -4,11 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/moby/buildkit/util/grpcerrors"
 	"github.com/rs/zerolog"
+	"google.golang.org/grpc/codes"
 
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/configmap"
@@ -57,7 +63,15 @@ type Doctor struct {
 	Credentials registry.Watched
 	// Workspace is the directory whose disk is looked at.
 	Workspace string
-	Log       zerolog.Logger
+	// Slower multiplies the time that each probe may take, for clusters that
+	// are known to be slow; less than 1 counts as 1.
+	Slower float64
+	Log    zerolog.Logger
+}
+
+// limit is a probe's usual time as this doctor allows it.
+func (d *Doctor) limit(usual time.Duration) time.Duration {
+	return time.Duration(float64(usual) * max(d.Slower, 1))
 }
 
 // Run runs all probes, at the same time where they do not need each other, and
@@ -129,9 +143,13 @@ func (v *visit) run(ctx context.Context) Check {
 			return c
 		}
 	}
-	limited, cancel := context.WithTimeout(ctx, v.probe.limit)
+	limit := v.at.doctor.limit(v.probe.limit)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	a := v.probe.look(limited, v.at)
+	if a.late && ctx.Err() == nil {
+		a.detail = tookLonger(limit)
+	}
 	c.Verdict, c.Detail, c.Hints, c.class = a.verdict, a.detail, a.hints, a.class
 	return c
 }
@@ -239,6 +257,8 @@ type answer struct {
 	detail  string
 	hints   []string
 	class   Class
+	// late is true when the answer did not come within the probe's limit.
+	late bool
 }
 
 func fine(format string, args ...any) answer {
@@ -259,11 +279,38 @@ func failing(class Class, err error) answer {
 	if errors.As(err, &known) {
 		class = known.Class
 	}
-	return answer{verdict: VerdictFailed, detail: err.Error(), hints: hintsOf(err), class: class}
+	return answer{verdict: VerdictFailed, detail: err.Error(), hints: hintsOf(err), class: class, late: isLate(err)}
 }
 
 // doubt is failing where a build may succeed all the same.
-func doubt(err error) answer { return warned(hintsOf(err), "%s", err.Error()) }
+func doubt(err error) answer {
+	return answer{verdict: VerdictWarning, detail: err.Error(), hints: hintsOf(err), late: isLate(err)}
+}
+
+// isLate is true for an error that says no more than that a time was over.
+func isLate(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || grpcerrors.Code(err) == codes.DeadlineExceeded
+}
+
+// tookLonger says of something slow that it was slow, and whether this machine
+// may be why: in a pod its load is that of the cluster node.
+func tookLonger(limit time.Duration) string {
+	text := fmt.Sprintf("took longer than %s", limit.Round(100*time.Millisecond))
+	raw, err := os.ReadFile("/proc/loadavg") // there is none outside of Linux
+	if err != nil {
+		return text
+	}
+	return text + busyWords(string(raw), runtime.NumCPU())
+}
+
+// busyWords names a load, as /proc/loadavg has it, of more than twice the cores.
+func busyWords(loadavg string, cores int) string {
+	one, _, _ := strings.Cut(loadavg, " ")
+	if load, err := strconv.ParseFloat(one, 64); err == nil && load > 2*float64(cores) {
+		return fmt.Sprintf("; the cluster node of this agent is busy: load %.0f on %d cores", load, cores)
+	}
+	return ""
+}
 
 func hintsOf(err error) []string {
 	var h interface{ Hints() []string }
@@ -283,6 +330,6 @@ const (
 	shortLimit = 5 * time.Second
 	// longLimit is for registries.
 	longLimit = 12 * time.Second
-	// waysLimit has room for every transport.
-	waysLimit = 3*wayLimit + time.Second
+	// waysLimit has room for every transport, and for the list of the cache.
+	waysLimit = 3*wayLimit + shortLimit + time.Second
 )

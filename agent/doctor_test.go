@@ -3,9 +3,11 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
@@ -14,6 +16,8 @@ import (
 func TestJudgeWays(t *testing.T) {
 	good := way{transport: configmap.TransportPortForward, speed: solve.Speed{Latency: 1500000, Rate: 80e6}}
 	bad := way{transport: configmap.TransportDirect, err: &solve.UsageError{Flag: "direct", Problem: "blocked", Hint: "open it"}}
+	slow := way{transport: configmap.TransportDirect, slow: "took longer than 3s"}
+	half := way{transport: configmap.TransportDirect, slow: "took longer than 3s", speed: solve.Speed{Latency: 2e9}}
 	for _, tt := range []struct {
 		name    string
 		ways    []way
@@ -24,13 +28,63 @@ func TestJudgeWays(t *testing.T) {
 		{"not the fastest", []way{bad, good}, VerdictWarning, "direct: direct: blocked; portforward: latency"},
 		{"a slow one fails", []way{good, bad}, VerdictOK, "blocked"},
 		{"none", []way{bad, bad}, VerdictFailed, "blocked"},
+		{"none but a slow one", []way{bad, slow}, VerdictWarning, "direct: slow: took longer than 3s"},
+		{"the fastest is slow", []way{slow, good}, VerdictWarning, "direct: slow: took longer than 3s; portforward: latency"},
+		{"slow after its first answers", []way{half}, VerdictWarning, "direct: slow: latency 2s, the rest took longer than 3s"},
+		{"another one is slow", []way{good, slow}, VerdictOK, "slow"},
 	} {
 		got := judgeWays("p", tt.ways)
 		if got.verdict != tt.verdict || !strings.Contains(got.detail, tt.words) {
 			t.Errorf("%s: %+v", tt.name, got)
 		}
+		if tt.ways[0].slow != "" {
+			if got.verdict != VerdictOK && !slices.Equal(got.hints, slowHints()) {
+				t.Errorf("%s: hints %q", tt.name, got.hints)
+			}
+			continue
+		}
 		if hinted := slices.Equal(got.hints, []string{"open it"}); hinted != (tt.verdict != VerdictOK) {
 			t.Errorf("%s: hints %q", tt.name, got.hints)
+		}
+	}
+}
+
+// TestSlowIsNotCancelled: what has not ended in its time is told as slow.
+func TestSlowIsNotCancelled(t *testing.T) {
+	p := &patient{doctor: &Doctor{}}
+	over, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	late := p.try(over, func(ctx context.Context) (solve.Speed, error) {
+		return solve.Speed{Latency: time.Second}, fmt.Errorf("ask: %w", ctx.Err())
+	})
+	if late.err != nil || !strings.HasPrefix(late.slow, "took longer than 6s") || late.speed.Latency != time.Second {
+		t.Errorf("out of time: %+v", late)
+	}
+	broken := p.try(over, func(context.Context) (solve.Speed, error) { return solve.Speed{}, errors.New("refused") })
+	if broken.err == nil || broken.slow != "" {
+		t.Errorf("another error: %+v", broken)
+	}
+
+	v := &visit{probe: probe{name: "x", limit: time.Nanosecond, look: func(ctx context.Context, _ *patient) answer {
+		<-ctx.Done()
+		return doubt(fmt.Errorf("the build was cancelled: %w", ctx.Err()))
+	}}, at: p}
+	if c := v.run(t.Context()); c.Verdict != VerdictWarning || !strings.HasPrefix(c.Detail, "took longer than ") || strings.Contains(c.Detail, "cancelled") {
+		t.Errorf("a late probe: %+v", c)
+	}
+	if p.doctor.Slower = 3; p.doctor.limit(time.Second) != 3*time.Second {
+		t.Errorf("three times slower: %s", p.doctor.limit(time.Second))
+	}
+}
+
+func TestBusyWords(t *testing.T) {
+	for load, want := range map[string]string{
+		"45.31 20.10 9.80 3/900 12": "; the cluster node of this agent is busy: load 45 on 2 cores",
+		"3.90 2.00 1.00 1/200 12":   "",
+		"":                          "",
+	} {
+		if got := busyWords(load, 2); got != want {
+			t.Errorf("%q: %q, want %q", load, got, want)
 		}
 	}
 }

@@ -23,19 +23,29 @@ type builder struct {
 	version      string
 	platforms    string
 	cache, inUse int64
-	cacheErr     error
+	// counted is true when both are known; cacheErr is why they are not.
+	counted  bool
+	cacheErr error
 }
 
 // way is one transport that was tried.
 type way struct {
 	transport configmap.Transport
 	speed     solve.Speed
-	err       error
+	// slow says that the way answers, or may answer, in more time than it was
+	// given: a build would wait for it. It is empty for one that is not.
+	slow string
+	err  error
 }
 
 func (w way) String() string {
-	if w.err != nil {
+	switch {
+	case w.err != nil:
 		return fmt.Sprintf("%s: %v", w.transport, w.err)
+	case w.slow != "" && w.speed.Latency == 0:
+		return fmt.Sprintf("%s: slow: %s", w.transport, w.slow)
+	case w.slow != "":
+		return fmt.Sprintf("%s: slow: latency %s, the rest %s", w.transport, short(w.speed.Latency), w.slow)
 	}
 	return fmt.Sprintf("%s: latency %s, %s/s", w.transport, short(w.speed.Latency), units.HumanSize(w.speed.Rate))
 }
@@ -52,11 +62,8 @@ func probeTransport(ctx context.Context, p *patient) answer {
 		if err != nil {
 			return failing(ClassCluster, err)
 		}
-		speed, err := p.examine(ctx, conn.Daemon)
-		if err != nil {
-			return failing(ClassCluster, err)
-		}
-		return fine("%s: latency %s, %s/s", p.node.Remote.Address, short(speed.Latency), units.HumanSize(speed.Rate))
+		w := p.try(ctx, func(ctx context.Context) (solve.Speed, error) { return p.examine(ctx, conn.Daemon) })
+		return judgeRemote(p.node.Remote.Address, w)
 	}
 	if !p.runs() {
 		return skipped("because no pod of %s is ready", p.name)
@@ -66,8 +73,9 @@ func probeTransport(ctx context.Context, p *patient) answer {
 	var ways []way
 	for _, name := range waysOf(cmp.Or(access.Transport, p.node.Kubernetes.Transport)) {
 		access.Transport = name
-		w := way{transport: name}
-		w.speed, w.err = p.tryWay(ctx, &connector{access: access, log: p.doctor.Log}, pod)
+		c := &connector{access: access, log: p.doctor.Log}
+		w := p.try(ctx, func(ctx context.Context) (solve.Speed, error) { return p.tryWay(ctx, c, pod) })
+		w.transport = name
 		ways = append(ways, w)
 	}
 	return judgeWays(pod.Name, ways)
@@ -81,9 +89,35 @@ func waysOf(asked configmap.Transport) []configmap.Transport {
 	return []configmap.Transport{configmap.TransportDirect, configmap.TransportPortForward, configmap.TransportExec}
 }
 
-func (p *patient) tryWay(ctx context.Context, c *connector, pod cluster.Pod) (solve.Speed, error) {
-	ctx, cancel := context.WithTimeout(ctx, wayLimit)
+// try measures one way within its limit.
+func (p *patient) try(ctx context.Context, measure func(context.Context) (solve.Speed, error)) way {
+	limit := p.doctor.limit(wayLimit)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	speed, err := measure(limited)
+	if err != nil && limited.Err() != nil && isLate(err) {
+		return way{speed: speed, slow: tookLonger(limit)}
+	}
+	return way{speed: speed, err: err}
+}
+
+func judgeRemote(address string, w way) answer {
+	w.transport = configmap.Transport(address)
+	switch {
+	case w.err != nil:
+		return failing(ClassCluster, w.err)
+	case w.slow != "":
+		return warned(slowHints(), "%s", w)
+	}
+	return fine("%s", w)
+}
+
+// slowHints are for a way that is slow.
+func slowHints() []string {
+	return []string{"builds wait for it: look at the load of the cluster nodes of agent and builder (kubectl top nodes), and give the builder requests.cpu"}
+}
+
+func (p *patient) tryWay(ctx context.Context, c *connector, pod cluster.Pod) (solve.Speed, error) {
 	client, err := c.client(p.node)
 	if err != nil {
 		return solve.Speed{}, err
@@ -99,16 +133,19 @@ func (p *patient) tryWay(ctx context.Context, c *connector, pod cluster.Pod) (so
 func (p *patient) examine(ctx context.Context, d *solve.Daemon) (solve.Speed, error) {
 	p.builder.version, p.builder.platforms = d.Version(), strings.Join(format(d.Platforms()), ", ")
 	speed, err := d.Measure(ctx)
-	if err == nil {
+	if err == nil && !p.builder.counted {
 		p.builder.measureCache(ctx, d)
 	}
 	return speed, errors.Join(err, d.Close())
 }
 
+// measureCache asks once, over the first way that works: each tells the same.
+// What is left of the way's time bounds it.
 func (b *builder) measureCache(ctx context.Context, d *solve.Daemon) {
-	b.cache, b.inUse = 0, 0 // each way to the pod tells the same
+	b.cache, b.inUse = 0, 0
 	var records []solve.CacheRecord
 	records, b.cacheErr = d.DiskUsage(ctx, solve.CacheFilter{})
+	b.counted = b.cacheErr == nil
 	for _, r := range records {
 		b.cache += r.Size
 		if r.InUse {
@@ -117,7 +154,7 @@ func (b *builder) measureCache(ctx context.Context, d *solve.Daemon) {
 	}
 }
 
-// judgeWays is ok when the fastest way works that the pod offers.
+// judgeWays is ok when the fastest way works that the pod offers, in time.
 func judgeWays(pod string, ways []way) answer {
 	var words []string
 	for _, w := range ways {
@@ -126,13 +163,16 @@ func judgeWays(pod string, ways []way) answer {
 	detail := fmt.Sprintf("pod %s: %s", pod, strings.Join(words, "; "))
 	works := slices.IndexFunc(ways, func(w way) bool { return w.err == nil })
 	if works < 0 {
-		return answer{VerdictFailed, detail, hintsOf(ways[0].err), ClassCluster}
+		return answer{verdict: VerdictFailed, detail: detail, hints: hintsOf(ways[0].err), class: ClassCluster}
 	}
 	for _, w := range ways[:works] {
 		// A pod of buildx's offers exec and nothing else.
 		if !isReason(w.err, cluster.ReasonTransport) {
 			return warned(hintsOf(w.err), "%s", detail)
 		}
+	}
+	if ways[works].slow != "" {
+		return warned(slowHints(), "%s", detail)
 	}
 	return fine("%s", detail)
 }

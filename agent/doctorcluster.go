@@ -70,7 +70,7 @@ func probeRights(ctx context.Context, p *patient) answer {
 	switch {
 	case len(rights.Lacking) > 0:
 		all := append(rights.Lacking, rights.Lesser...)
-		return answer{VerdictFailed, fmt.Sprintf("in namespace %s it may not %s", namespace, strings.Join(all, ", ")), rights.Hints, ClassCluster}
+		return answer{verdict: VerdictFailed, detail: fmt.Sprintf("in namespace %s it may not %s", namespace, strings.Join(all, ", ")), hints: rights.Hints, class: ClassCluster}
 	case !known:
 		return failing(ClassCluster, err)
 	case len(rights.Lesser) > 0:
@@ -117,7 +117,7 @@ func probeQuota(ctx context.Context, p *patient) answer {
 	if p.runs() {
 		return warned(cluster.QuotaHints(), "no room for one more pod: %s", detail)
 	}
-	return answer{VerdictFailed, detail, cluster.QuotaHints(), ClassCluster}
+	return answer{verdict: VerdictFailed, detail: detail, hints: cluster.QuotaHints(), class: ClassCluster}
 }
 
 // runs is true when a pod is ready, so that no other is needed.

@@ -30,13 +30,14 @@ const (
 var loadSizes = []int{64 << 10, 512 << 10, 3 << 20, 3 << 20, 3 << 20}
 
 // Measure sends the daemon a few small and a few large requests. They ask for
-// its workers: that changes nothing, and every daemon knows it.
+// its workers: that changes nothing, and every daemon knows it. An error comes
+// with what was measured before it.
 func (d *Daemon) Measure(ctx context.Context) (Speed, error) {
 	var s Speed
 	for range pings {
 		took, err := d.ping(ctx, nil)
 		if err != nil {
-			return Speed{}, err
+			return s, err
 		}
 		if s.Latency == 0 || took < s.Latency {
 			s.Latency = took
@@ -51,7 +52,7 @@ func (d *Daemon) Measure(ctx context.Context) (Speed, error) {
 		load := protowire.AppendBytes(protowire.AppendTag(nil, 1000, protowire.BytesType), make([]byte, size))
 		one, err := d.ping(ctx, load)
 		if err != nil && (sent == 0 || ctx.Err() == nil) {
-			return Speed{}, err
+			return s, err
 		}
 		if err != nil {
 			break // out of time; what has arrived tells enough

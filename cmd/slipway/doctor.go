@@ -18,6 +18,7 @@ type doctorCmd struct {
 	Name   string   `arg:"" name:"builder" optional:"" help:"The builder to look at (default: --builder, else the only one defined)."`
 	Image  []string `sep:"none" placeholder:"IMAGE" help:"An image that is to be pushed: ask its registry for the right to."`
 	Up     bool     `help:"Start the builder first, as slipway up does."`
+	Slower float64  `default:"1" env:"SLIPWAY_DOCTOR_SLOWER" placeholder:"FACTOR" help:"Give every check FACTOR times its usual time, on a cluster that is known to be slow."`
 	Format string   `enum:"table,json" default:"table" help:"Output format (${enum})."`
 	registryFlags
 }
@@ -34,6 +35,7 @@ func (c *doctorCmd) Run(in *invocation) error {
 		Definition: func() (configmap.Definition, error) { return in.selected(name) },
 		Access:     in.global.access(),
 		Workspace:  ".",
+		Slower:     c.Slower,
 		Log:        in.log,
 	}
 	if err := c.registries(in, &doctor); err != nil {
