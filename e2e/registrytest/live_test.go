@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-build/slipway/e2e/registrytest"
 	"github.com/slipway-build/slipway/e2e/registrytest/proxy"
 	"github.com/slipway-build/slipway/e2e/testbed/state"
+	"github.com/slipway-build/slipway/e2e/yardstick"
 )
 
 // builder is a BuildKit in a pod of the testbed, without Slipway: what is tried
@@ -28,7 +29,7 @@ type builder struct {
 	trust string
 }
 
-const patience = time.Minute
+var patience = yardstick.Scale(2 * time.Minute)
 
 // bed is the running testbed, without which nothing can be told.
 func bed(t *testing.T) state.State {

@@ -233,7 +233,7 @@ func (r release) run(command, values string, more ...string) (string, error) {
 	if values != "" {
 		args = append(args, "../../charts/slipway", "--values", values)
 	}
-	return r.program.Run(ctx, append(args, "--namespace", r.Name, "--timeout", "4m")...)
+	return r.program.Run(ctx, append(args, "--namespace", r.Name, "--timeout", patience.String())...)
 }
 
 // values are those of a release whose agents are the service account "agent".

@@ -26,7 +26,7 @@ type fault struct {
 func startDoctor(t *testing.T, change func(*space, *node), before func(*space)) *agent {
 	t.Helper()
 	s := newSpace(t, "slipway-build", "slipway-manage")
-	n := s.builderNode("amd64", "timeout=110s")
+	n := s.builderNode("amd64", ownTimeout())
 	if change != nil {
 		change(s, &n)
 	}

@@ -132,7 +132,7 @@ func (a *agent) holdBuild(name, flags string) *heldBuild {
 // awaitStep returns once the build's step runs.
 func (b *heldBuild) awaitStep() {
 	b.t.Helper()
-	b.eventually("the step of "+b.name+" runs", func() bool { return b.sh("grep -q 'RUN until wget' "+b.name+"/log").code == 0 })
+	b.until("the step of "+b.name+" runs", "grep -q 'RUN until wget' "+b.name+"/log")
 }
 
 // finish lets the build go: it must succeed at the first attempt, on the pod if
@@ -141,7 +141,7 @@ func (b *heldBuild) finish(pod string) {
 	b.t.Helper()
 	want(b.t, "exit code of "+b.name+" before it may end", b.sh("cat "+b.name+"/code").stdout, "")
 	b.ok("echo " + b.name + " > /tmp/www/" + b.name)
-	b.eventually("build "+b.name+" ends", func() bool { return b.sh("test -s "+b.name+"/code").code == 0 })
+	b.until("build "+b.name+" ends", "test -s "+b.name+"/code")
 	log := b.ok("cat " + b.name + "/log")
 	want(b.t, "exit code of "+b.name, b.ok("cat "+b.name+"/code"), "0\n")
 	want(b.t, "what "+b.name+" made", b.sh("cat "+b.name+"/out/answer").stdout, b.name+"\n")

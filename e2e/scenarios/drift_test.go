@@ -86,7 +86,7 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 		a.write(fmt.Sprintf("b%d/Dockerfile", i), "FROM base\nRUN until wget -q -O /answer http://"+ip+":8080/go; do sleep 0.1; done\n")
 	}
 	a.ok("for i in 0 1 2 3 4 5; do (slipway build --no-cache --progress plain " + a.base() + "b$i > b$i.log 2>&1; echo $? > b$i.code) < /dev/null > /dev/null 2>&1 & done")
-	s.eventually("all six builds run", func() bool { return a.sh("grep -l 'RUN until wget' b?.log | wc -l").stdout == "6\n" })
+	a.until("all six builds run", "[ $(grep -l 'RUN until wget' b?.log | wc -l) = 6 ]")
 	old := s.names("pods", "--selector=app=builder-amd64")
 
 	up := a.sh("slipway --definitions v2 up --progress plain")
@@ -100,7 +100,7 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 	want(t, "drift after slipway up", a.drift(), "")
 	want(t, "builds that are over too early", a.ok("cat b?.code 2>/dev/null || true"), "")
 	a.ok("echo > /tmp/www/go")
-	s.eventually("the six builds end", func() bool { return a.sh("cat b?.code | wc -l").stdout == "6\n" })
+	a.until("the six builds end", "[ $(cat b?.code | wc -l) = 6 ]")
 	if codes := a.ok("cat b?.code"); codes != strings.Repeat("0\n", 6) {
 		t.Errorf("exit codes of the builds: %q\n%s", codes, a.ok("tail -n 5 b?.log"))
 	}

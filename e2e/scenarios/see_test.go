@@ -180,7 +180,7 @@ func TestABuilderIsSeenPrunedAndRemoved(t *testing.T) {
 	want(t, "configmaps", strings.Join(s.names("configmaps"), " "), "configmap/builders configmap/kube-root-ca.crt")
 	want(t, "secrets", strings.Join(s.names("secrets"), " "), "secret/mine")
 	slow.finish("")
-	s.eventually("the logs end with the pods", func() bool { return a.sh("cat follow.code").stdout == "0\n" })
+	a.until("the logs end with the pods", "test \"$(cat follow.code)\" = 0")
 }
 
 // TestWhatOthersMadeIsNotRemoved has a builder that buildx might have made.

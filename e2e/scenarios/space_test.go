@@ -10,15 +10,18 @@ import (
 
 	"github.com/slipway-build/slipway/e2e/kubectl"
 	"github.com/slipway-build/slipway/e2e/testbed/state"
+	"github.com/slipway-build/slipway/e2e/yardstick"
 )
 
-// patience bounds every wait of a scenario for a state of the cluster.
-const patience = 2 * time.Minute
+// patience bounds every wait of a scenario for a state of the cluster, on this
+// machine as it is.
+var patience = yardstick.Scale(3 * time.Minute)
 
 // space is a namespace of one scenario's own, with a service account "agent".
 type space struct {
 	kubectl.Namespace
-	t *testing.T
+	t      *testing.T
+	timing *timing
 }
 
 // newSpace makes a namespace and removes it after the test. The rights of the
@@ -32,7 +35,7 @@ func newSpace(t *testing.T, roles ...string) *space {
 	}
 	base := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))
 	name := fmt.Sprintf("%.40s-%d", base, time.Now().UnixNano()%1e6)
-	s := &space{Namespace: kubectl.Namespace{Bed: bed, Name: name}, t: t}
+	s := &space{Namespace: kubectl.Namespace{Bed: bed, Name: name}, t: t, timing: timings.begin(t)}
 	// All in one go, for every kubectl costs as much as a small build.
 	objects := fmt.Sprintf(`
 apiVersion: v1
@@ -75,6 +78,9 @@ func (s *space) explain() {
 // kubectl runs kubectl, which must succeed, and returns what it prints.
 func (s *space) kubectl(stdin string, args ...string) string {
 	s.t.Helper()
+	if args[0] == "wait" || args[0] == "rollout" {
+		defer timings.waiting(s.timing, strings.Join(args[:min(len(args), 3)], " "))()
+	}
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	out, err := s.Run(ctx, stdin, args...)
@@ -110,6 +116,10 @@ func (s *space) builderNode(arch string, opts ...string) node {
 			"namespace":    s.Name,
 			"nodeselector": "kubernetes.io/arch=" + arch,
 		},
+	}
+	if yardstick.Factor() > 1 {
+		// A machine that is slower needs more than the default.
+		n.DriverOpts["timeout"] = patience.String()
 	}
 	for _, opt := range opts {
 		key, value, _ := strings.Cut(opt, "=")
@@ -198,6 +208,19 @@ func (a *agent) sh(script string) result {
 	return result{stdout: r.Stdout, stderr: r.Stderr, code: r.Code, took: time.Since(began)}
 }
 
+// ownTimeout is the driver-opt with how long builds of a scenario wait for pods.
+// It ends before the scenario's own patience with a command does.
+func ownTimeout() string { return "timeout=" + patience.String() }
+
+// beforeTimeout fails the test unless a command with ownTimeout gave up for a
+// reason, which takes a part of that time only.
+func (r result) beforeTimeout(t *testing.T) {
+	t.Helper()
+	if r.took > patience*3/4 {
+		t.Errorf("it took %s of %s to give up: that is the timeout, not the reason", r.took, patience)
+	}
+}
+
 // ok runs a script that must succeed and returns its standard output.
 func (a *agent) ok(script string) string {
 	a.t.Helper()
@@ -259,6 +282,7 @@ func (s *space) kubectlCleanup(args ...string) {
 // is waited for.
 func (a *agent) until(what, command string) {
 	a.t.Helper()
+	defer timings.waiting(a.timing, what)()
 	looks := int(patience / (200 * time.Millisecond))
 	r := a.sh(fmt.Sprintf("i=0; until %s; do i=$((i+1)); [ $i -lt %d ] || exit 1; sleep 0.2; done", command, looks))
 	if r.code != 0 {
@@ -269,6 +293,7 @@ func (a *agent) until(what, command string) {
 // eventually polls until the condition holds; what it polls has no watch.
 func (s *space) eventually(what string, holds func() bool) {
 	s.t.Helper()
+	defer timings.waiting(s.timing, what)()
 	// Each look costs as much of the machine as a small build.
 	tick := time.NewTicker(400 * time.Millisecond)
 	defer tick.Stop()
