@@ -4,7 +4,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VERSION ?= dev
-GOLANGCI_LINT_VERSION := v2.15.0
 HELM_VERSIONS := v3.21.4 v4.2.4
 FUZZTIME ?= 2s
 FUZZJOBS ?= 2
@@ -12,16 +11,17 @@ FUZZJOBS ?= 2
 # One directory outside the tree for pinned tools, so that a clean clone finds
 # them again.
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway-tools
-GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 HELM := $(HELM_VERSIONS:%=$(TOOLS)/helm-%)
 
-# The flags and the tag of the testbed's components too, so that what both
-# compile is compiled once. The tag leaves out gRPC's tracing pages.
+# The same flags for every build, test and check, those of the testbed's
+# components included, so that a package is compiled once on a machine: without
+# the paths of this clone, without gRPC's tracing pages, and without debug
+# information, which is a fifth of the compiler's work.
 export CGO_ENABLED ?= 0
-# Tests as well: without the paths of this clone, what another one has compiled
-# is compiled already.
-GO_TEST := go test -trimpath
-GO_BUILD := go build -trimpath -buildvcs=false -tags grpcnotrace
+export GOFLAGS := $(GOFLAGS) -trimpath -buildvcs=false -tags=grpcnotrace -gcflags=all=-dwarf=false
+# make lint vets all packages.
+GO_TEST := go test -vet=off
+GO_BUILD := go build
 
 ##@ Use
 .PHONY: help
@@ -58,20 +58,16 @@ docs: ## Generate the references again that are written by the program.
 test: lint unit chart fuzz e2e ## Run everything: lint, unit tests with the race detector, the chart, fuzzing, scenarios on the real cluster.
 
 .PHONY: lint
-lint: $(GOLANGCI_LINT) ## Run the linters.
-	$(GOLANGCI_LINT) run ./...
-	cd e2e && $(GOLANGCI_LINT) run --config ../.golangci.yml ./...
-
-$(GOLANGCI_LINT):
-	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION) (once, some minutes)"
-	mkdir -p $(TOOLS)
-	GOBIN=$(TOOLS) go install -trimpath github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
-	mv $(TOOLS)/golangci-lint $@
+lint: ## Run the linters.
+	cd .ci/lint && $(GO_BUILD) -ldflags "-s -w" -o $(TOOLS)/lint .
+	cd .ci/lint && go vet -vettool=$(TOOLS)/lint ./...
+	go vet -vettool=$(TOOLS)/lint ./...
+	cd e2e && go vet -vettool=$(TOOLS)/lint ./...
 
 .PHONY: unit
 unit: ## Run unit tests and command-line scripts with the race detector.
 	CGO_ENABLED=1 $(GO_TEST) -race ./...
-	cd e2e && $(GO_TEST) ./testbed/... ./bench/... && $(GO_TEST) -short ./registrytest/...
+	cd e2e && $(GO_TEST) ./testbed/... ./bench/... ./yardstick/... && $(GO_TEST) -short ./registrytest/...
 	cd e2e/testbed/components/registry && $(GO_TEST) ./...
 
 .PHONY: chart
@@ -86,18 +82,27 @@ $(TOOLS)/helm-%: e2e/helm/programs/go.mod
 	mkdir -p $(TOOLS)
 	cd e2e/helm/programs && $(GO_BUILD) -ldflags "-s -w" -o $@ helm.sh/helm/$(firstword $(subst ., ,$*))/cmd/helm
 
-# Several at a time with one worker each: most of three seconds is the start of
-# the workers, and so one target starts while another one runs.
+# Several packages at a time, with one worker each: most of three seconds is the
+# start of the workers, and so one target starts while another one runs.
 .PHONY: fuzz
-fuzz: ## Run every fuzz target for FUZZTIME, FUZZJOBS at a time.
-	@for package in $$(go list ./...); do \
-		$(GO_TEST) -list '^Fuzz' $$package | sed -n "s,^Fuzz,$$package &,p"; \
-	done | xargs -n 2 -P $(FUZZJOBS) sh -c 'echo "fuzz $$0 $$1" && \
-		$(GO_TEST) "$$0" -run "^$$" -fuzz "^$$1$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x -parallel 1'
+fuzz: ## Run the fuzz targets of packages that have changed, FUZZTIME each, FUZZJOBS packages at a time.
+	@grep -rl --include=*_test.go '^func Fuzz' agent cmd configmap registry | xargs -n 1 dirname | sort -u | \
+		FUZZTIME=$(FUZZTIME) xargs -I{} -P $(FUZZJOBS) .ci/fuzz ./{} $(TOOLS)/fuzz
+
+# A limit for the whole that leaves CI's 90 minutes room for the rest on a
+# machine that is three times slower than usual.
+E2E_LIMIT ?= 50m
 
 .PHONY: e2e
-e2e: helm ## Run the scenarios on the real cluster.
-	cd e2e && go run ./testbed up && go run ./testbed peer && $(GO_TEST) -count=1 -parallel 7 -timeout 30m ./scenarios/... ./registrytest/...
+e2e: helm ## Run the scenarios on the real cluster, and tell what each took.
+	cd e2e && go run ./testbed up && go run ./testbed peer
+	@cd e2e && report=$$(mktemp) && status=0 && \
+		SCENARIO_REPORT=$$report $(GO_TEST) -count=1 -timeout $(E2E_LIMIT) ./scenarios/... ./registrytest/... || status=$$?; \
+		cat $$report; rm $$report; exit $$status
+
+.PHONY: slow
+slow: ## Run everything with a third of this machine's CPU.
+	.ci/slow 33 bash -c "$(MAKE) test && $(MAKE) down"
 
 .PHONY: bench
 bench: ## Measure beside docker buildx on the same cluster, in one run; flags in ARGS, such as ARGS=-curves.

@@ -26,6 +26,7 @@ const usage = `usage: go run ./testbed COMMAND
 
   TESTBED_STATE  the folder of the running cluster (default: /var/lib/slipway-testbed)
   TESTBED_CACHE  the folder of what is built once (default: slipway-testbed in the user's cache)
+  TESTBED_CGROUP the cgroup of all that it starts (default: slipway-testbed); give down the same
 
   Where TESTBED_KUBECONFIG names another cluster, scenarios use that one and up
   starts nothing; the package e2e/testbed/state says what else to set.`

@@ -1,5 +1,5 @@
-// Command kube is every Kubernetes program of the testbed in one binary: one
-// link instead of six, and one file to put on disk. The first argument, or the
+// Command kube is every Kubernetes daemon of the testbed in one binary: one link
+// instead of five, and one file to put on disk. The first argument, or the
 // name it was started under, picks the program.
 package main
 
@@ -16,7 +16,6 @@ import (
 	_ "k8s.io/component-base/logs/json/register"          // --logging-format=json
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // metrics of the clients
 	_ "k8s.io/component-base/metrics/prometheus/version"  // build info metric
-	kubectl "k8s.io/kubectl/pkg/cmd"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	manager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
@@ -32,7 +31,6 @@ var programs = map[string]func() *cobra.Command{
 	"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
 	"kube-proxy":              func() *cobra.Command { return proxy.NewProxyCommand() },
 	"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
-	"kubectl":                 func() *cobra.Command { return kubectl.NewDefaultKubectlCommand() },
 }
 
 func main() {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,8 @@ import (
 // cgroupName is the cgroup of everything that the testbed starts: its daemons
 // in one below it, the pods of each node in another. What is in it is the
 // testbed's, which is how shims and containers are told from other processes.
-const cgroupName = "slipway-testbed"
+// TESTBED_CGROUP puts it elsewhere, such as below a cgroup with limits.
+var cgroupName = cmp.Or(strings.Trim(os.Getenv("TESTBED_CGROUP"), "/"), "slipway-testbed")
 
 const cgroupMount = "/sys/fs/cgroup"
 
@@ -64,7 +66,13 @@ func cgroupsUp() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := []string{cgroupName, daemonCgroup()}
+	var names []string
+	for i, char := range cgroupName {
+		if char == '/' {
+			names = append(names, cgroupName[:i])
+		}
+	}
+	names = append(names, cgroupName, daemonCgroup())
 	for _, n := range nodes {
 		names = append(names, nodeCgroup(n.name))
 	}
@@ -123,7 +131,7 @@ func cgroupsDown(ctx context.Context) error {
 		return err
 	}
 	roots = append(roots, filepath.Join(cgroupMount, unified))
-	if err := run.Poll(ctx, "the processes in the testbed's cgroups to end", 30*time.Second, func(ctx context.Context) (bool, string, error) {
+	if err := run.Poll(ctx, "the processes in the testbed's cgroups to end", 2*time.Minute, func(ctx context.Context) (bool, string, error) {
 		left := 0
 		for _, root := range roots {
 			n, err := killCgroup(ctx, filepath.Join(root, cgroupName))
@@ -140,7 +148,7 @@ func cgroupsDown(ctx context.Context) error {
 		folder := filepath.Join(root, cgroupName)
 		// The kernel takes a moment to let go of a cgroup whose last process ended.
 		// A daemon that a killed start had only just forked may still join it.
-		if err := run.Poll(ctx, "the cgroup "+folder+" to go", 10*time.Second, func(ctx context.Context) (bool, string, error) {
+		if err := run.Poll(ctx, "the cgroup "+folder+" to go", time.Minute, func(ctx context.Context) (bool, string, error) {
 			if _, err := killCgroup(ctx, folder); err != nil {
 				return false, "", err
 			}

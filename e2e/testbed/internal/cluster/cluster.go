@@ -83,10 +83,14 @@ func (c Cluster) Check() error {
 	return nil
 }
 
+// startLimit bounds the start of each part of the cluster. A part that ends is
+// noticed at once; what is only slow gets the time that a slow machine needs.
+const startLimit = 5 * time.Minute
+
 // await polls for a state of a daemon and gives up at once when the daemon has
 // ended; either way the error shows what the daemon said last.
-func (c Cluster) await(ctx context.Context, d proc.Daemon, what string, limit time.Duration, done func(context.Context) (bool, string)) error {
-	err := poll(ctx, what, limit, func(ctx context.Context) (bool, string, error) {
+func (c Cluster) await(ctx context.Context, d proc.Daemon, what string, done func(context.Context) (bool, string)) error {
+	err := poll(ctx, what, startLimit, func(ctx context.Context) (bool, string, error) {
 		if d.Ended() {
 			return false, "", fmt.Errorf("%s has ended", d.Name)
 		}

@@ -59,7 +59,7 @@ func (c Cluster) removeState(ctx context.Context) error {
 			continue
 		}
 		// A mount that is still there would be emptied with the folder.
-		if err := poll(ctx, "the removal of "+path, 15*time.Second, func(context.Context) (bool, string, error) {
+		if err := poll(ctx, "the removal of "+path, time.Minute, func(context.Context) (bool, string, error) {
 			if err := unmountBelow(path); err != nil {
 				return false, "", err
 			}

@@ -165,7 +165,7 @@ func (c Cluster) StartRegistries(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := c.await(ctx, d, d.Name, 30*time.Second, func(ctx context.Context) (bool, string) {
+		if err := c.await(ctx, d, d.Name, func(ctx context.Context) (bool, string) {
 			err := answers(ctx, client, r)
 			return err == nil, fmt.Sprint(err)
 		}); err != nil {

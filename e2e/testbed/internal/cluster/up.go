@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -132,7 +131,7 @@ func (c Cluster) startContainerd(ctx context.Context, n node) error {
 	if err := d.Launch(ctx); err != nil {
 		return err
 	}
-	return c.await(ctx, d, "the containerd of "+n.name, 30*time.Second, func(ctx context.Context) (bool, string) {
+	return c.await(ctx, d, "the containerd of "+n.name, func(ctx context.Context) (bool, string) {
 		err := run.Quiet(ctx, c.program("ctr"), "--address", c.socket(n), "--connect-timeout", "1s", "version")
 		return err == nil, fmt.Sprint(err)
 	})
@@ -150,7 +149,7 @@ func (c Cluster) startControlPlane(ctx context.Context) error {
 		return err
 	}
 	defer server.client.CloseIdleConnections()
-	if err := c.await(ctx, c.apiserver(), "the API server", time.Minute, func(ctx context.Context) (bool, string) {
+	if err := c.await(ctx, c.apiserver(), "the API server", func(ctx context.Context) (bool, string) {
 		if c.etcd().Ended() {
 			return false, "etcd has ended: see " + c.etcd().LogPath()
 		}
@@ -188,7 +187,7 @@ func (c Cluster) setArchitectures(ctx context.Context, server *api) error {
 		}
 	}
 	for _, n := range nodes {
-		if err := c.await(ctx, c.apiserver(), "the policy for the architecture of "+n.name, 30*time.Second, func(ctx context.Context) (bool, string) {
+		if err := c.await(ctx, c.apiserver(), "the policy for the architecture of "+n.name, func(ctx context.Context) (bool, string) {
 			var made nodeObject
 			body := fmt.Sprintf(`{"apiVersion":"v1","kind":"Node","metadata":{"name":%q}}`, n.name)
 			err := server.do(ctx, "POST", "/api/v1/nodes?dryRun=All", "application/json", body, &made)
@@ -210,14 +209,14 @@ func (c Cluster) awaitNodes(ctx context.Context) error {
 	}
 	defer server.client.CloseIdleConnections()
 	for _, n := range nodes {
-		if err := c.await(ctx, c.kubelet(n), n.name, 90*time.Second, func(ctx context.Context) (bool, string) {
+		if err := c.await(ctx, c.kubelet(n), n.name, func(ctx context.Context) (bool, string) {
 			return c.nodeReady(ctx, server, n)
 		}); err != nil {
 			return err
 		}
 	}
 	// Pods are refused until the controller has made the account they run as.
-	return c.await(ctx, c.controllerManager(), "the default service account", 30*time.Second, func(ctx context.Context) (bool, string) {
+	return c.await(ctx, c.controllerManager(), "the default service account", func(ctx context.Context) (bool, string) {
 		err := server.get(ctx, "/api/v1/namespaces/default/serviceaccounts/default", nil)
 		return err == nil, fmt.Sprint(err)
 	})

@@ -78,7 +78,7 @@ func Product(ctx context.Context, folder, file string) (bool, error) {
 	}
 	build := run.Command{
 		Name: "go",
-		Args: []string{"build", "-trimpath", "-buildvcs=false", "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", file, "./cmd/slipway"},
+		Args: append(append([]string{"build", "-buildvcs=false", "-tags", "grpcnotrace"}, flags...), "-ldflags", "-s -w", "-o", file, "./cmd/slipway"),
 		Dir:  folder,
 		Env:  []string{"CGO_ENABLED=0", "GOWORK=off"},
 	}
