@@ -32,6 +32,8 @@ type testServer struct {
 	mu sync.Mutex
 	// fault answers a request instead of the registry when it returns true.
 	fault func(w http.ResponseWriter, r *http.Request) bool
+	// change, unless nil, changes the header and the status of an answer.
+	change func(r *http.Request, header http.Header, code int) int
 	// seen are the requests, METHOD PATH.
 	seen []string
 }
@@ -46,6 +48,9 @@ func startServer(t *testing.T, start func(*httptest.Server)) *testServer {
 		s.mu.Lock()
 		s.seen = append(s.seen, r.Method+" "+r.URL.Path)
 		fault := s.fault
+		if s.change != nil {
+			w = &altering{w, r, s.change}
+		}
 		s.mu.Unlock()
 		if fault == nil || !fault(w, r) {
 			inner.ServeHTTP(w, r)

@@ -62,6 +62,8 @@ func (e *refusedError) what() string {
 		return "the name of the registry is not known"
 	case notListening:
 		return "the registry does not answer"
+	case forbidden:
+		return "the registry does not take it"
 	}
 	return "the registry refused"
 }
@@ -122,7 +124,7 @@ func (r refusal) hints(cred registry.Credential, now time.Time) []string {
 		if end := cred.Expires(); !end.IsZero() && end.Before(now) {
 			return []string{fmt.Sprintf("the credential from %s has expired at %s: renew it", cred.Source, end.UTC().Format(time.RFC3339))}
 		}
-		return []string{fmt.Sprintf("the credential from %s is wrong or has expired: renew it, and look at its user name", cred.Source)}
+		return []string{fmt.Sprintf("the credential from %s is wrong or has expired, or has no right to %s %s: renew it, and look at its user name", cred.Source, right, r.target)}
 	case noRight:
 		if cred.Anonymous() {
 			return []string{login, "look at the spelling of the repository as well"}
@@ -131,6 +133,8 @@ func (r refusal) hints(cred registry.Credential, now time.Time) []string {
 			fmt.Sprintf("give user %q the right to %s %s; a token needs that scope itself", cred.Username, right, r.target),
 			"look at the spelling of the repository; some registries want it to be made first",
 		}
+	case forbidden:
+		return []string{r.hint}
 	case tooOften:
 		if cred.Anonymous() {
 			return []string{"log in for a higher limit, or try again later: slipway login " + host}
