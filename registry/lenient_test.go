@@ -265,3 +265,31 @@ func TestRefusalHints(t *testing.T) {
 		}
 	}
 }
+
+// The upload that follows a refused mount, or one that was not mounted, is the
+// first request for its own rights: its body cannot be sent twice.
+func TestUploadAfterAMountKeepsItsCredential(t *testing.T) {
+	for _, mount := range []int{http.StatusAccepted, http.StatusForbidden} {
+		s := newServer(t)
+		index, _ := pushIndex(t, s)
+		s.fail(func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodHead { // before it asks who that is
+				w.WriteHeader(http.StatusForbidden)
+				return true
+			}
+			if basicAuth(w, r) {
+				return true
+			}
+			if r.URL.Query().Get("mount") != "" {
+				w.Header().Set("Location", "/v2/copy/blobs/uploads/mount?of="+r.URL.Query().Get("mount"))
+				w.WriteHeader(mount)
+				return true
+			}
+			return false
+		})
+		c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}})
+		if err := c.Copy(t.Context(), s.host+"/app", index.Descriptor, s.host+"/copy"); err != nil {
+			t.Errorf("%d: %v", mount, err)
+		}
+	}
+}

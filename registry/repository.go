@@ -310,9 +310,13 @@ func (r *repository) finish(ctx context.Context, begun *http.Response, desc ocis
 		request.Body = http.NoBody
 	}
 	request.Header.Set("Content-Type", "application/octet-stream")
-	send := r.client.auth.Do
-	if !sameOrigin(target, begun.Request.URL) {
-		send = r.client.auth.client.Do // a storage, which is owed no credential
+	send := r.client.auth.client.Do
+	if sameOrigin(target, begun.Request.URL) { // else a storage, which is owed no credential
+		send = r.client.auth.Do
+		// A body cannot be sent twice: what was good for the beginning is used.
+		if accepted := begun.Request.Header.Get("Authorization"); accepted != "" {
+			request.Header.Set("Authorization", accepted)
+		}
 	}
 	response, err := send(request)
 	if err != nil {
