@@ -198,7 +198,7 @@ func (a *authorizer) bearer(ctx context.Context, registry *url.URL, scopes []str
 		Realm:   asked.Realm,
 		Service: asked.Service,
 		Scopes:  auth.CleanScopes(slices.Concat(scopes, asked.Scopes)),
-	}, func() bool { return registry.Scheme == "http" })
+	}, nil, func() bool { return registry.Scheme == "http" })
 	if err == nil {
 		a.accept(registry.Host)
 	}

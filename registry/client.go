@@ -39,6 +39,7 @@ type Options struct {
 type Client struct {
 	connections *connections
 	auth        *authorizer
+	looks       looks
 	limits      limits
 	log         zerolog.Logger
 }

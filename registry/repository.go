@@ -301,7 +301,12 @@ func (r *repository) finish(ctx context.Context, begun *http.Response, desc ocis
 		return err
 	}
 	defer data.Close()
-	request, err := http.NewRequestWithContext(r.writing(ctx), http.MethodPut, target.String(), io.NopCloser(data))
+	ctx = r.writing(ctx)
+	here := sameOrigin(target, begun.Request.URL)
+	if !here {
+		ctx = sent(ctx, r.base.Host)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, target.String(), io.NopCloser(data))
 	if err != nil {
 		return err
 	}
@@ -311,7 +316,7 @@ func (r *repository) finish(ctx context.Context, begun *http.Response, desc ocis
 	}
 	request.Header.Set("Content-Type", "application/octet-stream")
 	send := r.client.auth.client.Do
-	if sameOrigin(target, begun.Request.URL) { // else a storage, which is owed no credential
+	if here { // else a storage, which is owed no credential
 		send = r.client.auth.Do
 		// A body cannot be sent twice: what was good for the beginning is used.
 		if accepted := begun.Request.Header.Get("Authorization"); accepted != "" {

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -92,12 +93,32 @@ func quick() limits {
 func testClient(t *testing.T, o Options) *Client {
 	t.Helper()
 	c := newClient(o, quick())
+	c.connections.lookup = onlyHere
 	t.Cleanup(func() {
 		for _, connection := range c.connections.known {
 			connection.quick.CloseIdleConnections()
 			connection.patient.CloseIdleConnections()
 		}
 	})
+	return c
+}
+
+// onlyHere keeps tests on this machine: no other host is known.
+func onlyHere(address string) (string, error) {
+	if isLoopback(address) {
+		return address, nil
+	}
+	return "", &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: address, IsNotFound: true}}
+}
+
+// at makes names those of servers on this machine: host:port to host:port.
+func (c *Client) at(names map[string]string) *Client {
+	c.connections.lookup = func(address string) (string, error) {
+		if known, ok := names[address]; ok {
+			return known, nil
+		}
+		return onlyHere(address)
+	}
 	return c
 }
 

@@ -27,8 +27,10 @@ const tokenLifetime = time.Minute
 // Tokens fetches tokens from the token services of registries.
 type Tokens interface {
 	// Token fetches one with the credential that the keychain has for the
-	// registry. Its error holds no secret.
+	// registry, from where the registry itself says. Its error holds no secret.
 	Token(ctx context.Context, r registry.TokenRequest) (registry.Token, error)
+	// TakesPassword reports whether the registry may be sent a password.
+	TakesPassword(ctx context.Context, host string) bool
 }
 
 // credentials answers the daemon's requests for registry credentials from a
@@ -89,6 +91,9 @@ func (c *credentials) Credentials(ctx context.Context, req *auth.CredentialsRequ
 	response := &auth.CredentialsResponse{Username: cred.Username, Secret: cred.Password}
 	if cred.IdentityToken != "" {
 		response.Username, response.Secret = "", cred.IdentityToken
+	}
+	if response.Secret != "" && !c.tokens.TakesPassword(ctx, req.Host) {
+		return &auth.CredentialsResponse{}, nil // a builder that asks all the same is not BuildKit
 	}
 	if response.Secret != "" {
 		err = c.step("[auth] sharing credentials for "+req.Host, func() error { return nil })

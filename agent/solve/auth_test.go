@@ -3,6 +3,7 @@ package solve
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/moby/buildkit/session/auth"
@@ -21,14 +22,24 @@ func (k keys) Resolve(_ context.Context, r registry.Request) (registry.Credentia
 	return k[r.Host], nil
 }
 
+// seen are the registries that were seen to take passwords.
+type seen []string
+
+func (s seen) Token(context.Context, registry.TokenRequest) (registry.Token, error) {
+	return registry.Token{}, errors.New("no token service here")
+}
+
+func (s seen) TakesPassword(_ context.Context, host string) bool { return slices.Contains(s, host) }
+
 func TestCredentials(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("HOME", home)
 	keychain := keys{
 		"basic.example": {Username: "u", Password: "p"},
-		"token.example": {Username: "ignored", Password: "ignored", IdentityToken: "idt"},
+		"token.example":  {Username: "ignored", Password: "ignored", IdentityToken: "idt"},
+		"bearer.example": {Username: "u", Password: "p"},
 	}
-	c, err := newCredentials(Request{Keychain: keychain}, nil)
+	c, err := newCredentials(Request{Keychain: keychain, Tokens: seen{"basic.example", "token.example"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,6 +47,7 @@ func TestCredentials(t *testing.T) {
 		{"basic.example", "u", "p"},
 		{"token.example", "", "idt"},
 		{"anonymous.example", "", ""},
+		{"bearer.example", "", ""},
 	}
 	for _, tt := range tests {
 		got, err := c.Credentials(t.Context(), &auth.CredentialsRequest{Host: tt.host})
