@@ -135,6 +135,12 @@ func (b Build) DryRun(ctx context.Context) (requests []solve.Description, err er
 
 // prepare checks all that can be checked before the cluster is touched.
 func (b Build) prepare(ctx context.Context) (*solve.Plan, error) {
+	mirrors, err := RegistryMirrors(b.Definition)
+	if err != nil {
+		return nil, err
+	}
+	b.Request.RegistryAllow = slices.Concat(b.Request.RegistryAllow, mirrors)
+	b.Request.Warn = func(message string) { b.Log.Warn().Msg(message) }
 	plan, err := solve.Prepare(ctx, b.Request)
 	if err != nil {
 		return nil, classify(ClassUsage, err)

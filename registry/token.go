@@ -22,6 +22,8 @@ type TokenRequest struct {
 	Realm, Service string
 	// Scopes are what the token is for: repository:NAME:pull,push.
 	Scopes []string
+	// Anonymous leaves the keychain out of it.
+	Anonymous bool
 }
 
 // Token is an access token of a registry.
@@ -53,9 +55,12 @@ func (c *Client) Token(ctx context.Context, r TokenRequest) (Token, error) {
 // token fetches a token. An error unseen says that the registry itself has not
 // named the service; plain reports whether it is spoken to without TLS.
 func (a *authorizer) token(ctx context.Context, r TokenRequest, unseen error, plain func() bool) (Token, error) {
-	cred, err := a.credential(ctx, ScopedRequest(r.Host, r.Scopes))
-	if err != nil {
-		return Token{}, err
+	var cred Credential
+	if !r.Anonymous {
+		var err error
+		if cred, err = a.credential(ctx, ScopedRequest(r.Host, r.Scopes)); err != nil {
+			return Token{}, err
+		}
 	}
 	if cred.RegistryToken != "" {
 		return Token{Value: cred.RegistryToken}, nil

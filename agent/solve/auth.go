@@ -43,6 +43,7 @@ type Tokens interface {
 type credentials struct {
 	auth.UnimplementedAuthServer
 	keychain registry.Keychain // nil is anonymous
+	hosts    *namedHosts       // nil is all
 	tokens   Tokens
 	seed     []byte
 	send     progresswriter.Logger // nil when nobody reads
@@ -53,11 +54,13 @@ type credentials struct {
 	refused map[string]error
 }
 
-// newCredentials returns the session's side of a request's keychain. The steps
-// "[auth] …" that the display shows go to send.
-func newCredentials(r Request, send progresswriter.Logger) (*credentials, error) {
+// newCredentials returns the session's side of a request's keychain, for the
+// hosts that the build names. The steps "[auth] …" that the display shows go to
+// send.
+func newCredentials(r Request, hosts *namedHosts, send progresswriter.Logger) (*credentials, error) {
 	c := &credentials{
 		keychain: r.Keychain,
+		hosts:    hosts,
 		tokens:   r.Tokens,
 		seed:     make([]byte, 32),
 		send:     send,
@@ -74,11 +77,21 @@ func newCredentials(r Request, send progresswriter.Logger) (*credentials, error)
 // Register implements session.Attachable.
 func (c *credentials) Register(server *grpc.Server) { auth.RegisterAuthServer(server, c) }
 
+// resolve is the credential that a builder may have; anonymous for hosts that
+// the build does not name.
 func (c *credentials) resolve(ctx context.Context, r registry.Request) (registry.Credential, error) {
 	if c.keychain == nil {
 		return registry.Credential{}, nil
 	}
-	return c.keychain.Resolve(ctx, r)
+	cred, err := c.keychain.Resolve(ctx, r)
+	if err != nil || cred.Anonymous() {
+		return cred, err
+	}
+	c.hosts.asked(r.Host)
+	if !c.hosts.allows(r.Host) {
+		return registry.Credential{}, nil
+	}
+	return cred, nil
 }
 
 // Credentials implements auth.AuthServer. The daemon asks for a password only
@@ -114,6 +127,7 @@ func (c *credentials) FetchToken(ctx context.Context, req *auth.FetchTokenReques
 	fetch := func() (err error) {
 		token, err = c.tokens.Token(ctx, registry.TokenRequest{
 			Host: req.Host, Realm: req.Realm, Service: req.Service, Scopes: req.Scopes,
+			Anonymous: cred.Anonymous(),
 		})
 		return err
 	}

@@ -35,11 +35,11 @@ func TestCredentials(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("HOME", home)
 	keychain := keys{
-		"basic.example": {Username: "u", Password: "p"},
+		"basic.example":  {Username: "u", Password: "p"},
 		"token.example":  {Username: "ignored", Password: "ignored", IdentityToken: "idt"},
 		"bearer.example": {Username: "u", Password: "p"},
 	}
-	c, err := newCredentials(Request{Keychain: keychain, Tokens: seen{"basic.example", "token.example"}}, nil)
+	c, err := newCredentials(Request{Keychain: keychain, Tokens: seen{"basic.example", "token.example"}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestTokenAuthority(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	newOne := func(k registry.Keychain) *credentials {
 		t.Helper()
-		c, err := newCredentials(Request{Keychain: k}, nil)
+		c, err := newCredentials(Request{Keychain: k}, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

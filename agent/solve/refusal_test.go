@@ -187,7 +187,7 @@ func TestExplain(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := newCredentials(Request{Keychain: tt.keychain}, nil)
+			c, err := newCredentials(Request{Keychain: tt.keychain}, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -217,7 +217,7 @@ func TestExplain(t *testing.T) {
 
 // Only what a registry refused is explained: a command may say what it likes.
 func TestExplainLeavesOthersAlone(t *testing.T) {
-	c, err := newCredentials(Request{Keychain: keys{"broken.example": {}}}, nil)
+	c, err := newCredentials(Request{Keychain: keys{"broken.example": {}}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

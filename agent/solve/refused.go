@@ -95,7 +95,9 @@ func (c *credentials) explain(ctx context.Context, err error) error {
 	}
 	refused := &refusedError{refusal: r, credential: cred.String(), anonymous: cred.Anonymous(), err: err}
 	refused.hints = r.hints(cred, time.Now())
-	if cred.Anonymous() {
+	if !c.hosts.allows(r.target.Host) {
+		refused.hints = append([]string{fmt.Sprintf("this build does not name %s, so its builders get no credential for it: if they need one, add --registry-allow %s", r.target.Host, r.target.Host)}, refused.hints...)
+	} else if cred.Anonymous() {
 		if known, ok := c.keychain.(informed); ok {
 			refused.hints = append(absentHints(ctx, r.target, known), refused.hints...)
 		}

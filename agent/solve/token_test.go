@@ -58,7 +58,7 @@ func (s *shownSteps) send(status *client.SolveStatus) {
 func served(t *testing.T, keychain registry.Keychain, hosts registry.Hosts) (*credentials, *shownSteps) {
 	t.Helper()
 	steps := &shownSteps{}
-	c, err := newCredentials(Request{Keychain: keychain, Tokens: registry.New(registry.Options{Keychain: keychain, Hosts: hosts})}, steps.send)
+	c, err := newCredentials(Request{Keychain: keychain, Tokens: registry.New(registry.Options{Keychain: keychain, Hosts: hosts})}, nil, steps.send)
 	if err != nil {
 		t.Fatal(err)
 	}
