@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // solveTries is how often one node's part of a build is solved when its
@@ -218,7 +219,7 @@ func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
 	defer stop()
 	s.fleet.onConnect(stop)
 	for i, work := range b.jobs(s.jobs) {
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			label := ""
 			if work.Several() {
 				label = work.Node
@@ -235,7 +236,7 @@ func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
 				}
 				return nil
 			})
-		})
+		}))
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/nacl/sign"
 	"google.golang.org/grpc"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -52,6 +53,8 @@ type credentials struct {
 	shown map[string]bool
 	// refused are the latest failures to fetch a token, by host.
 	refused map[string]error
+	// fault is a panic of an answer to the daemon.
+	fault error
 }
 
 // newCredentials returns the session's side of a request's keychain, for the
@@ -96,7 +99,8 @@ func (c *credentials) resolve(ctx context.Context, r registry.Request) (registry
 
 // Credentials implements auth.AuthServer. The daemon asks for a password only
 // where the registry takes nothing else.
-func (c *credentials) Credentials(ctx context.Context, req *auth.CredentialsRequest) (*auth.CredentialsResponse, error) {
+func (c *credentials) Credentials(ctx context.Context, req *auth.CredentialsRequest) (_ *auth.CredentialsResponse, err error) {
+	defer c.catch(&err)
 	cred, err := c.resolve(ctx, registry.Request{Host: req.Host})
 	if err != nil {
 		return nil, err
@@ -118,7 +122,8 @@ func (c *credentials) Credentials(ctx context.Context, req *auth.CredentialsRequ
 var errNoToken = errors.New("no token")
 
 // FetchToken implements auth.AuthServer.
-func (c *credentials) FetchToken(ctx context.Context, req *auth.FetchTokenRequest) (*auth.FetchTokenResponse, error) {
+func (c *credentials) FetchToken(ctx context.Context, req *auth.FetchTokenRequest) (_ *auth.FetchTokenResponse, err error) {
+	defer c.catch(&err)
 	cred, err := c.resolve(ctx, registry.ScopedRequest(req.Host, req.Scopes))
 	if err != nil {
 		return nil, err
@@ -143,6 +148,18 @@ func (c *credentials) FetchToken(ctx context.Context, req *auth.FetchTokenReques
 		return nil, fmt.Errorf("failed to fetch %s token: %w", what, err)
 	}
 	return tokenResponse(token), nil
+}
+
+// catch turns a panic into an error that explain passes on: gRPC, which calls
+// the methods, would let it end the process.
+func (c *credentials) catch(err *error) {
+	// recover works in a deferred function only, and not in what that calls.
+	if thrown := recover(); thrown != nil {
+		*err = fault.Caught(thrown)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.fault = *err
+	}
 }
 
 // scopeNames are scopes as they are shown: library/alpine:pull.

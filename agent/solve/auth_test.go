@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/moby/buildkit/session/auth"
 	"golang.org/x/crypto/nacl/sign"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -103,5 +105,28 @@ func TestTokenAuthority(t *testing.T) {
 	public := key(one, "a")
 	if payload, ok := sign.Open(nil, signed.Signed, &public); !ok || string(payload) != "x" {
 		t.Error("the signature does not fit the key")
+	}
+}
+
+// panicking is a keychain with a fault.
+type panicking struct{}
+
+func (panicking) Resolve(context.Context, registry.Request) (registry.Credential, error) {
+	panic("TOPSECRET")
+}
+
+// A fault in an answer to the daemon ends the build and says what it is.
+func TestFaultInAnAnswer(t *testing.T) {
+	c, err := newCredentials(Request{Keychain: panicking{}, Tokens: seen{}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.FetchToken(t.Context(), &auth.FetchTokenRequest{Host: "a.example"})
+	var own *fault.Panic
+	if !errors.As(err, &own) || strings.Contains(err.Error(), "TOPSECRET") {
+		t.Errorf("error %v", err)
+	}
+	if explained := c.explain(t.Context(), errors.New("failed to authorize")); !errors.As(explained, &own) {
+		t.Errorf("explained as %v", explained)
 	}
 }

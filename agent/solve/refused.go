@@ -81,6 +81,12 @@ type informed interface {
 // explain adds to the error of a solve which repository it is about, whose
 // credential was used and what the likely mistake is, if it is a refusal.
 func (c *credentials) explain(ctx context.Context, err error) error {
+	c.mu.Lock()
+	own := c.fault
+	c.mu.Unlock()
+	if own != nil && err != nil {
+		return own
+	}
 	if err == nil || Classify(err) != KindRegistry {
 		return err
 	}
