@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // solveTries is how often one node's part of a build is solved when its
@@ -135,6 +136,12 @@ func (b Build) DryRun(ctx context.Context) (requests []solve.Description, err er
 
 // prepare checks all that can be checked before the cluster is touched.
 func (b Build) prepare(ctx context.Context) (*solve.Plan, error) {
+	mirrors, err := RegistryMirrors(b.Definition)
+	if err != nil {
+		return nil, err
+	}
+	b.Request.RegistryAllow = slices.Concat(b.Request.RegistryAllow, mirrors)
+	b.Request.Warn = func(message string) { b.Log.Warn().Msg(message) }
 	plan, err := solve.Prepare(ctx, b.Request)
 	if err != nil {
 		return nil, classify(ClassUsage, err)
@@ -212,7 +219,7 @@ func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
 	defer stop()
 	s.fleet.onConnect(stop)
 	for i, work := range b.jobs(s.jobs) {
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			label := ""
 			if work.Several() {
 				label = work.Node
@@ -229,7 +236,7 @@ func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
 				}
 				return nil
 			})
-		})
+		}))
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err

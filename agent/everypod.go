@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // everyPod calls do for each buildkitd of the nodes, several at once. Each pod
@@ -25,14 +26,14 @@ func (c *connector) everyPod(ctx context.Context, nodes []configmap.Node, absent
 	group.SetLimit(listParallel)
 	for _, node := range nodes {
 		if node.Remote != nil {
-			group.Go(func() error {
+			group.Go(fault.Guard(func() error {
 				conn, err := c.connectRemote(ctx, node)
 				if err == nil {
 					err = use(ctx, node, "", conn.Daemon, do)
 				}
 				failures.add(err)
 				return nil
-			})
+			}))
 			continue
 		}
 		client, pods, err := c.usablePods(ctx, node)
@@ -44,7 +45,7 @@ func (c *connector) everyPod(ctx context.Context, nodes []configmap.Node, absent
 			absent(node)
 		}
 		for _, pod := range pods {
-			group.Go(func() error {
+			group.Go(fault.Guard(func() error {
 				daemon, err := c.ask(ctx, client, node, pod)
 				if err != nil {
 					failures.add(fmt.Errorf("node %s: connect to pod %s: %w", node.Name, pod.Name, err))
@@ -52,7 +53,7 @@ func (c *connector) everyPod(ctx context.Context, nodes []configmap.Node, absent
 				}
 				failures.add(use(ctx, node, pod.Name, daemon, do))
 				return nil
-			})
+			}))
 		}
 	}
 	_ = group.Wait() // its functions return no error

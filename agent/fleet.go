@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // fleet is the nodes of one builder during one command: connected when first
@@ -115,14 +116,14 @@ func (f *fleet) assign(ctx context.Context, want []ocispecs.Platform) ([]job, er
 		if !slices.ContainsFunc(missing, claims[i].mayHave) {
 			continue
 		}
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			conn, err := f.connect(ctx, i)
 			if err != nil {
 				return err
 			}
 			claims[i].reported = conn.Platforms()
 			return nil
-		})
+		}))
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err

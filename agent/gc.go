@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Collect scales idle builders to zero and removes what is left over of
@@ -101,7 +102,7 @@ func (c Collect) Run(ctx context.Context) ([]Collected, error) {
 	var group errgroup.Group
 	group.SetLimit(listParallel)
 	for _, one := range candidates {
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			ctx, cancel := within(ctx, c.Timeout)
 			defer cancel()
 			if err := c.collect(ctx, connector, one); err != nil {
@@ -109,7 +110,7 @@ func (c Collect) Run(ctx context.Context) ([]Collected, error) {
 				failures.add(err)
 			}
 			return nil
-		})
+		}))
 	}
 	_ = group.Wait() // its functions return no error
 	out := make([]Collected, len(candidates))
@@ -304,7 +305,7 @@ func (c *connector) podUses(ctx context.Context, client *cluster.Client, node co
 			use.silent = "it is not ready"
 			continue
 		}
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			a, err := c.activity(ctx, client, node, is.Usable[usable])
 			if known := (*cluster.Error)(nil); errors.As(err, &known) && known.Reason == cluster.ReasonForbidden {
 				return err
@@ -317,7 +318,7 @@ func (c *connector) podUses(ctx context.Context, client *cluster.Client, node co
 				use.used = a.Ended
 			}
 			return nil
-		})
+		}))
 	}
 	err := group.Wait()
 	return uses, err

@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // BuilderDetails is a builder as `slipway inspect` shows it. The JSON keys are
@@ -104,12 +105,12 @@ func (i Inspect) Run(ctx context.Context) (BuilderDetails, error) {
 	var group errgroup.Group
 	group.SetLimit(listParallel)
 	for n, node := range d.Nodes {
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			ctx, cancel := within(ctx, i.Timeout)
 			defer cancel()
 			out.Nodes[n] = connector.details(ctx, node)
 			return nil
-		})
+		}))
 	}
 	if err := group.Wait(); err != nil {
 		return out, err

@@ -10,6 +10,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // listTimeout bounds how long one node may take to answer a listing.
@@ -63,12 +64,12 @@ func (l List) Run(ctx context.Context) ([]BuilderStatus, error) {
 	for i, d := range l.Definitions {
 		out[i] = BuilderStatus{Name: d.Name, Driver: d.Driver, File: d.File, Nodes: make([]NodeStatus, len(d.Nodes))}
 		for j, node := range d.Nodes {
-			group.Go(func() error {
+			group.Go(fault.Guard(func() error {
 				ctx, cancel := context.WithTimeout(ctx, listTimeout)
 				defer cancel()
 				out[i].Nodes[j] = connector.status(ctx, node)
 				return nil
-			})
+			}))
 		}
 	}
 	if err := group.Wait(); err != nil {

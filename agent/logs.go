@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Logs prints what buildkitd says in all pods of a builder.
@@ -49,10 +50,10 @@ func (l Logs) Run(ctx context.Context, out io.Writer) error {
 	var group errgroup.Group // without a limit: each may last as long as its pod
 	lines := &prefixed{out: out}
 	for _, p := range pods {
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			failures.add(l.copy(ctx, p, lines))
 			return nil
-		})
+		}))
 	}
 	_ = group.Wait() // its functions return no error
 	if ctx.Err() != nil {

@@ -24,6 +24,7 @@ const (
 // reached; see BuildKit's util/resolver/config.
 type daemonRegistries struct {
 	Registry map[string]struct {
+		Mirrors   []string `toml:"mirrors"`
 		PlainHTTP bool     `toml:"http"`
 		Insecure  bool     `toml:"insecure"`
 		CAs       []string `toml:"ca"`
@@ -51,13 +52,44 @@ func RegistryHosts(definitions ...configmap.Definition) (registry.Hosts, error) 
 	return hosts, nil
 }
 
-func nodeHosts(hosts registry.Hosts, node configmap.Node) error {
+// RegistryMirrors are the hosts that the nodes of a definition pull through, by
+// their buildkitd.toml: builders ask for credentials for these, too.
+func RegistryMirrors(d configmap.Definition) ([]string, error) {
+	var hosts []string
+	for _, node := range d.Nodes {
+		config, err := readDaemonRegistries(node)
+		if err != nil {
+			return nil, classify(ClassUsage, fmt.Errorf("builder %q: node %s: Files: %s: %w", d.Name, node.Name, daemonConfig, err))
+		}
+		for _, entry := range config.Registry {
+			for _, mirror := range entry.Mirrors {
+				// As BuildKit takes it: a host, with a path or a scheme.
+				if _, rest, found := strings.Cut(mirror, "://"); found {
+					mirror = rest
+				}
+				host, _, _ := strings.Cut(mirror, "/")
+				hosts = append(hosts, host)
+			}
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts), nil
+}
+
+// readDaemonRegistries reads the buildkitd.toml of a node; one that has none
+// knows no registries.
+func readDaemonRegistries(node configmap.Node) (daemonRegistries, error) {
+	var config daemonRegistries
 	raw, ok := node.Files[daemonConfig]
 	if !ok {
-		return nil
+		return config, nil
 	}
-	var config daemonRegistries
-	if err := toml.Unmarshal(raw, &config); err != nil {
+	return config, toml.Unmarshal(raw, &config)
+}
+
+func nodeHosts(hosts registry.Hosts, node configmap.Node) error {
+	config, err := readDaemonRegistries(node)
+	if err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(config.Registry)) {

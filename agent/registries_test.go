@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,5 +67,16 @@ func TestRegistryHostsOfABrokenConfiguration(t *testing.T) {
 		if !strings.Contains(err.Error(), word) {
 			t.Errorf("error %q does not name %s", err, word)
 		}
+	}
+}
+
+func TestRegistryMirrors(t *testing.T) {
+	got, err := RegistryMirrors(configmap.Definition{Nodes: []configmap.Node{
+		{Files: map[string][]byte{"buildkitd.toml": []byte("[registry.\"docker.io\"]\n  mirrors = [\"m.example:5000/proxy\", \"https://n.example\"]\n")}},
+		{Files: map[string][]byte{"buildkitd.toml": []byte("[registry.\"ghcr.io\"]\n  mirrors = [\"n.example\"]\n")}},
+		{},
+	}})
+	if want := []string{"m.example:5000", "n.example"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v; want %q", got, err, want)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Up makes sure that every node of a builder runs, is as its definition says and
@@ -54,7 +55,7 @@ func (u Up) Run(ctx context.Context) (err error) {
 
 	group, ctx := errgroup.WithContext(ctx)
 	for i, node := range u.Definition.Nodes {
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			conn, err := fleet.connect(ctx, i)
 			if err != nil {
 				return err
@@ -72,7 +73,7 @@ func (u Up) Run(ctx context.Context) (err error) {
 			step.Say(fmt.Sprintf("%s: BuildKit %s for %s%s", conn, conn.Version(), formatAll(claim{declared: node.Platforms, reported: conn.Platforms()}.all()), ready))
 			step.Done(nil)
 			return nil
-		})
+		}))
 	}
 	return group.Wait()
 }

@@ -29,8 +29,9 @@ type authorizer struct {
 
 	mu sync.Mutex
 	// sources are where the credential came from, by host; "anonymous" for
-	// none.
-	sources map[string]string
+	// none. accepted are those hosts whose token service has taken it.
+	sources  map[string]string
+	accepted map[string]bool
 }
 
 func newAuthorizer(keychain Keychain, roundTripper http.RoundTripper) *authorizer {
@@ -39,6 +40,7 @@ func newAuthorizer(keychain Keychain, roundTripper http.RoundTripper) *authorize
 		client:   &http.Client{Transport: roundTripper, CheckRedirect: stayAnonymousElsewhere},
 		tokens:   auth.NewCache(),
 		sources:  map[string]string{},
+		accepted: map[string]bool{},
 	}
 }
 
@@ -158,11 +160,19 @@ func (a *authorizer) broken(host string) []error {
 }
 
 // source is where the credential for host came from, "anonymous" for none and
-// empty when the registry did not ask.
-func (a *authorizer) source(host string) string {
+// empty when the registry did not ask, and whether its token service has taken
+// the credential.
+func (a *authorizer) source(host string) (source string, accepted bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.sources[host]
+	return a.sources[host], a.accepted[host]
+}
+
+// accept notes that a token service has taken a credential for a host.
+func (a *authorizer) accept(host string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.accepted[host] = true
 }
 
 func (a *authorizer) basic(ctx context.Context, r Request) (string, error) {
@@ -188,7 +198,10 @@ func (a *authorizer) bearer(ctx context.Context, registry *url.URL, scopes []str
 		Realm:   asked.Realm,
 		Service: asked.Service,
 		Scopes:  auth.CleanScopes(slices.Concat(scopes, asked.Scopes)),
-	}, func() bool { return registry.Scheme == "http" })
+	}, nil, func() bool { return registry.Scheme == "http" })
+	if err == nil {
+		a.accept(registry.Host)
+	}
 	return token.Value, err
 }
 

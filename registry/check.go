@@ -3,11 +3,8 @@ package registry
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
-	"net/url"
 
-	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
@@ -27,69 +24,56 @@ func (c *Client) Check(ctx context.Context, repository string, push bool) error 
 	if err != nil {
 		return err
 	}
-	scheme := "https"
-	if repo.PlainHTTP {
-		scheme = "http"
-	}
-	base := url.URL{Scheme: scheme, Host: host, Path: "/v2/" + repo.Reference.Repository + "/"}
-	actions := []string{auth.ActionPull}
 	if push {
-		actions = append(actions, auth.ActionPush)
-	}
-	ctx = auth.AppendRepositoryScope(ctx, repo.Reference, actions...)
-	if push {
-		err = c.beginUpload(ctx, base)
+		err = repo.beginUpload(ctx)
 	} else {
-		err = c.listTags(ctx, base)
+		err = repo.readAny(ctx)
 	}
 	return c.fail(op, repository, host, err)
 }
 
-// listTags reads one tag, for which the right to pull is needed.
-func (c *Client) listTags(ctx context.Context, base url.URL) error {
-	base.Path += "tags/list"
-	base.RawQuery = "n=1"
-	response, err := c.request(ctx, http.MethodGet, base.String())
-	if err != nil {
-		return err
+// readAny asks for a manifest, for which the right to pull is needed and no
+// other: to list tags is another right in some registries. That there is none
+// is as good an answer.
+func (r *repository) readAny(ctx context.Context) error {
+	for _, method := range []string{http.MethodHead, http.MethodGet} {
+		response, err := r.ask(r.reading(ctx), method, r.at("manifests", "latest"))
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode == http.StatusOK || response.StatusCode == http.StatusNotFound {
+			return nil
+		}
+		if method == http.MethodGet { // whose refusal says why
+			return refusal(response)
+		}
 	}
-	defer response.Body.Close()
-	if response.StatusCode == http.StatusOK || response.StatusCode == http.StatusNotFound {
-		return nil
-	}
-	return refusal(response)
+	return nil
 }
 
 // beginUpload begins an upload, for which the right to push is needed, and
 // cancels it. What cannot be cancelled ends by itself, at the registry.
-func (c *Client) beginUpload(ctx context.Context, base url.URL) error {
-	base.Path += "blobs/uploads/"
-	response, err := c.request(ctx, http.MethodPost, base.String())
+func (r *repository) beginUpload(ctx context.Context) error {
+	ctx = r.writing(ctx)
+	target := r.at("blobs", "uploads/")
+	response, err := r.ask(ctx, http.MethodPost, target)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusAccepted && response.StatusCode != http.StatusCreated {
+	if !succeeded(response) {
 		return refusal(response)
 	}
-	upload, err := base.Parse(response.Header.Get("Location"))
-	if err != nil || response.Header.Get("Location") == "" || !sameOrigin(upload, &base) {
+	upload, err := uploadTarget(response)
+	if err != nil || !sameOrigin(upload, target) {
 		return nil
 	}
-	cancelled, err := c.request(ctx, http.MethodDelete, upload.String())
+	cancelled, err := r.ask(ctx, http.MethodDelete, upload)
 	if err != nil {
 		return ctx.Err()
 	}
 	return cancelled.Body.Close()
-}
-
-// request sends a request without a body.
-func (c *Client) request(ctx context.Context, method, target string) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, method, target, nil)
-	if err != nil {
-		return nil, err
-	}
-	return c.auth.Do(request)
 }
 
 // refusal is an answer as the error that the library makes of it elsewhere.
@@ -97,7 +81,7 @@ func refusal(response *http.Response) error {
 	var body struct {
 		Errors errcode.Errors `json:"errors"`
 	}
-	content, err := io.ReadAll(io.LimitReader(response.Body, maxRefusal))
+	content, err := ReadAtMost(response.Body, maxRefusal)
 	if err == nil && json.Unmarshal(content, &body) != nil {
 		body.Errors = nil // no registry's own words; the status speaks for itself
 	}

@@ -1,27 +1,17 @@
 package registry
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
+	"net/http"
 
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rs/zerolog"
-	"oras.land/oras-go/v2/content"
-	orasregistry "oras.land/oras-go/v2/registry"
-	"oras.land/oras-go/v2/registry/remote"
-	"oras.land/oras-go/v2/registry/remote/auth"
 )
-
-// maxManifest is the size in bytes up to which a registry must take manifests
-// and indexes, as the distribution specification has it. Image configurations
-// are held to it as well.
-const maxManifest = 4 << 20
 
 // Options are what a Client needs to know.
 type Options struct {
@@ -49,6 +39,7 @@ type Options struct {
 type Client struct {
 	connections *connections
 	auth        *authorizer
+	looks       looks
 	limits      limits
 	log         zerolog.Logger
 }
@@ -69,27 +60,6 @@ func newClient(o Options, l limits) *Client {
 		limits: l,
 		log:    o.Log,
 	}
-}
-
-// repository is one repository for the library, and the host that its
-// requests go to.
-func (c *Client) repository(ctx context.Context, name string) (*remote.Repository, string, error) {
-	named, err := reference.ParseNormalizedNamed(name)
-	if err != nil || !reference.IsNameOnly(named) {
-		return nil, "", &UsageError{Flag: "repository", Value: name, Problem: "is not the name of a repository"}
-	}
-	ref := orasregistry.Reference{Registry: reference.Domain(named), Repository: reference.Path(named)}
-	plain, err := c.connections.plainHTTP(ctx, ref.Host())
-	if err != nil {
-		return nil, "", err
-	}
-	return &remote.Repository{
-		Client:    c.auth,
-		Reference: ref,
-		PlainHTTP: plain,
-		// Deleting old lists of referrers is the registry's business.
-		SkipReferrersGC: true,
-	}, ref.Host(), nil
 }
 
 // Fetch returns a manifest or index of a repository, verified against the
@@ -151,14 +121,8 @@ func (c *Client) read(ctx context.Context, op, repository, what string) (Manifes
 		return Manifest{}, c.fail(op, join(repository, what), repository, err)
 	}
 	var m Manifest
-	err = c.again(ctx, host, func(ctx context.Context) error {
-		desc, body, err := repo.Manifests().FetchReference(ctx, what)
-		if err != nil {
-			return err
-		}
-		defer body.Close()
-		m = Manifest{Descriptor: desc}
-		m.Content, err = readVerified(body, desc, maxManifest)
+	err = c.again(ctx, host, func(ctx context.Context) (err error) {
+		m, err = repo.manifest(ctx, what)
 		return err
 	})
 	return m, c.fail(op, join(repository, what), host, err)
@@ -172,22 +136,15 @@ func (c *Client) blob(ctx context.Context, repository string, desc ocispecs.Desc
 	}
 	var data []byte
 	err = c.again(ctx, host, func(ctx context.Context) error {
-		body, err := repo.Blobs().Fetch(ctx, desc)
+		body, err := repo.Fetch(ctx, desc)
 		if err != nil {
 			return err
 		}
 		defer body.Close()
-		data, err = readVerified(body, desc, limit)
+		data, err = ReadContent(body, desc, limit)
 		return err
 	})
 	return data, c.fail("fetch", join(repository, desc.Digest.String()), host, err)
-}
-
-func readVerified(body io.Reader, desc ocispecs.Descriptor, limit int64) ([]byte, error) {
-	if desc.Size > limit {
-		return nil, fmt.Errorf("its size of %d bytes is more than the %d that are read", desc.Size, limit)
-	}
-	return content.ReadAll(body, desc)
 }
 
 // platform reads the platform of an image from its configuration; what known
@@ -197,7 +154,7 @@ func (c *Client) platform(ctx context.Context, repository string, m Manifest, kn
 	if err := json.Unmarshal(m.Content, &manifest); err != nil {
 		return nil, &AssembleError{Problem: fmt.Sprintf("manifest %s is not valid JSON: %s", m.Descriptor.Digest, err)}
 	}
-	config, err := c.blob(ctx, repository, manifest.Config, maxManifest)
+	config, err := c.blob(ctx, repository, manifest.Config, MaxManifest)
 	if err != nil {
 		return nil, err
 	}
@@ -223,71 +180,92 @@ func (c *Client) platform(ctx context.Context, repository string, m Manifest, kn
 	return &p, nil
 }
 
-// writing is a context in which one token serves for reading and writing a
-// repository.
-func writing(ctx context.Context, repo *remote.Repository) context.Context {
-	return auth.AppendRepositoryScope(ctx, repo.Reference, auth.ActionPull, auth.ActionPush)
-}
-
 // Push uploads a manifest or index under its digest, unless it is there. What
 // it refers to must be there.
 func (c *Client) Push(ctx context.Context, repository string, m Manifest) error {
 	what := m.Descriptor.Digest.String()
 	repo, host, err := c.repository(ctx, repository)
+	if err == nil {
+		err = m.verify()
+	}
 	if err != nil {
 		return c.fail("push", join(repository, what), repository, err)
 	}
-	return c.fail("push", join(repository, what), host, c.put(ctx, repo, m, what, true))
+	ctx = repo.writing(ctx)
+	there, err := repo.Exists(ctx, m.Descriptor)
+	if err == nil && !there {
+		err = repo.put(ctx, m, what)
+	}
+	return c.fail("push", join(repository, what), host, err)
+}
+
+// verify fails when the content is not what the descriptor says.
+func (m Manifest) verify() error {
+	if got := digest.FromBytes(m.Content); got != m.Descriptor.Digest {
+		return fmt.Errorf("the content has digest %s, not %s", got, m.Descriptor.Digest)
+	}
+	return nil
 }
 
 // Tag makes a reference with a tag point at a manifest of its repository and
-// verifies that it does.
+// verifies that it does. A registry that has taken the tag and does not show
+// it, not yet or not to this credential, is believed; one that shows another
+// manifest is not.
 func (c *Client) Tag(ctx context.Context, ref string, m Manifest) error {
 	repository, tag, err := splitReference(ref)
 	if err != nil {
 		return err
 	}
 	repo, host, err := c.repository(ctx, repository)
+	if err == nil {
+		err = m.verify()
+	}
 	if err != nil {
 		return c.fail("tag", join(repository, tag), repository, err)
 	}
-	err = c.put(ctx, repo, m, tag, false)
-	if err == nil {
-		err = c.verify(ctx, repo, tag, m.Descriptor.Digest)
+	ctx = repo.writing(ctx)
+	if err = repo.put(ctx, m, tag); err == nil {
+		err = c.confirm(ctx, repo, tag, m.Descriptor.Digest)
+	} else if mayBeThere(err) {
+		// An immutable tag that is right already cannot be set again.
+		if found, readErr := repo.current(ctx, tag, m.Descriptor.Digest); readErr == nil && found == m.Descriptor.Digest {
+			return nil
+		}
 	}
 	return c.fail("tag", join(repository, tag), host, err)
 }
 
-// put uploads a manifest under a tag or its digest.
-func (c *Client) put(ctx context.Context, repo *remote.Repository, m Manifest, what string, skip bool) error {
-	if got := digest.FromBytes(m.Content); got != m.Descriptor.Digest {
-		return fmt.Errorf("the content has digest %s, not %s", got, m.Descriptor.Digest)
-	}
-	ctx = writing(ctx, repo)
-	if skip {
-		if there, err := repo.Manifests().Exists(ctx, m.Descriptor); err != nil || there {
+// mayBeThere reports whether a registry may have refused to set a tag because
+// it exists. Which status says so differs: 400 of Amazon ECR, 403 of
+// Artifactory and Nexus, 409, 412 of Harbor.
+func mayBeThere(err error) bool {
+	status, _, _, _ := answerOf(err)
+	return status/100 == 4 && status != http.StatusUnauthorized && status != http.StatusNotFound && !temporary(status)
+}
+
+// confirmations is how often a tag is read that points elsewhere right after
+// it was set: a registry of several servers may show what was there before for
+// some seconds.
+const confirmations = 4
+
+// confirm reads a tag back that was set.
+func (c *Client) confirm(ctx context.Context, repo *repository, tag string, want digest.Digest) error {
+	for attempt := 0; ; attempt++ {
+		found, err := repo.current(ctx, tag, want)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			c.log.Debug().Str("registry", repo.base.Host).Str("tag", tag).Str("reason", bareError(err)).
+				Msg("the registry has taken the tag and does not show it")
+			return nil
+		case found == want:
+			return nil
+		case attempt+1 >= confirmations:
+			return &MovedError{Want: want.String(), Got: found.String()}
+		}
+		if err := sleep(ctx, c.limits.wait(attempt, 0)); err != nil {
 			return err
 		}
 	}
-	return repo.Manifests().PushReference(ctx, m.Descriptor, bytes.NewReader(m.Content), what)
-}
-
-// verify reads a tag back.
-func (c *Client) verify(ctx context.Context, repo *remote.Repository, tag string, want digest.Digest) error {
-	ctx = writing(ctx, repo)
-	found, err := repo.Manifests().Resolve(ctx, tag)
-	if status, _, _, _ := answerOf(err); err != nil && status == 0 && !temporaryFailure(err) {
-		// A registry whose answer to HEAD is incomplete; GET tells.
-		var body io.ReadCloser
-		if found, body, err = repo.Manifests().FetchReference(ctx, tag); err == nil {
-			err = body.Close()
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("the tag is set, but reading it back failed: %w", err)
-	}
-	if found.Digest != want {
-		return &MovedError{Want: want.String(), Got: found.Digest.String()}
-	}
-	return nil
 }

@@ -30,14 +30,14 @@ func (c *Client) Copy(ctx context.Context, from string, desc ocispecs.Descriptor
 	if err != nil {
 		return c.fail("copy", join(to, what), to, err)
 	}
-	options := oras.CopyGraphOptions{Concurrency: copyConcurrency, MaxMetadataBytes: maxManifest}
+	options := oras.CopyGraphOptions{Concurrency: copyConcurrency, MaxMetadataBytes: MaxManifest}
 	if sourceHost == targetHost {
 		options.MountFrom = func(context.Context, ocispecs.Descriptor) ([]string, error) {
-			return []string{source.Reference.Repository}, nil
+			return []string{source.ref.Repository}, nil
 		}
 	}
 	err = c.again(ctx, targetHost, func(ctx context.Context) error {
-		return oras.CopyGraph(writing(ctx, target), source, target, desc, options)
+		return oras.CopyGraph(target.writing(ctx), source, target, desc, options)
 	})
 	var side *oras.CopyError
 	if errors.As(err, &side) && side.Origin == oras.CopyErrorOriginSource {

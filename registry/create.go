@@ -8,6 +8,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Create makes an image out of images: what docker buildx imagetools create
@@ -127,10 +129,10 @@ func (c *Client) Create(ctx context.Context, r Create) (*Created, error) {
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(copyConcurrency)
 	for i, place := range places {
-		group.Go(func() (err error) {
+		group.Go(fault.Guard(func() (err error) {
 			sources[i], err = c.source(groupCtx, place)
 			return err
-		})
+		}))
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
@@ -209,7 +211,7 @@ func (c *Client) Publish(ctx context.Context, created *Created, report func(step
 				continue
 			}
 			report(fmt.Sprintf("copying %s from %s to %s", d.Digest, from, repository))
-			group.Go(func() error { return c.Copy(groupCtx, from, d, repository) })
+			group.Go(fault.Guard(func() error { return c.Copy(groupCtx, from, d, repository) }))
 		}
 		if err := group.Wait(); err != nil {
 			return err

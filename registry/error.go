@@ -38,6 +38,9 @@ type Error struct {
 	// Source says where the credential came from; "anonymous" when the
 	// registry asked for one and there was none, empty when it did not ask.
 	Source string
+	// Accepted says that the registry's token service has taken the credential,
+	// so that it is not at fault.
+	Accepted bool
 	// Broken are the sources of credentials that could not be used, when there
 	// was no credential.
 	Broken []error
@@ -77,14 +80,12 @@ func (e *Error) Hints() []string {
 	if errors.As(e.Err, &deeper) {
 		return deeper.Hints()
 	}
+	if hint := HintOf(e.Code + " " + e.Message); hint != "" && e.Status/100 == 4 {
+		return []string{hint}
+	}
 	switch e.Status {
-	case http.StatusUnauthorized:
-		return e.loginHints()
-	case http.StatusForbidden:
-		if e.Source == "" || e.Source == "anonymous" {
-			return e.loginHints()
-		}
-		return []string{fmt.Sprintf("the credential from %s is valid but has no right to %s here", e.Source, strings.TrimPrefix(e.Op, "check "))}
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return e.refusalHints()
 	case http.StatusNotFound:
 		if e.Op == "push" || e.Op == "tag" || e.Op == "copy" {
 			return []string{"create the repository, if the registry does not do so by itself, and look at its spelling"}
@@ -102,18 +103,28 @@ func (e *Error) Hints() []string {
 	return e.connectionHints()
 }
 
-func (e *Error) loginHints() []string {
-	if e.Op == opLogin {
+// refusalHints says what to do about 401 and 403, which registries do not tell
+// apart as one would wish: 401 may be a missing right or a repository that does
+// not exist, and 403 a password that has expired.
+func (e *Error) refusalHints() []string {
+	right := strings.TrimPrefix(e.Op, "check ")
+	switch {
+	case e.Op == opLogin:
 		return []string{"look at the user name and the password; where people log in with a second factor or through another service, the registry wants an access token as the password"}
+	case e.Source == "" || e.Source == "anonymous":
+		hints := []string{fmt.Sprintf("no credential was found for this registry: slipway auth %s shows where it was looked for", authArgument(e.Reference))}
+		for _, broken := range e.Broken {
+			hints = append(hints, "could not be used: "+broken.Error())
+		}
+		return hints
+	case e.Accepted && e.Status == http.StatusForbidden:
+		return []string{fmt.Sprintf("the credential from %s is valid but has no right to %s here", e.Source, right)}
+	case e.Accepted:
+		return []string{fmt.Sprintf("the credential from %s is valid; it has no right to %s here, or the repository does not exist", e.Source, right)}
+	case e.Status == http.StatusForbidden:
+		return []string{fmt.Sprintf("the credential from %s has no right to %s here, or it has expired", e.Source, right)}
 	}
-	if e.Source != "" && e.Source != "anonymous" {
-		return []string{fmt.Sprintf("the registry does not accept the credential from %s: renew it", e.Source)}
-	}
-	hints := []string{fmt.Sprintf("no credential was found for this registry: slipway auth %s shows where it was looked for", authArgument(e.Reference))}
-	for _, broken := range e.Broken {
-		hints = append(hints, "could not be used: "+broken.Error())
-	}
-	return hints
+	return []string{fmt.Sprintf("the registry does not accept the credential from %s: renew it, or give it the right to %s here", e.Source, right)}
 }
 
 // authArgument is the repository of a reference.
@@ -171,7 +182,8 @@ func (c *Client) fail(op, reference, host string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s %s: %w", op, reference, context.Canceled)
 	}
-	e := &Error{Op: op, Reference: reference, Host: host, Err: err, Source: c.auth.source(host)}
+	e := &Error{Op: op, Reference: reference, Host: host, Err: err}
+	e.Source, e.Accepted = c.auth.source(host)
 	if e.Source == "anonymous" {
 		e.Broken = c.auth.broken(host)
 	}
@@ -179,6 +191,9 @@ func (c *Client) fail(op, reference, host string, err error) error {
 	e.Status, asked, e.Code, e.Message = answerOf(err)
 	if asked != "" {
 		e.Host = asked
+	}
+	if refused := (*tokenError)(nil); errors.As(err, &refused) {
+		e.Accepted = false
 	}
 	return e
 }

@@ -22,6 +22,10 @@ func hubBackedHosts() []string {
 	return []string{"dhi.io", "registry.scout.docker.com"}
 }
 
+// CanonicalHost is the one name of a registry by which hosts that users and
+// builders name are compared.
+func CanonicalHost(host string) string { return withoutPort443(host) }
+
 // canonicalHost is the one name of a registry in messages and comparisons.
 func canonicalHost(host string) string {
 	if slices.Contains(hubHosts(), host) {

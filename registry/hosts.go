@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -61,6 +64,8 @@ type connections struct {
 	hosts    Hosts
 	certDirs []string
 	limits   limits
+	// lookup, unless nil, stands in for the DNS: tests set it.
+	lookup func(address string) (string, error)
 
 	mu    sync.Mutex
 	known map[string]*connection
@@ -76,26 +81,43 @@ type connection struct {
 	quick, patient *http.Transport
 
 	probe sync.Once
+	// reach is from where the host can be spoken to, once a connection was made.
+	reach atomic.Int32
 }
 
 func newConnections(hosts Hosts, certDirs []string, l limits) *connections {
 	return &connections{hosts: hosts, certDirs: certDirs, limits: l, known: map[string]*connection{}}
 }
 
-// to returns the connection to a host.
-func (c *connections) to(host string) (*connection, error) { return c.serving(host, "") }
+// to returns the connection to a host that the user has named.
+func (c *connections) to(host string) (*connection, error) { return c.named(host, "", false) }
 
-// serving returns the connection to a host that is the token service of a
-// registry, or to a registry itself when that is empty. A definition names the
-// authority of its registry; who runs both signs the token service with it too.
-func (c *connections) serving(host, registry string) (*connection, error) {
+// named returns the connection to a host that a registry has named, unless by
+// is empty: its token service, or a storage. It goes only where the registry
+// may send somebody. A host with settings of its own is one that the user has
+// named. A definition names the authority of its registry; who runs both signs
+// the token service with it too.
+func (c *connections) named(host, by string, tokens bool) (*connection, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	settings, own := c.hosts.of(host)
 	name, like := host, host
-	if registry != "" && registry != host && !own {
-		name, like = host+" of "+registry, registry
-		settings, _ = c.hosts.of(registry)
+	var guard func(netip.Addr) error
+	if by != "" && by != host && !own {
+		name = host + " by " + by
+		if tokens {
+			name, like = host+" of "+by, by
+			settings, _ = c.hosts.of(by)
+		}
+		guard = func(at netip.Addr) error {
+			if !c.reachOf(by).mayName(reachOf(at)) {
+				return &reachError{host, by, at}
+			}
+			return nil
+		}
+		if ip, err := netip.ParseAddr((&url.URL{Host: host}).Hostname()); err == nil && !c.lockedReachOf(by).mayName(reachOf(ip)) {
+			return nil, &reachError{host, by, ip} // a proxy would not look at it
+		}
 	}
 	if found, ok := c.known[name]; ok {
 		return found, nil
@@ -112,12 +134,14 @@ func (c *connections) serving(host, registry string) (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certificates for registry %s: %w", host, err)
 	}
+	made := &connection{}
+	made.reach.Store(int32(nameReach(host)))
 	quick := &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
-		DialContext: (&net.Dialer{
+		DialContext: made.dialer(net.Dialer{
 			Timeout:   c.limits.answer,
 			KeepAlive: c.limits.answer,
-		}).DialContext,
+		}, host, guard, c.lookup),
 		TLSClientConfig:       tlsConfig,
 		TLSHandshakeTimeout:   c.limits.answer,
 		ResponseHeaderTimeout: c.limits.answer,
@@ -127,14 +151,26 @@ func (c *connections) serving(host, registry string) (*connection, error) {
 	}
 	patient := quick.Clone()
 	patient.ResponseHeaderTimeout = c.limits.stored
-	made := &connection{
-		plain:   settings.PlainHTTP || !settings.usesTLS() && isLoopback(host),
-		unsure:  settings.PlainHTTP && settings.Insecure,
-		quick:   quick,
-		patient: patient,
-	}
+	made.plain = settings.PlainHTTP || !settings.usesTLS() && isLoopback(host)
+	made.unsure = settings.PlainHTTP && settings.Insecure
+	made.quick, made.patient = quick, patient
 	c.known[name] = made
 	return made, nil
+}
+
+// reachOf is from where a registry was found to be spoken to, as far as its
+// name tells before it was.
+func (c *connections) reachOf(host string) reach {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lockedReachOf(host)
+}
+
+func (c *connections) lockedReachOf(host string) reach {
+	if known, ok := c.known[host]; ok {
+		return reach(known.reach.Load())
+	}
+	return nameReach(host)
 }
 
 // plainHTTP reports whether the host is spoken to without TLS. It asks the
@@ -169,7 +205,8 @@ func speaksTLS(ctx context.Context, transport *http.Transport, host string) bool
 	if err != nil {
 		return true
 	}
-	response, err := (&http.Client{Transport: transport}).Do(request)
+	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	response, err := client.Do(request)
 	if err == nil {
 		_ = response.Body.Close()
 		return true

@@ -102,7 +102,7 @@ func (i *Inspection) configs(ctx context.Context) (map[string]*ocispecs.Image, e
 	}
 	all := make(map[string]*ocispecs.Image, len(parts))
 	for platform, part := range parts {
-		data, err := i.client.blob(ctx, repository, part.manifest.Config, maxManifest)
+		data, err := i.client.blob(ctx, repository, part.manifest.Config, MaxManifest)
 		if err != nil {
 			return nil, err
 		}

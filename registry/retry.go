@@ -163,13 +163,21 @@ func (c *Client) again(ctx context.Context, host string, work func(ctx context.C
 		}
 		wait := c.limits.wait(attempt, 0)
 		report(c.log, host, bareError(err), wait, attempt+2)
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if sleep(ctx, wait) != nil {
 			return err
-		case <-timer.C:
 		}
+	}
+}
+
+// sleep waits, but no longer than the context holds.
+func sleep(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
 	}
 }
 

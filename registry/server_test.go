@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -32,6 +33,8 @@ type testServer struct {
 	mu sync.Mutex
 	// fault answers a request instead of the registry when it returns true.
 	fault func(w http.ResponseWriter, r *http.Request) bool
+	// change, unless nil, changes the header and the status of an answer.
+	change func(r *http.Request, header http.Header, code int) int
 	// seen are the requests, METHOD PATH.
 	seen []string
 }
@@ -46,6 +49,9 @@ func startServer(t *testing.T, start func(*httptest.Server)) *testServer {
 		s.mu.Lock()
 		s.seen = append(s.seen, r.Method+" "+r.URL.Path)
 		fault := s.fault
+		if s.change != nil {
+			w = &altering{w, r, s.change}
+		}
 		s.mu.Unlock()
 		if fault == nil || !fault(w, r) {
 			inner.ServeHTTP(w, r)
@@ -87,12 +93,32 @@ func quick() limits {
 func testClient(t *testing.T, o Options) *Client {
 	t.Helper()
 	c := newClient(o, quick())
+	c.connections.lookup = onlyHere
 	t.Cleanup(func() {
 		for _, connection := range c.connections.known {
 			connection.quick.CloseIdleConnections()
 			connection.patient.CloseIdleConnections()
 		}
 	})
+	return c
+}
+
+// onlyHere keeps tests on this machine: no other host is known.
+func onlyHere(address string) (string, error) {
+	if isLoopback(address) {
+		return address, nil
+	}
+	return "", &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: address, IsNotFound: true}}
+}
+
+// at makes names those of servers on this machine: host:port to host:port.
+func (c *Client) at(names map[string]string) *Client {
+	c.connections.lookup = func(address string) (string, error) {
+		if known, ok := names[address]; ok {
+			return known, nil
+		}
+		return onlyHere(address)
+	}
 	return c
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -21,6 +22,8 @@ type TokenRequest struct {
 	Realm, Service string
 	// Scopes are what the token is for: repository:NAME:pull,push.
 	Scopes []string
+	// Anonymous leaves the keychain out of it.
+	Anonymous bool
 }
 
 // Token is an access token of a registry.
@@ -40,19 +43,24 @@ func (t Token) String() string { return fmt.Sprintf("token for %s", t.Lifetime) 
 func (t Token) GoString() string { return t.String() }
 
 // Token fetches a token with the keychain's credential for the registry,
-// anonymously when there is none. The service is reached as its registry is,
-// unless it has settings of its own.
+// anonymously when there is none, for somebody who says which token service it
+// has: a builder. The registry is asked itself before anything goes there. The
+// service is reached as its registry is, unless it has settings of its own.
 func (c *Client) Token(ctx context.Context, r TokenRequest) (Token, error) {
-	token, err := c.auth.token(ctx, r, func() bool { return c.connections.withoutTLS(ctx, r.Host) })
+	r, unseen := c.verified(ctx, r)
+	token, err := c.auth.token(ctx, r, unseen, func() bool { return c.connections.withoutTLS(ctx, r.Host) })
 	return token, c.fail("authorize", ScopedRequest(r.Host, r.Scopes).String(), r.Host, err)
 }
 
-// token fetches a token; plain reports whether the registry is spoken to
-// without TLS.
-func (a *authorizer) token(ctx context.Context, r TokenRequest, plain func() bool) (Token, error) {
-	cred, err := a.credential(ctx, ScopedRequest(r.Host, r.Scopes))
-	if err != nil {
-		return Token{}, err
+// token fetches a token. An error unseen says that the registry itself has not
+// named the service; plain reports whether it is spoken to without TLS.
+func (a *authorizer) token(ctx context.Context, r TokenRequest, unseen error, plain func() bool) (Token, error) {
+	var cred Credential
+	if !r.Anonymous {
+		var err error
+		if cred, err = a.credential(ctx, ScopedRequest(r.Host, r.Scopes)); err != nil {
+			return Token{}, err
+		}
 	}
 	if cred.RegistryToken != "" {
 		return Token{Value: cred.RegistryToken}, nil
@@ -61,12 +69,16 @@ func (a *authorizer) token(ctx context.Context, r TokenRequest, plain func() boo
 	if err != nil || realm.Host == "" || realm.Scheme != "https" && realm.Scheme != "http" {
 		return Token{}, fmt.Errorf("%s names a token service without a usable URL", r.Host)
 	}
-	if realm.Scheme == "http" && !cred.Anonymous() && !plain() {
-		return Token{}, fmt.Errorf("%s names a token service without TLS, %s: no credential is sent there", r.Host, realm.Host)
+	if unseen != nil && !cred.Anonymous() && !onItself(r.Host, realm) {
+		return Token{}, unseen
+	}
+	if realm.Scheme == "http" && !plain() {
+		return Token{}, fmt.Errorf("%s names a token service without TLS, %s: nothing is sent there", r.Host, realm.Host)
 	}
 	options := dockerauth.TokenOptions{Realm: realm.String(), Service: r.Service, Scopes: r.Scopes}
 	client := *a.client
 	client.CheckRedirect = stayHere // the request holds a secret, maybe in its body
+	client.Transport = shortAnswers{client.Transport}
 	ctx = serving(ctx, r.Host)
 	if cred.IdentityToken != "" {
 		options.Secret = cred.IdentityToken // without a user it is the grant of a refresh token
@@ -116,7 +128,50 @@ type tokenError struct {
 func (e *tokenError) Error() string { return fmt.Sprintf("token service %s: %s", e.host, e.err) }
 func (e *tokenError) Unwrap() error { return e.err }
 
+// maxToken bounds the answer of a token service, in bytes. A token has some
+// kilobytes.
+const maxToken = 1 << 20
+
+// shortAnswers ends answers that are longer than a token's.
+type shortAnswers struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (s shortAnswers) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := s.RoundTripper.RoundTrip(request)
+	if err == nil {
+		response.Body = &shortBody{response.Body, maxToken}
+	}
+	return response, err
+}
+
+type shortBody struct {
+	io.ReadCloser
+	left int64
+}
+
+// Read implements io.Reader.
+func (b *shortBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left+1)])
+	if b.left -= int64(n); b.left < 0 {
+		return 0, tooLarge(maxToken)
+	}
+	return n, err
+}
+
 type servedKey struct{}
+
+type sentKey struct{}
+
+// sent is a context for requests to where a registry has sent an upload.
+func sent(ctx context.Context, registry string) context.Context {
+	return context.WithValue(ctx, sentKey{}, registry)
+}
+
+// sentBy is the registry that has sent an upload elsewhere; empty for none.
+func sentBy(ctx context.Context) string {
+	registry, _ := ctx.Value(sentKey{}).(string)
+	return registry
+}
 
 // serving is a context for requests to a token service of a registry.
 func serving(ctx context.Context, registry string) context.Context {

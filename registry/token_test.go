@@ -15,9 +15,11 @@ import (
 	"time"
 )
 
-// tokenService is a token service of its own, with what it was asked.
+// tokenService is a registry that has only a token service, with what that was
+// asked.
 type tokenService struct {
 	*httptest.Server
+	host string
 	mu   sync.Mutex
 	seen []string
 }
@@ -29,6 +31,11 @@ func startTokenService(t *testing.T, start func(*httptest.Server), postOnly bool
 	s := &tokenService{}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm()
+		if strings.HasPrefix(r.URL.Path, "/v2/") {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="`+s.URL+`/token",service="reg"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
 		user, password, basic := r.BasicAuth()
 		if r.Method == http.MethodPost {
 			user, password = r.Form.Get("username"), r.Form.Get("password")
@@ -57,6 +64,7 @@ func startTokenService(t *testing.T, start func(*httptest.Server), postOnly bool
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	start(s.Server)
 	t.Cleanup(s.Close)
+	_, s.host, _ = strings.Cut(s.URL, "://")
 	return s
 }
 
@@ -93,7 +101,7 @@ func TestToken(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			before := len(s.asked())
 			// The host is one that is spoken to in plain HTTP.
-			got, err := testClient(t, Options{Keychain: tt.keychain}).Token(t.Context(), want("localhost:5000", s.URL))
+			got, err := testClient(t, Options{Keychain: tt.keychain}).Token(t.Context(), want(s.host, s.URL))
 			if err != nil || got != tt.want {
 				t.Errorf("%#v, %v", got, err)
 			}
@@ -107,7 +115,7 @@ func TestToken(t *testing.T) {
 // Some services know the newer way only; a wrong password is sent once.
 func TestTokenByPost(t *testing.T) {
 	s := startTokenService(t, (*httptest.Server).Start, true)
-	got, err := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}}).Token(t.Context(), want("localhost:5000", s.URL))
+	got, err := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}}).Token(t.Context(), want(s.host, s.URL))
 	if err != nil || got.Value != "by-password" {
 		t.Errorf("%q, %v", got.Value, err)
 	}
@@ -116,13 +124,12 @@ func TestTokenByPost(t *testing.T) {
 func TestTokenRefused(t *testing.T) {
 	s := startTokenService(t, (*httptest.Server).Start, false)
 	c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "wr0ng", Source: "a file"}})
-	_, err := c.Token(t.Context(), want("localhost:5000", s.URL))
+	_, err := c.Token(t.Context(), want(s.host, s.URL))
 	known := (*Error)(nil)
 	if !errors.As(err, &known) {
 		t.Fatalf("error %v", err)
 	}
-	host := strings.TrimPrefix(s.URL, "http://")
-	if wanted := "authorize localhost:5000/team/app: " + host + " answered 401 Unauthorized: incorrect username or password"; err.Error() != wanted {
+	if wanted := "authorize " + s.host + "/team/app: " + s.host + " answered 401 Unauthorized: incorrect username or password"; err.Error() != wanted {
 		t.Errorf("error %q, want %q", err, wanted)
 	}
 	if hints := strings.Join(known.Hints(), "\n"); !strings.Contains(hints, "a file") || strings.Contains(hints+err.Error(), "wr0ng") {
@@ -137,7 +144,8 @@ func TestTokenRefused(t *testing.T) {
 // with certificates for its registry means too.
 func TestTokenTLS(t *testing.T) {
 	s := startTokenService(t, (*httptest.Server).StartTLS, false)
-	host := strings.TrimPrefix(s.URL, "https://")
+	host := s.host
+	names := map[string]string{"example.com:443": s.host, "other.example.com:443": s.host}
 	password := fixed{Username: "ci", Password: "s3cret"}
 	for _, tt := range []struct {
 		name  string
@@ -145,15 +153,15 @@ func TestTokenTLS(t *testing.T) {
 		fails string
 	}{
 		{"unknown authority", nil, "certificate"},
-		{"the registry's authority", Hosts{"registry.example": {CAs: [][]byte{s.authority()}}}, ""},
-		{"its own authority", Hosts{host: {CAs: [][]byte{s.authority()}}}, ""},
-		{"its own settings before the registry's", Hosts{host: {}, "registry.example": {CAs: [][]byte{s.authority()}}}, "certificate"},
-		{"another registry's authority", Hosts{"other.example": {CAs: [][]byte{s.authority()}}}, "certificate"},
-		{"the registry's certificate is not checked", Hosts{"registry.example": {Insecure: true}}, ""},
+		{"the registry's authority", Hosts{"example.com": {CAs: [][]byte{s.authority()}}}, ""},
+		{"its own authority", Hosts{host: {CAs: [][]byte{s.authority()}}, "example.com": {Insecure: true}}, ""},
+		{"its own settings before the registry's", Hosts{host: {}, "example.com": {CAs: [][]byte{s.authority()}}}, "certificate"},
+		{"another registry's authority", Hosts{"other.example.com": {CAs: [][]byte{s.authority()}}}, "certificate"},
+		{"the registry's certificate is not checked", Hosts{"example.com": {Insecure: true}}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := testClient(t, Options{Keychain: password, Hosts: tt.hosts})
-			got, err := c.Token(t.Context(), want("registry.example", s.URL))
+			c := testClient(t, Options{Keychain: password, Hosts: tt.hosts}).at(names)
+			got, err := c.Token(t.Context(), want("example.com", s.URL))
 			switch {
 			case tt.fails == "" && (err != nil || got.Value != "by-password"):
 				t.Errorf("%q, %v", got.Value, err)
@@ -163,19 +171,19 @@ func TestTokenTLS(t *testing.T) {
 		})
 	}
 	t.Run("one registry's authority serves no other", func(t *testing.T) {
-		c := testClient(t, Options{Keychain: password, Hosts: Hosts{"registry.example": {CAs: [][]byte{s.authority()}}}})
-		if _, err := c.Token(t.Context(), want("registry.example", s.URL)); err != nil {
+		c := testClient(t, Options{Keychain: password, Hosts: Hosts{"example.com": {CAs: [][]byte{s.authority()}}}}).at(names)
+		if _, err := c.Token(t.Context(), want("example.com", s.URL)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Token(t.Context(), want("other.example", s.URL)); err == nil {
+		if _, err := c.Token(t.Context(), want("other.example.com", s.URL)); err == nil {
 			t.Error("the token service of another registry was trusted")
 		}
 	})
 	t.Run("docker's directory", func(t *testing.T) {
 		dir := t.TempDir()
-		writeFile(t, dir+"/registry.example/ca.crt", string(s.authority()))
-		c := testClient(t, Options{Keychain: password, CertDirs: []string{dir}})
-		if _, err := c.Token(t.Context(), want("registry.example", s.URL)); err != nil {
+		writeFile(t, dir+"/example.com/ca.crt", string(s.authority()))
+		c := testClient(t, Options{Keychain: password, CertDirs: []string{dir}}).at(names)
+		if _, err := c.Token(t.Context(), want("example.com", s.URL)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -200,9 +208,13 @@ func TestTokenServiceWithTheRegistrysAuthority(t *testing.T) {
 	}
 }
 
+// A token service without TLS is asked where the registry has none either.
 func TestTokenServiceWithoutTLS(t *testing.T) {
 	s := startTokenService(t, (*httptest.Server).Start, false)
-	registry := startServer(t, (*httptest.Server).StartTLS)
+	secure := startServer(t, (*httptest.Server).StartTLS)
+	secure.fail((&bearerAuth{realm: s.URL + "/token"}).fault)
+	plain := newServer(t)
+	plain.fail((&bearerAuth{realm: s.URL + "/token"}).fault)
 	password := fixed{Username: "ci", Password: "s3cret"}
 	for _, tt := range []struct {
 		name     string
@@ -211,10 +223,9 @@ func TestTokenServiceWithoutTLS(t *testing.T) {
 		hosts    Hosts
 		fails    bool
 	}{
-		{"a registry without TLS", password, "registry.example", Hosts{"registry.example": {PlainHTTP: true}}, false},
-		{"a registry with TLS", password, "registry.example", Hosts{"registry.example": {Insecure: true}}, true},
-		{"a registry that turns out to have TLS", password, registry.host, nil, false}, // on this machine
-		{"nothing to protect", nil, "registry.example", Hosts{"registry.example": {Insecure: true}}, false},
+		{"a registry without TLS", password, plain.host, nil, false},
+		{"a registry with TLS", password, secure.host, Hosts{secure.host: {Insecure: true}}, true},
+		{"a registry with TLS, nobody", nil, secure.host, Hosts{secure.host: {Insecure: true}}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := len(s.asked())
@@ -223,7 +234,7 @@ func TestTokenServiceWithoutTLS(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 			if tt.fails && len(s.asked()) != before {
-				t.Error("a credential was sent without TLS")
+				t.Error("something was sent without TLS")
 			}
 		})
 	}

@@ -26,7 +26,8 @@ type transport struct {
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
-	to, err := t.connections.serving(request.URL.Host, servedBy(request.Context()))
+	by, tokens := namedBy(request)
+	to, err := t.connections.named(request.URL.Host, by, tokens)
 	if err != nil {
 		if request.Body != nil {
 			_ = request.Body.Close()
@@ -37,12 +38,42 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		request = request.Clone(request.Context())
 		request.Header.Set("User-Agent", t.userAgent)
 	}
+	base := watched{to.forRequest(request), t.limits.silence}
+	if isOnce(request.Context()) {
+		return base.RoundTrip(request)
+	}
 	tries := &retry.Transport{
-		Base:   watched{to.forRequest(request), t.limits.silence},
+		Base:   base,
 		Policy: func() retry.Policy { return policy{t.limits, t.log, request} },
 	}
 	return tries.RoundTrip(request)
 }
+
+// namedBy is the registry that has sent a request to another host: by a
+// redirect, or as its token service; empty for a request to a registry itself.
+func namedBy(request *http.Request) (registry string, tokens bool) {
+	if registry = servedBy(request.Context()); registry != "" {
+		return registry, true
+	}
+	if registry = sentBy(request.Context()); registry != "" {
+		return registry, false
+	}
+	first := request
+	for first.Response != nil && first.Response.Request != nil { // set for redirects
+		first = first.Response.Request
+	}
+	if first == request {
+		return "", false
+	}
+	return first.URL.Host, false
+}
+
+type onceKey struct{}
+
+// once is a context for requests that are not tried again.
+func once(ctx context.Context) context.Context { return context.WithValue(ctx, onceKey{}, true) }
+
+func isOnce(ctx context.Context) bool { return ctx.Value(onceKey{}) != nil }
 
 func (c *connection) forRequest(request *http.Request) http.RoundTripper {
 	if request.Method == http.MethodPut && strings.Contains(request.URL.Path, "/blobs/") {

@@ -206,7 +206,7 @@ func (a *archiveOutput) assemble(ctx context.Context) (ocispecs.Descriptor, erro
 	store := layoutStore{a.blobs}
 	sources := make([]registry.Manifest, len(a.images))
 	for i, img := range a.images {
-		data, err := content.ReadBlob(ctx, store, img.root)
+		data, err := readBlob(ctx, store, img.root, registry.MaxManifest)
 		if err != nil {
 			return ocispecs.Descriptor{}, fmt.Errorf("output %s: read the image of a platform: %w", a.output, err)
 		}
@@ -301,7 +301,7 @@ func members(ctx context.Context, store content.Provider, root ocispecs.Descript
 	if !images.IsIndexType(root.MediaType) {
 		return nil, nil
 	}
-	data, err := content.ReadBlob(ctx, store, root)
+	data, err := readBlob(ctx, store, root, registry.MaxManifest)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/crypto/nacl/sign"
 	"google.golang.org/grpc"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -27,8 +28,10 @@ const tokenLifetime = time.Minute
 // Tokens fetches tokens from the token services of registries.
 type Tokens interface {
 	// Token fetches one with the credential that the keychain has for the
-	// registry. Its error holds no secret.
+	// registry, from where the registry itself says. Its error holds no secret.
 	Token(ctx context.Context, r registry.TokenRequest) (registry.Token, error)
+	// TakesPassword reports whether the registry may be sent a password.
+	TakesPassword(ctx context.Context, host string) bool
 }
 
 // credentials answers the daemon's requests for registry credentials from a
@@ -41,6 +44,7 @@ type Tokens interface {
 type credentials struct {
 	auth.UnimplementedAuthServer
 	keychain registry.Keychain // nil is anonymous
+	hosts    *namedHosts       // nil is all
 	tokens   Tokens
 	seed     []byte
 	send     progresswriter.Logger // nil when nobody reads
@@ -49,13 +53,17 @@ type credentials struct {
 	shown map[string]bool
 	// refused are the latest failures to fetch a token, by host.
 	refused map[string]error
+	// fault is a panic of an answer to the daemon.
+	fault error
 }
 
-// newCredentials returns the session's side of a request's keychain. The steps
-// "[auth] …" that the display shows go to send.
-func newCredentials(r Request, send progresswriter.Logger) (*credentials, error) {
+// newCredentials returns the session's side of a request's keychain, for the
+// hosts that the build names. The steps "[auth] …" that the display shows go to
+// send.
+func newCredentials(r Request, hosts *namedHosts, send progresswriter.Logger) (*credentials, error) {
 	c := &credentials{
 		keychain: r.Keychain,
+		hosts:    hosts,
 		tokens:   r.Tokens,
 		seed:     make([]byte, 32),
 		send:     send,
@@ -72,16 +80,27 @@ func newCredentials(r Request, send progresswriter.Logger) (*credentials, error)
 // Register implements session.Attachable.
 func (c *credentials) Register(server *grpc.Server) { auth.RegisterAuthServer(server, c) }
 
+// resolve is the credential that a builder may have; anonymous for hosts that
+// the build does not name.
 func (c *credentials) resolve(ctx context.Context, r registry.Request) (registry.Credential, error) {
 	if c.keychain == nil {
 		return registry.Credential{}, nil
 	}
-	return c.keychain.Resolve(ctx, r)
+	cred, err := c.keychain.Resolve(ctx, r)
+	if err != nil || cred.Anonymous() {
+		return cred, err
+	}
+	c.hosts.asked(r.Host)
+	if !c.hosts.allows(r.Host) {
+		return registry.Credential{}, nil
+	}
+	return cred, nil
 }
 
 // Credentials implements auth.AuthServer. The daemon asks for a password only
 // where the registry takes nothing else.
-func (c *credentials) Credentials(ctx context.Context, req *auth.CredentialsRequest) (*auth.CredentialsResponse, error) {
+func (c *credentials) Credentials(ctx context.Context, req *auth.CredentialsRequest) (_ *auth.CredentialsResponse, err error) {
+	defer c.catch(&err)
 	cred, err := c.resolve(ctx, registry.Request{Host: req.Host})
 	if err != nil {
 		return nil, err
@@ -89,6 +108,9 @@ func (c *credentials) Credentials(ctx context.Context, req *auth.CredentialsRequ
 	response := &auth.CredentialsResponse{Username: cred.Username, Secret: cred.Password}
 	if cred.IdentityToken != "" {
 		response.Username, response.Secret = "", cred.IdentityToken
+	}
+	if response.Secret != "" && !c.tokens.TakesPassword(ctx, req.Host) {
+		return &auth.CredentialsResponse{}, nil // a builder that asks all the same is not BuildKit
 	}
 	if response.Secret != "" {
 		err = c.step("[auth] sharing credentials for "+req.Host, func() error { return nil })
@@ -100,7 +122,8 @@ func (c *credentials) Credentials(ctx context.Context, req *auth.CredentialsRequ
 var errNoToken = errors.New("no token")
 
 // FetchToken implements auth.AuthServer.
-func (c *credentials) FetchToken(ctx context.Context, req *auth.FetchTokenRequest) (*auth.FetchTokenResponse, error) {
+func (c *credentials) FetchToken(ctx context.Context, req *auth.FetchTokenRequest) (_ *auth.FetchTokenResponse, err error) {
+	defer c.catch(&err)
 	cred, err := c.resolve(ctx, registry.ScopedRequest(req.Host, req.Scopes))
 	if err != nil {
 		return nil, err
@@ -109,6 +132,7 @@ func (c *credentials) FetchToken(ctx context.Context, req *auth.FetchTokenReques
 	fetch := func() (err error) {
 		token, err = c.tokens.Token(ctx, registry.TokenRequest{
 			Host: req.Host, Realm: req.Realm, Service: req.Service, Scopes: req.Scopes,
+			Anonymous: cred.Anonymous(),
 		})
 		return err
 	}
@@ -124,6 +148,18 @@ func (c *credentials) FetchToken(ctx context.Context, req *auth.FetchTokenReques
 		return nil, fmt.Errorf("failed to fetch %s token: %w", what, err)
 	}
 	return tokenResponse(token), nil
+}
+
+// catch turns a panic into an error that explain passes on: gRPC, which calls
+// the methods, would let it end the process.
+func (c *credentials) catch(err *error) {
+	// recover works in a deferred function only, and not in what that calls.
+	if thrown := recover(); thrown != nil {
+		*err = fault.Caught(thrown)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.fault = *err
+	}
 }
 
 // scopeNames are scopes as they are shown: library/alpine:pull.

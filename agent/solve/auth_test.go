@@ -3,11 +3,14 @@ package solve
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/moby/buildkit/session/auth"
 	"golang.org/x/crypto/nacl/sign"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -21,14 +24,24 @@ func (k keys) Resolve(_ context.Context, r registry.Request) (registry.Credentia
 	return k[r.Host], nil
 }
 
+// seen are the registries that were seen to take passwords.
+type seen []string
+
+func (s seen) Token(context.Context, registry.TokenRequest) (registry.Token, error) {
+	return registry.Token{}, errors.New("no token service here")
+}
+
+func (s seen) TakesPassword(_ context.Context, host string) bool { return slices.Contains(s, host) }
+
 func TestCredentials(t *testing.T) {
 	home := t.TempDir()
 	t.Setenv("HOME", home)
 	keychain := keys{
-		"basic.example": {Username: "u", Password: "p"},
-		"token.example": {Username: "ignored", Password: "ignored", IdentityToken: "idt"},
+		"basic.example":  {Username: "u", Password: "p"},
+		"token.example":  {Username: "ignored", Password: "ignored", IdentityToken: "idt"},
+		"bearer.example": {Username: "u", Password: "p"},
 	}
-	c, err := newCredentials(Request{Keychain: keychain}, nil)
+	c, err := newCredentials(Request{Keychain: keychain, Tokens: seen{"basic.example", "token.example"}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,6 +49,7 @@ func TestCredentials(t *testing.T) {
 		{"basic.example", "u", "p"},
 		{"token.example", "", "idt"},
 		{"anonymous.example", "", ""},
+		{"bearer.example", "", ""},
 	}
 	for _, tt := range tests {
 		got, err := c.Credentials(t.Context(), &auth.CredentialsRequest{Host: tt.host})
@@ -57,7 +71,7 @@ func TestTokenAuthority(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	newOne := func(k registry.Keychain) *credentials {
 		t.Helper()
-		c, err := newCredentials(Request{Keychain: k}, nil)
+		c, err := newCredentials(Request{Keychain: k}, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,5 +105,28 @@ func TestTokenAuthority(t *testing.T) {
 	public := key(one, "a")
 	if payload, ok := sign.Open(nil, signed.Signed, &public); !ok || string(payload) != "x" {
 		t.Error("the signature does not fit the key")
+	}
+}
+
+// panicking is a keychain with a fault.
+type panicking struct{}
+
+func (panicking) Resolve(context.Context, registry.Request) (registry.Credential, error) {
+	panic("TOPSECRET")
+}
+
+// A fault in an answer to the daemon ends the build and says what it is.
+func TestFaultInAnAnswer(t *testing.T) {
+	c, err := newCredentials(Request{Keychain: panicking{}, Tokens: seen{}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.FetchToken(t.Context(), &auth.FetchTokenRequest{Host: "a.example"})
+	var own *fault.Panic
+	if !errors.As(err, &own) || strings.Contains(err.Error(), "TOPSECRET") {
+		t.Errorf("error %v", err)
+	}
+	if explained := c.explain(t.Context(), errors.New("failed to authorize")); !errors.As(explained, &own) {
+		t.Errorf("explained as %v", explained)
 	}
 }

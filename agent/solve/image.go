@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -160,7 +161,7 @@ func (i *imageOutput) seal(ctx context.Context) error {
 	for n, img := range i.images {
 		m, err := i.request.Registry.Fetch(ctx, repos[0], bare(img.root))
 		if err != nil {
-			return publishError(ctx, fmt.Errorf("fetch the image of a platform from %s: %w", repos[0], err))
+			return publishError(ctx, &unreadableError{fmt.Errorf("fetch the image of a platform from %s: %w", repos[0], err)})
 		}
 		sources[n] = m
 	}
@@ -236,6 +237,26 @@ func publishError(ctx context.Context, err error) error {
 		return &cancelledError{context.Cause(ctx)}
 	}
 	return &registryError{err}
+}
+
+// unreadableError is an image that a builder has pushed and that cannot be read
+// back.
+type unreadableError struct{ err error }
+
+func (e *unreadableError) Error() string { return e.err.Error() }
+func (e *unreadableError) Unwrap() error { return e.err }
+
+// Hints says what to do about the error: a credential that could push is not
+// wrong.
+func (e *unreadableError) Hints() []string {
+	var known *registry.Error
+	if !errors.As(e.err, &known) {
+		return nil
+	}
+	if known.Status == http.StatusUnauthorized || known.Status == http.StatusForbidden {
+		return []string{"what several nodes have pushed is read back to make one image of it: the credential needs the right to pull as well as to push"}
+	}
+	return known.Hints()
 }
 
 // registryError is a registry that refused what the agent asked for.

@@ -207,3 +207,14 @@ func TestResultDescribe(t *testing.T) {
 		t.Errorf("descriptor %+v, %v", r.Descriptor, err)
 	}
 }
+
+// A credential that could push is not blamed for what it cannot read back.
+func TestPushedImageCannotBeReadBack(t *testing.T) {
+	for status, want := range map[int]string{401: "right to pull as well", 403: "right to pull as well", 404: "look at the spelling"} {
+		err := publishError(t.Context(), &unreadableError{&registry.Error{Op: "fetch", Reference: "r.example/app", Host: "r.example", Status: status, Source: "a file"}})
+		var hinted interface{ Hints() []string }
+		if Classify(err) != KindRegistry || !errors.As(err, &hinted) || !strings.Contains(strings.Join(hinted.Hints(), "\n"), want) {
+			t.Errorf("%d: %v is %s and does not say %q", status, err, Classify(err), want)
+		}
+	}
+}

@@ -9,9 +9,12 @@ import (
 	"strings"
 
 	"github.com/containerd/containerd/v2/core/content"
+	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/registry"
 )
 
 // layoutStore serves the blobs of an OCI image layout to the daemon. It only
@@ -65,6 +68,10 @@ func (s layoutStore) ReaderAt(_ context.Context, desc ocispecs.Descriptor) (cont
 	if err != nil {
 		closeQuietly(f)
 		return nil, err
+	}
+	if (images.IsManifestType(desc.MediaType) || images.IsIndexType(desc.MediaType)) && info.Size() > registry.MaxManifest {
+		closeQuietly(f) // who asks for it reads it whole
+		return nil, fmt.Errorf("manifest %s has more than the %d bytes that are read: %w", desc.Digest, registry.MaxManifest, errdefs.ErrOutOfRange)
 	}
 	return blob{f, info.Size()}, nil
 }

@@ -27,6 +27,7 @@ type Plan struct {
 	temp    string   // "" when nothing was spooled
 	git     *gitTask // nil when there is nothing to ask
 	keys    []contextKey
+	hosts   *namedHosts
 
 	warnings []string
 	notes    []string
@@ -97,6 +98,7 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 	p.warnAttests()
 	p.openOutputs(ctx)
 	p.readEnvironment()
+	p.hosts = p.findNamedHosts()
 	p.openMounts()
 	if len(p.caps) > 0 {
 		slices.Sort(p.caps)

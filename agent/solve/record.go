@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/content/proxy"
 	control "github.com/moby/buildkit/api/services/control"
 	"github.com/moby/buildkit/solver/llbsolver/provenance/types"
@@ -105,7 +104,7 @@ func (d *Daemon) provenance(ctx context.Context, ref string, mode ProvenanceMode
 			if !ok {
 				continue
 			}
-			data, err := content.ReadBlob(ctx, store, desc)
+			data, err := readBlob(ctx, store, desc, maxProvenance)
 			if err != nil {
 				return nil, err
 			}

@@ -16,6 +16,8 @@ type refusal struct {
 	// of image references, docker.io for Docker Hub.
 	target registry.Request
 	reason reason
+	// hint is what to do about what is forbidden.
+	hint string
 }
 
 // reason is why a registry did not do what it was asked for.
@@ -40,6 +42,9 @@ const (
 	unknownHost
 	// notListening is a host where nothing answers.
 	notListening
+	// forbidden is what the registry takes from nobody: registry.HintOf knows
+	// why.
+	forbidden
 )
 
 // refusalSigns are the words by which a reason is known, in the order in which
@@ -64,6 +69,7 @@ var refusalSigns = []struct {
 	{"i/o timeout", notListening},
 	{"no route to host", notListening},
 	{"tls handshake timeout", notListening},
+	{"access to the requested resource is not authorized", noRight}, // Quay and Nexus, with 401
 	{"401 unauthorized", notAccepted},
 	{"invalid_token", notAccepted},
 	{"no basic auth credentials", notAccepted},
@@ -93,6 +99,10 @@ func parseRefusal(text string) (refusal, bool) {
 	if r.reason == unknownRepository && !r.target.Push {
 		return refusal{}, false // an image that is not there is the build's fault
 	}
+	// A status of refusal, or one that no sign is of, with words of its own.
+	if r.hint = registry.HintOf(afterTarget(text)); r.hint != "" && (r.reason == 0 && r.target.Push || r.reason == notAccepted || r.reason == noRight) {
+		r.reason = forbidden
+	}
 	return r, r.reason != 0 && r.target.Host != ""
 }
 
@@ -109,6 +119,17 @@ func writes(text string) bool {
 // referenceMarks stand before an image reference, which ends with a colon and
 // a space. The last is that of the agent's own errors.
 var referenceMarks = []string{"failed to push ", "failed to resolve source metadata for ", "authorize "}
+
+// afterTarget is what a message says of a repository: names may be of any words.
+func afterTarget(text string) string {
+	for _, mark := range referenceMarks {
+		if _, rest, found := strings.Cut(text, mark); found {
+			_, said, _ := strings.Cut(rest, ": ")
+			return said
+		}
+	}
+	return text
+}
 
 // inAPI finds the host and the repository in a URL of a registry.
 var inAPI = regexp.MustCompile(`https?://([^\s/"?@]+)/v2/([^\s"?]+?)/(?:blobs|manifests|tags|referrers)/`)

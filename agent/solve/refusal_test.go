@@ -44,6 +44,11 @@ var refusals = []struct {
 	{"push, denied", "failed to push docker.io/acme/app:1: denied: requested access to the resource is denied", "docker.io", "acme/app", true, noRight},
 	{"push, denied by status", "failed to push ghcr.io/acme/app:1: unexpected status from HEAD request to https://ghcr.io/v2/acme/app/blobs/sha256:ab: 403 Forbidden", "ghcr.io", "acme/app", true, noRight},
 	{"push, unauthorized", "failed to push h.example/p/app:1: unauthorized: unauthorized to access repository: p/app, action: push: unauthorized to access repository: p/app, action: push", "h.example", "p/app", true, notAccepted},
+	{"push, immutable (ECR)", "failed to push 1.dkr.ecr.eu-west-1.amazonaws.com/app:1: tag invalid: The image tag '1' already exists in the 'app' repository and cannot be overwritten because the repository is immutable.", "1.dkr.ecr.eu-west-1.amazonaws.com", "app", true, forbidden},
+	{"push, quota (Harbor)", "failed to push h.example/p/app:1: denied: adding 1.2 GiB of storage resource, which when updated to current usage of 9.9 GiB will exceed the configured upper limit of 10.0 GiB: quota exceeded", "h.example", "p/app", true, forbidden},
+	{"push, network rules (ACR)", "failed to push acme.azurecr.io/app:1: unexpected status from HEAD request to https://acme.azurecr.io/v2/app/blobs/sha256:ab: 403 Forbidden: denied: client with IP '192.0.2.1' is not allowed access", "acme.azurecr.io", "app", true, forbidden},
+	{"push, no right (Quay)", "failed to push quay.io/acme/app:1: unexpected status from POST request to https://quay.io/v2/acme/app/blobs/uploads/: 401 Unauthorized: unauthorized: access to the requested resource is not authorized", "quay.io", "acme/app", true, noRight},
+	{"push, the name has such words", "failed to push r.example/quota/firewall:1: denied: requested access to the resource is denied", "r.example", "quota/firewall", true, noRight},
 	{"push, unknown", "failed to push 1.dkr.ecr.eu-west-1.amazonaws.com/app:1: name unknown: The repository with name 'app' does not exist in the registry with id '1'", "1.dkr.ecr.eu-west-1.amazonaws.com", "app", true, unknownRepository},
 	{"push, 404", "failed to push r.example/app:1: unexpected status from POST request to https://r.example/v2/app/blobs/uploads/: 404 Not Found", "r.example", "app", true, unknownRepository},
 	{"push, plain", `failed to push r.example:5000/app:1: failed to do request: Head "https://r.example:5000/v2/app/blobs/sha256:ab": http: server gave HTTP response to HTTPS client`, "r.example:5000", "app", true, plainHTTP},
@@ -56,8 +61,8 @@ func TestParseRefusal(t *testing.T) {
 	for _, tt := range refusals {
 		t.Run(tt.name, func(t *testing.T) {
 			got, ok := parseRefusal(tt.text)
-			want := refusal{registry.Request{Host: tt.host, Repository: tt.path, Push: tt.push}, tt.reason}
-			if !ok || got != want {
+			want := refusal{target: registry.Request{Host: tt.host, Repository: tt.path, Push: tt.push}, reason: tt.reason, hint: got.hint}
+			if !ok || got != want || (got.hint != "") != (tt.reason == forbidden) {
 				t.Errorf("%+v, %t; want %+v", got, ok, want)
 			}
 			if kind := Classify(answer(codes.Unknown, tt.text)); kind != KindRegistry {
@@ -182,7 +187,7 @@ func TestExplain(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := newCredentials(Request{Keychain: tt.keychain}, nil)
+			c, err := newCredentials(Request{Keychain: tt.keychain}, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -212,7 +217,7 @@ func TestExplain(t *testing.T) {
 
 // Only what a registry refused is explained: a command may say what it likes.
 func TestExplainLeavesOthersAlone(t *testing.T) {
-	c, err := newCredentials(Request{Keychain: keys{"broken.example": {}}}, nil)
+	c, err := newCredentials(Request{Keychain: keys{"broken.example": {}}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,6 +62,8 @@ func (e *refusedError) what() string {
 		return "the name of the registry is not known"
 	case notListening:
 		return "the registry does not answer"
+	case forbidden:
+		return "the registry does not take it"
 	}
 	return "the registry refused"
 }
@@ -79,6 +81,12 @@ type informed interface {
 // explain adds to the error of a solve which repository it is about, whose
 // credential was used and what the likely mistake is, if it is a refusal.
 func (c *credentials) explain(ctx context.Context, err error) error {
+	c.mu.Lock()
+	own := c.fault
+	c.mu.Unlock()
+	if own != nil && err != nil {
+		return own
+	}
 	if err == nil || Classify(err) != KindRegistry {
 		return err
 	}
@@ -93,7 +101,9 @@ func (c *credentials) explain(ctx context.Context, err error) error {
 	}
 	refused := &refusedError{refusal: r, credential: cred.String(), anonymous: cred.Anonymous(), err: err}
 	refused.hints = r.hints(cred, time.Now())
-	if cred.Anonymous() {
+	if !c.hosts.allows(r.target.Host) {
+		refused.hints = append([]string{fmt.Sprintf("this build does not name %s, so its builders get no credential for it: if they need one, add --registry-allow %s", r.target.Host, r.target.Host)}, refused.hints...)
+	} else if cred.Anonymous() {
 		if known, ok := c.keychain.(informed); ok {
 			refused.hints = append(absentHints(ctx, r.target, known), refused.hints...)
 		}
@@ -122,7 +132,7 @@ func (r refusal) hints(cred registry.Credential, now time.Time) []string {
 		if end := cred.Expires(); !end.IsZero() && end.Before(now) {
 			return []string{fmt.Sprintf("the credential from %s has expired at %s: renew it", cred.Source, end.UTC().Format(time.RFC3339))}
 		}
-		return []string{fmt.Sprintf("the credential from %s is wrong or has expired: renew it, and look at its user name", cred.Source)}
+		return []string{fmt.Sprintf("the credential from %s is wrong or has expired, or has no right to %s %s: renew it, and look at its user name", cred.Source, right, r.target)}
 	case noRight:
 		if cred.Anonymous() {
 			return []string{login, "look at the spelling of the repository as well"}
@@ -131,6 +141,8 @@ func (r refusal) hints(cred registry.Credential, now time.Time) []string {
 			fmt.Sprintf("give user %q the right to %s %s; a token needs that scope itself", cred.Username, right, r.target),
 			"look at the spelling of the repository; some registries want it to be made first",
 		}
+	case forbidden:
+		return []string{r.hint}
 	case tooOften:
 		if cred.Anonymous() {
 			return []string{"log in for a higher limit, or try again later: slipway login " + host}

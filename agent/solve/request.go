@@ -71,6 +71,13 @@ type Request struct {
 	// Tokens fetches the tokens that BuildKit asks for with it; nil is a
 	// client that knows no certificates of registries.
 	Tokens Tokens
+	// RegistryAllow are registries that builders may have credentials for
+	// although the build does not name them: mirrors, and what only a frontend
+	// knows.
+	RegistryAllow []string
+	// Warn is told of what shows during a solve and may not be meant; may be
+	// nil. It is called from several goroutines.
+	Warn func(message string)
 	// Registry publishes what several nodes have built as one image; it is
 	// not used when one node builds all.
 	Registry Registry

@@ -152,7 +152,7 @@ func (a attached) explain(ctx context.Context, err error) error {
 
 // attach adds the session: what the daemon may ask the agent for.
 func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed *feed) (attached, error) {
-	auth, err := newCredentials(p.request, feed.send)
+	auth, err := newCredentials(p.request, p.hosts, feed.send)
 	if err != nil {
 		return attached{}, err
 	}

@@ -19,10 +19,16 @@ import (
 	"github.com/slipway-build/slipway/registry"
 )
 
-// tokenServer is a token service with a certificate that nobody knows.
+// tokenServer is a registry with a token service and a certificate that nobody
+// knows.
 func tokenServer(t *testing.T) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v2/") {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="https://`+r.Host+`/token",service="reg"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
 		user, password, _ := r.BasicAuth()
 		if user == "ci" && password == "s3cret" {
 			_, _ = fmt.Fprintf(w, `{"token":%q,"expires_in":300,"issued_at":"2026-01-02T03:04:05Z"}`, "for "+r.FormValue("scope"))
@@ -52,23 +58,24 @@ func (s *shownSteps) send(status *client.SolveStatus) {
 func served(t *testing.T, keychain registry.Keychain, hosts registry.Hosts) (*credentials, *shownSteps) {
 	t.Helper()
 	steps := &shownSteps{}
-	c, err := newCredentials(Request{Keychain: keychain, Tokens: registry.New(registry.Options{Keychain: keychain, Hosts: hosts})}, steps.send)
+	c, err := newCredentials(Request{Keychain: keychain, Tokens: registry.New(registry.Options{Keychain: keychain, Hosts: hosts})}, nil, steps.send)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c, steps
 }
 
-func tokenRequest(realm string) *auth.FetchTokenRequest {
-	return &auth.FetchTokenRequest{ClientID: "buildkit-client", Host: "registry.example", Realm: realm + "/token", Service: "reg", Scopes: []string{"repository:team/app:pull,push"}}
+func tokenRequest(url string) *auth.FetchTokenRequest {
+	return &auth.FetchTokenRequest{ClientID: "buildkit-client", Host: strings.TrimPrefix(url, "https://"), Realm: url + "/token", Service: "reg", Scopes: []string{"repository:team/app:pull,push"}}
 }
 
 // The authority of a token service is known from the definition's files only.
 func TestFetchTokenWithTheDefinitionsAuthority(t *testing.T) {
 	s := tokenServer(t)
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
-	keychain := keys{"registry.example": {Username: "ci", Password: "s3cret"}}
-	c, steps := served(t, keychain, registry.Hosts{"registry.example": {CAs: [][]byte{ca}}})
+	host := strings.TrimPrefix(s.URL, "https://")
+	keychain := keys{host: {Username: "ci", Password: "s3cret"}}
+	c, steps := served(t, keychain, registry.Hosts{host: {CAs: [][]byte{ca}}})
 	for range 2 {
 		got, err := c.FetchToken(t.Context(), tokenRequest(s.URL))
 		if err != nil {
@@ -78,13 +85,14 @@ func TestFetchTokenWithTheDefinitionsAuthority(t *testing.T) {
 			t.Errorf("token %q, %d s from %d", got.Token, got.ExpiresIn, got.IssuedAt)
 		}
 	}
-	if want := "[auth] team/app:pull,push token for registry.example"; len(*steps) != 1 || (*steps)[0] != want {
+	if want := "[auth] team/app:pull,push token for " + host; len(*steps) != 1 || (*steps)[0] != want {
 		t.Errorf("shown %q, want %q once", *steps, want)
 	}
 }
 
 func TestFetchTokenFails(t *testing.T) {
 	s := tokenServer(t)
+	host := strings.TrimPrefix(s.URL, "https://")
 	for _, tt := range []struct {
 		name     string
 		keychain keys
@@ -92,9 +100,9 @@ func TestFetchTokenFails(t *testing.T) {
 		want     string
 		shown    int
 	}{
-		{"unknown authority", keys{"registry.example": {Username: "ci", Password: "s3cret"}}, nil, "failed to fetch oauth token: authorize registry.example/team/app: " + strings.TrimPrefix(s.URL, "https://") + ": certificate: x509: certificate signed by unknown authority", 1},
-		{"wrong password", keys{"registry.example": {Username: "ci", Password: "wr0ng"}}, registry.Hosts{"registry.example": {Insecure: true}}, "answered 401 Unauthorized: incorrect username or password", 1},
-		{"nobody", nil, registry.Hosts{"registry.example": {Insecure: true}}, "failed to fetch anonymous token: authorize registry.example/team/app", 0},
+		{"unknown authority", keys{host: {Username: "ci", Password: "s3cret"}}, nil, "failed to fetch oauth token: authorize " + host + "/team/app: " + host + ": certificate: x509: certificate signed by unknown authority", 1},
+		{"wrong password", keys{host: {Username: "ci", Password: "wr0ng"}}, registry.Hosts{host: {Insecure: true}}, "answered 401 Unauthorized: incorrect username or password", 1},
+		{"nobody", nil, registry.Hosts{host: {Insecure: true}}, "failed to fetch anonymous token: authorize " + host + "/team/app", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, steps := served(t, tt.keychain, tt.hosts)
@@ -111,6 +119,7 @@ func TestFetchTokenFails(t *testing.T) {
 
 func TestSharedCredentialsAreShownOnce(t *testing.T) {
 	c, steps := served(t, keys{"basic.example": {Username: "u", Password: "p"}}, nil)
+	c.tokens = seen{"basic.example"}
 	for _, host := range []string{"basic.example", "basic.example", "anonymous.example"} {
 		if _, err := c.Credentials(t.Context(), &auth.CredentialsRequest{Host: host}); err != nil {
 			t.Fatal(err)
@@ -125,14 +134,15 @@ func TestSharedCredentialsAreShownOnce(t *testing.T) {
 // and is explained with the agent's own knowledge.
 func TestTokenRefusalIsExplained(t *testing.T) {
 	s := tokenServer(t)
-	keychain := keys{"registry.example": {Username: "ci", Password: "wr0ng", Source: "config.json"}}
+	host := strings.TrimPrefix(s.URL, "https://")
+	keychain := keys{host: {Username: "ci", Password: "wr0ng", Source: "config.json"}}
 	for _, tt := range []struct {
 		name  string
 		hosts registry.Hosts
 		what  string
 		hint  string
 	}{
-		{"wrong password", registry.Hosts{"registry.example": {Insecure: true}}, "the registry does not accept the credential", "the credential from config.json is wrong or has expired"},
+		{"wrong password", registry.Hosts{host: {Insecure: true}}, "the registry does not accept the credential", "the credential from config.json is wrong or has expired"},
 		{"unknown authority", nil, "signed by an unknown authority", "/etc/docker/certs.d/"}, // of the agent, not of the builder
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -141,13 +151,13 @@ func TestTokenRefusalIsExplained(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			explained := c.explain(t.Context(), answer(codes.Unknown, "failed to push registry.example/team/app:1: failed to authorize: "+err.Error()))
+			explained := c.explain(t.Context(), answer(codes.Unknown, "failed to push "+host+"/team/app:1: failed to authorize: "+err.Error()))
 			var hinted interface{ Hints() []string }
 			if !errors.As(explained, &hinted) || Classify(explained) != KindRegistry {
 				t.Fatalf("error %v is %s", explained, Classify(explained))
 			}
 			hints := strings.Join(hinted.Hints(), "\n")
-			want := "cannot push registry.example/team/app: " // once, with who asked
+			want := "cannot push " + host + "/team/app: " // once, with who asked
 			if text := explained.Error(); !strings.HasPrefix(text, want) || !strings.Contains(text, tt.what+` (user "ci" from config.json)`) || strings.Contains(text+hints, "wr0ng") {
 				t.Errorf("error %q", text)
 			}

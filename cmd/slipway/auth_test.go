@@ -52,7 +52,7 @@ func TestAuthCheck(t *testing.T) {
 	}{
 		{"allowed", "TOPSECRET", []string{host + "/open"}, 0, "check push allowed", ""},
 		{"may pull only", "TOPSECRET", []string{host + "/closed"}, exitRegistry, "check pull allowed", "denied: closed since yesterday"},
-		{"may pull only, source", "TOPSECRET", []string{host + "/closed"}, exitRegistry, "check push refused", "the credential from REGISTRY_PASSWORD is valid but has no right to push here"},
+		{"may pull only, source", "TOPSECRET", []string{host + "/closed"}, exitRegistry, "check push refused", "the credential from REGISTRY_PASSWORD has no right to push here, or it has expired"},
 		{"push only", "TOPSECRET", []string{"--push", host + "/closed"}, exitRegistry, "check push refused", "closed since yesterday"},
 		{"wrong password", "TOPSECRET2", []string{host + "/open"}, exitRegistry, "check pull refused", "answered 401 Unauthorized"},
 		{"no repository", "TOPSECRET", []string{host}, 0, "not asked", ""},

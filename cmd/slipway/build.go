@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -54,6 +55,8 @@ type buildCmd struct {
 	Check bool   `help:"Shorthand for --call=check: run the Dockerfile linter."`
 	Print string `hidden:"" help:"Old name of --call."`
 	timingFlags
+	RegistryAllow []string `sep:"none" env:"SLIPWAY_REGISTRY_ALLOW" placeholder:"HOST" help:"Registry whose credential builders may have although the build does not name it, such as a mirror. The variable holds one per line."`
+
 	DryRun bool `help:"Print what each node would be asked for, as JSON, and build nothing."`
 	contextFlags
 	resultFiles
@@ -291,10 +294,24 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 	for _, caches := range each(&all, c.CacheTo, solve.ParseCacheTo) {
 		r.CacheTo = append(r.CacheTo, caches...)
 	}
+	for _, value := range c.RegistryAllow {
+		for _, server := range each(&all, strings.Fields(value), parseAllowedRegistry) {
+			r.RegistryAllow = append(r.RegistryAllow, server.Host)
+		}
+	}
 	if len(all) > 0 {
 		return solve.Request{}, &usageError{err: all}
 	}
 	return r, nil
+}
+
+// parseAllowedRegistry parses a host of --registry-allow.
+func parseAllowedRegistry(value string) (registry.Server, error) {
+	server, err := registry.ParseServer(value)
+	if usage := (*registry.UsageError)(nil); errors.As(err, &usage) {
+		usage.Flag = "--registry-allow"
+	}
+	return server, err
 }
 
 // mistakes are several errors of one command line.

@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // streams are the process's standard streams.
@@ -106,7 +107,8 @@ func run(args []string, std streams) int {
 	return exitCode(err)
 }
 
-func dispatch(ctx context.Context, args []string, std streams, mask *progress.Mask) error {
+func dispatch(ctx context.Context, args []string, std streams, mask *progress.Mask) (err error) {
+	defer fault.Catch(&err)
 	var line cli
 	exited := false
 	parser, err := kong.New(&line,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Exit codes. A pipeline can try 3, 4 and 5 again and must not try 1 and 2
@@ -38,6 +39,9 @@ func (e *usageError) Hints() []string { return append(hints(e.err), e.hints...) 
 func exitCode(err error) int {
 	if byUser := (signalError{}); errors.As(err, &byUser) {
 		return byUser.exitCode()
+	}
+	if own := (*fault.Panic)(nil); errors.As(err, &own) {
+		return exitInternal
 	}
 	if usage := (*usageError)(nil); errors.As(err, &usage) {
 		return exitUsage

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func TestExitCode(t *testing.T) {
@@ -31,6 +32,7 @@ func TestExitCode(t *testing.T) {
 		{"SIGINT", signalError{syscall.SIGINT}, 130},
 		{"SIGTERM", fmt.Errorf("solve: %w", signalError{syscall.SIGTERM}), 143},
 		{"our own fault", errors.New("x"), 70},
+		{"a panic, whatever it broke", &agent.Error{Class: agent.ClassBuild, Err: fault.Guard(func() error { panic("x") })()}, 70},
 	} {
 		if got := exitCode(tt.err); got != tt.want {
 			t.Errorf("%s: exit code %d, want %d", tt.name, got, tt.want)
@@ -66,5 +68,21 @@ func TestPrintError(t *testing.T) {
 		if diff := cmp.Diff(tt.want, out.String()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
+	}
+}
+
+// brokenPipe is where writing ends in a panic.
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { panic("TOPSECRET") }
+
+func TestPanicEndsTheProcessInOrder(t *testing.T) {
+	var said strings.Builder
+	code := run([]string{"completion", "bash"}, streams{strings.NewReader(""), brokenPipe{}, &said})
+	if code != 70 || !strings.HasPrefix(said.String(), "error: slipway has a fault: panic of type string, at ") || !strings.Contains(said.String(), "hint: neither you nor your build") {
+		t.Errorf("exit code %d: %s", code, said.String())
+	}
+	if strings.Contains(said.String(), "TOPSECRET") || strings.Count(said.String(), "\n") != 2 {
+		t.Errorf("it says too much: %s", said.String())
 	}
 }

@@ -77,7 +77,7 @@ func (p *Proxy) Forget() {
 }
 
 // begin notes a request and finds what is to happen to it.
-func (p *Proxy) begin(client string, r *http.Request) (*Request, Fault) {
+func (p *Proxy) begin(client string, r *http.Request) (*Request, Fault, *odd) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -90,7 +90,7 @@ func (p *Proxy) begin(client string, r *http.Request) (*Request, Fault) {
 	p.log = append(p.log, request)
 	close(p.changed)
 	p.changed = make(chan struct{})
-	return request, fault
+	return request, fault, p.odd
 }
 
 func (p *Proxy) end(request *Request) {

@@ -39,6 +39,7 @@ type Proxy struct {
 	mu      sync.Mutex
 	closed  bool
 	rules   []*rule
+	odd     *odd // nil for a registry like most
 	log     []*Request
 	changed chan struct{} // closed and replaced whenever the log changes
 }
@@ -183,7 +184,7 @@ func (p *Proxy) handler(registry string) http.Handler {
 		if err != nil {
 			client = r.RemoteAddr
 		}
-		request, fault := p.begin(client, r)
+		request, fault, odd := p.begin(client, r)
 		defer p.end(request)
 		traffic := &traffic{ResponseWriter: w, request: request, mu: &p.mu, fault: fault}
 		r.Body = traffic.requestBody(r.Body)
@@ -195,6 +196,8 @@ func (p *Proxy) handler(registry string) http.Handler {
 			refuse(traffic, r, fault)
 			return
 		}
-		passing.ServeHTTP(traffic, r)
+		if w, answered := odd.meets(traffic, r); !answered {
+			passing.ServeHTTP(w, r)
+		}
 	})
 }

@@ -1,0 +1,44 @@
+package scenarios
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/slipway-build/slipway/e2e/registrytest/proxy"
+)
+
+// TestBuildWithOddities builds on two nodes, with two tags and a cache, with a
+// registry of every oddity that BuildKit itself, which pushes the layers, can
+// live with.
+func TestBuildWithOddities(t *testing.T) {
+	t.Parallel()
+	p := startProxy(t)
+	s := newShop(t, bed(t).Images.Agent, p.Registry())
+	notForBuildKit := map[string]bool{
+		"HEAD 405": true, "push only": true, // it asks for every manifest with HEAD before it pushes it
+		"mount 403": true, "mount 404": true, // it uploads after 401 only
+		"http location": true,
+	}
+	for _, oddity := range proxy.Oddities() {
+		if notForBuildKit[oddity.Name] {
+			continue
+		}
+		name := strings.ReplaceAll(strings.ToLower(oddity.Name), " ", "-")
+		s.write("Dockerfile", machineDockerfile+"RUN echo "+name+" >> /machine.txt\n")
+		p.Be(oddity)
+		cache := "--cache-to type=registry,mode=max,ref=" + s.tag("cache-"+name) + " --cache-from type=registry,ref=" + s.tag("cache-"+name) + " "
+		build := "slipway build " + both + s.from() + cache + "-t " + s.tag(name) + " -t " + s.tag(name+"-too") + " --push ."
+		r := s.sh(build)
+		// The tags of a cache move; those of an image are right already.
+		if r.code == 0 && !strings.HasPrefix(oddity.Name, "immutable") {
+			r = s.sh(build)
+		}
+		p.Be(proxy.Oddity{})
+		if r.code != 0 {
+			t.Errorf("%s: exit %d:\n%s", oddity.Name, r.code, r.stderr)
+			continue
+		}
+		s.index(name, "linux/amd64", "linux/arm64")
+		want(t, "the second tag of "+name, s.digest(name+"-too"), s.digest(name))
+	}
+}

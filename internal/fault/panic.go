@@ -1,0 +1,81 @@
+// Package fault holds errors that a user meets. It knows no other package of
+// the module.
+package fault
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+)
+
+// Panic is a fault of the program itself, caught where it would have ended the
+// process. It holds no value of what was worked on: that may be a secret.
+type Panic struct {
+	// What is the runtime's own message, or the type of what was thrown.
+	What string
+	// Where are the places of the program on the way there, innermost first.
+	Where []string
+}
+
+// Error implements error.
+func (p *Panic) Error() string {
+	text := "slipway has a fault: " + p.What
+	if len(p.Where) > 0 {
+		text += ", at " + strings.Join(p.Where, " < ")
+	}
+	return text
+}
+
+// Hints says what to do about the error.
+func (p *Panic) Hints() []string {
+	return []string{"neither you nor your build is to blame: report the line above, and the output of slipway version, at https://github.com/slipway-build/slipway/issues"}
+}
+
+// Catch turns a panic into the error of the function that defers it.
+func Catch(err *error) {
+	if thrown := recover(); thrown != nil {
+		*err = Caught(thrown)
+	}
+}
+
+// Guard is f with its panics as errors: for goroutines, whose panics nobody
+// else can catch.
+func Guard(f func() error) func() error {
+	return func() (err error) {
+		defer Catch(&err)
+		return f()
+	}
+}
+
+// places is how many places of the program a message has.
+const places = 5
+
+// Caught is what recover has returned as an error, for functions that do more
+// than Catch. It is called by the deferred function itself.
+func Caught(thrown any) *Panic {
+	p := &Panic{What: fmt.Sprintf("panic of type %T", thrown)}
+	if known, ok := thrown.(runtime.Error); ok {
+		p.What = known.Error() // indexes, types, lengths
+	}
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for len(p.Where) < places {
+		frame, more := frames.Next()
+		// The program's own: what libraries do is seen by who called them.
+		if strings.HasPrefix(frame.Function, "github.com/slipway-build/slipway/") || strings.HasPrefix(frame.Function, "main.") {
+			if !strings.HasPrefix(frame.Function, "github.com/slipway-build/slipway/internal/fault.") {
+				p.Where = append(p.Where, place(frame))
+			}
+		}
+		if !more {
+			break
+		}
+	}
+	return p
+}
+
+// place is a frame's file, with its directory, and line.
+func place(frame runtime.Frame) string {
+	parts := strings.Split(frame.File, "/")
+	return fmt.Sprintf("%s:%d", strings.Join(parts[max(0, len(parts)-2):], "/"), frame.Line)
+}
