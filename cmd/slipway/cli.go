@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // streams are the process's standard streams.
@@ -76,9 +77,13 @@ func (f *transportFlag) UnmarshalText(text []byte) error {
 	return err
 }
 
-// invocation is what a command's Run gets: the outside world, injected.
+// invocation is what a command's Run gets: the outside world, injected. What is
+// written to its out and err is text: it is made safe for terminals and for the
+// logs of CI systems, and secrets are taken out of it.
 type invocation struct {
 	streams
+	// data is standard output as it is, for what a program reads.
+	data     io.Writer
 	ctx      context.Context
 	global   *global
 	env      environment
@@ -100,13 +105,13 @@ func run(args []string, std streams) int {
 	if byUser := (signalError{}); errors.As(context.Cause(ctx), &byUser) {
 		err = byUser // what the cancelled work says of itself is noise
 	}
-	masked := mask.Writer(std.err)
-	printError(masked, err)
-	_ = masked.Flush() // there is no place left to complain at
+	gate := sanitize.NewWriter(std.err, mask.Filter())
+	printError(gate, err)
+	_ = gate.Flush() // there is no place left to complain at
 	return exitCode(err)
 }
 
-func dispatch(ctx context.Context, args []string, std streams, mask *progress.Mask) error {
+func dispatch(ctx context.Context, args []string, std streams, mask *progress.Mask) (err error) {
 	var line cli
 	exited := false
 	parser, err := kong.New(&line,
@@ -147,8 +152,15 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	terminal := progress.NewTerminal(diagnostics, mask)
 	logger := newLogger(terminal, std.err, &line.global)
 	captureLibraries(logger)
+	text := sanitize.NewWriter(std.out, mask.Filter())
+	defer func() {
+		if flushErr := text.Flush(); err == nil {
+			err = flushErr
+		}
+	}()
 	return parsed.Run(&invocation{
-		streams:  std,
+		streams:  streams{in: std.in, out: text, err: terminal},
+		data:     std.out,
 		ctx:      ctx,
 		global:   &line.global,
 		env:      env,

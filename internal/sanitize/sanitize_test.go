@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"testing/quick"
+
+	"github.com/slipway-build/slipway/internal/sanitize/sanitizetest"
 )
 
 func TestString(t *testing.T) {
@@ -178,17 +180,17 @@ func TestNoCommandGetsThrough(t *testing.T) {
 	config := &quick.Config{MaxCount: 20000, Rand: rand.New(rand.NewSource(1))}
 	check := func(h hostile) bool {
 		got := h.filtered(Text())
-		for _, command := range commands(got) {
+		for _, command := range sanitizetest.Commands(got) {
 			t.Errorf("%q became %q: %s", h.text, got, command)
 		}
 		if whole := String(h.text); whole != got {
 			t.Errorf("%q is %q in one piece and %q in pieces of %v", h.text, whole, got, h.pieces)
 		}
-		if again := String(got); len(commands(again)) > 0 {
+		if again := String(got); len(sanitizetest.Commands(again)) > 0 {
 			t.Errorf("%q became %q", got, again)
 		}
 		line := Line(h.text)
-		for _, command := range commands(line) {
+		for _, command := range sanitizetest.Commands(line) {
 			t.Errorf("%q became the line %q: %s", h.text, line, command)
 		}
 		if strings.ContainsAny(line, "\n\t\x1b") {
@@ -210,7 +212,7 @@ func TestPrefixedLines(t *testing.T) {
 		for line := range strings.Lines(h.filtered(f)) {
 			printed.WriteString("#1 0.1 " + line)
 		}
-		for _, command := range commands(printed.String()) {
+		for _, command := range sanitizetest.Commands(printed.String()) {
 			t.Errorf("%q became %q: %s", h.text, printed.String(), command)
 		}
 		return !t.Failed()
@@ -227,11 +229,11 @@ func TestRecognizers(t *testing.T) {
 		"section_start:1:a\r\x1b[0K", "--- a", "x\n+++ a", "~~~ a", "^^^ +++", "\x1b[1m--- a", "\x1b[8mha:x", "\x1b]52;c;x\a", "\x1b[2J", "\u009b2J", "\u202e",
 		"\xff", "\x1b[31mx", strings.Repeat("x", 2*MaxLine),
 	} {
-		if len(commands(text)) == 0 {
+		if len(sanitizetest.Commands(text)) == 0 {
 			t.Errorf("nothing found in %q", shorten(text))
 		}
 	}
-	if found := commands("a ::b:: --- \x1b[31mx\x1b[0m\n---\n"); len(found) > 0 {
+	if found := sanitizetest.Commands("a ::b:: --- \x1b[31mx\x1b[0m\n---\n"); len(found) > 0 {
 		t.Errorf("found %q", found)
 	}
 }
@@ -246,7 +248,7 @@ func FuzzText(f *testing.F) {
 			t.Skip()
 		}
 		got := hostile{text, []int{n}}.filtered(Text())
-		for _, command := range commands(got) {
+		for _, command := range sanitizetest.Commands(got) {
 			t.Errorf("%q became %q: %s", text, got, command)
 		}
 		if whole := String(text); whole != got {

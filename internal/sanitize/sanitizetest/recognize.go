@@ -1,4 +1,5 @@
-package sanitize
+// Package sanitizetest reads printed text as terminals and CI systems do.
+package sanitizetest
 
 import (
 	"fmt"
@@ -47,9 +48,13 @@ var readers = map[string]func(line string) string{
 	},
 }
 
-// commands returns what any reader would take for a command, and all that a
-// terminal would obey but for colours.
-func commands(text string) []string {
+// longestLine is what a line may have, with a prefix and a mark.
+const longestLine = 64<<10 + 200
+
+// Commands returns what any reader would take for a command, all that a
+// terminal would obey but for colours, and lines that are too long: nothing for
+// text that is safe to print.
+func Commands(text string) []string {
 	var found []string
 	for _, line := range lineEnds.Split(text, -1) {
 		for name, read := range readers {
@@ -63,7 +68,7 @@ func commands(text string) []string {
 		if strings.Contains(line, "\x1b[8mha:") {
 			found = append(found, "Jenkins: an object in "+line)
 		}
-		if len(line) > MaxLine+200 {
+		if len(line) > longestLine {
 			found = append(found, fmt.Sprintf("a line of %d bytes", len(line)))
 		}
 		if all := colours.FindAllString(line, -1); len(all) > 0 && all[len(all)-1] != "\x1b[0m" {
