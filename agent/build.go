@@ -37,7 +37,9 @@ type Build struct {
 
 	Terminal *progress.Terminal
 	Mode     progress.Mode
-	Log      zerolog.Logger
+	// RawOutput shows what the build's steps put out as it is, but for secrets.
+	RawOutput bool
+	Log       zerolog.Logger
 }
 
 // Run checks what was asked before the cluster is touched, makes sure that the
@@ -91,7 +93,7 @@ func (b Build) onStage(ctx context.Context, work func(stage) error) (err error) 
 		return err
 	}
 	defer closePlan(plan, &err)
-	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title())
+	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title(), progress.RawOutput(b.RawOutput))
 	if err != nil {
 		return classify(ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
 	}

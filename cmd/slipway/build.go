@@ -11,6 +11,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -48,6 +49,7 @@ type buildCmd struct {
 	Allow         []string  `sep:"none" placeholder:"ENTITLEMENT" help:"Allow network.host, security.insecure or device."`
 	Drift         driftFlag `placeholder:"POLICY" env:"SLIPWAY_DRIFT" help:"What to do about a builder that is not as its definition says: warn, apply, fail or ignore (default: what the definition says, else warn)."`
 	Progress      string    `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet."`
+	RawOutput     bool      `env:"SLIPWAY_RAW_OUTPUT" help:"Print what the steps put out as it is: with control sequences, and with what a CI system takes for commands."`
 	Quiet         bool      `short:"q" help:"Suppress the progress output; print the image ID."`
 
 	Call  string `default:"build" placeholder:"METHOD" help:"Ask about the build instead: check, outline or targets, with ,format=json."`
@@ -114,6 +116,7 @@ func (c *buildCmd) Run(in *invocation) error {
 		Provenance: provenance,
 		Terminal:   in.terminal,
 		Mode:       mode,
+		RawOutput:  c.RawOutput,
 		Log:        in.log,
 	}
 	switch {
@@ -135,7 +138,7 @@ func (c *buildCmd) build(in *invocation, build agent.Build) error {
 		return err
 	}
 	if id := report.ImageID(); c.Quiet && id != "" {
-		if _, err := fmt.Fprintln(in.out, id); err != nil {
+		if _, err := sanitize.Fprintln(in.out, id); err != nil {
 			return err
 		}
 	}
@@ -159,7 +162,7 @@ func (c *buildCmd) ask(in *invocation, build agent.Build, call solve.Call) error
 			return err
 		}
 	}
-	if err := answer.Print(in.out, call.Format); err != nil {
+	if err := answer.Print(in.output(call.Format), call.Format); err != nil {
 		return err
 	}
 	if err := answer.Err(); err != nil {
@@ -177,7 +180,7 @@ func (c *buildCmd) dryRun(in *invocation, build agent.Build) error {
 	if err != nil {
 		return err
 	}
-	encoder := json.NewEncoder(in.out)
+	encoder := json.NewEncoder(in.data)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(map[string]any{"builder": build.Definition.Name, "solves": requests})
 }
@@ -253,8 +256,8 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 		Pull:           c.Pull,
 		CgroupParent:   c.CgroupParent,
 		Stdin:          in.in,
-		Stdout:         in.out,
-		StdoutTerminal: isTerminal(in.out),
+		Stdout:         in.data,
+		StdoutTerminal: isTerminal(in.data),
 		Lookup:         os.LookupEnv,
 		Proxy:          in.proxies(),
 		Keychain:       keychain,

@@ -92,6 +92,14 @@ type invocation struct {
 	log      zerolog.Logger
 }
 
+// output is where the command's output goes in a format: json is data.
+func (in *invocation) output(format string) io.Writer {
+	if format == "json" {
+		return in.data
+	}
+	return in.out
+}
+
 // run parses the command line, runs the command and returns the exit code.
 func run(args []string, std streams) int {
 	ctx, stop := withSignals(context.Background(), std.err)

@@ -83,6 +83,12 @@ func Fprintf(w io.Writer, format string, args ...any) (int, error) {
 	return fmt.Fprintf(w, format, clean(args)...)
 }
 
+// Sprintf is fmt.Sprintf as Fprintf is fmt.Fprintf.
+func Sprintf(format string, args ...any) string { return fmt.Sprintf(format, clean(args)...) }
+
+// Fprint is fmt.Fprint as Fprintf is fmt.Fprintf.
+func Fprint(w io.Writer, args ...any) (int, error) { return fmt.Fprint(w, clean(args)...) }
+
 // Fprintln is fmt.Fprintln for arguments that may not be trusted, as Fprintf is
 // for fmt.Fprintf.
 func Fprintln(w io.Writer, args ...any) (int, error) {
