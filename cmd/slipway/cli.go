@@ -57,6 +57,7 @@ type global struct {
 	LogLevel    string           `enum:"trace,debug,info,warn,error" default:"info" env:"SLIPWAY_LOG_LEVEL" help:"Least severe diagnostics to print (${enum})." group:"global"`
 	LogFormat   string           `enum:"human,json" default:"human" env:"SLIPWAY_LOG_FORMAT" help:"Format of diagnostics (${enum})." group:"global"`
 	Debug       bool             `short:"D" help:"Same as --log-level=debug." group:"global"`
+	CIMask      bool             `name:"ci-mask" env:"SLIPWAY_CI_MASK" help:"Tell GitHub's runner which values are secret. It must be what reads standard error: anything else gets them in clear." group:"global"`
 	ShowVersion kong.VersionFlag `name:"version" help:"Print the version." group:"global"`
 }
 
@@ -153,7 +154,7 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	}
 	hidden := &secrets{mask: mask}
 	diagnostics := std.err
-	if listens(env, std.err) {
+	if line.CIMask && listens(env, std.err) {
 		hidden.tell = &lineWriter{out: std.err}
 		diagnostics = hidden.tell
 	}
