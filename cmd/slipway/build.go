@@ -261,6 +261,7 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 		Lookup:         os.LookupEnv,
 		Proxy:          in.proxies(),
 		Keychain:       keychain,
+		OnSecret:       func(value string) { in.secrets.hideValues(value) },
 	}
 	if err := c.setContext(&r, in.env); err != nil {
 		return solve.Request{}, err

@@ -93,6 +93,21 @@ func TestTablesHaveNoCommands(t *testing.T) {
 	}
 }
 
+// Secrets of a build are kept out of its log like credentials.
+func TestSecretsOfABuildAreMasked(t *testing.T) {
+	alone(t)
+	mask := &progress.Mask{}
+	in := &invocation{secrets: &secrets{mask: mask}, global: &global{}, log: zerolog.Nop(), ctx: t.Context()}
+	request, err := (&buildCmd{Context: "."}).request(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.OnSecret("s3cret-of-a-file\n")
+	if got := mask.String("is s3cret-of-a-file"); got != "is ***" {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestTextPassesTheGate holds that commands print values through package
 // sanitize, and data past the gate: in.out is for people.
 func TestTextPassesTheGate(t *testing.T) {
