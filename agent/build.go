@@ -113,8 +113,9 @@ func (b Build) onStage(ctx context.Context, work func(stage) error) (err error) 
 }
 
 // DryRun resolves what Run would ask each node for. It touches no cluster, so
-// the definition must say which node has which platform.
-func (b Build) DryRun(ctx context.Context) (requests []solve.Description, err error) {
+// the definition must say which node has which platform. With args the values
+// of build arguments are shown.
+func (b Build) DryRun(ctx context.Context, args bool) (requests []solve.Description, err error) {
 	plan, err := b.prepare(ctx)
 	if err != nil {
 		return nil, err
@@ -126,7 +127,7 @@ func (b Build) DryRun(ctx context.Context) (requests []solve.Description, err er
 		return nil, classify(ClassUsage, &unclaimed{builder: b.Definition.Name, missing: missing, claims: claims})
 	}
 	for _, job := range b.jobs(jobs) {
-		request, err := plan.Describe(job)
+		request, err := plan.Describe(job, args)
 		if err != nil {
 			return nil, classify(ClassUsage, err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -259,11 +260,11 @@ func failing(class Class, err error) answer {
 	if errors.As(err, &known) {
 		class = known.Class
 	}
-	return answer{verdict: VerdictFailed, detail: err.Error(), hints: hintsOf(err), class: class}
+	return answer{verdict: VerdictFailed, detail: sanitize.RedactURLs(err.Error()), hints: hintsOf(err), class: class}
 }
 
 // doubt is failing where a build may succeed all the same.
-func doubt(err error) answer { return warned(hintsOf(err), "%s", err.Error()) }
+func doubt(err error) answer { return warned(hintsOf(err), "%s", sanitize.RedactURLs(err.Error())) }
 
 func hintsOf(err error) []string {
 	var h interface{ Hints() []string }

@@ -104,7 +104,7 @@ func (c *authCmd) Run(in *invocation) error {
 		report = append(report, status)
 	}
 	if c.Format == "json" {
-		encoder := json.NewEncoder(in.data)
+		encoder := json.NewEncoder(in.output(formatJSON))
 		encoder.SetIndent("", "  ")
 		err = encoder.Encode(report)
 	} else {
@@ -197,7 +197,7 @@ func (c *authCmd) checks(in *invocation, client *registry.Client, target authTar
 			return nil, classifyRegistry(err)
 		}
 		if err != nil {
-			check.err, check.Error, check.Hints = err, err.Error(), hints(err)
+			check.err, check.Error, check.Hints = err, sanitize.RedactURLs(err.Error()), hints(err)
 		}
 		checks = append(checks, check)
 	}

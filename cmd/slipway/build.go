@@ -56,7 +56,8 @@ type buildCmd struct {
 	Check bool   `help:"Shorthand for --call=check: run the Dockerfile linter."`
 	Print string `hidden:"" help:"Old name of --call."`
 	timingFlags
-	DryRun bool `help:"Print what each node would be asked for, as JSON, and build nothing."`
+	DryRun        bool `help:"Print what each node would be asked for, as JSON, and build nothing."`
+	ShowBuildArgs bool `help:"Print the values of build arguments with --dry-run, but for those whose names look like a secret's."`
 	contextFlags
 	resultFiles
 	registryFlags
@@ -176,11 +177,11 @@ func (c *buildCmd) dryRun(in *invocation, build agent.Build) error {
 	if c.Iidfile != "" || c.MetadataFile != "" {
 		in.log.Warn().Msg("--iidfile and --metadata-file are not written by --dry-run, which builds nothing")
 	}
-	requests, err := build.DryRun(in.ctx)
+	requests, err := build.DryRun(in.ctx, c.ShowBuildArgs)
 	if err != nil {
 		return err
 	}
-	encoder := json.NewEncoder(in.data)
+	encoder := json.NewEncoder(in.output(formatJSON))
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(map[string]any{"builder": build.Definition.Name, "solves": requests})
 }

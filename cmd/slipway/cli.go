@@ -83,8 +83,11 @@ func (f *transportFlag) UnmarshalText(text []byte) error {
 // logs of CI systems, and secrets are taken out of it.
 type invocation struct {
 	streams
-	// data is standard output as it is, for what a program reads.
-	data     io.Writer
+	// data is standard output as it is, for archives and for what is copied byte
+	// for byte. json is for JSON, whose encoder escapes control characters; only
+	// secrets are taken out.
+	data, json io.Writer
+
 	ctx      context.Context
 	global   *global
 	env      environment
@@ -93,10 +96,13 @@ type invocation struct {
 	log      zerolog.Logger
 }
 
-// output is where the command's output goes in a format: json is data.
+// formatJSON is the value of --format for programs.
+const formatJSON = "json"
+
+// output is where the command's output goes in a format.
 func (in *invocation) output(format string) io.Writer {
-	if format == "json" {
-		return in.data
+	if format == formatJSON {
+		return in.json
 	}
 	return in.out
 }
@@ -162,14 +168,16 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	logger := newLogger(terminal, std.err, &line.global)
 	captureLibraries(logger)
 	text := sanitize.NewWriter(std.out, mask.Filter())
+	forPrograms := sanitize.FilterWriter(std.out, mask.Filter())
 	defer func() {
-		if flushErr := text.Flush(); err == nil {
+		if flushErr := errors.Join(text.Flush(), forPrograms.Flush()); err == nil {
 			err = flushErr
 		}
 	}()
 	return parsed.Run(&invocation{
 		streams:  streams{in: std.in, out: text, err: terminal},
 		data:     std.out,
+		json:     forPrograms,
 		ctx:      ctx,
 		global:   &line.global,
 		env:      env,

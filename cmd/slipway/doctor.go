@@ -44,7 +44,7 @@ func (c *doctorCmd) Run(in *invocation) error {
 	checks, verdict := doctor.Run(in.ctx)
 	var err error
 	if c.Format == "json" {
-		encoder := json.NewEncoder(in.data)
+		encoder := json.NewEncoder(in.output(formatJSON))
 		encoder.SetIndent("", "  ")
 		err = encoder.Encode(checks)
 	} else {

@@ -63,7 +63,7 @@ func (c *inspectCmd) Run(in *invocation) error {
 		details.Nodes[i].DriverOpts = options[details.Nodes[i].Name]
 	}
 	if c.Format == "json" {
-		enc := json.NewEncoder(in.data)
+		enc := json.NewEncoder(in.output(formatJSON))
 		enc.SetIndent("", "  ")
 		return enc.Encode(details)
 	}

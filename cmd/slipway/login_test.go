@@ -136,6 +136,20 @@ func TestErrorsHaveNoSecrets(t *testing.T) {
 	}
 }
 
+// What is printed on standard output has no secrets either, in any format.
+func TestOutputHasNoSecrets(t *testing.T) {
+	alone(t)
+	host := basicRegistry(t, http.StatusForbidden)
+	t.Setenv("DOCKER_AUTH_CONFIG", fmt.Sprintf(`{"auths":{%q:{"username":"ci","password":"s3cret%%1"}}}`, host))
+	for _, format := range []string{"table", "json"} {
+		var out, errs bytes.Buffer
+		code := run([]string{"auth", "--check", "--format", format, host + "/app"}, streams{strings.NewReader(""), &out, &errs})
+		if text := out.String(); code != 5 || !strings.Contains(text, "not for *** nor ***") || strings.Contains(text, "s3cret") {
+			t.Errorf("%s: exit code %d, printed %s%s", format, code, text, errs.String())
+		}
+	}
+}
+
 // A pipe may end in a file: unless told so, nobody is told a secret.
 func TestNobodyIsToldOfSecretsUnasked(t *testing.T) {
 	alone(t)

@@ -35,7 +35,7 @@ func (c *lsCmd) Run(in *invocation) error {
 		return err
 	}
 	if c.Format == "json" {
-		enc := json.NewEncoder(in.data)
+		enc := json.NewEncoder(in.output(formatJSON))
 		enc.SetIndent("", "  ")
 		err = enc.Encode(builders)
 	} else {

@@ -47,7 +47,7 @@ func versionLine() string {
 // Run prints the version.
 func (c *versionCmd) Run(in *invocation) error {
 	if c.Format == "json" {
-		return json.NewEncoder(in.data).Encode(currentVersion())
+		return json.NewEncoder(in.output(formatJSON)).Encode(currentVersion())
 	}
 	_, err := sanitize.Fprintln(in.out, versionLine())
 	return err
