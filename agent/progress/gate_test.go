@@ -185,3 +185,30 @@ func TestEndlessOutput(t *testing.T) {
 		t.Errorf("%d lines, the longest of %d bytes", lines, longest)
 	}
 }
+
+// BenchmarkGate is the cost of showing a build's log to people.
+func BenchmarkGate(b *testing.B) {
+	var text strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&text, "   \x1b[32mDownloading\x1b[0m https://files.example/packages/ab/cd/some_package-1.2.%d-py3-none-any.whl (1.2 MB)\n", i)
+	}
+	for name, data := range map[string]string{"coloured": text.String(), "plain": regexp.MustCompile(`\x1b\[[0-9]*m`).ReplaceAllString(text.String(), "")} {
+		for _, secrets := range []int{0, 20} {
+			b.Run(fmt.Sprintf("%s, %d secrets", name, secrets), func(b *testing.B) {
+				m := &Mask{}
+				for i := range secrets {
+					m.Add(fmt.Sprintf("%c%d-dckr_pat_AbCdEfGhIjKlMnOpQrStUvWxYz", 'a'+i, i))
+				}
+				g := &gate{mask: m}
+				b.SetBytes(int64(len(data)))
+				for b.Loop() {
+					for rest := []byte(data); len(rest) > 0; {
+						n := min(4096, len(rest))
+						g.clean(&client.SolveStatus{Logs: []*client.VertexLog{{Vertex: "v", Stream: 1, Data: rest[:n]}}})
+						rest = rest[n:]
+					}
+				}
+			})
+		}
+	}
+}

@@ -158,23 +158,26 @@ func (m *Markers) begin(dst []byte, b byte) []byte {
 	return m.text(dst, []byte{b})
 }
 
+// marking are the bytes that Append must look at one by one.
+var marking = [256]bool{'\n': true, escape: true, '[': true, ':': true}
+
 // run is how many bytes of p, one at least, are of a line and can be taken at
 // once: a byte that completes a marker stands alone.
 func (m *Markers) run(p []byte) int {
-	if p[0] == '[' || p[0] == ':' {
-		return 1
+	room := len(p)
+	if !m.whole {
+		room = min(room, max(MaxLine-m.length, 1))
 	}
-	room := MaxLine - m.length
-	for i, b := range p {
-		switch b {
-		case '\n', escape, '[', ':':
-			return i
-		}
-		if i >= room && !m.whole && b&0xc0 != 0x80 {
-			return max(i, 1)
+	n := 1
+	if p[0] != '[' && p[0] != ':' {
+		for n < room && !marking[p[n]] {
+			n++
 		}
 	}
-	return len(p)
+	for n < len(p) && p[n]&0xc0 == 0x80 { // not within a character
+		n++
+	}
+	return n
 }
 
 // text appends text of a line.
