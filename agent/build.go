@@ -38,7 +38,9 @@ type Build struct {
 
 	Terminal *progress.Terminal
 	Mode     progress.Mode
-	Log      zerolog.Logger
+	// RawOutput shows what the build's steps put out as it is, but for secrets.
+	RawOutput bool
+	Log       zerolog.Logger
 }
 
 // Run checks what was asked before the cluster is touched, makes sure that the
@@ -92,7 +94,7 @@ func (b Build) onStage(ctx context.Context, work func(stage) error) (err error) 
 		return err
 	}
 	defer closePlan(plan, &err)
-	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title())
+	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title(), progress.RawOutput(b.RawOutput))
 	if err != nil {
 		return classify(ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
 	}
@@ -112,8 +114,9 @@ func (b Build) onStage(ctx context.Context, work func(stage) error) (err error) 
 }
 
 // DryRun resolves what Run would ask each node for. It touches no cluster, so
-// the definition must say which node has which platform.
-func (b Build) DryRun(ctx context.Context) (requests []solve.Description, err error) {
+// the definition must say which node has which platform. With args the values
+// of build arguments are shown.
+func (b Build) DryRun(ctx context.Context, args bool) (requests []solve.Description, err error) {
 	plan, err := b.prepare(ctx)
 	if err != nil {
 		return nil, err
@@ -125,7 +128,7 @@ func (b Build) DryRun(ctx context.Context) (requests []solve.Description, err er
 		return nil, classify(ClassUsage, &unclaimed{builder: b.Definition.Name, missing: missing, claims: claims})
 	}
 	for _, job := range b.jobs(jobs) {
-		request, err := plan.Describe(job)
+		request, err := plan.Describe(job, args)
 		if err != nil {
 			return nil, classify(ClassUsage, err)
 		}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -279,12 +280,12 @@ func failing(class Class, err error) answer {
 	if errors.As(err, &known) {
 		class = known.Class
 	}
-	return answer{verdict: VerdictFailed, detail: err.Error(), hints: hintsOf(err), class: class, late: isLate(err)}
+	return answer{verdict: VerdictFailed, detail: sanitize.RedactURLs(err.Error()), hints: hintsOf(err), class: class, late: isLate(err)}
 }
 
 // doubt is failing where a build may succeed all the same.
 func doubt(err error) answer {
-	return answer{verdict: VerdictWarning, detail: err.Error(), hints: hintsOf(err), late: isLate(err)}
+	return answer{verdict: VerdictWarning, detail: sanitize.RedactURLs(err.Error()), hints: hintsOf(err), late: isLate(err)}
 }
 
 // isLate is true for an error that says no more than that a time was over.

@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // Collect scales idle builders to zero and removes what is left over of
@@ -106,7 +107,7 @@ func (c Collect) Run(ctx context.Context) ([]Collected, error) {
 			ctx, cancel := within(ctx, c.Timeout)
 			defer cancel()
 			if err := c.collect(ctx, connector, one); err != nil {
-				one.Action, one.Reason = CollectFailed, err.Error()
+				one.Action, one.Reason = CollectFailed, sanitize.RedactURLs(err.Error())
 				failures.add(err)
 			}
 			return nil
@@ -250,7 +251,7 @@ func (c Collect) collectIdle(ctx context.Context, connector *connector, one *can
 	if !c.DryRun {
 		err := one.client.Sleep(ctx, is)
 		if errors.Is(err, cluster.ErrChanged) {
-			one.Reason += ", but " + err.Error()
+			one.Reason += ", but " + sanitize.RedactURLs(err.Error())
 			return nil
 		}
 		if err != nil {
@@ -311,7 +312,7 @@ func (c *connector) podUses(ctx context.Context, client *cluster.Client, node co
 				return err
 			}
 			if err != nil {
-				use.silent = err.Error()
+				use.silent = sanitize.RedactURLs(err.Error())
 			}
 			use.active = a.Active
 			if a.Ended.After(use.used) {

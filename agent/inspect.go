@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // BuilderDetails is a builder as `slipway inspect` shows it. The JSON keys are
@@ -134,7 +135,7 @@ func (c *connector) details(ctx context.Context, node configmap.Node) NodeDetail
 	}
 	if err := examine(ctx, node, &n); err != nil {
 		n.Status = "unreachable"
-		n.Error = err.Error()
+		n.Error = sanitize.RedactURLs(err.Error())
 	}
 	if len(n.Platforms) == 0 {
 		n.Platforms = n.Reported
@@ -177,7 +178,7 @@ func (c *connector) examinePods(ctx context.Context, node configmap.Node, n *Nod
 			listens = listens || usable.Listens
 			daemon, err := c.ask(ctx, client, node, usable)
 			if err != nil {
-				pod.Status, pod.Reason = "unreachable", err.Error()
+				pod.Status, pod.Reason = "unreachable", sanitize.RedactURLs(err.Error())
 			} else {
 				pod.Transport = string(client.Reached(node, usable))
 				c.examineDaemon(ctx, daemon, n, &pod)
@@ -254,7 +255,7 @@ func (c *connector) examineDaemon(ctx context.Context, d *solve.Daemon, n *NodeD
 	defer func() { _ = d.Close() }() // what was asked for has been answered
 	pod.BuildKit = d.Version()
 	if err := ask(ctx, d, n, pod); err != nil {
-		pod.Status, pod.Reason = "unreachable", err.Error()
+		pod.Status, pod.Reason = "unreachable", sanitize.RedactURLs(err.Error())
 	}
 }
 

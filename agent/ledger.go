@@ -10,6 +10,8 @@ import (
 	"sync"
 	"text/tabwriter"
 	"time"
+
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // Ledger notes what a command spends its time on: its own steps, the requests
@@ -81,7 +83,7 @@ func (l *Ledger) Print(w io.Writer) error {
 			what = "[" + e.node + "] " + what
 		}
 		// The words follow the last aligned column.
-		fmt.Fprintf(t, "%s\t%s\t\t%s\n", milliseconds(e.from.Sub(l.began)), milliseconds(e.to.Sub(e.from)), what)
+		sanitize.Fprintf(t, "%s\t%s\t\t%s\n", milliseconds(e.from.Sub(l.began)), milliseconds(e.to.Sub(e.from)), what)
 	}
 	if err := t.Flush(); err != nil {
 		return err

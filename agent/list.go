@@ -11,6 +11,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // listTimeout bounds how long one node may take to answer a listing.
@@ -83,7 +84,7 @@ func (c *connector) status(ctx context.Context, node configmap.Node) NodeStatus 
 	daemon, err := c.look(ctx, node, &s)
 	if err != nil {
 		s.Status = "unreachable"
-		s.Error = err.Error()
+		s.Error = sanitize.RedactURLs(err.Error())
 		return s
 	}
 	if daemon == nil {

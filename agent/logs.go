@@ -1,7 +1,7 @@
 package agent
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // Logs prints what buildkitd says in all pods of a builder.
@@ -128,16 +129,23 @@ type prefixed struct {
 // copy writes the lines of a source, each with the name in front. Its error is
 // that of the source.
 func (p *prefixed) copy(name string, from io.Reader) error {
-	for lines := bufio.NewReader(from); ; {
-		line, err := lines.ReadBytes('\n')
-		if len(line) > 0 {
-			if line[len(line)-1] != '\n' {
-				line = append(line, '\n')
+	filter := sanitize.NewChain(&sanitize.Controls{}, &sanitize.Markers{Prefixed: true})
+	piece := make([]byte, 32<<10)
+	for text := []byte(nil); ; {
+		n, err := from.Read(piece)
+		text = filter.Append(text, piece[:n])
+		if err != nil {
+			if text = filter.End(text); len(text) > 0 && text[len(text)-1] != '\n' {
+				text = append(text, '\n')
 			}
+		}
+		whole := text[:bytes.LastIndexByte(text, '\n')+1]
+		for line := range bytes.Lines(whole) {
 			if !p.write(fmt.Appendf(nil, "[%s] %s", name, line)) {
 				return nil
 			}
 		}
+		text = append(text[:0], text[len(whole):]...)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}

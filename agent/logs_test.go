@@ -14,7 +14,7 @@ func TestPrefixedLines(t *testing.T) {
 	for _, source := range []struct {
 		name, text string
 		err        error
-	}{{"a", "one\ntwo\n", nil}, {"b", "", nil}, {"c", "\nno end", nil}, {"d", "half", broken}} {
+	}{{"a", "one\ntwo\n", nil}, {"b", "", nil}, {"c", "\nno end", nil}, {"d", "half", broken}, {"e", "x\r::error::y\x1b[2J##vso[z]", nil}} {
 		from := iotest.OneByteReader(strings.NewReader(source.text))
 		if source.err != nil {
 			from = iotest.TimeoutReader(from) // fails at the second read
@@ -23,8 +23,25 @@ func TestPrefixedLines(t *testing.T) {
 			t.Errorf("%s: %v", source.name, err)
 		}
 	}
-	if got, want := out.String(), "[a] one\n[a] two\n[c] \n[c] no end\n[d] h\n"; got != want {
+	if got, want := out.String(), "[a] one\n[a] two\n[c] \n[c] no end\n[d] h\n[e] x\n[e] ::error::y##vso [z]\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A line that never ends is printed in pieces, and not kept.
+func TestPrefixedCutsLines(t *testing.T) {
+	var out strings.Builder
+	if err := (&prefixed{out: &out}).copy("a", strings.NewReader(strings.Repeat("x", 200<<10))); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	for _, line := range lines {
+		if !strings.HasPrefix(line, "[a] x") || len(line) > 65<<10 {
+			t.Errorf("a line of %d bytes: %.20s", len(line), line)
+		}
+	}
+	if len(lines) != 4 {
+		t.Errorf("%d lines", len(lines))
 	}
 }
 

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/containerd/platforms"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
+
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // Create is what `slipway create` was asked for, with the meaning that docker
@@ -81,7 +82,7 @@ func (c Create) Validate() error {
 		return append(all, c.validateLeave()...).err()
 	}
 	if c.Endpoint != "" && c.driver() != DriverRemote && c.decided() {
-		bad("ENDPOINT", redacted(c.Endpoint), "is not taken by the driver "+c.driver(),
+		bad("ENDPOINT", sanitize.RedactURLs(c.Endpoint), "is not taken by the driver "+c.driver(),
 			"leave it out, or give --driver=remote to use a buildkitd that runs there")
 	}
 	alone, ok := c.alone()
@@ -248,7 +249,7 @@ func nodeIndex(b *Instance, name string) int {
 // put adds the node to the builder or changes it.
 func (c Create) put(b *Instance, where string) (warnings []string, err error) {
 	if b.Driver != DriverRemote && c.Endpoint != "" {
-		return nil, UsageErrors{&UsageError{Flag: "ENDPOINT", Value: redacted(c.Endpoint), Problem: "is not taken by the driver " + b.Driver}}
+		return nil, UsageErrors{&UsageError{Flag: "ENDPOINT", Value: sanitize.RedactURLs(c.Endpoint), Problem: "is not taken by the driver " + b.Driver}}
 	}
 	i := nodeIndex(b, c.Node)
 	switch {
@@ -274,7 +275,7 @@ func (c Create) put(b *Instance, where string) (warnings []string, err error) {
 	}
 	for k, n := range b.Nodes {
 		if k != i && n.Endpoint == b.Nodes[i].Endpoint {
-			return nil, UsageErrors{&UsageError{Flag: "ENDPOINT", Value: redacted(n.Endpoint), Problem: "is that of node " + n.Name + " already"}}
+			return nil, UsageErrors{&UsageError{Flag: "ENDPOINT", Value: sanitize.RedactURLs(n.Endpoint), Problem: "is that of node " + n.Name + " already"}}
 		}
 	}
 	return claim(b, i, c.Platforms), nil
@@ -423,13 +424,4 @@ func (c Create) blame(p *Problem, b Instance) error {
 		return p
 	}
 	return u
-}
-
-// redacted leaves the password out of an address.
-func redacted(endpoint string) string {
-	address, err := url.Parse(endpoint)
-	if err != nil {
-		return ""
-	}
-	return address.Redacted()
 }

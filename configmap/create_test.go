@@ -154,7 +154,7 @@ func TestCreateRefuses(t *testing.T) {
 		{"no such node", Create{Name: "kube", Node: "c"}, shelf(), `--node "c": builder "Kube" has no such node`},
 		{"no such builder", Create{Name: "cube", Append: true}, shelf(), `--append: builder "cube" is not defined in dir`},
 		{"another driver", Create{Name: "kube", Append: true, Driver: "remote"}, shelf(), `--driver "remote": builder "Kube" has the driver kubernetes`},
-		{"an endpoint", Create{Name: "kube", Append: true, Endpoint: "tcp://u:secret@b:1"}, shelf(), `ENDPOINT "tcp://u:xxxxx@b:1": is not taken by the driver kubernetes`},
+		{"an endpoint", Create{Name: "kube", Append: true, Endpoint: "tcp://u:secret@b:1"}, shelf(), `ENDPOINT "tcp://xxxxx:xxxxx@b:1": is not taken by the driver kubernetes`},
 		{"the same workload", Create{Name: "kube", Append: true, Node: "KUBE0"}, Shelf{Place: "dir", Files: map[string][]byte{"k": []byte(`{"Name":"kube","Driver":"kubernetes","Nodes":[{"Name":"a_b"},{"Name":"c","DriverOpts":{"replicas":"x"}}]}`)}}, `dir/k: node c: driver-opt replicas: "x" is not a whole number of at least 1`},
 		{"a name that only differs for people", Create{Name: "kube", Append: true, Node: "a-b"}, Shelf{Place: "dir", Files: map[string][]byte{"k": []byte(`{"Name":"kube","Driver":"kubernetes","Nodes":[{"Name":"a_b"}]}`)}}, `--node: the workload's name would be a-b, which is that of node a_b too`},
 		{"defined twice", Create{Name: "kube", Append: true}, Shelf{Place: "dir", Files: map[string][]byte{

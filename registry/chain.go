@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // CredentialSource is one place where credentials are looked for.
@@ -201,7 +203,7 @@ func found(source CredentialSource, cred Credential, err error) Finding {
 	case errors.As(err, &passed):
 		f.Verdict, f.Why = Over, passed.Why
 	case err != nil:
-		f.Verdict, f.Why = Broken, err.Error()
+		f.Verdict, f.Why = Broken, sanitize.RedactURLs(err.Error())
 	case cred.Anonymous():
 		f.Verdict = HasNone
 	default:

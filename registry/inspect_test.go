@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/internal/sanitize/sanitizetest"
 )
 
 // The layout is, to the blank, that of docker buildx imagetools inspect.
@@ -153,5 +155,20 @@ func TestReadPredicate(t *testing.T) {
 		if diff := cmp.Diff(any(map[string]any{"a": 1.0}), got); tt.ok && diff != "" {
 			t.Errorf("%s as %s (-want +got):\n%s", tt.data, tt.mediaType, diff)
 		}
+	}
+}
+
+// TestTextHasNoCommands inspects an image whose maker wants to take over the
+// job that looks at it.
+func TestTextHasNoCommands(t *testing.T) {
+	const hostile = "x\n::error::a\t##vso[b]\r--- c\x1b[2J"
+	i := &Inspection{Reference: "h/a:1", index: ocispecs.Index{Manifests: []ocispecs.Descriptor{{
+		MediaType: hostile, Annotations: map[string]string{hostile: hostile}, URLs: []string{hostile},
+		Platform: &ocispecs.Platform{OS: hostile, Architecture: hostile, OSVersion: hostile, OSFeatures: []string{hostile}},
+	}}}}
+	i.Image.Descriptor.MediaType = ocispecs.MediaTypeImageIndex
+	text := i.Text()
+	if commands := sanitizetest.Commands(text); len(commands) > 0 || !strings.Contains(text, "error::a") {
+		t.Errorf("%q in:\n%s", commands, text)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 const indent = "  "
@@ -21,9 +23,9 @@ const indent = "  "
 func (i *Inspection) Text() string {
 	var out bytes.Buffer
 	w := newTable(&out)
-	fmt.Fprintf(w, "Name:\t%s\n", i.Reference)
-	fmt.Fprintf(w, "MediaType:\t%s\n", i.Image.Descriptor.MediaType)
-	fmt.Fprintf(w, "Digest:\t%s\n", i.Image.Descriptor.Digest)
+	sanitize.Fprintf(w, "Name:\t%s\n", i.Reference)
+	sanitize.Fprintf(w, "MediaType:\t%s\n", i.Image.Descriptor.MediaType)
+	sanitize.Fprintf(w, "Digest:\t%s\n", i.Image.Descriptor.Digest)
 	_ = w.Flush()
 	if !i.Image.IsIndex() {
 		return out.String()
@@ -39,10 +41,10 @@ func (i *Inspection) Text() string {
 		if len(d.Annotations) == 0 {
 			continue
 		}
-		fmt.Fprintf(w, "%sAnnotations:\t\n", indent)
+		sanitize.Fprintf(w, "%sAnnotations:\t\n", indent)
 		_ = w.Flush() // annotations have columns of their own
 		for _, key := range slices.Sorted(maps.Keys(d.Annotations)) {
-			fmt.Fprintf(w, "%s%s:\t%s\n", indent+indent, key, d.Annotations[key])
+			sanitize.Fprintf(w, "%s%s:\t%s\n", indent+indent, key, d.Annotations[key])
 		}
 		_ = w.Flush()
 	}
@@ -51,19 +53,19 @@ func (i *Inspection) Text() string {
 }
 
 func (i *Inspection) printMember(w io.Writer, d ocispecs.Descriptor) {
-	fmt.Fprintf(w, "%sName:\t%s\n", indent, withDigest(i.Reference, d))
-	fmt.Fprintf(w, "%sMediaType:\t%s\n", indent, d.MediaType)
+	sanitize.Fprintf(w, "%sName:\t%s\n", indent, withDigest(i.Reference, d))
+	sanitize.Fprintf(w, "%sMediaType:\t%s\n", indent, d.MediaType)
 	if p := d.Platform; p != nil {
-		fmt.Fprintf(w, "%sPlatform:\t%s\n", indent, platforms.Format(*p))
+		sanitize.Fprintf(w, "%sPlatform:\t%s\n", indent, platforms.Format(*p))
 		if p.OSVersion != "" {
-			fmt.Fprintf(w, "%sOSVersion:\t%s\n", indent, p.OSVersion)
+			sanitize.Fprintf(w, "%sOSVersion:\t%s\n", indent, p.OSVersion)
 		}
 		if len(p.OSFeatures) > 0 {
-			fmt.Fprintf(w, "%sOSFeatures:\t%s\n", indent, strings.Join(p.OSFeatures, ", "))
+			sanitize.Fprintf(w, "%sOSFeatures:\t%s\n", indent, strings.Join(p.OSFeatures, ", "))
 		}
 	}
 	if len(d.URLs) > 0 {
-		fmt.Fprintf(w, "%sURLs:\t%s\n", indent, strings.Join(d.URLs, ", "))
+		sanitize.Fprintf(w, "%sURLs:\t%s\n", indent, strings.Join(d.URLs, ", "))
 	}
 }
 

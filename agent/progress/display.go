@@ -7,6 +7,8 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/util/progress/progressui"
+
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // Display shows one build: the solves of all its nodes and the steps before
@@ -14,7 +16,7 @@ import (
 type Display struct {
 	mode     Mode
 	terminal *Terminal
-	secrets  statusMask
+	gate     gate
 
 	// mu guards closed: who sends holds it for reading.
 	mu     sync.RWMutex
@@ -29,20 +31,30 @@ type Display struct {
 	logs *Step
 }
 
+// Option changes how a Display shows a build.
+type Option func(*Display)
+
+// RawOutput shows the output of the build's steps as it is, but for secrets:
+// with control sequences, and with what a CI system takes for commands.
+func RawOutput(on bool) Option { return func(d *Display) { d.gate.raw = on } }
+
 // Open starts a display on the terminal, one at a time. The title says what is
 // being built with, for example `building with "kube"`. Mode TTY is an error
 // when the terminal is none. The caller must Close the display.
-func Open(ctx context.Context, terminal *Terminal, mode Mode, title string) (*Display, error) {
-	ui, err := progressui.NewDisplay(terminal.out, mode.display(), progressui.WithDesc(title, title))
-	if err != nil {
-		return nil, err
-	}
+func Open(ctx context.Context, terminal *Terminal, mode Mode, title string, options ...Option) (*Display, error) {
 	d := &Display{
 		mode:     mode,
 		terminal: terminal,
-		secrets:  statusMask{mask: terminal.mask},
+		gate:     gate{mask: terminal.mask, data: mode == RawJSON},
 		status:   make(chan *client.SolveStatus),
 		finished: make(chan struct{}),
+	}
+	for _, option := range options {
+		option(d)
+	}
+	ui, err := d.open(sanitize.Line(title))
+	if err != nil {
+		return nil, err
 	}
 	d.logs = d.Step("slipway")
 	if mode.display() != progressui.QuietMode { // a display that shows nothing would swallow them
@@ -55,6 +67,28 @@ func Open(ctx context.Context, terminal *Terminal, mode Mode, title string) (*Di
 		d.warnings, d.failure = ui.UpdateFrom(context.WithoutCancel(ctx), d.status)
 	}()
 	return d, nil
+}
+
+// open returns BuildKit's display for the mode. What it draws on a terminal is
+// its own, around text that has passed the gate. What it prints line by line
+// passes once more, as text: pieces of output may meet in a line, or begin one.
+func (d *Display) open(title string) (progressui.Display, error) {
+	desc := progressui.WithDesc(title, title)
+	mode := d.mode.display()
+	switch mode {
+	case progressui.AutoMode:
+		if ui, err := progressui.NewDisplay(d.terminal.out, progressui.TtyMode, desc); err == nil {
+			return ui, nil
+		}
+		mode = progressui.PlainMode
+	case progressui.PlainMode:
+	default:
+		return progressui.NewDisplay(d.terminal.out, mode, desc)
+	}
+	if d.gate.raw {
+		return progressui.NewDisplay(d.terminal.out, mode, desc)
+	}
+	return progressui.NewDisplay(d.terminal.gate, mode, desc)
 }
 
 // Mode returns the mode that the display was opened with.
@@ -81,7 +115,7 @@ func (d *Display) send(s *client.SolveStatus) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if !d.closed {
-		d.status <- d.secrets.clean(s)
+		d.status <- d.gate.clean(s)
 	}
 }
 
@@ -93,7 +127,7 @@ func (d *Display) Close() error {
 	d.feeders.Wait()
 	d.mu.Lock()
 	d.closed = true
-	if rest := d.secrets.end(time.Now()); len(rest.Logs) > 0 {
+	if rest := d.gate.end(time.Now()); len(rest.Logs) > 0 {
 		d.status <- rest
 	}
 	close(d.status)
@@ -101,9 +135,10 @@ func (d *Display) Close() error {
 	<-d.finished
 	switch d.mode {
 	case Auto, Plain, TTY:
-		printWarnings(d.terminal.out, d.Warnings())
+		printWarnings(d.terminal.gate, d.Warnings())
 	case RawJSON, Quiet, None:
 	}
+	_ = d.terminal.gate.Flush() // a failing write is not worth failing a build that is over
 	return d.failure
 }
 

@@ -3,6 +3,7 @@ package progress
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // nasty is a secret that every escaping changes.
@@ -42,6 +45,19 @@ func TestMaskForms(t *testing.T) {
 		{"all of several lines", key, "<" + key + ">", "<***>"},
 		{"short lines of several", key, "{ }", "{ }"},
 		{"the pair of a config", pair, `"auth": "` + pair + `"`, `"auth": "***"`},
+		{"in a query, lower case", nasty, strings.ToLower(url.QueryEscape(nasty)), "***"},
+		{"in hex", nasty, hex.EncodeToString([]byte(nasty)), "***"},
+		{"in hex, upper case", nasty, strings.ToUpper(hex.EncodeToString([]byte(nasty))), "***"},
+		{"in base64 without padding", "s3cret-1", base64.RawStdEncoding.EncodeToString([]byte("s3cret-1")), "***"},
+		{"what echo makes base64 of", "s3cr", base64.StdEncoding.EncodeToString([]byte("s3cr\n")), "***"},
+		{"with a line end of its own", "s3cret-1\r\n", "is s3cret-1 or s3cret-1\n", "is *** or ***\n"},
+		{"nothing but a line end", "abc\n", "abc\n", "abc\n"},
+		{"in lines of 16", key, wrapped(base64.StdEncoding.EncodeToString([]byte(key)), 16, "\n"), "***\n"},
+		{"in indented lines", nasty, wrapped(hex.EncodeToString([]byte(nasty)), 10, "\r\n  "), "***\r\n  "},
+		{"with a colour in it", "s3cret-1", "a s\x1b[31m\x1b[K3cret\x1b[m-1\x1b[0m b", "a ***\x1b[31m\x1b[K\x1b[m\x1b[0m b"},
+		{"with no colour in it", "s3cret-1", "\x1b[31ms3cret\x1b-1 \x1b[", "\x1b[31ms3cret\x1b-1 \x1b["},
+		{"broken at once", "s3cret-1", "s3c\nret-1", "s3c\nret-1"},
+		{"with control characters", "a\x00b\tc-1\x1b[Kd", "ab\tc-1d", "***"},
 		{"too short", "abc", "abc", "abc"},
 		{"a part", "s3cret", "s3cre", "s3cre"},
 		{"nothing", "s3cret", "", ""},
@@ -55,6 +71,17 @@ func TestMaskForms(t *testing.T) {
 			}
 		})
 	}
+}
+
+// wrapped is a text with an end behind each n bytes, as base64 puts it out.
+func wrapped(text string, n int, end string) string {
+	var out strings.Builder
+	for len(text) > 0 {
+		n = min(n, len(text))
+		out.WriteString(text[:n] + end)
+		text = text[n:]
+	}
+	return out.String()
 }
 
 // A secret in the middle of something that was made base64 of, at any place.
@@ -111,6 +138,8 @@ func TestMaskWriter(t *testing.T) {
 		{"begun twice", "s3cs3cret-1", "s3c***", []string{"s3cret-1"}},
 		{"one begins another", "abcd abcdefgh abcdefg", "*** *** ***efg", []string{"abcd", "abcdefgh"}},
 		{"one overlaps another", "xyzab-abQQQQ", "***-***", []string{"xyzab", "abQQQQ"}},
+		{"broken", "is s3cre\n  t-1, s3cr\n", "is ***, s3cr\n", []string{"s3cret-1"}},
+		{"coloured", "\x1b[1ms3\x1b[0mcret\x1b[31m-1\x1b[0m s3\x1b[0m", "\x1b[1m***\x1b[0m\x1b[31m\x1b[0m s3\x1b[0m", []string{"s3cret-1"}},
 		{"several lines", "a\nkey-1\nkey-2\nb", "a\n***\nb", []string{"key-1\nkey-2"}},
 	}
 	for _, tt := range tests {
@@ -119,7 +148,7 @@ func TestMaskWriter(t *testing.T) {
 			m.Add(tt.secrets...)
 			for n := 1; n <= len(tt.text); n++ {
 				var out bytes.Buffer
-				w := m.Writer(&out)
+				w := sanitize.FilterWriter(&out, m.Filter())
 				split(t, w, tt.text, n)
 				if err := w.Flush(); err != nil {
 					t.Fatal(err)
@@ -137,7 +166,7 @@ func TestMaskWriterShowsAtOnce(t *testing.T) {
 	m := &Mask{}
 	m.Add("s3cret-1")
 	var out bytes.Buffer
-	w := m.Writer(&out)
+	w := sanitize.FilterWriter(&out, m.Filter())
 	for text, want := range map[string]string{"progress 1s": "progress 1", "a line\n": "a line\n"} {
 		out.Reset()
 		split(t, w, text, len(text))
@@ -157,7 +186,7 @@ var errBroken = errors.New("broken pipe")
 func (brokenWriter) Write([]byte) (int, error) { return 0, errBroken }
 
 func TestMaskWriterFails(t *testing.T) {
-	w := (&Mask{}).Writer(brokenWriter{})
+	w := sanitize.FilterWriter(brokenWriter{}, (&Mask{}).Filter())
 	if _, err := io.WriteString(w, "x"); !errors.Is(err, errBroken) {
 		t.Errorf("error %v", err)
 	}
@@ -174,7 +203,7 @@ func FuzzMaskWriter(f *testing.F) {
 		m := &Mask{}
 		m.Add(one, other)
 		var out bytes.Buffer
-		w := m.Writer(&out)
+		w := sanitize.FilterWriter(&out, m.Filter())
 		split(t, w, text, n)
 		if err := w.Flush(); err != nil {
 			t.Fatal(err)
@@ -247,10 +276,10 @@ func TestDisplayHasNoSecrets(t *testing.T) {
 }
 
 // A step's last words come with its end, not with that of the whole build.
-func TestStatusMaskEndsSteps(t *testing.T) {
+func TestGateEndsSteps(t *testing.T) {
 	mask := &Mask{}
 	mask.Add("s3cret-of-ci")
-	c := &statusMask{mask: mask}
+	c := &gate{mask: mask}
 	now := time.Now()
 	one, other := digest.FromString("1"), digest.FromString("2")
 	said := c.clean(&client.SolveStatus{Logs: []*client.VertexLog{
@@ -296,23 +325,40 @@ func logsOf(t *testing.T, raw []byte) string {
 	return strings.Join(all, "\n")
 }
 
-// BenchmarkMask is the cost per line of a build's log.
+// What might go on for ever is not held back for ever.
+func TestMaskHoldsLittle(t *testing.T) {
+	m := &Mask{}
+	m.Add("s3cret-1")
+	f := m.Filter().(*maskFilter)
+	shown := f.Append(nil, []byte("s3cre"))
+	for range 1000 {
+		shown = f.Append(shown, []byte("\n  \x1b[31m"))
+	}
+	if len(f.held) > 4<<10 || len(shown) < 6000 {
+		t.Errorf("%d bytes are held back, %d shown", len(f.held), len(shown))
+	}
+}
+
+// BenchmarkMask is the cost of masking a build's log.
 func BenchmarkMask(b *testing.B) {
-	line := []byte("#12 3.456   Downloading https://files.example/packages/ab/cd/some_package-1.2.3-py3-none-any.whl (1.2 MB)\n")
-	for _, secrets := range []int{0, 1, 10} {
-		b.Run(fmt.Sprintf("%d secrets", secrets), func(b *testing.B) {
-			m := &Mask{}
-			for i := range secrets {
-				m.Add(fmt.Sprintf("%d-dckr_pat_AbCdEfGhIjKlMnOpQrStUvWxYz", i))
-			}
-			w := m.Writer(io.Discard)
-			b.SetBytes(int64(len(line)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := w.Write(line); err != nil {
-					b.Fatal(err)
+	var log strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&log, "#12 %d.456   Downloading https://files.example/packages/ab/cd/some_package-1.2.%d-py3-none-any.whl (1.2 MB)\n", i, i)
+	}
+	for _, secrets := range []int{0, 1, 20} {
+		for name, text := range map[string]string{"plain": log.String(), "coloured": strings.ReplaceAll(log.String(), "Down", "\x1b[32mDown\x1b[0m")} {
+			b.Run(fmt.Sprintf("%d secrets, %s", secrets, name), func(b *testing.B) {
+				m := &Mask{}
+				for i := range secrets {
+					m.Add(fmt.Sprintf("%c%d-dckr_pat_AbCdEfGhIjKlMnOpQrStUvWxYz", 'a'+i, i))
 				}
-			}
-		})
+				w := sanitize.FilterWriter(io.Discard, m.Filter())
+				b.SetBytes(int64(len(text)))
+				b.ReportAllocs()
+				for b.Loop() {
+					split(b, w, text, 4096)
+				}
+			})
+		}
 	}
 }

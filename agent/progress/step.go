@@ -8,6 +8,8 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/identity"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // Step is work that comes before a solve or beside it, such as waiting for a
@@ -45,7 +47,7 @@ func (s *Step) Say(line string) {
 	status.Logs = []*client.VertexLog{{
 		Vertex:    s.vertex.Digest,
 		Stream:    2,
-		Data:      []byte(strings.TrimRight(line, "\n") + "\n"),
+		Data:      []byte(sanitize.RedactURLs(strings.TrimRight(line, "\n")) + "\n"),
 		Timestamp: now,
 	}}
 	s.display.send(status)

@@ -3,13 +3,18 @@ package progress
 import (
 	"io"
 	"sync"
+
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // Terminal is where a command writes what is meant for people, usually
 // standard error. Diagnostics may be written to it at any time: while a
 // display is open they become part of it.
 type Terminal struct {
+	// out is written to past the gate only by what draws on a terminal and what
+	// a program reads.
 	out  io.Writer
+	gate *sanitize.Writer
 	mask *Mask
 
 	mu      sync.Mutex
@@ -17,9 +22,12 @@ type Terminal struct {
 }
 
 // NewTerminal returns a Terminal that writes to out what is left of a text
-// without the secrets of the mask; nil is none. For a display that redraws
-// itself out must be an *os.File of a terminal.
-func NewTerminal(out io.Writer, mask *Mask) *Terminal { return &Terminal{out: out, mask: mask} }
+// without the secrets of the mask (nil is none) and without what terminals and
+// CI systems obey. For a display that redraws itself out must be an *os.File of
+// a terminal.
+func NewTerminal(out io.Writer, mask *Mask) *Terminal {
+	return &Terminal{out: out, gate: sanitize.NewWriter(out), mask: mask}
+}
 
 // Write implements io.Writer. It expects whole lines.
 func (t *Terminal) Write(p []byte) (int, error) {
@@ -30,7 +38,7 @@ func (t *Terminal) Write(p []byte) (int, error) {
 		display.logs.Say(string(p))
 		return len(p), nil
 	}
-	if _, err := io.WriteString(t.out, t.mask.String(string(p))); err != nil {
+	if _, err := io.WriteString(t.gate, t.mask.String(string(p))); err != nil {
 		return 0, err
 	}
 	return len(p), nil

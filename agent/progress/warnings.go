@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/client"
+
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // Warning is one finding of the Dockerfile linter.
@@ -52,12 +54,12 @@ func printWarnings(out io.Writer, warnings []Warning) {
 	}
 	fmt.Fprintf(&b, "\n %d %s found:\n", len(warnings), noun)
 	for _, w := range warnings {
-		fmt.Fprintf(&b, " - %s", w.Message)
+		sanitize.Fprintf(&b, " - %s", w.Message)
 		switch {
 		case w.File != "" && w.Line > 0:
-			fmt.Fprintf(&b, " (%s:%d)", w.File, w.Line)
+			sanitize.Fprintf(&b, " (%s:%d)", w.File, w.Line)
 		case w.Line > 0:
-			fmt.Fprintf(&b, " (line %d)", w.Line)
+			sanitize.Fprintf(&b, " (line %d)", w.Line)
 		}
 		b.WriteByte('\n')
 	}

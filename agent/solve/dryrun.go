@@ -11,7 +11,8 @@ import (
 )
 
 // Description is the resolved request of one job, for --dry-run. It holds no
-// secret: credentials are masked, secrets and SSH keys are their ids.
+// secret: credentials and the values of build arguments are masked, secrets and
+// SSH keys are their ids.
 type Description struct {
 	Node         string             `json:"node,omitempty"`
 	Platforms    []string           `json:"platforms,omitempty"`
@@ -50,8 +51,9 @@ type DescribedBackend struct {
 	Attributes map[string]string `json:"attributes,omitempty"`
 }
 
-// Describe is what Options would ask of BuildKit, made to be shown.
-func Describe(r Request, in Inputs, job Job, exports []client.ExportEntry) Description {
+// Describe is what Options would ask of BuildKit, made to be shown. With args,
+// build arguments have their values but for those that look like secrets.
+func Describe(r Request, in Inputs, job Job, exports []client.ExportEntry, args bool) Description {
 	opt := Options(r, in, job, exports)
 	d := Description{
 		Node:          job.Node,
@@ -74,7 +76,7 @@ func Describe(r Request, in Inputs, job Job, exports []client.ExportEntry) Descr
 	}
 	for key, value := range opt.FrontendAttrs {
 		if name, ok := strings.CutPrefix(key, "build-arg:"); ok {
-			d.BuildArgs[name] = maskArg(name, value)
+			d.BuildArgs[name] = maskArg(name, value, args)
 		} else if name, ok := strings.CutPrefix(key, "label:"); ok {
 			d.Labels[name] = redact(value)
 		} else {
@@ -100,8 +102,9 @@ func Describe(r Request, in Inputs, job Job, exports []client.ExportEntry) Descr
 }
 
 // Describe is the description of one job of the plan. Nothing is opened or
-// written for it. The error is that of an output that the job cannot have.
-func (p *Plan) Describe(job Job) (Description, error) {
+// written for it; args is that of the function Describe. The error is that of an
+// output that the job cannot have.
+func (p *Plan) Describe(job Job, args bool) (Description, error) {
 	var exports []client.ExportEntry
 	for _, s := range p.sinks {
 		entry, err := s.entry(job)
@@ -111,7 +114,7 @@ func (p *Plan) Describe(job Job) (Description, error) {
 		entry.OutputDir = s.traits().place
 		exports = append(exports, entry)
 	}
-	return Describe(p.request, p.resolved(), job, exports), nil
+	return Describe(p.request, p.resolved(), job, exports, args), nil
 }
 
 func describeCaches(list []client.CacheOptionsEntry) []DescribedBackend {
@@ -122,11 +125,15 @@ func describeCaches(list []client.CacheOptionsEntry) []DescribedBackend {
 	return out
 }
 
-// maskArg hides a build argument that looks like a secret by its name. That
-// builds show their arguments elsewhere is no reason to spread one further.
-func maskArg(name, value string) string {
-	if value != "" && regexp.MustCompile(`(?i)token|passw|secret|key|credential`).MatchString(name) {
-		return masked
+// secretName is what an argument is called that holds a secret.
+var secretName = regexp.MustCompile(`(?i)token|passw|secret|key|credential`)
+
+// maskArg hides a build argument: unless it may be shown, and always when it
+// looks like a secret by its name. That builds show their arguments elsewhere is
+// no reason to spread one further.
+func maskArg(name, value string, show bool) string {
+	if value == "" || show && !secretName.MatchString(name) {
+		return redact(value)
 	}
-	return redact(value)
+	return masked
 }

@@ -32,7 +32,7 @@ func TestDescribe(t *testing.T) {
 	}
 	exports := []client.ExportEntry{{Type: "local", OutputDir: "out", Attrs: attrs("platform-split", "true")}}
 	job := Job{Node: "n", Platforms: amd, Siblings: [][]ocispecs.Platform{amd, plats("linux/arm64")}}
-	got := Describe(r, in, job, exports)
+	got := Describe(r, in, job, exports, true)
 	want := Description{
 		Node: "n", Platforms: []string{"linux/amd64"}, Frontend: "dockerfile.v0",
 		Attributes: attrs("filename", "Dockerfile", "context:x", "https://xxxxx:xxxxx@h/x.git", "platform", "linux/amd64", "multi-platform", "true"),
@@ -53,6 +53,12 @@ func TestDescribe(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("description (-want +got):\n%s", diff)
+	}
+	// Unasked no value is shown, whatever the name.
+	unasked := want
+	unasked.BuildArgs = attrs("VERSION", "***", "NPM_TOKEN", "***", "db_password", "***", "SIGNING_KEY", "***", "EMPTY_KEY", "", "URL", "***", "HTTP_PROXY", "***")
+	if diff := cmp.Diff(unasked, Describe(r, in, job, exports, false)); diff != "" {
+		t.Errorf("unasked (-want +got):\n%s", diff)
 	}
 	data, err := json.Marshal(got)
 	if err != nil {
@@ -93,7 +99,7 @@ func TestPlanDescribesWhatEachNodeIsAskedFor(t *testing.T) {
 		}
 	}()
 	amd64, arm64 := plats("linux/amd64"), plats("linux/arm64")
-	got, err := plan.Describe(Job{Node: "arm", Platforms: arm64, Siblings: [][]ocispecs.Platform{amd64, arm64}})
+	got, err := plan.Describe(Job{Node: "arm", Platforms: arm64, Siblings: [][]ocispecs.Platform{amd64, arm64}}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

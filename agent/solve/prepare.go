@@ -137,7 +137,7 @@ func (p *preparation) resolveSecrets() {
 		}
 		resolved = append(resolved, s)
 	}
-	p.secrets = secretProvider(resolved, p.request.lookup)
+	p.secrets = secretProvider(resolved, p.request.lookup, p.request.OnSecret)
 }
 
 func (p *preparation) resolveSSH(ctx context.Context) {

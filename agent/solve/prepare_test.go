@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -389,7 +390,8 @@ func TestWarnings(t *testing.T) {
 func TestSecretStore(t *testing.T) {
 	workdir(t)
 	lookup := env("VAR", "from env", "byid", "named like its id")
-	store := secretStore{map[string]Secret{}, lookup}
+	var told []string
+	store := secretStore{map[string]Secret{}, lookup, func(value string) { told = append(told, value) }}
 	for _, s := range []Secret{{ID: "e", Env: "VAR"}, {ID: "f", File: "secret"}, {ID: "byid"}, {ID: "secret"}} {
 		resolved, _, problem := s.resolve(lookup)
 		if problem != nil {
@@ -409,6 +411,11 @@ func TestSecretStore(t *testing.T) {
 	}
 	if _, err := store.GetSecret(t.Context(), "nope"); err == nil {
 		t.Error("no error for an unknown secret")
+	}
+	// What a builder knows may be printed, and must be known before.
+	slices.Sort(told)
+	if diff := cmp.Diff([]string{"from env", "named like its id", "renewed", "s", "s"}, told); diff != "" {
+		t.Errorf("told of (-want +got):\n%s", diff)
 	}
 }
 

@@ -51,6 +51,9 @@ type Request struct {
 	// Lookup reads the environment: values of secrets, SSH_AUTH_SOCK,
 	// SOURCE_DATE_EPOCH and the BUILDX_* variables that shape a solve.
 	Lookup func(name string) (string, bool)
+	// OnSecret is told the value of each of Secrets before a builder gets it.
+	// It may be nil, and is called from several goroutines.
+	OnSecret func(value string)
 	// Proxy are the proxy variables of the docker config, by upper-case name;
 	// a build argument of the same name in any case wins over them.
 	Proxy map[string]string

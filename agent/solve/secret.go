@@ -120,6 +120,8 @@ func (s Secret) resolve(lookup func(string) (string, bool)) (_ Secret, warning s
 type secretStore struct {
 	byID   map[string]Secret
 	lookup func(string) (string, bool)
+	// told gets every value that is given out.
+	told func(value string)
 }
 
 // GetSecret implements secrets.SecretStore.
@@ -128,6 +130,14 @@ func (s secretStore) GetSecret(_ context.Context, id string) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("secret %s: %w", id, secrets.ErrNotFound)
 	}
+	value, err := s.read(secret)
+	if err == nil && s.told != nil {
+		s.told(string(value))
+	}
+	return value, err
+}
+
+func (s secretStore) read(secret Secret) ([]byte, error) {
 	if secret.Env != "" {
 		value, _ := s.lookup(secret.Env)
 		return []byte(value), nil
@@ -137,10 +147,10 @@ func (s secretStore) GetSecret(_ context.Context, id string) ([]byte, error) {
 
 // secretProvider is the session's side of resolved secrets; the last one of
 // an id wins.
-func secretProvider(list []Secret, lookup func(string) (string, bool)) session.Attachable {
+func secretProvider(list []Secret, lookup func(string) (string, bool), told func(string)) session.Attachable {
 	byID := make(map[string]Secret, len(list))
 	for _, s := range list {
 		byID[s.ID] = s
 	}
-	return secretsprovider.NewSecretProvider(secretStore{byID, lookup})
+	return secretsprovider.NewSecretProvider(secretStore{byID, lookup, told})
 }

@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/moby/buildkit/util/urlutil"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // UsageError is one mistake in what the user asked for, found on the agent
@@ -94,18 +94,9 @@ func (p *problems) err() error {
 	return p.found
 }
 
-// redact removes user and password from a URL, also where it stands after
-// name= as in --build-context. Anything else is returned as it is.
-func redact(value string) string {
-	if !strings.Contains(value, "://") {
-		return value
-	}
-	name, target, ok := strings.Cut(value, "=")
-	if ok && !strings.Contains(name, "://") {
-		return name + "=" + urlutil.RedactCredentials(target)
-	}
-	return urlutil.RedactCredentials(value)
-}
+// redact removes what URLs hide, also where one stands after name= as in
+// --build-context. Anything else is returned as it is.
+func redact(value string) string { return sanitize.RedactURLs(value) }
 
 // cause is the bare reason of a file error, for messages that name the file
 // themselves.

@@ -17,6 +17,7 @@ import (
 	"github.com/distribution/reference"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -103,7 +104,7 @@ func (c *authCmd) Run(in *invocation) error {
 		report = append(report, status)
 	}
 	if c.Format == "json" {
-		encoder := json.NewEncoder(in.out)
+		encoder := json.NewEncoder(in.output(formatJSON))
 		encoder.SetIndent("", "  ")
 		err = encoder.Encode(report)
 	} else {
@@ -196,7 +197,7 @@ func (c *authCmd) checks(in *invocation, client *registry.Client, target authTar
 			return nil, classifyRegistry(err)
 		}
 		if err != nil {
-			check.err, check.Error, check.Hints = err, err.Error(), hints(err)
+			check.err, check.Error, check.Hints = err, sanitize.RedactURLs(err.Error()), hints(err)
 		}
 		checks = append(checks, check)
 	}
@@ -233,17 +234,17 @@ func printAuth(w io.Writer, report []authStatus, all bool, now time.Time) error 
 		if status.anonymous() {
 			verdict = "anonymous"
 		}
-		fmt.Fprintf(t, "%s\t%s\t\t\t\n", status.Registry, verdict)
+		sanitize.Fprintf(t, "%s\t%s\t\t\t\n", status.Registry, verdict)
 		for _, f := range status.Findings {
 			if f.Verdict != registry.HasNone || all {
-				fmt.Fprintf(t, " \\_ %s\t%s\t%s\t%s\t%s\n", f.Source, f.Verdict, cmp.Or(f.Username, "-"), expires(f.Expires, now), cmp.Or(f.Why, f.From, f.Reads))
+				sanitize.Fprintf(t, " \\_ %s\t%s\t%s\t%s\t%s\n", f.Source, f.Verdict, cmp.Or(f.Username, "-"), expires(f.Expires, now), cmp.Or(f.Why, f.From, f.Reads))
 			}
 		}
 		if len(status.Alike) > 0 {
-			fmt.Fprintf(t, " \\_ alike\t\t\t\tthere is a credential for %s, which is not for this one\n", strings.Join(status.Alike, ", "))
+			sanitize.Fprintf(t, " \\_ alike\t\t\t\tthere is a credential for %s, which is not for this one\n", strings.Join(status.Alike, ", "))
 		}
 		for _, check := range status.Checks {
-			fmt.Fprintf(t, " \\_ check %s\t%s\t\t\t%s\n", check.Action, checkVerdict(check), check.Error)
+			sanitize.Fprintf(t, " \\_ check %s\t%s\t\t\t%s\n", check.Action, checkVerdict(check), check.Error)
 		}
 	}
 	if err := t.Flush(); err != nil {

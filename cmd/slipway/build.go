@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -49,6 +50,7 @@ type buildCmd struct {
 	Allow         []string  `sep:"none" placeholder:"ENTITLEMENT" help:"Allow network.host, security.insecure or device."`
 	Drift         driftFlag `placeholder:"POLICY" env:"SLIPWAY_DRIFT" help:"What to do about a builder that is not as its definition says: warn, apply, fail or ignore (default: what the definition says, else warn)."`
 	Progress      string    `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet."`
+	RawOutput     bool      `env:"SLIPWAY_RAW_OUTPUT" help:"Print what the steps put out as it is: with control sequences, and with what a CI system takes for commands."`
 	Quiet         bool      `short:"q" help:"Suppress the progress output; print the image ID."`
 
 	Call  string `default:"build" placeholder:"METHOD" help:"Ask about the build instead: check, outline or targets, with ,format=json."`
@@ -57,7 +59,8 @@ type buildCmd struct {
 	timingFlags
 	RegistryAllow []string `sep:"none" env:"SLIPWAY_REGISTRY_ALLOW" placeholder:"HOST" help:"Registry whose credential builders may have although the build does not name it, such as a mirror. The variable holds one per line."`
 
-	DryRun bool `help:"Print what each node would be asked for, as JSON, and build nothing."`
+	DryRun        bool `help:"Print what each node would be asked for, as JSON, and build nothing."`
+	ShowBuildArgs bool `help:"Print the values of build arguments with --dry-run, but for those whose names look like a secret's."`
 	contextFlags
 	resultFiles
 	registryFlags
@@ -117,6 +120,7 @@ func (c *buildCmd) Run(in *invocation) error {
 		Provenance: provenance,
 		Terminal:   in.terminal,
 		Mode:       mode,
+		RawOutput:  c.RawOutput,
 		Log:        in.log,
 	}
 	switch {
@@ -138,7 +142,7 @@ func (c *buildCmd) build(in *invocation, build agent.Build) error {
 		return err
 	}
 	if id := report.ImageID(); c.Quiet && id != "" {
-		if _, err := fmt.Fprintln(in.out, id); err != nil {
+		if _, err := sanitize.Fprintln(in.out, id); err != nil {
 			return err
 		}
 	}
@@ -162,7 +166,7 @@ func (c *buildCmd) ask(in *invocation, build agent.Build, call solve.Call) error
 			return err
 		}
 	}
-	if err := answer.Print(in.out, call.Format); err != nil {
+	if err := answer.Print(in.output(call.Format), call.Format); err != nil {
 		return err
 	}
 	if err := answer.Err(); err != nil {
@@ -176,11 +180,11 @@ func (c *buildCmd) dryRun(in *invocation, build agent.Build) error {
 	if c.Iidfile != "" || c.MetadataFile != "" {
 		in.log.Warn().Msg("--iidfile and --metadata-file are not written by --dry-run, which builds nothing")
 	}
-	requests, err := build.DryRun(in.ctx)
+	requests, err := build.DryRun(in.ctx, c.ShowBuildArgs)
 	if err != nil {
 		return err
 	}
-	encoder := json.NewEncoder(in.out)
+	encoder := json.NewEncoder(in.output(formatJSON))
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(map[string]any{"builder": build.Definition.Name, "solves": requests})
 }
@@ -256,11 +260,12 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 		Pull:           c.Pull,
 		CgroupParent:   c.CgroupParent,
 		Stdin:          in.in,
-		Stdout:         in.out,
-		StdoutTerminal: isTerminal(in.out),
+		Stdout:         in.data,
+		StdoutTerminal: isTerminal(in.data),
 		Lookup:         os.LookupEnv,
 		Proxy:          in.proxies(),
 		Keychain:       keychain,
+		OnSecret:       func(value string) { in.secrets.hideValues(value) },
 	}
 	if err := c.setContext(&r, in.env); err != nil {
 		return solve.Request{}, err

@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // streams are the process's standard streams.
@@ -57,6 +58,7 @@ type global struct {
 	LogLevel    string           `enum:"trace,debug,info,warn,error" default:"info" env:"SLIPWAY_LOG_LEVEL" help:"Least severe diagnostics to print (${enum})." group:"global"`
 	LogFormat   string           `enum:"human,json" default:"human" env:"SLIPWAY_LOG_FORMAT" help:"Format of diagnostics (${enum})." group:"global"`
 	Debug       bool             `short:"D" help:"Same as --log-level=debug." group:"global"`
+	CIMask      bool             `name:"ci-mask" env:"SLIPWAY_CI_MASK" help:"Tell GitHub's runner which values are secret. It must be what reads standard error: anything else gets them in clear." group:"global"`
 	ShowVersion kong.VersionFlag `name:"version" help:"Print the version." group:"global"`
 }
 
@@ -77,15 +79,33 @@ func (f *transportFlag) UnmarshalText(text []byte) error {
 	return err
 }
 
-// invocation is what a command's Run gets: the outside world, injected.
+// invocation is what a command's Run gets: the outside world, injected. What is
+// written to its out and err is text: it is made safe for terminals and for the
+// logs of CI systems, and secrets are taken out of it.
 type invocation struct {
 	streams
+	// data is standard output as it is, for archives and for what is copied byte
+	// for byte. json is for JSON, whose encoder escapes control characters; only
+	// secrets are taken out.
+	data, json io.Writer
+
 	ctx      context.Context
 	global   *global
 	env      environment
 	terminal *progress.Terminal
 	secrets  *secrets
 	log      zerolog.Logger
+}
+
+// formatJSON is the value of --format for programs.
+const formatJSON = "json"
+
+// output is where the command's output goes in a format.
+func (in *invocation) output(format string) io.Writer {
+	if format == formatJSON {
+		return in.json
+	}
+	return in.out
 }
 
 // run parses the command line, runs the command and returns the exit code.
@@ -101,9 +121,9 @@ func run(args []string, std streams) int {
 	if byUser := (signalError{}); errors.As(context.Cause(ctx), &byUser) {
 		err = byUser // what the cancelled work says of itself is noise
 	}
-	masked := mask.Writer(std.err)
-	printError(masked, err)
-	_ = masked.Flush() // there is no place left to complain at
+	gate := sanitize.NewWriter(std.err, mask.Filter())
+	printError(gate, err)
+	_ = gate.Flush() // there is no place left to complain at
 	return exitCode(err)
 }
 
@@ -142,15 +162,24 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	}
 	hidden := &secrets{mask: mask}
 	diagnostics := std.err
-	if listens(env, std.err) {
+	if line.CIMask && listens(env, std.err) {
 		hidden.tell = &lineWriter{out: std.err}
 		diagnostics = hidden.tell
 	}
 	terminal := progress.NewTerminal(diagnostics, mask)
 	logger := newLogger(terminal, std.err, &line.global)
 	captureLibraries(logger)
+	text := sanitize.NewWriter(std.out, mask.Filter())
+	forPrograms := sanitize.FilterWriter(std.out, mask.Filter())
+	defer func() {
+		if flushErr := errors.Join(text.Flush(), forPrograms.Flush()); err == nil {
+			err = flushErr
+		}
+	}()
 	return parsed.Run(&invocation{
-		streams:  std,
+		streams:  streams{in: std.in, out: text, err: terminal},
+		data:     std.out,
+		json:     forPrograms,
 		ctx:      ctx,
 		global:   &line.global,
 		env:      env,

@@ -53,7 +53,7 @@ func (c *completionCmd) Run(in *invocation, parsed *kong.Context) error {
 	if err != nil {
 		return err
 	}
-	return script.Execute(in.out, commands(parsed.Model.Node))
+	return script.Execute(in.data, commands(parsed.Model.Node))
 }
 
 func commands(root *kong.Node) []completable {

@@ -2,11 +2,12 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 
 	"golang.org/x/term"
+
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // confirm asks before something is removed. Only a terminal is asked: a
@@ -19,7 +20,7 @@ func (in *invocation) confirm(question string) (bool, error) {
 			hints: []string{"with --force it is done without a question: " + strings.TrimSuffix(question, " Are you sure?")},
 		}
 	}
-	if _, err := fmt.Fprint(in.err, question+" [y/N] "); err != nil {
+	if _, err := sanitize.Fprint(in.err, question+" [y/N] "); err != nil {
 		return false, err
 	}
 	answer, err := atTerminal(in.ctx, file, readLine)

@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // createCmd are the flags of docker buildx create, name for name, and where
@@ -73,7 +74,7 @@ func (c *createCmd) Run(in *invocation) error {
 	}
 	c.warn(in, request, created, place)
 	if c.Output != "-" {
-		if _, err := fmt.Fprintln(in.out, created.Definition.Name); err != nil {
+		if _, err := sanitize.Fprintln(in.out, created.Definition.Name); err != nil {
 			return err
 		}
 	}
@@ -209,7 +210,7 @@ func (c *createCmd) print(in *invocation, apply func(configmap.Shelf) (configmap
 	if err != nil {
 		return err
 	}
-	_, err = in.out.Write(created.Content)
+	_, err = in.data.Write(created.Content)
 	return err
 }
 

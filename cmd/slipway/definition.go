@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // definitionCmd holds the commands about definitions as files.
@@ -55,7 +56,7 @@ func (c *definitionLintCmd) Run(in *invocation) error {
 	if count == 1 {
 		definitions = "definition"
 	}
-	_, err := fmt.Fprintf(in.out, "ok %d %s\n", count, definitions)
+	_, err := sanitize.Fprintf(in.out, "ok %d %s\n", count, definitions)
 	return err
 }
 
@@ -117,7 +118,7 @@ func (c *definitionConvertCmd) Run(in *invocation) error {
 			in.log.Warn().Msg(warning)
 		}
 	}
-	_, err = in.out.Write(out.Bytes())
+	_, err = in.data.Write(out.Bytes())
 	return err
 }
 
@@ -138,6 +139,6 @@ func (c *definitionSchemaCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	_, err = in.out.Write(schema)
+	_, err = in.data.Write(schema)
 	return err
 }

@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"io"
-	"strings"
 
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -47,7 +46,7 @@ func (c *doctorCmd) Run(in *invocation) error {
 	checks, verdict := doctor.Run(in.ctx)
 	var err error
 	if c.Format == "json" {
-		encoder := json.NewEncoder(in.out)
+		encoder := json.NewEncoder(in.output(formatJSON))
 		encoder.SetIndent("", "  ")
 		err = encoder.Encode(checks)
 	} else {
@@ -131,14 +130,9 @@ func printChecks(w io.Writer, checks []agent.Check) error {
 	}
 	var out bytes.Buffer
 	for _, c := range checks {
-		fmt.Fprintf(&out, "%-*s  %-7s  %s\n", width, checkTitle(c), verdictWords[c.Verdict], strings.ReplaceAll(c.Detail, "\n", "\n    "))
+		sanitize.Fprintf(&out, "%-*s  %-7s  %s\n", width, checkTitle(c), verdictWords[c.Verdict], sanitize.Indent(c.Detail, "    "))
 		for _, hint := range c.Hints {
-			for i, line := range strings.Split(strings.TrimRight(hint, "\n"), "\n") {
-				if i == 0 {
-					line = "    hint: " + line
-				} // what follows is to paste, left as it is
-				fmt.Fprintln(&out, line)
-			}
+			out.WriteString("    hint: " + sanitize.Indent(hint, "") + "\n") // its other lines are to paste
 		}
 	}
 	_, err := w.Write(out.Bytes())

@@ -13,6 +13,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // duCmd has the flags of docker buildx du, name for name.
@@ -47,7 +48,7 @@ func (c *duCmd) Run(in *invocation) error {
 		return err
 	}
 	caches, failed := agent.DiskUsage{Definition: definition, Access: in.global.access(), Filter: filter, Timeout: c.Timeout, Log: in.log}.Run(in.ctx)
-	if err := show(in.out, caches, time.Now()); err != nil {
+	if err := show(in.output(c.Format), caches, time.Now()); err != nil {
 		return err
 	}
 	return failed
@@ -111,7 +112,7 @@ func recordRow(node, pod string, r solve.CacheRecord, now time.Time) string {
 	if r.Shared {
 		size += "*"
 	}
-	return fmt.Sprintf("%s\t%v\t%s\t%s\t%s\t%s", id, !r.InUse, size, ago(r.LastUsedAt, now), node, pod)
+	return sanitize.Sprintf("%s\t%v\t%s\t%s\t%s\t%s", id, !r.InUse, size, ago(r.LastUsedAt, now), node, pod)
 }
 
 // ago is empty for what never was.
@@ -126,12 +127,12 @@ func ago(t *time.Time, now time.Time) string {
 // does.
 func printRecord(out io.Writer, node, pod string, r solve.CacheRecord, now time.Time) error {
 	var b strings.Builder
-	line := func(label string, value any) { fmt.Fprintf(&b, "%-14s%v\n", label+":", value) }
+	line := func(label string, value any) { sanitize.Fprintf(&b, "%-14s%v\n", label+":", value) }
 	line("ID", r.ID)
 	if len(r.Parents) > 0 {
 		b.WriteString("Parents:\n")
 		for _, parent := range r.Parents {
-			fmt.Fprintf(&b, " - %s\n", parent)
+			sanitize.Fprintf(&b, " - %s\n", parent)
 		}
 	}
 	line("Created at", r.CreatedAt)
@@ -231,8 +232,8 @@ func printSums(out io.Writer, caches []agent.PodCache, whole bool) error {
 	s := sumOf(caches)
 	w := tabwriter.NewWriter(out, 1, 8, 1, '\t', 0)
 	if s.shared > 0 {
-		fmt.Fprintf(w, "Shared:\t%s\nPrivate:\t%s\n", units.HumanSize(float64(s.shared)), units.HumanSize(float64(s.total-s.shared)))
+		sanitize.Fprintf(w, "Shared:\t%s\nPrivate:\t%s\n", units.HumanSize(float64(s.shared)), units.HumanSize(float64(s.total-s.shared)))
 	}
-	fmt.Fprintf(w, "Reclaimable:\t%s\nTotal:\t%s\n", units.HumanSize(float64(s.reclaimable)), units.HumanSize(float64(s.total)))
+	sanitize.Fprintf(w, "Reclaimable:\t%s\nTotal:\t%s\n", units.HumanSize(float64(s.reclaimable)), units.HumanSize(float64(s.total)))
 	return w.Flush()
 }

@@ -2,13 +2,13 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // Exit codes. A pipeline can try 3, 4 and 5 again and must not try 1 and 2
@@ -73,21 +73,16 @@ type hinter interface{ Hints() []string }
 
 // printError is the one place that prints an error: the excerpt of the
 // Dockerfile if the build failed there, a line for every problem, then the
-// hints.
+// hints. An error may quote anybody: what it says in several lines is indented,
+// so that none of them looks like a line of its own.
 func printError(w io.Writer, err error) {
 	var b strings.Builder
 	b.WriteString(solve.Excerpt(err))
 	for _, one := range problems(err) {
-		fmt.Fprintf(&b, "error: %s\n", one)
+		b.WriteString("error: " + sanitize.Indent(one, "  ") + "\n")
 	}
 	for _, hint := range hints(err) {
-		for i, line := range strings.Split(strings.TrimRight(hint, "\n"), "\n") {
-			if i == 0 {
-				fmt.Fprintf(&b, "hint: %s\n", line)
-			} else { // a snippet to paste, left as it is
-				fmt.Fprintf(&b, "%s\n", line)
-			}
-		}
+		b.WriteString("hint: " + sanitize.Indent(hint, "") + "\n") // its other lines are to paste
 	}
 	_, _ = io.WriteString(w, b.String())
 }

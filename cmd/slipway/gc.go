@@ -10,6 +10,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 type gcCmd struct {
@@ -66,7 +67,7 @@ func (c *gcCmd) Run(in *invocation) error {
 	if done == nil {
 		return err
 	}
-	if printErr := c.print(in.out, done); err == nil {
+	if printErr := c.print(in.output(c.Format), done); err == nil {
 		err = printErr
 	}
 	return err
@@ -105,7 +106,7 @@ func (c *gcCmd) print(w io.Writer, done []agent.Collected) error {
 		if one.Builder != "" {
 			node = one.Builder + "/" + one.Node
 		}
-		fmt.Fprintf(t, "%s/%s\t%s\t%s\t%s\n", one.Namespace, one.Name, node, outcome(one), strings.Join(append([]string{one.Reason}, one.Kept...), "; "))
+		sanitize.Fprintf(t, "%s/%s\t%s\t%s\t%s\n", one.Namespace, one.Name, node, outcome(one), strings.Join(append([]string{one.Reason}, one.Kept...), "; "))
 	}
 	return t.Flush()
 }

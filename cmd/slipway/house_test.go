@@ -42,6 +42,9 @@ var reachRules = []struct{ from, to string }{
 	{"configmap", "github.com/moby/buildkit/..."},
 	{"agent/ci", "k8s.io/client-go/..."},
 	{"agent/ci", "github.com/moby/buildkit/..."},
+	{"internal/sanitize", module + "/agent/..."},
+	{"internal/sanitize", module + "/registry"},
+	{"internal/sanitize", module + "/configmap"},
 	{"registry", "k8s.io/client-go/..."},
 	{"registry", "github.com/moby/buildkit/..."},
 }

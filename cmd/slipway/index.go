@@ -11,6 +11,7 @@ import (
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -63,7 +64,7 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 		return classifyRegistry(err)
 	}
 	if c.DryRun {
-		_, err := fmt.Fprintf(in.out, "%s\n", created.Image.Content)
+		_, err := fmt.Fprintf(in.data, "%s\n", created.Image.Content)
 		return err
 	}
 	if err := client.Publish(in.ctx, created, stepPrinter(in.terminal, mode)); err != nil {
@@ -151,9 +152,9 @@ func (c *indexInspectCmd) Run(in *invocation) error {
 	}
 	switch {
 	case c.Raw:
-		_, err = in.out.Write(inspection.Image.Content)
+		_, err = in.data.Write(inspection.Image.Content)
 	case format != nil:
-		err = classifyRegistry(inspection.Format(in.ctx, in.out, format))
+		err = classifyRegistry(inspection.Format(in.ctx, in.data, format))
 	default:
 		_, err = io.WriteString(in.out, inspection.Text())
 	}
@@ -195,5 +196,5 @@ func stepPrinter(out io.Writer, mode progress.Mode) func(string) {
 	if mode == progress.Quiet || mode == progress.None || mode == progress.RawJSON {
 		return func(string) {}
 	}
-	return func(step string) { _, _ = fmt.Fprintln(out, step) }
+	return func(step string) { _, _ = sanitize.Fprintln(out, step) }
 }

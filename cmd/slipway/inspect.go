@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 type inspectCmd struct {
@@ -62,7 +63,7 @@ func (c *inspectCmd) Run(in *invocation) error {
 		details.Nodes[i].DriverOpts = options[details.Nodes[i].Name]
 	}
 	if c.Format == "json" {
-		enc := json.NewEncoder(in.out)
+		enc := json.NewEncoder(in.output(formatJSON))
 		enc.SetIndent("", "  ")
 		return enc.Encode(details)
 	}
@@ -111,7 +112,7 @@ func (in *invocation) driverOptions(d configmap.Definition) map[string]map[strin
 // scripts find the same labels, and below each node its pods.
 func printDetails(out io.Writer, b agent.BuilderDetails, d configmap.Definition, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
-	fmt.Fprintf(w, "Name:\t%s\nDriver:\t%s\n\nNodes:\n", b.Name, b.Driver)
+	sanitize.Fprintf(w, "Name:\t%s\nDriver:\t%s\n\nNodes:\n", b.Name, b.Driver)
 	for i, n := range b.Nodes {
 		if i > 0 {
 			fmt.Fprintln(w)
@@ -122,18 +123,18 @@ func printDetails(out io.Writer, b agent.BuilderDetails, d configmap.Definition,
 }
 
 func printNode(w io.Writer, n agent.NodeDetails, defined configmap.Node, now time.Time) {
-	fmt.Fprintf(w, "Name:\t%s\nEndpoint:\t%s\n", n.Name, cmp.Or(n.Address, n.Endpoint))
+	sanitize.Fprintf(w, "Name:\t%s\nEndpoint:\t%s\n", n.Name, cmp.Or(n.Address, n.Endpoint))
 	if len(n.DriverOpts) > 0 {
 		options := make([]string, 0, len(n.DriverOpts))
 		for _, name := range slices.Sorted(maps.Keys(n.DriverOpts)) {
 			options = append(options, fmt.Sprintf("%s=%q", name, n.DriverOpts[name]))
 		}
-		fmt.Fprintf(w, "Driver Options:\t%s\n", strings.Join(options, " "))
+		sanitize.Fprintf(w, "Driver Options:\t%s\n", strings.Join(options, " "))
 	}
 	if n.Error != "" {
-		fmt.Fprintf(w, "Error:\t%s\n", n.Error)
+		sanitize.Fprintf(w, "Error:\t%s\n", n.Error)
 	}
-	fmt.Fprintf(w, "Status:\t%s\n", buildxStatus(n.Status))
+	sanitize.Fprintf(w, "Status:\t%s\n", buildxStatus(n.Status))
 	printIf(w, "BuildKit daemon flags", strings.Join(n.Flags, " "))
 	printIf(w, "BuildKit version", n.BuildKit)
 	declared := n.Platforms
@@ -142,18 +143,18 @@ func printNode(w io.Writer, n agent.NodeDetails, defined configmap.Node, now tim
 	}
 	printIf(w, "Platforms", strings.Join(inGroups(declared, n.Reported), ", "))
 	if n.Workload != "" {
-		fmt.Fprintf(w, "Workload:\t%s %s, %d of %d ready\n", strings.ToLower(n.Workload), n.Endpoint, n.Ready, n.Desired)
+		sanitize.Fprintf(w, "Workload:\t%s %s, %d of %d ready\n", strings.ToLower(n.Workload), n.Endpoint, n.Ready, n.Desired)
 	}
 	for _, line := range n.Drift {
-		fmt.Fprintf(w, "Drift:\t%s\n", line)
+		sanitize.Fprintf(w, "Drift:\t%s\n", line)
 	}
 	if n.Certificates != nil {
-		fmt.Fprintf(w, "Certificates:\tuntil %s (%s)\n", n.Certificates.UTC().Format(time.RFC3339), until(*n.Certificates, now))
+		sanitize.Fprintf(w, "Certificates:\tuntil %s (%s)\n", n.Certificates.UTC().Format(time.RFC3339), until(*n.Certificates, now))
 	}
 	if len(n.Labels) > 0 {
 		fmt.Fprintln(w, "Labels:")
 		for _, name := range slices.Sorted(maps.Keys(n.Labels)) {
-			fmt.Fprintf(w, "\t%s:\t%s\n", name, n.Labels[name])
+			sanitize.Fprintf(w, "\t%s:\t%s\n", name, n.Labels[name])
 		}
 	}
 	for i, rule := range n.GC {
@@ -163,13 +164,13 @@ func printNode(w io.Writer, n agent.NodeDetails, defined configmap.Node, now tim
 		printPod(w, pod, now)
 	}
 	for _, name := range slices.Sorted(maps.Keys(defined.Files)) {
-		fmt.Fprintf(w, "File#%s:\n", name)
+		sanitize.Fprintf(w, "File#%s:\n", name)
 		content := string(defined.Files[name])
 		if strings.HasSuffix(name, ".key") || strings.Contains(content, "PRIVATE KEY-----") {
 			content = "(a private key, not shown)"
 		}
 		for line := range strings.SplitSeq(strings.TrimSuffix(content, "\n"), "\n") {
-			fmt.Fprintf(w, "\t> %s\n", line)
+			sanitize.Fprintf(w, "\t> %s\n", line)
 		}
 	}
 }
@@ -199,24 +200,24 @@ func inGroups(declared, reported []string) []string {
 
 func printIf(w io.Writer, label, value string) {
 	if value != "" {
-		fmt.Fprintf(w, "%s:\t%s\n", label, value)
+		sanitize.Fprintf(w, "%s:\t%s\n", label, value)
 	}
 }
 
 func printRule(w io.Writer, i int, r agent.GCRule) {
-	fmt.Fprintf(w, "GC Policy rule#%d:\n\tAll:\t%v\n", i, r.All)
+	sanitize.Fprintf(w, "GC Policy rule#%d:\n\tAll:\t%v\n", i, r.All)
 	if len(r.Filters) > 0 {
-		fmt.Fprintf(w, "\tFilters:\t%s\n", strings.Join(r.Filters, " "))
+		sanitize.Fprintf(w, "\tFilters:\t%s\n", strings.Join(r.Filters, " "))
 	}
 	if r.KeepDuration > 0 {
-		fmt.Fprintf(w, "\tKeep Duration:\t%v\n", r.KeepDuration)
+		sanitize.Fprintf(w, "\tKeep Duration:\t%v\n", r.KeepDuration)
 	}
 	for _, bound := range []struct {
 		label string
 		bytes int64
 	}{{"Reserved Space", r.ReservedSpace}, {"Max Used Space", r.MaxUsedSpace}, {"Min Free Space", r.MinFreeSpace}} {
 		if bound.bytes > 0 {
-			fmt.Fprintf(w, "\t%s:\t%s\n", bound.label, units.BytesSize(float64(bound.bytes)))
+			sanitize.Fprintf(w, "\t%s:\t%s\n", bound.label, units.BytesSize(float64(bound.bytes)))
 		}
 	}
 }
@@ -225,11 +226,11 @@ func printPod(w io.Writer, p agent.PodDetails, now time.Time) {
 	if p.Name == "" {
 		fmt.Fprintln(w, "Daemon:")
 	} else {
-		fmt.Fprintf(w, "Pod#%s:\n", p.Name)
+		sanitize.Fprintf(w, "Pod#%s:\n", p.Name)
 	}
 	line := func(label, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "\t%s:\t%s\n", label, value)
+			sanitize.Fprintf(w, "\t%s:\t%s\n", label, value)
 		}
 	}
 	line("Status", p.Status)

@@ -9,6 +9,8 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 	"github.com/sirupsen/logrus"
+
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // newLogger returns the logger for diagnostics. It writes to out; whether that
@@ -22,9 +24,25 @@ func newLogger(out, stderr io.Writer, g *global) zerolog.Logger {
 		level = min(level, zerolog.DebugLevel)
 	}
 	if g.LogFormat != "json" {
-		out = zerolog.ConsoleWriter{Out: out, NoColor: !isTerminal(stderr), PartsExclude: []string{zerolog.TimestampFieldName}}
+		out = zerolog.ConsoleWriter{
+			Out:           out,
+			NoColor:       !isTerminal(stderr),
+			PartsExclude:  []string{zerolog.TimestampFieldName},
+			FormatPrepare: cleanFields,
+		}
 	}
 	return zerolog.New(out).Level(level).With().Timestamp().Logger()
+}
+
+// cleanFields makes parts of one line of what a diagnostic says, which may quote
+// anybody.
+func cleanFields(fields map[string]any) error {
+	for name, value := range fields {
+		if text, ok := value.(string); ok {
+			fields[name] = sanitize.Line(text)
+		}
+	}
+	return nil
 }
 
 // captureLibraries makes debug lines of what libraries write to the standard

@@ -136,11 +136,35 @@ func TestErrorsHaveNoSecrets(t *testing.T) {
 	}
 }
 
-// GitHub's runner is told of a credential once, and nothing of it stands in any
+// What is printed on standard output has no secrets either, in any format.
+func TestOutputHasNoSecrets(t *testing.T) {
+	alone(t)
+	host := basicRegistry(t, http.StatusForbidden)
+	t.Setenv("DOCKER_AUTH_CONFIG", fmt.Sprintf(`{"auths":{%q:{"username":"ci","password":"s3cret%%1"}}}`, host))
+	for _, format := range []string{"table", "json"} {
+		var out, errs bytes.Buffer
+		code := run([]string{"auth", "--check", "--format", format, host + "/app"}, streams{strings.NewReader(""), &out, &errs})
+		if text := out.String(); code != 5 || !strings.Contains(text, "not for *** nor ***") || strings.Contains(text, "s3cret") {
+			t.Errorf("%s: exit code %d, printed %s%s", format, code, text, errs.String())
+		}
+	}
+}
+
+// A pipe may end in a file: unless told so, nobody is told a secret.
+func TestNobodyIsToldOfSecretsUnasked(t *testing.T) {
+	alone(t)
+	t.Setenv("GITHUB_ACTIONS", "true")
+	if text := inspectRefused(t, "index", "inspect"); strings.Contains(text, "::add-mask") || strings.Contains(text, "s3cret") {
+		t.Errorf("printed %s", text)
+	}
+}
+
+// GitHub's runner, when asked for, is told of a credential once, and nothing of it stands in any
 // other line.
 func TestGitHubIsToldOfSecrets(t *testing.T) {
 	alone(t)
 	t.Setenv("GITHUB_ACTIONS", "true")
+	t.Setenv("SLIPWAY_CI_MASK", "true")
 	text := inspectRefused(t, "index", "inspect")
 	pair := base64.StdEncoding.EncodeToString([]byte("ci:s3cret%1"))
 	want := "::add-mask::s3cret%251\n::add-mask::" + pair + "\n"
@@ -156,6 +180,7 @@ func TestGitHubIsToldOfSecrets(t *testing.T) {
 func TestGitHubIsNotToldInJSON(t *testing.T) {
 	alone(t)
 	t.Setenv("GITHUB_ACTIONS", "true")
+	t.Setenv("SLIPWAY_CI_MASK", "true")
 	host := basicRegistry(t, http.StatusForbidden)
 	text := inspectRefused(t, "index", "create", "--progress=rawjson", "-t", host+"/other:1")
 	if strings.Contains(text, "::add-mask") {

@@ -1,8 +1,7 @@
 package main
 
 import (
-	"fmt"
-
+	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -29,6 +28,6 @@ func (c *logoutCmd) Run(in *invocation) error {
 	if erased {
 		message = "Removing login credentials for"
 	}
-	_, err = fmt.Fprintln(in.out, message, server.Key)
+	_, err = sanitize.Fprintln(in.out, message, server.Key)
 	return err
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 type lsCmd struct {
@@ -34,7 +35,7 @@ func (c *lsCmd) Run(in *invocation) error {
 		return err
 	}
 	if c.Format == "json" {
-		enc := json.NewEncoder(in.out)
+		enc := json.NewEncoder(in.output(formatJSON))
 		enc.SetIndent("", "  ")
 		err = enc.Encode(builders)
 	} else {
@@ -55,9 +56,9 @@ func printBuilders(w io.Writer, builders []agent.BuilderStatus) error {
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(t, "NAME/NODE\tDRIVER/ENDPOINT\tSTATUS\tPODS\tBUILDKIT\tPLATFORMS")
 	for _, b := range builders {
-		fmt.Fprintf(t, "%s\t%s\t\t\t\t\n", b.Name, b.Driver)
+		sanitize.Fprintf(t, "%s\t%s\t\t\t\t\n", b.Name, b.Driver)
 		for _, n := range b.Nodes {
-			fmt.Fprintf(t, " \\_ %s\t%s\t%s\t%d/%d\t%s\t%s\n", n.Name, n.Endpoint, n.Status, n.Ready, n.Desired, n.BuildKit, strings.Join(n.Platforms, ", "))
+			sanitize.Fprintf(t, " \\_ %s\t%s\t%s\t%d/%d\t%s\t%s\n", n.Name, n.Endpoint, n.Status, n.Ready, n.Desired, n.BuildKit, strings.Join(n.Platforms, ", "))
 		}
 	}
 	if err := t.Flush(); err != nil {
@@ -66,7 +67,7 @@ func printBuilders(w io.Writer, builders []agent.BuilderStatus) error {
 	for _, b := range builders {
 		for _, n := range b.Nodes {
 			if n.Error != "" {
-				if _, err := fmt.Fprintf(w, "%s/%s: %s\n", b.Name, n.Name, n.Error); err != nil {
+				if _, err := sanitize.Fprintf(w, "%s/%s: %s\n", b.Name, n.Name, n.Error); err != nil {
 					return err
 				}
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // pruneCmd has the flags of docker buildx prune, name for name.
@@ -119,6 +120,6 @@ func (l *removedList) close() error {
 	if l.err != nil {
 		return l.err
 	}
-	_, err := fmt.Fprintf(l.out, "Total:\t%s\n", units.HumanSize(float64(l.total)))
+	_, err := sanitize.Fprintf(l.out, "Total:\t%s\n", units.HumanSize(float64(l.total)))
 	return err
 }

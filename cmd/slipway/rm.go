@@ -2,12 +2,12 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // rmCmd has the flags of docker buildx rm, name for name.
@@ -52,7 +52,7 @@ func (c *rmCmd) Run(in *invocation) error {
 				return err
 			}
 		}
-		fmt.Fprintf(&question, "This will remove builder %q", d.Name)
+		sanitize.Fprintf(&question, "This will remove builder %q", d.Name)
 		if objects := plans[i].Objects(); len(objects) > 0 {
 			question.WriteString(": " + strings.Join(objects, ", "))
 		}
@@ -111,6 +111,6 @@ func (c *rmCmd) remove(in *invocation, d configmap.Definition, plan agent.Remova
 	if !removed {
 		in.log.Warn().Msgf("the definition in %s stays: it is mounted or may not be changed here; while it is there, a build makes the builder again", d.File)
 	}
-	_, err = fmt.Fprintf(in.err, "%s removed\n", d.Name)
+	_, err = sanitize.Fprintf(in.err, "%s removed\n", d.Name)
 	return err
 }

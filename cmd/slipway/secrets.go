@@ -10,8 +10,8 @@ import (
 	"github.com/slipway-build/slipway/registry"
 )
 
-// secrets keeps credentials out of what is printed, by this command and, where
-// the CI system can be told, by those after it.
+// secrets keeps credentials and secrets of builds out of what is printed, by
+// this command and, where the CI system is to be told, by those after it.
 type secrets struct {
 	mask *progress.Mask
 
@@ -21,10 +21,13 @@ type secrets struct {
 }
 
 // hide makes a credential secret.
-func (s *secrets) hide(cred registry.Credential) {
+func (s *secrets) hide(cred registry.Credential) { s.hideValues(cred.Secrets()...) }
+
+// hideValues makes values secret.
+func (s *secrets) hideValues(values ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, value := range s.mask.Add(cred.Secrets()...) {
+	for _, value := range s.mask.Add(values...) {
 		if s.tell != nil {
 			s.tell.line(maskCommand(value))
 		}
@@ -44,9 +47,11 @@ func maskCommand(value string) string {
 	return "::add-mask::" + strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(value)
 }
 
-// listens reports whether GitHub's runner reads what is written to stderr: it
+// listens reports whether GitHub's runner may read what is written to stderr: it
 // takes commands from there as it does from standard output, which belongs to
 // what a build puts out. A file is no runner; a secret must not stand in it.
+// Whether a pipe ends at the runner or in tee, only who wrote the workflow
+// knows: without being told so with --ci-mask nobody is told a secret.
 func listens(env environment, stderr io.Writer) bool {
 	file, ok := stderr.(*os.File)
 	if env.Credentials.GitHubActions != "true" || !ok {

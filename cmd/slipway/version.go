@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // version is set by the linker; a build without it is a development build.
@@ -45,8 +47,8 @@ func versionLine() string {
 // Run prints the version.
 func (c *versionCmd) Run(in *invocation) error {
 	if c.Format == "json" {
-		return json.NewEncoder(in.out).Encode(currentVersion())
+		return json.NewEncoder(in.output(formatJSON)).Encode(currentVersion())
 	}
-	_, err := fmt.Fprintln(in.out, versionLine())
+	_, err := sanitize.Fprintln(in.out, versionLine())
 	return err
 }
