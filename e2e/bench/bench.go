@@ -65,6 +65,12 @@ func bench(ctx context.Context, o options) (err error) {
 	}
 	r := report{quick: o.quick, facts: s.facts(ctx)}
 	fmt.Printf("measuring in namespaces %s and beside it; the report goes to %s\n", s.agents.Name, dir)
+	idle, err := s.idle(ctx, o.scale().idle)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s: %s\n", idle.name, idle.value)
+	r.facts = append(r.facts, idle)
 	for _, row := range rows {
 		m, err := s.row(ctx, row)
 		if err != nil {

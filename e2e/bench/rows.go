@@ -1,5 +1,7 @@
 package main
 
+import "time"
+
 // scale is how much work there is.
 type scale struct {
 	// light, heavy and cold are counted runs: of builds that take less than
@@ -15,6 +17,8 @@ type scale struct {
 	small           size // a repository of many small files
 	smallFiles      int
 	agents          int
+	// idle is how long builders are watched that do nothing.
+	idle time.Duration
 
 	// Points of the curves.
 	curveAgents, curveFiles, curveNodes, curveDefinitions []int
@@ -28,6 +32,7 @@ var full = scale{
 	repository: 500 * mb, repositoryFiles: 5000,
 	small: 100 * mb, smallFiles: 100_000,
 	agents:           50,
+	idle:             3 * time.Minute,
 	curveAgents:      []int{1, 2, 4, 8, 16, 32, 64},
 	curveFiles:       []int{10, 100, 1000, 10_000, 100_000},
 	curveNodes:       []int{1, 2, 4, 8},
@@ -42,6 +47,7 @@ var quick = scale{
 	repository: 20 * mb, repositoryFiles: 200,
 	small: 1 * mb, smallFiles: 1000,
 	agents:           6,
+	idle:             15 * time.Second,
 	curveAgents:      []int{1, 4},
 	curveFiles:       []int{10, 1000},
 	curveNodes:       []int{1, 3},
