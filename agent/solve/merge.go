@@ -2,15 +2,12 @@ package solve
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // merge moves the content of src into the existing directory dst by renaming.
@@ -35,7 +32,7 @@ func merge(src, dst string) error {
 			continue
 		case entry.IsDir() != old.IsDir():
 			// A rename does not replace one by the other.
-			if err := os.RemoveAll(to); err != nil {
+			if err := removeTree(to); err != nil {
 				return err
 			}
 		}
@@ -99,35 +96,6 @@ func writable(dir string, info fs.FileInfo) error {
 	return os.Chmod(dir, info.Mode()|0o700)
 }
 
-// mergeable fails when merge(src, dst) would for lack of permission, before
-// anything has been moved.
-func mergeable(src, dst string) error {
-	return filepath.WalkDir(src, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if !entry.IsDir() {
-			return nil
-		}
-		rel, err := filepath.Rel(src, path)
-		if err != nil {
-			return err
-		}
-		to := filepath.Join(dst, rel)
-		old, err := os.Lstat(to)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && !old.IsDir() {
-			return filepath.SkipDir
-		}
-		if err != nil {
-			return err
-		}
-		if err := unix.Access(to, unix.W_OK|unix.X_OK); err != nil {
-			return fmt.Errorf("directory %s is not writable: %w", to, err)
-		}
-		return nil
-	})
-}
-
 // paths returns what the trees hold, relative to their roots; true for
 // directories.
 func paths(trees []string) (map[string]bool, error) {
@@ -175,8 +143,8 @@ func clash(trees []string) (string, error) {
 }
 
 // prune removes from dir what is not wanted (paths relative to dir). Staging
-// directories of other builds stay.
-func prune(dir string, wanted map[string]bool) error {
+// directories of other builds stay, and mount points: what is in them goes.
+func prune(dir string, wanted map[string]bool, mounts mountPoints) error {
 	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -190,6 +158,9 @@ func prune(dir string, wanted map[string]bool) error {
 		}
 		if entry.IsDir() && strings.HasPrefix(entry.Name(), stagingPrefix) {
 			return filepath.SkipDir
+		}
+		if mounts[path] || entry.IsDir() && mounts.below(path) != "" {
+			return nil
 		}
 		if err := removeTree(path); err != nil {
 			return err
