@@ -37,6 +37,7 @@ type localOutput struct {
 
 	mu    sync.Mutex
 	trees []string // directories in staging whose solve succeeded
+	modes modes    // of the directories in them
 	ready *placement
 }
 
@@ -136,34 +137,21 @@ func (l *localOutput) begin(job Job) (attempt, error) {
 	if err != nil {
 		return attempt{}, l.output.unwritable(err, l.staging.where())
 	}
+	in := &dirReception{output: l.output, dir: dir}
 	end := func(_ map[string]string, keep bool) error {
+		denied := in.end()
 		if !keep {
-			return removeTree(dir)
+			_ = removeTree(dir) // else it goes with the staging directory
+			return nil
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.trees = append(l.trees, dir)
+		l.modes = l.modes.with(denied)
 		return nil
 	}
-	failed := func() error { return l.noRoom(dir) }
 	entry.OutputDir = dir
-	return attempt{entry: entry, failed: failed, end: end}, nil
-}
-
-// noRoom finds out whether the agent's disk is full. BuildKit's client
-// receives the files and keeps its errors to itself; the daemon only sees
-// that the stream has ended. Files in staging say that the build had come to
-// its export, and while the part that was written is still there, a disk that
-// was full is full.
-func (l *localOutput) noRoom(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) == 0 {
-		return nil
-	}
-	if probe := probeRoom(dir); full(probe) {
-		return l.output.unwritable(&fs.PathError{Op: "write", Path: dir, Err: errnoOf(probe)}, dir)
-	}
-	return nil
+	return attempt{entry: entry, receive: in.receive, failed: in.failed, end: end}, nil
 }
 
 func (l *localOutput) seal(ctx context.Context) error {
@@ -191,7 +179,7 @@ func (l *localOutput) seal(ctx context.Context) error {
 // arrange finds out what has to go where, and copies what cannot be renamed to
 // its place to the file system where it belongs.
 func (l *localOutput) arrange(ctx context.Context) (*placement, error) {
-	p := &placement{staging: &l.staging, mounts: l.mounts(), dest: l.dest}
+	p := &placement{staging: &l.staging, mounts: l.mounts(), dest: l.dest, modes: l.modes}
 	if l.deletes() {
 		wanted, err := paths(l.trees)
 		if err != nil {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // merge moves the content of src into the existing directory dst by renaming.
@@ -176,6 +178,9 @@ func prune(dir string, wanted map[string]bool, mounts mountPoints) error {
 // included; a path that does not exist is fine.
 func removeTree(path string) error {
 	err := os.RemoveAll(path)
+	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+		return removeSlowly(path)
+	}
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
@@ -191,4 +196,28 @@ func removeTree(path string) error {
 		return errors.Join(err, walkErr)
 	}
 	return os.RemoveAll(path)
+}
+
+// removeSlowly is removeTree with one open directory at a time: os.RemoveAll
+// keeps one open for each level of a tree.
+func removeSlowly(path string) error {
+	var dirs []string
+	err := filepath.WalkDir(path, func(p string, entry fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case !entry.IsDir():
+			return os.Remove(p)
+		}
+		dirs = append(dirs, p)
+		return os.Chmod(p, 0o700)
+	})
+	for _, dir := range slices.Backward(dirs) {
+		if err == nil {
+			err = os.Remove(dir)
+		}
+	}
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,10 +21,12 @@ type placement struct {
 	mounts  mountPoints
 	dest    string
 	wanted  map[string]bool // what may stay in dest; nil for all
+	modes   modes           // of directories, set last
 
 	trees  []string // whose content goes to dest
 	copies []step   // directories on other mounts; one in another comes later
 	files  []step   // files that are mount points, to be overwritten
+	opened []string // directories in dest that must be made writable for it
 }
 
 // step is a path in staging and the one that it goes to.
@@ -44,8 +47,8 @@ func (p *placement) compare(ctx context.Context, src, dst string) error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Access(dst, unix.W_OK|unix.X_OK); err != nil {
-		return fmt.Errorf("directory %s is not writable: %w", dst, err)
+	if err := p.enter(dst, parent); err != nil {
+		return err
 	}
 	entries, err := os.ReadDir(src)
 	if err != nil {
@@ -81,10 +84,27 @@ func (p *placement) compare(ctx context.Context, src, dst string) error {
 	return nil
 }
 
+// enter fails for a directory in dest that cannot be written to. One that is
+// read-only in this build, too, is what an earlier build has left, and is
+// opened for this one.
+func (p *placement) enter(dir string, info fs.FileInfo) error {
+	err := unix.Access(dir, unix.W_OK|unix.X_OK)
+	if err == nil {
+		return nil
+	}
+	rel, relErr := filepath.Rel(p.dest, dir)
+	_, denied := p.modes[rel]
+	by, known := ownerOf(info)
+	if errors.Is(err, unix.EACCES) && relErr == nil && denied && known && by.uid == os.Geteuid() && info.Mode().Perm()&0o500 == 0o500 {
+		p.opened = append(p.opened, dir)
+		return nil
+	}
+	return fmt.Errorf("directory %s is not writable: %w", dir, err)
+}
+
 // carry copies a directory in staging to the mount that it belongs to. An empty
 // one stays in its place, for the mode and time of the mount.
 func (p *placement) carry(ctx context.Context, from, to string) error {
-	// Before anything is copied, and even made.
 	if err := unix.Access(to, unix.W_OK|unix.X_OK); err != nil {
 		return fmt.Errorf("directory %s is not writable: %w", to, err)
 	}
@@ -132,9 +152,17 @@ func (p *placement) put(ctx context.Context) error {
 				return err
 			}
 		}
+		if err := p.deny(p.trees[0]); err != nil {
+			return err
+		}
 		return appear(p.trees[0], p.dest)
 	} else if err != nil {
 		return err
+	}
+	for _, dir := range p.opened {
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return err
+		}
 	}
 	for _, s := range slices.Backward(p.copies) {
 		if err := merge(s.from, s.to); err != nil {
@@ -151,8 +179,22 @@ func (p *placement) put(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := p.deny(p.dest); err != nil {
+		return err
+	}
 	for _, s := range p.files {
 		if err := overwrite(ctx, s.from, s.to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deny sets the modes of directories, those in others first.
+func (p *placement) deny(root string) error {
+	for _, path := range slices.Backward(slices.Sorted(maps.Keys(p.modes))) {
+		// A directory of another user that the agent may write to keeps its own.
+		if err := os.Chmod(filepath.Join(root, path), p.modes[path]); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		}
 	}

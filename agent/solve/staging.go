@@ -37,6 +37,9 @@ type staging struct {
 type stagingDir struct {
 	path string
 	lock *os.File
+	// spare is closed before the directory is removed, which takes a descriptor
+	// when the process may have no other left.
+	spare *os.File
 }
 
 // next returns an unused path in the directory.
@@ -92,7 +95,11 @@ func makeStaging(parent string) (stagingDir, error) {
 		}
 		lock, err := lockStaging(dir)
 		if err == nil {
-			return stagingDir{dir, lock}, nil
+			var spare *os.File
+			if spare, err = os.Open(dir); err == nil {
+				return stagingDir{dir, lock, spare}, nil
+			}
+			closeQuietly(lock)
 		}
 		if !errors.Is(err, errTaken) {
 			return stagingDir{}, errors.Join(err, os.RemoveAll(dir))
@@ -102,6 +109,7 @@ func makeStaging(parent string) (stagingDir, error) {
 
 // remove removes the directory and ends the lock.
 func (d stagingDir) remove() error {
+	closeQuietly(d.spare)
 	if err := removeTree(d.path); err != nil {
 		return fmt.Errorf("remove staging directory: %w", err)
 	}
@@ -215,7 +223,7 @@ func (o Output) unwritable(err error, where string) error {
 	if known := (*UsageError)(nil); errors.As(err, &known) {
 		return err
 	}
-	hint := ""
+	hint := faultHint(err)
 	if full(err) {
 		hint = "until all is built the result is kept beside the output, in " + besideStaging(where) + ": make room on that disk of the agent or choose another dest"
 	}
@@ -239,26 +247,6 @@ func saysFull(err error) bool {
 	}
 	text := err.Error()
 	return full(err) || strings.Contains(text, syscall.ENOSPC.Error()) || strings.Contains(text, syscall.EDQUOT.Error())
-}
-
-// probeRoom fails when a file of a few blocks cannot be written to dir.
-func probeRoom(dir string) error {
-	f, err := os.CreateTemp(dir, "probe-")
-	if err != nil {
-		return err
-	}
-	defer removeQuietly(f.Name())
-	_, err = f.Write(make([]byte, 1<<20))
-	return errors.Join(err, f.Close())
-}
-
-// errnoOf is the bare reason of a file error.
-func errnoOf(err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return errno
-	}
-	return err
 }
 
 // builderFull is a solve that failed for lack of room on the builder.
