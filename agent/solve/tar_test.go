@@ -160,12 +160,10 @@ func tarHeader(name string, kind byte, size int64) []byte {
 	block := make([]byte, tarBlock)
 	copy(block, name)
 	copy(block[100:], "0000644\x000000000\x000000000\x00")
-	copy(block[124:], fmt.Sprintf("%011o\x0000000000000\x00        %c", size, kind))
-	if size >= 1<<33 { // in binary
-		copy(block[124:], make([]byte, 12))
-		block[124] = 0x80
-		binary.BigEndian.PutUint64(block[128:], uint64(size))
-	}
+	block[124] = 0x80 // the size is in binary
+	binary.BigEndian.PutUint64(block[128:], uint64(size))
+	copy(block[136:], "00000000000\x00        ")
+	block[156] = kind
 	copy(block[257:], "ustar\x0000")
 	sum := 0
 	for _, b := range block {
