@@ -33,7 +33,6 @@ type localOutput struct {
 	dest string
 
 	staging staging
-	mounts  func() mountPoints
 
 	mu    sync.Mutex
 	trees []string // directories in staging whose solve succeeded
@@ -59,7 +58,7 @@ func openLocal(_ context.Context, o Output, r Request) (sink, *UsageError) {
 	if err := unix.Access(existing, unix.W_OK|unix.X_OK); err != nil {
 		return fail(fmt.Sprintf("directory %s is not writable: %s", existing, err), "")
 	}
-	l := &localOutput{output: o, dest: filepath.Join(existing, rest), mounts: findMountPoints}
+	l := &localOutput{output: o, dest: filepath.Join(existing, rest)}
 	l.staging.parent = func() (string, error) {
 		existing, _, err := resolveExisting(l.dest)
 		return existing, err
@@ -179,7 +178,7 @@ func (l *localOutput) seal(ctx context.Context) error {
 // arrange finds out what has to go where, and copies what cannot be renamed to
 // its place to the file system where it belongs.
 func (l *localOutput) arrange(ctx context.Context) (*placement, error) {
-	p := &placement{staging: &l.staging, mounts: l.mounts(), dest: l.dest, modes: l.modes}
+	p := &placement{staging: &l.staging, mounts: findMountPoints(), dest: l.dest, modes: l.modes}
 	if l.deletes() {
 		wanted, err := paths(l.trees)
 		if err != nil {

@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// askedFor is how many files the daemon is asked for at a time. It sends four,
-// keeps up to 128 requests, and with more of them would not notice the end of
-// the transfer.
-const askedFor = 64
+// askedFor is how many files the daemon is asked for at a time: as many requests
+// as it keeps. With more of them it would not notice the end of a transfer that
+// fails, and wait for ever.
+const askedFor = 128
 
 // treeReceiver receives a directory as BuildKit sends it: a list of all entries
 // in order, meanwhile the contents of the files that are asked for, by their
