@@ -80,7 +80,7 @@ func (c *treeCopy) one(ctx context.Context, path string, entry fs.DirEntry) erro
 			err = os.Symlink(target, to)
 		}
 	case ok:
-		err = unix.Mknod(to, stat.Mode, int(stat.Rdev)) //nolint:unconvert // its type differs between systems
+		err = unix.Mknod(to, stat.Mode, int(stat.Rdev))
 	default:
 		err = fmt.Errorf("%s is of a kind that cannot be copied: %s", path, info.Mode())
 	}

@@ -213,7 +213,7 @@ func (r *treeReceiver) makeEntry(path string, stat *fstypes.Stat) error {
 		} else if mode&fs.ModeNamedPipe != 0 {
 			kind = unix.S_IFIFO
 		}
-		device := int(unix.Mkdev(uint32(stat.Devmajor), uint32(stat.Devminor))) //nolint:gosec // as BuildKit has it
+		device := int(unix.Mkdev(uint32(stat.Devmajor), uint32(stat.Devminor)))
 		if err := unix.Mknod(path, kind|uint32(mode.Perm()), device); err != nil {
 			return &fs.PathError{Op: "mknod", Path: path, Err: err}
 		}
