@@ -1,9 +1,11 @@
 package solve
 
 import (
+	"archive/tar"
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -362,6 +364,8 @@ func TestUnpackRefuses(t *testing.T) {
 		{"a file with no place", tarOf(t, 0o644, "etc/passwd", "y"), i.metadata(t), "no place in an image"},
 		{"half an archive", i.archive(t)[:3*tarBlock], i.metadata(t), "read the archive"},
 		{"no image", tarOf(t, 0o644, "oci-layout", "{}"), nil, "has no image"},
+		{"a sparse blob", sparseTar(blobName(i.root.Digest), 3<<30), i.metadata(t), "as a sparse file"},
+		{"a sparse index", sparseTar("index.json", 3<<30), nil, "as a sparse file"},
 		{"an index that is none", tarOf(t, 0o644, "index.json", "{"), nil, "index.json"},
 		{"a description that is none", tarOf(t, 0o644, "index.json", index), map[string]string{"containerimage.descriptor": "x"}, "description of the image"},
 	}
@@ -409,6 +413,31 @@ func TestUnpackRefuses(t *testing.T) {
 		}
 		if err := w.Close(); err == nil {
 			t.Error("the daemon is told of success")
+		}
+	})
+	t.Run("a blob without end", func(t *testing.T) {
+		u := &unpacking{dir: t.TempDir()}
+		w, err := u.open(i.metadata(t))
+		must(t, err)
+		_, err = w.Write(tarHeader(blobName(i.root.Digest), tar.TypeReg, 1<<40))
+		must(t, err)
+		failed := make(chan error)
+		go func() {
+			for {
+				if _, err := w.Write(make([]byte, 1<<10)); err != nil {
+					failed <- err
+					return
+				}
+			}
+		}()
+		u.wait()
+		if err := <-failed; !errors.Is(err, errStreamEnded) {
+			t.Errorf("the daemon is told %v", err)
+		}
+		for name := range tree(t, u.dir) {
+			if !strings.HasSuffix(name, "/") {
+				t.Errorf("%s is left", name)
+			}
 		}
 	})
 	t.Run("the root in index.json", func(t *testing.T) {

@@ -58,6 +58,7 @@ func Classify(err error) Kind {
 	var call *CallError
 	var refused *registryError
 	var file *contextError
+	var fault *agentFault
 	switch {
 	case err == nil:
 		return KindInternal
@@ -70,6 +71,8 @@ func Classify(err error) Kind {
 	case errors.Is(err, errChanged):
 		return KindBuild // by what runs beside it
 	case errors.As(err, &file):
+		return KindUsage
+	case errors.As(err, &fault):
 		return KindUsage
 	case errors.As(err, &refused):
 		return KindRegistry

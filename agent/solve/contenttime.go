@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash"
 	"maps"
+	"math/bits"
 	"os"
 	"slices"
 	"strings"
@@ -45,6 +46,32 @@ func sumOf(h hash.Hash) (d contentSum) {
 // function of its content and of those extended attributes that BuildKit's
 // cache keys hold, for BuildKit compares neither.
 func contentTime(content contentSum, xattrs map[string][]byte) int64 {
+	return firstTime + int64(contentBits(content, xattrs)>>(64-timeBits))
+}
+
+// keptFractions is the number of different fractions that a kept time can get,
+// in ns. They end before half a second: layers of images hold the second that
+// a time lies in, but a tar from BuildKit's exporter the nearest.
+const keptFractions = 500_000_000
+
+// fractionless reports whether a time, in ns since 1970, is a whole second.
+// Those were set by a tool (touch, tar, zip, git archive, Bazel), so files of
+// different contents may share them, and BuildKit would take one for another.
+func fractionless(modTime int64) bool { return modTime%int64(time.Second) == 0 }
+
+// keptTime is the time for a file that keeps its own: a whole second gets a
+// fraction that is a function of what contentTime is one of. Two contents of
+// one size get the same with a probability of 2^-28.9.
+func keptTime(modTime int64, content contentSum, xattrs map[string][]byte) int64 {
+	if !fractionless(modTime) {
+		return modTime
+	}
+	fraction, _ := bits.Mul64(contentBits(content, xattrs), keptFractions)
+	return modTime + int64(fraction)
+}
+
+// contentBits are 64 bits of the digest of what BuildKit does not compare.
+func contentBits(content contentSum, xattrs map[string][]byte) uint64 {
 	d := content
 	if counted := countedXattrs(xattrs); len(counted) > 0 {
 		h := newHash()
@@ -55,7 +82,7 @@ func contentTime(content contentSum, xattrs map[string][]byte) int64 {
 		}
 		d = sumOf(h)
 	}
-	return firstTime + int64(binary.BigEndian.Uint64(d[:])>>(64-timeBits))
+	return binary.BigEndian.Uint64(d[:])
 }
 
 // writeField writes a value with its length, so that two values cannot pass

@@ -86,7 +86,7 @@ func (p *preparation) resolveContext(ctx context.Context) {
 		fail("stdin cannot be both the context and the Dockerfile", "")
 	case value == stdin:
 		if err := p.stdinContext(ctx); err != nil {
-			fail(err.Error(), "")
+			fail(err.Error(), faultHint(err))
 		}
 	case isDir(value):
 		abs, problem := localDir(value)

@@ -34,6 +34,9 @@ func (e *contextError) Unwrap() error { return e.err }
 
 // Hints says what to do about the error.
 func (e *contextError) Hints() []string {
+	if hint := faultHint(e.err); hint != "" {
+		return []string{hint}
+	}
 	switch {
 	case errors.Is(e.err, errNotText):
 		return []string{"rename the file, or exclude it in .dockerignore"}

@@ -42,7 +42,7 @@ func (p *preparation) key(k contextKey) string {
 // keyOf makes a key of what identifies a context. Kept and derived times have
 // keys of their own: they would make each other's files look changed.
 func (p *Plan) keyOf(parts ...string) string {
-	if p.sums != nil {
+	if p.mtime == MtimeContent {
 		parts = append(parts, string(MtimeContent))
 	}
 	return sharedKey(parts...)

@@ -49,6 +49,7 @@ func openDestination(o Output, r Request) (destination, *UsageError) {
 		return nil, o.mistake(cause(err), "")
 	}
 	d := fileDest{path: filepath.Join(existing, rest)}
+	d.mounted = findMountPoints()[d.path]
 	if err := d.check(); err != nil {
 		return nil, o.mistake(cause(err), "")
 	}
@@ -58,17 +59,32 @@ func openDestination(o Output, r Request) (destination, *UsageError) {
 // fileDest is a regular file or a path where nothing is yet. The path is
 // absolute and has no symbolic links in the part that exists, so that a link
 // to a file stays one.
-type fileDest struct{ path string }
+type fileDest struct {
+	path string
+	// mounted says that the path is a mount point, which cannot be renamed to.
+	mounted bool
+}
 
-func (d fileDest) traits() traits { return traits{place: d.path, turn: turnFile} }
+func (d fileDest) traits() traits {
+	if d.mounted {
+		return traits{place: d.path, turn: turnInPlace}
+	}
+	return traits{place: d.path, turn: turnFile}
+}
 
 // parent is on the file system of the destination, so that a rename suffices.
 func (d fileDest) parent() (string, error) {
+	if d.mounted {
+		return os.TempDir(), nil
+	}
 	existing, _, err := resolveExisting(filepath.Dir(d.path))
 	return existing, err
 }
 
 func (d fileDest) check() error {
+	if d.mounted {
+		return unix.Access(d.path, unix.W_OK)
+	}
 	dir, err := d.parent()
 	if err != nil {
 		return err
@@ -92,7 +108,10 @@ func writableDir(dir string) error {
 	return nil
 }
 
-func (d fileDest) place(_ context.Context, file string) error {
+func (d fileDest) place(ctx context.Context, file string) error {
+	if d.mounted {
+		return overwrite(ctx, file, d.path)
+	}
 	// The mode is the one docker buildx gives to directories it creates.
 	if err := os.MkdirAll(filepath.Dir(d.path), 0o755); err != nil {
 		return err
@@ -102,7 +121,7 @@ func (d fileDest) place(_ context.Context, file string) error {
 			return err
 		}
 	}
-	return os.Rename(file, d.path)
+	return replaceFile(ctx, file, d.path)
 }
 
 // inherit gives a file the mode and, as far as the agent may, the owner of
@@ -135,7 +154,7 @@ func (d stdout) parent() (string, error) { return os.TempDir(), nil }
 func (d stdout) check() error            { return nil }
 
 func (d stdout) place(ctx context.Context, file string) error {
-	return interruptible(ctx, func() error { return pour(ctx, d.out, file) })
+	return interruptible(ctx, func() error { return pourFile(ctx, d.out, file) })
 }
 
 // pipeDest is a file that is no regular one: a named pipe, a device.
@@ -153,7 +172,7 @@ func (d pipeDest) place(ctx context.Context, file string) error {
 			return err
 		}
 		defer func() { err = errors.Join(err, f.Close()) }()
-		return pour(ctx, f, file)
+		return pourFile(ctx, f, file)
 	})
 }
 
@@ -171,19 +190,24 @@ func interruptible(ctx context.Context, work func() error) error {
 	}
 }
 
-// pour copies a file to out, until ctx ends.
-func pour(ctx context.Context, out io.Writer, file string) error {
+// pourFile is pour for a file.
+func pourFile(ctx context.Context, out io.Writer, file string) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
 	}
 	defer closeQuietly(f)
+	return pour(ctx, out, f)
+}
+
+// pour copies in to out, until ctx ends.
+func pour(ctx context.Context, out io.Writer, in io.Reader) error {
 	buf := make([]byte, 1<<20)
 	for {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		n, err := f.Read(buf)
+		n, err := in.Read(buf)
 		if n > 0 {
 			if _, err := out.Write(buf[:n]); err != nil {
 				return err

@@ -23,7 +23,7 @@ func (p *preparation) resolveDockerfile(ctx context.Context) {
 			return
 		}
 		if err := p.stdinDockerfile(contextReader{ctx, p.request.Stdin}); err != nil {
-			fail(err.Error(), "")
+			fail(err.Error(), faultHint(err))
 		}
 	case isHTTP(value):
 		p.inputs.DockerfileURL = value

@@ -2,6 +2,7 @@ package solve
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -46,7 +47,16 @@ func (d *Daemon) fetchDockerfile(ctx context.Context, url string, feed *feed) (f
 	if err != nil {
 		return nil, fmt.Errorf("fetch the Dockerfile %s: %w", redact(url), err)
 	}
+	return dockerfileDir(data), nil
+}
+
+// dockerfileDir is a directory with a Dockerfile. Its time is a function of the
+// content, for the builder keeps the file of the build before and compares
+// times and sizes.
+func dockerfileDir(data []byte) fsutil.FS {
 	dir := staticfs.NewFS()
-	dir.Add(defaultDockerfile, &fstypes.Stat{Mode: 0o644, Path: defaultDockerfile, Size: int64(len(data))}, data)
-	return dir, nil
+	dir.Add(defaultDockerfile, &fstypes.Stat{
+		Mode: 0o644, Path: defaultDockerfile, Size: int64(len(data)), ModTime: contentTime(sha256.Sum256(data), nil),
+	}, data)
+	return dir
 }

@@ -1,9 +1,12 @@
 package solve
 
 import (
+	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -81,6 +84,21 @@ func (c chosenMount) LookupDir(name string) (fsutil.FS, bool) {
 type transferFS struct {
 	mount
 	transfer *transfer
+}
+
+// Walk implements fsutil.FS. Directories that cannot be read are the agent's
+// matter, and the daemon would report them as the build's.
+func (f transferFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
+	err := f.mount.Walk(ctx, target, fn)
+	unread := (*fs.PathError)(nil)
+	if !errors.As(err, &unread) || f.root == "" {
+		return err
+	}
+	rel, relErr := filepath.Rel(f.root, unread.Path)
+	if relErr != nil {
+		return err
+	}
+	return f.transfer.fail(rel, err)
 }
 
 // Open implements fsutil.FS. It returns no error: the sender would send an

@@ -129,7 +129,7 @@ func buildLayout(ctx context.Context, from, dir string, root ocispecs.Descriptor
 
 // place moves a complete layout to where nothing was, or its parts into the
 // layout that is there, whose index.json comes last and at once.
-func (d layoutDest) place(_ context.Context, dir string) error {
+func (d layoutDest) place(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(filepath.Dir(d.path), 0o755); err != nil {
 		return err
 	}
@@ -157,11 +157,11 @@ func (d layoutDest) place(_ context.Context, dir string) error {
 	if err := putAll(dir, added); err != nil {
 		return err
 	}
-	if err := addBlobs(dir, d.path); err != nil {
+	if err := addBlobs(ctx, dir, d.path); err != nil {
 		return err
 	}
 	for _, name := range []string{ocispecs.ImageLayoutFile, ocispecs.ImageIndexFile} {
-		if err := os.Rename(filepath.Join(dir, name), filepath.Join(d.path, name)); err != nil {
+		if err := replaceFile(ctx, filepath.Join(dir, name), filepath.Join(d.path, name)); err != nil {
 			return err
 		}
 	}
@@ -189,7 +189,7 @@ func putAll(dir string, added []byte) error {
 
 // addBlobs moves the blobs of one layout into another; those it
 // has stay.
-func addBlobs(from, to string) error {
+func addBlobs(ctx context.Context, from, to string) error {
 	blobs := filepath.Join(from, ocispecs.ImageBlobsDir)
 	return filepath.WalkDir(blobs, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -211,7 +211,7 @@ func addBlobs(from, to string) error {
 		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
 			return err
 		}
-		return os.Rename(path, target)
+		return replaceFile(ctx, path, target)
 	})
 }
 

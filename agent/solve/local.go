@@ -36,6 +36,8 @@ type localOutput struct {
 
 	mu    sync.Mutex
 	trees []string // directories in staging whose solve succeeded
+	modes modes    // of the directories in them
+	ready *placement
 }
 
 // openLocal checks the destination without leaving a trace.
@@ -134,37 +136,24 @@ func (l *localOutput) begin(job Job) (attempt, error) {
 	if err != nil {
 		return attempt{}, l.output.unwritable(err, l.staging.where())
 	}
+	in := &dirReception{output: l.output, dir: dir}
 	end := func(_ map[string]string, keep bool) error {
+		denied := in.end()
 		if !keep {
-			return removeTree(dir)
+			_ = removeTree(dir) // else it goes with the staging directory
+			return nil
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.trees = append(l.trees, dir)
+		l.modes = l.modes.with(denied)
 		return nil
 	}
-	failed := func() error { return l.noRoom(dir) }
 	entry.OutputDir = dir
-	return attempt{entry: entry, failed: failed, end: end}, nil
+	return attempt{entry: entry, receive: in.receive, failed: in.failed, end: end}, nil
 }
 
-// noRoom finds out whether the agent's disk is full. BuildKit's client
-// receives the files and keeps its errors to itself; the daemon only sees
-// that the stream has ended. Files in staging say that the build had come to
-// its export, and while the part that was written is still there, a disk that
-// was full is full.
-func (l *localOutput) noRoom(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) == 0 {
-		return nil
-	}
-	if probe := probeRoom(dir); full(probe) {
-		return l.output.unwritable(&fs.PathError{Op: "write", Path: dir, Err: errnoOf(probe)}, dir)
-	}
-	return nil
-}
-
-func (l *localOutput) seal(context.Context) error {
+func (l *localOutput) seal(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if path, err := clash(l.trees); err != nil {
@@ -172,69 +161,50 @@ func (l *localOutput) seal(context.Context) error {
 	} else if path != "" {
 		return l.output.severalProduced(path)
 	}
-	for _, tree := range l.trees {
-		if err := mergeable(tree, l.dest); err != nil {
-			return l.output.unwritable(err, l.dest)
-		}
-	}
-	return nil
-}
-
-func (l *localOutput) commit(context.Context) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if len(l.trees) == 0 {
 		return nil
 	}
-	if err := l.put(); err != nil {
+	ready, err := l.arrange(ctx)
+	if ctx.Err() != nil {
+		return &cancelledError{context.Cause(ctx)}
+	}
+	if err != nil {
 		return l.output.unwritable(err, l.dest)
 	}
-	l.trees = nil
+	l.ready = ready
 	return nil
 }
 
-// put moves the trees to the destination. One that does not exist appears
-// at once, complete.
-func (l *localOutput) put() error {
-	var wanted map[string]bool
+// arrange finds out what has to go where, and copies what cannot be renamed to
+// its place to the file system where it belongs.
+func (l *localOutput) arrange(ctx context.Context) (*placement, error) {
+	p := &placement{staging: &l.staging, mounts: findMountPoints(), dest: l.dest, modes: l.modes}
 	if l.deletes() {
-		var err error
-		if wanted, err = paths(l.trees); err != nil {
-			return err
+		wanted, err := paths(l.trees)
+		if err != nil {
+			return nil, err
 		}
-	}
-	if _, err := os.Stat(l.dest); errors.Is(err, fs.ErrNotExist) {
-		for _, tree := range l.trees[1:] {
-			if err := merge(tree, l.trees[0]); err != nil {
-				return err
-			}
-		}
-		return appear(l.trees[0], l.dest)
-	} else if err != nil {
-		return err
+		p.wanted = wanted
 	}
 	for _, tree := range l.trees {
-		if err := merge(tree, l.dest); err != nil {
-			return err
+		if err := p.add(ctx, tree); err != nil {
+			return nil, err
 		}
 	}
-	if wanted != nil {
-		return prune(l.dest, wanted)
-	}
-	return nil
+	return p, nil
 }
 
-// appear moves a complete tree to where nothing was a moment ago.
-func appear(tree, dest string) error {
-	if err := os.MkdirAll(filepath.Dir(dest), 0o700); err != nil {
-		return err
+func (l *localOutput) commit(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ready == nil {
+		return nil
 	}
-	err := os.Rename(tree, dest)
-	if errors.Is(err, fs.ErrExist) {
-		// A concurrent build was faster.
-		return merge(tree, dest)
+	if err := l.ready.put(ctx); err != nil {
+		return notPlaced(ctx, l.output, err)
 	}
-	return err
+	l.trees, l.ready = nil, nil
+	return nil
 }
 
 func (l *localOutput) close() error { return l.staging.close() }

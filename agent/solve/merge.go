@@ -2,7 +2,6 @@ package solve
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -35,7 +34,7 @@ func merge(src, dst string) error {
 			continue
 		case entry.IsDir() != old.IsDir():
 			// A rename does not replace one by the other.
-			if err := os.RemoveAll(to); err != nil {
+			if err := removeTree(to); err != nil {
 				return err
 			}
 		}
@@ -99,35 +98,6 @@ func writable(dir string, info fs.FileInfo) error {
 	return os.Chmod(dir, info.Mode()|0o700)
 }
 
-// mergeable fails when merge(src, dst) would for lack of permission, before
-// anything has been moved.
-func mergeable(src, dst string) error {
-	return filepath.WalkDir(src, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if !entry.IsDir() {
-			return nil
-		}
-		rel, err := filepath.Rel(src, path)
-		if err != nil {
-			return err
-		}
-		to := filepath.Join(dst, rel)
-		old, err := os.Lstat(to)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && !old.IsDir() {
-			return filepath.SkipDir
-		}
-		if err != nil {
-			return err
-		}
-		if err := unix.Access(to, unix.W_OK|unix.X_OK); err != nil {
-			return fmt.Errorf("directory %s is not writable: %w", to, err)
-		}
-		return nil
-	})
-}
-
 // paths returns what the trees hold, relative to their roots; true for
 // directories.
 func paths(trees []string) (map[string]bool, error) {
@@ -175,8 +145,8 @@ func clash(trees []string) (string, error) {
 }
 
 // prune removes from dir what is not wanted (paths relative to dir). Staging
-// directories of other builds stay.
-func prune(dir string, wanted map[string]bool) error {
+// directories of other builds stay, and mount points: what is in them goes.
+func prune(dir string, wanted map[string]bool, mounts mountPoints) error {
 	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -190,6 +160,9 @@ func prune(dir string, wanted map[string]bool) error {
 		}
 		if entry.IsDir() && strings.HasPrefix(entry.Name(), stagingPrefix) {
 			return filepath.SkipDir
+		}
+		if mounts[path] || entry.IsDir() && mounts.below(path) != "" {
+			return nil
 		}
 		if err := removeTree(path); err != nil {
 			return err
@@ -205,6 +178,9 @@ func prune(dir string, wanted map[string]bool) error {
 // included; a path that does not exist is fine.
 func removeTree(path string) error {
 	err := os.RemoveAll(path)
+	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+		return removeSlowly(path)
+	}
 	if !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
@@ -220,4 +196,28 @@ func removeTree(path string) error {
 		return errors.Join(err, walkErr)
 	}
 	return os.RemoveAll(path)
+}
+
+// removeSlowly is removeTree with one open directory at a time: os.RemoveAll
+// keeps one open for each level of a tree.
+func removeSlowly(path string) error {
+	var dirs []string
+	err := filepath.WalkDir(path, func(p string, entry fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case !entry.IsDir():
+			return os.Remove(p)
+		}
+		dirs = append(dirs, p)
+		return os.Chmod(p, 0o700)
+	})
+	for _, dir := range slices.Backward(dirs) {
+		if err == nil {
+			err = os.Remove(dir)
+		}
+	}
+	return err
 }

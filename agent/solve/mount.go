@@ -16,6 +16,27 @@ type mount struct {
 	root string
 	// sums make the times of its files; nil leaves them as they are.
 	sums *sums
+	// keep leaves all times as they are but those that say too little.
+	keep bool
+}
+
+// reads reports whether the time of an entry depends on its content.
+func (m mount) reads(stat *fstypes.Stat) bool {
+	return m.sums != nil && hasContent(stat) && (!m.keep || fractionless(stat.ModTime))
+}
+
+// timeOf is the time that an entry is sent with; digest is that of its content
+// if it is read.
+func (m mount) timeOf(stat *fstypes.Stat, digest contentSum) int64 {
+	switch {
+	case m.keep && !m.reads(stat):
+		return stat.ModTime
+	case m.keep:
+		return keptTime(stat.ModTime, digest, stat.Xattrs)
+	case !hasContent(stat):
+		return plainTime
+	}
+	return contentTime(digest, stat.Xattrs)
 }
 
 // openDir opens a directory for the daemon to read, without the staging

@@ -21,7 +21,8 @@ const (
 	// between builds, which may compare times, or an output is to have times
 	// of its own.
 	MtimeAuto MtimeMode = "auto"
-	// MtimeKeep leaves the times as they are on the agent.
+	// MtimeKeep leaves the times as they are on the agent; whole seconds get a
+	// fraction that is derived from the content.
 	MtimeKeep MtimeMode = "keep"
 	// MtimeContent derives them from the content, so that a file is sent once
 	// whichever clone it comes from.
@@ -30,21 +31,21 @@ const (
 
 // resolveMtime decides about the times and opens what is known of the files.
 func (p *preparation) resolveMtime() {
-	if p.contextDir == "" && len(p.named) == 0 {
+	if len(p.inputs.Mounts) == 0 {
 		return
 	}
-	switch p.request.Mtime {
-	case MtimeKeep:
-		return
-	case MtimeContent:
-	default:
+	p.mtime = p.request.Mtime
+	if p.mtime != MtimeKeep && p.mtime != MtimeContent {
+		p.mtime = MtimeContent
 		if reason := p.needsTimes(); reason != "" {
+			p.mtime = MtimeKeep
 			p.notes = append(p.notes, "the files of the context keep their times, which differ in every clone, so all are sent: "+reason)
-			return
 		}
 	}
-	store := newSumStore(p.request.SumDir, sharedKey(p.contextDir))
-	p.sums = newSums(store)
+	p.sums = newSums(newSumStore(p.request.SumDir, sharedKey(p.contextDir)))
+	if p.mtime == MtimeContent {
+		p.sums.load() // with kept times no file may have to be read
+	}
 }
 
 // needsTimes says why a build may depend on the files' own times; empty when it

@@ -35,8 +35,8 @@ func TestMtimeAuto(t *testing.T) {
 			must(t, err)
 			defer func() { must(t, p.Close()) }()
 			note := strings.Join(p.Notes(), "\n")
-			if (p.sums == nil) != (tt.keeps != "") || !strings.Contains(note, tt.keeps) || tt.keeps == "" && note != "" {
-				t.Errorf("derived times: %v, note %q", p.sums != nil, note)
+			if (p.mtime == MtimeKeep) != (tt.keeps != "") || !strings.Contains(note, tt.keeps) || tt.keeps == "" && note != "" {
+				t.Errorf("times: %s, note %q", p.mtime, note)
 			}
 		})
 	}
@@ -60,6 +60,7 @@ func TestMtimeModes(t *testing.T) {
 		{"a Dockerfile that is not here", Request{Context: dir, Dockerfile: "https://example.com/D"}, false, 1},
 		{"a Dockerfile from stdin", Request{Context: dir, Dockerfile: "-", Stdin: strings.NewReader("FROM a\n")}, true, 0},
 		{"a remote context", Request{Context: "https://example.com/r.git"}, false, 0},
+		{"a Dockerfile beside a remote context", Request{Context: "https://example.com/r.git", Dockerfile: dir + "/plain/Dockerfile"}, true, 0},
 		{"a directory beside a remote context", Request{Context: "https://example.com/r.git", Contexts: []BuildContext{{"lib", dir}}, Mtime: MtimeContent}, true, 0},
 	}
 	for _, tt := range tests {
@@ -67,12 +68,12 @@ func TestMtimeModes(t *testing.T) {
 			p, err := Prepare(t.Context(), tt.request)
 			must(t, err)
 			defer func() { must(t, p.Close()) }()
-			if (p.sums != nil) != tt.derived || len(p.Notes()) != tt.notes {
-				t.Errorf("derived times: %v, notes %q", p.sums != nil, p.Notes())
+			if (p.mtime == MtimeContent) != tt.derived || len(p.Notes()) != tt.notes {
+				t.Errorf("times: %q, notes %q", p.mtime, p.Notes())
 			}
 			for name, m := range p.mounts {
-				if (m.sums != nil) != tt.derived {
-					t.Errorf("mount %s has derived times: %v", name, m.sums != nil)
+				if m.sums == nil || m.keep == tt.derived {
+					t.Errorf("mount %s: sums %v, keeps times %v", name, m.sums != nil, m.keep)
 				}
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/session/filesync"
 	"github.com/tonistiigi/go-csvvalue"
 )
 
@@ -111,6 +112,7 @@ const (
 	turnStream             // a pipe, whose reader may go away
 	turnDir                // before files: it may remove what it does not know
 	turnFile
+	turnInPlace // a mounted file, which is overwritten and not replaced
 	turnTag
 )
 
@@ -118,6 +120,8 @@ const (
 type attempt struct {
 	// entry is what BuildKit is asked for.
 	entry client.ExportEntry
+	// receive receives a directory; nil for what is one stream.
+	receive func(filesync.FileSend_DiffCopyServer) error
 	// failed returns why the agent could not take the result, when that made
 	// the solve fail; nil otherwise. It is asked before the attempt ends.
 	failed func() error

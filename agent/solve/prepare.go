@@ -20,7 +20,8 @@ type Plan struct {
 	request Request
 	inputs  Inputs
 	mounts  map[string]mount
-	sums    *sums // nil when files keep their times
+	mtime   MtimeMode // MtimeKeep or MtimeContent; empty without directories
+	sums    *sums     // nil without directories
 	secrets session.Attachable
 	ssh     session.Attachable // nil when there is none
 	sinks   []sink
@@ -231,7 +232,7 @@ func (p *preparation) openMounts() {
 			p.add(&UsageError{Flag: "directory", Value: dir, Problem: cause(err)})
 			continue
 		}
-		m.sums = p.sums
+		m.sums, m.keep = p.sums, p.mtime == MtimeKeep
 		p.mounts[name] = m
 	}
 }

@@ -138,7 +138,7 @@ func (r *Result) describe() error {
 func (p *Plan) Seal(ctx context.Context) error {
 	for _, s := range p.ordered() {
 		if err := s.seal(ctx); err != nil {
-			return err
+			return explainFault(err)
 		}
 	}
 	p.sealed = true
@@ -156,7 +156,7 @@ func (p *Plan) Commit(ctx context.Context) (*Outcome, error) {
 			return nil, &cancelledError{context.Cause(ctx)}
 		}
 		if err := s.commit(ctx); err != nil {
-			return nil, err
+			return nil, explainFault(err)
 		}
 	}
 	return p.outcome(), nil

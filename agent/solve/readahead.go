@@ -10,6 +10,7 @@ import (
 
 	"github.com/moby/patternmatcher/ignorefile"
 	"github.com/tonistiigi/fsutil"
+	fstypes "github.com/tonistiigi/fsutil/types"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -33,7 +34,11 @@ func (p *Plan) ReadAhead(ctx context.Context) {
 		if err != nil || ctx.Err() != nil {
 			return errors.Join(err, context.Cause(ctx))
 		}
-		if !entry.Type().IsRegular() {
+		info, err := entry.Info()
+		if err != nil {
+			return nil // gone meanwhile
+		}
+		if stat, ok := info.Sys().(*fstypes.Stat); !ok || !m.reads(stat) {
 			return nil
 		}
 		reading.Go(func() error {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -15,6 +16,7 @@ func TestReadAhead(t *testing.T) {
 		name  string
 		files map[string]string
 		file  string
+		whole []string // files with a time without a fraction
 		mtime MtimeMode
 		want  []string // contents that were read, by size
 	}{
@@ -35,9 +37,11 @@ func TestReadAhead(t *testing.T) {
 			want:  []string{".dockerignore/x", "Dockerfile", "a"},
 		},
 		{
-			name:  "times that are kept need no reading",
-			files: map[string]string{"Dockerfile": "1", "a": "22"},
+			name:  "of times that are kept, whole seconds",
+			files: map[string]string{"Dockerfile": "1", "a": "22", "b": "333"},
+			whole: []string{"b"},
 			mtime: MtimeKeep,
+			want:  []string{"b"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -50,6 +54,11 @@ func TestReadAhead(t *testing.T) {
 				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}
+				stamp := time.Unix(1700000000, 1)
+				if slices.Contains(tt.whole, name) {
+					stamp = time.Unix(1700000000, 0)
+				}
+				must(t, os.Chtimes(path, stamp, stamp))
 			}
 			file := ""
 			if tt.file != "" {
@@ -69,19 +78,17 @@ func TestReadAhead(t *testing.T) {
 			}()
 			p.ReadAhead(t.Context())
 			var got []string
-			if p.sums != nil {
-				names := map[fileID]string{}
-				for name := range tt.files {
-					info, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(name)))
-					if err != nil {
-						t.Fatal(err)
-					}
-					id, _ := idOf(info)
-					names[id] = name
+			names := map[fileID]string{}
+			for name := range tt.files {
+				info, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(name)))
+				if err != nil {
+					t.Fatal(err)
 				}
-				for id := range maps.Keys(p.sums.known) {
-					got = append(got, names[id])
-				}
+				id, _ := idOf(info)
+				names[id] = name
+			}
+			for id := range maps.Keys(p.sums.known) {
+				got = append(got, names[id])
 			}
 			slices.Sort(got)
 			if diff := cmp.Diff(tt.want, got); diff != "" {

@@ -61,10 +61,10 @@ func (d *Daemon) Solve(ctx context.Context, p *Plan, job Job, updates chan *clie
 		err = d.takesExporters(len(outputs))
 	}
 	if err != nil {
-		return nil, errors.Join(err, outputs.end(nil, false))
+		return nil, explainFault(errors.Join(err, outputs.end(nil, false)))
 	}
 	started := time.Now()
-	result, err := d.solve(ctx, p, job, outputs.entries(), feed)
+	result, err := d.solve(ctx, p, job, outputs, feed)
 	if err == nil {
 		result.Started, result.Completed = started, time.Now()
 		err = result.describe()
@@ -80,20 +80,20 @@ func (d *Daemon) Solve(ctx context.Context, p *Plan, job Job, updates chan *clie
 		err = errors.Join(err, endErr)
 	}
 	if err != nil {
-		return nil, err
+		return nil, explainFault(err)
 	}
 	p.keep(result)
 	return result, nil
 }
 
-func (d *Daemon) solve(ctx context.Context, p *Plan, job Job, exports []client.ExportEntry, feed *feed) (*Result, error) {
+func (d *Daemon) solve(ctx context.Context, p *Plan, job Job, outputs attempts, feed *feed) (*Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	unguard := d.guard(ctx, cancel)
 	defer unguard()
 
 	for try := 1; ; try++ {
-		result, err := d.solveOnce(ctx, p, job, exports, feed)
+		result, err := d.solveOnce(ctx, cancel, p, job, outputs, feed)
 		if err == nil || !errors.Is(err, errChanged) || try == contextTries {
 			return result, err
 		}
@@ -104,8 +104,8 @@ func (d *Daemon) solve(ctx context.Context, p *Plan, job Job, exports []client.E
 // It is rare and over in a moment: a file that is written at that very time.
 const contextTries = 3
 
-func (d *Daemon) solveOnce(ctx context.Context, p *Plan, job Job, exports []client.ExportEntry, feed *feed) (*Result, error) {
-	opt := Options(p.request, p.resolved(), job, exports)
+func (d *Daemon) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, p *Plan, job Job, outputs attempts, feed *feed) (*Result, error) {
+	opt := Options(p.request, p.resolved(), job, exportsOf(outputs.entries()))
 	opt.Ref = identity.NewID()
 	opt.CacheImports = present(opt.CacheImports)
 	feed.expectAbsent(derived(p.request, opt.CacheImports))
@@ -113,7 +113,14 @@ func (d *Daemon) solveOnce(ctx context.Context, p *Plan, job Job, exports []clie
 	if err != nil {
 		return nil, explain(ctx, err)
 	}
+	end, err := d.openSession(ctx, cancel, &opt, outputs)
+	if err != nil {
+		return nil, explain(ctx, err)
+	}
 	response, err := d.client.Solve(ctx, nil, opt, feed.start())
+	if endErr := end(); err != nil && endErr != nil {
+		err = endErr
+	}
 	if err != nil {
 		return nil, session.explain(ctx, err)
 	}

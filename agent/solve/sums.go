@@ -21,6 +21,7 @@ import (
 type sums struct {
 	reading *semaphore.Weighted // one unit per file that is read
 	store   *sumStore           // nil when nothing is kept between builds
+	loading sync.Once
 
 	mu sync.Mutex
 	// known holds values, for a context may have 100,000 files and most of the
@@ -50,12 +51,22 @@ type pendingSum struct {
 // small files on a network disk are waited for, not computed.
 func readers() int { return max(4, runtime.GOMAXPROCS(0)) }
 
-// newSums starts with what the store holds.
+// newSums knows what the store holds, once it has been loaded.
 func newSums(store *sumStore) *sums {
 	return &sums{
 		reading: semaphore.NewWeighted(int64(readers())), store: store,
-		known: store.load(), underWay: map[fileID]*pendingSum{},
+		known: map[fileID]sum{}, underWay: map[fileID]*pendingSum{},
 	}
+}
+
+// load reads the store, the first time it is called.
+func (s *sums) load() {
+	s.loading.Do(func() {
+		known := s.store.load()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.known = known
+	})
 }
 
 // of returns the digest of the first bytes of a regular file, and how many
@@ -87,6 +98,7 @@ func (s *sums) prefix(ctx context.Context, path string, info fs.FileInfo, size i
 		d, _, err := s.sum(ctx, path, size)
 		return d, err
 	}
+	s.load()
 	s.mu.Lock()
 	if one, found := s.known[id]; found {
 		if !one.used {

@@ -159,8 +159,10 @@ func TestSumsKeepWhatMayBeOfUse(t *testing.T) {
 			s.known[fileID{Ino: uint64(i)}] = one
 		}
 		must(t, s.keep())
-		if got := newSums(s.store).known; len(got) != tt.want {
-			t.Errorf("%s: %d entries are kept, want %d", tt.name, len(got), tt.want)
+		again := newSums(s.store)
+		again.load()
+		if len(again.known) != tt.want {
+			t.Errorf("%s: %d entries are kept, want %d", tt.name, len(again.known), tt.want)
 		}
 	}
 }

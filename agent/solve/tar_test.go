@@ -3,7 +3,9 @@ package solve
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -150,6 +152,48 @@ func TestTarClash(t *testing.T) {
 			}
 			wantTree(t, dir, attrs())
 		})
+	}
+}
+
+// tarHeader is a header as archive/tar does not write it.
+func tarHeader(name string, kind byte, size int64) []byte {
+	block := make([]byte, tarBlock)
+	copy(block, name)
+	copy(block[100:], "0000644\x000000000\x000000000\x00")
+	block[124] = 0x80 // the size is in binary
+	binary.BigEndian.PutUint64(block[128:], uint64(size))
+	copy(block[136:], "00000000000\x00        ")
+	block[156] = kind
+	copy(block[257:], "ustar\x0000")
+	sum := 0
+	for _, b := range block {
+		sum += int(b)
+	}
+	copy(block[148:], fmt.Sprintf("%06o\x00 ", sum))
+	return block
+}
+
+// sparseTar is a tar of one file that is nothing but a hole.
+func sparseTar(name string, size int64) []byte {
+	var records []byte
+	for _, record := range []string{"GNU.sparse.major=0", "GNU.sparse.minor=1", "GNU.sparse.name=" + name, fmt.Sprintf("GNU.sparse.size=%d", size), "GNU.sparse.numblocks=1", fmt.Sprintf("GNU.sparse.map=%d,0", size)} {
+		// The length counts itself, which has two digits here.
+		records = fmt.Appendf(records, "%d %s\n", len(record)+4, record)
+	}
+	out := tarHeader("pax", tar.TypeXHeader, int64(len(records)))
+	out = append(out, records...)
+	out = append(out, make([]byte, tarBlock-len(records)%tarBlock)...)
+	out = append(out, tarHeader(name, tar.TypeReg, 0)...)
+	return append(out, make([]byte, 2*tarBlock)...)
+}
+
+func TestSparseTar(t *testing.T) {
+	header, err := tar.NewReader(bytes.NewReader(sparseTar("f", 3<<30))).Next()
+	if err != nil || header.Size != 3<<30 || header.Name != "f" || !isSparse(header) {
+		t.Fatalf("archive/tar reads %+v, %v", header, err)
+	}
+	if _, err := scanTar(t.Context(), Output{}, bytes.NewReader(sparseTar("f", 3<<30)), map[string]tarEntry{}); err == nil || !strings.Contains(err.Error(), "sparse file") {
+		t.Errorf("scanTar = %v", err)
 	}
 }
 

@@ -130,6 +130,20 @@ func scanTar(ctx context.Context, o Output, f io.ReadSeeker, seen map[string]tar
 	return 0, context.Cause(ctx)
 }
 
+// isSparse reports whether an entry has holes. archive/tar makes zeros of them:
+// a few bytes of a tar can become any number of them.
+func isSparse(header *tar.Header) bool {
+	if header.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for key := range header.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
 // contentEnd is where the content of the entry ends whose header was read.
 func contentEnd(f io.Seeker, header *tar.Header) (int64, error) {
 	start, err := f.Seek(0, io.SeekCurrent)
@@ -140,10 +154,8 @@ func contentEnd(f io.Seeker, header *tar.Header) (int64, error) {
 	case tar.TypeDir, tar.TypeLink, tar.TypeSymlink, tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
 		return start, nil
 	case tar.TypeReg:
-		for key := range header.PAXRecords {
-			if strings.HasPrefix(key, "GNU.sparse.") {
-				return 0, fmt.Errorf("the builder has sent %s as a sparse file, whose end in the tar is not known", header.Name)
-			}
+		if isSparse(header) {
+			return 0, fmt.Errorf("the builder has sent %s as a sparse file, whose end in the tar is not known", header.Name)
 		}
 	default:
 		return 0, fmt.Errorf("the builder has sent %s as an entry of unknown type %q", header.Name, header.Typeflag)

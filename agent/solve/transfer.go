@@ -30,7 +30,7 @@ type transfer struct {
 	mount  mount
 
 	requests *requests
-	queue    chan *entry // listed, in order; nil when times are kept
+	queue    chan *entry // listed, in order; nil when nothing is read
 	work     chan *entry // those of them that must be read
 	queued   bool        // the last entry was put into the queue
 	running  sync.WaitGroup
@@ -39,7 +39,7 @@ type transfer struct {
 	sending sync.Mutex
 	failure *contextError
 
-	listed int // files, counted by SendMsg
+	listed int // files that are read, counted by SendMsg
 
 	mu       sync.Mutex
 	promised map[string]promise
@@ -48,7 +48,7 @@ type transfer struct {
 // entry is a listed file on its way to the daemon.
 type entry struct {
 	packet *fstypes.Packet
-	done   chan struct{} // closed when the rest is valid; nil for no content
+	done   chan struct{} // closed when the rest is valid; nil for what is not read
 	digest contentSum
 	size   int64
 	err    error
@@ -120,7 +120,7 @@ func (t *transfer) SendMsg(m any) error {
 		return t.send(m)
 	}
 	e := &entry{packet: packet}
-	if packet.Stat != nil && hasContent(packet.Stat) {
+	if packet.Stat != nil && t.mount.reads(packet.Stat) {
 		e.done = make(chan struct{})
 		if t.listed++; t.listed == manyFilesListed {
 			spareMemory()
@@ -171,7 +171,7 @@ func (t *transfer) settle(e *entry) error {
 		return nil
 	}
 	if e.done == nil {
-		stat.ModTime = plainTime
+		stat.ModTime = t.mount.timeOf(stat, contentSum{})
 		return nil
 	}
 	select {
@@ -182,7 +182,7 @@ func (t *transfer) settle(e *entry) error {
 	if e.err != nil {
 		return t.fail(stat.Path, e.err)
 	}
-	stat.ModTime = contentTime(e.digest, stat.Xattrs)
+	stat.ModTime = t.mount.timeOf(stat, e.digest)
 	if stat.Linkname == "" {
 		stat.Size = e.size // listed as 0 for a link whose file is not sent
 		t.mu.Lock()
@@ -250,9 +250,13 @@ func (t *transfer) watch(path string, file io.ReadCloser) io.ReadCloser {
 		return w
 	}
 	t.mu.Lock()
-	w.promise = t.promised[path]
+	promise, promised := t.promised[path]
 	delete(t.promised, path)
 	t.mu.Unlock()
+	if !promised && t.mount.keep {
+		return w
+	}
+	w.promise = promise
 	w.left, w.hash = w.promise.size, newHash()
 	return w
 }

@@ -579,3 +579,118 @@ func TestTransferOfManyFiles(t *testing.T) {
 		t.Errorf("the copy is another tree (-context +copy):\n%s", diff)
 	}
 }
+
+// Whatever the times of a context are, the daemon ends up with what is on
+// disk. Contents change and sizes and times stay, as touch -d @EPOCH, tar and
+// unzip leave them.
+func TestTransferIsNeverStale(t *testing.T) {
+	stamps := map[string]time.Time{
+		"1970":      time.Unix(0, 0),
+		"1980":      time.Unix(315532800, 0), // of zip files and Gradle
+		"an epoch":  time.Unix(1700000000, 0),
+		"2050":      time.Unix(2524608000, 0),
+		"before":    time.Unix(-3, 0),
+		"1 (Bazel)": time.Unix(1, 0),
+	}
+	sizes := []int{1, 2, 100, 4096, 200_000}
+	for _, keep := range []bool{true, false} {
+		for _, mode := range []fs.FileMode{0o644, 0o755, 0o600} {
+			for name, stamp := range stamps {
+				t.Run(fmt.Sprintf("%v/%s/%s", keep, mode, name), func(t *testing.T) {
+					dir, dest := t.TempDir(), t.TempDir()
+					put := func(fill string) {
+						for _, size := range sizes {
+							path := filepath.Join(dir, fmt.Sprint(size))
+							must(t, os.WriteFile(path, []byte(strings.Repeat(fill, size)), mode), os.Chmod(path, mode), os.Chtimes(path, stamp, stamp))
+						}
+					}
+					transfer := func() []string {
+						m, err := openDir(dir)
+						must(t, err)
+						m.sums, m.keep = newSums(nil), keep
+						list, err := receive(t.Context(), serveFiles(t, &fileServer{mounts: map[string]mount{"m": m}}), dest)
+						must(t, err)
+						if diff := cmp.Diff(snapshot(t, dir), snapshot(t, dest)); diff != "" {
+							t.Errorf("the copy is another tree (-context +copy):\n%s", diff)
+						}
+						return list
+					}
+					put("a")
+					transfer()
+					put("b")
+					if list := transfer(); len(list) != len(sizes) {
+						t.Errorf("sent %q", list)
+					}
+					put("b") // written anew, as by another checkout
+					if list := transfer(); list != nil {
+						t.Errorf("sent once more: %q", list)
+					}
+					for _, size := range sizes {
+						info, err := os.Stat(filepath.Join(dest, fmt.Sprint(size)))
+						must(t, err)
+						if keep && info.ModTime().Unix() != stamp.Unix() {
+							t.Errorf("%d bytes have the time %s, want %s", size, info.ModTime(), stamp)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// Of files that keep their times only those are read whose times say nothing.
+func TestTransferReadsWholeSeconds(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, attrs("whole", "12345", "fraction", "1234567", "sub/whole", "123"))
+	for name, ns := range map[string]int64{"whole": 0, "fraction": 1, "sub/whole": 0} {
+		stamp := time.Unix(1700000000, ns)
+		must(t, os.Chtimes(filepath.Join(dir, name), stamp, stamp))
+	}
+	m, err := openDir(dir)
+	must(t, err)
+	m.sums, m.keep = newSums(nil), true
+	_, err = receive(t.Context(), serveFiles(t, &fileServer{mounts: map[string]mount{"m": m}}), t.TempDir())
+	must(t, err)
+	if m.sums.read != 8 {
+		t.Errorf("%d bytes were hashed, want 8", m.sums.read)
+	}
+}
+
+// A file that got its time from its content must not reach the daemon with
+// another; one that has a time of its own may.
+func TestTransferOfKeptTimesWhileFilesChange(t *testing.T) {
+	for name, ns := range map[string]int64{"whole second": 0, "fraction": 1} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir, attrs("f", "12345"))
+			stamp := time.Unix(1700000000, ns)
+			must(t, os.Chtimes(filepath.Join(dir, "f"), stamp, stamp))
+			m, err := openDir(dir)
+			must(t, err)
+			m.sums, m.keep = newSums(nil), true
+			m.FS = meddled{m.FS, func(string) error { return os.WriteFile(filepath.Join(dir, "f"), []byte("12346"), 0o644) }}
+			server := &fileServer{mounts: map[string]mount{"m": m}}
+			_, err = receive(t.Context(), serveFiles(t, server), t.TempDir())
+			if ns != 0 {
+				must(t, err)
+				return
+			}
+			if failed := server.failed(); err == nil || !errors.Is(failed, errChanged) {
+				t.Errorf("error %v, reason %v", err, failed)
+			}
+		})
+	}
+}
+
+// A Dockerfile from a URL is known by its content, too.
+func TestTransferOfAFetchedDockerfile(t *testing.T) {
+	dest := t.TempDir()
+	for _, text := range []string{"FROM a\n", "FROM b\n"} {
+		server := &fileServer{mounts: map[string]mount{"m": {FS: dockerfileDir([]byte(text))}}}
+		_, err := receive(t.Context(), serveFiles(t, server), dest)
+		must(t, err)
+		if got := mustRead(t, filepath.Join(dest, defaultDockerfile)); got != text {
+			t.Errorf("received %q, want %q", got, text)
+		}
+	}
+}

@@ -138,6 +138,8 @@ func (u *unpacking) entry(header *tar.Header, in io.Reader) error {
 	name := strings.TrimPrefix(filepath.ToSlash(header.Name), "./")
 	rest, blob := strings.CutPrefix(name, ocispecs.ImageBlobsDir+"/")
 	switch {
+	case isSparse(header):
+		return fmt.Errorf("the builder has sent %s as a sparse file, which no image has", header.Name)
 	case header.Typeflag == tar.TypeDir:
 		return nil
 	case header.Typeflag != tar.TypeReg:

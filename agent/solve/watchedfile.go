@@ -16,7 +16,7 @@ type watchedFile struct {
 	transfer *transfer
 	promise  promise
 	left     int64     // bytes to read
-	hash     hash.Hash // nil when times are kept: nothing was promised
+	hash     hash.Hash // nil when its time is kept: nothing was promised
 }
 
 // Read implements io.Reader.

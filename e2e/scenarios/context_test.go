@@ -69,6 +69,31 @@ func TestContextOfAFreshCloneIsNotSentAgain(t *testing.T) {
 	}
 }
 
+// Contents of one size and one time, as a checkout with touch -d @EPOCH has
+// them: the image holds what is on disk, and its digest is that of the times on
+// disk, whatever was sent.
+func TestContextOfEqualTimesIsNotStale(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	s.define(s.builderNode("amd64"))
+	a := s.startAgent("agent", s.Bed.Images.Agent)
+	a.ok(`mkdir ctx && printf 'FROM scratch\nCOPY f /\n' > ctx/Dockerfile`)
+	build := func(content, flags string) (digest string) {
+		t.Helper()
+		a.ok("printf " + content + " > ctx/f && touch -d @1700000000 ctx/f ctx/Dockerfile && rm -rf out && " +
+			"SOURCE_DATE_EPOCH=1700000000 slipway build --provenance=false " + flags +
+			" -o out -o type=oci,dest=image.tar,rewrite-timestamp=true ctx && test \"$(cat out/f)\" = " + content)
+		return a.ok("tar -xOf image.tar index.json | grep -o 'sha256:[0-9a-f]*'")
+	}
+	first := build("old", "--context-mtime keep")
+	if second := build("new", ""); second == first {
+		t.Errorf("two contents have the digest %s", first)
+	}
+	if again := build("old", "--no-cache --context-mtime keep"); again != first {
+		t.Errorf("one content has the digests %s, %s", first, again)
+	}
+}
+
 func TestContextKeyFromGit(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")

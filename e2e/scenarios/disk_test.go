@@ -59,3 +59,28 @@ func TestTwoGiB(t *testing.T) {
 		t.Errorf("slipway took %d KiB of memory at most, want below 150000", high)
 	}
 }
+
+// TestVolumesInTheDestination has a volume below the destination of an output,
+// and builds that are killed there.
+func TestVolumesInTheDestination(t *testing.T) {
+	t.Parallel()
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	s.define(s.builderNode("amd64"))
+	manifest := strings.NewReplacer(
+		"volumeMounts:\n", "volumeMounts:\n        - {name: out, mountPath: /out}\n        - {name: reports, mountPath: /out/reports}\n",
+		"volumes:\n", "volumes:\n    - {name: out, emptyDir: {}}\n    - {name: reports, emptyDir: {}}\n",
+	).Replace(s.agentManifest("agent", s.Bed.Images.Agent))
+	s.kubectl(manifest, "create", "-f", "-")
+	s.kubectl("", "wait", "pod/agent", "--for=condition=Ready", "--timeout="+patience.String())
+	a := &agent{space: s, pod: "agent"}
+	a.write("Dockerfile", "FROM base AS make\nRUN mkdir -p /o/reports/sub && echo 1 > /o/a && echo 2 > /o/reports/sub/b && chmod 555 /o/reports/sub\nFROM scratch\nCOPY --from=make /o /\n")
+	build := "slipway build " + a.base() + "-o /out ."
+	for range 2 { // the second time over what the first has left
+		a.ok(build)
+		want(t, "the output", a.ok("cat /out/a /out/reports/sub/b && stat -c %a /out/reports/sub && ls -A /out /out/reports | grep -c staging || true"), "1\n2\n555\n0\n")
+	}
+	a.write("Long", "FROM base\nRUN sleep 600\n")
+	a.ok("slipway build " + a.base() + "-f Long -o /out . & until ls -d /out/.slipway-staging-*; do sleep 0.1; done && kill -9 $! && ls -d /out/.slipway-staging-*")
+	a.ok(build)
+	want(t, "what is left", a.ok("ls -A /out"), "a\nreports\n")
+}

@@ -1,0 +1,68 @@
+package solve
+
+import (
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"syscall"
+)
+
+// agentFaults are the errors of the system that are the fault of the agent and
+// its disks, neither of the build nor of the builder, and what to do about them.
+var agentFaults = []struct {
+	errno syscall.Errno
+	hint  string
+}{
+	{syscall.EMFILE, "the agent may not open more files at a time: raise the limit (ulimit -n) of the container or shell that it runs in"},
+	{syscall.ENFILE, "no more files can be open on the machine of the agent: raise its limit, fs.file-max"},
+	{syscall.ENOSPC, "make room on that disk of the agent; temporary files go to TMPDIR"},
+	{syscall.EDQUOT, "make room in the quota of the agent's user; temporary files go to TMPDIR"},
+	{syscall.EROFS, "that file system of the agent is read-only: mount a volume there or choose another place; temporary files go to TMPDIR"},
+	{syscall.EIO, "a disk or network file system of the agent does not work: its kernel's log says more"},
+}
+
+// agentFault is a failure of the agent or its disks that no more special error
+// explains.
+type agentFault struct {
+	err  error
+	hint string
+}
+
+// Error implements error.
+func (e *agentFault) Error() string { return "on the agent: " + e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *agentFault) Unwrap() error { return e.err }
+
+// Hints says what to do about the error.
+func (e *agentFault) Hints() []string { return []string{e.hint} }
+
+// faultHint says what to do about an error of the agent's file systems; empty
+// when it is none.
+func faultHint(err error) string {
+	// What a connection fails with is about the way to the builder.
+	if network := (*net.OpError)(nil); errors.As(err, &network) {
+		return ""
+	}
+	file, link, call := (*fs.PathError)(nil), (*os.LinkError)(nil), (*os.SyscallError)(nil)
+	if !errors.As(err, &file) && !errors.As(err, &link) && !errors.As(err, &call) {
+		return ""
+	}
+	for _, f := range agentFaults {
+		if errors.Is(err, f.errno) {
+			return f.hint
+		}
+	}
+	return ""
+}
+
+// explainFault gives an error of the agent's file systems its hint, unless it
+// has one.
+func explainFault(err error) error {
+	var hinted interface{ Hints() []string }
+	if hint := faultHint(err); hint != "" && !errors.As(err, &hinted) {
+		return &agentFault{err, hint}
+	}
+	return err
+}

@@ -1,0 +1,145 @@
+package solve
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"strconv"
+
+	"github.com/containerd/containerd/v2/core/content"
+	contentlocal "github.com/containerd/containerd/v2/plugins/content/local"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/session"
+	sessioncontent "github.com/moby/buildkit/session/content"
+	"github.com/moby/buildkit/session/filesync"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+)
+
+// openSession opens the session of a solve in place of BuildKit's client, whose
+// own receives directories by itself: why it could not do so, it tells the
+// daemon only. The returned function ends the session and returns why it could
+// not be opened.
+func (d *Daemon) openSession(ctx context.Context, cancel context.CancelCauseFunc, opt *client.SolveOpt, outputs attempts) (end func() error, err error) {
+	stores, err := contentStores(*opt)
+	if err != nil {
+		return nil, err
+	}
+	// A cancelled solve is ended over its session.
+	background := context.WithoutCancel(ctx)
+	s, err := session.NewSession(background, opt.SharedKey)
+	if err != nil {
+		return nil, fmt.Errorf("open a session: %w", err)
+	}
+	for _, attachable := range opt.Session {
+		s.Allow(attachable)
+	}
+	if len(stores) > 0 {
+		s.Allow(sessioncontent.NewAttachable(stores))
+	}
+	if len(outputs) > 0 {
+		s.Allow(newExportServer(outputs, cancel))
+	}
+	opt.SharedSession, opt.SessionPreInitialized = s, true
+	ended := make(chan error, 1)
+	go func() {
+		err := s.Run(background, d.client.Dialer())
+		if err != nil {
+			cancel(err)
+		}
+		ended <- err
+	}()
+	return func() error {
+		closeQuietly(s)
+		return <-ended
+	}, nil
+}
+
+// contentStores are what the daemon may read and write by digest, under the
+// names that BuildKit's client gives them: image layouts and local caches.
+func contentStores(opt client.SolveOpt) (map[string]content.Store, error) {
+	stores := map[string]content.Store{}
+	for name, store := range opt.OCIStores {
+		stores["oci:"+name] = store
+	}
+	for _, entry := range opt.CacheImports {
+		if dir := entry.Attrs["src"]; entry.Type == cacheLocal {
+			// One that cannot be opened is left out of the request.
+			if store, err := contentlocal.NewStore(dir); err == nil {
+				stores["local:"+dir] = store
+			}
+		}
+	}
+	for _, entry := range opt.CacheExports {
+		if dir := entry.Attrs["dest"]; entry.Type == cacheLocal {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return nil, err
+			}
+			store, err := contentlocal.NewStore(dir)
+			if err != nil {
+				return nil, err
+			}
+			stores["local:"+dir] = store
+		}
+	}
+	return stores, nil
+}
+
+// exporterID is the key under which the daemon says which output it sends.
+const exporterID = "buildkit-attachable-exporter-id"
+
+// exportServer is the part of a session that receives the outputs of a solve.
+type exportServer struct {
+	outputs attempts
+	streams *filesync.SyncTarget // of those that are one file
+	abort   context.CancelCauseFunc
+}
+
+func newExportServer(outputs attempts, abort context.CancelCauseFunc) *exportServer {
+	s := &exportServer{outputs: outputs, streams: filesync.NewFSSyncTarget(), abort: abort}
+	for id, one := range outputs {
+		if one.entry.Output != nil {
+			s.streams.Add(filesync.WithFSSync(id, one.entry.Output))
+		}
+	}
+	return s
+}
+
+// Register implements session.Attachable.
+func (s *exportServer) Register(server *grpc.Server) { filesync.RegisterFileSendServer(server, s) }
+
+// DiffCopy implements filesync.FileSendServer. When the agent cannot take an
+// output, the solve ends at once: the daemon may wait for ever for a stream
+// whose other end has gone.
+func (s *exportServer) DiffCopy(stream filesync.FileSend_DiffCopyServer) error {
+	id := 0
+	if values := metadata.ValueFromIncomingContext(stream.Context(), exporterID); len(values) > 0 {
+		if n, err := strconv.Atoi(values[0]); err == nil {
+			id = n
+		}
+	}
+	if id < 0 || id >= len(s.outputs) {
+		return fmt.Errorf("there is no output %d", id)
+	}
+	receive := s.outputs[id].receive
+	if receive == nil {
+		receive = s.streams.DiffCopy
+	}
+	err := receive(stream)
+	if err != nil {
+		if own := s.outputs[id].failed(); own != nil {
+			s.abort(own)
+		}
+	}
+	return err
+}
+
+// exportsOf are the entries without what receives them, which is the session.
+func exportsOf(entries []client.ExportEntry) []client.ExportEntry {
+	out := make([]client.ExportEntry, len(entries))
+	for i, e := range entries {
+		out[i] = client.ExportEntry{Type: e.Type, Attrs: maps.Clone(e.Attrs)}
+	}
+	return out
+}

@@ -1,0 +1,131 @@
+package solve
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// cancelledContext has ended with errStreamEnded.
+func cancelledContext(t *testing.T) (context.Context, func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errStreamEnded)
+	return ctx, func() { cancel(nil) }
+}
+
+// stagingDirs are the staging directories in a directory.
+func stagingDirs(t *testing.T, dir string) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, stagingPrefix+"*"))
+	must(t, err)
+	return found
+}
+
+// A build that was killed leaves its staging directory; the next one with that
+// destination removes it. Builds that run keep theirs.
+func TestStagingOfKilledBuild(t *testing.T) {
+	const mark = "SLIPWAY_TEST_STAGING"
+	if dest := os.Getenv(mark); dest != "" {
+		p, err := outputPlan(t, dest)
+		must(t, err)
+		outputs, err := p.begin(Job{})
+		must(t, err)
+		write(t, outputs.entries()[0].OutputDir, attrs("ro/half", "x"))
+		must(t, os.Chmod(filepath.Join(outputs.entries()[0].OutputDir, "ro"), 0o555))
+		fmt.Println("ready")
+		_, err = io.Copy(io.Discard, os.Stdin) // until it is killed
+		must(t, err)
+		return
+	}
+	for _, exists := range []bool{true, false} {
+		t.Run(fmt.Sprintf("dest exists: %v", exists), func(t *testing.T) {
+			dir := t.TempDir()
+			dest := filepath.Join(dir, "out")
+			place := dir
+			if exists {
+				must(t, os.Mkdir(dest, 0o755))
+				place = dest
+			}
+			cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestStagingOfKilledBuild$")
+			cmd.Env = append(os.Environ(), mark+"="+dest)
+			cmd.Stderr = os.Stderr
+			out, err := cmd.StdoutPipe()
+			must(t, err)
+			in, err := cmd.StdinPipe()
+			must(t, err)
+			defer closeQuietly(in)
+			must(t, cmd.Start())
+			line, err := bufio.NewReader(out).ReadString('\n')
+			if err != nil || line != "ready\n" {
+				t.Fatalf("the other process says %q, %v", line, err)
+			}
+			if n := len(stagingDirs(t, place)); n != 1 {
+				t.Fatalf("the other build has %d staging directories", n)
+			}
+			build := func() {
+				p, err := outputPlan(t, dest)
+				must(t, err)
+				produce(t, p, false, attrs("a", "1"))
+				must(t, p.Close())
+			}
+			build()
+			if n := len(stagingDirs(t, place)); n != 1 {
+				t.Errorf("beside a build that runs, %d staging directories are left", n)
+			}
+			must(t, cmd.Process.Kill())
+			if err := cmd.Wait(); err == nil {
+				t.Fatal("the other process was not killed")
+			}
+			must(t, os.MkdirAll(dest, 0o755)) // by somebody, meanwhile
+			build()
+			if left := stagingDirs(t, place); len(left) != 0 {
+				t.Errorf("%q are left", left)
+			}
+		})
+	}
+}
+
+// Whatever does not bear the lock of a build that was killed stays.
+func TestStagingOfOthersStays(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, attrs(
+		stagingPrefix+"mine/file", "no lock",
+		stagingPrefix+"link/lock", "->../elsewhere", "elsewhere", "x",
+		stagingPrefix+"dir/lock/x", "a directory",
+		stagingPrefix+"file", "no directory",
+		"lock", "x",
+	))
+	if os.Geteuid() == 0 {
+		write(t, dir, attrs(stagingPrefix+"foreign/lock", ""))
+		must(t, os.Chown(filepath.Join(dir, stagingPrefix+"foreign", "lock"), 1234, 1234))
+	}
+	before := tree(t, dir)
+	held, err := makeStaging(dir)
+	must(t, err)
+	other, err := makeStaging(dir)
+	must(t, err)
+	for _, d := range []stagingDir{held, other} {
+		if !isNamed(filepath.Join(d.path, stagingLock), d.lock) {
+			t.Errorf("%s is gone", d.path)
+		}
+		must(t, d.remove())
+	}
+	after := tree(t, dir)
+	for name, text := range before {
+		if after[name] != text {
+			t.Errorf("%s has become %q", name, after[name])
+		}
+	}
+	for name := range after {
+		if _, known := before[name]; !known && !strings.HasSuffix(name, "/") {
+			t.Errorf("%s is left", name)
+		}
+	}
+}
