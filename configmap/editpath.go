@@ -8,6 +8,8 @@ import (
 
 	"github.com/moby/sys/atomicwriter"
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // WritePlace is the path that new definitions are written to: the one that
@@ -40,7 +42,7 @@ func writePlace(p Places, system string) (string, error) {
 // author changes it in the meantime, and the file is written whole or not at
 // all. It is readable by its owner only, as buildx has it, unless it is there
 // already. edit may be called twice. Errors are those of edit, or an *Error.
-func EditPath(path string, file bool, edit func(Shelf) (Created, error)) error {
+func EditPath(files *source.Reader, path string, file bool, edit func(Shelf) (Created, error)) error {
 	dir := path
 	if info, err := os.Stat(path); err == nil && !info.IsDir() || err != nil && file {
 		dir = filepath.Dir(path)
@@ -64,7 +66,7 @@ func EditPath(path string, file bool, edit func(Shelf) (Created, error)) error {
 		return unwritable(path, err)
 	}
 	defer unlock()
-	shelf, err := ReadShelf(path, file)
+	shelf, err := ReadShelf(files, path, file)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,8 @@ import (
 	orasregistry "oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
 	"oras.land/oras-go/v2/registry/remote/auth"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // maxManifest is the size in bytes up to which a registry must take manifests
@@ -34,6 +36,8 @@ type Options struct {
 	Hosts Hosts
 	// CertDirs are searched for certificates of registries, see CertDirs.
 	CertDirs []string
+	// Files reads the certificates; nil reads regular files only.
+	Files *source.Reader
 	// UserAgent is how the client calls itself, name/version.
 	UserAgent string
 	// Log receives a warning for every try but the first.
@@ -57,7 +61,7 @@ type Client struct {
 func New(o Options) *Client { return newClient(o, defaultLimits()) }
 
 func newClient(o Options, l limits) *Client {
-	connections := newConnections(o.Hosts, o.CertDirs, l)
+	connections := newConnections(o, l)
 	return &Client{
 		connections: connections,
 		auth: newAuthorizer(o.Keychain, &transport{

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // Host says how a registry is spoken to, as a [registry] table of
@@ -60,6 +62,7 @@ func spellings(host string) []string {
 type connections struct {
 	hosts    Hosts
 	certDirs []string
+	files    *source.Reader
 	limits   limits
 
 	mu    sync.Mutex
@@ -78,8 +81,8 @@ type connection struct {
 	probe sync.Once
 }
 
-func newConnections(hosts Hosts, certDirs []string, l limits) *connections {
-	return &connections{hosts: hosts, certDirs: certDirs, limits: l, known: map[string]*connection{}}
+func newConnections(o Options, l limits) *connections {
+	return &connections{hosts: o.Hosts, certDirs: o.CertDirs, files: o.Files, limits: l, known: map[string]*connection{}}
 }
 
 // to returns the connection to a host.
@@ -101,7 +104,7 @@ func (c *connections) serving(host, registry string) (*connection, error) {
 		return found, nil
 	}
 	for _, from := range slices.Compact([]string{host, like}) {
-		certs, err := readCertDirs(c.certDirs, from)
+		certs, err := readCertDirs(c.files, c.certDirs, from)
 		if err != nil {
 			return nil, err
 		}

@@ -1,7 +1,6 @@
 package solve
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,21 +8,29 @@ import (
 )
 
 // resolveDockerfile finds the Dockerfile. It runs after resolveContext.
-func (p *preparation) resolveDockerfile(ctx context.Context) {
+func (p *preparation) resolveDockerfile() {
 	value := p.request.Dockerfile
 	fail := func(problem, hint string) {
 		p.add(&UsageError{Flag: "--file", Value: value, Problem: problem, Hint: hint})
 	}
 	switch {
-	case p.request.Context == stdin && p.inputs.ContextFile == "":
-		// The Dockerfile came with the context, or stdin failed.
+	case p.streamed && p.inputs.ContextFile == "":
+		// The Dockerfile came with the context, or its stream failed.
 	case value == stdin:
-		if p.request.Stdin == nil {
-			fail("there is no stdin", "")
-			return
+		data, err := p.request.Files.ReadStdin(maxDockerfile)
+		if err == nil {
+			err = p.keepDockerfile(data)
 		}
-		if err := p.stdinDockerfile(contextReader{ctx, p.request.Stdin}); err != nil {
+		if err != nil {
 			fail(err.Error(), "")
+		}
+	case isStream(value):
+		data, err := p.request.Files.Read(value, maxDockerfile)
+		if err == nil {
+			err = p.keepDockerfile(data)
+		}
+		if err != nil {
+			fail(cause(err), "")
 		}
 	case isHTTP(value):
 		p.inputs.DockerfileURL = value

@@ -68,6 +68,7 @@ type preparation struct {
 	problems
 	contextDir string         // set for a context that is a local directory
 	remote     bool           // the context is a URL
+	streamed   bool           // the context came through a pipe
 	named      []BuildContext // local directories of --build-context, absolute
 	caps       []string       // what the frontend must know
 }
@@ -85,8 +86,8 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 		},
 	}}
 	p.checkFlags()
-	p.resolveContext(ctx)
-	p.resolveDockerfile(ctx)
+	p.resolveContext()
+	p.resolveDockerfile()
 	p.resolveContexts()
 	p.resolveMtime()
 	p.resolveKeys()
@@ -128,14 +129,14 @@ func (p *preparation) checkFlags() {
 func (p *preparation) resolveSecrets() {
 	resolved := make([]Secret, 0, len(p.request.Secrets))
 	for _, s := range p.request.Secrets {
-		s, warning, problem := s.resolve(p.request.lookup)
+		s, warning, problem := s.resolve(p.request.Files, p.request.lookup)
 		p.add(problem)
 		if warning != "" {
 			p.warnings = append(p.warnings, warning)
 		}
 		resolved = append(resolved, s)
 	}
-	p.secrets = secretProvider(resolved, p.request.lookup)
+	p.secrets = secretProvider(resolved, p.request.Files, p.request.lookup)
 }
 
 func (p *preparation) resolveSSH(ctx context.Context) {
@@ -143,7 +144,7 @@ func (p *preparation) resolveSSH(ctx context.Context) {
 	if len(list) == 0 && isGitSSH(p.request.Context) {
 		list = []SSH{{ID: "default"}}
 	}
-	p.ssh = sshAgents(ctx, list, p.request.lookup, &p.problems)
+	p.ssh = sshAgents(ctx, list, p.request.Files, p.request.lookup, &p.problems)
 }
 
 func (p *preparation) openOutputs(ctx context.Context) {
@@ -197,7 +198,7 @@ func (p *preparation) openOutput(ctx context.Context, o Output) (opened sink, im
 
 // readEnvironment reads the variables that change what is solved.
 func (p *preparation) readEnvironment() {
-	policy, problem := readSourcePolicy(p.request.lookup)
+	policy, problem := readSourcePolicy(p.request.Files, p.request.lookup)
 	p.add(problem)
 	p.inputs.SourcePolicy = policy
 

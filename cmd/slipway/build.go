@@ -108,7 +108,7 @@ func (c *buildCmd) Run(in *invocation) error {
 	build := agent.Build{
 		Ledger:     ledger,
 		Definition: definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftWarn),
-		Access:     in.global.access(),
+		Access:     in.access(),
 		Request:    request,
 		Platforms:  platforms,
 		Provenance: provenance,
@@ -252,7 +252,7 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 		NoCacheFilter:  c.NoCacheFilter,
 		Pull:           c.Pull,
 		CgroupParent:   c.CgroupParent,
-		Stdin:          in.in,
+		Files:          in.files,
 		Stdout:         in.out,
 		StdoutTerminal: isTerminal(in.out),
 		Lookup:         os.LookupEnv,

@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // streams are the process's standard streams.
@@ -59,8 +60,10 @@ type global struct {
 	ShowVersion kong.VersionFlag `name:"version" help:"Print the version." group:"global"`
 }
 
-func (g *global) access() cluster.Access {
-	return cluster.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, Transport: configmap.Transport(g.Transport), UserAgent: "slipway/" + version}
+// access is how the cluster is reached.
+func (in *invocation) access() cluster.Access {
+	g := in.global
+	return cluster.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, Transport: configmap.Transport(g.Transport), UserAgent: "slipway/" + version, Files: in.files}
 }
 
 // transportFlag is a transport's name, checked when flags are read.
@@ -82,6 +85,7 @@ type invocation struct {
 	ctx      context.Context
 	global   *global
 	env      environment
+	files    *source.Reader
 	terminal *progress.Terminal
 	secrets  *secrets
 	log      zerolog.Logger
@@ -147,11 +151,14 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	terminal := progress.NewTerminal(diagnostics, mask)
 	logger := newLogger(terminal, std.err, &line.global)
 	captureLibraries(logger)
+	files := source.New(ctx, std.in)
+	defer func() { _ = files.Close() }() // what it holds goes with the process
 	return parsed.Run(&invocation{
 		streams:  std,
 		ctx:      ctx,
 		global:   &line.global,
 		env:      env,
+		files:    files,
 		terminal: terminal,
 		secrets:  hidden,
 		log:      logger,

@@ -44,6 +44,9 @@ var reachRules = []struct{ from, to string }{
 	{"agent/ci", "github.com/moby/buildkit/..."},
 	{"registry", "k8s.io/client-go/..."},
 	{"registry", "github.com/moby/buildkit/..."},
+	{"internal/source", module + "/agent/..."},
+	{"internal/source", module + "/configmap"},
+	{"internal/source", module + "/registry"},
 }
 
 type listed struct {

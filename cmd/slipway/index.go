@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -50,7 +50,7 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 	if mode == progress.RawJSON {
 		in.secrets.tellNobody()
 	}
-	request, err := c.request()
+	request, err := c.request(in)
 	if err != nil {
 		return &usageError{err: err}
 	}
@@ -79,12 +79,12 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 }
 
 // request parses the flags; all mistakes are reported at once.
-func (c *indexCreateCmd) request() (registry.Create, error) {
+func (c *indexCreateCmd) request(in *invocation) (registry.Create, error) {
 	var all mistakes
 	r := registry.Create{Append: c.Append, Carbon: !c.PreferIndex}
 	// Files come before arguments, as with docker buildx.
 	for _, file := range c.File {
-		content := take(&all, func() ([]byte, error) { return os.ReadFile(file) })
+		content := take(&all, func() ([]byte, error) { return in.files.Read(file, source.MaxConfig) })
 		if content != nil {
 			r.Sources = append(r.Sources, take(&all, func() (registry.Source, error) { return registry.ParseSource(string(content)) }))
 		}

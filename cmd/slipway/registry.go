@@ -29,6 +29,7 @@ func (in *invocation) registryClient(keychain registry.Keychain, insecure []stri
 		Keychain:  keychain,
 		Hosts:     hosts,
 		CertDirs:  registry.CertDirs(in.env.Home),
+		Files:     in.files,
 		UserAgent: "slipway/" + version,
 		Log:       in.log,
 	}), nil
