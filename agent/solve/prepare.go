@@ -89,6 +89,7 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 	p.resolveContext()
 	p.resolveDockerfile()
 	p.resolveContexts()
+	p.checkLinks()
 	p.resolveMtime()
 	p.resolveKeys()
 	p.askGit(ctx)
