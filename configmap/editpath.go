@@ -1,15 +1,16 @@
 package configmap
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
-	"github.com/moby/sys/atomicwriter"
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway-build/slipway/internal/source"
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // WritePlace is the path that new definitions are written to: the one that
@@ -74,12 +75,14 @@ func EditPath(files *source.Reader, path string, file bool, edit func(Shelf) (Cr
 	if err != nil {
 		return err
 	}
-	target, mode := shelf.label(made.Key), os.FileMode(0o600)
-	if info, err := os.Stat(target); err == nil {
-		mode = info.Mode().Perm()
+	name := shelf.label(made.Key)
+	place, err := target.Open("", name)
+	if err == nil {
+		// A regular file is written at once: there is nothing to wait for.
+		err = place.Write(context.Background(), made.Content, 0o600)
 	}
-	if err := atomicwriter.WriteFile(target, made.Content, mode); err != nil {
-		return unwritable(target, err)
+	if err != nil {
+		return unwritable(name, err)
 	}
 	return nil
 }

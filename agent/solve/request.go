@@ -51,6 +51,9 @@ type Request struct {
 	// none. StdoutTerminal says that it is a terminal, which gets no archive.
 	Stdout         io.Writer
 	StdoutTerminal bool
+	// WorkDir is the working directory. A destination below it must not leave it
+	// through a symbolic link; empty allows that.
+	WorkDir string
 	// Lookup reads the environment: values of secrets, SSH_AUTH_SOCK,
 	// SOURCE_DATE_EPOCH and the BUILDX_* variables that shape a solve.
 	Lookup func(name string) (string, bool)

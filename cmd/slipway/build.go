@@ -56,7 +56,7 @@ type buildCmd struct {
 	timingFlags
 	DryRun bool `help:"Print what each node would be asked for, as JSON, and build nothing."`
 	contextFlags
-	resultFiles
+	resultFlags
 	registryFlags
 
 	refusedFlags
@@ -127,7 +127,8 @@ func (c *buildCmd) Run(in *invocation) error {
 
 // build builds and writes down what came of it.
 func (c *buildCmd) build(in *invocation, build agent.Build) error {
-	if err := c.check(); err != nil {
+	files, err := c.open(in)
+	if err != nil {
 		return err
 	}
 	report, err := build.Run(in.ctx)
@@ -139,7 +140,7 @@ func (c *buildCmd) build(in *invocation, build agent.Build) error {
 			return err
 		}
 	}
-	return c.write(report, in.env.MetadataWarnings)
+	return files.write(in.ctx, report, in.env.MetadataWarnings)
 }
 
 // ask prints the answer to a call.
@@ -147,17 +148,16 @@ func (c *buildCmd) ask(in *invocation, build agent.Build, call solve.Call) error
 	if c.Iidfile != "" {
 		in.log.Warn().Msg("--iidfile is not written: " + call.Name + " makes no image")
 	}
-	if err := checkFile("--metadata-file", c.MetadataFile); err != nil {
+	metadata, err := in.openResult("--metadata-file", c.MetadataFile)
+	if err != nil {
 		return &usageError{err: err}
 	}
 	answer, err := build.Call(in.ctx, call)
 	if err != nil {
 		return err
 	}
-	if c.MetadataFile != "" {
-		if err := writeJSON("--metadata-file", c.MetadataFile, answer.Metadata()); err != nil {
-			return err
-		}
+	if err := writeJSON(in.ctx, "--metadata-file", metadata, answer.Metadata()); err != nil {
+		return err
 	}
 	if err := answer.Print(in.out, call.Format); err != nil {
 		return err
@@ -255,11 +255,12 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 		Files:          in.files,
 		Stdout:         in.out,
 		StdoutTerminal: isTerminal(in.out),
+		WorkDir:        in.workdir,
 		Lookup:         os.LookupEnv,
 		Proxy:          in.proxies(),
 		Keychain:       keychain,
 	}
-	if err := c.setContext(&r, in.env); err != nil {
+	if err := c.setContext(&r, in); err != nil {
 		return solve.Request{}, err
 	}
 	var all mistakes

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
@@ -86,6 +87,7 @@ type invocation struct {
 	global   *global
 	env      environment
 	files    *source.Reader
+	workdir  string // empty where there is none any more
 	terminal *progress.Terminal
 	secrets  *secrets
 	log      zerolog.Logger
@@ -151,6 +153,10 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	terminal := progress.NewTerminal(diagnostics, mask)
 	logger := newLogger(terminal, std.err, &line.global)
 	captureLibraries(logger)
+	workdir, err := os.Getwd()
+	if err != nil {
+		logger.Debug().Err(err).Msg("there is no working directory")
+	}
 	files := source.New(ctx, std.in)
 	defer func() { _ = files.Close() }() // what it holds goes with the process
 	return parsed.Run(&invocation{
@@ -159,6 +165,7 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 		global:   &line.global,
 		env:      env,
 		files:    files,
+		workdir:  workdir,
 		terminal: terminal,
 		secrets:  hidden,
 		log:      logger,

@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // createCmd are the flags of docker buildx create, name for name, and where
@@ -136,8 +137,9 @@ func (c *createCmd) request(in *invocation) (configmap.Create, progress.Mode, er
 		}
 	}
 	if c.Output != "" && c.Output != "-" {
-		if err := checkFile("--output", c.Output); err != nil {
-			all = append(all, err)
+		file := take(&all, func() (*target.File, error) { return in.openResult("--output", c.Output) })
+		if file != nil && file.Streams() {
+			all = append(all, fmt.Errorf("--output: %s is no file that a definition could be kept in; - is standard output", c.Output))
 		}
 	}
 	if err := r.Validate(); err != nil {

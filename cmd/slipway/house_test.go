@@ -47,6 +47,9 @@ var reachRules = []struct{ from, to string }{
 	{"internal/source", module + "/agent/..."},
 	{"internal/source", module + "/configmap"},
 	{"internal/source", module + "/registry"},
+	{"internal/target", module + "/agent/..."},
+	{"internal/target", module + "/configmap"},
+	{"internal/target", module + "/registry"},
 }
 
 type listed struct {

@@ -54,6 +54,10 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 	if err != nil {
 		return &usageError{err: err}
 	}
+	metadata, err := in.openResult("--metadata-file", c.MetadataFile)
+	if err != nil {
+		return &usageError{err: err}
+	}
 	client, err := in.indexClient(c.registryFlags, c.Tag)
 	if err != nil {
 		return err
@@ -69,10 +73,7 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 	if err := client.Publish(in.ctx, created, stepPrinter(in.terminal, mode)); err != nil {
 		return classifyRegistry(err)
 	}
-	if c.MetadataFile == "" {
-		return nil
-	}
-	return writeJSON("--metadata-file", c.MetadataFile, map[string]any{
+	return writeJSON(in.ctx, "--metadata-file", metadata, map[string]any{
 		"containerimage.descriptor": created.Image.Descriptor,
 		"image.name":                strings.Join(created.Repositories(), ","),
 	})
@@ -103,9 +104,6 @@ func (c *indexCreateCmd) request(in *invocation) (registry.Create, error) {
 	}
 	if !c.DryRun && len(r.Tags) == 0 && len(all) == 0 {
 		all = append(all, errors.New("no --tag is given to push to; --dry-run needs none"))
-	}
-	if err := checkFile("--metadata-file", c.MetadataFile); err != nil {
-		all = append(all, err)
 	}
 	if len(all) > 0 {
 		return registry.Create{}, all
