@@ -22,7 +22,7 @@ type Plan struct {
 	mounts  map[string]mount
 	sums    *sums // nil when files keep their times
 	secrets session.Attachable
-	ssh     session.Attachable // nil when there is none
+	ssh     *sshServer
 	sinks   []sink
 	temp    string   // "" when nothing was spooled
 	git     *gitTask // nil when there is nothing to ask
@@ -145,7 +145,12 @@ func (p *preparation) resolveSSH(ctx context.Context) {
 	if len(list) == 0 && isGitSSH(p.request.Context) {
 		list = []SSH{{ID: "default"}}
 	}
-	p.ssh = sshAgents(ctx, list, p.request.Files, p.request.lookup, &p.problems)
+	agents := sshAgents(ctx, list, p.request.Files, p.request.lookup, &p.problems)
+	server, err := newSSHServer(agents, list)
+	if err != nil {
+		p.add(&UsageError{Flag: "--ssh", Problem: err.Error()})
+	}
+	p.ssh = server
 }
 
 func (p *preparation) openOutputs(ctx context.Context) {
