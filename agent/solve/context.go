@@ -89,7 +89,7 @@ func (p *preparation) resolveContext() {
 			err = p.streamContext("stdin", in)
 		}
 		if err != nil {
-			fail(err.Error(), "")
+			fail(err.Error(), hintOf(err))
 		}
 	case isDir(value):
 		abs, problem := localDir(value)
@@ -114,7 +114,7 @@ func (p *preparation) resolveContext() {
 			err = p.streamContext("the pipe", in)
 		}
 		if err != nil {
-			fail(cause(err), "")
+			fail(err.Error(), hintOf(err))
 		}
 	default:
 		_, problem := localDir(value)

@@ -37,6 +37,9 @@ func openDestination(o Output, r Request) (destination, *UsageError) {
 	case err != nil:
 		return nil, o.unusable(err)
 	}
+	if file.Stays() {
+		return fileDest{file}, o.checkTemp()
+	}
 	return fileDest{file}, nil
 }
 
@@ -73,7 +76,7 @@ func openStdout(o Output, r Request) (destination, *UsageError) {
 	if r.StdoutTerminal {
 		return nil, o.mistake("stdout is a terminal, which cannot show an archive", "give a file, dest=FILE, or redirect stdout")
 	}
-	return stdout{r.Stdout}, nil
+	return stdout{r.Stdout}, o.checkTemp()
 }
 
 // stdout is a destination that is open already.

@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,15 +23,17 @@ func (p *preparation) resolveDockerfile() {
 			err = p.keepDockerfile(data)
 		}
 		if err != nil {
-			fail(err.Error(), "")
+			fail(err.Error(), hintOf(err))
 		}
 	case isStream(value):
 		data, err := p.request.Files.Read(value, maxDockerfile)
 		if err == nil {
 			err = p.keepDockerfile(data)
 		}
-		if err != nil {
-			fail(cause(err), "")
+		if temp := (*tempError)(nil); errors.As(err, &temp) {
+			fail(err.Error(), hintOf(err))
+		} else if err != nil {
+			fail(cause(err), hintOf(err))
 		}
 	case isHTTP(value):
 		p.inputs.DockerfileURL = value

@@ -45,7 +45,7 @@ func openEngine(ctx context.Context, o Output, r Request) (destination, *UsageEr
 		return nil, o.mistake("there is no Docker engine to load the image into: "+err.Error(),
 			"mount the engine's socket at "+dockerSocket+" or set DOCKER_HOST; without an engine write an archive, type=docker,dest=image.tar, or pipe it, type=docker,dest=- | ctr images import -")
 	}
-	return e, nil
+	return e, o.checkTemp()
 }
 
 // findEngine reads where the engine is from the variables that the docker CLI

@@ -76,8 +76,12 @@ func (o Output) unwritable(err error, where string) error {
 		return err
 	}
 	hint := ""
-	if full(err) {
-		hint = "until all is built the result is kept beside the output, in " + besideStaging(where) + ": make room on that disk of the agent or choose another dest"
+	switch dir := besideStaging(where); {
+	case !full(err):
+	case dir == filepath.Clean(os.TempDir()) && !strings.HasPrefix(o.Dest, dir+"/"):
+		hint = "until all is built the result is kept in " + dir + ": make room on that disk of the agent, or " + tempHint
+	default:
+		hint = "until all is built the result is kept beside the output, in " + dir + ": make room on that disk of the agent or choose another dest"
 	}
 	return o.mistake(err.Error(), hint)
 }

@@ -74,8 +74,12 @@ func (p *preparation) keepDockerfile(data []byte) error {
 // messages.
 func (p *preparation) spool(name, from string, in io.Reader) (path string, err error) {
 	if p.temp == "" {
-		if p.temp, err = os.MkdirTemp("", "slipway-"); err != nil {
+		dir, err := tempDir()
+		if err != nil {
 			return "", err
+		}
+		if p.temp, err = os.MkdirTemp(dir, "slipway-"); err != nil {
+			return "", &tempError{err}
 		}
 	}
 	path = filepath.Join(p.temp, name)

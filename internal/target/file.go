@@ -170,6 +170,10 @@ func (f File) Path() string { return f.path }
 // pipe, a device or an open descriptor.
 func (f File) Streams() bool { return f.kind == stream || f.kind == descriptor }
 
+// Stays reports whether the file is written as it is, rather than replaced: what
+// Place is to put there can be made anywhere.
+func (f File) Stays() bool { return f.kind != replaced }
+
 // Staging is the directory in which a file is to be made that Place then puts
 // to where it belongs.
 func (f File) Staging() (string, error) {
