@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
@@ -115,7 +116,9 @@ func run(args []string, std streams) int {
 func dispatch(ctx context.Context, args []string, std streams, mask *progress.Mask) error {
 	var line cli
 	exited := false
+	values := &words{}
 	parser, err := kong.New(&line,
+		kong.KindMapper(reflect.String, values),
 		kong.Name("slipway"),
 		kong.Description("Build container images and files on BuildKit in Kubernetes, natively for every CPU architecture."),
 		kong.Writers(std.out, std.err),
@@ -127,6 +130,7 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	if err != nil {
 		return fmt.Errorf("set up the command line: %w", err)
 	}
+	values.know(parser.Model)
 	parsed, err := parser.Parse(args)
 	if exited { // --help and --version have printed what was asked for
 		return nil
