@@ -9,12 +9,14 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // stagingPrefix starts the name of the directories that hold files until all
 // solves have succeeded. They lie beside or in the destination, so that files
 // can be renamed into place, and are never sent as part of a context.
-const stagingPrefix = ".slipway-staging-"
+const stagingPrefix = target.StagingPrefix
 
 // staging is the directory in which an output takes shape. It is created when
 // it is first needed. Its zero value with parent set is ready.

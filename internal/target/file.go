@@ -15,6 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// StagingPrefix starts the name of the directories in which results are made.
+// They lie beside the results and come and go, so a build context leaves them out.
+const StagingPrefix = ".slipway-staging-"
+
 // File is where one result goes.
 type File struct {
 	// path is absolute; for a regular file, or where nothing is yet, it has no
@@ -253,7 +257,7 @@ func (f File) Write(ctx context.Context, data []byte, mode fs.FileMode) (err err
 	if f.kind != replaced {
 		return f.pour(ctx, bytes.NewReader(data))
 	}
-	staged, err := os.MkdirTemp(dir, ".slipway-")
+	staged, err := os.MkdirTemp(dir, StagingPrefix)
 	if err != nil {
 		return err
 	}
