@@ -134,7 +134,7 @@ const samePodPause = time.Second
 // why it failed if that lasts: a way that is closed and certificates that do
 // not fit stay so.
 func again(ctx context.Context, why error) error {
-	if known := (*cluster.Error)(nil); errors.As(why, &known) && (known.Reason == cluster.ReasonBlocked || known.Reason == cluster.ReasonCertificate) {
+	if known := (*cluster.Error)(nil); errors.As(why, &known) && slices.Contains([]cluster.Reason{cluster.ReasonBlocked, cluster.ReasonCertificate, cluster.ReasonForeign}, known.Reason) {
 		return why
 	}
 	pause := time.NewTimer(samePodPause)

@@ -44,6 +44,8 @@ type Client struct {
 	// outdated are pods of a template that this client has replaced, by
 	// workloadKey.
 	outdated map[string]map[types.UID]bool
+	// members are the pods that checkOwner has found to be their workload's.
+	members map[types.UID]bool
 	// warned are the lines that were told.
 	warned map[string]bool
 }

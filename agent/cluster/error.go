@@ -59,6 +59,9 @@ const (
 	// ReasonCertificate: agent and buildkitd do not accept each other's
 	// certificates, or one of the two has none.
 	ReasonCertificate Reason = "Certificate"
+	// ReasonForeign: an object or a pod bears a name that is needed and is
+	// somebody else's.
+	ReasonForeign Reason = "Foreign"
 	// ReasonDrift: a workload is not as its definition says, and that was not
 	// to be.
 	ReasonDrift Reason = "Drift"
@@ -74,6 +77,9 @@ type Error struct {
 	cause   error
 	// aboutCertificates is true where a workload could do without them.
 	aboutCertificates bool
+	// unproven is true where a pod could not prove to be the workload's, or did
+	// not accept the proof of the agent.
+	unproven bool
 }
 
 // Error says what and where, in the words of the scheduler, kubelet or API

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -88,7 +89,8 @@ func (p *plant) keep(plural string, object metav1.Object) {
 
 func (p *plant) roll(template corev1.PodTemplateSpec) {
 	one := aPod("pod-"+strconv.Itoa(p.version), "", true)
-	one.Labels, one.Annotations, one.Spec = template.Labels, template.Annotations, template.Spec
+	one.Labels, one.Annotations, one.Spec = maps.Clone(template.Labels), template.Annotations, template.Spec
+	ownedByReplicaSet(one)
 	p.pods = append(p.pods, *one)
 }
 

@@ -136,7 +136,7 @@ func (w *workload) list(ctx context.Context) ([]*corev1.Pod, error) {
 	}
 	var pods []*corev1.Pod
 	for i := range list.Items {
-		if runsBuildkitd(&list.Items[i]) {
+		if w.isMember(&list.Items[i]) {
 			pods = append(pods, &list.Items[i])
 		}
 	}
