@@ -115,7 +115,7 @@ func (w *workload) read(ctx context.Context, s *Status) error {
 		meta, replicas, s.Ready = o.ObjectMeta, o.Spec.Replicas, o.Status.ReadyReplicas
 	}
 	s.Exists = true
-	s.Managed = meta.Labels[labelManagedBy] == managedBy
+	s.Managed = w.owns(&meta)
 	s.Owner, s.Created, s.version = meta.Labels[labelOwner], meta.CreationTimestamp.Time, meta.ResourceVersion
 	s.Replicas = 1
 	if replicas != nil {
