@@ -281,7 +281,8 @@ func isReason(err error, reason cluster.Reason) bool {
 
 const (
 	shortLimit = 5 * time.Second
-	// longLimit is for registries.
+	// longLimit is for registries, and for a first connection to a cluster: it
+	// is longer than a dial, so that what does not answer is named.
 	longLimit = 12 * time.Second
 	// waysLimit has room for every transport.
 	waysLimit = 3*wayLimit + time.Second

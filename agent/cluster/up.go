@@ -152,6 +152,11 @@ func (w *workload) timedOut(cause error) error {
 	if len(w.last) > 0 {
 		what = strings.Join(w.last, "; ")
 	}
+	// What was not even asked is no wait for pods.
+	lost, failed := (*unanswered)(nil), (*pluginError)(nil)
+	if len(w.last) == 0 && (errors.As(cause, &lost) || errors.As(cause, &failed)) {
+		return unreachable(cause, fmt.Sprintf("look for %s in namespace %s for %s", w, w.namespace, w.node.Kubernetes.Timeout), w.client.identity)
+	}
 	return &Error{
 		Reason:  ReasonTimeout,
 		message: fmt.Sprintf("%s in namespace %s: %s became ready within %s: %s", w, w.namespace, tooFew(w.least), w.node.Kubernetes.Timeout, what),
