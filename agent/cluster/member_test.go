@@ -103,6 +103,13 @@ func (c *chain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// requests are those that were made so far.
+func (c *chain) requests() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.seen)
+}
+
 // TestOwnerIsCheckedBeforeExec has pods that name an owner, and what the API
 // server says of it.
 func TestOwnerIsCheckedBeforeExec(t *testing.T) {
@@ -173,13 +180,13 @@ func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 			node := testNode(func(n *configmap.Node) { n.Kubernetes.Transport = configmap.TransportExec })
 			_, err = c.Dial(t.Context(), node, pod, func(string) {})
 			known := (*Error)(nil)
-			execs := slices.Contains(api.seen, "POST a")
+			execs := slices.Contains(api.requests(), "POST a")
 			if tt.words == "" {
 				if !execs || errors.As(err, &known) && known.Reason == ReasonForeign {
-					t.Errorf("no exec into one of its own: %v, requests %q", err, api.seen)
+					t.Errorf("no exec into one of its own: %v, requests %q", err, api.requests())
 				}
 			} else if execs || !errors.As(err, &known) || known.Reason != ReasonForeign || !strings.Contains(known.Error(), tt.words) || !strings.Contains(known.Hints()[0], "docs/security.md") {
-				t.Errorf("error %v, requests %q, want a refusal with %q and no exec", err, api.seen, tt.words)
+				t.Errorf("error %v, requests %q, want a refusal with %q and no exec", err, api.requests(), tt.words)
 			}
 			if warned := strings.Contains(log.String(), "without the right to get replicasets"); warned != tt.warns {
 				t.Errorf("warned: %v", warned)
@@ -188,9 +195,9 @@ func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 				return
 			}
 			// Once is enough for a pod.
-			before := len(api.seen)
+			before := len(api.requests())
 			_, _ = c.Dial(t.Context(), node, pod, func(string) {})
-			if again := api.seen[before:]; slices.ContainsFunc(again, func(r string) bool { return strings.HasPrefix(r, "GET ") && r != "GET a" }) {
+			if again := api.requests()[before:]; slices.ContainsFunc(again, func(r string) bool { return strings.HasPrefix(r, "GET ") && r != "GET a" }) {
 				t.Errorf("asked again: %q", again)
 			}
 		})
