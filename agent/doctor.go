@@ -323,7 +323,8 @@ func isReason(err error, reason cluster.Reason) bool {
 
 const (
 	shortLimit = 5 * time.Second
-	// longLimit is for registries.
+	// longLimit is for registries, and for a first connection to a cluster: it
+	// is longer than a dial, so that what does not answer is named.
 	longLimit = 12 * time.Second
 	// waysLimit has room for every transport, and for the list of the cache.
 	waysLimit = 3*wayLimit + shortLimit + time.Second
