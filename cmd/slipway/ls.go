@@ -72,7 +72,7 @@ func printBuilders(w io.Writer, builders []agent.BuilderStatus) error {
 				}
 			}
 			for _, hint := range n.Hints {
-				if _, err := fmt.Fprintf(w, "hint: %s\n", hint); err != nil {
+				if _, err := sanitize.Fprintf(w, "hint: %s\n", hint); err != nil {
 					return err
 				}
 			}
