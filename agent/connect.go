@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -37,6 +38,7 @@ type connector struct {
 
 	mu      sync.Mutex
 	clients map[string]*cluster.Client // by the definition's kubeconfig
+	plain   map[string]bool            // addresses that were warned of
 }
 
 // connection is a buildkitd that has answered.
@@ -134,7 +136,7 @@ const samePodPause = time.Second
 // why it failed if that lasts: a way that is closed and certificates that do
 // not fit stay so.
 func again(ctx context.Context, why error) error {
-	if known := (*cluster.Error)(nil); errors.As(why, &known) && (known.Reason == cluster.ReasonBlocked || known.Reason == cluster.ReasonCertificate) {
+	if known := (*cluster.Error)(nil); errors.As(why, &known) && slices.Contains([]cluster.Reason{cluster.ReasonBlocked, cluster.ReasonCertificate, cluster.ReasonForeign}, known.Reason) {
 		return why
 	}
 	pause := time.NewTimer(samePodPause)
@@ -180,6 +182,9 @@ func (c *connector) connectRemote(ctx context.Context, node configmap.Node) (*co
 	if t := c.access.Transport; t != "" && t != configmap.TransportAuto {
 		return nil, classify(ClassUsage, fmt.Errorf("node %s: --transport %s has no meaning with the driver remote, which connects to %s", node.Name, t, node.Remote.Address))
 	}
+	if isPlain(*node.Remote) {
+		c.warnPlain(node)
+	}
 	ctx, cancel := context.WithTimeout(ctx, node.Remote.Timeout)
 	defer cancel()
 	daemon, err := solve.Connect(ctx, solve.DialRemote(*node.Remote, c.access.Files), solve.Observe(c.ledger.observe(node.Name)))
@@ -187,6 +192,31 @@ func (c *connector) connectRemote(ctx context.Context, node configmap.Node) (*co
 		return nil, fmt.Errorf("node %s: connect to %s: %w", node.Name, node.Remote.Address, err)
 	}
 	return &connection{Daemon: daemon}, nil
+}
+
+// isPlain is true for a remote builder whose connection anybody on the way can
+// read and answer.
+func isPlain(r configmap.Remote) bool {
+	u, err := url.Parse(r.Address)
+	if err != nil || u.Scheme != "tcp" || r.CACert != "" || r.Cert != "" || r.Key != "" || r.ServerName != "" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
+}
+
+// warnPlain warns of a node's plain connection, once for each address.
+func (c *connector) warnPlain(node configmap.Node) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.plain[node.Remote.Address] {
+		return
+	}
+	if c.plain == nil {
+		c.plain = make(map[string]bool)
+	}
+	c.plain[node.Remote.Address] = true
+	c.log.Warn().Msgf("node %s: the connection to %s is neither encrypted nor authenticated: contexts, secrets and credentials can be read on the way, and anybody can answer; set the driver-opts cacert, cert and key", node.Name, node.Remote.Address)
 }
 
 // String names the connection in messages.

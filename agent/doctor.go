@@ -12,11 +12,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/moby/buildkit/util/grpcerrors"
 	"github.com/rs/zerolog"
-	"google.golang.org/grpc/codes"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
@@ -280,17 +279,12 @@ func failing(class Class, err error) answer {
 	if errors.As(err, &known) {
 		class = known.Class
 	}
-	return answer{verdict: VerdictFailed, detail: sanitize.RedactURLs(err.Error()), hints: hintsOf(err), class: class, late: isLate(err)}
+	return answer{verdict: VerdictFailed, detail: sanitize.RedactURLs(err.Error()), hints: hintsOf(err), class: class, late: solve.TimedOut(err)}
 }
 
 // doubt is failing where a build may succeed all the same.
 func doubt(err error) answer {
-	return answer{verdict: VerdictWarning, detail: sanitize.RedactURLs(err.Error()), hints: hintsOf(err), late: isLate(err)}
-}
-
-// isLate is true for an error that says no more than that a time was over.
-func isLate(err error) bool {
-	return errors.Is(err, context.DeadlineExceeded) || grpcerrors.Code(err) == codes.DeadlineExceeded
+	return answer{verdict: VerdictWarning, detail: sanitize.RedactURLs(err.Error()), hints: hintsOf(err), late: solve.TimedOut(err)}
 }
 
 // tookLonger says of something slow that it was slow, and whether this machine
@@ -329,7 +323,8 @@ func isReason(err error, reason cluster.Reason) bool {
 
 const (
 	shortLimit = 5 * time.Second
-	// longLimit is for registries.
+	// longLimit is for registries, and for a first connection to a cluster: it
+	// is longer than a dial, so that what does not answer is named.
 	longLimit = 12 * time.Second
 	// waysLimit has room for every transport, and for the list of the cache.
 	waysLimit = 3*wayLimit + shortLimit + time.Second

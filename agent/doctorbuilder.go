@@ -95,7 +95,7 @@ func (p *patient) try(ctx context.Context, measure func(context.Context) (solve.
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	speed, err := measure(limited)
-	if err != nil && limited.Err() != nil && isLate(err) {
+	if err != nil && limited.Err() != nil && solve.TimedOut(err) {
 		return way{speed: speed, slow: tookLonger(limit)}
 	}
 	return way{speed: speed, err: err}

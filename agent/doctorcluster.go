@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -163,6 +164,9 @@ func probePods(_ context.Context, p *patient) answer {
 	start := []string{"start it now: slipway up, or slipway doctor --up"}
 	switch {
 	case p.runs():
+		if detail, hints := frail(s.Pods); detail != "" {
+			return warned(hints, "%s: %d of %d ready, but %s", name, s.Ready, s.Replicas, detail)
+		}
 		return fine("%s: %d of %d ready", name, s.Ready, s.Replicas)
 	case !s.Exists:
 		return warned(start, "%s does not exist yet; the first build makes it", name)
@@ -180,6 +184,32 @@ func probePods(_ context.Context, p *patient) answer {
 		return failing(ClassCluster, trouble.Err)
 	}
 	return warned([]string{"look again in a moment"}, "none is ready yet: %s", p.trouble.Waiting)
+}
+
+// frail tells what of running pods will trouble builds.
+func frail(pods []cluster.PodStatus) (detail string, hints []string) {
+	var details []string
+	for _, p := range pods {
+		if p.OutOfMemory.IsZero() || p.Terminating {
+			continue
+		}
+		limit := "the memory of its cluster node was used up, for it has no limit"
+		hint := "set requests.memory in the definition, so that a cluster node with room is chosen"
+		if p.MemoryLimit != "" {
+			limit = "its limit is " + p.MemoryLimit
+			hint = "raise limits.memory of the definition (and requests.memory with it), or let fewer steps run at once: max-parallelism of the worker in buildkitd.toml"
+		}
+		details = append(details, fmt.Sprintf("buildkitd in pod %s was ended for want of memory at %s: %s", p.Name, p.OutOfMemory.UTC().Format(time.RFC3339), limit))
+		hints = append(hints, hint)
+	}
+	for _, p := range pods {
+		if len(p.Beside) > 0 && p.Running && !p.Terminating {
+			details = append(details, fmt.Sprintf("pod %s has a container beside buildkitd that holds it for the whole termination grace when it is to stop: %s", p.Name, strings.Join(p.Beside, ", ")))
+			hints = append(hints, "have it injected as a native sidecar (an init container with restartPolicy Always), or not at all, see docs/rollouts.md")
+			break // it is the same in all
+		}
+	}
+	return strings.Join(details, "; "), slices.Compact(hints)
 }
 
 // maxBehind is how far clocks may be apart before certificates and tokens that

@@ -28,7 +28,7 @@ func probes() []probe {
 	return []probe{
 		{name: definition, at: ofWhole, limit: shortLimit, look: probeDefinition},
 		{name: identity, at: ofCluster, limit: shortLimit, look: probeIdentity},
-		{name: server, at: ofCluster, needs: []string{identity}, limit: shortLimit, look: probeServer},
+		{name: server, at: ofCluster, needs: []string{identity}, limit: longLimit, look: probeServer},
 		{name: rights, at: ofNode, needs: []string{definition, server}, limit: shortLimit, look: probeRights},
 		{name: "cluster nodes", at: ofNode, needs: []string{definition, server}, limit: shortLimit, look: probeClusterNodes},
 		{name: "quota", at: ofNode, needs: []string{definition, server, rights}, limit: shortLimit, look: probeQuota},

@@ -46,6 +46,8 @@ type NodeStatus struct {
 	BuildKit string `json:"buildkit,omitempty"`
 	// Error says why a node is unreachable.
 	Error string `json:"error,omitempty"`
+	// Hints say what to do about a cluster that does not answer.
+	Hints []string `json:"hints,omitempty"`
 }
 
 // List looks at builders without changing anything.
@@ -85,6 +87,9 @@ func (c *connector) status(ctx context.Context, node configmap.Node) NodeStatus 
 	if err != nil {
 		s.Status = "unreachable"
 		s.Error = sanitize.RedactURLs(err.Error())
+		if isReason(err, cluster.ReasonUnreachable) || isReason(err, cluster.ReasonIdentity) {
+			s.Hints = hintsOf(err)
+		}
 		return s
 	}
 	if daemon == nil {

@@ -67,7 +67,7 @@ func TestDriftOfCertificates(t *testing.T) {
 			p := newPlant(t).holding(node, nil)
 			for name, data := range map[string]map[string][]byte{server: tt.server, client: tt.client} {
 				if data != nil {
-					p.keep("secrets", &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "ci", Labels: map[string]string{labelManagedBy: managedBy}}, Data: data})
+					p.keep("secrets", &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "ci", Labels: map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}}, Data: data})
 				}
 			}
 			if tt.forbidden {

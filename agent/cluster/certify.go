@@ -103,8 +103,8 @@ func (w *workload) serverCertificates(ctx context.Context, how certifying) (cert
 			return certificates{}, w.explain(err, "read secret "+name)
 		}
 		known, broken := parseCertificates(secret.Data)
-		if broken != nil && secret.Labels[labelManagedBy] != managedBy {
-			return certificates{}, w.foreign(name, broken)
+		if !w.owns(secret) {
+			return known, w.foreignCertificates(secret, known, broken, how)
 		}
 		if broken == nil && how != certifyRenew && !known.due(serverName, time.Now()) {
 			return known, nil
@@ -138,7 +138,7 @@ func (w *workload) serverCertificates(ctx context.Context, how certifying) (cert
 		w.report(fmt.Sprintf("renewed the certificates in secret %s; pods use them from their next start", name))
 		return made, nil
 	}
-	return certificates{}, w.busy(name)
+	return certificates{}, w.busy("secret " + name)
 }
 
 // shareCertificates writes the client's part into the Secret that agents read.
@@ -162,8 +162,8 @@ func (w *workload) shareCertificates(ctx context.Context, set certificates, how 
 		case err != nil:
 			return w.explain(err, "read secret "+name)
 		case set.sufficesFor(secret.Data):
-		case secret.Labels[labelManagedBy] != managedBy:
-			return w.foreign(name, errors.New("it holds other certificates"))
+		case !w.owns(secret):
+			return w.foreign("secret "+name, secret, "it holds other certificates than the workload's")
 		default:
 			secret.Data = data
 			_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: managedBy})
@@ -180,7 +180,7 @@ func (w *workload) shareCertificates(ctx context.Context, set certificates, how 
 		}
 		return nil
 	}
-	return w.busy(name)
+	return w.busy("secret " + name)
 }
 
 // renewInPassing has the certificates renewed by whichever build first finds
@@ -212,20 +212,24 @@ func (w *workload) secret(name string, data map[string][]byte) *corev1.Secret {
 	}
 }
 
-// foreign is the refusal to overwrite what somebody else has made.
-func (w *workload) foreign(name string, why error) error {
-	return &Error{
-		Reason:  ReasonCertificate,
-		message: fmt.Sprintf("secret %s in namespace %s is in the way: it is not slipway's and not usable: %v", name, w.namespace, why),
-		hints:   []string{"remove it, or bring certificates with Slipway.tls in the definition"},
-		cause:   why,
+// foreignCertificates refuses a Secret of somebody else that would have to be
+// written. One that serves as it is may stay, and is used.
+func (w *workload) foreignCertificates(secret *corev1.Secret, known certificates, broken error, how certifying) error {
+	why := ""
+	switch {
+	case broken != nil:
+		why = broken.Error()
+	case how == certifyRenew:
+		why = "its certificates are for whoever made it to renew"
+	default:
+		if why = certificateTrouble(known.server, ServerName(w.node, w.namespace), time.Now()); why == "" {
+			return nil
+		}
+		why = "its certificate is " + why
 	}
-}
-
-func (w *workload) busy(name string) error {
-	return &Error{
-		Reason:  ReasonServer,
-		message: fmt.Sprintf("write secret %s in namespace %s: others write it all the time", name, w.namespace),
-		hints:   []string{"try again"},
+	err := w.foreign("secret "+secret.Name, secret, why)
+	if refused := (*Error)(nil); errors.As(err, &refused) {
+		refused.hints = append(refused.hints, "or name it in Slipway.tls of the definition, if it is meant for this builder")
 	}
+	return err
 }

@@ -179,7 +179,7 @@ func (v *vault) set() certificates {
 }
 
 func TestCertify(t *testing.T) {
-	ours := map[string]string{labelManagedBy: managedBy}
+	ours := map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}
 	now := time.Now()
 	set := testCertificates(t, now, nil)
 	due := testCertificates(t, now.Add(-certificateLife*3/4), nil)
@@ -250,12 +250,12 @@ func TestCertify(t *testing.T) {
 		{
 			name:   "broken and not ours",
 			before: func(v *vault) { v.put(testServerSecret, nil, half()) },
-			words:  "secret builder-amd64-tls in namespace ci is in the way",
+			words:  "secret builder-amd64-tls in namespace ci is not slipway's",
 		},
 		{
 			name:   "the agents' is not ours",
 			before: func(v *vault) { v.put(testServerSecret, ours, set.serverData()); v.put(testClientSecret, nil, nil) },
-			words:  "secret builder-amd64-tls-client in namespace ci is in the way",
+			words:  "secret builder-amd64-tls-client in namespace ci is not slipway's",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -350,8 +350,8 @@ func TestRenewInPassing(t *testing.T) {
 		renews bool
 	}{{0, false}, {certificateLife * 3 / 4, true}} {
 		set := testCertificates(t, time.Now().Add(-tt.age), nil)
-		v.put(testServerSecret, map[string]string{labelManagedBy: managedBy}, set.serverData())
-		v.put(testClientSecret, map[string]string{labelManagedBy: managedBy}, set.clientData())
+		v.put(testServerSecret, map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}, set.serverData())
+		v.put(testClientSecret, map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}, set.clientData())
 		w := agent()
 		if _, err := w.client.credential(t.Context(), w.node); err != nil {
 			t.Fatal(err)

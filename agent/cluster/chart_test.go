@@ -19,6 +19,7 @@ var chartSecrets = secretNames{server: "@server", client: "@client"}
 func TestChartRules(t *testing.T) {
 	rules, err := yaml.Marshal(struct {
 		Build            []rbacv1.PolicyRule `json:"build"`
+		Exec             []rbacv1.PolicyRule `json:"exec"`
 		Manage           []rbacv1.PolicyRule `json:"manage"`
 		PrivateKeys      []rbacv1.PolicyRule `json:"privateKeys"`
 		ReadCertificates []rbacv1.PolicyRule `json:"readCertificates"`
@@ -26,7 +27,7 @@ func TestChartRules(t *testing.T) {
 		Wake             []rbacv1.PolicyRule `json:"wake"`
 		Collect          []rbacv1.PolicyRule `json:"collect"`
 		CollectClaims    []rbacv1.PolicyRule `json:"collectClaims"`
-	}{buildRules(), manageRules(), secretRules(), chartSecrets.readRole().rules, chartSecrets.manageRole().rules, wakeRole("@workload").rules, collectRules(), collectClaimRules()})
+	}{buildRules(), execRules(), manageRules(), secretRules(), chartSecrets.readRole().rules, chartSecrets.manageRole().rules, wakeRole("@workload").rules, collectRules(), collectClaimRules()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,14 +44,15 @@ func TestChartRoles(t *testing.T) {
 		values, name string
 		rules        []rbacv1.PolicyRule
 	}{
-		{"everything", "buildkit/shared-build", append(buildRules(), rootless.readRole().rules...)},
+		{"everything", "buildkit/shared-build", slices.Concat(buildRules(), execRules(), rootless.readRole().rules)},
 		{"everything", "buildkit/shared-manage", slices.Concat(manageRules(), rootless.manageRole().rules, secretRules())},
-		{"existing", "buildkit/slipway-build", append(buildRules(), brought.readRole().rules...)},
+		{"existing", "buildkit/slipway-build", slices.Concat(buildRules(), execRules(), brought.readRole().rules)},
 		{"existing", "buildkit/slipway-manage", manageRules()},
-		{"exec", "buildkit/slipway-build", buildRules()},
+		{"minimal", "buildkit/slipway-build", slices.Concat(buildRules(), []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"builder-amd64-tls-client", "builder-arm64-tls-client"}, Verbs: []string{"get"}}})},
+		{"exec", "buildkit/slipway-build", append(buildRules(), execRules()...)},
 		{"exec", "buildkit/slipway-manage", manageRules()},
 		{"exec", "buildkit/slipway-gc", collectRules()},
-		{"everything", "builders-amd64/shared-build", slices.Concat(buildRules(), secretNames{client: "kube-amd64-tls-client"}.readRole().rules, wakeRole("kube-amd64").rules)},
+		{"everything", "builders-amd64/shared-build", slices.Concat(buildRules(), execRules(), secretNames{client: "kube-amd64-tls-client"}.readRole().rules, wakeRole("kube-amd64").rules)},
 		{"everything", "buildkit/shared-gc", append(collectRules(), collectClaimRules()...)},
 	} {
 		rendered, err := os.ReadFile("../../e2e/chart/testdata/" + tt.values + "/golden.yaml")

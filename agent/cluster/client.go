@@ -46,6 +46,8 @@ type Client struct {
 	// outdated are pods of a template that this client has replaced, by
 	// workloadKey.
 	outdated map[string]map[types.UID]bool
+	// members are the pods that checkOwner has found to be their workload's.
+	members map[types.UID]bool
 	// warned are the lines that were told.
 	warned map[string]bool
 }
@@ -91,10 +93,13 @@ func newClient(config *rest.Config, id Identity, userAgent string, log zerolog.L
 	}
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return leaving{next} })
 	httpClient, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, identityError("use the credential ("+id.String()+")", err)
 	}
+	// Of its own, for the one that there is may be everybody's.
+	httpClient = &http.Client{Transport: newReach(transportOf(httpClient), config, id, log), Timeout: httpClient.Timeout}
 	group := func(path string, version schema.GroupVersion) (rest.Interface, error) {
 		c := rest.CopyConfig(config)
 		c.APIPath = path
@@ -121,6 +126,13 @@ func newClient(config *rest.Config, id Identity, userAgent string, log zerolog.L
 		credentials: make(map[string]*credential),
 		worked:      make(map[string]configmap.Transport),
 	}, nil
+}
+
+func transportOf(c *http.Client) http.RoundTripper {
+	if c.Transport == nil {
+		return http.DefaultTransport
+	}
+	return c.Transport
 }
 
 // Identity says who the client is to the cluster.

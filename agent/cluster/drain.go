@@ -16,12 +16,15 @@ import (
 // The clients are the established connections to listenPort (04D2; a
 // port-forward is one too) and the processes of buildctl dial-stdio, which
 // exec starts and buildx's as well. Two looks in a row must find nobody, so
-// that a build between two connections is not cut. The brackets keep grep from
-// finding itself. Only what a busybox has is used; what is missing counts as
-// nobody, and the pod ends as it would without the script.
+// that a build between two connections is not cut. A connection whose data was
+// sent again eight times, which takes the best part of a minute, counts no
+// longer: its client is gone without a word, and the kernel would try for a
+// quarter of an hour. The brackets keep grep from finding itself. Only what a
+// busybox has is used; what is missing counts as nobody, and the pod ends as it
+// would without the script.
 const drainScript = `idle=0
 while :; do
-  if cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -q ':04D2 [0-9A-F]*:[0-9A-F]* 01 ' ||
+  if cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | grep -q ':04D2 [0-9A-F]*:[0-9A-F]* 01 [0-9A-F]*:[0-9A-F]* [0-9A-F]*:[0-9A-F]* 0000000[0-7] ' ||
     cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -qx 'dial-[s]tdio'; then
     idle=0
   else

@@ -23,6 +23,8 @@ const (
 	listening   = "   0: 00000000:04D2 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 41 1 0000000000000000 100 0 0 10 0\n"
 	established = "   1: 0500F40A:04D2 0900F40A:9C40 01 00000000:00000000 02:00000A6B 00000000     0        0 42 2 0000000000000000 20 4 30 10 -1\n"
 	leftBehind  = "   2: 0500F40A:04D2 0900F40A:9C41 08 00000001:00000000 02:00000A6B 00000000     0        0 43 2 0000000000000000 20 4 30 10 -1\n"
+	sentAgain   = "   5: 0500F40A:04D2 0900F40A:9C45 01 0000011A:00000000 01:00000A6B 00000007     0        0 48 2 0000000000000000 20 4 30 10 -1\n"
+	gone        = "   6: 0500F40A:04D2 0900F40A:9C46 01 0000011A:00000000 01:00000A6B 00000008     0        0 49 2 0000000000000000 20 4 30 10 -1\n"
 	outgoing    = "   3: 0500F40A:9C42 0900F40A:04D2 01 00000000:00000000 02:00000A6B 00000000     0        0 44 2 0000000000000000 20 4 30 10 -1\n"
 	other       = "   4: 0500F40A:1F90 0900F40A:9C43 01 00000000:00000000 02:00000A6B 00000000     0        0 45 2 0000000000000000 20 4 30 10 -1\n"
 	tcp6Head    = "  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -60,6 +62,8 @@ func TestDrainScript(t *testing.T) {
 		"a build over exec, emulated":  {[]look{emulated, idle, idle, idle}, 3},
 		"between two connections":      {[]look{idle, tcp, idle, exec, idle, idle, idle}, 6},
 		"a client that has closed":     {[]look{{tcp: tcpHead + leftBehind}, {tcp: tcpHead + leftBehind}, idle}, 2},
+		"a client that is slow":        {[]look{{tcp: tcpHead + sentAgain}, {tcp: tcpHead + gone}, idle, idle}, 3},
+		"a client that has vanished":   {[]look{{tcp: tcpHead + gone}, {tcp: tcpHead + gone}, idle}, 2},
 		"a connection to a registry":   {[]look{{tcp: tcpHead + outgoing}, {tcp: tcpHead + outgoing}, idle}, 2},
 		"a connection to another port": {[]look{{tcp: tcpHead + other}, {tcp: tcpHead + other}, idle}, 2},
 		"a probe":                      {[]look{{processes: [][]string{{"buildctl", "debug", "workers"}}}, idle, idle}, 2},

@@ -60,9 +60,9 @@ func (c *Client) Drift(ctx context.Context, node configmap.Node) ([]string, erro
 // find reads the workload. That there is none is the API server's own error,
 // all others are explained.
 func (w *workload) find(ctx context.Context) (held, error) {
-	is, err := w.get(ctx, Kind(w.node))
+	is, err := w.load(ctx, Kind(w.node))
 	if !apierrors.IsNotFound(err) {
-		return is, w.explain(err, "get "+w.String())
+		return is, err
 	}
 	if other := w.otherKind(ctx); other != nil {
 		return is, other

@@ -16,44 +16,51 @@ import (
 // zero. Everything it does may be done by any number of agents at once: what
 // exists already counts as done, and all write the same.
 func (w *workload) ensure(ctx context.Context) error {
-	is, err := w.look(ctx)
-	switch {
-	case apierrors.IsNotFound(err):
-		if err := w.otherKind(ctx); err != nil {
+	for range conflictTries {
+		is, err := w.look(ctx)
+		switch {
+		case apierrors.IsNotFound(err):
+			if err := w.otherKind(ctx); err != nil {
+				return err
+			}
+			return w.create(ctx)
+		case err != nil:
 			return err
 		}
-		return w.create(ctx)
-	case err != nil:
-		return w.explain(err, "get "+w.String())
+		if err := w.settleWorkload(ctx, is); err != nil {
+			return err
+		}
+		if is.listens {
+			w.mend(ctx)
+		}
+		if is.replicas > 0 {
+			return nil
+		}
+		if err := w.wake(ctx, is.version); !apierrors.IsConflict(err) {
+			return err
+		}
 	}
-	if err := w.settleWorkload(ctx, is); err != nil {
-		return err
-	}
-	if is.listens {
-		w.mend(ctx)
-	}
-	if is.replicas == 0 {
-		return w.wake(ctx)
-	}
-	return nil
+	return w.busy(w.String())
 }
 
 // found is what a workload is like.
 type found struct {
 	replicas int32
+	// version is its resource version.
+	version string
 	// listens is true when its pods take TLS connections.
 	listens bool
 	// labels are the workload's, annotations those of its pods.
 	labels, annotations map[string]string
 }
 
-// look reads the workload; its error is the API server's.
+// look is load for those who want to know a few things of the workload.
 func (w *workload) look(ctx context.Context) (found, error) {
-	is, err := w.get(ctx, Kind(w.node))
+	is, err := w.load(ctx, Kind(w.node))
 	if err != nil {
 		return found{}, err
 	}
-	return found{replicas: is.replicas(), listens: is.listens(), labels: is.meta().Labels, annotations: is.template().Annotations}, nil
+	return found{replicas: is.replicas(), version: is.meta().ResourceVersion, listens: is.listens(), labels: is.meta().Labels, annotations: is.template().Annotations}, nil
 }
 
 // mend sees to the Secrets of a workload that exists, without which its pods
@@ -132,32 +139,6 @@ func aboutCertificates(err error) error {
 	return err
 }
 
-func (w *workload) writeFiles(ctx context.Context, objects Objects) error {
-	options := metav1.CreateOptions{FieldManager: managedBy}
-	overwrite := metav1.UpdateOptions{FieldManager: managedBy}
-	configMaps := w.client.configMaps(w.namespace)
-	for _, cm := range objects.ConfigMaps {
-		_, err := configMaps.Create(ctx, cm, options)
-		if apierrors.IsAlreadyExists(err) {
-			_, err = configMaps.Update(ctx, cm, overwrite)
-		}
-		if err != nil {
-			return w.explain(err, "write configmap "+cm.Name)
-		}
-	}
-	secrets := w.client.secrets(w.namespace)
-	for _, s := range objects.Secrets {
-		_, err := secrets.Create(ctx, s, options)
-		if apierrors.IsAlreadyExists(err) {
-			_, err = secrets.Update(ctx, s, overwrite)
-		}
-		if err != nil {
-			return w.explain(err, "write secret "+s.Name)
-		}
-	}
-	return nil
-}
-
 func (w *workload) createWorkload(ctx context.Context, objects Objects) (err error) {
 	options := metav1.CreateOptions{FieldManager: managedBy}
 	if objects.StatefulSet != nil {
@@ -165,17 +146,22 @@ func (w *workload) createWorkload(ctx context.Context, objects Objects) (err err
 	} else {
 		_, err = w.client.deployments(w.namespace).Create(ctx, objects.Deployment, options)
 	}
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return w.explain(err, "create "+w.String())
+	if apierrors.IsAlreadyExists(err) {
+		// Another agent was faster, or somebody else with something else.
+		if _, err = w.load(ctx, Kind(w.node)); apierrors.IsNotFound(err) {
+			return nil
+		}
+		return err
 	}
-	return nil
+	return w.explain(err, "create "+w.String())
 }
 
 // wake scales a workload up that somebody scaled to zero, which buildx never
-// does: it would wait for a pod that nobody makes.
-func (w *workload) wake(ctx context.Context) error {
+// does: it would wait for a pod that nobody makes. That somebody else has
+// written it since it was read is a conflict.
+func (w *workload) wake(ctx context.Context, version string) error {
 	n := w.node.Kubernetes.Replicas
 	w.report(fmt.Sprintf("%s in namespace %s is scaled to zero: scaling it to %d", w, w.namespace, n))
-	err := w.client.scale(ctx, Status{Kind: Kind(w.node), Namespace: w.namespace, Name: w.name}, n, "{")
+	err := w.client.scale(ctx, Status{Kind: Kind(w.node), Namespace: w.namespace, Name: w.name}, n, fmt.Sprintf(`{"metadata":{"resourceVersion":%q},`, version))
 	return w.explain(err, fmt.Sprintf("scale %s, which is scaled to zero,", w))
 }

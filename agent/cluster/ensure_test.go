@@ -61,10 +61,20 @@ func (a *answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func TestEnsure(t *testing.T) {
 	type object = map[string]any
+	asOfBuildx := object{
+		"metadata": object{"labels": object{"app": "builder-amd64"}},
+		"spec":     object{"containers": []object{{"name": "buildkitd"}}},
+	}
+	ours := func(data string) object {
+		return object{
+			"apiVersion": "v1", "kind": "ConfigMap", "data": object{"buildkitd.toml": data},
+			"metadata": object{"name": "builder-amd64-config", "resourceVersion": "7", "labels": object{"app": "builder-amd64", "app.kubernetes.io/managed-by": "slipway"}},
+		}
+	}
 	made := object{"apiVersion": "apps/v1", "kind": "Deployment"}
 	written := object{"apiVersion": "v1", "kind": "ConfigMap"}
 	withReplicas := func(n int) object {
-		return object{"apiVersion": "apps/v1", "kind": "Deployment", "spec": object{"replicas": n}}
+		return object{"apiVersion": "apps/v1", "kind": "Deployment", "spec": object{"replicas": n, "template": asOfBuildx}}
 	}
 	config := map[string][]byte{"buildkitd.toml": []byte("debug = true\n")}
 	for _, tt := range []struct {
@@ -82,13 +92,19 @@ func TestEnsure(t *testing.T) {
 		{
 			name: "another agent was faster",
 			by:   map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST deployments": 409},
-			seen: []string{"GET deployments", "GET statefulsets", "POST deployments"},
+			seen: []string{"GET deployments", "GET statefulsets", "POST deployments", "GET deployments"},
 		},
 		{
 			name:  "another agent was faster with the files too",
 			files: config,
-			by:    map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST configmaps": 409, "PUT configmaps": written, "POST deployments": 409},
-			seen:  []string{"GET deployments", "GET statefulsets", "POST configmaps", "PUT configmaps", "POST deployments"},
+			by:    map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST configmaps": 409, "GET configmaps": ours("debug = true\n"), "POST deployments": 409},
+			seen:  []string{"GET deployments", "GET statefulsets", "POST configmaps", "GET configmaps", "POST deployments", "GET deployments"},
+		},
+		{
+			name:  "files are left of an earlier workload",
+			files: config,
+			by:    map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST configmaps": 409, "GET configmaps": ours("old"), "PUT configmaps": written, "POST deployments": made},
+			seen:  []string{"GET deployments", "GET statefulsets", "POST configmaps", "GET configmaps", "PUT configmaps", "POST deployments"},
 		},
 		{
 			name: "there and awake: left alone",
@@ -102,7 +118,7 @@ func TestEnsure(t *testing.T) {
 		},
 		{
 			name:   "of the other kind: left alone",
-			by:     map[string]any{"GET deployments": 404, "GET statefulsets": object{"apiVersion": "apps/v1", "kind": "StatefulSet"}},
+			by:     map[string]any{"GET deployments": 404, "GET statefulsets": object{"apiVersion": "apps/v1", "kind": "StatefulSet", "spec": object{"template": asOfBuildx}}},
 			seen:   []string{"GET deployments", "GET statefulsets"},
 			reason: ReasonDefinition,
 		},

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -59,6 +61,9 @@ const (
 	// ReasonCertificate: agent and buildkitd do not accept each other's
 	// certificates, or one of the two has none.
 	ReasonCertificate Reason = "Certificate"
+	// ReasonForeign: an object or a pod bears a name that is needed and is
+	// somebody else's.
+	ReasonForeign Reason = "Foreign"
 	// ReasonDrift: a workload is not as its definition says, and that was not
 	// to be.
 	ReasonDrift Reason = "Drift"
@@ -74,6 +79,9 @@ type Error struct {
 	cause   error
 	// aboutCertificates is true where a workload could do without them.
 	aboutCertificates bool
+	// unproven is true where a pod could not prove to be the workload's, or did
+	// not accept the proof of the agent.
+	unproven bool
 }
 
 // Error says what and where, in the words of the scheduler, kubelet or API
@@ -147,6 +155,8 @@ func explain(err error, doing string, id Identity, own secretNames) error {
 // refused: Kubernetes answers both with the same code.
 func refusal(words string) (Reason, []string) {
 	switch {
+	case strings.Contains(words, "failed quota") && strings.Contains(words, "must specify"):
+		return ReasonQuota, []string{unspecified(words)}
 	case strings.Contains(words, "exceeded quota"), strings.Contains(words, "failed quota"):
 		return ReasonQuota, []string{
 			"see what is used: kubectl describe resourcequota",
@@ -160,6 +170,31 @@ func refusal(words string) (Reason, []string) {
 	default:
 		return ReasonAdmission, []string{"a policy of the cluster refuses the object: ask who runs it, or adapt the definition (podTemplate can set any field)"}
 	}
+}
+
+// mustSpecify finds what a ResourceQuota wants every container to say, as in
+// "must specify limits.memory for: buildkitd; requests.cpu for: buildkitd"; older
+// servers write "must specify limits.memory,requests.cpu".
+var mustSpecify = regexp.MustCompile(`(?:requests|limits)\.[a-z-]+|\b(?:cpu|memory)\b`)
+
+// unspecified names the driver-opts by which a pod says what a quota wants.
+func unspecified(words string) string {
+	_, wanted, _ := strings.Cut(words, "must specify")
+	examples := map[string]string{"cpu": "2", "memory": "4Gi", "ephemeral-storage": "20Gi"}
+	var options []string
+	for _, name := range mustSpecify.FindAllString(wanted, -1) {
+		kind, resource, ok := strings.Cut(name, ".")
+		if !ok { // a bare name counts requests
+			kind, resource = "requests", name
+		}
+		if option := fmt.Sprintf("%s.%s=%s", kind, resource, examples[resource]); examples[resource] != "" && !slices.Contains(options, option) {
+			options = append(options, option)
+		}
+	}
+	if len(options) == 0 {
+		options = []string{"requests.cpu=2", "requests.memory=4Gi", "limits.cpu=4", "limits.memory=8Gi"}
+	}
+	return "a quota of the namespace wants every container to say what it needs: set the driver-opts " + strings.Join(options, ", ") + " with values that fit your builds (a LimitRange with defaults does as well)"
 }
 
 // isMissingNamespace is true when the namespace itself was not found, as
@@ -181,14 +216,21 @@ func unreachable(err error, doing string, id Identity) error {
 	if errors.As(err, &u) {
 		words = u.Err
 	}
+	if failed := (*pluginError)(nil); errors.As(err, &failed) {
+		return &Error{Reason: ReasonIdentity, message: doing + ": " + failed.Error(), hints: failed.hints(), cause: err}
+	}
 	hint := fmt.Sprintf("check that this machine reaches %s (identity: %s)", id.Server, id)
 	if strings.Contains(words.Error(), "x509") {
 		hint = fmt.Sprintf("the certificate of %s does not fit the certificate authority of the credential (%s)", id.Server, id)
 	}
+	hints := []string{hint}
+	if lost := (*unanswered)(nil); errors.As(err, &lost) && len(lost.hints()) > 0 {
+		hints = lost.hints()
+	}
 	return &Error{
 		Reason:  ReasonUnreachable,
 		message: fmt.Sprintf("%s: no usable answer from the API server %s: %v", doing, id.Server, words),
-		hints:   []string{hint},
+		hints:   hints,
 		cause:   err,
 	}
 }

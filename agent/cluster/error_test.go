@@ -33,6 +33,14 @@ func TestExplain(t *testing.T) {
 			statusError(403, metav1.StatusReasonForbidden, `deployments.apps "b" is forbidden: exceeded quota: q, requested: count/deployments.apps=1`),
 			ReasonQuota, "exceeded quota: q", "kubectl describe resourcequota",
 		},
+		"quota that wants limits": {
+			statusError(403, metav1.StatusReasonForbidden, `pods "b-1" is forbidden: failed quota: q: must specify limits.memory for: buildkitd; requests.cpu for: buildkitd`),
+			ReasonQuota, "failed quota: q", "set the driver-opts limits.memory=4Gi, requests.cpu=2 with",
+		},
+		"quota that wants limits, of an older server": {
+			statusError(403, metav1.StatusReasonForbidden, `pods "b-1" is forbidden: failed quota: q: must specify limits.cpu,memory`),
+			ReasonQuota, "failed quota: q", "set the driver-opts limits.cpu=2, requests.memory=4Gi with",
+		},
 		"policy": {
 			statusError(403, metav1.StatusReasonForbidden, `deployments.apps "b" is forbidden: ValidatingAdmissionPolicy 'p' denied request: no`),
 			ReasonAdmission, "'p' denied request: no", "a policy of the cluster",

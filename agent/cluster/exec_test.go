@@ -27,8 +27,8 @@ func TestExplainDial(t *testing.T) {
 		hint   string
 	}{
 		"pod gone":               {upgradeFailure(errNoPod), ReasonGone, "exec in pod ci/b-0: the pod is gone", "another pod"},
-		"forbidden":              {upgradeFailure(errForbidden), ReasonForbidden, `cannot get resource "pods/exec"`, "- pods/exec\n  - pods/portforward\n  verbs:\n  - create\n  - get"},
-		"forbidden over spdy":    {errors.New("unable to upgrade connection: " + strings.Replace(errForbidden.Error(), "cannot get", "cannot create", 1)), ReasonForbidden, `exec in pod ci/b-0: pods "b-0" is forbidden`, "- pods/exec\n  - pods/portforward\n  verbs:\n  - create\n  - get"},
+		"forbidden":              {upgradeFailure(errForbidden), ReasonForbidden, `cannot get resource "pods/exec"`, "- pods/exec\n  verbs:\n  - create\n  - get"},
+		"forbidden over spdy":    {errors.New("unable to upgrade connection: " + strings.Replace(errForbidden.Error(), "cannot get", "cannot create", 1)), ReasonForbidden, `exec in pod ci/b-0: pods "b-0" is forbidden`, "- pods/exec\n  verbs:\n  - create\n  - get"},
 		"unauthorized":           {upgradeFailure(errBadToken), ReasonUnauthorized, "does not accept the credential", "not expired"},
 		"container not running":  {upgradeFailure(statusError(500, metav1.StatusReasonInternalError, `container not found ("buildkitd")`)), ReasonTransport, `exec in pod ci/b-0: container not found ("buildkitd")`, "kubectl describe pod --namespace ci b-0"},
 		"pod gone over spdy":     {errors.New(refusedUpgrade + `pods "b-0" not found`), ReasonGone, "exec in pod ci/b-0: the pod is gone", "another pod"},

@@ -22,6 +22,11 @@ func (w *workload) compareFiles(ctx context.Context, d *drift, objects Objects) 
 		is, err := w.client.configMaps(w.namespace).Get(ctx, cm.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			is, err = &corev1.ConfigMap{}, nil
+		} else if err == nil && !w.owns(is) {
+			return w.foreign("configmap "+cm.Name, is, "")
+		}
+		if err == nil {
+			cm.ResourceVersion = is.ResourceVersion
 		}
 		differ, err := w.fileLines("configmap "+cm.Name, d, contentOf(is), contentOf(cm), err)
 		if err != nil {
@@ -35,10 +40,12 @@ func (w *workload) compareFiles(ctx context.Context, d *drift, objects Objects) 
 		is, err := w.client.secrets(w.namespace).Get(ctx, s.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			is, err = &corev1.Secret{}, nil
+		} else if err == nil && !w.owns(is) {
+			return w.foreign("secret "+s.Name, is, "")
 		}
 		var before map[string][]byte
 		if err == nil {
-			before = is.Data
+			before, s.ResourceVersion = is.Data, is.ResourceVersion
 		}
 		differ, err := w.fileLines("secret "+s.Name, d, before, s.Data, err)
 		if err != nil {
@@ -104,6 +111,10 @@ func (w *workload) compareAdoptedFiles(ctx context.Context, d *drift) error {
 		if apierrors.IsNotFound(err) {
 			is, err = &corev1.ConfigMap{}, nil
 		}
+		if err == nil && !w.shares(name, is) {
+			d.left = append(d.left, fmt.Sprintf("the files of %s, which are in configmap %s of somebody else", at, name))
+			continue
+		}
 		wanted := maps.Clone(g.public)
 		maps.Copy(wanted, g.private)
 		differ, failure := w.fileLines("configmap "+name, d, contentOf(is), wanted, err)
@@ -116,13 +127,19 @@ func (w *workload) compareAdoptedFiles(ctx context.Context, d *drift) error {
 		out := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.namespace}}
 		if err == nil && is.Name != "" {
 			out = is.DeepCopy()
-			out.ResourceVersion = "" // whoever writes it last is right
 		}
 		group := fileObjects([]fileGroup{{name: "config", dir: g.dir, public: wanted}}, metav1.ObjectMeta{})
 		out.Data, out.BinaryData = group.ConfigMaps[0].Data, group.ConfigMaps[0].BinaryData
 		d.files.ConfigMaps = append(d.files.ConfigMaps, out)
 	}
 	return nil
+}
+
+// shares is true for a ConfigMap that buildx makes of a node's files and nobody
+// else has marked as its own.
+func (w *workload) shares(name string, is *corev1.ConfigMap) bool {
+	by := is.Labels[labelManagedBy]
+	return (name == w.name+"-config" || strings.HasPrefix(name, w.name+"-config-")) && (by == "" || by == managedBy)
 }
 
 // mountedConfigMap is the ConfigMap that buildkitd has at a directory.

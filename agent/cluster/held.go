@@ -57,8 +57,10 @@ func (h held) replicas() int32 {
 	return *n
 }
 
-// managed is true when Slipway made it.
-func (h held) managed() bool { return h.meta().Labels[labelManagedBy] == managedBy }
+// managed is true when Slipway made it, as owns has it.
+func (h held) managed() bool {
+	return h.meta().Labels[labelManagedBy] == managedBy && h.meta().Labels[labelApp] == h.meta().Name
+}
 
 // listens is true when its pods take TLS connections.
 func (h held) listens() bool { return h.template().Annotations[annotationTLS] != "" }

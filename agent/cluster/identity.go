@@ -138,6 +138,9 @@ func resolve(access Access, definitionKubeconfig string, around surroundings) (*
 		tried = append(tried, "the definition names no kubeconfig")
 	} else {
 		cfg, id, why, err = fromKubeconfig(access.Files, []string{definitionKubeconfig}, "", SourceDefinition)
+		if err == nil && cfg != nil {
+			err = harmless(cfg, definitionKubeconfig)
+		}
 		if err != nil || cfg != nil {
 			return cfg, id, err
 		}
@@ -150,6 +153,29 @@ func resolve(access Access, definitionKubeconfig string, around surroundings) (*
 			"in a pod: set serviceAccountName and leave automountServiceAccountToken on",
 			"elsewhere: give --kubeconfig FILE or set KUBECONFIG",
 		},
+	}
+}
+
+// harmless refuses a kubeconfig that nobody but a definition names where it
+// would run a program here, or send the content of a file to a server of its
+// choice. Definitions come from repositories, too. The user's own files are tried
+// before.
+func harmless(cfg *rest.Config, file string) error {
+	what := ""
+	switch {
+	case cfg.ExecProvider != nil:
+		what = "run the program " + cfg.ExecProvider.Command
+	case cfg.AuthProvider != nil:
+		what = "use the authentication plugin " + cfg.AuthProvider.Name
+	case cfg.BearerTokenFile != "":
+		what = "send the content of " + cfg.BearerTokenFile
+	default:
+		return nil
+	}
+	return &Error{
+		Reason:  ReasonIdentity,
+		message: fmt.Sprintf("the kubeconfig %s, which only the definition names, would %s: that is not for a definition to say", file, printable(what)),
+		hints:   []string{"if it is your own, say so: --kubeconfig " + file + ", or KUBECONFIG=" + file},
 	}
 }
 

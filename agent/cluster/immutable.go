@@ -28,12 +28,12 @@ func (w *workload) otherKind(ctx context.Context) error {
 	if wanted == KindStatefulSet {
 		other = KindDeployment
 	}
-	_, err := w.get(ctx, other)
+	_, err := w.load(ctx, other)
 	switch {
 	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
 		return nil
 	case err != nil:
-		return w.explain(err, fmt.Sprintf("get %s %s", strings.ToLower(other), w.name))
+		return err
 	}
 	return w.unchangeable(
 		fmt.Sprintf("there is a %s of that name, and with these driver-opts it is a %s", other, wanted),

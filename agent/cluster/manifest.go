@@ -60,9 +60,10 @@ func Manifest(node configmap.Node, namespace string) (Objects, error) {
 		annotations[annotationPlatform] = formatPlatforms(node)
 	}
 	maps.Copy(annotations, k.Annotations)
-	labels := map[string]string{labelManagedBy: managedBy}
+	labels := map[string]string{}
 	maps.Copy(labels, k.Labels)
-	labels[labelApp] = name
+	// What Slipway finds again as its own by, a definition cannot say otherwise.
+	labels[labelManagedBy], labels[labelApp] = managedBy, name
 
 	files := splitFiles(node.Files)
 	template, err := patchedTemplate(node, namespace, labels, annotations, files)

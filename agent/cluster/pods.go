@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -24,6 +26,10 @@ type Pod struct {
 	Addresses []string
 	// Listens is true when its buildkitd takes TLS connections.
 	Listens bool
+
+	uid types.UID
+	// owner is its controller, as the pod has it.
+	owner metav1.OwnerReference
 }
 
 // String is namespace and name, as kubectl's users write it.
@@ -62,14 +68,19 @@ func readyPods(pods []*corev1.Pod) []Pod {
 	var ready []Pod
 	for _, p := range pods {
 		if isReady(p) && p.DeletionTimestamp == nil {
-			ready = append(ready, Pod{
+			pod := Pod{
 				Namespace:   p.Namespace,
 				Name:        p.Name,
 				Container:   containerName,
 				ClusterNode: p.Spec.NodeName,
 				Addresses:   addresses(p),
 				Listens:     p.Annotations[annotationTLS] != "",
-			})
+				uid:         p.UID,
+			}
+			if owner := metav1.GetControllerOf(p); owner != nil {
+				pod.owner = *owner
+			}
+			ready = append(ready, pod)
 		}
 	}
 	slices.SortFunc(ready, func(a, b Pod) int { return cmp.Compare(a.Name, b.Name) })
@@ -101,11 +112,9 @@ func podCondition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondit
 	return nil
 }
 
-// runsBuildkitd tells a builder's pod from others that happen to bear the same
+// runsBuildkitd tells a builder's pods from others that happen to bear the same
 // app label.
-func runsBuildkitd(p *corev1.Pod) bool {
-	return slices.ContainsFunc(p.Spec.Containers, func(c corev1.Container) bool { return c.Name == containerName })
-}
+func runsBuildkitd(spec corev1.PodSpec) bool { return buildkitd(&spec) != nil }
 
 // isLive is true for a pod that may become or is ready.
 func isLive(p *corev1.Pod) bool {

@@ -52,10 +52,35 @@ func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, use
 			lacking = append(lacking, right)
 		}
 	}
+	unneeded := len(lacking)
+	if c.pinned(node) == configmap.TransportAuto && listens(node, c.Namespace(node), is) {
+		lacking = withoutExec(lacking)
+	}
+	unneeded -= len(lacking)
 	rights := weigh(c.pinned(node), lacking)
-	rights.Asked = len(needed)
+	rights.Asked = len(needed) - unneeded
 	rights.Hints = grants(lacking, own)
 	return rights, nil
+}
+
+// listens is true where a node's pods are reached with certificates: those
+// there are, else those that the definition makes.
+func listens(node configmap.Node, namespace string, is Status) bool {
+	if len(is.Usable) > 0 {
+		return !slices.ContainsFunc(is.Usable, func(p Pod) bool { return !p.Listens })
+	}
+	objects, err := Manifest(node, namespace)
+	return err == nil && objects.listens()
+}
+
+// withoutExec leaves out the rights of exec unless the client's certificate
+// cannot be read: builders that listen are reached without them, and roles are
+// to be small.
+func withoutExec(missing []missingRight) []missingRight {
+	if slices.ContainsFunc(missing, func(m missingRight) bool { return m.resource == "secrets" && m.verb == "get" }) {
+		return missing
+	}
+	return slices.DeleteFunc(missing, func(m missingRight) bool { return m.in(execRules()) })
 }
 
 func (c *Client) may(ctx context.Context, r missingRight) (bool, error) {
@@ -73,7 +98,7 @@ func (c *Client) may(ctx context.Context, r missingRight) (bool, error) {
 // needs are the rights that a build takes, one each.
 func needs(pinned configmap.Transport, kind string, own secretNames, is Status, user, namespace string) []missingRight {
 	plural := strings.ToLower(kind) + "s"
-	rules := buildRules()
+	rules := append(buildRules(), execRules()...)
 	if own.client != "" && pinned != configmap.TransportExec {
 		rules = append(rules, own.readRole().rules...)
 	}
@@ -116,6 +141,8 @@ func concerns(resource, plural string, pinned configmap.Transport) bool {
 	switch {
 	case base == "deployments" || base == "statefulsets":
 		return base == plural
+	case resource == "replicasets":
+		return plural == "deployments" && (pinned == configmap.TransportAuto || pinned == configmap.TransportExec)
 	case resource == "pods/exec":
 		return pinned == configmap.TransportAuto || pinned == configmap.TransportExec
 	case resource == "pods/portforward":
@@ -138,6 +165,9 @@ func weigh(pinned configmap.Transport, missing []missingRight) Rights {
 		vital := true
 		switch {
 		case m.resource == "pods/log", m.resource == "events", m.verb == "watch":
+			vital = false
+		case m.resource == "replicasets":
+			// Then pods are known by name and not by UID.
 			vital = false
 		case m.group == "apps" && m.verb == "update", m.resource == "configmaps" && m.verb == "get":
 			// Only what differs from its definition is changed.

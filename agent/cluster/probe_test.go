@@ -83,7 +83,7 @@ func TestWeigh(t *testing.T) {
 		{"nothing stands in", configmap.TransportAuto, []string{"get secrets", "create pods/exec"}, []string{"get secrets", "create pods/exec"}, nil},
 		{"direct is enough", configmap.TransportAuto, []string{"create pods/exec", "get pods/portforward"}, nil, []string{"create pods/exec", "get pods/portforward"}},
 		{"direct is asked for", configmap.TransportDirect, []string{"get secrets"}, []string{"get secrets"}, nil},
-		{"exec is asked for", configmap.TransportExec, []string{"get pods/exec"}, []string{"get pods/exec"}, nil},
+		{"exec is asked for", configmap.TransportExec, []string{"get pods/exec", "get replicasets"}, []string{"get pods/exec"}, []string{"get replicasets"}},
 		{"no workload", configmap.TransportAuto, []string{"create deployments"}, []string{"create deployments"}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -96,6 +96,43 @@ func TestWeigh(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestExecIsNotMissedWhereBuildersListen has a role without exec, as the chart
+// makes it.
+func TestExecIsNotMissedWhereBuildersListen(t *testing.T) {
+	plain := testNode(func(n *configmap.Node) { n.Flags = []string{"--addr", "tcp://:1"} })
+	running := func(listens ...bool) Status {
+		s := Status{Exists: true, Replicas: 1}
+		for _, l := range listens {
+			s.Usable = append(s.Usable, Pod{Listens: l})
+		}
+		return s
+	}
+	for _, tt := range []struct {
+		name string
+		node configmap.Node
+		is   Status
+		want bool
+	}{
+		{"pods listen", plain, running(true, true), true},
+		{"one does not", testNode(nil), running(true, false), false},
+		{"no pod, of a definition that listens", testNode(nil), running(), true},
+		{"no pod, of one that does not", plain, running(), false},
+	} {
+		if got := listens(tt.node, "ci", tt.is); got != tt.want {
+			t.Errorf("%s: listens: %v", tt.name, got)
+		}
+	}
+	exec := missingRight{verb: "create", resource: "pods/exec"}
+	set := missingRight{verb: "get", resource: "replicasets", group: "apps"}
+	certificate := missingRight{verb: "get", resource: "secrets"}
+	if left := withoutExec([]missingRight{exec, set}); len(left) > 0 {
+		t.Errorf("missed: %v", left)
+	}
+	if left := withoutExec([]missingRight{exec, certificate}); len(left) != 2 {
+		t.Errorf("missed by an agent that may not read its certificate: %v", left)
 	}
 }
 

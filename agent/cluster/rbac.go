@@ -14,16 +14,31 @@ import (
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// buildRules are the rights that a build needs whose builders exist: it reads
-// and connects. A WebSocket exec is a GET, SPDY a POST, and Kubernetes 1.35
-// and later want create for both, so both verbs are needed.
+// buildRules are the rights that a build needs whose builders exist and listen:
+// it reads and connects. A connection over a WebSocket is a GET, over SPDY a
+// POST, and Kubernetes 1.35 and later want create for both, so both verbs are
+// needed.
 func buildRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list", "watch"}},
-		{APIGroups: []string{""}, Resources: []string{"pods/exec", "pods/portforward"}, Verbs: []string{"create", "get"}},
+		{APIGroups: []string{""}, Resources: []string{"pods/portforward"}, Verbs: []string{"create", "get"}},
 		{APIGroups: []string{""}, Resources: []string{"pods/log"}, Verbs: []string{"get"}},
 		{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"list", "watch"}},
 		{APIGroups: []string{"apps"}, Resources: []string{"deployments", "statefulsets"}, Verbs: []string{"get", "list", "watch"}},
+	}
+}
+
+// execRoleName is the role of execRules in hints.
+const execRoleName = "slipway-exec"
+
+// execRules are what a build needs on top of buildRules to reach builders by
+// exec: those of buildx, and those whose definition says so. It is a role of its
+// own: RBAC cannot tell containers and commands apart, so that it is a shell in
+// every pod of the namespace. The ReplicaSet says whose a pod is.
+func execRules() []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"pods/exec"}, Verbs: []string{"create", "get"}},
+		{APIGroups: []string{"apps"}, Resources: []string{"replicasets"}, Verbs: []string{"get"}},
 	}
 }
 
@@ -37,10 +52,11 @@ func manageRules() []rbacv1.PolicyRule {
 	}
 }
 
-// secretRules are for definitions with private keys among their files.
+// secretRules are for definitions with private keys among their files. What
+// there is is read before it is written: it may be somebody else's.
 func secretRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
-		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create", "update"}},
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create", "get", "update"}},
 	}
 }
 
@@ -119,6 +135,8 @@ func (m missingRight) roles(own secretNames) []role {
 		return []role{own.readRole()}
 	case m.wakes():
 		return []role{wakeRole(m.name)}
+	case m.in(execRules()):
+		return []role{{execRoleName, execRules()}}
 	case m.in(build):
 		roles = append(roles, role{"slipway-build", build})
 		if own.client != "" {
@@ -158,6 +176,12 @@ func (m missingRight) subject() rbacv1.Subject {
 func (m missingRight) hints(own secretNames) []string {
 	roles := m.roles(own)
 	hints := []string{m.grant(roles)}
+	if roles[0].name == execRoleName {
+		hints = append(hints,
+			"it is a shell in every pod of the namespace: builders that listen need it not (transport direct or portforward), see docs/security.md",
+			"where the Helm chart makes the roles: set its value rbac.exec to true, which also confines exec to buildkitd",
+		)
+	}
 	if roles[0].name == "slipway-manage" {
 		hints = append(hints, "or keep the role small and have the builder made once by someone who may: slipway up")
 		if m.resource == "secrets" && own.server != "" {

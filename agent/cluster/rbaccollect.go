@@ -1,6 +1,10 @@
 package cluster
 
-import rbacv1 "k8s.io/api/rbac/v1"
+import (
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+)
 
 // collectRules are what garbage collection needs on top of buildRules: it asks
 // pods how busy they are, puts workloads to sleep and removes those that are
@@ -26,6 +30,6 @@ func collectClaimRules() []rbacv1.PolicyRule {
 
 // collectRole is all that garbage collection needs.
 func collectRole() role {
-	rules := append(buildRules(), collectRules()...)
+	rules := slices.Concat(buildRules(), execRules(), collectRules())
 	return role{"slipway-gc", append(rules, collectClaimRules()...)}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 
@@ -88,7 +90,8 @@ func (p *plant) keep(plural string, object metav1.Object) {
 
 func (p *plant) roll(template corev1.PodTemplateSpec) {
 	one := aPod("pod-"+strconv.Itoa(p.version), "", true)
-	one.Labels, one.Annotations, one.Spec = template.Labels, template.Annotations, template.Spec
+	one.Labels, one.Annotations, one.Spec = maps.Clone(template.Labels), template.Annotations, template.Spec
+	ownedByReplicaSet(one)
 	p.pods = append(p.pods, *one)
 }
 
@@ -151,6 +154,20 @@ func (p *plant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if parts[0] == "pods" {
 		answer(corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, Items: p.pods})
+		return
+	}
+	if r.Method == http.MethodGet && len(parts) == 1 {
+		selector, err := labels.Parse(r.URL.Query().Get("labelSelector"))
+		if err != nil {
+			p.t.Error(err)
+		}
+		list := corev1.ConfigMapList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMapList"}}
+		for _, object := range p.objects {
+			if cm, ok := object.(*corev1.ConfigMap); ok && selector.Matches(labels.Set(cm.Labels)) {
+				list.Items = append(list.Items, *cm)
+			}
+		}
+		answer(list)
 		return
 	}
 	var body metav1.Object
@@ -325,13 +342,13 @@ func TestReconcile(t *testing.T) {
 			live: func(d *appsv1.Deployment) { d.Spec.Template.Spec.PriorityClassName = "high" },
 		},
 		{
-			name: "content of a file", writes: []string{"POST configmaps", "PUT configmaps", "PUT deployments"},
+			name: "content of a file", writes: []string{"PUT configmaps", "PUT deployments"},
 			change: func(n *configmap.Node) {
 				n.Files = map[string][]byte{"buildkitd.toml": []byte("debug = false\n"), "tls/reg.key": []byte("the key")}
 			},
 		},
 		{
-			name: "a private key", writes: []string{"POST secrets", "PUT secrets", "PUT deployments"},
+			name: "a private key", writes: []string{"PUT secrets", "PUT deployments"},
 			change: func(n *configmap.Node) {
 				n.Files = map[string][]byte{"buildkitd.toml": []byte("debug = true\n"), "tls/reg.key": []byte("another key")}
 			},

@@ -10,7 +10,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/gentype"
 
@@ -32,7 +34,10 @@ type Removal struct {
 type removable struct {
 	kind, name string
 	uid        types.UID
+	version    string
 	remove     func(context.Context, string, metav1.DeleteOptions) error
+	// read finds it again after others have written it.
+	read func(context.Context, string) (metav1.Object, error)
 }
 
 // String is kind and name, as kubectl takes them.
@@ -80,59 +85,98 @@ func (w *workload) planRemoval(ctx context.Context, claims bool) (Removal, error
 // each as it goes.
 func (r Removal) Remove(ctx context.Context, done func(string)) error {
 	ctx = quiet(ctx)
-	background := metav1.DeletePropagationBackground
 	for _, o := range r.objects {
-		err := o.remove(ctx, o.name, metav1.DeleteOptions{
-			PropagationPolicy: &background,
-			Preconditions:     &metav1.Preconditions{UID: &o.uid},
-		})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return r.workload.explainRemoval(err, "delete "+o.String())
+		if err := r.removeOne(ctx, o); err != nil {
+			return err
 		}
 		done(o.String() + " in namespace " + r.workload.namespace)
 	}
 	return nil
 }
 
+// removeOne deletes an object as it was judged: where others have written it
+// since, it is judged again.
+func (r Removal) removeOne(ctx context.Context, o removable) error {
+	background := metav1.DeletePropagationBackground
+	w := r.workload
+	for range conflictTries {
+		err := o.remove(ctx, o.name, metav1.DeleteOptions{
+			PropagationPolicy: &background,
+			Preconditions:     &metav1.Preconditions{UID: &o.uid, ResourceVersion: &o.version},
+		})
+		switch {
+		case apierrors.IsNotFound(err):
+			return nil
+		case !apierrors.IsConflict(err):
+			return w.explainRemoval(err, "delete "+o.String())
+		}
+		is, err := o.read(ctx, o.name)
+		switch {
+		case apierrors.IsNotFound(err):
+			return nil
+		case err != nil:
+			return w.explainRemoval(err, "read "+o.String())
+		case is.GetUID() != o.uid:
+			return w.foreign(o.String(), is, "it has taken the place of the one that was to go")
+		case o.kind != claimKind && !w.owns(is):
+			return w.foreign(o.String(), is, "")
+		}
+		o.version = is.GetResourceVersion()
+	}
+	return w.busy(o.String())
+}
+
+// claimKind is the kind of what holds a cache. The controller that makes it
+// marks it with the selector's labels alone.
+const claimKind = "persistentvolumeclaim"
+
 // planWorkload is first to go, so that no pod misses what it mounts. made is
 // false when there is none.
 func (w *workload) planWorkload(ctx context.Context, r *Removal) (made bool, err error) {
-	var meta metav1.ObjectMeta
-	var remove func(context.Context, string, metav1.DeleteOptions) error
-	if Kind(w.node) == KindStatefulSet {
-		client := w.client.statefulSets(w.namespace)
-		o, getErr := client.Get(ctx, w.name, metav1.GetOptions{})
-		if err = getErr; err == nil {
-			meta, remove = o.ObjectMeta, client.Delete
-		}
-	} else {
-		client := w.client.deployments(w.namespace)
-		o, getErr := client.Get(ctx, w.name, metav1.GetOptions{})
-		if err = getErr; err == nil {
-			meta, remove = o.ObjectMeta, client.Delete
-		}
-	}
+	is, err := w.get(ctx, Kind(w.node))
 	switch {
 	case apierrors.IsNotFound(err):
 		return false, nil
 	case err != nil:
 		return false, w.explainRemoval(err, "get "+w.String())
-	case meta.Labels[labelManagedBy] != managedBy:
-		return false, &Error{
-			Reason:  ReasonDefinition,
-			message: fmt.Sprintf("%s in namespace %s is not slipway's to remove: it was made by others", w, w.namespace),
-			hints: []string{
+	case !w.owns(is.meta()):
+		err := w.foreign(w.String(), is.meta(), "")
+		if refused := (*Error)(nil); errors.As(err, &refused) {
+			refused.hints = []string{
 				fmt.Sprintf("remove it yourself: kubectl delete --namespace %s %s", w.namespace, w),
 				"or remove the definition alone, with --keep-daemon",
-			},
+			}
 		}
+		return false, err
 	}
-	r.add(strings.ToLower(Kind(w.node)), meta, remove)
+	read := func(ctx context.Context, _ string) (metav1.Object, error) {
+		is, err := w.get(ctx, Kind(w.node))
+		return is.meta(), err
+	}
+	remove := w.client.deployments(w.namespace).Delete
+	if is.statefulSet != nil {
+		remove = w.client.statefulSets(w.namespace).Delete
+	}
+	r.add(strings.ToLower(Kind(w.node)), is.meta(), remove, read)
 	return true, nil
 }
 
-func (r *Removal) add(kind string, meta metav1.ObjectMeta, remove func(context.Context, string, metav1.DeleteOptions) error) {
-	r.objects = append(r.objects, removable{kind: kind, name: meta.Name, uid: meta.UID, remove: remove})
+func (r *Removal) add(kind string, object metav1.Object, remove func(context.Context, string, metav1.DeleteOptions) error, read func(context.Context, string) (metav1.Object, error)) {
+	r.objects = append(r.objects, removable{kind: kind, name: object.GetName(), uid: object.GetUID(), version: object.GetResourceVersion(), remove: remove, read: read})
+}
+
+// readByList reads one object with the right to list alone.
+func readByList[L any](list func(context.Context, metav1.ListOptions) (L, error), first func(L) metav1.Object) func(context.Context, string) (metav1.Object, error) {
+	return func(ctx context.Context, name string) (metav1.Object, error) {
+		found, err := list(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", name).String()})
+		if err != nil {
+			return nil, err
+		}
+		if is := first(found); is != nil {
+			return is, nil
+		}
+		return nil, apierrors.NewNotFound(schema.GroupResource{}, name)
+	}
 }
 
 // ownSelector finds what Slipway made for the workload.
@@ -150,8 +194,14 @@ func (w *workload) planConfigMaps(ctx context.Context, r *Removal) error {
 	if err != nil {
 		return w.explainRemoval(err, "list configmaps of "+w.name)
 	}
+	read := readByList(client.List, func(l *corev1.ConfigMapList) metav1.Object {
+		if len(l.Items) == 0 {
+			return nil
+		}
+		return &l.Items[0]
+	})
 	for _, o := range list.Items {
-		r.add("configmap", o.ObjectMeta, client.Delete)
+		r.add("configmap", &o, client.Delete, read)
 	}
 	return nil
 }
@@ -166,10 +216,12 @@ func (w *workload) planSecrets(ctx context.Context, r *Removal) error {
 		case apierrors.IsNotFound(err):
 		case err != nil:
 			return w.explainRemoval(err, "read secret "+name)
-		case o.Labels[labelManagedBy] != managedBy || o.Labels[labelApp] != w.name:
+		case !w.owns(o):
 			r.Kept = append(r.Kept, fmt.Sprintf("secret %s in namespace %s is kept: it was made by others", name, w.namespace))
 		default:
-			r.add("secret", o.ObjectMeta, client.Delete)
+			r.add("secret", o, client.Delete, func(ctx context.Context, name string) (metav1.Object, error) {
+				return client.Get(ctx, name, metav1.GetOptions{})
+			})
 		}
 	}
 	return nil
@@ -199,9 +251,15 @@ func (w *workload) planClaims(ctx context.Context, r *Removal) error {
 		return w.explainRemoval(err, "list persistent volume claims of "+w.name)
 	}
 	own := regexp.MustCompile("^" + regexp.QuoteMeta(stateVolume+"-"+w.name) + "-[0-9]+$")
+	read := readByList(client.List, func(l *corev1.PersistentVolumeClaimList) metav1.Object {
+		if len(l.Items) == 0 {
+			return nil
+		}
+		return &l.Items[0]
+	})
 	for _, o := range list.Items {
 		if own.MatchString(o.Name) {
-			r.add("persistentvolumeclaim", o.ObjectMeta, client.Delete)
+			r.add(claimKind, &o, client.Delete, read)
 		}
 	}
 	return nil

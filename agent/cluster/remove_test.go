@@ -107,7 +107,7 @@ func TestRemoval(t *testing.T) {
 		{name: "deployment", by: full("slipway"), deleted: []string{"deployments/b", "configmaps/b-config", "secrets/b-tls"}, kept: 1},
 		{name: "claims kept", by: full("slipway"), claim: &storage, deleted: []string{"statefulsets/b", "configmaps/b-config", "secrets/b-tls"}, kept: 2},
 		{name: "claims too", by: full("slipway"), claim: &storage, claims: true, deleted: []string{"statefulsets/b", "configmaps/b-config", "secrets/b-tls", "persistentvolumeclaims/buildkitd-b-0"}, kept: 1},
-		{name: "made by others", by: full("somebody"), reason: ReasonDefinition, hint: "kubectl delete --namespace ci deployment b"},
+		{name: "made by others", by: full("somebody"), reason: ReasonForeign, hint: "kubectl delete --namespace ci deployment b"},
 		{name: "nothing there", by: map[string]any{"configmaps": list("ConfigMapList")}},
 		{name: "no right", by: full("slipway"), forbidden: "secrets/b-tls", reason: ReasonForbidden, hint: "name: slipway-remove-b"},
 	} {

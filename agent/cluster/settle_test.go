@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -25,11 +26,18 @@ func aPod(name, hash string, ready bool) *corev1.Pod {
 		p.Labels[labelManagedBy] = managedBy
 		p.Annotations = map[string]string{annotationSpecHash: hash}
 	}
+	ownedByReplicaSet(p)
 	if ready {
 		p.Status.Phase = corev1.PodRunning
 		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 	}
 	return p
+}
+
+// ownedByReplicaSet makes p one of the Deployment builder-amd64's pods.
+func ownedByReplicaSet(p *corev1.Pod) {
+	p.Labels[appsv1.DefaultDeploymentUniqueLabelKey] = "5f6d"
+	p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: kindReplicaSet, Name: "builder-amd64-5f6d", UID: "uid-of-set", Controller: new(true)}}
 }
 
 func TestRolloutOfPods(t *testing.T) {

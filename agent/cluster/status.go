@@ -56,6 +56,14 @@ type PodStatus struct {
 	Created time.Time
 	// Profile is what keeps its builds away from the cluster node.
 	Profile configmap.Profile
+	// Beside are the containers beside buildkitd that are no native sidecars: a
+	// pod that is asked to stop waits for them as long as for its builds.
+	Beside []string
+	// OutOfMemory is when its buildkitd was last ended for want of memory, zero
+	// if its last end had another reason. MemoryLimit is its limit, empty without
+	// one.
+	OutOfMemory time.Time
+	MemoryLimit string
 	// Waiting says what a live pod that is not ready waits for, else empty.
 	Waiting string
 }
@@ -87,7 +95,9 @@ func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error
 			ClusterNode: p.Spec.NodeName,
 			Created:     p.CreationTimestamp.Time,
 			Profile:     profileOf(p.Spec),
+			Beside:      containersBeside(p.Spec),
 		}
+		ps.OutOfMemory, ps.MemoryLimit = outOfMemory(p)
 		if isLive(p) && !ps.Ready {
 			f := examinePod(p, nil, node.Kubernetes.UnschedulableGrace)
 			ps.Waiting = strings.TrimPrefix(f.line, "pod "+p.Name+": ")
@@ -115,7 +125,7 @@ func (w *workload) read(ctx context.Context, s *Status) error {
 		meta, replicas, s.Ready = o.ObjectMeta, o.Spec.Replicas, o.Status.ReadyReplicas
 	}
 	s.Exists = true
-	s.Managed = meta.Labels[labelManagedBy] == managedBy
+	s.Managed = w.owns(&meta)
 	s.Owner, s.Created, s.version = meta.Labels[labelOwner], meta.CreationTimestamp.Time, meta.ResourceVersion
 	s.Replicas = 1
 	if replicas != nil {
@@ -130,6 +140,34 @@ func readySince(p *corev1.Pod) time.Time {
 		return time.Time{}
 	}
 	return podCondition(p, corev1.PodReady).LastTransitionTime.Time
+}
+
+// containersBeside are those of a pod that end only when they are told to.
+func containersBeside(spec corev1.PodSpec) []string {
+	var names []string
+	for _, c := range spec.Containers {
+		if c.Name != containerName {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// outOfMemory is when buildkitd's last run was ended for want of memory, and the
+// limit that it has.
+func outOfMemory(p *corev1.Pod) (at time.Time, limit string) {
+	s := status(p.Status.ContainerStatuses, containerName)
+	if s == nil {
+		return time.Time{}, ""
+	}
+	last := s.LastTerminationState.Terminated
+	if last == nil || last.Reason != "OOMKilled" {
+		return time.Time{}, ""
+	}
+	if c := buildkitd(&p.Spec); c != nil && !c.Resources.Limits.Memory().IsZero() {
+		limit = c.Resources.Limits.Memory().String()
+	}
+	return last.FinishedAt.Time, limit
 }
 
 // runs is true while buildkitd's container does.

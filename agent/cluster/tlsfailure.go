@@ -19,7 +19,7 @@ import (
 // whose alerts are all that it says, has against the agent's.
 func explainLink(err error, pod Pod, address string, from *credential, now time.Time) *Error {
 	certificate := func(hint, format string, args ...any) *Error {
-		return &Error{Reason: ReasonCertificate, message: address + ": " + fmt.Sprintf(format, args...), hints: []string{hint}, cause: err}
+		return &Error{Reason: ReasonCertificate, message: address + ": " + fmt.Sprintf(format, args...), hints: []string{hint}, cause: err, unproven: true}
 	}
 	restart := fmt.Sprintf("buildkitd reads its certificate when it starts: slipway up renews it, then restart the pod: kubectl delete pod --namespace %s %s", pod.Namespace, pod.Name)
 

@@ -53,11 +53,17 @@ func route(pinned, first configmap.Transport, listens bool) []transport {
 }
 
 // worthTrying says whether a transport can do better than one that failed.
-// What the certificates fail at, they fail at behind the API server, too.
+// What the certificates fail at, they fail at behind the API server, too; and
+// exec, which asks for none, must not stand in for one that a pod did not show:
+// that pod may be anybody's. An agent that has no certificate of its own tells
+// nothing of the pod.
 func (t transport) worthTrying(failed error) bool {
 	var known *Error
-	if !t.tls || !errors.As(failed, &known) {
+	if !errors.As(failed, &known) {
 		return true
+	}
+	if !t.tls {
+		return !known.unproven
 	}
 	return known.Reason == ReasonBlocked || known.Reason == ReasonRefused
 }
@@ -122,6 +128,9 @@ func (c *Client) Reached(node configmap.Node, pod Pod) configmap.Transport {
 
 func (c *Client) dialBy(ctx context.Context, t transport, node configmap.Node, pod Pod, patience patienceOf) (net.Conn, error) {
 	if !t.tls {
+		if err := newWorkload(c, node, nil).checkOwner(ctx, pod); err != nil {
+			return nil, err
+		}
 		return t.dial(c, ctx, pod, nil, patience)
 	}
 	if !pod.Listens {

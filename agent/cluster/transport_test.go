@@ -1,9 +1,15 @@
 package cluster
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -56,6 +62,36 @@ func TestWorthTrying(t *testing.T) {
 		if got := transports()[2].worthTrying(failed); got != tt.exec {
 			t.Errorf("exec after %s: %v", tt.reason, got)
 		}
+	}
+}
+
+// TestExecIsNoWayAroundCertificates has what goes wrong between agent and pod:
+// exec asks for no certificate, so it is no way to a pod that has shown a wrong
+// one or refuses the agent's.
+func TestExecIsNoWayAroundCertificates(t *testing.T) {
+	from := &credential{source: "secret ci/b-tls-client", serverName: "b"}
+	for _, tt := range []struct {
+		name string
+		err  error
+		exec bool
+	}{
+		{"unknown authority", x509.UnknownAuthorityError{}, false},
+		{"another name", x509.HostnameError{Certificate: &x509.Certificate{DNSNames: []string{"other"}}, Host: "b"}, false},
+		{"expired", x509.CertificateInvalidError{Cert: &x509.Certificate{}, Reason: x509.Expired}, false},
+		{"no TLS", tls.RecordHeaderError{}, false},
+		{"the agent's is refused", &net.OpError{Op: "remote error", Err: errors.New("tls: unknown certificate authority")}, false},
+		{"the agent's is of no use", &unacceptedError{from.source}, false},
+		{"no answer", os.ErrDeadlineExceeded, true},
+		{"refused", syscall.ECONNREFUSED, true},
+	} {
+		failed := explainLink(tt.err, Pod{Namespace: "ci", Name: "b-0"}, "10.0.0.1:1234", from, time.Now())
+		if got := transports()[2].worthTrying(failed); got != tt.exec {
+			t.Errorf("%s: exec is tried: %v", tt.name, got)
+		}
+	}
+	// An agent without a certificate knows nothing against the pod.
+	if !transports()[2].worthTrying(&Error{Reason: ReasonCertificate, message: "secret ci/b-tls-client does not exist"}) {
+		t.Error("exec is not tried by an agent without a certificate")
 	}
 }
 

@@ -136,7 +136,7 @@ func (w *workload) list(ctx context.Context) ([]*corev1.Pod, error) {
 	}
 	var pods []*corev1.Pod
 	for i := range list.Items {
-		if runsBuildkitd(&list.Items[i]) {
+		if w.isMember(&list.Items[i]) {
 			pods = append(pods, &list.Items[i])
 		}
 	}
@@ -151,6 +151,11 @@ func (w *workload) timedOut(cause error) error {
 	what := "the API server did not answer in time"
 	if len(w.last) > 0 {
 		what = strings.Join(w.last, "; ")
+	}
+	// What was not even asked is no wait for pods.
+	lost, failed := (*unanswered)(nil), (*pluginError)(nil)
+	if len(w.last) == 0 && (errors.As(cause, &lost) || errors.As(cause, &failed)) {
+		return unreachable(cause, fmt.Sprintf("look for %s in namespace %s for %s", w, w.namespace, w.node.Kubernetes.Timeout), w.client.identity)
 	}
 	return &Error{
 		Reason:  ReasonTimeout,

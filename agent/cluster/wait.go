@@ -221,7 +221,7 @@ func (v *view) observe(now time.Time) observation {
 	for _, p := range v.pods.snapshot() {
 		accepted := v.workload.accepts(p)
 		switch {
-		case v.ended[p.UID] || !runsBuildkitd(p):
+		case v.ended[p.UID] || !v.workload.isMember(p):
 		case Kind(v.workload.node) == KindStatefulSet && !hasEnded(p) && (!accepted || p.DeletionTimestamp != nil):
 			o.finishing = append(o.finishing, p.Name)
 		case accepted:

@@ -2,10 +2,13 @@ package solve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	control "github.com/moby/buildkit/api/services/control"
+	"github.com/moby/buildkit/util/grpcerrors"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -65,6 +68,12 @@ func (d *Daemon) Measure(ctx context.Context) (Speed, error) {
 		}
 	}
 	return s, nil
+}
+
+// TimedOut is true for an error that says no more than that a time was over,
+// on the agent or on its way to a daemon.
+func TimedOut(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || grpcerrors.Code(err) == codes.DeadlineExceeded
 }
 
 func (d *Daemon) ping(ctx context.Context, load []byte) (time.Duration, error) {

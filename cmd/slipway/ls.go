@@ -71,6 +71,11 @@ func printBuilders(w io.Writer, builders []agent.BuilderStatus) error {
 					return err
 				}
 			}
+			for _, hint := range n.Hints {
+				if _, err := sanitize.Fprintf(w, "hint: %s\n", hint); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil

@@ -98,6 +98,8 @@ func TestMistakes(t *testing.T) {
 		{"no certificates", "certificates: {mode: existing}\n" + node, []string{"builders.kube: node amd64", "slipway.tls"}},
 		{"a mode", "certificates: {mode: none}\n" + node, []string{"/certificates/mode"}},
 		{"an address", node + "networkPolicy: {deny: [169.254.169.254]}", []string{"/networkPolicy/deny/0"}},
+		{"an address of the API server", node + "networkPolicy: {apiServer: [10.96.0.1]}", []string{"/networkPolicy/apiServer/0"}},
+		{"exec without the right", "builders: {kube: {slipway: {transport: exec}, nodes: [{name: amd64}]}}", []string{"builders.kube: node amd64", "rbac.exec to true"}},
 		{"a budget", node + "podDisruptionBudget: {maxUnavailable: all}", []string{"/podDisruptionBudget/maxUnavailable"}},
 		{"a schedule", node + "gc: {schedule: hourly}", []string{"/gc/schedule"}},
 		{"an image's digest", node + "image: {digest: abc}", []string{"/image/digest"}},

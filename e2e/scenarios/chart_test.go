@@ -88,7 +88,7 @@ func liveByChart(r release) {
 	want(t, "jobs", strings.Join(r.names("jobs"), " "), "")
 	r.may("no", "create", "deployments.apps")
 	r.may("no", "get", "secrets")
-	r.may("yes", "create", "pods", "--subresource=exec")
+	r.may("no", "create", "pods", "--subresource=exec")
 
 	a := r.startAgent("agent", r.Bed.Images.Agent)
 	a.write("Dockerfile", unameDockerfile)
@@ -150,7 +150,10 @@ func TestChartInSeveralNamespaces(t *testing.T) {
 	builders, agents := newSpace(t), newSpace(t)
 	r := release{space: newSpace(t), program: programs[len(programs)-1]}
 	n := builders.builderNode("amd64")
-	values := r.valuesFor(map[string]any{"agents": []map[string]any{{"namespace": agents.Name, "serviceAccount": "agent"}}}, n)
+	values := r.valuesFor(map[string]any{
+		"agents": []map[string]any{{"namespace": agents.Name, "serviceAccount": "agent"}},
+		"rbac":   map[string]any{"exec": true}, // for buildx
+	}, n)
 	// Nothing but builders may need more.
 	r.kubectl("", "label", "namespace", r.Name, "pod-security.kubernetes.io/enforce=restricted")
 	r.helm("install", values)
@@ -160,6 +163,19 @@ func TestChartInSeveralNamespaces(t *testing.T) {
 	a.ok("slipway build -o out . && cmp Dockerfile out/Dockerfile")
 	if listed := a.ok("slipway ls"); !strings.Contains(listed, builders.Name+"/builder-amd64") {
 		t.Errorf("slipway ls:\n%s", listed)
+	}
+	// Builds by exec go on, and it is a way to nothing else.
+	a.ok("slipway build --transport exec -o exec . && cmp Dockerfile exec/Dockerfile")
+	pod := strings.TrimPrefix(builders.names("pods", "--selector=app=builder-amd64")[0], "pod/")
+	as := "--as=system:serviceaccount:" + agents.Name + ":agent"
+	for _, refused := range [][]string{
+		{"exec", pod, "--container=buildkitd", "--", "id"},
+		{"exec", pod, "--container=buildkitd", "--", "buildctl", "dial-stdio", "--addr", "tcp://10.96.0.1:443"},
+	} {
+		out, err := builders.Run(t.Context(), "", append([]string{as, "--namespace=" + builders.Name}, refused...)...)
+		if err == nil || !strings.Contains(out+err.Error(), "agents may run buildctl dial-stdio in the container buildkitd and nothing else") {
+			t.Errorf("kubectl %q: %v\n%s", refused, err, out)
+		}
 	}
 	if builders.Bed.Images.Peer == "" {
 		t.Fatal("there is no peer image; make it with: cd e2e && go run ./testbed peer")
@@ -171,8 +187,7 @@ func TestChartInSeveralNamespaces(t *testing.T) {
 }
 
 // TestChartCertificates connects with certificates that Helm has made, and
-// only so: an upgrade keeps them and makes those of a new node with the same
-// authority.
+// only so: an upgrade keeps them and makes those of a new node.
 func TestChartCertificates(t *testing.T) {
 	t.Parallel()
 	programs := helmPrograms(t)
@@ -187,11 +202,10 @@ func TestChartCertificates(t *testing.T) {
 				return r.valuesFor(map[string]any{
 					"agents":       []map[string]any{{"serviceAccount": "agent"}},
 					"certificates": map[string]any{"mode": "helm"},
-					"rbac":         map[string]any{"exec": false},
 				}, nodes...)
 			}
 			made := func() string {
-				return r.kubectl("", "get", "secrets", "slipway-ca", "slipway-builder-amd64-server", "slipway-builder-amd64-client", "-o", "jsonpath={.items[*].data}")
+				return r.kubectl("", "get", "secrets", "slipway-builder-amd64-server", "slipway-builder-amd64-client", "-o", "jsonpath={.items[*].data}")
 			}
 			r.helm("install", values(r.builderNode("amd64")))
 			before := made()

@@ -192,7 +192,8 @@ func TestWhatOthersMadeIsNotRemoved(t *testing.T) {
 	s.kubectl("", "create", "rolebinding", "remove", "--role=remove", "--serviceaccount="+s.Name+":agent")
 	s.kubectl("", "create", "deployment", "builder-amd64", "--image="+s.Bed.Images.BuildKit, "--replicas=0")
 	a := s.startAgent("agent", s.Bed.Images.Agent)
-	a.fails(2, "slipway rm kube --force", "deployment builder-amd64 in namespace "+s.Name+" is not slipway's to remove")
+	a.fails(3, "slipway rm kube --force", "deployment builder-amd64 in namespace "+s.Name+" is not slipway's")
+	a.fails(3, "slipway up", "deployment builder-amd64 in namespace "+s.Name+" is not slipway's")
 	want(t, "deployments", strings.Join(s.names("deployments"), " "), "deployment.apps/builder-amd64")
 	want(t, "managed", a.ok("slipway inspect --format json | grep managed | tr -d ' ,'"), "\"managed\":false\n")
 }

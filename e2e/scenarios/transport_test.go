@@ -175,7 +175,8 @@ func TestDirectBlocked(t *testing.T) {
 	s.kubectl("", "delete", "rolebindings", "--all")
 	s.kubectl("", "create", "role", "only-exec", "--verb=create,get", "--resource=pods/exec")
 	s.kubectl("", "create", "role", "only-list", "--verb=list", "--resource=pods")
-	for _, role := range []string{"only-exec", "only-list"} {
+	s.kubectl("", "create", "role", "only-look", "--verb=get", "--resource=deployments.apps")
+	for _, role := range []string{"only-exec", "only-list", "only-look"} {
 		s.kubectl("", "create", "rolebinding", role, "--role="+role, "--serviceaccount="+s.Name+":agent")
 	}
 	r = a.builds(debugBuild, "exec")
@@ -410,10 +411,11 @@ func TestBroughtCertificates(t *testing.T) {
 	put("builder-server", newAuthority(t, now), serverName, now, time.Hour)
 	restart()
 	a.fails(3, "slipway build -o no .", "signed by another authority than those in secret "+s.Name+"/"+client)
-	// None of this stops a build that may take another way.
-	r := a.builds(debugBuild+"--transport auto", "exec")
-	if !strings.Contains(r.stderr, closedWay) || strings.Contains(r.stderr, "transport=portforward") {
-		t.Errorf("it does not say why it is not direct, or knocks with the same certificate again:\n%s", r.stderr)
+	// No other transport makes up for that, least of all one without
+	// certificates.
+	r := a.fails(3, "slipway --debug build --transport auto -o no .", "signed by another authority")
+	if strings.Contains(r.stderr, "transport=portforward") || strings.Contains(r.stderr, "transport=exec") {
+		t.Errorf("it tries another way:\n%s", r.stderr)
 	}
 }
 

@@ -16,15 +16,25 @@ are in names, by "server", "client" and "workload".
 {{- end -}}
 {{- $rule = set $rule "resourceNames" $names -}}
 {{- end -}}
-{{- if not $.root.Values.rbac.exec -}}
-{{- $rule = set $rule "resources" (without $rule.resources "pods/exec") -}}
-{{- end -}}
-{{- if $rule.resources -}}
 {{- $rules = append $rules $rule -}}
 {{- end -}}
 {{- end -}}
-{{- end -}}
 {{- toYaml $rules -}}
+{{- end -}}
+
+{{/*
+slipway.builders are the service accounts that get the role build: JSON of
+{subjects}, each {namespace, serviceAccount}.
+*/}}
+{{- define "slipway.builders" -}}
+{{- $subjects := (include "slipway.plan" . | fromJson).agents -}}
+{{- if .Values.up.enabled -}}
+{{- $subjects = append $subjects (dict "namespace" .Release.Namespace "serviceAccount" (include "slipway.manager" .)) -}}
+{{- end -}}
+{{- if .Values.gc.enabled -}}
+{{- $subjects = append $subjects (dict "namespace" .Release.Namespace "serviceAccount" (include "slipway.collector" .)) -}}
+{{- end -}}
+{{- dict "subjects" $subjects | toJson -}}
 {{- end -}}
 
 {{/*
