@@ -329,7 +329,10 @@ func logsOf(t *testing.T, raw []byte) string {
 func TestMaskHoldsLittle(t *testing.T) {
 	m := &Mask{}
 	m.Add("s3cret-1")
-	f := m.Filter().(*maskFilter)
+	f, ok := m.Filter().(*maskFilter)
+	if !ok {
+		t.Fatal("the filter is another one")
+	}
 	shown := f.Append(nil, []byte("s3cre"))
 	for range 1000 {
 		shown = f.Append(shown, []byte("\n  \x1b[31m"))

@@ -57,7 +57,8 @@ func TestMissingSSHAgents(t *testing.T) {
 			if err.Error() != failed.Error() || Classify(err) != KindBuild {
 				t.Errorf("%v, %s", err, Classify(err))
 			}
-			if lost := (&lostError{failed}); tt.server.explain(lost) != error(lost) {
+			lost, missing := &lostError{failed}, (*sshMissingError)(nil)
+			if got := tt.server.explain(lost); !errors.Is(got, lost) || errors.As(got, &missing) {
 				t.Error("an error of the connection was changed")
 			}
 		})

@@ -11,8 +11,9 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/slipway-build/slipway/internal/target"
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // stagingPrefix starts the name of the directories that hold files until all

@@ -27,9 +27,9 @@ func alone(t *testing.T) (dockerDir string) {
 	return filepath.Join(home, "docker")
 }
 
-// basicRegistry lets user ci in; to anything behind that it answers with the
-// status, and says of the credential what it should not.
-func basicRegistry(t *testing.T, behind int) (host string) {
+// basicRegistry lets user ci in; to anything behind that it answers 403, and says
+// of the credential what it should not.
+func basicRegistry(t *testing.T) (host string) {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, password, ok := r.BasicAuth()
@@ -38,7 +38,7 @@ func basicRegistry(t *testing.T, behind int) (host string) {
 			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
 			w.WriteHeader(http.StatusUnauthorized)
 		case r.URL.Path != "/v2/":
-			w.WriteHeader(behind)
+			w.WriteHeader(http.StatusForbidden)
 			_, _ = fmt.Fprintf(w, `{"errors":[{"code":"DENIED","message":"not for %s nor %s"}]}`,
 				password, base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
 		}
@@ -66,7 +66,7 @@ func TestLogin(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := alone(t)
-			host := basicRegistry(t, http.StatusForbidden)
+			host := basicRegistry(t)
 			var out, errs bytes.Buffer
 			args := append([]string{"login", host}, tt.args...)
 			if code := run(args, streams{strings.NewReader(tt.stdin), &out, &errs}); code != tt.code {
@@ -106,7 +106,7 @@ func TestLogin(t *testing.T) {
 // credential, and returns what is printed.
 func inspectRefused(t *testing.T, args ...string) string {
 	t.Helper()
-	host := basicRegistry(t, http.StatusForbidden)
+	host := basicRegistry(t)
 	t.Setenv("DOCKER_AUTH_CONFIG", fmt.Sprintf(`{"auths":{%q:{"username":"ci","password":"s3cret%%1"}}}`, host))
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -139,7 +139,7 @@ func TestErrorsHaveNoSecrets(t *testing.T) {
 // What is printed on standard output has no secrets either, in any format.
 func TestOutputHasNoSecrets(t *testing.T) {
 	alone(t)
-	host := basicRegistry(t, http.StatusForbidden)
+	host := basicRegistry(t)
 	t.Setenv("DOCKER_AUTH_CONFIG", fmt.Sprintf(`{"auths":{%q:{"username":"ci","password":"s3cret%%1"}}}`, host))
 	for _, format := range []string{"table", "json"} {
 		var out, errs bytes.Buffer
@@ -181,7 +181,7 @@ func TestGitHubIsNotToldInJSON(t *testing.T) {
 	alone(t)
 	t.Setenv("GITHUB_ACTIONS", "true")
 	t.Setenv("SLIPWAY_CI_MASK", "true")
-	host := basicRegistry(t, http.StatusForbidden)
+	host := basicRegistry(t)
 	text := inspectRefused(t, "index", "create", "--progress=rawjson", "-t", host+"/other:1")
 	if strings.Contains(text, "::add-mask") {
 		t.Errorf("printed %s", text)
