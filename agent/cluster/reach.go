@@ -109,8 +109,8 @@ func (r *reach) afterPlugin(request *http.Request) (*http.Response, error) {
 		err    error
 	}
 	done := make(chan result, 1)
-	go func() {
-		answer, err := r.next.RoundTrip(request.WithContext(context.WithValue(request.Context(), begun{}, left)))
+	go func() { //nolint:contextcheck // the request has the context
+		answer, err := r.next.RoundTrip(request.WithContext(context.WithValue(request.Context(), begun{}, left))) //nolint:bodyclose // whoever takes the answer closes it
 		done <- result{answer, err}
 	}()
 	slow := time.NewTimer(pluginPatience)

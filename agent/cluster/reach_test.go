@@ -52,7 +52,10 @@ func TestWhatDoesNotAnswer(t *testing.T) {
 				proxy:        func(*http.Request) (*url.URL, error) { return tt.proxy, nil },
 				byKubeconfig: tt.byKubeconfig,
 			}
-			_, err := (&http.Client{Transport: r}).Get("https://api.example:6443/api/v1/pods")
+			answer, err := (&http.Client{Transport: r}).Get("https://api.example:6443/api/v1/pods")
+			if err == nil {
+				_ = answer.Body.Close()
+			}
 			err = explain(err, "list pods of b", Identity{Server: "https://api.example:6443"}, secretNames{})
 			known := (*Error)(nil)
 			if !errors.As(err, &known) || known.Reason != ReasonUnreachable || errors.Is(err, context.DeadlineExceeded) {
