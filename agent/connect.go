@@ -187,7 +187,7 @@ func (c *connector) connectRemote(ctx context.Context, node configmap.Node) (*co
 	}
 	ctx, cancel := context.WithTimeout(ctx, node.Remote.Timeout)
 	defer cancel()
-	daemon, err := solve.Connect(ctx, solve.DialRemote(*node.Remote), solve.Observe(c.ledger.observe(node.Name)))
+	daemon, err := solve.Connect(ctx, solve.DialRemote(*node.Remote, c.access.Files), solve.Observe(c.ledger.observe(node.Name)))
 	if err != nil {
 		return nil, fmt.Errorf("node %s: connect to %s: %w", node.Name, node.Remote.Address, err)
 	}

@@ -32,7 +32,7 @@ func messages(problems Problems) []string {
 }
 
 func TestBlogDefinition(t *testing.T) {
-	set, err := Load("testdata/valid/kube")
+	set, err := Load(nil, "testdata/valid/kube")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestBlogDefinition(t *testing.T) {
 }
 
 func TestLegacyDefinition(t *testing.T) {
-	set, err := Load("testdata/valid/legacy")
+	set, err := Load(nil, "testdata/valid/legacy")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestLegacyDefinition(t *testing.T) {
 
 // TestFilesOfBuildx reads what buildx 0.37.2 has written.
 func TestFilesOfBuildx(t *testing.T) {
-	set, err := Load("testdata/buildx/instances")
+	set, err := Load(nil, "testdata/buildx/instances")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestFilesOfBuildx(t *testing.T) {
 }
 
 func TestRemoteDefinition(t *testing.T) {
-	set, err := Load("testdata/valid/remote.yaml")
+	set, err := Load(nil, "testdata/valid/remote.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestRemoteDefinition(t *testing.T) {
 }
 
 func TestExampleHasWhatItSays(t *testing.T) {
-	set, err := Load("testdata/valid/example.yaml")
+	set, err := Load(nil, "testdata/valid/example.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -360,7 +360,7 @@ Nodes:
 
 // TestMistakesAreToldAtOnce is the scenario: three mistakes, all three told.
 func TestMistakesAreToldAtOnce(t *testing.T) {
-	set, err := Load(filepath.Join("testdata", "mistakes", "kube.json"))
+	set, err := Load(nil, filepath.Join("testdata", "mistakes", "kube.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

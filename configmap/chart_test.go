@@ -77,7 +77,7 @@ func readMounted(t *testing.T, data map[string]string) int {
 			t.Errorf("the file of builder %s is %s; buildx looks for its name in lower case", builder.Name, key)
 		}
 	}
-	set, err := Load(dir)
+	set, err := Load(nil, dir)
 	if err != nil {
 		t.Fatal(err)
 	}

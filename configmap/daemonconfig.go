@@ -10,6 +10,8 @@ import (
 	"regexp"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 const (
@@ -52,8 +54,8 @@ var certsDirRule = regexp.MustCompile(`[^a-zA-Z0-9.-]+`)
 // its registries name, and has it name them by their paths in the pod. A file
 // that names none stays as it is, comments included. All problems come at
 // once, as UsageErrors.
-func ReadDaemonConfig(file string) (*DaemonConfig, error) {
-	text, err := readFile(file)
+func ReadDaemonConfig(files *source.Reader, file string) (*DaemonConfig, error) {
+	text, err := readFile(files, file)
 	if err != nil {
 		return nil, UsageErrors{daemonConfigError(file, "cannot be read: %v", reason(err))}
 	}
@@ -62,7 +64,7 @@ func ReadDaemonConfig(file string) (*DaemonConfig, error) {
 	if err := errors.Join(toml.Unmarshal(text, &settings), toml.Unmarshal(text, &tree)); err != nil {
 		return nil, UsageErrors{daemonConfigError(file, "is not a configuration of buildkitd: %s", tomlReason(err))}
 	}
-	e := embedding{file: file, config: &DaemonConfig{Files: make(map[string][]byte), Entitlements: settings.Entitlements}, sources: make(map[string]string)}
+	e := embedding{files: files, file: file, config: &DaemonConfig{Files: make(map[string][]byte), Entitlements: settings.Entitlements}, sources: make(map[string]string)}
 	registries, _ := tree["registry"].(map[string]any)
 	for _, host := range keysOf(settings.Registries) {
 		if table, ok := registries[host].(map[string]any); ok {
@@ -80,6 +82,7 @@ func ReadDaemonConfig(file string) (*DaemonConfig, error) {
 
 // embedding is the work on one configuration file.
 type embedding struct {
+	files    *source.Reader
 	file     string
 	config   *DaemonConfig
 	sources  map[string]string // path in the pod -> on this machine
@@ -111,27 +114,27 @@ func (e *embedding) registry(host string, settings registrySettings, table map[s
 }
 
 // take embeds a file and returns its path in the pod.
-func (e *embedding) take(host, dir, source string) string {
-	key := path.Join(dir, filepath.Base(source))
-	if other, taken := e.sources[key]; taken && other != source {
+func (e *embedding) take(host, dir, local string) string {
+	key := path.Join(dir, filepath.Base(local))
+	if other, taken := e.sources[key]; taken && other != local {
 		// buildx lets the last one win.
-		e.problems = append(e.problems, daemonConfigError(e.file, "%s and %s of registry %s would both become %s: rename one", other, source, host, key))
+		e.problems = append(e.problems, daemonConfigError(e.file, "%s and %s of registry %s would both become %s: rename one", other, local, host, key))
 		return ""
 	} else if taken {
 		return path.Join(daemonConfigDir, key)
 	}
-	e.sources[key] = source
-	content, err := readFile(source)
-	if errors.Is(err, os.ErrNotExist) && filepath.IsAbs(source) && path.Dir(source) == path.Join(daemonConfigDir, dir) {
+	e.sources[key] = local
+	content, err := readFile(e.files, local)
+	if errors.Is(err, os.ErrNotExist) && filepath.IsAbs(local) && path.Dir(local) == path.Join(daemonConfigDir, dir) {
 		err = fmt.Errorf("%w (it is a path in the pod: give a path on this machine)", reason(err))
 	}
 	if err != nil {
-		e.problems = append(e.problems, daemonConfigError(e.file, "%s of registry %s cannot be read: %v", source, host, reason(err)))
+		e.problems = append(e.problems, daemonConfigError(e.file, "%s of registry %s cannot be read: %v", local, host, reason(err)))
 		return ""
 	}
 	e.config.Files[key] = content
 	if bytes.Contains(content, []byte("PRIVATE KEY-----")) {
-		e.config.PrivateKeys = append(e.config.PrivateKeys, source)
+		e.config.PrivateKeys = append(e.config.PrivateKeys, local)
 	}
 	return path.Join(daemonConfigDir, key)
 }

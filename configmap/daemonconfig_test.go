@@ -64,7 +64,7 @@ key = '/etc/buildkit/certs/r.example_5000/key.pem'
 	}
 	for _, tt := range tests {
 		t.Run(tt.file, func(t *testing.T) {
-			got, err := ReadDaemonConfig(tt.file)
+			got, err := ReadDaemonConfig(nil, tt.file)
 			if tt.wrong == nil {
 				if err != nil {
 					t.Fatal(err)

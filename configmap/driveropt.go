@@ -22,13 +22,14 @@ type DriverOpts struct {
 
 // ParseDriverOpts reads values of --driver-opt as docker buildx does: each is
 // a line of CSV whose fields are key=value; quotes around a field keep its
-// commas together, and of two values for one key the last counts. The error is
-// UsageErrors.
+// commas together, and of two values for one key the last counts. Quotes around
+// a value alone, which buildx refuses or takes for a part of it, do the same, be
+// they single or double. The error is UsageErrors.
 func ParseDriverOpts(values []string) (DriverOpts, error) {
 	var all UsageErrors
 	var opts DriverOpts
 	for _, value := range values {
-		fields, err := csvvalue.Fields(value, nil)
+		fields, err := optionFields(value)
 		if err != nil || len(fields) == 0 {
 			all = append(all, &UsageError{Flag: "--driver-opt", Value: secretless(value), Problem: "is not a list of key=value with commas between", Hint: quoteHint})
 			continue
@@ -43,7 +44,7 @@ func ParseDriverOpts(values []string) (DriverOpts, error) {
 			if opts.Values == nil {
 				opts.Values, opts.torn = make(map[string]string), make(map[string]string)
 			}
-			opts.Values[key] = v
+			opts.Values[key] = withoutQuotes(v)
 			switch {
 			case takesList(key):
 				list = key
@@ -53,6 +54,54 @@ func ParseDriverOpts(values []string) (DriverOpts, error) {
 		}
 	}
 	return opts, all.err()
+}
+
+// quotedValue is the beginning of a field with quotes around all of it, or
+// around its value, up to the comma or the end that follows the closing quote.
+var quotedValue = regexp.MustCompile(`^(?:'([^']*)'|([^"',=]+=)'([^']*)'|([^"',=]+=)"([^"]*)")(?:,|$)`)
+
+// optionFields splits a value of --driver-opt at its commas.
+func optionFields(value string) ([]string, error) {
+	var fields []string
+	for value != "" {
+		if match := quotedValue.FindStringSubmatch(value); match != nil {
+			fields = append(fields, strings.Join(match[1:], ""))
+			value = value[len(match[0]):]
+			continue
+		}
+		end := csvEnd(value)
+		field, err := csvvalue.Fields(value[:end], nil)
+		if err != nil {
+			return nil, err
+		}
+		fields = append(fields, field...)
+		value = strings.TrimPrefix(value[end:], ",")
+	}
+	return fields, nil
+}
+
+// csvEnd is where the first field of a line of CSV ends.
+func csvEnd(line string) int {
+	quotes := 0 // a doubled quote ends and begins again
+	for i, r := range line {
+		switch {
+		case r == '"' && line[0] == '"':
+			quotes++
+		case r == ',' && quotes%2 == 0:
+			return i
+		}
+	}
+	return len(line)
+}
+
+// withoutQuotes removes quotes that stand around a whole value.
+func withoutQuotes(v string) string {
+	for _, quote := range []string{"'", `"`} {
+		if len(v) > 1 && strings.HasPrefix(v, quote) && strings.HasSuffix(v, quote) && strings.Count(v, quote) == 2 {
+			return v[1 : len(v)-1]
+		}
+	}
+	return v
 }
 
 // Secrets are the options that most likely hold one: variables that are named
@@ -98,7 +147,7 @@ func (o DriverOpts) mended() map[string]string {
 	return values
 }
 
-const quoteHint = `quote an option whose value holds commas: '--driver-opt="nodeselector=a=b,c=d",namespace=buildkit'`
+const quoteHint = `quote an option whose value holds commas, within the quotes of the shell: '--driver-opt="nodeselector=a=b,c=d","env.NO_PROXY=a,b"'`
 
 // takesList says whether commas belong into the values of an option.
 func takesList(key string) bool {

@@ -1,13 +1,16 @@
 package configmap
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
-	"github.com/moby/sys/atomicwriter"
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-build/slipway/internal/source"
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // WritePlace is the path that new definitions are written to: the one that
@@ -40,7 +43,7 @@ func writePlace(p Places, system string) (string, error) {
 // author changes it in the meantime, and the file is written whole or not at
 // all. It is readable by its owner only, as buildx has it, unless it is there
 // already. edit may be called twice. Errors are those of edit, or an *Error.
-func EditPath(path string, file bool, edit func(Shelf) (Created, error)) error {
+func EditPath(files *source.Reader, path string, file bool, edit func(Shelf) (Created, error)) error {
 	dir := path
 	if info, err := os.Stat(path); err == nil && !info.IsDir() || err != nil && file {
 		dir = filepath.Dir(path)
@@ -64,7 +67,7 @@ func EditPath(path string, file bool, edit func(Shelf) (Created, error)) error {
 		return unwritable(path, err)
 	}
 	defer unlock()
-	shelf, err := ReadShelf(path, file)
+	shelf, err := ReadShelf(files, path, file)
 	if err != nil {
 		return err
 	}
@@ -72,12 +75,14 @@ func EditPath(path string, file bool, edit func(Shelf) (Created, error)) error {
 	if err != nil {
 		return err
 	}
-	target, mode := shelf.label(made.Key), os.FileMode(0o600)
-	if info, err := os.Stat(target); err == nil {
-		mode = info.Mode().Perm()
+	name := shelf.label(made.Key)
+	place, err := target.Open("", name)
+	if err == nil {
+		// A regular file is written at once: there is nothing to wait for.
+		err = place.Write(context.Background(), made.Content, 0o600)
 	}
-	if err := atomicwriter.WriteFile(target, made.Content, mode); err != nil {
-		return unwritable(target, err)
+	if err != nil {
+		return unwritable(name, err)
 	}
 	return nil
 }

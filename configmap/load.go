@@ -3,15 +3,12 @@ package configmap
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
-)
 
-// maxFile bounds what is read of one file. A ConfigMap holds at most 1 MiB, so
-// whatever is longer is no definition.
-const maxFile = 4 << 20
+	"github.com/slipway-build/slipway/internal/source"
+)
 
 // Load reads a definition file or a directory of them, which may be a mounted
 // ConfigMap. It fails with an *Error only when there is nothing to read;
@@ -21,26 +18,26 @@ const maxFile = 4 << 20
 // In a directory, entries that start with a dot are skipped (a mounted
 // ConfigMap keeps its data behind "..data", to which the visible entries
 // link) and so are subdirectories.
-func Load(path string) (*Set, error) {
+func Load(files *source.Reader, path string) (*Set, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, unreadable(path, err)
 	}
 	if !info.IsDir() {
-		data, err := readFile(path)
+		data, err := readFile(files, path)
 		if err != nil {
 			return nil, unreadable(path, err)
 		}
 		return newSet(path, read(path, data)), nil
 	}
-	return loadDirectory(path)
+	return loadDirectory(files, path)
 }
 
 // Parse reads definitions that came by another way than a file. The name
 // stands for it in messages.
 func Parse(name string, data []byte) *Set { return newSet(name, read(name, data)) }
 
-func loadDirectory(path string) (*Set, error) {
+func loadDirectory(files *source.Reader, path string) (*Set, error) {
 	listing, err := os.ReadDir(path)
 	if err != nil {
 		return nil, unreadable(path, err)
@@ -61,11 +58,11 @@ func loadDirectory(path string) (*Set, error) {
 			state = state || item.Name() == "instances"
 			continue
 		}
-		if !info.Mode().IsRegular() { // opening a pipe would wait for ever
+		if !info.Mode().IsRegular() { // a pipe that nobody has named
 			entries = append(entries, broken(file, "is not a regular file"))
 			continue
 		}
-		data, err := readFile(file)
+		data, err := readFile(files, file)
 		if err != nil {
 			entries = append(entries, broken(file, "cannot be read: %v", reason(err)))
 			continue
@@ -87,20 +84,12 @@ func loadDirectory(path string) (*Set, error) {
 	return newSet(path, entries), nil
 }
 
-func readFile(path string) (data []byte, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+func readFile(files *source.Reader, path string) ([]byte, error) {
+	data, err := files.Read(path, source.MaxConfig)
+	if tooLong := (*source.TooLongError)(nil); errors.As(err, &tooLong) {
+		return nil, fmt.Errorf("it is longer than %d MiB and so no definition", tooLong.Limit>>20)
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	data, err = io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("it is longer than %d MiB and so no definition", maxFile>>20)
-	}
-	return data, nil
+	return data, err
 }
 
 // read returns what a file's content defines: one entry per document.

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // minimal is a valid definition of a builder.
@@ -75,7 +77,7 @@ func TestLoadReadsDirectories(t *testing.T) {
 		{"the examples", "testdata/valid", []string{"kube in kube", "legacy in legacy", "remote in remote.yaml", "shared in example.yaml"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			set, err := Load(test.path)
+			set, err := Load(nil, test.path)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,7 +104,7 @@ func TestLoadErrors(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			_, err := Load(test.path)
+			_, err := Load(source.New(t.Context(), nil), test.path)
 			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.path) {
 				t.Errorf("got %v, want the path and %q", err, test.want)
 			}
@@ -121,7 +123,7 @@ func TestLoadKeepsFilesThatCannotBeRead(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	set, err := Load(dir)
+	set, err := Load(nil, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +153,7 @@ func TestSyntaxErrorsNameThePlace(t *testing.T) {
 		{"null", "null", "is empty"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			set, err := Load(filepath.Join(write(t, map[string]string{"kube.x": test.content}), "kube.x"))
+			set, err := Load(nil, filepath.Join(write(t, map[string]string{"kube.x": test.content}), "kube.x"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -172,7 +174,7 @@ func TestForeignFilesAreRecognised(t *testing.T) {
 		{"other manifest", "apiVersion: apps/v1\nkind: Deployment\n", "kind Deployment", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			set, err := Load(filepath.Join(write(t, map[string]string{"f": test.content}), "f"))
+			set, err := Load(nil, filepath.Join(write(t, map[string]string{"f": test.content}), "f"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -187,7 +189,7 @@ func TestForeignFilesAreRecognised(t *testing.T) {
 
 func TestForeignOutputOfBuildx(t *testing.T) {
 	for _, file := range []string{"testdata/buildx/ls.json", "testdata/buildx/inspect.txt"} {
-		set, err := Load(file)
+		set, err := Load(nil, file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +213,7 @@ func BenchmarkLoad200(b *testing.B) {
 	}
 	dir := mount(b, files)
 	for b.Loop() {
-		set, err := Load(dir)
+		set, err := Load(nil, dir)
 		if err != nil {
 			b.Fatal(err)
 		}

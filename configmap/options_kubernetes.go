@@ -179,6 +179,9 @@ func kubernetesOptions() []option[Kubernetes] {
 				}
 				// Keys come sorted, and so do the variables.
 				r.badAll("not the name of a variable", validation.IsEnvVarName(name))
+				if withoutQuotes(v) != v {
+					r.warn("the quotes are part of the variable's value; leave them out")
+				}
 				k.Env = append(k.Env, corev1.EnvVar{Name: name, Value: v})
 			},
 		},

@@ -107,12 +107,13 @@ func checkAddress(endpoint string, r report) {
 }
 
 // checkTLS tells now what would otherwise stop the build at its first
-// connection. Private keys are looked at and not kept.
+// connection. Private keys are looked at and not kept. What can be read only
+// once is left to the connection.
 func (m *Remote) checkTLS(r report) {
 	option := func(name string) report { r.option = "driver-opt " + name; return r }
 	if m.CACert == "" {
 		option("cacert").bad("is missing: TLS needs it")
-	} else if filepath.IsAbs(m.CACert) {
+	} else if filepath.IsAbs(m.CACert) && !isStream(m.CACert) {
 		if pem, err := os.ReadFile(m.CACert); err != nil {
 			option("cacert").hinting("mount the certificates into the agent").bad("%s cannot be read: %v", m.CACert, reason(err))
 		} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
@@ -138,6 +139,9 @@ func (m *Remote) checkPair(option func(string) report) {
 		if !filepath.IsAbs(one.path) {
 			return // said before
 		}
+		if isStream(one.path) {
+			return
+		}
 		data, err := os.ReadFile(one.path)
 		if err != nil {
 			option(one.name).hinting("mount the certificates into the agent").bad("%s cannot be read: %v", one.path, reason(err))
@@ -151,4 +155,10 @@ func (m *Remote) checkPair(option func(string) report) {
 	if _, err := tls.X509KeyPair(content[0], content[1]); err != nil {
 		option("cert").bad("%s and %s are no pair of certificate and key: %v", m.Cert, m.Key, err)
 	}
+}
+
+// isStream reports whether a path is that of a pipe or a device.
+func isStream(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir() && !info.Mode().IsRegular()
 }

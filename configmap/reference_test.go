@@ -90,7 +90,7 @@ func TestReferenceIsUpToDate(t *testing.T) {
 		}
 		return string(data)
 	}
-	set, err := Load("testdata/mistakes/kube.json")
+	set, err := Load(nil, "testdata/mistakes/kube.json")
 	if err != nil {
 		t.Fatal(err)
 	}

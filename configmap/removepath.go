@@ -8,13 +8,15 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // RemovePath removes the file that defines a builder, from a directory of
 // definitions or where path is that file. removed is false when it cannot be
 // removed here: the place is a mounted ConfigMap or cannot be written. A file
 // that defines other builders as well is refused. Errors are of type *Error.
-func RemovePath(path, builder string) (removed bool, err error) {
+func RemovePath(files *source.Reader, path, builder string) (removed bool, err error) {
 	dir := path
 	if info, err := os.Stat(path); err == nil && !info.IsDir() {
 		dir = filepath.Dir(path)
@@ -30,7 +32,7 @@ func RemovePath(path, builder string) (removed bool, err error) {
 		return false, unwritable(path, err)
 	}
 	defer unlock()
-	shelf, err := ReadShelf(path, false)
+	shelf, err := ReadShelf(files, path, false)
 	if err != nil {
 		return false, err
 	}

@@ -34,7 +34,7 @@ func TestRemovePath(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			removed, err := RemovePath(filepath.Join(dir, tt.path), tt.builder)
+			removed, err := RemovePath(nil, filepath.Join(dir, tt.path), tt.builder)
 			if removed != tt.removed || (err != nil) != tt.fails {
 				t.Errorf("removed %v, %v", removed, err)
 			}

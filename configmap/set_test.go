@@ -32,7 +32,7 @@ func TestSelect(t *testing.T) {
 		{name: "broken file of the same name counts", files: map[string]string{"kube": minimal("kube"), "kube.json": "{"}, err: []string{"defines several builders", "kube.json"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			set, err := Load(write(t, test.files))
+			set, err := Load(nil, write(t, test.files))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +61,7 @@ func TestSelect(t *testing.T) {
 }
 
 func TestBrokenNamesWhatDefinitionsLeavesOut(t *testing.T) {
-	set, err := Load(write(t, map[string]string{"a": minimal("kube"), "b": minimal("KUBE"), "other": minimal("other"), "bad": "{"}))
+	set, err := Load(nil, write(t, map[string]string{"a": minimal("kube"), "b": minimal("KUBE"), "other": minimal("other"), "bad": "{"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestBrokenNamesWhatDefinitionsLeavesOut(t *testing.T) {
 	if !errors.As(set.Broken(), &problems) || len(problems) != 2 {
 		t.Errorf("got %v", set.Broken())
 	}
-	if set, err = Load("testdata/valid"); err != nil || set.Broken() != nil {
+	if set, err = Load(nil, "testdata/valid"); err != nil || set.Broken() != nil {
 		t.Errorf("got %v, %v", err, set.Broken())
 	}
 }

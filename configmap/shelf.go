@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // Shelf is a place that holds definitions: a directory, a ConfigMap or a
@@ -25,7 +27,7 @@ type Shelf struct {
 
 // ReadShelf reads a directory of definitions or a single file. It is empty
 // when the path does not exist: a directory then, unless file is set.
-func ReadShelf(path string, file bool) (Shelf, error) {
+func ReadShelf(files *source.Reader, path string, file bool) (Shelf, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && !info.IsDir() || absent(err) && file:
@@ -33,7 +35,7 @@ func ReadShelf(path string, file bool) (Shelf, error) {
 		if err != nil {
 			return s, nil
 		}
-		if s.Files[path], err = readFile(path); err != nil {
+		if s.Files[path], err = readFile(files, path); err != nil {
 			return s, unreadable(path, err)
 		}
 		return s, nil
@@ -53,7 +55,7 @@ func ReadShelf(path string, file bool) (Shelf, error) {
 		if strings.HasPrefix(item.Name(), ".") || err != nil || !info.Mode().IsRegular() {
 			continue // Load says what is wrong with it
 		}
-		if s.Files[item.Name()], err = readFile(name); err != nil {
+		if s.Files[item.Name()], err = readFile(files, name); err != nil {
 			return Shelf{}, unreadable(name, err)
 		}
 	}

@@ -8,13 +8,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // buildxSources are the docker configs that buildx takes instead of the usual
 // one for single registries, repositories and rights: files
 // config/HOST[/REPOSITORY][@pull|@push|@pull,push]/config.json in its
 // directory.
-func buildxSources(dir string, run *helpers) []CredentialSource {
+func buildxSources(reader *source.Reader, dir string, run *helpers) []CredentialSource {
 	const name = "buildx config"
 	if dir == "" {
 		return nil
@@ -37,9 +39,9 @@ func buildxSources(dir string, run *helpers) []CredentialSource {
 	})
 	var all []CredentialSource
 	for _, f := range files {
-		for _, source := range fileSources(name, f.path, optional(f.path), true, run) {
-			source.Finder = buildxFinder{f.scope, source.Finder}
-			all = append(all, source)
+		for _, found := range fileSources(name, f.path, optional(reader, f.path), true, run) {
+			found.Finder = buildxFinder{f.scope, found.Finder}
+			all = append(all, found)
 		}
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // CertDirs are the directories where docker looks for the certificates of
@@ -25,11 +27,11 @@ func CertDirs(home string) []string {
 // readCertDirs reads what stands for host below dirs: *.crt are certificate
 // authorities, *.cert and *.key of one name a client certificate. Directories
 // that do not exist or may not be read are skipped, as docker does.
-func readCertDirs(dirs []string, host string) (Host, error) {
+func readCertDirs(files *source.Reader, dirs []string, host string) (Host, error) {
 	var found Host
 	for _, dir := range dirs {
 		for _, name := range spellings(host) {
-			if err := readCertDir(filepath.Join(dir, name), &found); err != nil {
+			if err := readCertDir(files, filepath.Join(dir, name), &found); err != nil {
 				return Host{}, fmt.Errorf("certificates for registry %s: %w", host, err)
 			}
 		}
@@ -37,7 +39,7 @@ func readCertDirs(dirs []string, host string) (Host, error) {
 	return found, nil
 }
 
-func readCertDir(dir string, into *Host) error {
+func readCertDir(files *source.Reader, dir string, into *Host) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return nil
@@ -49,17 +51,17 @@ func readCertDir(dir string, into *Host) error {
 		file := filepath.Join(dir, entry.Name())
 		switch filepath.Ext(file) {
 		case ".crt":
-			pem, err := os.ReadFile(file)
+			pem, err := files.Read(file, source.MaxConfig)
 			if err != nil {
 				return err
 			}
 			into.CAs = append(into.CAs, pem)
 		case ".cert":
-			cert, err := os.ReadFile(file)
+			cert, err := files.Read(file, source.MaxConfig)
 			if err != nil {
 				return err
 			}
-			key, err := os.ReadFile(strings.TrimSuffix(file, ".cert") + ".key")
+			key, err := files.Read(strings.TrimSuffix(file, ".cert")+".key", source.MaxConfig)
 			if err != nil {
 				return fmt.Errorf("%s has no usable key beside it: %w", file, err)
 			}

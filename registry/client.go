@@ -11,6 +11,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rs/zerolog"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // Options are what a Client needs to know.
@@ -24,6 +26,8 @@ type Options struct {
 	Hosts Hosts
 	// CertDirs are searched for certificates of registries, see CertDirs.
 	CertDirs []string
+	// Files reads the certificates; nil reads regular files only.
+	Files *source.Reader
 	// UserAgent is how the client calls itself, name/version.
 	UserAgent string
 	// Log receives a warning for every try but the first.
@@ -48,7 +52,7 @@ type Client struct {
 func New(o Options) *Client { return newClient(o, defaultLimits()) }
 
 func newClient(o Options, l limits) *Client {
-	connections := newConnections(o.Hosts, o.CertDirs, l)
+	connections := newConnections(o, l)
 	return &Client{
 		connections: connections,
 		auth: newAuthorizer(o.Keychain, &transport{

@@ -9,10 +9,11 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // DockerConfig is a file in the form of docker's config.json: the part of it
@@ -67,13 +68,13 @@ func (e *ConfigError) Hints() []string {
 // LoadDockerConfig reads config.json in dir, the directory that DOCKER_CONFIG
 // names or ~/.docker. A missing file is an empty config. The error is a
 // *ConfigError.
-func LoadDockerConfig(dir string) (*DockerConfig, error) {
-	return readDockerConfig(filepath.Join(dir, "config.json"))
+func LoadDockerConfig(files *source.Reader, dir string) (*DockerConfig, error) {
+	return readDockerConfig(files, filepath.Join(dir, "config.json"))
 }
 
 // readDockerConfig reads a file that may be missing.
-func readDockerConfig(file string) (*DockerConfig, error) {
-	data, err := os.ReadFile(file)
+func readDockerConfig(files *source.Reader, file string) (*DockerConfig, error) {
+	data, err := files.Read(file, source.MaxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &DockerConfig{file: file}, nil
 	}

@@ -19,7 +19,7 @@ func load(t *testing.T, content string) (*DockerConfig, error) {
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return LoadDockerConfig(dir)
+	return LoadDockerConfig(nil, dir)
 }
 
 // resolve asks the two sources of a docker config for a host.
@@ -98,7 +98,7 @@ func TestDockerHubSpellings(t *testing.T) {
 }
 
 func TestMissingAndEmptyConfig(t *testing.T) {
-	missing, err := LoadDockerConfig(filepath.Join(t.TempDir(), "nope"))
+	missing, err := LoadDockerConfig(nil, filepath.Join(t.TempDir(), "nope"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // explicitFlag is the flag that Explicit is parsed from.
@@ -99,16 +100,17 @@ func parseExplicit(target, where string) (e Explicit, problem string) {
 }
 
 // explicitSources is the source of the flag's values; none without values.
-func explicitSources(all []Explicit, lookup func(string) (string, bool), run *helpers) []CredentialSource {
+func explicitSources(all []Explicit, files *source.Reader, lookup func(string) (string, bool), run *helpers) []CredentialSource {
 	if len(all) == 0 {
 		return nil
 	}
-	return []CredentialSource{{explicitFlag, "what the flag names", explicits{all, lookup, run}}}
+	return []CredentialSource{{explicitFlag, "what the flag names", explicits{all, files, lookup, run}}}
 }
 
 // explicits is the source of all values of the flag.
 type explicits struct {
 	all    []Explicit
+	files  *source.Reader
 	lookup func(string) (string, bool)
 	run    *helpers
 }
@@ -140,7 +142,7 @@ func (s explicits) Find(ctx context.Context, r Request) (Credential, error) {
 
 // credential reads the credential for a request that the key serves.
 func (s explicits) credential(ctx context.Context, e Explicit, r Request) (Credential, error) {
-	cred, config, err := e.read(s.lookup)
+	cred, config, err := e.read(s.files, s.lookup)
 	if err != nil || config == nil {
 		return cred, err
 	}
@@ -158,7 +160,7 @@ func (s explicits) registries(ctx context.Context) []string {
 		if e.key.host != "" {
 			keys = append(keys, e.key.registry())
 		} else {
-			keys = append(keys, fileAuths{read: optional(e.file)}.registries(ctx)...)
+			keys = append(keys, fileAuths{read: optional(s.files, e.file)}.registries(ctx)...)
 		}
 	}
 	return keys
@@ -166,12 +168,12 @@ func (s explicits) registries(ctx context.Context) []string {
 
 // read reads the variables or the file: a credential, or a docker config that
 // may hold one.
-func (e Explicit) read(lookup func(string) (string, bool)) (Credential, *DockerConfig, error) {
+func (e Explicit) read(files *source.Reader, lookup func(string) (string, bool)) (Credential, *DockerConfig, error) {
 	if e.file == "" {
 		cred, err := e.fromVariables(lookup)
 		return cred, nil, err
 	}
-	data, err := os.ReadFile(e.file)
+	data, err := files.Read(e.file, source.MaxConfig)
 	if err != nil {
 		return Credential{}, nil, &ConfigError{File: e.file, Problem: cause(err)}
 	}
@@ -210,8 +212,8 @@ func (e Explicit) fromVariables(lookup func(string) (string, bool)) (Credential,
 }
 
 // check fails with a *UsageError when the credential cannot be read.
-func (e Explicit) check(lookup func(string) (string, bool)) error {
-	_, config, err := e.read(lookup)
+func (e Explicit) check(files *source.Reader, lookup func(string) (string, bool)) error {
+	_, config, err := e.read(files, lookup)
 	if err == nil && config != nil {
 		err = e.inConfig(config)
 	}

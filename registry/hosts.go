@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // Host says how a registry is spoken to, as a [registry] table of
@@ -63,6 +65,7 @@ func spellings(host string) []string {
 type connections struct {
 	hosts    Hosts
 	certDirs []string
+	files    *source.Reader
 	limits   limits
 	// lookup, unless nil, stands in for the DNS: tests set it.
 	lookup func(address string) (string, error)
@@ -85,8 +88,8 @@ type connection struct {
 	reach atomic.Int32
 }
 
-func newConnections(hosts Hosts, certDirs []string, l limits) *connections {
-	return &connections{hosts: hosts, certDirs: certDirs, limits: l, known: map[string]*connection{}}
+func newConnections(o Options, l limits) *connections {
+	return &connections{hosts: o.Hosts, certDirs: o.CertDirs, files: o.Files, limits: l, known: map[string]*connection{}}
 }
 
 // to returns the connection to a host that the user has named.
@@ -123,7 +126,7 @@ func (c *connections) named(host, by string, tokens bool) (*connection, error) {
 		return found, nil
 	}
 	for _, from := range slices.Compact([]string{host, like}) {
-		certs, err := readCertDirs(c.certDirs, from)
+		certs, err := readCertDirs(c.files, c.certDirs, from)
 		if err != nil {
 			return nil, err
 		}

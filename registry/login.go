@@ -20,6 +20,8 @@ import (
 	"golang.org/x/sys/unix"
 	orasregistry "oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // opLogin is the Op of errors of Client.Login.
@@ -226,7 +228,7 @@ func editConfig(dir string, edit func(*configFile) (changed bool, err error)) er
 }
 
 func readConfigFile(file string) (*configFile, error) {
-	data, err := os.ReadFile(file)
+	data, err := (*source.Reader)(nil).Read(file, source.MaxConfig) // a pipe is no place to store it
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, &ConfigError{File: file, Problem: cause(err)}
 	}

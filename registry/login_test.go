@@ -174,7 +174,7 @@ func TestStoreLogin(t *testing.T) {
 			}
 			checkMode(t, file)
 			// What was written is found again.
-			c, err := LoadDockerConfig(dir)
+			c, err := LoadDockerConfig(nil, dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -268,7 +268,7 @@ func TestStoreLoginsAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	c, err := LoadDockerConfig(dir)
+	c, err := LoadDockerConfig(nil, dir)
 	if err != nil || len(c.auths) != n {
 		t.Errorf("%d of %d logins are there: %v", len(c.auths), n, err)
 	}

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // DefaultSecretsPath is where pull secrets are mounted by convention, each in a
@@ -24,14 +26,14 @@ func secretFiles() []string { return []string{".dockerconfigjson", dockercfg, "c
 
 // pullSecretSources are the sources of Kubernetes' pull secrets that are
 // mounted below path, or of the one file that path is.
-func pullSecretSources(path string, run *helpers) []CredentialSource {
+func pullSecretSources(files *source.Reader, path string, run *helpers) []CredentialSource {
 	const name = "pull secret"
 	given := path != ""
 	if !given {
 		path = DefaultSecretsPath
 	}
-	files, err := findSecrets(path)
-	if err == nil && given && len(files) == 0 {
+	found, err := findSecrets(path)
+	if err == nil && given && len(found) == 0 {
 		err = fmt.Errorf("holds none of the files %s", strings.Join(secretFiles(), ", "))
 	}
 	switch {
@@ -40,14 +42,14 @@ func pullSecretSources(path string, run *helpers) []CredentialSource {
 		return []CredentialSource{{name, path, FinderFunc(func(context.Context, Request) (Credential, error) {
 			return Credential{}, broken
 		})}}
-	case len(files) == 0:
+	case len(found) == 0:
 		return []CredentialSource{{name, path, FinderFunc(func(context.Context, Request) (Credential, error) {
 			return Credential{}, nil
 		})}}
 	}
 	var all []CredentialSource
-	for _, file := range files {
-		all = append(all, fileSources(name, file, func() (*DockerConfig, error) { return readPullSecret(file) }, false, run)...)
+	for _, file := range found {
+		all = append(all, fileSources(name, file, func() (*DockerConfig, error) { return readPullSecret(files, file) }, false, run)...)
 	}
 	return all
 }
@@ -86,8 +88,8 @@ func findSecrets(path string) ([]string, error) {
 }
 
 // readPullSecret reads the file of a pull secret, of the old type too.
-func readPullSecret(file string) (*DockerConfig, error) {
-	data, err := os.ReadFile(file)
+func readPullSecret(files *source.Reader, file string) (*DockerConfig, error) {
+	data, err := files.Read(file, source.MaxConfig)
 	if err != nil {
 		return nil, &ConfigError{File: file, Problem: cause(err)}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"path/filepath"
 	"slices"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // Inputs are what the sources of credentials read: values of flags and of
@@ -37,6 +39,8 @@ type Inputs struct {
 	// Extra are asked last: sources that package registry cannot know, such
 	// as the pull secrets of a service account.
 	Extra []CredentialSource
+	// Files reads the files of credentials.
+	Files *source.Reader
 }
 
 // sources are all places where credentials are looked for, in the order in
@@ -46,15 +50,15 @@ type Inputs struct {
 func (i Inputs) sources(run *helpers) []CredentialSource {
 	docker := filepath.Join(i.DockerDir, "config.json")
 	return slices.Concat(
-		explicitSources(i.Explicit, i.Lookup, run),
+		explicitSources(i.Explicit, i.Files, i.Lookup, run),
 		[]CredentialSource{
 			{"SLIPWAY_REGISTRY_*", "SLIPWAY_REGISTRY_HOST, _USERNAME, _PASSWORD", i.Given.finder("SLIPWAY_REGISTRY_PASSWORD", i.TagHosts)},
 		},
-		buildxSources(i.BuildxDir, run),
-		fileSources("docker config", docker, optional(docker), true, run),
-		fileSources("DOCKER_AUTH_CONFIG", "DOCKER_AUTH_CONFIG", variable("DOCKER_AUTH_CONFIG", i.DockerAuthConfig), true, run),
-		pullSecretSources(i.SecretsPath, run),
-		containersSources(i.AuthFile, i.RuntimeDir, i.ConfigDir, run),
+		buildxSources(i.Files, i.BuildxDir, run),
+		fileSources("docker config", docker, optional(i.Files, docker), true, run),
+		fileSources("DOCKER_AUTH_CONFIG", "DOCKER_AUTH_CONFIG", variable(i.Files, "DOCKER_AUTH_CONFIG", i.DockerAuthConfig), true, run),
+		pullSecretSources(i.Files, i.SecretsPath, run),
+		containersSources(i.Files, i.AuthFile, i.RuntimeDir, i.ConfigDir, run),
 		[]CredentialSource{
 			{"GitLab", "CI_REGISTRY_*, CI_JOB_TOKEN, CI_DEPLOY_*, CI_DEPENDENCY_PROXY_*", i.GitLab},
 			{"GitHub", "GITHUB_TOKEN, GITHUB_ACTOR", i.GitHub},
@@ -69,7 +73,7 @@ func (i Inputs) sources(run *helpers) []CredentialSource {
 // the first that is not there.
 func (i Inputs) Check() error {
 	for _, e := range i.Explicit {
-		if err := e.check(i.Lookup); err != nil {
+		if err := e.check(i.Files, i.Lookup); err != nil {
 			return err
 		}
 	}
@@ -86,8 +90,8 @@ func fileSources(name, reads string, read func() (*DockerConfig, error), loose b
 }
 
 // optional reads a file that may be missing.
-func optional(file string) func() (*DockerConfig, error) {
-	return func() (*DockerConfig, error) { return readDockerConfig(file) }
+func optional(files *source.Reader, file string) func() (*DockerConfig, error) {
+	return func() (*DockerConfig, error) { return readDockerConfig(files, file) }
 }
 
 // known is a credential for one registry.

@@ -237,7 +237,7 @@ func TestPullSecrets(t *testing.T) {
 				}
 			}
 			got := "none"
-			for _, source := range pullSecretSources(dir, newHelpers()) {
+			for _, source := range pullSecretSources(nil, dir, newHelpers()) {
 				if said := answer(t, source, tt.r); said != "none" {
 					got = said
 				}
@@ -252,12 +252,12 @@ func TestPullSecrets(t *testing.T) {
 		if err := os.WriteFile(file, []byte(`{"auths":`+auths("a.example", "u")+`}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got := answer(t, pullSecretSources(file, newHelpers())[1], Request{Host: "a.example"}); got != "u" {
+		if got := answer(t, pullSecretSources(nil, file, newHelpers())[1], Request{Host: "a.example"}); got != "u" {
 			t.Error(got)
 		}
 	})
 	t.Run("missing", func(t *testing.T) {
-		got := answer(t, pullSecretSources(filepath.Join(t.TempDir(), "no"), newHelpers())[0], Request{Host: "a.example"})
+		got := answer(t, pullSecretSources(nil, filepath.Join(t.TempDir(), "no"), newHelpers())[0], Request{Host: "a.example"})
 		if !strings.HasPrefix(got, "broken: ") || !strings.HasSuffix(got, "no such file or directory") {
 			t.Error(got)
 		}
@@ -278,7 +278,7 @@ func TestDockerAuthConfig(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := answer(t, fileAuths{read: variable("DOCKER_AUTH_CONFIG", tt.value)}, Request{Host: "a.example"})
+			got := answer(t, fileAuths{read: variable(nil, "DOCKER_AUTH_CONFIG", tt.value)}, Request{Host: "a.example"})
 			if got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
@@ -319,7 +319,7 @@ func TestContainers(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := "none"
-			for _, source := range containersSources(tt.file, tt.run, tt.config, newHelpers()) {
+			for _, source := range containersSources(nil, tt.file, tt.run, tt.config, newHelpers()) {
 				if got == "none" {
 					got = answer(t, source, tt.r)
 				}
@@ -368,7 +368,7 @@ func TestBuildxConfig(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := "none"
-			for _, source := range buildxSources(dir, newHelpers()) {
+			for _, source := range buildxSources(nil, dir, newHelpers()) {
 				if got == "none" {
 					got = answer(t, source, tt.r)
 				}
@@ -491,7 +491,7 @@ func TestExplicit(t *testing.T) {
 			if err := i.Check(); err != nil {
 				t.Fatal(err)
 			}
-			if got := answer(t, explicitSources(i.Explicit, lookup, newHelpers())[0], tt.r); got != tt.want {
+			if got := answer(t, explicitSources(i.Explicit, nil, lookup, newHelpers())[0], tt.r); got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})
@@ -584,7 +584,7 @@ func FuzzDockerAuthConfig(f *testing.F) {
 		if _, err := os.Stat(value); err == nil {
 			return // what a file holds is fuzzed elsewhere
 		}
-		c, err := variable("V", value)()
+		c, err := variable(nil, "V", value)()
 		if err != nil {
 			if secret := strings.TrimSpace(value); len(secret) > 20 && strings.Contains(err.Error(), secret) {
 				t.Errorf("error %q shows the value", err)

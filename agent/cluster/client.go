@@ -23,6 +23,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // Client speaks to one API server under one identity. It is safe for
@@ -34,6 +35,7 @@ type Client struct {
 	http       *http.Client // what both are made of
 	parameters runtime.ParameterCodec
 	transport  configmap.Transport // of Access
+	files      *source.Reader      // of Access
 	log        zerolog.Logger
 
 	mu sync.Mutex
@@ -73,6 +75,7 @@ func Connect(access Access, definitionKubeconfig string, log zerolog.Logger) (*C
 		return nil, err
 	}
 	c.transport = access.Transport
+	c.files = access.Files
 	return c, nil
 }
 

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // credential is what the agent proves itself with to a workload's buildkitd,
@@ -42,7 +42,7 @@ func (c *Client) credential(ctx context.Context, node configmap.Node) (*credenti
 	var made *credential
 	var err error
 	if dir := node.Kubernetes.TLS.ClientDir; dir != "" {
-		made, err = credentialOfDir(dir)
+		made, err = credentialOfDir(c.files, dir)
 	} else {
 		made, err = c.credentialOfSecret(ctx, node)
 	}
@@ -98,13 +98,13 @@ func (c *Client) credentialOfSecret(ctx context.Context, node configmap.Node) (*
 
 // credentialOfDir reads a mounted Secret, or a directory with the names that
 // BuildKit's documents use.
-func credentialOfDir(dir string) (*credential, error) {
+func credentialOfDir(files *source.Reader, dir string) (*credential, error) {
 	names := map[string]string{keyCA: "ca.pem", keyCertificate: "cert.pem", keyPrivate: "key.pem"}
 	data := map[string][]byte{}
 	for _, key := range []string{keyCA, keyCertificate, keyPrivate, keyBefore, keyBeforePrivate} {
-		content, err := os.ReadFile(filepath.Join(dir, key))
+		content, err := files.Read(filepath.Join(dir, key), source.MaxConfig)
 		if errors.Is(err, fs.ErrNotExist) && names[key] != "" {
-			content, err = os.ReadFile(filepath.Join(dir, names[key]))
+			content, err = files.Read(filepath.Join(dir, names[key]), source.MaxConfig)
 		}
 		if errors.Is(err, fs.ErrNotExist) && names[key] == "" {
 			continue // there was no renewal yet

@@ -244,7 +244,7 @@ func TestCredentialOfDir(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			got, err := credentialOfDir(dir)
+			got, err := credentialOfDir(nil, dir)
 			if tt.words != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.words) || !strings.Contains(err.Error(), dir) {
 					t.Errorf("got %v, want %q", err, tt.words)

@@ -15,6 +15,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // Access is what the user said about the cluster; all of it may be empty.
@@ -28,6 +29,8 @@ type Access struct {
 	Transport configmap.Transport
 	// UserAgent is sent with each request, as in "slipway/1.2.3".
 	UserAgent string
+	// Files reads the kubeconfig and the certificates of remote builders.
+	Files *source.Reader
 	// Observe, if set, is called when a request to the API server begins, as in
 	// "GET /api/v1/namespaces/ci/pods"; what it returns when the answer has
 	// begun.
@@ -103,7 +106,7 @@ func resolve(access Access, definitionKubeconfig string, around surroundings) (*
 		if access.Kubeconfig == "" {
 			files = around.kubeconfigs()
 		}
-		cfg, id, why, err := fromKubeconfig(files, access.Context, SourceFlags)
+		cfg, id, why, err := fromKubeconfig(access.Files, files, access.Context, SourceFlags)
 		if err != nil || cfg != nil {
 			return cfg, id, err
 		}
@@ -120,7 +123,7 @@ func resolve(access Access, definitionKubeconfig string, around surroundings) (*
 	}
 	tried = append(tried, why)
 
-	cfg, id, why, err = fromKubeconfig(around.kubeconfigs(), "", SourceKubeconfig)
+	cfg, id, why, err = fromKubeconfig(access.Files, around.kubeconfigs(), "", SourceKubeconfig)
 	if err != nil || cfg != nil {
 		return cfg, id, err
 	}
@@ -134,7 +137,7 @@ func resolve(access Access, definitionKubeconfig string, around surroundings) (*
 	if definitionKubeconfig == "" {
 		tried = append(tried, "the definition names no kubeconfig")
 	} else {
-		cfg, id, why, err = fromKubeconfig([]string{definitionKubeconfig}, "", SourceDefinition)
+		cfg, id, why, err = fromKubeconfig(access.Files, []string{definitionKubeconfig}, "", SourceDefinition)
 		if err == nil && cfg != nil {
 			err = harmless(cfg, definitionKubeconfig)
 		}
@@ -228,7 +231,7 @@ func fromServiceAccount(around surroundings) (cfg *rest.Config, id Identity, why
 // fromKubeconfig merges files as kubectl does. It returns no config and a
 // reason when there is nothing to use in them, and an error when there is but
 // it is broken: a broken file must not make another identity win silently.
-func fromKubeconfig(files []string, context string, source Source) (cfg *rest.Config, id Identity, why string, err error) {
+func fromKubeconfig(reader *source.Reader, files []string, context string, from Source) (cfg *rest.Config, id Identity, why string, err error) {
 	existing := slices.DeleteFunc(slices.Clone(files), func(f string) bool {
 		_, err := os.Stat(f)
 		return errors.Is(err, fs.ErrNotExist)
@@ -241,7 +244,13 @@ func fromKubeconfig(files []string, context string, source Source) (cfg *rest.Co
 	}
 	// Loading by hand and not through a deferred client config, because that
 	// falls back to the service account and so hides the reason.
-	raw, err := (&clientcmd.ClientConfigLoadingRules{Precedence: existing}).Load()
+	readable := make([]string, len(existing))
+	for i, f := range existing {
+		if readable[i], err = reader.Path(f, source.MaxConfig); err != nil {
+			return nil, Identity{}, "", identityError("read the kubeconfig "+f, err)
+		}
+	}
+	raw, err := (&clientcmd.ClientConfigLoadingRules{Precedence: readable}).Load()
 	if err != nil {
 		return nil, Identity{}, "", identityError("read the kubeconfig", err)
 	}
@@ -264,7 +273,7 @@ func fromKubeconfig(files []string, context string, source Source) (cfg *rest.Co
 		return nil, Identity{}, "", identityError(fmt.Sprintf("use context %q of kubeconfig %s", context, strings.Join(existing, ", ")), err)
 	}
 	return cfg, Identity{
-		Source:    source,
+		Source:    from,
 		Files:     existing,
 		Context:   context,
 		Server:    cfg.Host,

@@ -356,7 +356,7 @@ func newArchive(o Output, r Request, dest destination) *archiveOutput {
 // openArchive opens what type=oci and type=docker with a dest share.
 func openArchive(o Output, r Request) (sink, *UsageError) {
 	if isFalse(o.Attrs[attrTar]) {
-		dest, problem := openLayoutDir(o)
+		dest, problem := openLayoutDir(o, r.WorkDir)
 		if problem != nil {
 			return nil, problem
 		}

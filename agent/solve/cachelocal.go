@@ -2,6 +2,7 @@ package solve
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -10,7 +11,8 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // resolveLocalCache checks the directory of a local cache. One that shall be
@@ -18,8 +20,12 @@ import (
 func (p *preparation) resolveLocalCache(d direction, c Cache) {
 	if d.export {
 		dir := c.Attrs["dest"]
-		if problem := destProblem(dir); problem != "" {
-			p.add(&UsageError{Flag: d.flag, Value: "type=local,dest=" + dir, Problem: problem})
+		if err := checkCacheDest(p.request.WorkDir, dir); err != nil {
+			mistake := &UsageError{Flag: d.flag, Value: "type=local,dest=" + dir, Problem: cause(err)}
+			if leaves := (*target.LeavesError)(nil); errors.As(err, &leaves) {
+				mistake.Hint = leaves.Hint()
+			}
+			p.add(mistake)
 		}
 		return
 	}
@@ -28,25 +34,32 @@ func (p *preparation) resolveLocalCache(d direction, c Cache) {
 	}
 }
 
-// destProblem says why nothing can be written to a directory that may not exist
-// yet.
-func destProblem(dir string) (problem string) {
-	existing, _, err := resolveExisting(dir)
+// checkCacheDest fails when nothing can be written to a directory that may not
+// exist yet, or links in it lead out of the working directory. A cache that is
+// split by platform has its parts in sub-directories.
+func checkCacheDest(workdir, dir string) error {
+	existing, rest, err := target.Resolve(workdir, dir)
 	if err != nil {
-		return cause(err)
+		return err
 	}
-	info, err := os.Stat(existing)
+	if err := target.WritableDir(existing); err != nil || rest != "" {
+		return err
+	}
+	entries, err := os.ReadDir(existing)
 	if err != nil {
-		return cause(err)
+		return err
 	}
-	if !info.IsDir() {
-		return existing + " is not a directory"
+	for _, entry := range entries {
+		if part := filepath.Join(dir, entry.Name()); entry.IsDir() || entry.Type()&os.ModeSymlink != 0 {
+			if _, _, err := target.Resolve(workdir, part); err != nil {
+				return err
+			}
+			if err := checkLayoutLinks(workdir, part); err != nil {
+				return err
+			}
+		}
 	}
-	// The kernel's answer covers read-only file systems, too.
-	if err := unix.Access(existing, unix.W_OK|unix.X_OK); err != nil {
-		return fmt.Sprintf("directory %s is not writable: %s", existing, err)
-	}
-	return ""
+	return checkLayoutLinks(workdir, dir)
 }
 
 // hasCache reports whether a directory holds a cache or, split by platform,

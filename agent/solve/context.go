@@ -2,7 +2,6 @@ package solve
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -74,7 +73,7 @@ func localDir(path string) (abs, problem string) {
 }
 
 // resolveContext finds the main context.
-func (p *preparation) resolveContext(ctx context.Context) {
+func (p *preparation) resolveContext() {
 	value := p.request.Context
 	fail := func(problem, hint string) {
 		p.add(&UsageError{Flag: "build context", Value: value, Problem: problem, Hint: hint})
@@ -85,8 +84,12 @@ func (p *preparation) resolveContext(ctx context.Context) {
 	case value == stdin && p.request.Dockerfile == stdin:
 		fail("stdin cannot be both the context and the Dockerfile", "")
 	case value == stdin:
-		if err := p.stdinContext(ctx); err != nil {
-			fail(err.Error(), faultHint(err))
+		in, err := p.request.Files.StreamStdin()
+		if err == nil {
+			err = p.streamContext("stdin", in)
+		}
+		if err != nil {
+			fail(err.Error(), hintOf(err))
 		}
 	case isDir(value):
 		abs, problem := localDir(value)
@@ -105,10 +108,25 @@ func (p *preparation) resolveContext(ctx context.Context) {
 		p.caps = append(p.caps, gitCaps(value, false)...)
 		p.inputs.SharedKey = sharedKey(cmp.Or(p.request.ContextKey, value))
 		p.remote = true
+	case isStream(value):
+		in, err := p.request.Files.Stream(value)
+		if err == nil {
+			err = p.streamContext("the pipe", in)
+		}
+		if err != nil {
+			fail(err.Error(), hintOf(err))
+		}
 	default:
 		_, problem := localDir(value)
 		fail(problem, "")
 	}
+}
+
+// isStream reports whether a path is that of a pipe, a device or a socket: what
+// is not on disk and may be there to be read once only.
+func isStream(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir() && !info.Mode().IsRegular()
 }
 
 func isDir(path string) bool {

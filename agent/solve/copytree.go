@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // copyTree copies a directory to a path where nothing is: modes, times, links
@@ -75,9 +77,9 @@ func (c *treeCopy) one(ctx context.Context, path string, entry fs.DirEntry) erro
 	case info.Mode().IsRegular():
 		return copyFile(ctx, path, to, info)
 	case info.Mode()&fs.ModeSymlink != 0:
-		var target string
-		if target, err = os.Readlink(path); err == nil {
-			err = os.Symlink(target, to)
+		var link string
+		if link, err = os.Readlink(path); err == nil {
+			err = os.Symlink(link, to)
 		}
 	case ok:
 		err = unix.Mknod(to, stat.Mode, int(stat.Rdev))
@@ -188,15 +190,16 @@ func setTime(path string, ns int64) error {
 	return nil
 }
 
-// replaceFile makes a staged file appear at a path, by a rename where that is
-// possible. Across file systems it is copied beside the path first. At a mount
-// point, which nothing can be renamed to, the content is written where it is.
+// replaceFile makes a staged file appear at a path.
 func replaceFile(ctx context.Context, from, to string) error {
-	err := os.Rename(from, to)
-	switch {
-	case errors.Is(err, unix.EBUSY):
-		return overwrite(ctx, from, to)
-	case !errors.Is(err, unix.EXDEV):
+	return acrossMounts(ctx, from, to, func(file string) error { return target.Replace(ctx, file, to) })
+}
+
+// acrossMounts has place put a staged file to a path. When that is on another
+// file system, the file is copied beside the path first.
+func acrossMounts(ctx context.Context, from, to string, place func(file string) error) error {
+	err := place(from)
+	if !errors.Is(err, unix.EXDEV) {
 		return err
 	}
 	info, err := os.Lstat(from)
@@ -210,45 +213,7 @@ func replaceFile(ctx context.Context, from, to string) error {
 	beside := filepath.Join(dir.path, "file")
 	err = copyFile(ctx, from, beside, info)
 	if err == nil {
-		err = os.Rename(beside, to)
+		err = place(beside)
 	}
 	return errors.Join(err, dir.remove())
-}
-
-// overwrite writes the content of one file into another that exists. Room for
-// it is taken first, so that a full disk leaves the file as it is.
-func overwrite(ctx context.Context, from, to string) (err error) {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer closeQuietly(in)
-	info, err := in.Stat()
-	if err != nil {
-		return err
-	}
-	out, err := os.OpenFile(to, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	if err := reserve(out, info.Size()); err != nil {
-		return err
-	}
-	if err := pour(ctx, out, in); err != nil {
-		return err
-	}
-	return out.Truncate(info.Size())
-}
-
-// reserve takes the room for size bytes of a file, whose size stays. Where the
-// file system cannot do that, nothing happens.
-func reserve(f *os.File, size int64) error {
-	if size == 0 {
-		return nil
-	}
-	if err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, size); full(err) {
-		return &fs.PathError{Op: "fallocate", Path: f.Name(), Err: err}
-	}
-	return nil
 }

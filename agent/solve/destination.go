@@ -3,13 +3,12 @@ package solve
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
-	"golang.org/x/sys/unix"
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // stdoutDest is the dest that means stdout.
@@ -31,108 +30,47 @@ func openDestination(o Output, r Request) (destination, *UsageError) {
 	if o.Dest == stdoutDest || o.Dest == "" || o.Dest == "/dev/stdout" {
 		return openStdout(o, r)
 	}
-	info, err := os.Stat(o.Dest)
+	file, err := target.Open(r.WorkDir, o.Dest)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, o.mistake(cause(err), "")
-	case info.IsDir():
+	case errors.Is(err, syscall.EISDIR):
 		return nil, o.mistake("is a directory", "give a file: dest="+filepath.Join(o.Dest, "FILE"))
-	case !info.Mode().IsRegular():
-		if err := unix.Access(o.Dest, unix.W_OK); err != nil {
-			return nil, o.mistake("is not writable: "+err.Error(), "")
-		}
-		return pipeDest{path: o.Dest}, nil
+	case err != nil:
+		return nil, o.unusable(err)
 	}
-	existing, rest, err := resolveExisting(o.Dest)
-	if err != nil {
-		return nil, o.mistake(cause(err), "")
+	if file.Stays() {
+		return fileDest{file}, o.checkTemp()
 	}
-	d := fileDest{path: filepath.Join(existing, rest)}
-	d.mounted = findMountPoints()[d.path]
-	if err := d.check(); err != nil {
-		return nil, o.mistake(cause(err), "")
-	}
-	return d, nil
+	return fileDest{file}, nil
 }
 
-// fileDest is a regular file or a path where nothing is yet. The path is
-// absolute and has no symbolic links in the part that exists, so that a link
-// to a file stays one.
-type fileDest struct {
-	path string
-	// mounted says that the path is a mount point, which cannot be renamed to.
-	mounted bool
+// unusable is the mistake of a destination that cannot be written to.
+func (o Output) unusable(err error) *UsageError {
+	hint := ""
+	if leaves := (*target.LeavesError)(nil); errors.As(err, &leaves) {
+		hint = leaves.Hint()
+	}
+	return o.mistake(cause(err), hint)
 }
+
+// fileDest is a file that a dest names.
+type fileDest struct{ target.File }
 
 func (d fileDest) traits() traits {
-	if d.mounted {
-		return traits{place: d.path, turn: turnInPlace}
+	t := traits{place: d.Path(), turn: turnFile}
+	switch {
+	case d.Streams():
+		t.turn = turnStream
+	case d.Stays():
+		t.turn = turnInPlace
 	}
-	return traits{place: d.path, turn: turnFile}
+	return t
 }
 
-// parent is on the file system of the destination, so that a rename suffices.
-func (d fileDest) parent() (string, error) {
-	if d.mounted {
-		return os.TempDir(), nil
-	}
-	existing, _, err := resolveExisting(filepath.Dir(d.path))
-	return existing, err
-}
-
-func (d fileDest) check() error {
-	if d.mounted {
-		return unix.Access(d.path, unix.W_OK)
-	}
-	dir, err := d.parent()
-	if err != nil {
-		return err
-	}
-	return writableDir(dir)
-}
-
-// writableDir fails when nothing can be created in a directory. The kernel's
-// answer covers read-only file systems, too.
-func writableDir(dir string) error {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() {
-		return fmt.Errorf("%s is not a directory", dir)
-	}
-	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
-		return fmt.Errorf("directory %s is not writable: %w", dir, err)
-	}
-	return nil
-}
+func (d fileDest) parent() (string, error) { return d.Staging() }
+func (d fileDest) check() error            { return d.Check() }
 
 func (d fileDest) place(ctx context.Context, file string) error {
-	if d.mounted {
-		return overwrite(ctx, file, d.path)
-	}
-	// The mode is the one docker buildx gives to directories it creates.
-	if err := os.MkdirAll(filepath.Dir(d.path), 0o755); err != nil {
-		return err
-	}
-	if old, err := os.Lstat(d.path); err == nil && old.Mode().IsRegular() {
-		if err := inherit(file, old); err != nil {
-			return err
-		}
-	}
-	return replaceFile(ctx, file, d.path)
-}
-
-// inherit gives a file the mode and, as far as the agent may, the owner of
-// the one it replaces.
-func inherit(file string, old fs.FileInfo) error {
-	if owner, ok := ownerOf(old); ok {
-		if err := os.Lchown(file, owner.uid, owner.gid); err != nil && !errors.Is(err, fs.ErrPermission) {
-			return err
-		}
-	}
-	return os.Chmod(file, old.Mode().Perm())
+	return acrossMounts(ctx, file, d.Path(), func(file string) error { return d.Place(ctx, file) })
 }
 
 // openStdout is for a result that goes to stdout.
@@ -143,7 +81,7 @@ func openStdout(o Output, r Request) (destination, *UsageError) {
 	if r.StdoutTerminal {
 		return nil, o.mistake("stdout is a terminal, which cannot show an archive", "give a file, dest=FILE, or redirect stdout")
 	}
-	return stdout{r.Stdout}, nil
+	return stdout{r.Stdout}, o.checkTemp()
 }
 
 // stdout is a destination that is open already.
@@ -154,70 +92,10 @@ func (d stdout) parent() (string, error) { return os.TempDir(), nil }
 func (d stdout) check() error            { return nil }
 
 func (d stdout) place(ctx context.Context, file string) error {
-	return interruptible(ctx, func() error { return pourFile(ctx, d.out, file) })
-}
-
-// pipeDest is a file that is no regular one: a named pipe, a device.
-type pipeDest struct{ path string }
-
-func (d pipeDest) traits() traits          { return traits{place: d.path, turn: turnStream} }
-func (d pipeDest) parent() (string, error) { return os.TempDir(), nil }
-func (d pipeDest) check() error            { return unix.Access(d.path, unix.W_OK) }
-
-func (d pipeDest) place(ctx context.Context, file string) error {
-	return interruptible(ctx, func() (err error) {
-		// A named pipe opens when its reader is there.
-		f, err := os.OpenFile(d.path, os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, f.Close()) }()
-		return pourFile(ctx, f, file)
-	})
-}
-
-// interruptible returns when work does or ctx ends. Work that is blocked in
-// the kernel is left behind then, which happens only while the process is on
-// its way out.
-func interruptible(ctx context.Context, work func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- work() }()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case err := <-done:
-		return err
-	}
-}
-
-// pourFile is pour for a file.
-func pourFile(ctx context.Context, out io.Writer, file string) error {
-	f, err := os.Open(file)
+	in, err := os.Open(file)
 	if err != nil {
 		return err
 	}
-	defer closeQuietly(f)
-	return pour(ctx, out, f)
-}
-
-// pour copies in to out, until ctx ends.
-func pour(ctx context.Context, out io.Writer, in io.Reader) error {
-	buf := make([]byte, 1<<20)
-	for {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		n, err := in.Read(buf)
-		if n > 0 {
-			if _, err := out.Write(buf[:n]); err != nil {
-				return err
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
+	defer closeQuietly(in)
+	return target.Copy(ctx, d.out, in)
 }

@@ -1,7 +1,7 @@
 package solve
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,21 +9,31 @@ import (
 )
 
 // resolveDockerfile finds the Dockerfile. It runs after resolveContext.
-func (p *preparation) resolveDockerfile(ctx context.Context) {
+func (p *preparation) resolveDockerfile() {
 	value := p.request.Dockerfile
 	fail := func(problem, hint string) {
 		p.add(&UsageError{Flag: "--file", Value: value, Problem: problem, Hint: hint})
 	}
 	switch {
-	case p.request.Context == stdin && p.inputs.ContextFile == "":
-		// The Dockerfile came with the context, or stdin failed.
+	case p.streamed && p.inputs.ContextFile == "":
+		// The Dockerfile came with the context, or its stream failed.
 	case value == stdin:
-		if p.request.Stdin == nil {
-			fail("there is no stdin", "")
-			return
+		data, err := p.request.Files.ReadStdin(maxDockerfile)
+		if err == nil {
+			err = p.keepDockerfile(data)
 		}
-		if err := p.stdinDockerfile(contextReader{ctx, p.request.Stdin}); err != nil {
-			fail(err.Error(), faultHint(err))
+		if err != nil {
+			fail(err.Error(), hintOf(err))
+		}
+	case isStream(value):
+		data, err := p.request.Files.Read(value, maxDockerfile)
+		if err == nil {
+			err = p.keepDockerfile(data)
+		}
+		if temp := (*tempError)(nil); errors.As(err, &temp) {
+			fail(err.Error(), hintOf(err))
+		} else if err != nil {
+			fail(cause(err), hintOf(err))
 		}
 	case isHTTP(value):
 		p.inputs.DockerfileURL = value

@@ -14,7 +14,8 @@ import (
 	fstypes "github.com/tonistiigi/fsutil/types"
 )
 
-// maxDockerfile bounds a Dockerfile from a URL, as buildx does.
+// maxDockerfile bounds a Dockerfile that is no file on the agent, as buildx does
+// for one from a URL.
 const maxDockerfile = 2 << 20
 
 // fetchDockerfile lets the daemon fetch a Dockerfile, because the agent may

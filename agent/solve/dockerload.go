@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 const (
@@ -43,7 +45,7 @@ func openEngine(ctx context.Context, o Output, r Request) (destination, *UsageEr
 		return nil, o.mistake("there is no Docker engine to load the image into: "+err.Error(),
 			"mount the engine's socket at "+dockerSocket+" or set DOCKER_HOST; without an engine write an archive, type=docker,dest=image.tar, or pipe it, type=docker,dest=- | ctr images import -")
 	}
-	return e, nil
+	return e, o.checkTemp()
 }
 
 // findEngine reads where the engine is from the variables that the docker CLI
@@ -106,7 +108,7 @@ func engineTLS(r Request) (*tls.Config, error) {
 		home, _ := r.lookup("HOME")
 		dir = filepath.Join(home, ".docker")
 	}
-	ca, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
+	ca, err := r.Files.Read(filepath.Join(dir, "ca.pem"), source.MaxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("DOCKER_TLS_VERIFY: %w", err)
 	}
@@ -114,7 +116,7 @@ func engineTLS(r Request) (*tls.Config, error) {
 	if !pool.AppendCertsFromPEM(ca) {
 		return nil, fmt.Errorf("DOCKER_TLS_VERIFY: %s holds no certificate", filepath.Join(dir, "ca.pem"))
 	}
-	own, err := tls.LoadX509KeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	own, err := readKeyPair(r.Files, filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
 	if err != nil {
 		return nil, fmt.Errorf("DOCKER_TLS_VERIFY: %w", err)
 	}

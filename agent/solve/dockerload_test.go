@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // fakeEngine answers as a Docker engine does; got is what it has loaded.
@@ -106,7 +108,7 @@ func TestLoadOverTLS(t *testing.T) {
 		"ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))))
 	host := "tcp://" + server.Listener.Addr().String()
 	lookup := env("DOCKER_HOST", host, "DOCKER_TLS_VERIFY", "1", "DOCKER_CERT_PATH", dir)
-	found, err := findEngine(Request{Lookup: lookup})
+	found, err := findEngine(Request{Files: source.New(t.Context(), nil), Lookup: lookup})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,11 +118,11 @@ func TestLoadOverTLS(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "ca.pem")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := findEngine(Request{Lookup: lookup}); err == nil || !strings.Contains(err.Error(), "DOCKER_TLS_VERIFY") {
+	if _, err := findEngine(Request{Files: source.New(t.Context(), nil), Lookup: lookup}); err == nil || !strings.Contains(err.Error(), "DOCKER_TLS_VERIFY") {
 		t.Errorf("without the authority: %v", err)
 	}
 	// Without DOCKER_TLS_VERIFY the address is taken at its word.
-	if found, err := findEngine(Request{Lookup: env("DOCKER_HOST", host)}); err != nil || found.ping(t.Context()) == nil {
+	if found, err := findEngine(Request{Files: source.New(t.Context(), nil), Lookup: env("DOCKER_HOST", host)}); err != nil || found.ping(t.Context()) == nil {
 		t.Errorf("plain HTTP to a TLS port: %v", err)
 	}
 }
@@ -158,11 +160,11 @@ func TestFindEngine(t *testing.T) {
 		{"npipe:////./pipe/docker", "npipe:// is not supported"},
 		{"tcp://:x:y", "is not tcp://HOST:PORT"},
 	} {
-		if _, err := findEngine(Request{Lookup: env("DOCKER_HOST", tt.host)}); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := findEngine(Request{Files: source.New(t.Context(), nil), Lookup: env("DOCKER_HOST", tt.host)}); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("DOCKER_HOST=%s: %v, want %q", tt.host, err, tt.want)
 		}
 	}
-	e, err := findEngine(Request{Lookup: env("DOCKER_HOST", "tcp://127.0.0.1:1", "DOCKER_CONTEXT", "ignored")})
+	e, err := findEngine(Request{Files: source.New(t.Context(), nil), Lookup: env("DOCKER_HOST", "tcp://127.0.0.1:1", "DOCKER_CONTEXT", "ignored")})
 	if err != nil || fmt.Sprint(e.address, e.base) != "tcp://127.0.0.1:1http://127.0.0.1:1" {
 		t.Errorf("engine %+v, %v", e, err)
 	}

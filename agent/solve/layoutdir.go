@@ -13,6 +13,8 @@ import (
 	"github.com/moby/buildkit/client/ociindex"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // layoutDest is a directory in OCI image layout. One that exists gains the
@@ -20,14 +22,17 @@ import (
 type layoutDest struct{ path string }
 
 // openLayoutDir checks the dest of an output that is an image layout.
-func openLayoutDir(o Output) (destination, *UsageError) {
-	existing, rest, err := resolveExisting(o.Dest)
+func openLayoutDir(o Output, workdir string) (destination, *UsageError) {
+	existing, rest, err := target.Resolve(workdir, o.Dest)
 	if err != nil {
-		return nil, o.mistake(cause(err), "")
+		return nil, o.unusable(err)
 	}
 	d := layoutDest{path: filepath.Join(existing, rest)}
 	if err := d.check(); err != nil {
 		return nil, o.mistake(cause(err), "")
+	}
+	if err := checkLayoutLinks(workdir, o.Dest); err != nil {
+		return nil, o.unusable(err)
 	}
 	return d, nil
 }
@@ -35,7 +40,7 @@ func openLayoutDir(o Output) (destination, *UsageError) {
 func (d layoutDest) traits() traits { return traits{place: d.path, turn: turnFile} }
 
 func (d layoutDest) parent() (string, error) {
-	existing, _, err := resolveExisting(d.path)
+	existing, _, err := target.Resolve("", d.path)
 	return existing, err
 }
 
@@ -44,17 +49,28 @@ func (d layoutDest) check() error {
 	if err != nil {
 		return err
 	}
-	if err := writableDir(dir); err != nil || dir != d.path {
+	if err := target.WritableDir(dir); err != nil || dir != d.path {
 		return err
 	}
 	blobs := filepath.Join(dir, ocispecs.ImageBlobsDir)
 	for _, sub := range []string{blobs, filepath.Join(blobs, "sha256")} {
-		if err := writableDir(sub); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := target.WritableDir(sub); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	_, err = readIndex(dir)
 	return err
+}
+
+// checkLayoutLinks refuses links in a layout through which its parts would be
+// written outside of the working directory. What is no layout yet has none.
+func checkLayoutLinks(workdir, dir string) error {
+	for _, name := range []string{ocispecs.ImageIndexFile, ocispecs.ImageLayoutFile, "ingest", ocispecs.ImageBlobsDir, filepath.Join(ocispecs.ImageBlobsDir, "sha256")} {
+		if _, _, err := target.Resolve(workdir, filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readIndex returns the content of a layout's index.json, nil when there is

@@ -2,9 +2,7 @@ package solve
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +11,8 @@ import (
 
 	"github.com/moby/buildkit/client"
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // checkLocal finds mistakes in a type=local output.
@@ -43,9 +43,9 @@ type localOutput struct {
 // openLocal checks the destination without leaving a trace.
 func openLocal(_ context.Context, o Output, r Request) (sink, *UsageError) {
 	fail := func(problem, hint string) (sink, *UsageError) { return nil, o.mistake(problem, hint) }
-	existing, rest, err := resolveExisting(o.Dest)
+	existing, rest, err := target.Resolve(r.WorkDir, o.Dest)
 	if err != nil {
-		return fail(cause(err), "")
+		return nil, o.unusable(err)
 	}
 	info, err := os.Stat(existing)
 	if err != nil {
@@ -60,7 +60,7 @@ func openLocal(_ context.Context, o Output, r Request) (sink, *UsageError) {
 	}
 	l := &localOutput{output: o, dest: filepath.Join(existing, rest)}
 	l.staging.parent = func() (string, error) {
-		existing, _, err := resolveExisting(l.dest)
+		existing, _, err := target.Resolve("", l.dest)
 		return existing, err
 	}
 	if l.deletes() && !slices.Contains(r.Allow, allowLocalDelete) {
@@ -69,29 +69,6 @@ func openLocal(_ context.Context, o Output, r Request) (sink, *UsageError) {
 		}
 	}
 	return l, nil
-}
-
-// resolveExisting splits a path into the directory that exists, absolute and
-// without symbolic links, and the rest that does not.
-func resolveExisting(path string) (existing, rest string, err error) {
-	path, err = filepath.Abs(path)
-	if err != nil {
-		return "", "", err
-	}
-	for {
-		existing, err = filepath.EvalSymlinks(path)
-		if err == nil {
-			return existing, rest, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return "", "", err
-		}
-		if _, lerr := os.Lstat(path); lerr == nil {
-			return "", "", fmt.Errorf("%s is a symbolic link to nothing", path)
-		}
-		rest = filepath.Join(filepath.Base(path), rest)
-		path = filepath.Dir(path)
-	}
 }
 
 // deletable fails for a directory that mode=delete may not empty unasked: as
@@ -178,7 +155,7 @@ func (l *localOutput) seal(ctx context.Context) error {
 // arrange finds out what has to go where, and copies what cannot be renamed to
 // its place to the file system where it belongs.
 func (l *localOutput) arrange(ctx context.Context) (*placement, error) {
-	p := &placement{staging: &l.staging, mounts: findMountPoints(), dest: l.dest, modes: l.modes}
+	p := &placement{staging: &l.staging, mounts: target.FindMountPoints(), dest: l.dest, modes: l.modes}
 	if l.deletes() {
 		wanted, err := paths(l.trees)
 		if err != nil {

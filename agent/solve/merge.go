@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // merge moves the content of src into the existing directory dst by renaming.
@@ -146,7 +148,7 @@ func clash(trees []string) (string, error) {
 
 // prune removes from dir what is not wanted (paths relative to dir). Staging
 // directories of other builds stay, and mount points: what is in them goes.
-func prune(dir string, wanted map[string]bool, mounts mountPoints) error {
+func prune(dir string, wanted map[string]bool, mounts target.MountPoints) error {
 	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -161,7 +163,7 @@ func prune(dir string, wanted map[string]bool, mounts mountPoints) error {
 		if entry.IsDir() && strings.HasPrefix(entry.Name(), stagingPrefix) {
 			return filepath.SkipDir
 		}
-		if mounts[path] || entry.IsDir() && mounts.below(path) != "" {
+		if mounts[path] || entry.IsDir() && mounts.Below(path) != "" {
 			return nil
 		}
 		if err := removeTree(path); err != nil {

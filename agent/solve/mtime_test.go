@@ -3,6 +3,8 @@ package solve
 import (
 	"strings"
 	"testing"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 func TestMtimeAuto(t *testing.T) {
@@ -58,7 +60,7 @@ func TestMtimeModes(t *testing.T) {
 		{"auto with rewritten times", Request{Context: dir + "/plain", Outputs: []Output{{Type: "image", Attrs: attrs("rewrite-timestamp", "true")}}}, false, 1},
 		{"auto without rewritten times", Request{Context: dir + "/plain", Outputs: []Output{{Type: "image", Attrs: attrs("rewrite-timestamp", "false")}}}, true, 0},
 		{"a Dockerfile that is not here", Request{Context: dir, Dockerfile: "https://example.com/D"}, false, 1},
-		{"a Dockerfile from stdin", Request{Context: dir, Dockerfile: "-", Stdin: strings.NewReader("FROM a\n")}, true, 0},
+		{"a Dockerfile from stdin", Request{Context: dir, Dockerfile: "-", Files: source.New(t.Context(), strings.NewReader("FROM a\n"))}, true, 0},
 		{"a remote context", Request{Context: "https://example.com/r.git"}, false, 0},
 		{"a Dockerfile beside a remote context", Request{Context: "https://example.com/r.git", Dockerfile: dir + "/plain/Dockerfile"}, true, 0},
 		{"a directory beside a remote context", Request{Context: "https://example.com/r.git", Contexts: []BuildContext{{"lib", dir}}, Mtime: MtimeContent}, true, 0},

@@ -112,7 +112,7 @@ const (
 	turnStream             // a pipe, whose reader may go away
 	turnDir                // before files: it may remove what it does not know
 	turnFile
-	turnInPlace // a mounted file, which is overwritten and not replaced
+	turnInPlace // a file that is overwritten and not replaced, such as a mounted one
 	turnTag
 )
 

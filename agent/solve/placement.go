@@ -9,8 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // placement is how the trees in staging get to a directory. It is complete
@@ -18,7 +21,7 @@ import (
 // there, so that renames are all that is left.
 type placement struct {
 	staging *staging
-	mounts  mountPoints
+	mounts  target.MountPoints
 	dest    string
 	wanted  map[string]bool // what may stay in dest; nil for all
 	modes   modes           // of directories, set last
@@ -64,7 +67,7 @@ func (p *placement) compare(ctx context.Context, src, dst string) error {
 			return err
 		}
 		switch {
-		case entry.IsDir() && old.IsDir() && p.mounts.separate(parent, to, old):
+		case entry.IsDir() && old.IsDir() && separate(p.mounts, parent, to, old):
 			err = p.carry(ctx, from, to)
 		case entry.IsDir() && old.IsDir():
 			err = p.compare(ctx, from, to)
@@ -73,7 +76,7 @@ func (p *placement) compare(ctx context.Context, src, dst string) error {
 		case p.mounts[to]:
 			err = fmt.Errorf("%s is a mount point, and the build has made something else of it", to)
 		case old.IsDir():
-			if mount := p.mounts.below(to); mount != "" {
+			if mount := p.mounts.Below(to); mount != "" {
 				err = fmt.Errorf("the build has made something else of directory %s, in which %s is a mount point", to, mount)
 			}
 		}
@@ -183,7 +186,7 @@ func (p *placement) put(ctx context.Context) error {
 		return err
 	}
 	for _, s := range p.files {
-		if err := overwrite(ctx, s.from, s.to); err != nil {
+		if err := target.Overwrite(ctx, s.from, s.to); err != nil {
 			return err
 		}
 	}
@@ -212,4 +215,19 @@ func appear(tree, dest string) error {
 		return merge(tree, dest)
 	}
 	return err
+}
+
+// separate reports whether files cannot be renamed from a directory into one of
+// its directories: there is a mount, or a subvolume with a device of its own.
+func separate(mounts target.MountPoints, parent fs.FileInfo, path string, dir fs.FileInfo) bool {
+	return mounts[filepath.Clean(path)] || deviceOf(parent) != deviceOf(dir)
+}
+
+// deviceOf is the number of the file system that a file is on.
+func deviceOf(info fs.FileInfo) uint64 {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0
+	}
+	return uint64(stat.Dev) //nolint:unconvert // its type differs between systems
 }

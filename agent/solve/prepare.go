@@ -23,7 +23,7 @@ type Plan struct {
 	mtime   MtimeMode // MtimeKeep or MtimeContent; empty without directories
 	sums    *sums     // nil without directories
 	secrets session.Attachable
-	ssh     session.Attachable // nil when there is none
+	ssh     *sshServer
 	sinks   []sink
 	temp    string   // "" when nothing was spooled
 	git     *gitTask // nil when there is nothing to ask
@@ -70,6 +70,7 @@ type preparation struct {
 	problems
 	contextDir string         // set for a context that is a local directory
 	remote     bool           // the context is a URL
+	streamed   bool           // the context came through a pipe
 	named      []BuildContext // local directories of --build-context, absolute
 	caps       []string       // what the frontend must know
 }
@@ -87,9 +88,10 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 		},
 	}}
 	p.checkFlags()
-	p.resolveContext(ctx)
-	p.resolveDockerfile(ctx)
+	p.resolveContext()
+	p.resolveDockerfile()
 	p.resolveContexts()
+	p.checkLinks()
 	p.resolveMtime()
 	p.resolveKeys()
 	p.askGit(ctx)
@@ -131,14 +133,14 @@ func (p *preparation) checkFlags() {
 func (p *preparation) resolveSecrets() {
 	resolved := make([]Secret, 0, len(p.request.Secrets))
 	for _, s := range p.request.Secrets {
-		s, warning, problem := s.resolve(p.request.lookup)
+		s, warning, problem := s.resolve(p.request.Files, p.request.lookup)
 		p.add(problem)
 		if warning != "" {
 			p.warnings = append(p.warnings, warning)
 		}
 		resolved = append(resolved, s)
 	}
-	p.secrets = secretProvider(resolved, p.request.lookup, p.request.OnSecret)
+	p.secrets = secretProvider(resolved, p.request.Files, p.request.lookup, p.request.OnSecret)
 }
 
 func (p *preparation) resolveSSH(ctx context.Context) {
@@ -146,7 +148,12 @@ func (p *preparation) resolveSSH(ctx context.Context) {
 	if len(list) == 0 && isGitSSH(p.request.Context) {
 		list = []SSH{{ID: "default"}}
 	}
-	p.ssh = sshAgents(ctx, list, p.request.lookup, &p.problems)
+	agents := sshAgents(ctx, list, p.request.Files, p.request.lookup, &p.problems)
+	server, err := newSSHServer(agents, list)
+	if err != nil {
+		p.add(&UsageError{Flag: "--ssh", Problem: err.Error()})
+	}
+	p.ssh = server
 }
 
 func (p *preparation) openOutputs(ctx context.Context) {
@@ -200,7 +207,7 @@ func (p *preparation) openOutput(ctx context.Context, o Output) (opened sink, im
 
 // readEnvironment reads the variables that change what is solved.
 func (p *preparation) readEnvironment() {
-	policy, problem := readSourcePolicy(p.request.lookup)
+	policy, problem := readSourcePolicy(p.request.Files, p.request.lookup)
 	p.add(problem)
 	p.inputs.SourcePolicy = policy
 

@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // tarball is a tar with one file.
@@ -99,7 +101,7 @@ func TestPrepareInputs(t *testing.T) {
 			mounts: attrs("context", "ctx", "dockerfile", "other"),
 		},
 		{
-			name: "-f from stdin", request: Request{Context: "ctx", Dockerfile: "-", Stdin: strings.NewReader("FROM x")},
+			name: "-f from stdin", request: Request{Context: "ctx", Dockerfile: "-", Files: source.New(t.Context(), strings.NewReader("FROM x"))},
 			attrs: attrs("filename", "Dockerfile", "dockerfilekey", "dockerfile"),
 			check: func(t *testing.T, p *Plan) {
 				data, err := os.ReadFile(filepath.Join(p.inputs.Mounts["dockerfile"], "Dockerfile"))
@@ -109,7 +111,7 @@ func TestPrepareInputs(t *testing.T) {
 			},
 		},
 		{
-			name: "tar from stdin", request: Request{Context: "-", Stdin: bytes.NewReader(tarball(t))},
+			name: "tar from stdin", request: Request{Context: "-", Files: source.New(t.Context(), bytes.NewReader(tarball(t)))},
 			attrs: attrs("filename", "Dockerfile"), mounts: attrs(),
 			check: func(t *testing.T, p *Plan) {
 				info, err := os.Stat(p.inputs.ContextFile)
@@ -123,11 +125,11 @@ func TestPrepareInputs(t *testing.T) {
 			},
 		},
 		{
-			name: "compressed tar from stdin with -f", request: Request{Context: "-", Dockerfile: "sub/D", Stdin: bytes.NewReader(gzipped(t, tarball(t)))},
+			name: "compressed tar from stdin with -f", request: Request{Context: "-", Dockerfile: "sub/D", Files: source.New(t.Context(), bytes.NewReader(gzipped(t, tarball(t))))},
 			attrs: attrs("filename", "sub/D"), mounts: attrs(),
 		},
 		{
-			name: "Dockerfile as context", request: Request{Context: "-", Stdin: strings.NewReader("FROM x")},
+			name: "Dockerfile as context", request: Request{Context: "-", Files: source.New(t.Context(), strings.NewReader("FROM x"))},
 			attrs: attrs("filename", "Dockerfile", "dockerfilekey", "dockerfile"),
 			check: func(t *testing.T, p *Plan) {
 				if files := tree(t, p.inputs.Mounts["context"]); len(files) != 0 {
@@ -288,12 +290,12 @@ func TestPrepareMistakes(t *testing.T) {
 		{"no such -f", Request{Context: "ctx", Dockerfile: "nope"}, []string{`--file "nope": no such file or directory`}},
 		{"-f is not relative to the context", Request{Context: "other", Dockerfile: "My.Dockerfile"}, []string{`--file "My.Dockerfile": no such`}},
 		{"policy", Request{Context: "policy"}, []string{`Dockerfile.rego exists`}},
-		{"stdin twice", Request{Context: "-", Dockerfile: "-", Stdin: strings.NewReader("x")}, []string{"cannot be both"}},
-		{"stdin empty", Request{Context: "-", Stdin: strings.NewReader("")}, []string{"stdin is empty"}},
-		{"no stdin", Request{Context: "-"}, []string{"there is no stdin"}},
-		{"no stdin for -f", Request{Context: "ctx", Dockerfile: "-"}, []string{"there is no stdin"}},
-		{"two Dockerfiles", Request{Context: "-", Dockerfile: "D", Stdin: strings.NewReader("FROM x")}, []string{"-f names another"}},
-		{"stdin breaks", Request{Context: "-", Stdin: io.MultiReader(bytes.NewReader(tarball(t)), broken{})}, []string{"read stdin: broken"}},
+		{"stdin twice", Request{Context: "-", Dockerfile: "-", Files: source.New(t.Context(), strings.NewReader("x"))}, []string{"cannot be both"}},
+		{"stdin empty", Request{Context: "-", Files: source.New(t.Context(), strings.NewReader(""))}, []string{"stdin is empty"}},
+		{"no stdin", Request{Context: "-"}, []string{"there is no standard input"}},
+		{"no stdin for -f", Request{Context: "ctx", Dockerfile: "-"}, []string{"there is no standard input"}},
+		{"two Dockerfiles", Request{Context: "-", Dockerfile: "D", Files: source.New(t.Context(), strings.NewReader("FROM x"))}, []string{"-f names another"}},
+		{"stdin breaks", Request{Context: "-", Files: source.New(t.Context(), io.MultiReader(bytes.NewReader(tarball(t)), broken{}))}, []string{"read stdin: broken"}},
 		{"git query", Request{Context: "https://user:sekret@example.com/r.git?nope=1"}, []string{`unexpected query "nope"`}},
 		{"no cache twice", Request{Context: "ctx", NoCache: true, NoCacheFilter: []string{"a"}}, []string{"--no-cache: cannot be used"}},
 		{"empty syntax", Request{Context: "ctx", BuildArgs: attrs("BUILDKIT_SYNTAX", " ")}, []string{"--build-arg \"BUILDKIT_SYNTAX=\": is empty"}},
@@ -304,7 +306,7 @@ func TestPrepareMistakes(t *testing.T) {
 		{"secret absent", Request{Context: "ctx", Secrets: []Secret{{ID: "a", File: "nope"}}}, []string{`--secret "id=a": file "nope" cannot be read: no such file`}},
 		{"secret by id absent", Request{Context: "ctx", Secrets: []Secret{{ID: "nope"}}}, []string{`--secret "id=nope": file "nope" cannot be read`}},
 		{"secret is a directory", Request{Context: "ctx", Secrets: []Secret{{ID: "a", File: "ctx"}}}, []string{`is a directory`}},
-		{"secret too big", Request{Context: "ctx", Secrets: []Secret{{ID: "a", File: "big"}}}, []string{`has 614400 bytes`}},
+		{"secret too big", Request{Context: "ctx", Secrets: []Secret{{ID: "a", File: "big"}}}, []string{`"big" is longer than 512000 bytes`}},
 		{"no agent", Request{Context: "ctx", SSH: []SSH{{ID: "default"}}}, []string{`--ssh "default": there is no SSH agent`}},
 		{"no agent for git over ssh", Request{Context: "git@example.com:r.git"}, []string{`there is no SSH agent`}},
 		{"agent is dead", Request{Context: "ctx", SSH: []SSH{{ID: "default"}}, Lookup: env("SSH_AUTH_SOCK", gone)}, []string{`no SSH agent answers`}},
@@ -367,7 +369,7 @@ func TestPrepareCancelledWhileStdinBlocks(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Prepare(ctx, Request{Context: "-", Stdin: in}); !errors.Is(err, context.Canceled) {
+	if _, err := Prepare(ctx, Request{Context: "-", Files: source.New(ctx, in)}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
 }
@@ -390,10 +392,11 @@ func TestWarnings(t *testing.T) {
 func TestSecretStore(t *testing.T) {
 	workdir(t)
 	lookup := env("VAR", "from env", "byid", "named like its id")
+	files := source.New(t.Context(), nil)
 	var told []string
-	store := secretStore{map[string]Secret{}, lookup, func(value string) { told = append(told, value) }}
+	store := secretStore{map[string]Secret{}, files, lookup, func(value string) { told = append(told, value) }}
 	for _, s := range []Secret{{ID: "e", Env: "VAR"}, {ID: "f", File: "secret"}, {ID: "byid"}, {ID: "secret"}} {
-		resolved, _, problem := s.resolve(lookup)
+		resolved, _, problem := s.resolve(files, lookup)
 		if problem != nil {
 			t.Fatal(problem)
 		}

@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // tcpKeepAlive is how often the kernel probes an idle TCP connection.
@@ -19,8 +19,8 @@ const tcpKeepAlive = 15 * time.Second
 
 // DialRemote returns the dial function for a node of the remote driver:
 // tcp://HOST:PORT, with TLS when any certificate option is given, or
-// unix:///PATH.
-func DialRemote(r configmap.Remote) func(context.Context) (net.Conn, error) {
+// unix:///PATH. files reads the certificates.
+func DialRemote(r configmap.Remote, files *source.Reader) func(context.Context) (net.Conn, error) {
 	return func(ctx context.Context) (net.Conn, error) {
 		u, err := url.Parse(r.Address)
 		if err != nil {
@@ -31,15 +31,15 @@ func DialRemote(r configmap.Remote) func(context.Context) (net.Conn, error) {
 		case "unix":
 			return dialer.DialContext(ctx, "unix", u.Path)
 		case "tcp":
-			return dialTCP(ctx, dialer, u, r)
+			return dialTCP(ctx, dialer, u, r, files)
 		default:
 			return nil, fmt.Errorf("remote address %q: unknown scheme %q, expected tcp or unix", r.Address, u.Scheme)
 		}
 	}
 }
 
-func dialTCP(ctx context.Context, dialer net.Dialer, u *url.URL, r configmap.Remote) (net.Conn, error) {
-	config, err := remoteTLS(u, r)
+func dialTCP(ctx context.Context, dialer net.Dialer, u *url.URL, r configmap.Remote, files *source.Reader) (net.Conn, error) {
+	config, err := remoteTLS(u, r, files)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func dialTCP(ctx context.Context, dialer net.Dialer, u *url.URL, r configmap.Rem
 }
 
 // remoteTLS is nil when no certificate option is given.
-func remoteTLS(u *url.URL, r configmap.Remote) (*tls.Config, error) {
+func remoteTLS(u *url.URL, r configmap.Remote, files *source.Reader) (*tls.Config, error) {
 	if r.CACert == "" && r.Cert == "" && r.Key == "" && r.ServerName == "" {
 		return nil, nil
 	}
@@ -74,7 +74,7 @@ func remoteTLS(u *url.URL, r configmap.Remote) (*tls.Config, error) {
 		config.ServerName = u.Hostname()
 	}
 	if r.CACert != "" {
-		pem, err := os.ReadFile(r.CACert)
+		pem, err := files.Read(r.CACert, source.MaxConfig)
 		if err != nil {
 			return nil, fmt.Errorf("cacert: %w", err)
 		}
@@ -83,13 +83,26 @@ func remoteTLS(u *url.URL, r configmap.Remote) (*tls.Config, error) {
 		}
 	}
 	if r.Cert != "" || r.Key != "" {
-		pair, err := tls.LoadX509KeyPair(r.Cert, r.Key)
+		pair, err := readKeyPair(files, r.Cert, r.Key)
 		if err != nil {
 			return nil, fmt.Errorf("cert %s, key %s: %w", r.Cert, r.Key, err)
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
+}
+
+// readKeyPair reads a certificate and its key.
+func readKeyPair(files *source.Reader, certificate, key string) (tls.Certificate, error) {
+	certPEM, err := files.Read(certificate, source.MaxConfig)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	keyPEM, err := files.Read(key, source.MaxConfig)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(certPEM, keyPEM)
 }
 
 // namedConn tells gRPC the name of the other end, for its :authority header.

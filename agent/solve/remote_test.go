@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 func TestDialRemote(t *testing.T) {
@@ -59,7 +60,7 @@ func TestDialRemote(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			conn, err := DialRemote(tt.remote)(t.Context())
+			conn, err := DialRemote(tt.remote, source.New(t.Context(), nil))(t.Context())
 			if tt.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.fails) {
 					t.Errorf("error %v does not say %q", err, tt.fails)
@@ -79,7 +80,7 @@ func TestDialRemote(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := DialRemote(tests[1].remote)(ctx); err == nil {
+	if _, err := DialRemote(tests[1].remote, source.New(t.Context(), nil))(ctx); err == nil {
 		t.Error("dialled with a context that is over")
 	}
 }

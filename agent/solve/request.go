@@ -6,17 +6,19 @@ import (
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
 )
 
 // Request is what the user asked for, as parsed values. The fields carry the
 // meaning of docker buildx build's flags of the same name.
 type Request struct {
-	// Context is a directory, "-" for Stdin, a git URL or an http(s) URL.
+	// Context is a directory, "-" for standard input, the path of a pipe, a git
+	// URL or an http(s) URL.
 	Context string
 	// Dockerfile is the value of -f: "" for Dockerfile in the context, a path
 	// relative to the working directory (to the context for a URL), "-" for
-	// Stdin, or an http(s) URL.
+	// standard input, or an http(s) URL.
 	Dockerfile    string
 	Target        string
 	BuildArgs     map[string]string // see ParseBuildArgs
@@ -42,12 +44,16 @@ type Request struct {
 	CacheFrom   []Cache               // see ParseCacheFrom
 	CacheTo     []Cache               // see ParseCacheTo
 
-	// Stdin is read when Context or Dockerfile is "-".
-	Stdin io.Reader
+	// Files reads what the other fields name, and standard input; nil reads
+	// regular files only.
+	Files *source.Reader
 	// Stdout is what an output with dest=- is written to; nil when there is
 	// none. StdoutTerminal says that it is a terminal, which gets no archive.
 	Stdout         io.Writer
 	StdoutTerminal bool
+	// WorkDir is the working directory. A destination below it must not leave it
+	// through a symbolic link; empty allows that.
+	WorkDir string
 	// Lookup reads the environment: values of secrets, SSH_AUTH_SOCK,
 	// SOURCE_DATE_EPOCH and the BUILDX_* variables that shape a solve.
 	Lookup func(name string) (string, bool)

@@ -147,6 +147,7 @@ func explain(ctx context.Context, err error) error {
 type attached struct {
 	auth  *credentials
 	files *fileServer
+	ssh   *sshServer
 }
 
 // explain gives a failed solve its reason.
@@ -154,7 +155,7 @@ func (a attached) explain(ctx context.Context, err error) error {
 	if failed := a.files.failed(); failed != nil && ctx.Err() == nil {
 		return failed
 	}
-	return a.auth.explain(ctx, explain(ctx, err))
+	return a.ssh.explain(a.auth.explain(ctx, explain(ctx, err)))
 }
 
 // attach adds the session: what the daemon may ask the agent for.
@@ -163,10 +164,7 @@ func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed
 	if err != nil {
 		return attached{}, err
 	}
-	opt.Session = append(opt.Session, auth, p.secrets)
-	if p.ssh != nil {
-		opt.Session = append(opt.Session, p.ssh)
-	}
+	opt.Session = append(opt.Session, auth, p.secrets, p.ssh)
 	files := &fileServer{mounts: maps.Clone(p.mounts)}
 	opt.Session = append(opt.Session, files)
 	opt.OCIStores = make(map[string]content.Store, len(p.inputs.Layouts))
@@ -192,7 +190,7 @@ func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed
 		}
 		files.mounts[mountDockerfile] = mount{FS: dir}
 	}
-	return attached{auth, files}, nil
+	return attached{auth, files, p.ssh}, nil
 }
 
 // closeQuietly closes a file that was only read and may be closed already.

@@ -2,14 +2,17 @@ package solve
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
 	"strings"
+	"syscall"
 
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/secrets"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/tonistiigi/go-csvvalue"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // Secret is a parsed --secret.
@@ -77,8 +80,9 @@ func parseSecret(value string) (s Secret, problem string) {
 }
 
 // resolve settles where the value comes from and checks that it is there. An
-// unset variable is an empty secret, as with buildx, but worth a warning.
-func (s Secret) resolve(lookup func(string) (string, bool)) (_ Secret, warning string, _ *UsageError) {
+// unset variable is an empty secret, as with buildx, but worth a warning, and so
+// is a pipe that nothing was written to.
+func (s Secret) resolve(files *source.Reader, lookup func(string) (string, bool)) (_ Secret, warning string, _ *UsageError) {
 	if s.Env == "" && s.File == "" {
 		if _, ok := lookup(s.ID); ok {
 			s.Env = s.ID
@@ -92,33 +96,30 @@ func (s Secret) resolve(lookup func(string) (string, bool)) (_ Secret, warning s
 		}
 		return s, warning, nil
 	}
-	problem := func(text string) *UsageError {
-		return &UsageError{Flag: "--secret", Value: "id=" + s.ID, Problem: text}
+	data, err := files.Read(s.File, secretsprovider.MaxSecretSize)
+	tooLong := (*source.TooLongError)(nil)
+	problem := ""
+	switch {
+	case errors.As(err, &tooLong):
+		problem = fmt.Sprintf("file %q is longer than %d bytes, and BuildKit takes no more", s.File, tooLong.Limit)
+	case errors.Is(err, syscall.EISDIR):
+		problem = fmt.Sprintf("%q is a directory", s.File)
+	case err != nil:
+		problem = fmt.Sprintf("file %q cannot be read: %s", s.File, cause(err))
+	case len(data) == 0 && isStream(s.File):
+		warning = fmt.Sprintf("--secret id=%s: nothing was written to %s, the secret is empty", s.ID, s.File)
 	}
-	info, err := os.Stat(s.File)
-	if err != nil {
-		return s, "", problem(fmt.Sprintf("file %q cannot be read: %s", s.File, cause(err)))
+	if problem != "" {
+		return s, "", &UsageError{Flag: "--secret", Value: "id=" + s.ID, Problem: problem}
 	}
-	if info.IsDir() {
-		return s, "", problem(fmt.Sprintf("%q is a directory", s.File))
-	}
-	if info.Size() > secretsprovider.MaxSecretSize {
-		return s, "", problem(fmt.Sprintf("file %q has %d bytes, BuildKit takes at most %d", s.File, info.Size(), secretsprovider.MaxSecretSize))
-	}
-	f, err := os.Open(s.File)
-	if err != nil {
-		return s, "", problem(fmt.Sprintf("file %q cannot be read: %s", s.File, cause(err)))
-	}
-	if err := f.Close(); err != nil {
-		return s, "", problem(fmt.Sprintf("file %q cannot be read: %s", s.File, cause(err)))
-	}
-	return s, "", nil
+	return s, warning, nil
 }
 
 // secretStore answers BuildKit's requests. Files are read when they are asked
 // for, so that a token which is renewed during a build is fresh.
 type secretStore struct {
 	byID   map[string]Secret
+	files  *source.Reader
 	lookup func(string) (string, bool)
 	// told gets every value that is given out.
 	told func(value string)
@@ -142,15 +143,15 @@ func (s secretStore) read(secret Secret) ([]byte, error) {
 		value, _ := s.lookup(secret.Env)
 		return []byte(value), nil
 	}
-	return os.ReadFile(secret.File)
+	return s.files.Read(secret.File, secretsprovider.MaxSecretSize)
 }
 
 // secretProvider is the session's side of resolved secrets; the last one of
 // an id wins.
-func secretProvider(list []Secret, lookup func(string) (string, bool), told func(string)) session.Attachable {
+func secretProvider(list []Secret, files *source.Reader, lookup func(string) (string, bool), told func(string)) session.Attachable {
 	byID := make(map[string]Secret, len(list))
 	for _, s := range list {
 		byID[s.ID] = s
 	}
-	return secretsprovider.NewSecretProvider(secretStore{byID, lookup, told})
+	return secretsprovider.NewSecretProvider(secretStore{byID, files, lookup, told})
 }

@@ -2,10 +2,11 @@ package solve
 
 import (
 	"encoding/json"
-	"os"
 
 	spb "github.com/moby/buildkit/sourcepolicy/pb"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // sourcePolicyEnv names a file with a BuildKit source policy, as for buildx.
@@ -13,12 +14,12 @@ const sourcePolicyEnv = "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"
 
 // readSourcePolicy reads the policy that the environment names, JSON or
 // protobuf; nil when it names none.
-func readSourcePolicy(lookup func(string) (string, bool)) (*spb.Policy, *UsageError) {
+func readSourcePolicy(files *source.Reader, lookup func(string) (string, bool)) (*spb.Policy, *UsageError) {
 	file, _ := lookup(sourcePolicyEnv)
 	if file == "" {
 		return nil, nil
 	}
-	data, err := os.ReadFile(file)
+	data, err := files.Read(file, source.MaxConfig)
 	if err != nil {
 		return nil, &UsageError{Flag: sourcePolicyEnv, Value: file, Problem: cause(err)}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"github.com/moby/buildkit/session/sshforward"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
 	"github.com/moby/buildkit/util/gitutil"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // sshAuthSock is where an SSH agent says where it listens.
@@ -60,11 +63,11 @@ const sshDialTimeout = 2 * time.Second
 
 // sshAgents opens the keys and finds the agents of all --ssh; nil when there
 // are none.
-func sshAgents(ctx context.Context, list []SSH, lookup func(string) (string, bool), found *problems) session.Attachable {
+func sshAgents(ctx context.Context, list []SSH, files *source.Reader, lookup func(string) (string, bool), found *problems) session.Attachable {
 	var configs []sshprovider.AgentConfig
 	seen := map[string]bool{}
 	for _, s := range list {
-		config, err := s.agent(ctx, lookup)
+		config, err := s.agent(ctx, files, lookup)
 		if err == nil && seen[s.ID] {
 			err = s.problem("the id is given twice", "")
 		}
@@ -95,7 +98,7 @@ func (s SSH) problem(text, hint string) *UsageError {
 	return &UsageError{Flag: "--ssh", Value: value, Problem: text, Hint: hint}
 }
 
-func (s SSH) agent(ctx context.Context, lookup func(string) (string, bool)) (sshprovider.AgentConfig, *UsageError) {
+func (s SSH) agent(ctx context.Context, files *source.Reader, lookup func(string) (string, bool)) (sshprovider.AgentConfig, *UsageError) {
 	config := sshprovider.AgentConfig{ID: s.ID, Paths: s.Paths}
 	if len(s.Paths) == 0 {
 		sock, _ := lookup(sshAuthSock)
@@ -104,12 +107,17 @@ func (s SSH) agent(ctx context.Context, lookup func(string) (string, bool)) (ssh
 		}
 		config.Paths = []string{sock}
 	}
-	for _, p := range config.Paths {
+	paths := slices.Clone(config.Paths)
+	for i, p := range config.Paths {
 		info, err := os.Stat(p)
 		if err != nil {
 			return config, s.problem(fmt.Sprintf("%q cannot be used: %s", p, cause(err)), "")
 		}
 		if info.Mode()&os.ModeSocket == 0 {
+			// BuildKit's provider opens it itself, here and for each build.
+			if paths[i], err = files.Path(p, source.MaxConfig); err != nil {
+				return config, s.problem(fmt.Sprintf("%q cannot be used: %s", p, cause(err)), "")
+			}
 			continue
 		}
 		dialer := net.Dialer{Timeout: sshDialTimeout}
@@ -125,6 +133,7 @@ func (s SSH) agent(ctx context.Context, lookup func(string) (string, bool)) (ssh
 			return config, s.problem(fmt.Sprintf("no SSH agent answers on socket %q: %s", p, err), "")
 		}
 	}
+	config.Paths = paths
 	if _, err := sshprovider.NewSSHAgentProvider([]sshprovider.AgentConfig{config}); err != nil {
 		hint := ""
 		if strings.Contains(err.Error(), "passphrase") {

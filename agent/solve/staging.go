@@ -11,13 +11,14 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/slipway-build/slipway/internal/target"
 	"golang.org/x/sys/unix"
 )
 
 // stagingPrefix starts the name of the directories that hold files until all
 // solves have succeeded. They lie beside or in the destination, so that files
 // can be renamed into place, and are never sent as part of a context.
-const stagingPrefix = ".slipway-staging-"
+const stagingPrefix = target.StagingPrefix
 
 // stagingLock is the file in a staging directory that is locked as long as a
 // process uses it. The kernel releases the lock of a process that was killed.
@@ -224,8 +225,12 @@ func (o Output) unwritable(err error, where string) error {
 		return err
 	}
 	hint := faultHint(err)
-	if full(err) {
-		hint = "until all is built the result is kept beside the output, in " + besideStaging(where) + ": make room on that disk of the agent or choose another dest"
+	switch dir := besideStaging(where); {
+	case !full(err):
+	case dir == filepath.Clean(os.TempDir()) && !strings.HasPrefix(o.Dest, dir+"/"):
+		hint = "until all is built the result is kept in " + dir + ": make room on that disk of the agent, or " + tempHint
+	default:
+		hint = "until all is built the result is kept beside the output, in " + dir + ": make room on that disk of the agent or choose another dest"
 	}
 	return o.mistake(err.Error(), hint)
 }

@@ -5,7 +5,6 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -18,30 +17,36 @@ import (
 // 512 bytes, preceded by one for extended attributes in some formats.
 const headerSize = 1024
 
-// stdinContext reads a context from stdin: a tar, plain or compressed, or the
-// text of a Dockerfile for an empty context.
-func (p *preparation) stdinContext(ctx context.Context) error {
-	if p.request.Stdin == nil {
-		return errors.New("there is no stdin")
-	}
-	in := bufio.NewReaderSize(contextReader{ctx, p.request.Stdin}, headerSize)
+// streamContext reads a context from a stream: a tar, plain or compressed, or the
+// text of a Dockerfile for an empty context. The name is for messages.
+func (p *preparation) streamContext(name string, stream io.ReadCloser) (err error) {
+	defer func() { err = errors.Join(err, stream.Close()) }()
+	p.streamed = true
+	in := bufio.NewReaderSize(stream, headerSize)
 	head, err := in.Peek(headerSize)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("stdin cannot be read: %w", err)
+		return fmt.Errorf("%s cannot be read: %w", name, err)
 	}
 	if len(head) == 0 {
-		return errors.New("stdin is empty, expected a tar or a Dockerfile")
+		return fmt.Errorf("%s is empty, expected a tar or a Dockerfile", name)
 	}
 	p.inputs.SharedKey = sharedKey(cmp.Or(p.request.ContextKey, stdin))
 	if isArchive(head) {
 		// Several nodes read it, so it is kept in a file (mode 0600).
-		p.inputs.ContextFile, err = p.spool("context.tar", in)
+		p.inputs.ContextFile, err = p.spool("context.tar", name, in)
 		return err
 	}
 	if p.request.Dockerfile != "" {
-		return errors.New("stdin holds a Dockerfile, but -f names another one")
+		return fmt.Errorf("%s holds a Dockerfile, but -f names another one", name)
 	}
-	if err := p.stdinDockerfile(in); err != nil {
+	data, err := io.ReadAll(io.LimitReader(in, maxDockerfile+1))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	if len(data) > maxDockerfile {
+		return fmt.Errorf("%s holds neither a tar nor a Dockerfile, which has at most %d bytes", name, maxDockerfile)
+	}
+	if err := p.keepDockerfile(data); err != nil {
 		return err
 	}
 	empty := filepath.Join(p.temp, "empty")
@@ -52,10 +57,10 @@ func (p *preparation) stdinContext(ctx context.Context) error {
 	return nil
 }
 
-// stdinDockerfile keeps a Dockerfile that came from stdin in a directory of
+// keepDockerfile keeps a Dockerfile that is no file on disk in a directory of
 // its own.
-func (p *preparation) stdinDockerfile(in io.Reader) error {
-	file, err := p.spool(filepath.Join("dockerfile", defaultDockerfile), in)
+func (p *preparation) keepDockerfile(data []byte) error {
+	file, err := p.spool(filepath.Join("dockerfile", defaultDockerfile), "the Dockerfile", bytes.NewReader(data))
 	if err != nil {
 		return err
 	}
@@ -65,11 +70,16 @@ func (p *preparation) stdinDockerfile(in io.Reader) error {
 	return nil
 }
 
-// spool copies in to a file of the plan's temporary directory.
-func (p *preparation) spool(name string, in io.Reader) (path string, err error) {
+// spool copies in to a file of the plan's temporary directory. from names it in
+// messages.
+func (p *preparation) spool(name, from string, in io.Reader) (path string, err error) {
 	if p.temp == "" {
-		if p.temp, err = os.MkdirTemp("", "slipway-"); err != nil {
+		dir, err := tempDir()
+		if err != nil {
 			return "", err
+		}
+		if p.temp, err = os.MkdirTemp(dir, "slipway-"); err != nil {
+			return "", &tempError{err}
 		}
 	}
 	path = filepath.Join(p.temp, name)
@@ -81,7 +91,7 @@ func (p *preparation) spool(name string, in io.Reader) (path string, err error) 
 		return "", err
 	}
 	if _, err := io.Copy(f, in); err != nil {
-		return "", errors.Join(fmt.Errorf("read stdin: %w", err), f.Close())
+		return "", errors.Join(fmt.Errorf("read %s: %w", from, err), f.Close())
 	}
 	if err := f.Close(); err != nil {
 		return "", err
@@ -108,34 +118,4 @@ func isArchive(data []byte) bool {
 	}
 	_, err := tar.NewReader(bytes.NewReader(data)).Next()
 	return err == nil
-}
-
-// contextReader ends a read when the context does. A read that is blocked in
-// the kernel cannot be interrupted; it is left behind then, which happens
-// only while the process is on its way out.
-type contextReader struct {
-	ctx context.Context
-	in  io.Reader
-}
-
-// Read implements io.Reader.
-func (r contextReader) Read(buf []byte) (int, error) {
-	type result struct {
-		n   int
-		err error
-	}
-	// A buffer of its own: the caller's may be reused after a cancellation.
-	own := make([]byte, len(buf))
-	done := make(chan result, 1)
-	go func() {
-		n, err := r.in.Read(own)
-		done <- result{n, err}
-	}()
-	select {
-	case <-r.ctx.Done():
-		return 0, context.Cause(r.ctx)
-	case got := <-done:
-		copy(buf, own[:got.n])
-		return got.n, got.err
-	}
 }

@@ -2,12 +2,14 @@ package solve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -170,49 +172,55 @@ func inWorkTree(dir string) bool {
 type git struct {
 	program, dir string
 	env          []string
+	// settings are more of gitSettings.
+	settings []string
 }
 
 // gitEnvironment is the environment with what makes git behave on a CI agent.
 func gitEnvironment(environ []string) []string {
-	env := append(slices.Clone(environ),
+	return append(slices.Clone(environ),
 		"LC_ALL=C",
 		"GIT_TERMINAL_PROMPT=0",
 		"GIT_OPTIONAL_LOCKS=0",              // read-only checkouts
 		"GIT_NO_LAZY_FETCH=1",               // partial clones: no network for this
+		"GIT_ALLOW_PROTOCOL=none",           // nor, in git before 2.45, a program that stands for it
 		"GIT_DISCOVERY_ACROSS_FILESYSTEM=1", // workspaces are often mounts
 	)
-	settings := [][2]string{
-		// The clone often belongs to another user than the one who builds.
-		{"safe.directory", "*"},
-		// Files of the user must not pass for a repository, whose settings can
-		// name programs to run.
-		{"safe.bareRepository", "explicit"},
-		{"core.fsmonitor", "false"},
-		{"log.showSignature", "false"},
-	}
-	count := 0
-	for _, variable := range environ {
-		if value, ok := strings.CutPrefix(variable, "GIT_CONFIG_COUNT="); ok {
-			if n, err := strconv.Atoi(value); err == nil && n > 0 {
-				count = n
-			}
-		}
-	}
-	for _, s := range settings {
-		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", count, s[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", count, s[1]))
-		count++
-	}
-	return append(env, fmt.Sprintf("GIT_CONFIG_COUNT=%d", count))
 }
 
-// run returns the lines of git's output, also when it failed.
-func (g git) run(ctx context.Context, args ...string) ([]string, error) {
-	cmd := exec.CommandContext(ctx, g.program, args...)
+// gitSettings keep the settings of a repository from naming programs that run
+// on the agent: whoever may push a branch does not by that run code there. They
+// are arguments because git before 2.31 takes them in no other way.
+func gitSettings() []string {
+	return []string{
+		// The clone often belongs to another user than the one who builds.
+		"safe.directory=*",
+		// Files of the user must not pass for a repository.
+		"safe.bareRepository=explicit",
+		"core.fsmonitor=", // git before 2.36 takes false for a program
+		"core.hooksPath=/dev/null",
+		"log.showSignature=false",
+	}
+}
+
+// output returns git's output, also when it failed.
+func (g git) output(ctx context.Context, args ...string) (string, error) {
+	var all []string
+	for _, setting := range append(gitSettings(), g.settings...) {
+		all = append(all, "-c", setting)
+	}
+	cmd := exec.CommandContext(ctx, g.program, append(all, args...)...)
 	cmd.Dir, cmd.Env = g.dir, g.env
 	// What git started may hold its output open after its end.
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
-	text := strings.TrimRight(string(out), "\n")
+	return string(out), err
+}
+
+// run returns the lines of git's output, also when it failed.
+func (g git) run(ctx context.Context, args ...string) ([]string, error) {
+	out, err := g.output(ctx, args...)
+	text := strings.TrimRight(out, "\n")
 	if text == "" {
 		return nil, err
 	}
@@ -261,8 +269,75 @@ func (g git) remote(ctx context.Context) string {
 // or might be. As with buildx, files that git ignores count, because the build
 // sees them.
 func (g git) dirty(ctx context.Context) bool {
-	lines, err := g.run(ctx, "status", "--porcelain", "--ignored")
-	return err != nil || len(lines) > 0
+	filters, err := g.withoutFilters(ctx)
+	if err != nil {
+		return true
+	}
+	// Git would ask submodules by running itself in them, with their settings.
+	lines, err := filters.run(ctx, "status", "--porcelain", "--ignored", "--ignore-submodules=dirty")
+	if err != nil || len(lines) > 0 {
+		return true
+	}
+	modules, err := g.submodules(ctx)
+	if err != nil {
+		return true
+	}
+	return slices.ContainsFunc(modules, func(dir string) bool {
+		return git{program: g.program, dir: dir, env: g.env}.dirty(ctx)
+	})
+}
+
+// filterName is the name of a filter that can be part of a setting.
+var filterName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+
+// withoutFilters is git without the filters that the repository's own settings
+// name: git runs them to compare files. Those of the machine and of the user,
+// such as git-lfs, stay.
+func (g git) withoutFilters(ctx context.Context) (git, error) {
+	out, err := g.output(ctx, "config", "--show-scope", "--null", "--name-only", "--get-regexp", `^filter\.`)
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 1 && out == "" {
+		return g, nil // there are none
+	}
+	if err != nil {
+		return g, err
+	}
+	words := strings.Split(strings.TrimSuffix(out, "\x00"), "\x00")
+	for i := 0; i+1 < len(words); i += 2 {
+		scope, key := words[i], words[i+1]
+		if scope == "system" || scope == "global" || scope == "command" {
+			continue
+		}
+		name := strings.TrimPrefix(key, "filter.")
+		name = name[:max(strings.LastIndexByte(name, '.'), 0)]
+		if !filterName.MatchString(name) {
+			return g, fmt.Errorf("filter %q cannot be switched off", name)
+		}
+		for _, off := range []string{"clean=", "smudge=", "process=", "required=false"} {
+			g.settings = append(g.settings, "filter."+name+"."+off)
+		}
+	}
+	return g, nil
+}
+
+// submodules are the directories of submodules that are checked out.
+func (g git) submodules(ctx context.Context) ([]string, error) {
+	const mode = "160000 " // of a submodule in git's index
+	out, err := g.output(ctx, "ls-files", "--stage", "-z", "--", ":/")
+	if err != nil {
+		return nil, err
+	}
+	var dirs []string
+	for entry := range strings.SplitSeq(out, "\x00") {
+		_, path, ok := strings.Cut(entry, "\t")
+		if !ok || !strings.HasPrefix(entry, mode) {
+			continue
+		}
+		dir := filepath.Join(g.dir, path)
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs, nil
 }
 
 // withoutCredentials strips a remote's URL of what CI systems put into it:

@@ -123,7 +123,7 @@ func TestCredentialVariables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i, err := registryFlags{RegistrySecrets: "secrets"}.inputs(env, []string{"a.example/app:1", "app"})
+	i, err := registryFlags{RegistrySecrets: "secrets"}.inputs(env, nil, []string{"a.example/app:1", "app"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,7 +62,7 @@ type buildCmd struct {
 	DryRun        bool `help:"Print what each node would be asked for, as JSON, and build nothing."`
 	ShowBuildArgs bool `help:"Print the values of build arguments with --dry-run, but for those whose names look like a secret's."`
 	contextFlags
-	resultFiles
+	resultFlags
 	registryFlags
 
 	refusedFlags
@@ -114,7 +114,7 @@ func (c *buildCmd) Run(in *invocation) error {
 	build := agent.Build{
 		Ledger:     ledger,
 		Definition: definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftWarn),
-		Access:     in.global.access(),
+		Access:     in.access(),
 		Request:    request,
 		Platforms:  platforms,
 		Provenance: provenance,
@@ -134,7 +134,8 @@ func (c *buildCmd) Run(in *invocation) error {
 
 // build builds and writes down what came of it.
 func (c *buildCmd) build(in *invocation, build agent.Build) error {
-	if err := c.check(); err != nil {
+	files, err := c.open(in)
+	if err != nil {
 		return err
 	}
 	report, err := build.Run(in.ctx)
@@ -146,7 +147,7 @@ func (c *buildCmd) build(in *invocation, build agent.Build) error {
 			return err
 		}
 	}
-	return c.write(report, in.env.MetadataWarnings)
+	return files.write(in.ctx, report, in.env.MetadataWarnings)
 }
 
 // ask prints the answer to a call.
@@ -154,17 +155,16 @@ func (c *buildCmd) ask(in *invocation, build agent.Build, call solve.Call) error
 	if c.Iidfile != "" {
 		in.log.Warn().Msg("--iidfile is not written: " + call.Name + " makes no image")
 	}
-	if err := checkFile("--metadata-file", c.MetadataFile); err != nil {
+	metadata, err := in.openResult("--metadata-file", c.MetadataFile)
+	if err != nil {
 		return &usageError{err: err}
 	}
 	answer, err := build.Call(in.ctx, call)
 	if err != nil {
 		return err
 	}
-	if c.MetadataFile != "" {
-		if err := writeJSON("--metadata-file", c.MetadataFile, answer.Metadata()); err != nil {
-			return err
-		}
+	if err := writeJSON(in.ctx, "--metadata-file", metadata, answer.Metadata()); err != nil {
+		return err
 	}
 	if err := answer.Print(in.output(call.Format), call.Format); err != nil {
 		return err
@@ -259,15 +259,16 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 		NoCacheFilter:  c.NoCacheFilter,
 		Pull:           c.Pull,
 		CgroupParent:   c.CgroupParent,
-		Stdin:          in.in,
+		Files:          in.files,
 		Stdout:         in.data,
 		StdoutTerminal: isTerminal(in.data),
+		WorkDir:        in.workdir,
 		Lookup:         os.LookupEnv,
 		Proxy:          in.proxies(),
 		Keychain:       keychain,
 		OnSecret:       func(value string) { in.secrets.hideValues(value) },
 	}
-	if err := c.setContext(&r, in.env); err != nil {
+	if err := c.setContext(&r, in); err != nil {
 		return solve.Request{}, err
 	}
 	var all mistakes

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"reflect"
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
@@ -14,6 +16,7 @@ import (
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // streams are the process's standard streams.
@@ -62,8 +65,10 @@ type global struct {
 	ShowVersion kong.VersionFlag `name:"version" help:"Print the version." group:"global"`
 }
 
-func (g *global) access() cluster.Access {
-	return cluster.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, Transport: configmap.Transport(g.Transport), UserAgent: "slipway/" + version}
+// access is how the cluster is reached.
+func (in *invocation) access() cluster.Access {
+	g := in.global
+	return cluster.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, Transport: configmap.Transport(g.Transport), UserAgent: "slipway/" + version, Files: in.files}
 }
 
 // transportFlag is a transport's name, checked when flags are read.
@@ -92,6 +97,8 @@ type invocation struct {
 	ctx      context.Context
 	global   *global
 	env      environment
+	files    *source.Reader
+	workdir  string // empty where there is none any more
 	terminal *progress.Terminal
 	secrets  *secrets
 	log      zerolog.Logger
@@ -131,7 +138,9 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	defer fault.Catch(&err)
 	var line cli
 	exited := false
+	values := &words{}
 	parser, err := kong.New(&line,
+		kong.KindMapper(reflect.String, values),
 		kong.Name("slipway"),
 		kong.Description("Build container images and files on BuildKit in Kubernetes, natively for every CPU architecture."),
 		kong.Writers(std.out, std.err),
@@ -143,6 +152,7 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	if err != nil {
 		return fmt.Errorf("set up the command line: %w", err)
 	}
+	values.know(parser.Model)
 	parsed, err := parser.Parse(args)
 	if exited { // --help and --version have printed what was asked for
 		return nil
@@ -176,6 +186,12 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 			err = flushErr
 		}
 	}()
+	workdir, err := os.Getwd()
+	if err != nil {
+		logger.Debug().Err(err).Msg("there is no working directory")
+	}
+	files := source.New(ctx, std.in)
+	defer func() { _ = files.Close() }() // what it holds goes with the process
 	return parsed.Run(&invocation{
 		streams:  streams{in: std.in, out: text, err: terminal},
 		data:     std.out,
@@ -183,6 +199,8 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 		ctx:      ctx,
 		global:   &line.global,
 		env:      env,
+		files:    files,
+		workdir:  workdir,
 		terminal: terminal,
 		secrets:  hidden,
 		log:      logger,

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/ci"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // contextFlags say how the files of a context are known again by the builder.
@@ -19,7 +20,8 @@ type contextFlags struct {
 }
 
 // setContext puts the flags into a request.
-func (f contextFlags) setContext(r *solve.Request, env environment) error {
+func (f contextFlags) setContext(r *solve.Request, in *invocation) error {
+	env := in.env
 	r.ContextKey, r.Mtime = f.ContextKey, solve.MtimeMode(f.ContextMtime)
 	if id, ok := env.Job.ci(env.Home).Identify(); ok {
 		r.Identify = id.Path
@@ -29,7 +31,7 @@ func (f contextFlags) setContext(r *solve.Request, env environment) error {
 		r.SumDir = env.cacheDir()
 	case "off":
 	default:
-		dir, err := writableDir(f.ContextCache)
+		dir, err := writableDir(in.workdir, f.ContextCache)
 		if err != nil {
 			return &usageError{err: fmt.Errorf("--context-cache: %w", err)}
 		}
@@ -39,11 +41,12 @@ func (f contextFlags) setContext(r *solve.Request, env environment) error {
 }
 
 // writableDir makes a directory that a flag names, if it is missing.
-func writableDir(dir string) (string, error) {
-	dir, err := filepath.Abs(dir)
+func writableDir(workdir, dir string) (string, error) {
+	existing, rest, err := target.Resolve(workdir, dir)
 	if err != nil {
 		return "", err
 	}
+	dir = filepath.Join(existing, rest)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}

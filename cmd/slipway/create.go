@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // createCmd are the flags of docker buildx create, name for name, and where
@@ -83,7 +84,7 @@ func (c *createCmd) Run(in *invocation) error {
 	}
 	return agent.Up{
 		Definition: created.Definition.WithDrift("", configmap.DriftApply),
-		Access:     in.global.access(),
+		Access:     in.access(),
 		Terminal:   in.terminal,
 		Mode:       mode,
 		Log:        in.log,
@@ -123,7 +124,7 @@ func (c *createCmd) request(in *invocation) (configmap.Create, progress.Mode, er
 		r.Flags = take(&all, func() ([]string, error) { return configmap.ParseDaemonFlags(string(c.BuildkitdFlags)) })
 	}
 	if file := c.daemonConfig(in, r); file != "" {
-		r.Config = take(&all, func() (*configmap.DaemonConfig, error) { return configmap.ReadDaemonConfig(file) })
+		r.Config = take(&all, func() (*configmap.DaemonConfig, error) { return configmap.ReadDaemonConfig(in.files, file) })
 	}
 	if c.Leave && c.Bootstrap {
 		all = append(all, errors.New("--bootstrap has no meaning with --leave, which takes a node away"))
@@ -137,8 +138,9 @@ func (c *createCmd) request(in *invocation) (configmap.Create, progress.Mode, er
 		}
 	}
 	if c.Output != "" && c.Output != "-" {
-		if err := checkFile("--output", c.Output); err != nil {
-			all = append(all, err)
+		file := take(&all, func() (*target.File, error) { return in.openResult("--output", c.Output) })
+		if file != nil && file.Streams() {
+			all = append(all, fmt.Errorf("--output: %s is no file that a definition could be kept in; - is standard output", c.Output))
 		}
 	}
 	if err := r.Validate(); err != nil {
@@ -181,10 +183,10 @@ func (c *createCmd) write(in *invocation, r configmap.Create) (created configmap
 	case c.Output == "-":
 		place, err = "standard output", c.print(in, apply)
 	case c.Output != "":
-		place, err = c.Output, configmap.EditPath(c.Output, true, apply)
+		place, err = c.Output, configmap.EditPath(in.files, c.Output, true, apply)
 	default:
 		if place, err = configmap.WritePlace(in.places()); err == nil {
-			err = configmap.EditPath(place, false, apply)
+			err = configmap.EditPath(in.files, place, false, apply)
 		}
 	}
 	if known := (*agent.Error)(nil); err != nil && !errors.As(err, &known) {
@@ -202,7 +204,7 @@ func (c *createCmd) print(in *invocation, apply func(configmap.Shelf) (configmap
 		if err != nil {
 			return err
 		}
-		if shelf, err = configmap.ReadShelf(path, false); err != nil {
+		if shelf, err = configmap.ReadShelf(in.files, path, false); err != nil {
 			return err
 		}
 	}
@@ -220,7 +222,7 @@ func (c *createCmd) writeConfigMap(in *invocation, place string, apply func(conf
 		namespace, name = "", c.ConfigMap
 	}
 	return agent.Author{
-		Access:    in.global.access(),
+		Access:    in.access(),
 		Namespace: namespace,
 		Name:      name,
 		Timeout:   c.Timeout,

@@ -9,6 +9,7 @@ import (
 	"github.com/distribution/reference"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -44,18 +45,19 @@ func refuseSecrets(parsed *kong.Context) error {
 // keychain returns the keychain of all sources, whose credentials are kept out
 // of what is printed. The tags are those that the command pushes.
 func (in *invocation) keychain(f registryFlags, tags []string) (registry.Watched, error) {
-	inputs, err := f.inputs(in.env, tags)
+	inputs, err := f.inputs(in.env, in.files, tags)
 	if err != nil {
 		return registry.Watched{}, &usageError{err: err}
 	}
-	inputs.Extra = []registry.CredentialSource{agent.PullSecrets(in.global.access(), in.log)}
+	inputs.Extra = []registry.CredentialSource{agent.PullSecrets(in.access(), in.log)}
 	return registry.Watch(registry.NewKeychain(inputs, in.log), in.secrets.hide), nil
 }
 
 // inputs are the values that the sources of credentials read.
-func (f registryFlags) inputs(env environment, tags []string) (registry.Inputs, error) {
+func (f registryFlags) inputs(env environment, files *source.Reader, tags []string) (registry.Inputs, error) {
 	vars := env.Credentials
 	i := registry.Inputs{
+		Files:            files,
 		Lookup:           os.LookupEnv,
 		Given:            registry.Login{Host: f.RegistryHost, Username: f.RegistryUsername, Password: f.RegistryPassword},
 		BuildxDir:        env.buildxDir(),
@@ -103,7 +105,7 @@ func (f registryFlags) inputs(env environment, tags []string) (registry.Inputs, 
 // proxies are the proxy variables of docker's config.json. A file that cannot
 // be read is warned of: what it holds may not be needed.
 func (in *invocation) proxies() map[string]string {
-	docker, err := registry.LoadDockerConfig(in.env.dockerDir())
+	docker, err := registry.LoadDockerConfig(in.files, in.env.dockerDir())
 	if err != nil {
 		in.log.Warn().Err(err).Msg("the proxies of docker's config cannot be used, and neither its credentials")
 		return nil

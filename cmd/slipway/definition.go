@@ -3,11 +3,10 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // definitionCmd holds the commands about definitions as files.
@@ -65,9 +64,9 @@ const standardInput = "standard input"
 
 func (in *invocation) readSet(path string) (*configmap.Set, error) {
 	if path != "-" {
-		return configmap.Load(path)
+		return configmap.Load(in.files, path)
 	}
-	data, err := io.ReadAll(in.in)
+	data, err := in.files.ReadStdin(source.MaxConfig)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", standardInput, err)
 	}
@@ -124,10 +123,10 @@ func (c *definitionConvertCmd) Run(in *invocation) error {
 
 func (c *definitionConvertCmd) read(in *invocation) (name string, data []byte, err error) {
 	if c.File == "-" {
-		data, err = io.ReadAll(in.in)
+		data, err = in.files.ReadStdin(source.MaxConfig)
 		return standardInput, data, err
 	}
-	data, err = os.ReadFile(c.File)
+	data, err = in.files.Read(c.File, source.MaxConfig)
 	return c.File, data, err
 }
 

@@ -21,7 +21,7 @@ func (in *invocation) load() (*configmap.Set, error) {
 		return nil, &usageError{err: err}
 	}
 	in.log.Debug().Str("path", path).Msg("definitions")
-	set, err := configmap.Load(path)
+	set, err := configmap.Load(in.files, path)
 	if err != nil {
 		return nil, &usageError{err: err}
 	}

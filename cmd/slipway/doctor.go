@@ -32,7 +32,7 @@ func (c *doctorCmd) Run(in *invocation) error {
 	name := cmp.Or(c.Name, in.global.Builder)
 	doctor := agent.Doctor{
 		Definition: func() (configmap.Definition, error) { return in.selected(name) },
-		Access:     in.global.access(),
+		Access:     in.access(),
 		Workspace:  ".",
 		Slower:     c.Slower,
 		Log:        in.log,

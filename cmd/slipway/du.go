@@ -47,7 +47,7 @@ func (c *duCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	caches, failed := agent.DiskUsage{Definition: definition, Access: in.global.access(), Filter: filter, Timeout: c.Timeout, Log: in.log}.Run(in.ctx)
+	caches, failed := agent.DiskUsage{Definition: definition, Access: in.access(), Filter: filter, Timeout: c.Timeout, Log: in.log}.Run(in.ctx)
 	if err := show(in.output(c.Format), caches, time.Now()); err != nil {
 		return err
 	}

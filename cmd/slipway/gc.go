@@ -61,7 +61,7 @@ func (c *gcCmd) Run(in *invocation) error {
 		Claims:    c.DeleteClaims,
 		DryRun:    c.DryRun,
 		Timeout:   c.Timeout,
-		Access:    in.global.access(),
+		Access:    in.access(),
 		Log:       in.log,
 	}.Run(in.ctx)
 	if done == nil {

@@ -47,6 +47,12 @@ var reachRules = []struct{ from, to string }{
 	{"internal/sanitize", module + "/configmap"},
 	{"registry", "k8s.io/client-go/..."},
 	{"registry", "github.com/moby/buildkit/..."},
+	{"internal/source", module + "/agent/..."},
+	{"internal/source", module + "/configmap"},
+	{"internal/source", module + "/registry"},
+	{"internal/target", module + "/agent/..."},
+	{"internal/target", module + "/configmap"},
+	{"internal/target", module + "/registry"},
 }
 
 type listed struct {

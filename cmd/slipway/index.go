@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/internal/sanitize"
+	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -51,7 +51,11 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 	if mode == progress.RawJSON {
 		in.secrets.tellNobody()
 	}
-	request, err := c.request()
+	request, err := c.request(in)
+	if err != nil {
+		return &usageError{err: err}
+	}
+	metadata, err := in.openResult("--metadata-file", c.MetadataFile)
 	if err != nil {
 		return &usageError{err: err}
 	}
@@ -70,22 +74,19 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 	if err := client.Publish(in.ctx, created, stepPrinter(in.terminal, mode)); err != nil {
 		return classifyRegistry(err)
 	}
-	if c.MetadataFile == "" {
-		return nil
-	}
-	return writeJSON("--metadata-file", c.MetadataFile, map[string]any{
+	return writeJSON(in.ctx, "--metadata-file", metadata, map[string]any{
 		"containerimage.descriptor": created.Image.Descriptor,
 		"image.name":                strings.Join(created.Repositories(), ","),
 	})
 }
 
 // request parses the flags; all mistakes are reported at once.
-func (c *indexCreateCmd) request() (registry.Create, error) {
+func (c *indexCreateCmd) request(in *invocation) (registry.Create, error) {
 	var all mistakes
 	r := registry.Create{Append: c.Append, Carbon: !c.PreferIndex}
 	// Files come before arguments, as with docker buildx.
 	for _, file := range c.File {
-		content := take(&all, func() ([]byte, error) { return os.ReadFile(file) })
+		content := take(&all, func() ([]byte, error) { return in.files.Read(file, source.MaxConfig) })
 		if content != nil {
 			r.Sources = append(r.Sources, take(&all, func() (registry.Source, error) { return registry.ParseSource(string(content)) }))
 		}
@@ -104,9 +105,6 @@ func (c *indexCreateCmd) request() (registry.Create, error) {
 	}
 	if !c.DryRun && len(r.Tags) == 0 && len(all) == 0 {
 		all = append(all, errors.New("no --tag is given to push to; --dry-run needs none"))
-	}
-	if err := checkFile("--metadata-file", c.MetadataFile); err != nil {
-		all = append(all, err)
 	}
 	if len(all) > 0 {
 		return registry.Create{}, all

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -18,6 +17,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 type inspectCmd struct {
@@ -49,12 +49,12 @@ func (c *inspectCmd) Run(in *invocation) error {
 	if c.Bootstrap {
 		// Who only looks changes nothing that is there, unless the definition
 		// says so.
-		up := agent.Up{Definition: definition.WithDrift("", configmap.DriftWarn), Access: in.global.access(), Terminal: in.terminal, Mode: mode, Log: in.log}
+		up := agent.Up{Definition: definition.WithDrift("", configmap.DriftWarn), Access: in.access(), Terminal: in.terminal, Mode: mode, Log: in.log}
 		if err := up.Run(in.ctx); err != nil {
 			return err
 		}
 	}
-	details, err := agent.Inspect{Definition: definition, Access: in.global.access(), Timeout: c.Timeout, Log: in.log}.Run(in.ctx)
+	details, err := agent.Inspect{Definition: definition, Access: in.access(), Timeout: c.Timeout, Log: in.log}.Run(in.ctx)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func checkTimeout(timeout time.Duration) error {
 // for what looks like a secret. The definition was read before; what cannot be
 // read again is left out.
 func (in *invocation) driverOptions(d configmap.Definition) map[string]map[string]string {
-	data, err := os.ReadFile(d.File)
+	data, err := in.files.Read(d.File, source.MaxConfig)
 	if err != nil {
 		in.log.Debug().Err(err).Msg("the driver options are not shown")
 		return nil

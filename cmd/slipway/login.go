@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -76,7 +77,7 @@ func (c *loginCmd) credential(in *invocation) (registry.Credential, error) {
 	}
 	var err error
 	if c.PasswordStdin {
-		cred.Password, err = readPassword(in.in)
+		cred.Password, err = readPassword(in.files)
 	} else {
 		err = askFor(in, &cred)
 	}
@@ -113,15 +114,15 @@ func checkLogin(cred registry.Credential) error {
 	return nil
 }
 
-// readPassword reads all of a stream but the end of its last line, which echo
-// and files add.
-func readPassword(in io.Reader) (string, error) {
-	raw, err := io.ReadAll(io.LimitReader(in, maxPassword+1))
+// readPassword reads all of standard input but the end of its last line, which
+// echo and files add.
+func readPassword(files *source.Reader) (string, error) {
+	raw, err := files.ReadStdin(maxPassword)
+	if tooLong := (*source.TooLongError)(nil); errors.As(err, &tooLong) {
+		return "", &usageError{err: fmt.Errorf("standard input is no password: it has more than %d bytes", maxPassword)}
+	}
 	if err != nil {
 		return "", fmt.Errorf("read the password from standard input: %w", err)
-	}
-	if len(raw) > maxPassword {
-		return "", &usageError{err: fmt.Errorf("standard input is no password: it has more than %d bytes", maxPassword)}
 	}
 	return strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r"), nil
 }

@@ -30,7 +30,7 @@ func (c *logsCmd) Run(in *invocation) error {
 	}
 	return agent.Logs{
 		Definition: definition,
-		Access:     in.global.access(),
+		Access:     in.access(),
 		Node:       c.Node,
 		Follow:     c.Follow,
 		Tail:       c.Tail,

@@ -30,7 +30,7 @@ func (c *lsCmd) Run(in *invocation) error {
 		}
 		definitions, broken = []configmap.Definition{one}, nil
 	}
-	builders, err := agent.List{Definitions: definitions, Access: in.global.access(), Log: in.log}.Run(in.ctx)
+	builders, err := agent.List{Definitions: definitions, Access: in.access(), Log: in.log}.Run(in.ctx)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (c *pruneCmd) Run(in *invocation) error {
 	list := removedList{out: in.out, verbose: c.Verbose}
 	err = agent.Prune{
 		Definition: definition,
-		Access:     in.global.access(),
+		Access:     in.access(),
 		What: solve.Prune{
 			Filter:   filter,
 			All:      c.All,

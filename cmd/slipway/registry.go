@@ -1,16 +1,17 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
-	"github.com/moby/sys/atomicwriter"
-	"golang.org/x/sys/unix"
-
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/target"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -29,6 +30,7 @@ func (in *invocation) registryClient(keychain registry.Keychain, insecure []stri
 		Keychain:  keychain,
 		Hosts:     hosts,
 		CertDirs:  registry.CertDirs(in.env.Home),
+		Files:     in.files,
 		UserAgent: "slipway/" + version,
 		Log:       in.log,
 	}), nil
@@ -52,28 +54,50 @@ func (in *invocation) optionalDefinitions() ([]configmap.Definition, error) {
 	return set.Definitions(), nil
 }
 
-// checkFile fails when a file that a flag names could not be written later.
-func checkFile(flag, path string) error {
+// openResult finds out where a file that a flag names goes, and fails when it
+// could not be written later; nil when the flag is not given.
+func (in *invocation) openResult(flag, path string) (*target.File, error) {
 	if path == "" {
-		return nil
-	}
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return fmt.Errorf("%s: %s is a directory", flag, path)
+		return nil, nil
 	}
 	dir := filepath.Dir(path)
-	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
-		return fmt.Errorf("%s: directory %s: %w", flag, dir, err)
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("%s: directory %s: %w", flag, dir, bare(err))
 	}
-	return nil
+	file, err := target.Open(in.workdir, path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	return &file, nil
 }
 
-// writeJSON writes a file whole or not at all.
-func writeJSON(flag, path string, value any) error {
-	raw, err := json.MarshalIndent(value, "", "  ")
-	if err == nil {
-		err = atomicwriter.WriteFile(path, raw, 0o644)
+// bare is a file error without the operation and the path, which the message
+// around it names already.
+func bare(err error) error {
+	if known := (*fs.PathError)(nil); errors.As(err, &known) {
+		return known.Err
 	}
+	return err
+}
+
+// writeJSON writes a result. A regular file appears whole or not at all.
+func writeJSON(ctx context.Context, flag string, file *target.File, value any) error {
+	raw, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	return writeResult(ctx, flag, file, raw)
+}
+
+// writeResult writes a result; nil is a flag that was not given.
+func writeResult(ctx context.Context, flag string, file *target.File, data []byte) error {
+	if file == nil {
+		return nil
+	}
+	if err := file.Write(ctx, data, 0o644); err != nil {
+		if ctx.Err() != nil {
+			return &agent.Error{Class: agent.ClassCancelled, Err: err}
+		}
 		return &usageError{err: fmt.Errorf("%s: %w", flag, err)}
 	}
 	return nil

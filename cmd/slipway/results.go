@@ -1,47 +1,46 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
-	"io/fs"
-	"os"
-
-	"github.com/moby/sys/atomicwriter"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/internal/target"
 )
 
-// resultFiles are the files in which a build says what it has produced.
-type resultFiles struct {
+// resultFlags name files in which a build says what it has produced.
+type resultFlags struct {
 	MetadataFile string `placeholder:"FILE" help:"Write what was built, as JSON: digests, descriptors, per platform."`
 	Iidfile      string `placeholder:"FILE" help:"Write the image ID."`
 }
 
-// check fails when the files could not be written after the build, and
-// removes an image ID of an earlier one, which must not be taken for this
-// one's.
-func (f resultFiles) check() error {
-	if err := errors.Join(checkFile("--metadata-file", f.MetadataFile), checkFile("--iidfile", f.Iidfile)); err != nil {
-		return &usageError{err: err}
-	}
-	if f.Iidfile == "" {
-		return nil
-	}
-	if err := os.Remove(f.Iidfile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return &usageError{err: fmt.Errorf("--iidfile: remove the previous one: %w", err)}
-	}
-	return nil
-}
+// results are the files that were asked for; nil for none.
+type results struct{ metadata, iid *target.File }
 
-// write writes the files, each whole or not at all.
-func (f resultFiles) write(report *agent.Report, warnings bool) error {
-	if f.Iidfile != "" {
-		if err := atomicwriter.WriteFile(f.Iidfile, []byte(report.ImageID()), 0o644); err != nil {
-			return &usageError{err: fmt.Errorf("--iidfile: %w", err)}
+// open fails when the files could not be written after the build, and removes
+// an image ID of an earlier one, which must not be taken for this one's.
+func (f resultFlags) open(in *invocation) (results, error) {
+	var all mistakes
+	metadata := take(&all, func() (*target.File, error) { return in.openResult("--metadata-file", f.MetadataFile) })
+	iid := take(&all, func() (*target.File, error) { return in.openResult("--iidfile", f.Iidfile) })
+	if len(all) > 0 {
+		return results{}, &usageError{err: all}
+	}
+	if iid != nil {
+		if err := iid.Clear(); err != nil {
+			return results{}, &usageError{err: fmt.Errorf("--iidfile: remove the previous one: %w", err)}
 		}
 	}
-	if f.MetadataFile == "" {
+	return results{metadata, iid}, nil
+}
+
+// write writes the files.
+func (r results) write(ctx context.Context, report *agent.Report, warnings bool) error {
+	if err := writeResult(ctx, "--iidfile", r.iid, []byte(report.ImageID())); err != nil {
+		return err
+	}
+	if r.metadata == nil {
 		return nil
 	}
-	return writeJSON("--metadata-file", f.MetadataFile, report.Metadata(warnings))
+	return writeJSON(ctx, "--metadata-file", r.metadata, report.Metadata(warnings))
 }

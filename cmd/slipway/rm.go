@@ -47,7 +47,7 @@ func (c *rmCmd) Run(in *invocation) error {
 	var question strings.Builder
 	for i, d := range definitions {
 		if !c.KeepDaemon {
-			plans[i], err = agent.Remove{Definition: d, Access: in.global.access(), Claims: c.DeleteClaims, Busy: c.Force, Timeout: c.Timeout, Log: in.log}.Plan(in.ctx)
+			plans[i], err = agent.Remove{Definition: d, Access: in.access(), Claims: c.DeleteClaims, Busy: c.Force, Timeout: c.Timeout, Log: in.log}.Plan(in.ctx)
 			if err != nil {
 				return err
 			}
@@ -104,7 +104,7 @@ func (c *rmCmd) remove(in *invocation, d configmap.Definition, plan agent.Remova
 	if err != nil {
 		return &usageError{err: err}
 	}
-	removed, err := configmap.RemovePath(path, d.Name)
+	removed, err := configmap.RemovePath(in.files, path, d.Name)
 	if err != nil {
 		return &usageError{err: err}
 	}

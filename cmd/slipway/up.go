@@ -41,7 +41,7 @@ func (c *upCmd) Run(in *invocation) error {
 	return agent.Up{
 		Ledger:            ledger,
 		Definition:        definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftApply),
-		Access:            in.global.access(),
+		Access:            in.access(),
 		RenewCertificates: c.RenewCertificates,
 		MinReady:          c.MinReady,
 		Terminal:          in.terminal,
