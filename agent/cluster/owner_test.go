@@ -164,10 +164,7 @@ func TestRemoveJudgesAgain(t *testing.T) {
 					refuse(w, 404, metav1.StatusReasonNotFound)
 				case r.Method == http.MethodDelete:
 					body, _ := io.ReadAll(r.Body)
-					meta, ok := is["metadata"].(object)
-					if !ok {
-						t.Errorf("the object has no metadata: %v", is)
-					}
+					meta, _ := is["metadata"].(object)
 					asked := ""
 					for _, pair := range [][2]string{{"one", "1"}, {"one", "2"}, {"two", "2"}} {
 						if strings.Contains(string(body), pair[0]) && strings.Contains(string(body), "\x01"+pair[1]) {
@@ -180,7 +177,7 @@ func TestRemoveJudgesAgain(t *testing.T) {
 						refuse(w, 409, metav1.StatusReasonConflict)
 						return
 					}
-					if asked != fmt.Sprintf("%v/%v", meta["uid"], meta["resourceVersion"]) {
+					if asked != fmt.Sprint(meta["uid"], "/", meta["resourceVersion"]) {
 						refuse(w, 409, metav1.StatusReasonConflict)
 						return
 					}
