@@ -5,6 +5,7 @@ package yardstick
 import (
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -76,7 +77,8 @@ func AtOnce(cores int, slower float64, available uint64) int {
 		onCore = 3.5
 		memory = 1 << 30 // of one scenario with its builders
 	)
-	n := int(onCore*float64(cores)/slower + 0.5)
+	// A part of the waiting is for programs, which a slow machine makes longer.
+	n := int(onCore*float64(cores)/math.Sqrt(slower) + 0.5)
 	return max(1, min(n, int(available/memory)))
 }
 
