@@ -20,7 +20,7 @@ const Variable = "TESTBED_SLOWER"
 
 // reference is how long the known step takes on the machine whose waits the
 // tests name: two cores of 2026, otherwise idle.
-const reference = 450 * time.Millisecond
+const reference = 400 * time.Millisecond
 
 // most bounds the factor: a machine that is slower needs a look, not patience.
 const most = 10
