@@ -86,7 +86,7 @@ $(TOOLS)/helm-%: e2e/helm/programs/go.mod
 # start of the workers, and so one target starts while another one runs.
 .PHONY: fuzz
 fuzz: ## Run the fuzz targets of packages that have changed, FUZZTIME each, FUZZJOBS packages at a time.
-	@grep -rl --include=*_test.go '^func Fuzz' agent cmd configmap registry | xargs -n 1 dirname | sort -u | \
+	@grep -rl --include=*_test.go '^func Fuzz' agent cmd configmap internal registry | xargs -n 1 dirname | sort -u | \
 		FUZZTIME=$(FUZZTIME) xargs -I{} -P $(FUZZJOBS) .ci/fuzz ./{} $(TOOLS)/fuzz
 
 # A limit for the whole that leaves CI's 90 minutes room for the rest on a
