@@ -1,5 +1,5 @@
 // Command kubectl is a binary of its own: scenarios start it hundreds of times,
-// and all Kubernetes programs in one take three times as long to start.
+// and all Kubernetes programs in one take twice as long to start.
 package main
 
 import (
