@@ -15,6 +15,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/source"
 )
 
@@ -174,7 +175,7 @@ func harmless(cfg *rest.Config, file string) error {
 	}
 	return &Error{
 		Reason:  ReasonIdentity,
-		message: fmt.Sprintf("the kubeconfig %s, which only the definition names, would %s: that is not for a definition to say", file, printable(what)),
+		message: fmt.Sprintf("the kubeconfig %s, which only the definition names, would %s: that is not for a definition to say", file, sanitize.Line(what)),
 		hints:   []string{"if it is your own, say so: --kubeconfig " + file + ", or KUBECONFIG=" + file},
 	}
 }

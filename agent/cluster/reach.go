@@ -15,6 +15,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"k8s.io/client-go/rest"
+
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // pluginPatience is how long a credential plugin may take before the log names
@@ -144,21 +146,11 @@ func (e *pluginError) Error() string {
 		return e.plugin + " has not answered"
 	}
 	// client-go's words repeat its own doings first.
-	return fmt.Sprintf("%s failed: %s", e.plugin, printable(strings.TrimPrefix(e.err.Error(), "getting credentials: ")))
+	return fmt.Sprintf("%s failed: %s", e.plugin, sanitize.Line(strings.TrimPrefix(e.err.Error(), "getting credentials: ")))
 }
 
 // Unwrap returns the end of a context, or the plugin's failure.
 func (e *pluginError) Unwrap() error { return e.err }
-
-// printable is text on one line and without control characters.
-func printable(text string) string {
-	return strings.Map(func(c rune) rune {
-		if c < ' ' || c >= 0x7f && c < 0xa0 {
-			return ' '
-		}
-		return c
-	}, text)
-}
 
 // hints say what to do about the plugin.
 func (e *pluginError) hints() []string {

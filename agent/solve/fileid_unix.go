@@ -23,10 +23,14 @@ func idOf(info fs.FileInfo) (fileID, bool) {
 		return fileID{}, false
 	}
 	return fileID{
-		Dev:   uint64(stat.Dev), //nolint:unconvert // its type differs between systems
+		Dev:   device(stat),
 		Ino:   stat.Ino,
 		Size:  info.Size(),
 		Mtime: info.ModTime().UnixNano(),
 		Ctime: time.Unix(stat.Ctim.Unix()).UnixNano(),
 	}, true
 }
+
+// device is the number of the file system of a file; its type differs between
+// systems.
+func device(stat *syscall.Stat_t) uint64 { return uint64(stat.Dev) }

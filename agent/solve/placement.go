@@ -229,5 +229,5 @@ func deviceOf(info fs.FileInfo) uint64 {
 	if !ok {
 		return 0
 	}
-	return uint64(stat.Dev) //nolint:unconvert // its type differs between systems
+	return device(stat)
 }

@@ -191,18 +191,28 @@ func TestWriteNamedPipe(t *testing.T) {
 	_ = reader.Close()
 }
 
+// mount mounts something for the time of a test. Only root can; as root, a
+// mount that fails is a failure.
+func mount(t *testing.T, source, path, kind string, flags uintptr, options string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount")
+	}
+	if err := unix.Mount(source, path, kind, flags, options); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(path, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A file that is mounted cannot be replaced.
 func TestWriteMount(t *testing.T) {
 	dir := tree(t, map[string]string{"host": "old and longer", "mounted": ""})
 	path := filepath.Join(dir, "mounted")
-	if err := unix.Mount(filepath.Join(dir, "host"), path, "", unix.MS_BIND, ""); err != nil {
-		t.Skipf("this test needs the right to mount: %v", err)
-	}
-	defer func() {
-		if err := unix.Unmount(path, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	}()
+	mount(t, filepath.Join(dir, "host"), path, "", unix.MS_BIND, "")
 	f, err := Open(dir, path)
 	if err != nil {
 		t.Fatal(err)
@@ -240,25 +250,11 @@ func TestWriteMount(t *testing.T) {
 func TestOverwriteWithoutRoom(t *testing.T) {
 	dir := tree(t, map[string]string{"volume/": "", "mounted": "", "staged": strings.Repeat("x", 2<<20)})
 	volume, path := filepath.Join(dir, "volume"), filepath.Join(dir, "mounted")
-	if err := unix.Mount("tmpfs", volume, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("this test needs the right to mount: %v", err)
-	}
-	defer func() {
-		if err := unix.Unmount(volume, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	}()
+	mount(t, "tmpfs", volume, "tmpfs", 0, "size=1m")
 	if err := os.WriteFile(filepath.Join(volume, "file"), []byte("old"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Mount(filepath.Join(volume, "file"), path, "", unix.MS_BIND, ""); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := unix.Unmount(path, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	}()
+	mount(t, filepath.Join(volume, "file"), path, "", unix.MS_BIND, "")
 	f, err := Open(dir, path)
 	if err != nil {
 		t.Fatal(err)
@@ -283,38 +279,38 @@ func TestOpenRefuses(t *testing.T) {
 // What a checkout has brought does not choose where results go.
 func TestLeaving(t *testing.T) {
 	dir := tree(t, map[string]string{
-		"work/real/file": "", "work/inside": "->real", "work/absolute": "->DIR/work/real",
-		"work/outside": "->../home", "work/file": "->../home/file", "work/later": "->../home/later", "work/nested/outside": "->DIR/home",
-		"work/back":  "->../work/real",
-		"home/file":  "",
-		"home/link":  "->other",
-		"home/other": "",
-		"alias":      "->work",
+		"checkout/real/file": "", "checkout/inside": "->real", "checkout/absolute": "->DIR/checkout/real",
+		"checkout/outside": "->../home", "checkout/file": "->../home/file", "checkout/later": "->../home/later", "checkout/nested/outside": "->DIR/home",
+		"checkout/back": "->../checkout/real",
+		"home/file":     "",
+		"home/link":     "->other",
+		"home/other":    "",
+		"alias":         "->checkout",
 	})
 	tests := []struct {
 		path   string
 		leaves bool
 	}{
-		{"work/new", false},
-		{"work/real/new", false},
-		{"work/inside/new", false},
-		{"work/absolute/new", false},
-		{"work/back/new", false},
-		{"work/outside/new", true},
-		{"work/outside/a/b", true},
-		{"work/nested/outside/new", true},
-		{"work/file", true},
-		{"work/later", true},
+		{"checkout/new", false},
+		{"checkout/real/new", false},
+		{"checkout/inside/new", false},
+		{"checkout/absolute/new", false},
+		{"checkout/back/new", false},
+		{"checkout/outside/new", true},
+		{"checkout/outside/a/b", true},
+		{"checkout/nested/outside/new", true},
+		{"checkout/file", true},
+		{"checkout/later", true},
 		{"alias/outside/new", true},
 		// Outside of the working directory it is the user's own decision.
 		{"home/new", false},
 		{"home/link", false},
-		{"work/../home/new", false},
+		{"checkout/../home/new", false},
 	}
-	for _, workdir := range []string{"work", "alias"} {
+	for _, workdir := range []string{"checkout", "alias"} {
 		for _, tt := range tests {
 			t.Run(workdir+" "+tt.path, func(t *testing.T) {
-				if workdir == "work" && strings.HasPrefix(tt.path, "alias/") {
+				if workdir == "checkout" && strings.HasPrefix(tt.path, "alias/") {
 					t.Skip("a path that is not below the working directory")
 				}
 				path := dir + "/" + tt.path
@@ -331,7 +327,7 @@ func TestLeaving(t *testing.T) {
 			})
 		}
 	}
-	if _, err := Open("", filepath.Join(dir, "work/file")); err != nil {
+	if _, err := Open("", filepath.Join(dir, "checkout/file")); err != nil {
 		t.Errorf("without a working directory: %v", err)
 	}
 }
