@@ -16,9 +16,7 @@ func TestDiskTooSmallForTheOutput(t *testing.T) {
 		"volumeMounts:\n", "volumeMounts:\n        - {name: small, mountPath: /small}\n",
 		"volumes:\n", "volumes:\n    - {name: small, emptyDir: {medium: Memory, sizeLimit: 16Mi}}\n",
 	).Replace(s.agentManifest("agent", s.Bed.Images.Agent))
-	s.kubectl(manifest, "create", "-f", "-")
-	s.kubectl("", "wait", "pod/agent", "--for=condition=Ready", "--timeout="+patience.String())
-	a := &agent{space: s, pod: "agent"}
+	a := s.startAgentFrom("agent", manifest)
 	a.write("Dockerfile", "FROM base AS make\nRUN head -c 50000000 /dev/urandom > /big\nFROM scratch\nCOPY --from=make /big /big\n")
 	// buildkitd cannot go on with a base that it was loading when a build was
 	// cancelled ("unsupported offset"), and here each ends in the middle.
@@ -70,9 +68,7 @@ func TestVolumesInTheDestination(t *testing.T) {
 		"volumeMounts:\n", "volumeMounts:\n        - {name: out, mountPath: /out}\n        - {name: reports, mountPath: /out/reports}\n",
 		"volumes:\n", "volumes:\n    - {name: out, emptyDir: {}}\n    - {name: reports, emptyDir: {}}\n",
 	).Replace(s.agentManifest("agent", s.Bed.Images.Agent))
-	s.kubectl(manifest, "create", "-f", "-")
-	s.kubectl("", "wait", "pod/agent", "--for=condition=Ready", "--timeout="+patience.String())
-	a := &agent{space: s, pod: "agent"}
+	a := s.startAgentFrom("agent", manifest)
 	a.write("Dockerfile", "FROM base AS make\nRUN mkdir -p /o/reports/sub && echo 1 > /o/a && echo 2 > /o/reports/sub/b && chmod 555 /o/reports/sub\nFROM scratch\nCOPY --from=make /o /\n")
 	build := "slipway build " + a.base() + "-o /out ."
 	for range 2 { // the second time over what the first has left

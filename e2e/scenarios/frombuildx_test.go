@@ -30,12 +30,11 @@ func newAuthor(t *testing.T) *author {
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.kubectl("", "create", "role", "author", "--verb=get,create,update", "--resource=configmaps")
 	s.kubectl("", "create", "rolebinding", "author", "--role=author", "--serviceaccount="+s.Name+":agent")
-	s.kubectl(strings.NewReplacer(
+	pod := s.startAgentFrom("author", strings.NewReplacer(
 		"mountPath: /etc/slipway/definitions", "mountPath: /mounted",
 		"configMap: {name: builders}", "configMap: {name: builders, optional: true}",
-	).Replace(s.agentManifest("author", s.Bed.Images.Agent)), "create", "-f", "-")
-	s.kubectl("", "wait", "pod/author", "--for=condition=Ready", "--timeout="+patience.String())
-	a := &author{agent: &agent{space: s, pod: "author"}, repo: s.Bed.Registry.Address + "/" + s.Name}
+	).Replace(s.agentManifest("author", s.Bed.Images.Agent)))
+	a := &author{agent: pod, repo: s.Bed.Registry.Address + "/" + s.Name}
 	registry := s.Bed.Registry
 	a.write("/root/ca.pem", readCA(t, registry))
 	config := "[registry.\"" + registry.Address + "\"]\n  ca = [\"/root/ca.pem\"]\n"

@@ -211,9 +211,7 @@ func (s *space) startPretender(name string, as proxy.Disguise, secret string) *a
 		manifest = strings.Replace(manifest, "volumeMounts:\n", "volumeMounts:\n        - {name: registry, mountPath: /etc/slipway/registry/team, readOnly: true}\n", 1)
 		manifest = strings.Replace(manifest, "volumes:\n", "volumes:\n    - {name: registry, secret: {secretName: "+secret+"}}\n", 1)
 	}
-	s.kubectl(manifest, "create", "-f", "-")
-	s.kubectl("", "wait", "pod/"+name, "--for=condition=Ready", "--timeout="+patience.String())
-	a := &agent{space: s, pod: name}
+	a := s.startAgentFrom(name, manifest)
 	a.write("Dockerfile", machineDockerfile)
 	return a
 }

@@ -59,13 +59,11 @@ func TestEveryProfileBuildsDirectly(t *testing.T) {
 	s.kubectl(localVolume(s.Name), "create", "-f", "-")
 	t.Cleanup(func() { s.kubectlCleanup("delete", "persistentvolume", s.Name, "--wait=false") })
 	// The agent's cluster node has the folder of the volume, made for its pod.
-	s.kubectl(strings.NewReplacer(
+	a := s.startAgentFrom("agent", strings.NewReplacer(
 		"spec:\n", "spec:\n  nodeSelector: {kubernetes.io/arch: amd64}\n",
 		"volumeMounts:\n", "volumeMounts:\n        - {name: claim, mountPath: /claim}\n",
 		"volumes:\n", "volumes:\n    - {name: claim, hostPath: {path: /var/tmp/slipway-"+s.Name+", type: DirectoryOrCreate}}\n",
-	).Replace(s.agentManifest("agent", s.Bed.Images.Agent)), "create", "-f", "-")
-	s.kubectl("", "wait", "pod/agent", "--for=condition=Ready", "--timeout="+patience.String())
-	a := &agent{space: s, pod: "agent"}
+	).Replace(s.agentManifest("agent", s.Bed.Images.Agent)))
 	a.write("Dockerfile", profileDockerfile)
 
 	const build = "slipway --builder $b --transport direct build --progress plain --platform linux/amd64 "

@@ -161,7 +161,13 @@ type agent struct {
 // and returns when it runs.
 func (s *space) startAgent(name, image string) *agent {
 	s.t.Helper()
-	s.kubectl(s.agentManifest(name, image), "create", "-f", "-")
+	return s.startAgentFrom(name, s.agentManifest(name, image))
+}
+
+// startAgentFrom is startAgent with a manifest of the scenario's own.
+func (s *space) startAgentFrom(name, manifest string) *agent {
+	s.t.Helper()
+	s.kubectl(manifest, "create", "-f", "-")
 	s.kubectl("", "wait", "pod/"+name, "--for=condition=Ready", "--timeout="+patience.String())
 	return &agent{space: s, pod: name}
 }
