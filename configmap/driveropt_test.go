@@ -63,6 +63,7 @@ func FuzzCreate(f *testing.F) {
 	f.Add("kube", `namespace=a,"nodeselector=a=b,c=d"`, "--debug '--x y'")
 	f.Add("K-1", `env.A=<&>,annotations=a=b`, "")
 	f.Add("x", "tolerations=operator=exists", "\xff")
+	f.Add("y", "env.A=\x7f\u0085\ufffe", "--debug=\x7f\u0080\ufeff")
 	f.Fuzz(func(t *testing.T, name, opts, flags string) {
 		parsed, err := ParseDriverOpts([]string{opts})
 		if err != nil {

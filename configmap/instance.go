@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -59,11 +60,28 @@ func (i Instance) YAML() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err = yaml.Marshal(withoutNull(tree))
+	text, err = json.Marshal(withoutNull(tree))
+	if err == nil {
+		text, err = yaml.JSONToYAML(escapeForYAML(text))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("write the definition of builder %q: %w", i.Name, err)
 	}
 	return text, nil
+}
+
+// escapeForYAML escapes the characters that JSON holds as they are and that
+// YAML does not (https://yaml.org/spec/1.2.2/#51-character-set).
+func escapeForYAML(text []byte) []byte {
+	var escaped []byte
+	for _, r := range string(text) {
+		if r >= 0x7f && r < 0xa0 || r == 0xfeff || r == 0xfffe || r == 0xffff {
+			escaped = fmt.Appendf(escaped, `\u%04x`, r)
+		} else {
+			escaped = utf8.AppendRune(escaped, r)
+		}
+	}
+	return escaped
 }
 
 func withoutNull(tree any) any {

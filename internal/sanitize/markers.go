@@ -40,6 +40,9 @@ type Markers struct {
 	length int
 	// tail are the last bytes of the line, without colours.
 	tail []byte
+	// hashed says that the line, without colours, ends in ## or ##word, however
+	// long the word is.
+	hashed bool
 	// colour says that one has been set in this line, inColour that its
 	// sequence has not ended.
 	colour, inColour bool
@@ -105,7 +108,7 @@ func (m *Markers) endLine(dst []byte) []byte {
 	if m.colour {
 		dst = append(m.parted(dst), "\x1b[0m"...)
 	}
-	m.place, m.length, m.colour = atStart, 0, false
+	m.place, m.length, m.colour, m.hashed = atStart, 0, false, false
 	m.lead, m.tail = m.lead[:0], m.tail[:0]
 	return dst
 }
@@ -120,9 +123,10 @@ func (m *Markers) colourByte(dst []byte, b byte) []byte {
 // parted appends the space that keeps ## from the bracket of a colour: GitHub's
 // runner looks through the control character between.
 func (m *Markers) parted(dst []byte) []byte {
-	if !endsInHashes(m.tail) {
+	if !m.hashed {
 		return dst
 	}
+	m.hashed = false
 	m.tail = append(m.tail, ' ')
 	return append(dst, ' ')
 }
@@ -189,6 +193,7 @@ func (m *Markers) text(dst, p []byte) []byte {
 		dst = append(dst, ' ')
 	}
 	m.length += len(p)
+	m.hashed = m.endsInHashes(p)
 	m.tail = append(m.tail, p[max(0, len(p)-longestTail):]...)
 	if extra := len(m.tail) - longestTail; extra > 0 {
 		m.tail = append(m.tail[:0], m.tail[extra:]...)
@@ -196,10 +201,16 @@ func (m *Markers) text(dst, p []byte) []byte {
 	return append(dst, p...)
 }
 
-// endsInHashes reports whether text ends in ## or ##word.
-func endsInHashes(text []byte) bool {
-	word := bytes.TrimRightFunc(text, func(r rune) bool { return r|0x20 >= 'a' && r|0x20 <= 'z' })
-	return bytes.HasSuffix(word, []byte("##"))
+// endsInHashes reports whether the line ends in ## or ##word when p follows.
+func (m *Markers) endsInHashes(p []byte) bool {
+	before := bytes.TrimRightFunc(p, func(r rune) bool { return r|0x20 >= 'a' && r|0x20 <= 'z' })
+	switch len(before) {
+	case 0: // p goes on with the word
+		return m.hashed
+	case 1:
+		return before[0] == '#' && bytes.HasSuffix(m.tail, []byte("#"))
+	}
+	return bytes.HasSuffix(before, []byte("##"))
 }
 
 // endsInSection reports whether text ends in a word that begins or ends a

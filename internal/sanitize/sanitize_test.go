@@ -242,9 +242,11 @@ func TestRecognizers(t *testing.T) {
 }
 
 func FuzzText(f *testing.F) {
-	for _, text := range []string{"##vso[a]\r::b::\n--- c", "\x1b]52;c;x\a\x1b[8mha:", "section_start:1:a\r\x1b[0K", "\u200b:\x1b[1m:x::\u202e\xe2\x80"} {
+	for _, text := range []string{"##vso[a]\r::b::\n--- c", "\x1b]52;c;x\a\x1b[8mha:", "section_start:1:a\r\x1b[0K", "\u200b:\x1b[1m:x::\u202e\xe2\x80",
+		"##" + strings.Repeat("vso", 2*longestTail) + "[a]"} {
 		f.Add(text, 1)
 		f.Add(text, 3)
+		f.Add(text, 7)
 	}
 	f.Fuzz(func(t *testing.T, text string, n int) {
 		if n < 1 || len(text) > 1<<12 {
