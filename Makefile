@@ -102,6 +102,13 @@ e2e: helm ## Run the scenarios on the real cluster, and tell what each took.
 		SCENARIO_REPORT=$$report $(GO_TEST) -count=1 -timeout $(E2E_LIMIT) ./scenarios/... ./registrytest/... || status=$$?; \
 		cat $$report; rm $$report; exit $$status
 
+.PHONY: faults
+faults: ## Plant the faults that take long or disturb the whole cluster, besides the others, and tell how each ended.
+	cd e2e && go run ./testbed up && go run ./testbed peer
+	@cd e2e && report=$$(mktemp) && status=0 && \
+		SCENARIO_REPORT=$$report $(GO_TEST) -count=1 -timeout $(E2E_LIMIT) ./scenarios -run '^TestFault' -faults || status=$$?; \
+		cat $$report; rm $$report; exit $$status
+
 .PHONY: slow
 slow: ## Run everything with a third of this machine's CPU.
 	.ci/slow 33 bash -c "$(MAKE) test && $(MAKE) down"

@@ -124,7 +124,7 @@ func (l *ledger) report() {
 	}
 	out, err := os.Create(file)
 	if err == nil {
-		err = cmp.Or(l.write(out), out.Close())
+		err = cmp.Or(l.write(out), writeFaults(out), out.Close())
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error: report what the scenarios took:", err)
