@@ -41,8 +41,12 @@ func (n Namespace) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Run runs kubectl and returns what it prints; it is an error if it fails.
+// Run does what kubectl with the arguments does and returns what it prints; it
+// is an error if it fails.
 func (n Namespace) Run(ctx context.Context, stdin string, args ...string) (string, error) {
+	if createsFromStdin(args) {
+		return n.create(ctx, stdin)
+	}
 	cmd := n.Command(ctx, args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	var stderr bytes.Buffer
