@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
@@ -51,7 +50,12 @@ func (n Namespace) create(ctx context.Context, manifest string) (string, error) 
 		switch {
 		case err != nil:
 		case object.IsList():
-			err = object.EachListItem(func(item runtime.Object) error { return each(item.(*unstructured.Unstructured)) })
+			var list *unstructured.UnstructuredList
+			if list, err = object.ToList(); err == nil {
+				for i := 0; i < len(list.Items) && err == nil; i++ {
+					err = each(&list.Items[i])
+				}
+			}
 		default:
 			err = each(object)
 		}

@@ -22,8 +22,12 @@ func (c Cluster) daemon(name string, argv ...string) proc.Daemon {
 	return proc.Daemon{
 		Name: name,
 		Argv: argv,
-		// containerd looks for its shim there, the shim and kubelet for the rest.
-		Env:         []string{"PATH=" + c.Programs + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"},
+		Env: []string{
+			// containerd looks for its shim there, the shim and kubelet for the rest.
+			"PATH=" + c.Programs + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
+			// Less of the processor for collecting garbage, while there is memory.
+			"GOGC=400", "GOMEMLIMIT=1GiB",
+		},
 		CgroupProcs: procs,
 		Dir:         c.logs(),
 	}
