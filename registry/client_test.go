@@ -118,6 +118,10 @@ func TestRetries(t *testing.T) {
 	}{
 		{"503 twice", status(503), 2, 3, true},
 		{"429 with Retry-After", limited, 1, 2, true},
+		{"429 with Retry-After of a year", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "31536000")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}, 100, 1, false},
 		{"408", status(408), 1, 2, true},
 		{"425", status(425), 1, 2, true},
 		{"connection cut", cut, 2, 3, true},
@@ -143,11 +147,11 @@ func TestRetries(t *testing.T) {
 			if tries != tt.tries && (tt.name != "connection cut" || tries < tt.tries) {
 				t.Errorf("%d tries, want %d", tries, tt.tries)
 			}
-			if n := lines.lines(s.host); n != tt.tries-1 {
+			if n := lines.lines("trying again"); n != tt.tries-1 {
 				t.Errorf("%d tries were reported, want %d: %s", n, tt.tries-1, lines.b.String())
 			}
 			known := (*Error)(nil)
-			if !tt.ok && (!errors.As(err, &known) || known.Temporary() != (tt.tries > 1)) {
+			if !tt.ok && (!errors.As(err, &known) || known.Temporary() != (tt.tries > 1 || known.Status == http.StatusTooManyRequests)) {
 				t.Errorf("error %#v: not of its kind", err)
 			}
 		})
