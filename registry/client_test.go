@@ -246,6 +246,47 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// A registry that sends a byte whenever silence would end its answer keeps
+// nobody waiting, and is not asked again.
+func TestSlowAnswer(t *testing.T) {
+	l := quick()
+	l.answer, l.silence = 200*time.Millisecond, 200*time.Millisecond
+	for _, tt := range []struct{ name, slow string }{{"manifest", "/manifests/"}, {"configuration", "/blobs/"}, {"token", "/token"}} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newServer(t)
+			m := pushImage(t, s, "app", "linux/amd64", "a")
+			drip := func(w http.ResponseWriter, r *http.Request) {
+				for i := 0; r.Context().Err() == nil; i++ {
+					if _, err := w.Write([]byte(" ")); err != nil {
+						return
+					}
+					_ = http.NewResponseController(w).Flush()
+					time.Sleep(10 * time.Millisecond) // it is the registry that is slow
+				}
+			}
+			s.fail(func(w http.ResponseWriter, r *http.Request) bool {
+				switch {
+				case strings.Contains(r.URL.Path, tt.slow):
+					drip(w, r)
+					return true
+				case tt.name == "token":
+					return (&bearerAuth{realm: s.URL + "/token"}).fault(w, r)
+				}
+				return false
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // for a client that waits for ever
+			defer cancel()
+			_, err := newClient(Options{}, l).Fetch(ctx, s.host+"/app", m.Descriptor)
+			if !errors.Is(err, errSlow) {
+				t.Errorf("error %v", err)
+			}
+			if n := s.count(http.MethodGet, tt.slow); n != 1 {
+				t.Errorf("%d tries, want 1", n)
+			}
+		})
+	}
+}
+
 func TestTagMovedBySomebodyElse(t *testing.T) {
 	s := newServer(t)
 	mine, theirs := pushImage(t, s, "app", "linux/amd64", "a"), pushImage(t, s, "app", "linux/amd64", "b")

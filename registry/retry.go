@@ -27,7 +27,8 @@ type limits struct {
 	answer time.Duration
 	// stored is the time to confirm an upload once all of it is sent.
 	stored time.Duration
-	// silence is how long an answer may stand still in the middle.
+	// silence is how long an answer may stand still in the middle, and the time
+	// in which one that is no blob must be there.
 	silence time.Duration
 }
 
