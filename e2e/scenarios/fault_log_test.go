@@ -108,10 +108,12 @@ func TestFaultHostileOutput(t *testing.T) {
 	}
 	for _, mode := range []string{"auto", "plain", "quiet"} {
 		each(mode, "output of steps, progress "+mode, func(f *planted) {
-			r := f.run(a, build+mode+" . && echo taken")
-			f.survived(r)
-			f.obeyed(r)
-			r = f.run(a, build+mode+" failing")
+			if mode != "quiet" { // which prints nothing
+				r := f.run(a, build+mode+" .")
+				f.survived(r)
+				f.obeyed(r)
+			}
+			r := f.run(a, build+mode+" failing")
 			f.obeyed(r)
 			f.explained(r, 1, "error: ", "exit code: 7")
 		})
@@ -321,10 +323,9 @@ func TestFaultHostileAnswers(t *testing.T) {
 		{"a refusal, to a build", &hostileregistry.Registry{Manifest: refusing}, "slipway build --no-cache --progress plain .", 5},
 		{"a refusal of a token, to inspect", &hostileregistry.Registry{Token: refusing}, "slipway index inspect " + host + "/app:1", 5},
 		{"a refusal of a token, to a build", &hostileregistry.Registry{Token: refusing}, "slipway build --no-cache --progress plain .", 5},
-		{"a text in place of a manifest", &hostileregistry.Registry{Manifest: hostileregistry.Text(200, "text/plain", hostileText)}, "slipway index inspect " + host + "/app:1; echo taken; exit 5", 5},
 		{"the service of a challenge", &hostileregistry.Registry{Challenge: hostileregistry.Status(401, header), Token: refusing}, "slipway index inspect " + host + "/app:1", 5},
 		{"annotations of an index", &hostileregistry.Registry{Manifest: hostileregistry.Manifest("application/vnd.oci.image.index.v1+json", index)}, "slipway index inspect " + host + "/app:1", 0},
-		{"a place to go on at", &hostileregistry.Registry{Manifest: hostileregistry.Status(307, http.Header{"Location": {"https://taken##vso[a]::error::.example/"}})}, "slipway index inspect " + host + "/app:1", 5},
+		{"a place to go on at", &hostileregistry.Registry{Manifest: hostileregistry.Status(307, http.Header{"Location": {"https://[taken##vso[a]section_start:1:taken"}})}, "slipway index inspect " + host + "/app:1", 5},
 	} {
 		t.Run(strings.ReplaceAll(row.what, " ", "-"), func(t *testing.T) {
 			w.t = t
