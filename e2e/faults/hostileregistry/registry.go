@@ -45,7 +45,7 @@ func (r *Registry) Given() []string {
 func (r *Registry) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	r.note(request)
 	authorized := request.Header.Get("Authorization") == "Bearer "+token
-	handler := r.manifest
+	var handler http.HandlerFunc
 	switch path := request.URL.Path; {
 	case path == "/token":
 		handler = either(r.Token, giveToken)

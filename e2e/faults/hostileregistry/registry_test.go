@@ -18,9 +18,9 @@ func start(t *testing.T, r *Registry) string {
 	return server.URL
 }
 
-// get asks for a path with a header Authorization and returns the status and at
-// most n bytes of the answer.
-func get(ctx context.Context, t *testing.T, url, authorization string, n int64) (*http.Response, string) {
+// get asks for a path with a header Authorization and returns status and
+// challenge of the answer and at most n bytes of it.
+func get(ctx context.Context, t *testing.T, url, authorization string, n int64) (status int, challenge, body string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -32,28 +32,27 @@ func get(ctx context.Context, t *testing.T, url, authorization string, n int64) 
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, n))
+	content, err := io.ReadAll(io.LimitReader(response.Body, n))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response, string(body)
+	return response.StatusCode, response.Header.Get("WWW-Authenticate"), string(content)
 }
 
 // A registry without faults is one, so that a fault is what makes a client fail.
 func TestWellBehaved(t *testing.T) {
 	r := &Registry{}
 	url := start(t, r)
-	response, _ := get(t.Context(), t, url+"/v2/", "", 1)
-	if challenge := response.Header.Get("WWW-Authenticate"); response.StatusCode != http.StatusUnauthorized || !strings.Contains(challenge, "/token") {
-		t.Errorf("%d, %q", response.StatusCode, challenge)
+	if status, challenge, _ := get(t.Context(), t, url+"/v2/", "", 1); status != http.StatusUnauthorized || !strings.Contains(challenge, "/token") {
+		t.Errorf("%d, %q", status, challenge)
 	}
 	for path, want := range map[string]string{
 		"/token":                          token,
 		"/v2/app/manifests/1":             Digest(layer),
 		"/v2/app/blobs/" + Digest(config): "amd64",
 	} {
-		if response, body := get(t.Context(), t, url+path, "Bearer "+token, 1<<20); response.StatusCode != http.StatusOK || !strings.Contains(body, want) {
-			t.Errorf("%s: %d, %q", path, response.StatusCode, body)
+		if status, _, body := get(t.Context(), t, url+path, "Bearer "+token, 1<<20); status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: %d, %q", path, status, body)
 		}
 	}
 	if given := r.Given(); len(given) > 0 {
@@ -67,12 +66,12 @@ func TestWellBehaved(t *testing.T) {
 
 func TestFaultsHaveNoEnd(t *testing.T) {
 	url := start(t, &Registry{Token: Flood("application/json", `{"token":"`, 0), Manifest: Drip})
-	if _, body := get(t.Context(), t, url+"/token", "", 5<<20); len(body) != 5<<20 {
+	if _, _, body := get(t.Context(), t, url+"/token", "", 5<<20); len(body) != 5<<20 {
 		t.Errorf("%d bytes", len(body))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	if _, body := get(ctx, t, url+"/v2/app/manifests/1", "Bearer "+token, 2); body != "  " {
+	if _, _, body := get(ctx, t, url+"/v2/app/manifests/1", "Bearer "+token, 2); body != "  " {
 		t.Errorf("%q", body)
 	}
 }
