@@ -293,9 +293,10 @@ func TestFaultHostileKubernetes(t *testing.T) {
 func TestFaultHostileAnswers(t *testing.T) {
 	t.Parallel()
 	w := newWary(t)
-	w.ok("slipway up >&2")
 	host := w.hostile.Registry().Address
 	w.write("Dockerfile", "FROM "+host+"/app:1\nCOPY Dockerfile /\n")
+	w.write("other/Dockerfile", "FROM "+host+"/other:1\nCOPY Dockerfile /\n") // builders keep tokens
+	const build = "slipway build --no-cache --progress plain --platform linux/amd64 "
 	denied := `{"errors":[{"code":` + quoted("DENIED "+hostileText) + `,"message":` + quoted(hostileText) + `}]}`
 	refusing := hostileregistry.Text(http.StatusForbidden, "application/json", denied)
 	index, err := json.Marshal(map[string]any{
@@ -320,9 +321,9 @@ func TestFaultHostileAnswers(t *testing.T) {
 	}{
 		{"a refusal, to inspect", &hostileregistry.Registry{Manifest: refusing}, "slipway index inspect " + host + "/app:1", 5},
 		{"a refusal, to auth", &hostileregistry.Registry{Manifest: refusing}, "slipway auth --check " + host + "/app:1", 5},
-		{"a refusal, to a build", &hostileregistry.Registry{Manifest: refusing}, "slipway build --no-cache --progress plain .", 5},
+		{"a refusal, to a build", &hostileregistry.Registry{Manifest: refusing}, build + ".", 5},
 		{"a refusal of a token, to inspect", &hostileregistry.Registry{Token: refusing}, "slipway index inspect " + host + "/app:1", 5},
-		{"a refusal of a token, to a build", &hostileregistry.Registry{Token: refusing}, "slipway build --no-cache --progress plain .", 5},
+		{"a refusal of a token, to a build", &hostileregistry.Registry{Token: refusing}, build + "other", 5},
 		{"the service of a challenge", &hostileregistry.Registry{Challenge: hostileregistry.Status(401, header), Token: refusing}, "slipway index inspect " + host + "/app:1", 5},
 		{"annotations of an index", &hostileregistry.Registry{Manifest: hostileregistry.Manifest("application/vnd.oci.image.index.v1+json", index)}, "slipway index inspect " + host + "/app:1", 0},
 		{"a place to go on at", &hostileregistry.Registry{Manifest: hostileregistry.Status(307, http.Header{"Location": {"https://[taken##vso[a]section_start:1:taken"}})}, "slipway index inspect " + host + "/app:1", 5},

@@ -138,6 +138,18 @@ func blob(w http.ResponseWriter, request *http.Request) {
 	http.NotFound(w, request)
 }
 
+// Layers lets a handler answer requests for the layer, and not those for the
+// configuration.
+func Layers(handler http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, Digest(layer)) {
+			handler(w, r)
+			return
+		}
+		blob(w, r)
+	}
+}
+
 // Manifest answers with a manifest and its digest.
 func Manifest(mediaType string, content []byte) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
