@@ -191,7 +191,7 @@ func (a *authorizer) basic(ctx context.Context, r Request) (string, error) {
 func (a *authorizer) bearer(ctx context.Context, registry *url.URL, scopes []string, challenge dockerauth.Challenge) (string, error) {
 	asked, err := dockerauth.GenerateTokenOptions(ctx, registry.Host, "", "", challenge)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%s names a token service without a usable URL", registry.Host)
 	}
 	token, err := a.token(ctx, TokenRequest{
 		Host:    registry.Host,

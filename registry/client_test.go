@@ -118,6 +118,10 @@ func TestRetries(t *testing.T) {
 	}{
 		{"503 twice", status(503), 2, 3, true},
 		{"429 with Retry-After", limited, 1, 2, true},
+		{"429 with Retry-After of a year", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "31536000")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}, 100, 1, false},
 		{"408", status(408), 1, 2, true},
 		{"425", status(425), 1, 2, true},
 		{"connection cut", cut, 2, 3, true},
@@ -143,11 +147,11 @@ func TestRetries(t *testing.T) {
 			if tries != tt.tries && (tt.name != "connection cut" || tries < tt.tries) {
 				t.Errorf("%d tries, want %d", tries, tt.tries)
 			}
-			if n := lines.lines(s.host); n != tt.tries-1 {
+			if n := lines.lines("trying again"); n != tt.tries-1 {
 				t.Errorf("%d tries were reported, want %d: %s", n, tt.tries-1, lines.b.String())
 			}
 			known := (*Error)(nil)
-			if !tt.ok && (!errors.As(err, &known) || known.Temporary() != (tt.tries > 1)) {
+			if !tt.ok && (!errors.As(err, &known) || known.Temporary() != (tt.tries > 1 || known.Status == http.StatusTooManyRequests)) {
 				t.Errorf("error %#v: not of its kind", err)
 			}
 		})
@@ -237,6 +241,47 @@ func TestSilence(t *testing.T) {
 			}
 			if n := s.count(http.MethodGet, "/manifests/1"); n != 2 {
 				t.Errorf("%d tries, want 2", n)
+			}
+		})
+	}
+}
+
+// A registry that sends a byte whenever silence would end its answer keeps
+// nobody waiting, and is not asked again.
+func TestSlowAnswer(t *testing.T) {
+	l := quick()
+	l.answer, l.silence = 200*time.Millisecond, 200*time.Millisecond
+	for _, tt := range []struct{ name, slow string }{{"manifest", "/manifests/"}, {"configuration", "/blobs/"}, {"token", "/token"}} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newServer(t)
+			m := pushImage(t, s, "app", "linux/amd64", "a")
+			drip := func(w http.ResponseWriter, r *http.Request) {
+				for i := 0; r.Context().Err() == nil; i++ {
+					if _, err := w.Write([]byte(" ")); err != nil {
+						return
+					}
+					_ = http.NewResponseController(w).Flush()
+					time.Sleep(10 * time.Millisecond) // it is the registry that is slow
+				}
+			}
+			s.fail(func(w http.ResponseWriter, r *http.Request) bool {
+				switch {
+				case strings.Contains(r.URL.Path, tt.slow):
+					drip(w, r)
+					return true
+				case tt.name == "token":
+					return (&bearerAuth{realm: s.URL + "/token"}).fault(w, r)
+				}
+				return false
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // for a client that waits for ever
+			defer cancel()
+			_, err := newClient(Options{}, l).Fetch(ctx, s.host+"/app", m.Descriptor)
+			if !errors.Is(err, errSlow) {
+				t.Errorf("error %v", err)
+			}
+			if n := s.count(http.MethodGet, tt.slow); n != 1 {
+				t.Errorf("%d tries, want 1", n)
 			}
 		})
 	}

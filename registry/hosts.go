@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/slipway-build/slipway/internal/source"
@@ -84,8 +83,29 @@ type connection struct {
 	quick, patient *http.Transport
 
 	probe sync.Once
-	// reach is from where the host can be spoken to, once a connection was made.
-	reach atomic.Int32
+	// reach is from where the host can be spoken to, once a connection was made
+	// and found says so.
+	mu    sync.Mutex
+	reach reach
+	found bool
+}
+
+// at notes an address of the host. Of several the most public one counts: who
+// runs the name server of a host must not be able to move it to where its
+// registry may send agents.
+func (c *connection) at(found reach) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.found || found < c.reach {
+		c.reach, c.found = found, true
+	}
+}
+
+// from is from where the host can be spoken to.
+func (c *connection) from() reach {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reach
 }
 
 func newConnections(o Options, l limits) *connections {
@@ -137,8 +157,7 @@ func (c *connections) named(host, by string, tokens bool) (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certificates for registry %s: %w", host, err)
 	}
-	made := &connection{}
-	made.reach.Store(int32(nameReach(host)))
+	made := &connection{reach: nameReach(host)}
 	quick := &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: made.dialer(net.Dialer{
@@ -171,7 +190,7 @@ func (c *connections) reachOf(host string) reach {
 
 func (c *connections) lockedReachOf(host string) reach {
 	if known, ok := c.known[host]; ok {
-		return reach(known.reach.Load())
+		return known.from()
 	}
 	return nameReach(host)
 }

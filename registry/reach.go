@@ -126,7 +126,7 @@ func (c *connection) dialer(dial net.Dialer, host string, guard func(netip.Addr)
 		conn, err := dial.DialContext(ctx, network, address)
 		if err == nil && !proxied {
 			if at, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
-				c.reach.Store(int32(reachOf(at.AddrPort().Addr())))
+				c.at(reachOf(at.AddrPort().Addr()))
 			}
 		}
 		return conn, err

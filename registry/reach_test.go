@@ -92,6 +92,25 @@ func TestRegistryOfAnotherReach(t *testing.T) {
 	}
 }
 
+// A registry whose name leads to a cloud's metadata service now and then does
+// not become one that may send agents there.
+func TestNameThatChanges(t *testing.T) {
+	c := &connection{}
+	for _, at := range []reach{reachLink, reachAll, reachLink, reachMachine} {
+		c.at(at)
+	}
+	if got := c.from(); got != reachAll {
+		t.Errorf("it is at %s, want %s", got, reachAll)
+	}
+	// One that is inside stays there.
+	c = &connection{}
+	c.at(reachInside)
+	c.at(reachMachine)
+	if got := c.from(); got != reachInside {
+		t.Errorf("it is at %s, want %s", got, reachInside)
+	}
+}
+
 // A registry elsewhere that redirects here is not followed.
 func TestRedirectToThisMachine(t *testing.T) {
 	target := newServer(t)

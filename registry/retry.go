@@ -27,7 +27,8 @@ type limits struct {
 	answer time.Duration
 	// stored is the time to confirm an upload once all of it is sent.
 	stored time.Duration
-	// silence is how long an answer may stand still in the middle.
+	// silence is how long an answer may stand still in the middle, and the time
+	// in which one that is no blob must be there.
 	silence time.Duration
 }
 
@@ -108,6 +109,12 @@ func (p policy) Retry(attempt int, response *http.Response, err error) (time.Dur
 	asked := time.Duration(0)
 	if response != nil {
 		asked = retryAfter(response.Header.Get("Retry-After"), time.Now())
+	}
+	if left := time.Duration(p.limits.tries - 1 - attempt); asked > left*p.limits.longest {
+		p.log.Warn().Str("registry", p.request.URL.Host).Str("reason", reason).Stringer("asked", asked).
+			Msg("registry asks for a longer wait than all tries have, giving up")
+		usedUp(p.request.Context())
+		return -1, nil
 	}
 	wait := p.limits.wait(attempt, asked)
 	report(p.log, p.request.URL.Host, reason, wait, attempt+2)

@@ -83,10 +83,10 @@ func (s *testServer) count(method, part string) int {
 	return n
 }
 
-// quick are limits that keep the number of tries and none of the waits.
+// quick are limits that keep the number of tries and next to none of the waits.
 func quick() limits {
 	l := defaultLimits()
-	l.base, l.longest = time.Millisecond, 5*time.Millisecond
+	l.base, l.longest = time.Millisecond, time.Second
 	return l
 }
 

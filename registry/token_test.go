@@ -247,6 +247,11 @@ func TestTokenWithoutAUsableService(t *testing.T) {
 			t.Errorf("realm %q: error %v", realm, err)
 		}
 	}
+	s := newServer(t)
+	s.fail((&bearerAuth{realm: "::"}).fault)
+	if _, err := testClient(t, Options{}).Resolve(t.Context(), s.host+"/app:1"); err == nil || !strings.Contains(err.Error(), "without a usable URL") {
+		t.Errorf("a client of its own: error %v", err)
+	}
 }
 
 func TestTokenHidesItself(t *testing.T) {

@@ -12,8 +12,11 @@ import (
 	"oras.land/oras-go/v2/registry/remote/retry"
 )
 
-// errSilence ends an answer that stands still.
-var errSilence = errors.New("the registry stopped in the middle of its answer")
+// errSilence ends an answer that stands still, errSlow one that goes on and on.
+var (
+	errSilence = errors.New("the registry stopped in the middle of its answer")
+	errSlow    = errors.New("the registry sends its answer too slowly")
+)
 
 // transport sends requests over the connection of their host and tries again
 // what may heal.
@@ -38,7 +41,7 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		request = request.Clone(request.Context())
 		request.Header.Set("User-Agent", t.userAgent)
 	}
-	base := watched{to.forRequest(request), t.limits.silence}
+	base := watched{to.forRequest(request), t.limits.paceOf(request)}
 	if isOnce(request.Context()) {
 		return base.RoundTrip(request)
 	}
@@ -82,10 +85,34 @@ func (c *connection) forRequest(request *http.Request) http.RoundTripper {
 	return c.quick
 }
 
-// watched ends answers that stand still for too long.
+// pace is how fast an answer must come: something at least in every window, and
+// so many bytes in all the time of one that is spent on reading.
+type pace struct {
+	window time.Duration
+	least  int64
+}
+
+// leastOfBlob is the pace of blobs, in bytes for a window. What is not a blob
+// is read whole, and one window is enough for the largest.
+const leastOfBlob = 64 << 10
+
+// paceOf is the pace of the answer to a request. Builders wait for a token for
+// a minute only.
+func (l limits) paceOf(request *http.Request) pace {
+	switch {
+	case servedBy(request.Context()) != "":
+		return pace{l.answer, maxToken}
+	case strings.Contains(request.URL.Path, "/blobs/"):
+		return pace{l.silence, leastOfBlob}
+	}
+	return pace{l.silence, MaxManifest}
+}
+
+// watched ends answers that stand still for too long, or come too slowly: a
+// byte now and then would keep a client waiting for months.
 type watched struct {
-	base    http.RoundTripper
-	silence time.Duration
+	base http.RoundTripper
+	pace pace
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -96,9 +123,9 @@ func (w watched) RoundTrip(request *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return nil, err
 	}
-	timer := time.AfterFunc(w.silence, func() { cancel(errSilence) })
+	timer := time.AfterFunc(w.pace.window, func() { cancel(errSilence) })
 	timer.Stop() // only reads are timed: the reader may have other work first
-	response.Body = &watchedBody{response.Body, ctx, cancel, timer, w.silence}
+	response.Body = &watchedBody{ReadCloser: response.Body, ctx: ctx, cancel: cancel, timer: timer, pace: w.pace}
 	response.Request = request // the caller's own, not the copy
 	return response, nil
 }
@@ -106,21 +133,37 @@ func (w watched) RoundTrip(request *http.Request) (*http.Response, error) {
 // watchedBody is the body of an answer under a timer that every read resets.
 type watchedBody struct {
 	io.ReadCloser
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
-	timer   *time.Timer
-	silence time.Duration
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	pace   pace
+	// waited is the time that reads of this window have taken, got their bytes.
+	waited time.Duration
+	got    int64
 }
 
 // Read implements io.Reader.
 func (b *watchedBody) Read(p []byte) (int, error) {
-	b.timer.Reset(b.silence)
+	began := time.Now()
+	b.timer.Reset(b.pace.window)
 	n, err := b.ReadCloser.Read(p)
 	b.timer.Stop()
-	if err != nil && errors.Is(context.Cause(b.ctx), errSilence) {
-		err = errSilence
+	if err != nil {
+		if errors.Is(context.Cause(b.ctx), errSilence) {
+			err = errSilence
+		}
+		return n, err
 	}
-	return n, err
+	b.waited += time.Since(began)
+	b.got += int64(n)
+	if b.waited < b.pace.window {
+		return n, nil
+	}
+	if b.got < b.pace.least {
+		return n, errSlow
+	}
+	b.waited, b.got = 0, 0
+	return n, nil
 }
 
 // Close implements io.Closer.

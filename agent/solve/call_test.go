@@ -11,6 +11,15 @@ import (
 	"github.com/moby/buildkit/solver/errdefs"
 )
 
+// What a frontend calls JSON goes to a terminal as it is, if it is that.
+func TestCallWithoutValidJSON(t *testing.T) {
+	r := &CallResult{Call: Call{Name: "outline"}, meta: map[string][]byte{metaJSON: []byte("{\"name\":\"\x1b[2J\"}")}}
+	var out bytes.Buffer
+	if err := r.Print(&out, FormatJSON); err == nil || out.Len() > 0 {
+		t.Errorf("%q, error %v", out.String(), err)
+	}
+}
+
 func TestParseCall(t *testing.T) {
 	tests := []struct {
 		value string

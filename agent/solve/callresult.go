@@ -78,6 +78,9 @@ func (r *CallResult) Print(w io.Writer, format string) error {
 		if len(data) == 0 {
 			return fmt.Errorf("the frontend's answer to %s holds no JSON", r.Call.Name)
 		}
+		if !json.Valid(data) { // which escapes control characters
+			return fmt.Errorf("the frontend's answer to %s is not valid JSON", r.Call.Name)
+		}
 		_, err := fmt.Fprintln(w, string(data))
 		return err
 	}
@@ -89,7 +92,12 @@ func (r *CallResult) Print(w io.Writer, format string) error {
 		if version := string(r.meta[metaVersion]); version != "" && version != p.version && len(text) > 0 {
 			break
 		}
-		return p.print(data, w)
+		var b strings.Builder
+		if err := p.print(data, &b); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, carriageReturns.Replace(b.String()))
+		return err
 	}
 	if len(text) == 0 {
 		text = append(data, '\n')

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -89,5 +90,13 @@ func TestExcerpt(t *testing.T) {
 	}
 	if got := Excerpt(errors.New("x")); got != "" {
 		t.Errorf("excerpt of an error without a source: %q", got)
+	}
+	// A line of a Dockerfile makes no line that looks like an error.
+	source := errdefs.Source{
+		Info:   &pb.SourceInfo{Filename: "Dockerfile", Data: []byte("FROM scratch\r\nRUN a\rerror: b\r\n")},
+		Ranges: []*pb.Range{{Start: &pb.Position{Line: 2}, End: &pb.Position{Line: 2}}},
+	}
+	if got := Excerpt(source.WrapError(errors.New("y"))); strings.Contains(got, "\r") || !strings.Contains(got, ">>> RUN a error: b\n") {
+		t.Errorf("excerpt with carriage returns: %q", got)
 	}
 }

@@ -16,5 +16,10 @@ func Excerpt(err error) string {
 			return "" // a strings.Builder does not fail
 		}
 	}
-	return out.String()
+	return carriageReturns.Replace(out.String())
 }
+
+// carriageReturns keeps a line of a Dockerfile one line. What is printed ends
+// lines at a carriage return, and the rest of such a line would look like one of
+// Slipway's.
+var carriageReturns = strings.NewReplacer("\r\n", "\n", "\r", " ")

@@ -45,7 +45,7 @@ func (n Namespace) exec(ctx context.Context, pod string, streams remotecommand.S
 		return 0, err
 	}
 	query := url.Values{"command": command}
-	for name, wanted := range map[string]bool{"stdin": streams.Stdin != nil, "stdout": streams.Stdout != nil, "stderr": streams.Stderr != nil} {
+	for name, wanted := range map[string]bool{"stdin": streams.Stdin != nil, "stdout": streams.Stdout != nil, "stderr": streams.Stderr != nil, "tty": streams.Tty} {
 		if wanted {
 			query.Set(name, "true")
 		}

@@ -65,6 +65,13 @@ func (n Namespace) Shell(ctx context.Context, pod, script string) (Result, error
 	return Result{Stdout: stdout.String(), Stderr: stderr.String(), Code: code}, err
 }
 
+// Terminal is Shell on a terminal, which shows standard error as well.
+func (n Namespace) Terminal(ctx context.Context, pod, script string) (Result, error) {
+	var shown bytes.Buffer
+	code, err := n.exec(ctx, pod, remotecommand.StreamOptions{Stdout: &shown, Tty: true}, "sh", "-c", script)
+	return Result{Stdout: shown.String(), Code: code}, err
+}
+
 // writeTries bounds how often a file is written anew.
 const writeTries = 5
 

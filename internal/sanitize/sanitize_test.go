@@ -241,6 +241,19 @@ func TestRecognizers(t *testing.T) {
 	}
 }
 
+// What BuildKit's display draws is no command, and hides none.
+func TestDrawn(t *testing.T) {
+	const drawn = "\x1b[?25l\x1b[12A\x1b[0G\x1b[34m => [1/2] a ::b::\r\n\x1b[0m\x1b[?25h"
+	if found := sanitizetest.Drawn(drawn); len(found) > 0 {
+		t.Errorf("found %q", found)
+	}
+	for _, text := range []string{"\x1b[8mha:x", "\x1b[2J", "\x1b[1A", "\x1b[1G", "a\rb", "\x1b]52;c;x\a", "##\x1b[1mvso[x", "--- a\r\n"} {
+		if len(sanitizetest.Drawn(drawn+text)) == 0 {
+			t.Errorf("nothing found in %q", text)
+		}
+	}
+}
+
 func FuzzText(f *testing.F) {
 	for _, text := range []string{"##vso[a]\r::b::\n--- c", "\x1b]52;c;x\a\x1b[8mha:", "section_start:1:a\r\x1b[0K", "\u200b:\x1b[1m:x::\u202e\xe2\x80",
 		"##" + strings.Repeat("vso", 2*longestTail) + "[a]"} {

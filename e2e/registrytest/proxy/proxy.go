@@ -196,6 +196,10 @@ func (p *Proxy) handler(registry string) http.Handler {
 			refuse(traffic, r, fault)
 			return
 		}
+		if fault.answer != nil {
+			fault.answer.ServeHTTP(traffic, r)
+			return
+		}
 		if w, answered := odd.meets(traffic, r); !answered {
 			passing.ServeHTTP(w, r)
 		}

@@ -38,6 +38,7 @@ type Fault struct {
 	after                     int64
 	delay                     time.Duration
 	release                   <-chan struct{}
+	answer                    http.Handler // nil for the registry itself
 }
 
 // Status answers with that status and those headers, and asks no registry:
@@ -45,6 +46,9 @@ type Fault struct {
 func Status(code int, header http.Header) Fault {
 	return Fault{name: http.StatusText(code), status: code, header: header}
 }
+
+// Answer lets a handler answer in the registry's place.
+func Answer(name string, handler http.Handler) Fault { return Fault{name: name, answer: handler} }
 
 // CutRequest cuts the connection once that many bytes of the request's body
 // have gone to the registry. A shorter body passes.

@@ -19,6 +19,8 @@ var (
 	section     = regexp.MustCompile(`section_(start|end):\d`)
 	header      = regexp.MustCompile(`^(---|\+\+\+|~~~)\s(.+)?$`)
 	expansion   = regexp.MustCompile(`^\^\^\^\s+\+\+\+\s*$`)
+	// drawing is how BuildKit's display moves the cursor of a terminal.
+	drawing = regexp.MustCompile(`(\x1b\[\d+[AB])*\x1b\[0G|\x1b\[\?25[lh]`)
 )
 
 // readers return what they would take for a command in one line, "" for none.
@@ -84,4 +86,17 @@ func Commands(text string) []string {
 		}
 	}
 	return found
+}
+
+// Drawn is Commands for what BuildKit's display has drawn on a terminal, whose
+// lines end in \r\n. It draws with colours of its own, and cuts names at the edge
+// within characters.
+func Drawn(text string) []string {
+	text = strings.ReplaceAll(drawing.ReplaceAllString(text, ""), "\r\n", "\n")
+	text = strings.ToValidUTF8(text, "\ufffd")
+	var found []string
+	if strings.Contains(text, "\x1b[8mha:") {
+		found = append(found, "Jenkins: an object")
+	}
+	return append(found, Commands(colours.ReplaceAllString(text, ""))...)
 }
