@@ -235,11 +235,22 @@ func finishEntry(path string, stat *fstypes.Stat) error {
 		return err
 	}
 	if mode := fs.FileMode(stat.Mode); mode&fs.ModeSymlink == 0 {
-		if err := os.Chmod(path, mode); err != nil {
+		if err := chmodHere(path, mode); err != nil {
 			return err
 		}
 	}
 	return setTime(path, stat.ModTime)
+}
+
+// chmodHere changes the mode of an entry. Another stream may have put a link in
+// its place since, which os.Chmod would follow out of the directory.
+func chmodHere(path string, mode fs.FileMode) error {
+	dir, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer closeQuietly(dir)
+	return dir.Chmod(filepath.Base(path), mode)
 }
 
 // setXattrs sets extended attributes as far as the file system and the rights of
