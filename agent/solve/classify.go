@@ -29,6 +29,8 @@ const (
 	KindLost
 	// KindRegistry is a registry that refused or could not be reached.
 	KindRegistry
+	// KindBuilder is a builder whose answers are not valid.
+	KindBuilder
 	// KindCancelled is the caller's own doing.
 	KindCancelled
 )
@@ -44,6 +46,8 @@ func (k Kind) String() string {
 		return "lost"
 	case KindRegistry:
 		return "registry"
+	case KindBuilder:
+		return "builder"
 	case KindCancelled:
 		return "cancelled"
 	default:
@@ -59,6 +63,7 @@ func Classify(err error) Kind {
 	var refused *registryError
 	var file *contextError
 	var fault *agentFault
+	var invalid *builderFault
 	switch {
 	case err == nil:
 		return KindInternal
@@ -76,6 +81,8 @@ func Classify(err error) Kind {
 		return KindUsage
 	case errors.As(err, &refused):
 		return KindRegistry
+	case errors.As(err, &invalid):
+		return KindBuilder
 	case errors.Is(err, context.Canceled):
 		return KindCancelled
 	}

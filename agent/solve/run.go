@@ -113,13 +113,18 @@ func (d *Daemon) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, 
 	if err != nil {
 		return nil, explain(ctx, err)
 	}
-	end, err := d.openSession(ctx, cancel, &opt, outputs)
+	exports, end, err := d.openSession(ctx, cancel, &opt, outputs)
 	if err != nil {
 		return nil, explain(ctx, err)
 	}
 	response, err := d.client.Solve(ctx, nil, opt, feed.start())
-	if endErr := end(); err != nil && endErr != nil {
+	endErr := end()
+	incomplete := exports.end()
+	switch {
+	case err != nil && endErr != nil:
 		err = endErr
+	case err == nil:
+		err = incomplete
 	}
 	if err != nil {
 		return nil, session.explain(ctx, err)
