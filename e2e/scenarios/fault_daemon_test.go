@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,6 +17,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/moby/buildkit/session/filesync"
+	fstypes "github.com/tonistiigi/fsutil/types"
 
 	"github.com/slipway-build/slipway/e2e/faults/hostiledaemon"
 )
@@ -366,5 +370,99 @@ func TestFaultBuilderPaths(t *testing.T) {
 		{"a name with a newline", tree(file("a\nerror: b\x1b[2J", "x")), local, 0, nil, []string{"out"}},
 		{"an empty name", tree(file("", "x")), local, 1, invalid, nil},
 		{"a name of 300 bytes", tree(file(strings.Repeat("n", 300), "x")), local, 2, []string{"name too long"}, nil},
+	})
+}
+
+// TestFaultBuilderStreams has a builder say that a build is done whose output
+// it has not sent whole, or send it in several streams that disagree.
+func TestFaultBuilderStreams(t *testing.T) {
+	t.Parallel()
+	incomplete := []string{"error: ", "has not been sent whole"}
+	// begun sends the beginning of a directory.
+	begun := func(ctx context.Context, b *hostiledaemon.Build) (hostiledaemon.Stream, error) {
+		stream, err := b.Output(ctx, 0, nil)
+		if err == nil {
+			err = stream.List(hostiledaemon.File("a", "content").Stat, hostiledaemon.File("b", "content").Stat)
+		}
+		if err == nil {
+			_, err = stream.Asked()
+		}
+		return stream, errors.Join(err, stream.Data(0, []byte("con")))
+	}
+	half := func(ctx context.Context, b *hostiledaemon.Build) (hostiledaemon.Stream, error) {
+		stream, err := b.Output(ctx, 0, nil)
+		for range 8 { // more than fits into buffers on the way
+			err = errors.Join(err, stream.SendMsg(&filesync.BytesMessage{Data: make([]byte, 1<<20)}))
+		}
+		return stream, err
+	}
+	// broken breaks off after a part of an output and says that all is well.
+	broken := func(part func(context.Context, *hostiledaemon.Build) (hostiledaemon.Stream, error)) hostiledaemon.Behaviour {
+		return sending(func(ctx context.Context, b *hostiledaemon.Build) error {
+			streamCtx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			_, err := part(streamCtx, b)
+			return err
+		})
+	}
+	open := func(part func(context.Context, *hostiledaemon.Build) (hostiledaemon.Stream, error)) hostiledaemon.Behaviour {
+		return sending(func(ctx context.Context, b *hostiledaemon.Build) error {
+			_, err := part(context.WithoutCancel(ctx), b)
+			return err
+		})
+	}
+	ended := func(ctx context.Context, b *hostiledaemon.Build) (hostiledaemon.Stream, error) {
+		stream, err := begun(ctx, b)
+		return stream, errors.Join(err, stream.CloseSend())
+	}
+	reset := func(part func(context.Context, *hostiledaemon.Build) (hostiledaemon.Stream, error)) hostiledaemon.Behaviour {
+		return sending(func(ctx context.Context, b *hostiledaemon.Build) error {
+			_, err := part(ctx, b)
+			b.Reset()
+			return err
+		})
+	}
+	local, tar, oci := []string{"--output", "out"}, []string{"--output", "type=tar,dest=out"}, []string{"--output", "type=oci,dest=out"}
+	tell(t, []lie{
+		{"a directory that breaks off, and success", broken(begun), local, 3, incomplete, nil},
+		{"a directory that is still sent, and success", open(begun), local, 3, incomplete, nil},
+		{"a directory whose list ends early, and success", broken(ended), local, 3, incomplete, nil},
+		{"a tar that breaks off, and success", broken(half), tar, 3, incomplete, nil},
+		{"a tar that is still sent, and success", open(half), tar, 3, incomplete, nil},
+		{"an archive that breaks off, and success", broken(half), oci, 3, incomplete, nil},
+		{"a directory, the session reset, and success", reset(begun), local, 3, incomplete, nil},
+		{"a tar, the session reset, and success", reset(half), tar, 3, incomplete, nil},
+		{"no tar at all, and success", hostiledaemon.Behaviour{}, tar, 2, []string{"the builder has sent nothing for it"}, nil},
+		{"two tars for one output", sending(func(ctx context.Context, b *hostiledaemon.Build) error {
+			return errors.Join(b.SendFile(ctx, 0, nil, strings.NewReader("one")), b.SendFile(ctx, 0, nil, strings.NewReader("two")))
+		}), tar, 1, []string{"the solve has ended"}, nil},
+		{"an output that was not asked for", sending(func(ctx context.Context, b *hostiledaemon.Build) error {
+			return b.SendTree(ctx, 7, hostiledaemon.File("a", "content"))
+		}), local, 1, []string{"there is no output 7"}, nil},
+		{"modes of a file that another stream made a link to outside", hostiledaemon.Behaviour{Solve: func(ctx context.Context, b *hostiledaemon.Build) (map[string]string, error) {
+			stream, err := b.Output(ctx, 0, nil)
+			if err != nil {
+				return nil, err
+			}
+			file := hostiledaemon.File("f", "")
+			file.Stat.Mode = uint32(fs.ModeSetuid | 0o777)
+			if err := stream.List(file.Stat); err != nil {
+				return nil, err
+			}
+			id, err := stream.Asked()
+			if err != nil {
+				return nil, err
+			}
+			if err := b.SendTree(ctx, 0, hostiledaemon.Symlink("f", "../../../outside")); err != nil {
+				return nil, err
+			}
+			_ = stream.Data(id, nil) // refused or not, the file must stay as it is
+			_ = stream.SendMsg(&fstypes.Packet{Type: fstypes.PACKET_STAT})
+			_, err = stream.Asked()
+			if !errors.Is(err, io.EOF) {
+				return nil, err
+			}
+			return nil, errors.New("the stream has ended")
+		}}, local, 2, []string{"chmodat f: path escapes"}, nil},
 	})
 }

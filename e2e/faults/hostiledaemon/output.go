@@ -38,7 +38,9 @@ func Symlink(path, to string) Entry {
 }
 
 // Stream is the stream of an output, a message at a time.
-type Stream struct{ filesync.FileSend_DiffCopyClient }
+type Stream struct {
+	filesync.FileSend_DiffCopyClient
+}
 
 // Output opens the stream of an output. The metadata are those of exporters
 // that send a file.
