@@ -2,7 +2,6 @@ package scenarios
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -106,8 +105,8 @@ type running struct {
 	v      *victim
 	cmd    *exec.Cmd
 	began  time.Time
-	stdout bytes.Buffer
-	stderr bytes.Buffer
+	stdout bothEnds
+	stderr bothEnds
 	ended  chan struct{} // closed when it has ended
 	peak   int64         // bytes of memory, valid then
 	failed error
@@ -202,6 +201,27 @@ func (r *running) end() result {
 	r.v.f.held(leak, r.peak <= maxMemory, "slipway took %d MiB of memory, at most %d are right", r.peak>>20, maxMemory>>20)
 	return result{stdout: r.stdout.String(), stderr: r.stderr.String(), code: r.cmd.ProcessState.ExitCode(), took: time.Since(r.began)}
 }
+
+// bothEnds keeps the beginning and the end of what is written to it, which may
+// be without end.
+type bothEnds struct{ first, last []byte }
+
+// atEitherEnd is how much of a text is kept.
+const atEitherEnd = 256 << 10
+
+// Write implements io.Writer.
+func (b *bothEnds) Write(p []byte) (int, error) {
+	room := min(atEitherEnd-len(b.first), len(p))
+	b.first = append(b.first, p[:room]...)
+	b.last = append(b.last, p[room:]...)
+	if len(b.last) > 2*atEitherEnd {
+		b.last = slices.Clone(b.last[len(b.last)-atEitherEnd:])
+	}
+	return len(p), nil
+}
+
+// String implements fmt.Stringer.
+func (b *bothEnds) String() string { return string(b.first) + string(b.last) }
 
 // clip is a text that fits into a log.
 func clip(text string) string {
