@@ -2,6 +2,8 @@ package solve
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -127,9 +129,18 @@ func (d *Daemon) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, 
 		err = incomplete
 	}
 	if err != nil {
-		return nil, session.explain(ctx, err)
+		return nil, session.explain(ctx, notDecoded(err))
 	}
 	return &Result{Job: job, Ref: opt.Ref, Response: response.ExporterResponse, Warnings: feed.found()}, nil
+}
+
+// notDecoded explains an answer of the daemon that BuildKit's client has tried to
+// decode.
+func notDecoded(err error) error {
+	if errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) || errors.As(err, new(base64.CorruptInputError)) {
+		return &builderFault{"the builder's answer is not valid", err}
+	}
+	return err
 }
 
 // explain gives a failed solve its reason when it is not in the error: the
