@@ -69,7 +69,9 @@ func (d *Daemon) Solve(ctx context.Context, p *Plan, job Job, updates chan *clie
 	result, err := d.solve(ctx, p, job, outputs, feed)
 	if err == nil {
 		result.Started, result.Completed = started, time.Now()
-		err = result.describe()
+		if err = result.check(outputs.entries()); err == nil {
+			err = result.describe()
+		}
 	} else if ctx.Err() == nil {
 		// While everything that was written is still there.
 		err = outputs.blame(err)
