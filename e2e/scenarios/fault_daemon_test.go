@@ -35,6 +35,7 @@ type victim struct {
 	program string
 	root    string // holds all that slipway may know of
 	user    uint32
+	daemon  *hostiledaemon.Daemon
 	before  map[string]string
 }
 
@@ -79,7 +80,7 @@ func newVictim(t *testing.T, f *planted, program string, does hostiledaemon.Beha
 			t.Error(err)
 		}
 	})
-	v := &victim{t: t, f: f, program: program, root: t.TempDir()}
+	v := &victim{t: t, f: f, program: program, root: t.TempDir(), daemon: daemon}
 	for path, content := range map[string]string{
 		"work/context/Dockerfile": "FROM scratch\nCOPY file /\n",
 		"work/context/file":       "of the context",

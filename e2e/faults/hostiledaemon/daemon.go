@@ -56,6 +56,9 @@ type Daemon struct {
 	served   chan error
 	sessions *session.Manager
 
+	frozen   chan struct{} // closed by Freeze
+	freezing sync.Once
+
 	mu     sync.Mutex
 	ended  map[string]chan struct{} // closed when the solve of a reference has ended
 	resets map[string]func()        // by session
@@ -73,18 +76,22 @@ func Start(does Behaviour) (*Daemon, error) {
 	}
 	d := &Daemon{
 		does: does, listener: listener, server: grpc.NewServer(does.Options...), served: make(chan error, 1),
-		sessions: sessions, ended: map[string]chan struct{}{}, resets: map[string]func(){},
+		sessions: sessions, frozen: make(chan struct{}), ended: map[string]chan struct{}{}, resets: map[string]func(){},
 	}
 	control.RegisterControlServer(d.server, d)
 	if does.Content != nil {
 		content.RegisterContentServer(d.server, does.Content)
 	}
-	go func() { d.served <- d.server.Serve(listener) }()
+	go func() { d.served <- d.server.Serve(freezable{listener, d.frozen}) }()
 	return d, nil
 }
 
 // Address is where the daemon listens, host and port.
 func (d *Daemon) Address() string { return d.listener.Addr().String() }
+
+// Freeze has the daemon send nothing any more, on connections that stay open and
+// on new ones: not even what its session sends by itself.
+func (d *Daemon) Freeze() { d.freezing.Do(func() { close(d.frozen) }) }
 
 // Close ends the daemon and all its connections.
 func (d *Daemon) Close() error {
