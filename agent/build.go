@@ -346,6 +346,8 @@ func classOf(kind solve.Kind) Class {
 		return ClassUsage
 	case solve.KindLost:
 		return ClassLost
+	case solve.KindBuilder:
+		return ClassCluster
 	case solve.KindRegistry:
 		return ClassRegistry
 	case solve.KindCancelled:

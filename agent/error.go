@@ -14,7 +14,7 @@ const (
 	// ClassUsage is a wrong flag, file or definition; nothing was touched.
 	ClassUsage
 	// ClassCluster is a builder that could not be had: identity, rights,
-	// capacity, not ready in time.
+	// capacity, not ready in time, or one whose answers are not valid.
 	ClassCluster
 	// ClassLost is a builder that went away in mid-build, more often than it
 	// was tried again.

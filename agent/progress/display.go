@@ -8,6 +8,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/util/progress/progressui"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
@@ -64,9 +65,21 @@ func Open(ctx context.Context, terminal *Terminal, mode Mode, title string, opti
 		defer close(d.finished)
 		// What a cancelled build was doing is worth seeing too. The display
 		// ends when status is closed.
-		d.warnings, d.failure = ui.UpdateFrom(context.WithoutCancel(ctx), d.status)
+		d.failure = d.update(context.WithoutCancel(ctx), ui)
 	}()
 	return d, nil
+}
+
+// update shows what arrives. BuildKit's display trusts the builder and can be
+// made to panic; the build goes on without it then, and fails in the end.
+func (d *Display) update(ctx context.Context, ui progressui.Display) error {
+	err := fault.Guard(func() (err error) {
+		d.warnings, err = ui.UpdateFrom(ctx, d.status)
+		return err
+	})()
+	for range d.status { // senders wait for a reader
+	}
+	return err
 }
 
 // open returns BuildKit's display for the mode. What it draws on a terminal is

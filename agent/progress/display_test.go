@@ -11,6 +11,8 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // play shows the same instruction done by two nodes and returns what a user
@@ -139,5 +141,27 @@ func TestPrefix(t *testing.T) {
 		if got := prefix(tt.name, "arm"); got != tt.want {
 			t.Errorf("prefix(%q) = %q, want %q", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestDisplayThatPanics shows a step that hides in a group while it is the one
+// that is shown, at which BuildKit's display panics.
+func TestDisplayThatPanics(t *testing.T) {
+	d, err := Open(t.Context(), NewTerminal(&bytes.Buffer{}, nil), Plain, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	ch := d.Solve("")
+	group := &pb.ProgressGroup{Id: "g", Weak: true}
+	for _, v := range []client.Vertex{
+		{Digest: "a", Name: "a", Started: &now}, {Digest: "a", Name: "a", Started: &now, ProgressGroup: group},
+		{Digest: "b", Name: "b", Started: &now}, {Digest: "b", Name: "b2", Started: &now}, {Digest: "b", Name: "b3", Started: &now},
+	} {
+		ch <- &client.SolveStatus{Vertexes: []*client.Vertex{&v}}
+	}
+	close(ch)
+	if err := d.Close(); !errors.As(err, new(*fault.Panic)) {
+		t.Errorf("error %v, want a fault", err)
 	}
 }

@@ -28,6 +28,10 @@ type gate struct {
 	steps map[digest.Digest]*stepOutput
 }
 
+// lastStream is the number of a step's last stream, standard error. A builder
+// that numbers more has them taken for that one.
+const lastStream = 2
+
 // stepOutput is what a step puts out. Its streams are shown as one text.
 type stepOutput struct {
 	streams map[int]*sanitize.Chain
@@ -107,13 +111,14 @@ func (g *gate) output(l *client.VertexLog) []byte {
 		step = &stepOutput{streams: map[int]*sanitize.Chain{}, markers: sanitize.Markers{Prefixed: true}}
 		g.steps[l.Vertex] = step
 	}
-	stream := step.streams[l.Stream]
+	number := min(max(l.Stream, 0), lastStream)
+	stream := step.streams[number]
 	if stream == nil {
 		stream = sanitize.NewChain(g.mask.Filter())
 		if !g.shown() {
 			stream = sanitize.NewChain(&sanitize.Controls{}, g.mask.Filter())
 		}
-		step.streams[l.Stream] = stream
+		step.streams[number] = stream
 	}
 	data := stream.Append(nil, l.Data)
 	if g.shown() || len(data) == 0 {

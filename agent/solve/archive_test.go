@@ -359,7 +359,7 @@ func TestUnpackRefuses(t *testing.T) {
 		md   map[string]string
 		want string
 	}{
-		{"a wrong digest", tarOf(t, 0o644, blobName(i.root.Digest), "other"), i.metadata(t), "with the content of"},
+		{"a wrong digest", tarOf(t, 0o644, blobName(i.root.Digest), "other"), i.metadata(t), "has the content of"},
 		{"a name that is no digest", tarOf(t, 0o644, "blobs/sha256/../../x", "y"), i.metadata(t), "blob named"},
 		{"a file with no place", tarOf(t, 0o644, "etc/passwd", "y"), i.metadata(t), "no place in an image"},
 		{"half an archive", i.archive(t)[:3*tarBlock], i.metadata(t), "read the archive"},
@@ -379,7 +379,7 @@ func TestUnpackRefuses(t *testing.T) {
 			if _, err := u.finish(); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("finish = %v, want %q", err, tt.want)
 			}
-			if err := u.failed(); err != nil {
+			if err := u.failed(); err != nil && Classify(err) != KindBuilder {
 				t.Errorf("the agent is blamed: %v", err)
 			}
 			for name := range tree(t, dir) {

@@ -31,6 +31,7 @@ const (
 	attrMode              = "mode"
 	attrAttestationPrefix = "attestation-prefix"
 	attrSourceDateEpoch   = "source-date-epoch"
+	attrDanglingPrefix    = "dangling-name-prefix"
 	attrDanglingEmptyOnly = "dangling-name-empty-only"
 )
 
@@ -66,7 +67,7 @@ var pushAttributes = []attribute{
 	{"store", flag},
 	{attrUnpack, flag},
 	{attrNameCanonical, flag},
-	{"dangling-name-prefix", anything},
+	{attrDanglingPrefix, anything},
 	{attrDanglingEmptyOnly, flag},
 	{string(exptypes.OptKeyDanglingEmptyOnly), flag},
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/moby/buildkit/util/progress/progresswriter"
 	"golang.org/x/crypto/nacl/sign"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
@@ -128,6 +130,9 @@ func (c *credentials) FetchToken(ctx context.Context, req *auth.FetchTokenReques
 	if err != nil {
 		return nil, err
 	}
+	if err := c.named(req.Host); err != nil {
+		return nil, err
+	}
 	var token registry.Token
 	fetch := func() (err error) {
 		token, err = c.tokens.Token(ctx, registry.TokenRequest{
@@ -148,6 +153,16 @@ func (c *credentials) FetchToken(ctx context.Context, req *auth.FetchTokenReques
 		return nil, fmt.Errorf("failed to fetch %s token: %w", what, err)
 	}
 	return tokenResponse(token), nil
+}
+
+// named is an error for a host that the build does not name. It has the code of
+// a client that fetches no tokens, at which BuildKit fetches one itself, for
+// nobody: a builder does not choose whom the agent asks.
+func (c *credentials) named(host string) error {
+	if c.hosts.allows(host) {
+		return nil
+	}
+	return status.Errorf(codes.Unimplemented, "this build does not name %s", host)
 }
 
 // catch turns a panic into an error that explain passes on: gRPC, which calls
@@ -251,6 +266,9 @@ func (c *credentials) VerifyTokenAuthority(ctx context.Context, req *auth.Verify
 func (c *credentials) authority(ctx context.Context, host string, salt []byte) (ed25519.PrivateKey, error) {
 	cred, err := c.resolve(ctx, registry.Request{Host: host})
 	if err != nil {
+		return nil, err
+	}
+	if err := c.named(host); err != nil {
 		return nil, err
 	}
 	mac := hmac.New(sha256.New, salt)

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"strconv"
+	"sync"
 
 	"github.com/containerd/containerd/v2/core/content"
 	contentlocal "github.com/containerd/containerd/v2/plugins/content/local"
@@ -19,18 +20,18 @@ import (
 
 // openSession opens the session of a solve in place of BuildKit's client, whose
 // own receives directories by itself: why it could not do so, it tells the
-// daemon only. The returned function ends the session and returns why it could
-// not be opened.
-func (d *Daemon) openSession(ctx context.Context, cancel context.CancelCauseFunc, opt *client.SolveOpt, outputs attempts) (end func() error, err error) {
+// daemon only. What receives the outputs is ended after the session. The
+// returned function ends that and returns why it could not be opened.
+func (d *Daemon) openSession(ctx context.Context, cancel context.CancelCauseFunc, opt *client.SolveOpt, outputs attempts) (exports *exportServer, end func() error, err error) {
 	stores, err := contentStores(*opt)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// A cancelled solve is ended over its session.
 	background := context.WithoutCancel(ctx)
 	s, err := session.NewSession(background, opt.SharedKey)
 	if err != nil {
-		return nil, fmt.Errorf("open a session: %w", err)
+		return nil, nil, fmt.Errorf("open a session: %w", err)
 	}
 	for _, attachable := range opt.Session {
 		s.Allow(attachable)
@@ -38,8 +39,9 @@ func (d *Daemon) openSession(ctx context.Context, cancel context.CancelCauseFunc
 	if len(stores) > 0 {
 		s.Allow(sessioncontent.NewAttachable(stores))
 	}
+	exports = newExportServer(outputs, cancel)
 	if len(outputs) > 0 {
-		s.Allow(newExportServer(outputs, cancel))
+		s.Allow(exports)
 	}
 	opt.SharedSession, opt.SessionPreInitialized = s, true
 	ended := make(chan error, 1)
@@ -50,7 +52,7 @@ func (d *Daemon) openSession(ctx context.Context, cancel context.CancelCauseFunc
 		}
 		ended <- err
 	}()
-	return func() error {
+	return exports, func() error {
 		closeQuietly(s)
 		return <-ended
 	}, nil
@@ -94,6 +96,11 @@ type exportServer struct {
 	outputs attempts
 	streams *filesync.SyncTarget // of those that are one file
 	abort   context.CancelCauseFunc
+
+	mu      sync.Mutex
+	ended   bool
+	running sync.WaitGroup
+	broken  error // the first stream that broke off
 }
 
 func newExportServer(outputs attempts, abort context.CancelCauseFunc) *exportServer {
@@ -113,6 +120,14 @@ func (s *exportServer) Register(server *grpc.Server) { filesync.RegisterFileSend
 // output, the solve ends at once: the daemon may wait for ever for a stream
 // whose other end has gone.
 func (s *exportServer) DiffCopy(stream filesync.FileSend_DiffCopyServer) error {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return errStreamEnded
+	}
+	s.running.Add(1)
+	s.mu.Unlock()
+	defer s.running.Done()
 	id := 0
 	if values := metadata.ValueFromIncomingContext(stream.Context(), exporterID); len(values) > 0 {
 		if n, err := strconv.Atoi(values[0]); err == nil {
@@ -131,8 +146,23 @@ func (s *exportServer) DiffCopy(stream filesync.FileSend_DiffCopyServer) error {
 		if own := s.outputs[id].failed(); own != nil {
 			s.abort(own)
 		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.broken == nil {
+			s.broken = &builderFault{fmt.Sprintf("output type=%s has not been sent whole, and the builder says that it has", s.outputs[id].entry.Type), err}
+		}
 	}
 	return err
+}
+
+// end waits for the streams, which end with the session, and returns an error
+// when one of them broke off. A daemon that says that all is well has sent all.
+func (s *exportServer) end() error {
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	s.running.Wait()
+	return s.broken
 }
 
 // exportsOf are the entries without what receives them, which is the session.

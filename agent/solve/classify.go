@@ -8,7 +8,8 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/containerd/errdefs"
+	solvererrdefs "github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/util/grpcerrors"
 	"google.golang.org/grpc/codes"
 )
@@ -29,6 +30,8 @@ const (
 	KindLost
 	// KindRegistry is a registry that refused or could not be reached.
 	KindRegistry
+	// KindBuilder is a builder whose answers are not valid.
+	KindBuilder
 	// KindCancelled is the caller's own doing.
 	KindCancelled
 )
@@ -44,6 +47,8 @@ func (k Kind) String() string {
 		return "lost"
 	case KindRegistry:
 		return "registry"
+	case KindBuilder:
+		return "builder"
 	case KindCancelled:
 		return "cancelled"
 	default:
@@ -59,6 +64,7 @@ func Classify(err error) Kind {
 	var refused *registryError
 	var file *contextError
 	var fault *agentFault
+	var invalid *builderFault
 	switch {
 	case err == nil:
 		return KindInternal
@@ -76,6 +82,8 @@ func Classify(err error) Kind {
 		return KindUsage
 	case errors.As(err, &refused):
 		return KindRegistry
+	case errors.As(err, &invalid):
+		return KindBuilder
 	case errors.Is(err, context.Canceled):
 		return KindCancelled
 	}
@@ -93,7 +101,7 @@ func Classify(err error) Kind {
 		return KindUsage
 	case registryTrouble(text):
 		return KindRegistry
-	case len(errdefs.Sources(err)) > 0:
+	case len(solvererrdefs.Sources(err)) > 0:
 		return KindBuild
 	}
 	switch grpcerrors.Code(err) {
@@ -105,6 +113,10 @@ func Classify(err error) Kind {
 		}
 	case codes.Unimplemented:
 		return KindUsage
+	case codes.ResourceExhausted: // a message that is too large
+		if _, ok := grpcerrors.AsGRPCStatus(err); ok {
+			return KindBuilder
+		}
 	}
 	return KindInternal
 }
@@ -112,8 +124,13 @@ func Classify(err error) Kind {
 // lost reports whether the daemon or the way to it broke. A solve that the
 // daemon cancelled by itself was ended by its shutdown.
 func lost(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || unreachable(err)
+}
+
+// unreachable is lost without what a content that ends too early is, too.
+func unreachable(err error) bool {
 	var network *net.OpError
-	if errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, errOneConnection) {
+	if errors.As(err, &network) || errors.Is(err, errOneConnection) || errdefs.IsUnavailable(err) || errdefs.IsCanceled(err) {
 		return true
 	}
 	code := grpcerrors.Code(err)

@@ -18,7 +18,7 @@ type dirReception struct {
 	ended   bool
 	running sync.WaitGroup
 	denied  modes
-	err     error // why it could not be written
+	err     error // why it could not be taken
 }
 
 // receive is attempt.receive. A solve of several platforms may send one
@@ -37,12 +37,15 @@ func (r *dirReception) receive(stream filesync.FileSend_DiffCopyServer) error {
 		defer r.mu.Unlock()
 		r.denied = r.denied.with(modes{path: mode})
 	})
-	if disk := (*diskError)(nil); errors.As(err, &disk) {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.err == nil {
-			r.err = disk.error
-		}
+	disk, invalid := (*diskError)(nil), (*builderFault)(nil)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.err != nil:
+	case errors.As(err, &disk):
+		r.err = r.output.unwritable(disk.error, r.dir)
+	case errors.As(err, &invalid):
+		r.err = invalid
 	}
 	return err
 }
@@ -51,10 +54,7 @@ func (r *dirReception) receive(stream filesync.FileSend_DiffCopyServer) error {
 func (r *dirReception) failed() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.err == nil {
-		return nil
-	}
-	return r.output.unwritable(r.err, r.dir)
+	return r.err
 }
 
 // end returns when nothing is written any more, with the modes of directories

@@ -252,6 +252,36 @@ func TestExportStaysInside(t *testing.T) {
 	if err := other.listed(&fstypes.Stat{Path: "l", Mode: link.Mode, Linkname: link.Linkname}); err == nil {
 		t.Error("a link has taken the place of a directory")
 	}
+	// Nor does a file that is one by now give its mode to what the link is to.
+	one.files, other.files = map[uint32]*incomingFile{}, map[uint32]*incomingFile{}
+	must(t, one.listed(&fstypes.Stat{Path: "m", Mode: 0o777}))
+	must(t, other.listed(&fstypes.Stat{Path: "m", Mode: link.Mode, Linkname: outside + "/victim"}))
+	if err := one.data(1, nil); err == nil {
+		t.Error("the mode of a link was changed")
+	}
+	info, err := os.Stat(filepath.Join(outside, "victim"))
+	must(t, err)
+	if info.Mode().Perm() == 0o777 {
+		t.Error("the mode of a file outside was changed")
+	}
+}
+
+// An output whose stream has broken off is none, whatever the daemon says.
+func TestExportThatBreaksOff(t *testing.T) {
+	dest := filepath.Join(t.TempDir(), "out")
+	p := outputsOf(t, nil, dest)
+	defer func() { must(t, p.Close()) }()
+	d := newExportingDaemon(t, func(ctx context.Context, caller session.Caller) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		stream, err := filesync.NewFileSendClient(caller.Conn()).DiffCopy(ctx)
+		must(t, err)
+		must(t, stream.SendMsg(&fstypes.Packet{Type: fstypes.PACKET_STAT, Stat: &fstypes.Stat{Path: "f", Mode: 0o644}}))
+		return stream.RecvMsg(&fstypes.Packet{}) // the request for it
+	})
+	if err := solveWith(t, d, p); Classify(err) != KindBuilder || !strings.Contains(err.Error(), "has not been sent whole") {
+		t.Errorf("error %v is %s, want builder", err, Classify(err))
+	}
 }
 
 // ordinary runs a test as an ordinary user.

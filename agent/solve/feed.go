@@ -25,7 +25,9 @@ func newFeed(out chan *client.SolveStatus) *feed { return &feed{out: out} }
 func (f *feed) start() chan *client.SolveStatus {
 	in := make(chan *client.SolveStatus)
 	f.running.Go(func() {
+		limit := &feedLimit{}
 		for s := range in {
+			s = limit.apply(s)
 			f.keep(s)
 			f.send(excuse(s, f.absent))
 		}

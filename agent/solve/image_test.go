@@ -218,3 +218,27 @@ func TestPushedImageCannotBeReadBack(t *testing.T) {
 		}
 	}
 }
+
+func TestResultCheck(t *testing.T) {
+	const d = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	for _, tt := range []struct {
+		name            string
+		asked, response map[string]string
+		valid           bool
+	}{
+		{"nothing", nil, nil, true},
+		{"an image", attrs("name", "x,r.example/y:2"), attrs("image.name", "docker.io/library/x:latest,r.example/y:2", "containerimage.digest", d, "containerimage.config.digest", d), true},
+		{"a digest that is none", nil, attrs("containerimage.digest", "sha256:../../x"), false},
+		{"an image ID that is none", nil, attrs("containerimage.config.digest", "$(reboot)"), false},
+		{"another name", attrs("name", "x"), attrs("image.name", "x,evil.example/x"), false},
+		{"a name without any", nil, attrs("image.name", "x"), false},
+		{"a name that is none", attrs("name", "x"), attrs("image.name", "\n"), false},
+		{"names of the builder", attrs("name", "*"), attrs("image.name", "x"), true},
+		{"a prefix", attrs("name", "x", "dangling-name-prefix", "y"), attrs("image.name", "x,y@"+d), true},
+	} {
+		err := (&Result{Response: tt.response}).check([]client.ExportEntry{{Attrs: tt.asked}})
+		if (err == nil) != tt.valid || err != nil && Classify(err) != KindBuilder {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}

@@ -129,10 +129,13 @@ func buildLayout(ctx context.Context, from, dir string, root ocispecs.Descriptor
 	// that has moved already is found there.
 	children := images.HandlerFunc(func(ctx context.Context, desc ocispecs.Descriptor) ([]ocispecs.Descriptor, error) {
 		list, err := images.Children(ctx, source, desc)
-		if err != nil {
-			return images.Children(ctx, target, desc)
+		if err == nil {
+			return list, nil
 		}
-		return list, nil
+		if moved, movedErr := images.Children(ctx, target, desc); movedErr == nil {
+			return moved, nil
+		}
+		return nil, err
 	})
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err

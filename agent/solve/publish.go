@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/registry"
@@ -116,6 +118,33 @@ func (p *Plan) keep(result *Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.results = append(p.results, result)
+}
+
+// check checks what the daemon's answer says of images, which others read in the
+// metadata: digests are ones, and the names are those that were asked for.
+func (r *Result) check(asked []client.ExportEntry) error {
+	const what = "the builder's answer is not valid"
+	for _, key := range []string{exptypes.ExporterImageDigestKey, exptypes.ExporterImageConfigDigestKey} {
+		if text := r.Response[key]; text != "" {
+			if _, err := digest.Parse(text); err != nil {
+				return &builderFault{what, fmt.Errorf("%s %q: %w", key, text, err)}
+			}
+		}
+	}
+	var names []string
+	for _, e := range asked {
+		if e.Attrs[attrName] == anyName || e.Attrs[attrDanglingPrefix] != "" {
+			return nil // the builder makes names
+		}
+		names = append(names, normalizedNames(e.Attrs[attrName])...)
+	}
+	for name := range strings.SplitSeq(r.Response[exptypes.ExporterImageNameKey], ",") {
+		normal := normalizedNames(name)
+		if name != "" && (len(normal) == 0 || !slices.Contains(names, normal[0])) {
+			return &builderFault{what, fmt.Errorf("it names the image %q, which was not asked for", name)}
+		}
+	}
+	return nil
 }
 
 // describe reads the image from the daemon's answer.

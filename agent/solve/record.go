@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,9 +54,14 @@ func ParseProvenanceMode(lookup func(string) (string, bool)) (ProvenanceMode, er
 // inTotoType is the media type of attestations in a build's record.
 const inTotoType = "application/vnd.in-toto+json"
 
-// maxProvenance bounds the statement that is read into memory, in bytes. One
-// of a large build has some hundred KiB.
-const maxProvenance = 64 << 20
+// maxProvenance bounds the statement that is read into memory, in bytes, and
+// maxProvenanceValues the values in it: each takes many times the memory that it
+// has in JSON. One of a large build has some hundred KiB. What is larger is not
+// read.
+const (
+	maxProvenance       = 16 << 20
+	maxProvenanceValues = 250_000
+)
 
 // Provenance returns the SLSA v0.2 predicates that the daemon kept of a solve,
 // by platform ("linux/amd64"), or by "" when the result is not divided by
@@ -65,12 +71,19 @@ func (d *Daemon) Provenance(ctx context.Context, ref string, mode ProvenanceMode
 	if mode == ProvenanceDisabled {
 		return nil, nil
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer d.guard(ctx, cancel)()
 	found, err := d.provenance(ctx, ref, mode)
 	if code := grpcerrors.Code(err); code == codes.Unimplemented || code == codes.NotFound {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, explain(ctx, fmt.Errorf("read the provenance of the build: %w", err))
+		const what = "read the provenance of the build"
+		if ctx.Err() == nil && !unreachable(err) {
+			return nil, &builderFault{what, err}
+		}
+		return nil, explain(ctx, fmt.Errorf("%s: %w", what, err))
 	}
 	return found, nil
 }
@@ -108,12 +121,19 @@ func (d *Daemon) provenance(ctx context.Context, ref string, mode ProvenanceMode
 			if err != nil {
 				return nil, err
 			}
+			if values(data) > maxProvenanceValues {
+				continue
+			}
 			if found[platform], err = predicate(data, desc.Annotations[predicateAnnotation], mode); err != nil {
 				return nil, err
 			}
 		}
 	}
 }
+
+// values is how many values a JSON has at least, and not many more: commas in
+// texts count, too.
+func values(data []byte) int { return bytes.Count(data, []byte(",")) + bytes.Count(data, []byte("{")) }
 
 // predicateAnnotation names the type of an attestation's predicate.
 const predicateAnnotation = "in-toto.io/predicate-type"

@@ -2,6 +2,8 @@ package solve
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -67,7 +69,9 @@ func (d *Daemon) Solve(ctx context.Context, p *Plan, job Job, updates chan *clie
 	result, err := d.solve(ctx, p, job, outputs, feed)
 	if err == nil {
 		result.Started, result.Completed = started, time.Now()
-		err = result.describe()
+		if err = result.check(outputs.entries()); err == nil {
+			err = result.describe()
+		}
 	} else if ctx.Err() == nil {
 		// While everything that was written is still there.
 		err = outputs.blame(err)
@@ -113,18 +117,32 @@ func (d *Daemon) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, 
 	if err != nil {
 		return nil, explain(ctx, err)
 	}
-	end, err := d.openSession(ctx, cancel, &opt, outputs)
+	exports, end, err := d.openSession(ctx, cancel, &opt, outputs)
 	if err != nil {
 		return nil, explain(ctx, err)
 	}
 	response, err := d.client.Solve(ctx, nil, opt, feed.start())
-	if endErr := end(); err != nil && endErr != nil {
+	endErr := end()
+	incomplete := exports.end()
+	switch {
+	case err != nil && endErr != nil:
 		err = endErr
+	case err == nil:
+		err = incomplete
 	}
 	if err != nil {
-		return nil, session.explain(ctx, err)
+		return nil, session.explain(ctx, notDecoded(err))
 	}
 	return &Result{Job: job, Ref: opt.Ref, Response: response.ExporterResponse, Warnings: feed.found()}, nil
+}
+
+// notDecoded explains an answer of the daemon that BuildKit's client has tried to
+// decode.
+func notDecoded(err error) error {
+	if errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) || errors.As(err, new(base64.CorruptInputError)) {
+		return &builderFault{"the builder's answer is not valid", err}
+	}
+	return err
 }
 
 // explain gives a failed solve its reason when it is not in the error: the

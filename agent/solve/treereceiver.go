@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/moby/buildkit/session/filesync"
 	"github.com/tonistiigi/fsutil"
@@ -104,7 +105,7 @@ func (r *treeReceiver) receive() error {
 		case fstypes.PACKET_DATA:
 			err = r.data(packet.ID, packet.Data)
 		default:
-			err = fmt.Errorf("the builder has sent a packet of type %s", packet.Type)
+			err = notAsked("a packet of type %s", packet.Type)
 		}
 		if err == nil {
 			err = r.ask()
@@ -120,6 +121,11 @@ func (r *treeReceiver) receive() error {
 		}
 	}
 	return nil
+}
+
+// notAsked is the error of a builder that sends what nobody has asked for.
+func notAsked(format string, args ...any) error {
+	return &builderFault{"the builder has sent what it was not asked for", fmt.Errorf(format, args...)}
 }
 
 // ask asks for files, as long as the daemon has few to send.
@@ -140,13 +146,16 @@ func (r *treeReceiver) listed(stat *fstypes.Stat) error {
 		r.ended = true
 		return nil
 	}
+	if strings.ContainsRune(stat.Path+stat.Linkname, 0) {
+		return &builderFault{"the builder has sent a list that is not valid", fmt.Errorf("%q has a zero byte", stat.Path)}
+	}
 	id := r.next
 	r.next++
 	info := &fsutil.StatInfo{Stat: stat}
 	// They hold that each entry's directory has been listed as one before it,
 	// so nothing is written outside.
 	if err := errors.Join(r.order.HandleChange(fsutil.ChangeKindAdd, stat.Path, info, nil), r.links.HandleChange(fsutil.ChangeKindAdd, stat.Path, info, nil)); err != nil {
-		return fmt.Errorf("the builder has sent a list that is not valid: %w", err)
+		return &builderFault{"the builder has sent a list that is not valid", err}
 	}
 	path := filepath.Join(r.dir, stat.Path)
 	if info.IsDir() {
@@ -235,11 +244,22 @@ func finishEntry(path string, stat *fstypes.Stat) error {
 		return err
 	}
 	if mode := fs.FileMode(stat.Mode); mode&fs.ModeSymlink == 0 {
-		if err := os.Chmod(path, mode); err != nil {
+		if err := chmodHere(path, mode); err != nil {
 			return err
 		}
 	}
 	return setTime(path, stat.ModTime)
+}
+
+// chmodHere changes the mode of an entry. Another stream may have put a link in
+// its place since, which os.Chmod would follow out of the directory.
+func chmodHere(path string, mode fs.FileMode) error {
+	dir, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer closeQuietly(dir)
+	return dir.Chmod(filepath.Base(path), mode)
 }
 
 // setXattrs sets extended attributes as far as the file system and the rights of
@@ -254,7 +274,7 @@ func setXattrs(path string, stat *fstypes.Stat) {
 func (r *treeReceiver) data(id uint32, data []byte) error {
 	f, known := r.files[id]
 	if !known {
-		return fmt.Errorf("the builder has sent file %d, which it was not asked for", id)
+		return notAsked("a part of file %d", id)
 	}
 	if len(data) > 0 {
 		return onDisk(f.write(data))

@@ -2,6 +2,7 @@ package solve
 
 import (
 	"archive/tar"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,8 @@ import (
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/registry"
 )
 
 // maxIndex is how large the index.json of an archive may be, in bytes.
@@ -103,7 +106,7 @@ func parseDescriptor(text string) (desc ocispecs.Descriptor, err error) {
 		err = desc.Digest.Validate()
 	}
 	if err != nil {
-		return desc, fmt.Errorf("the builder's description of the image is not valid: %w", err)
+		return desc, &builderFault{"the builder's description of the image is not valid", err}
 	}
 	return desc, nil
 }
@@ -139,7 +142,7 @@ func (u *unpacking) entry(header *tar.Header, in io.Reader) error {
 	rest, blob := strings.CutPrefix(name, ocispecs.ImageBlobsDir+"/")
 	switch {
 	case isSparse(header):
-		return fmt.Errorf("the builder has sent %s as a sparse file, which no image has", header.Name)
+		return notAsked("%s as a sparse file, which no image has", header.Name)
 	case header.Typeflag == tar.TypeDir:
 		return nil
 	case header.Typeflag != tar.TypeReg:
@@ -147,7 +150,7 @@ func (u *unpacking) entry(header *tar.Header, in io.Reader) error {
 		algorithm, encoded, _ := strings.Cut(rest, "/")
 		d := digest.NewDigestFromEncoded(digest.Algorithm(algorithm), encoded)
 		if err := d.Validate(); err != nil {
-			return fmt.Errorf("the builder has sent a blob named %q: %w", header.Name, err)
+			return notAsked("a blob named %q: %w", header.Name, err)
 		}
 		return u.blob(d, in)
 	case name == ocispecs.ImageIndexFile:
@@ -155,7 +158,7 @@ func (u *unpacking) entry(header *tar.Header, in io.Reader) error {
 	case name == ocispecs.ImageLayoutFile, name == dockerManifestFile:
 		return nil // written anew where they are needed
 	}
-	return fmt.Errorf("the builder has sent %q, which has no place in an image", header.Name)
+	return notAsked("%q, which has no place in an image", header.Name)
 }
 
 // index takes the root from an index.json where the daemon has not named it.
@@ -164,19 +167,35 @@ func (u *unpacking) index(in io.Reader) error {
 		return nil
 	}
 	var index ocispecs.Index
-	if err := json.NewDecoder(io.LimitReader(in, maxIndex)).Decode(&index); err != nil {
-		return fmt.Errorf("%s of the archive that the builder has sent: %w", ocispecs.ImageIndexFile, err)
+	data, err := registry.ReadAtMost(in, maxIndex)
+	if err == nil {
+		err = unmarshalIndex(data, &index)
+	}
+	if err != nil {
+		return &builderFault{"the builder has sent an " + ocispecs.ImageIndexFile + " that is not valid", err}
 	}
 	if len(index.Manifests) == 0 {
 		return nil
 	}
 	if err := index.Manifests[0].Digest.Validate(); err != nil {
-		return fmt.Errorf("%s of the archive that the builder has sent: %w", ocispecs.ImageIndexFile, err)
+		return &builderFault{"the builder has sent an " + ocispecs.ImageIndexFile + " that is not valid", err}
 	}
 	u.root = index.Manifests[0]
 	delete(u.root.Annotations, imageNameAnnotation)
 	delete(u.root.Annotations, ocispecs.AnnotationRefName)
 	return nil
+}
+
+// maxIndexValues bounds the values in an index or manifest: each takes many times
+// the memory that it has in JSON. containerd takes 10000 manifests.
+const maxIndexValues = 200_000
+
+// unmarshalIndex parses an index or a manifest that a builder has sent.
+func unmarshalIndex(data []byte, into any) error {
+	if n := values(data); n > maxIndexValues {
+		return fmt.Errorf("it has %d values, and at most %d are read", n, maxIndexValues)
+	}
+	return json.Unmarshal(data, into)
 }
 
 // buffers are what blobs are copied through.
@@ -224,7 +243,7 @@ func (u *unpacking) blob(d digest.Digest, in io.Reader) error {
 		return fmt.Errorf("read the archive that the builder has sent: %w", err)
 	}
 	if got := digester.Digest(); got != d {
-		return fmt.Errorf("the builder has sent blob %s with the content of %s", d, got)
+		return &builderFault{"the builder has sent what is not an image", fmt.Errorf("blob %s has the content of %s", d, got)}
 	}
 	// The mode of blobs in any layout; they never change.
 	if err := errors.Join(f.Chmod(0o444), f.Close()); err != nil {
@@ -257,7 +276,13 @@ func removeQuietly(path string) { _ = os.Remove(path) }
 
 // failed is attempt.failed.
 func (u *unpacking) failed() error {
-	if u.wait() && u.err != nil && u.local {
+	if !u.wait() {
+		return nil
+	}
+	if invalid := (*builderFault)(nil); errors.As(u.err, &invalid) {
+		return invalid
+	}
+	if u.err != nil && u.local {
 		return u.output.unwritable(fmt.Errorf("%w, after %s", u.err, units.BytesSize(float64(u.written))), u.dir)
 	}
 	return nil
@@ -289,7 +314,22 @@ func (u *unpacking) finish() (ocispecs.Descriptor, error) {
 		return u.root, u.output.unwritable(u.err, u.dir)
 	}
 	if u.err != nil {
-		return u.root, fmt.Errorf("output %s: %w", u.output, u.err)
+		if invalid := (*builderFault)(nil); errors.As(u.err, &invalid) {
+			return u.root, invalid
+		}
+		return u.root, &builderFault{"the builder has sent what is not an image", u.err}
 	}
-	return u.root, nil
+	return u.root, u.checkRoot()
+}
+
+// checkRoot checks that the root is what its descriptor says, and can be read.
+func (u *unpacking) checkRoot() error {
+	data, err := readBlob(context.Background(), layoutStore{u.dir}, u.root, registry.MaxManifest)
+	if err == nil {
+		err = unmarshalIndex(data, &struct{}{})
+	}
+	if err != nil {
+		return &builderFault{"the builder has sent what is not an image", err}
+	}
+	return nil
 }
