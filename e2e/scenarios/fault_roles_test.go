@@ -347,7 +347,7 @@ func refusedPod(pod string) string { return "pod " + pod + " does not answer" }
 func (a *agent) preferring(pod, transport string) string {
 	a.t.Helper()
 	return strings.TrimSpace(a.ok("for i in $(seq 40); do " + jobOf("$i") + debugBuild + "--transport " + transport + " . 2> log || { cat log >&2; exit 1; }; " +
-		"if grep -q '" + refusedPod(pod) + "' log; then echo $i; exit; fi; done; echo 'no build chose it' >&2; exit 1"))
+		"if grep -qE '" + refusedPod(pod) + "|pod=" + pod + "' log; then echo $i; exit; fi; done; echo 'no build chose it' >&2; exit 1"))
 }
 
 // TestFaultImpostorOfABuilder has pods that pass themselves off as those of a
@@ -567,7 +567,7 @@ func TestFaultObjectsOfOthers(t *testing.T) {
 			ends("build --progress plain -o out context", tt.use)
 			ends("build --progress plain --drift apply -o out context", tt.use)
 			a.ok("test ! -e out")
-			ends("gc --older-than 0s", tt.gc)
+			ends("gc --older-than 0s --owner half", tt.gc)
 			ends("rm --force kube", tt.rm)
 			row.ended(fmt.Sprintf("explained, exit %d", tt.use.code))
 			after := snapshot()
