@@ -25,6 +25,7 @@ import (
 type sleepers struct {
 	t      *testing.T
 	owners map[string]string // by name
+	apps   map[string]string // by name, where the label app is not the name
 
 	mu      sync.Mutex
 	changed []string
@@ -33,9 +34,13 @@ type sleepers struct {
 func (s *sleepers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	type object = map[string]any
 	deployment := func(name string) object {
+		app, other := s.apps[name]
+		if !other {
+			app = name
+		}
 		return object{"apiVersion": "apps/v1", "kind": "Deployment", "spec": object{"replicas": 0}, "metadata": object{
 			"name": name, "namespace": "ci", "uid": name, "creationTimestamp": "2026-01-01T00:00:00Z",
-			"labels": object{"app": name, "app.kubernetes.io/managed-by": "slipway", "slipway.build/owner": s.owners[name]},
+			"labels": object{"app": app, "app.kubernetes.io/managed-by": "slipway", "slipway.build/owner": s.owners[name]},
 		}}
 	}
 	_, what, _ := strings.Cut(r.URL.Path, "/namespaces/ci/")
@@ -134,7 +139,7 @@ func TestCollect(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			api := &sleepers{t: t, owners: map[string]string{"mine": "ours", "yours": "ours", "orphan": "ours", "theirs": "theirs"}}
+			api := &sleepers{t: t, owners: map[string]string{"mine": "ours", "yours": "ours", "orphan": "ours", "theirs": "theirs", "half": "ours"}, apps: map[string]string{"half": "another"}}
 			server := httptest.NewServer(api)
 			defer server.Close()
 			tt.collect.Access, tt.collect.Log = access(t, server.URL), zerolog.Nop()

@@ -29,7 +29,8 @@ type Made struct {
 	mounted []string // names of Secrets
 }
 
-// Made lists all that Slipway made in a namespace, by name. Errors are of type
+// Made lists all that Slipway made in a namespace, by name: what bears one of
+// its labels and not the other is somebody else's. Errors are of type
 // *Error but for those of ctx.
 func (c *Client) Made(ctx context.Context, namespace string) ([]Made, error) {
 	ctx = quiet(ctx)
@@ -44,10 +45,14 @@ func (c *Client) Made(ctx context.Context, namespace string) ([]Made, error) {
 	}
 	var all []Made
 	for _, d := range deployments.Items {
-		all = append(all, madeOf(KindDeployment, d.ObjectMeta, d.Spec.Template.Spec))
+		if (held{deployment: &d}).managed() {
+			all = append(all, madeOf(KindDeployment, d.ObjectMeta, d.Spec.Template.Spec))
+		}
 	}
 	for _, s := range statefulSets.Items {
-		all = append(all, madeOf(KindStatefulSet, s.ObjectMeta, s.Spec.Template.Spec))
+		if (held{statefulSet: &s}).managed() {
+			all = append(all, madeOf(KindStatefulSet, s.ObjectMeta, s.Spec.Template.Spec))
+		}
 	}
 	slices.SortFunc(all, func(a, b Made) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind)) })
 	return all, nil

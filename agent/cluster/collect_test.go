@@ -107,9 +107,11 @@ func TestCollection(t *testing.T) {
 		{"name": "tls", "secret": object{"secretName": "b-tls"}},
 		{"name": "theirs", "secret": object{"secretName": "registry"}},
 	}}}}
+	first := thing("apps/v1", "StatefulSet", "statefulsets", "a", object{})
+	first["metadata"].(object)["labels"].(object)["app"] = "a" // unlike "half", which is b's by its label
 	api := &store{t: t, by: map[string]any{
 		"deployments":         list("apps/v1", "DeploymentList", deployment),
-		"statefulsets":        list("apps/v1", "StatefulSetList", thing("apps/v1", "StatefulSet", "statefulsets", "a", object{})),
+		"statefulsets":        list("apps/v1", "StatefulSetList", first, thing("apps/v1", "StatefulSet", "statefulsets", "half", object{})),
 		"deployments/b":       deployment,
 		"configmaps":          list("v1", "ConfigMapList", thing("v1", "ConfigMap", "configmaps", "b-config", object{})),
 		"configmaps/b-config": object{"kind": "Status", "apiVersion": "v1"},

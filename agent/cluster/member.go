@@ -63,6 +63,20 @@ func (w *workload) checkOwner(ctx context.Context, pod Pod) error {
 		}
 		return w.explain(err, "get "+what)
 	})
+	if kind != Kind(w.node) {
+		// A definition may have changed since its workload was made. Where there
+		// is a workload of its kind, one of the other kind is somebody else's.
+		group.Go(func() error {
+			_, err := w.get(ctx, Kind(w.node))
+			switch {
+			case err == nil:
+				return w.foreignPod(pod, w.String(), "its owner is "+what)
+			case apierrors.IsNotFound(err):
+				return nil
+			}
+			return w.explain(err, "get "+w.String())
+		})
+	}
 	if kind == KindDeployment {
 		group.Go(func() error {
 			found, err := c.replicaSets(w.namespace).Get(ctx, pod.owner.Name, metav1.GetOptions{})

@@ -162,6 +162,7 @@ func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 		},
 		{name: "of the statefulset", pod: byStatefulSet("uid-of-statefulset"), by: map[string]any{"statefulsets": statefulSet}},
 		{name: "of an earlier statefulset", pod: byStatefulSet("uid-of-other"), by: map[string]any{"statefulsets": statefulSet}, words: "another statefulset of that name"},
+		{name: "of a statefulset beside the deployment", pod: byStatefulSet("uid-of-statefulset"), by: map[string]any{"deployments": deployment(false), "statefulsets": statefulSet}, words: "none of deployment builder-amd64: its owner is statefulset builder-amd64"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			api := &chain{t: t, by: tt.by, forbidden: tt.forbidden}
