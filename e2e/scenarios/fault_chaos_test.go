@@ -94,7 +94,7 @@ func (c chaos) run(t *testing.T) {
 	first.ok("slipway up --min-ready=" + fmt.Sprint(c.replicas) + " >&2 && mkdir warm && printf 'FROM base\\n' > warm/Dockerfile && slipway build " + first.base() + "-o type=cacheonly warm")
 	u.kubectl("", "create", "configmap", "bystander")
 	bystander := u.bystander()
-	before := u.usage()
+	before := u.footprint()
 
 	u.planted = plant(t, "chaos", fmt.Sprintf("%d agents for %s, a fault every %s", c.agents, c.length, c.every))
 	over, stop := context.WithTimeout(t.Context(), c.length)
@@ -131,11 +131,11 @@ func (u *upheaval) builderPods() []string {
 // debugAddress is where a buildkitd tells of its goroutines.
 const debugAddress = "127.0.0.1:6060"
 
-// usage is the most that a buildkitd of several has of something.
-type usage struct{ files, goroutines, kib int }
+// footprint is the most that a buildkitd of several has of something.
+type footprint struct{ files, goroutines, kib int }
 
-func (u *upheaval) usage() usage {
-	var most usage
+func (u *upheaval) footprint() footprint {
+	var most footprint
 	for _, pod := range u.builderPods() {
 		name, _, _ := strings.Cut(pod, "=")
 		for _, process := range u.processes(name, "buildkitd") {
@@ -322,16 +322,16 @@ func (u *upheaval) report() {
 }
 
 // leftovers looks for what builds have left behind, in agents and builders.
-func (u *upheaval) leftovers(before usage) {
+func (u *upheaval) leftovers(before footprint) {
 	for _, a := range u.agents[:u.pods] { // one in each pod
 		r := a.sh("ps -o comm | grep slipway; ls -d */.slipway-staging-* .slipway-staging-* /tmp/slipway* 2>/dev/null")
 		u.held(leak, r.stdout == "", "in pod %s: %s", a.pod, r.stdout)
 	}
 	// Twice what an idle one has, and some more for connections of probes.
-	var after usage
+	var after footprint
 	little := func() bool { return after.files <= 2*before.files+20 && after.goroutines <= 2*before.goroutines+50 }
 	u.eventually("buildkitd closes its files", func() bool {
-		after = u.usage()
+		after = u.footprint()
 		return after.goroutines > 0 && little()
 	})
 	u.held(leak, little(), "a buildkitd has %+v, before it had %+v", after, before)
