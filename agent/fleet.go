@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,6 +26,8 @@ type fleet struct {
 
 	mu    sync.Mutex
 	conns map[int]*connection
+	// lost are the nodes whose connection was dropped.
+	lost map[int]bool
 	// connected, if set, is called whenever a connection has been made.
 	connected func()
 }
@@ -37,7 +40,7 @@ func (f *fleet) onConnect(connected func()) {
 }
 
 func newFleet(d configmap.Definition, c *connector, display *progress.Display) *fleet {
-	return &fleet{definition: d, connector: c, display: display, conns: make(map[int]*connection)}
+	return &fleet{definition: d, connector: c, display: display, conns: make(map[int]*connection), lost: make(map[int]bool)}
 }
 
 // errSeeBelow ends a step in the display whose reason is printed as the error
@@ -48,14 +51,17 @@ var errSeeBelow = errors.New("no connection, the reason is below")
 // connected at the same time.
 func (f *fleet) connect(ctx context.Context, i int) (*connection, error) {
 	f.mu.Lock()
-	known := f.conns[i]
+	known, patience := f.conns[i], time.Duration(0)
+	if f.lost[i] {
+		patience = serverPatience
+	}
 	f.mu.Unlock()
 	if known != nil {
 		return known, nil
 	}
 	node := f.definition.Nodes[i]
 	step := f.display.Step("[" + node.Name + "] starting builder")
-	made, err := f.connector.connect(ctx, node, step.Say)
+	made, err := outlast(ctx, patience, step.Say, func() (*connection, error) { return f.connector.connect(ctx, node, step.Say) })
 	if err != nil {
 		step.Done(errSeeBelow)
 		return nil, classify(connectClass(err), err)
@@ -69,6 +75,26 @@ func (f *fleet) connect(ctx context.Context, i int) (*connection, error) {
 		connected()
 	}
 	return made, nil
+}
+
+// serverPatience is how long a build that has lost its builder waits for an API
+// server that does not answer: what was lost may be the way through it. A build
+// that begins does not wait, for a wrong address stays one.
+const serverPatience = time.Minute
+
+// outlast connects again while the API server does not answer, for as long as
+// the limit says.
+func outlast[T any](ctx context.Context, limit time.Duration, say func(string), connect func() (T, error)) (T, error) {
+	for began := time.Now(); ; {
+		made, err := connect()
+		if err == nil || !isReason(err, cluster.ReasonUnreachable) || time.Since(began) >= limit {
+			return made, err
+		}
+		say(err.Error() + "; trying again")
+		if err := again(ctx, err); err != nil {
+			return made, err
+		}
+	}
 }
 
 // connectClass is the class of a failed connect: what the API server rejects in
@@ -92,6 +118,7 @@ func (f *fleet) drop(i int) {
 	if c := f.conns[i]; c != nil {
 		_ = c.Close() // it is lost already; there is nothing to do about it
 		delete(f.conns, i)
+		f.lost[i] = true
 	}
 }
 

@@ -98,8 +98,12 @@ func newClient(config *rest.Config, id Identity, userAgent string, log zerolog.L
 	if err != nil {
 		return nil, identityError("use the credential ("+id.String()+")", err)
 	}
+	transport := transportOf(httpClient)
+	if config.BearerTokenFile != "" {
+		transport = rotated{transport, config.BearerTokenFile}
+	}
 	// Of its own, for the one that there is may be everybody's.
-	httpClient = &http.Client{Transport: newReach(transportOf(httpClient), config, id, log), Timeout: httpClient.Timeout}
+	httpClient = &http.Client{Transport: newReach(transport, config, id, log), Timeout: httpClient.Timeout}
 	group := func(path string, version schema.GroupVersion) (rest.Interface, error) {
 		c := rest.CopyConfig(config)
 		c.APIPath = path

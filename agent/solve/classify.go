@@ -30,7 +30,7 @@ const (
 	KindLost
 	// KindRegistry is a registry that refused or could not be reached.
 	KindRegistry
-	// KindBuilder is a builder whose answers are not valid.
+	// KindBuilder is a builder whose answers are not valid, or one without room.
 	KindBuilder
 	// KindCancelled is the caller's own doing.
 	KindCancelled
@@ -65,6 +65,7 @@ func Classify(err error) Kind {
 	var file *contextError
 	var fault *agentFault
 	var invalid *builderFault
+	var room *builderFull
 	switch {
 	case err == nil:
 		return KindInternal
@@ -95,6 +96,8 @@ func Classify(err error) Kind {
 	// command, which may say what it likes.
 	case strings.Contains(text, "did not complete successfully: "):
 		return KindBuild
+	case errors.As(err, &room) && !strings.Contains(text, "failed to push"): // a registry has disks, too
+		return KindBuilder
 	case strings.Contains(text, "no active session"), strings.Contains(text, "session healthcheck failed"):
 		return KindLost
 	case refusedByConfig(text):

@@ -23,6 +23,8 @@ const usage = `usage: go run ./testbed COMMAND
   agent    make the agent image again, after a change of slipway
   env      print what a shell needs to use it: eval "$(go run ./testbed env)"
   peer     build docker buildx and make the image that holds it
+  kill     kill daemons, by the names that status tells
+  restart  kill daemons and start them again as up did; wait until the cluster is healthy
 
   TESTBED_STATE  the folder of the running cluster (default: /var/lib/slipway-testbed)
   TESTBED_CACHE  the folder of what is built once (default: slipway-testbed in the user's cache)
@@ -48,12 +50,20 @@ func command(ctx context.Context, args []string) error {
 		"peer":   testbed.peer,
 		"env":    testbed.env,
 	}
-	if len(args) != 1 || commands[args[0]] == nil {
-		return fmt.Errorf("one command is needed\n%s", usage)
+	ofDaemons := map[string]func(testbed, context.Context, []string) error{
+		"kill":    testbed.kill,
+		"restart": testbed.restart,
+	}
+	known := len(args) == 1 && commands[args[0]] != nil || len(args) > 1 && ofDaemons[args[0]] != nil
+	if !known {
+		return fmt.Errorf("one command is needed, and names of daemons with kill and restart\n%s", usage)
 	}
 	t, err := newTestbed(ctx)
 	if err != nil {
 		return err
+	}
+	if work := ofDaemons[args[0]]; work != nil {
+		return work(t, ctx, args[1:])
 	}
 	// A cluster that is not ours is used as it is, with the images it was
 	// given.
