@@ -77,7 +77,7 @@ func checkLayoutLinks(workdir, dir string) error {
 // none.
 func readIndex(dir string) ([]byte, error) {
 	file := filepath.Join(dir, ocispecs.ImageIndexFile)
-	data, err := os.ReadFile(file)
+	data, err := readFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
