@@ -142,3 +142,22 @@ func TestFilesWithoutAnEnd(t *testing.T) {
 		t.Errorf("an index that is a pipe has %s", got)
 	}
 }
+
+// TestLinksOutOfALayout has links in an image layout by which its parts would
+// be read and written elsewhere.
+func TestLinksOutOfALayout(t *testing.T) {
+	for _, name := range []string{"index.json", "index.json.lock", "oci-layout", "ingest", "blobs", "blobs/sha256"} {
+		t.Run(name, func(t *testing.T) {
+			dir, err := filepath.EvalSymlinks(t.TempDir())
+			must(t, err)
+			write(t, dir, attrs("work/app/Dockerfile", "FROM scratch", "home/secret", "x", "work/layout/x", ""))
+			must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, "work/layout", name)), 0o755))
+			must(t, os.Symlink(filepath.Join(dir, "home/secret"), filepath.Join(dir, "work/layout", name)))
+			t.Chdir(filepath.Join(dir, "work"))
+			_, err = Prepare(t.Context(), Request{Context: "app", WorkDir: filepath.Join(dir, "work"), Outputs: []Output{{Type: "oci", Dest: "layout", Attrs: attrs("tar", "false")}}})
+			if err == nil || !strings.Contains(err.Error(), "leads out of the working directory") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
