@@ -13,6 +13,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -64,6 +65,9 @@ func (f *fleet) connect(ctx context.Context, i int) (*connection, error) {
 	made, err := outlast(ctx, patience, step.Say, func() (*connection, error) { return f.connector.connect(ctx, node, step.Say) })
 	if err != nil {
 		step.Done(errSeeBelow)
+		if fault := solve.OutOfFiles(err); fault != nil {
+			return nil, classify(ClassUsage, fault)
+		}
 		return nil, classify(connectClass(err), err)
 	}
 	step.Done(nil)

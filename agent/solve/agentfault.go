@@ -17,6 +17,7 @@ var agentFaults = []struct {
 	{syscall.EMFILE, "the agent may not open more files at a time: raise the limit (ulimit -n) of the container or shell that it runs in"},
 	{syscall.ENFILE, "no more files can be open on the machine of the agent: raise its limit, fs.file-max"},
 	{syscall.ENOSPC, "make room on that disk of the agent; temporary files go to TMPDIR"},
+	{syscall.EFBIG, "the agent may not write a file of that size: raise the limit (ulimit -f) of the container or shell that it runs in"},
 	{syscall.EDQUOT, "make room in the quota of the agent's user; temporary files go to TMPDIR"},
 	{syscall.EROFS, "that file system of the agent is read-only: mount a volume there or choose another place; temporary files go to TMPDIR"},
 	{syscall.EIO, "a disk or network file system of the agent does not work: its kernel's log says more"},
@@ -41,8 +42,9 @@ func (e *agentFault) Hints() []string { return []string{e.hint} }
 // faultHint says what to do about an error of the agent's file systems; empty
 // when it is none.
 func faultHint(err error) string {
-	// What a connection fails with is about the way to the builder.
-	if network := (*net.OpError)(nil); errors.As(err, &network) {
+	// What a connection fails with is about the way to the builder, unless the
+	// agent has no descriptor for it.
+	if network := (*net.OpError)(nil); errors.As(err, &network) && !outOfFiles(err) {
 		return ""
 	}
 	file, link, call := (*fs.PathError)(nil), (*os.LinkError)(nil), (*os.SyscallError)(nil)
@@ -65,4 +67,20 @@ func explainFault(err error) error {
 		return &agentFault{err, hint}
 	}
 	return err
+}
+
+// outOfFiles reports whether the agent could open neither another file nor
+// another connection.
+func outOfFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+// OutOfFiles returns a failed connect as what it is when the agent had no
+// descriptor for it, which says nothing of the builder; nil for all others.
+func OutOfFiles(err error) error {
+	hint := faultHint(err)
+	if hint == "" || !outOfFiles(err) {
+		return nil
+	}
+	return &agentFault{err, hint}
 }

@@ -110,7 +110,7 @@ func indexed(dir, tag string) digest.Digest {
 	if tag == "" {
 		tag = "latest"
 	}
-	data, err := os.ReadFile(filepath.Join(dir, ocispecs.ImageIndexFile))
+	data, err := readFile(filepath.Join(dir, ocispecs.ImageIndexFile))
 	if err != nil {
 		return ""
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // resolveDockerfile finds the Dockerfile. It runs after resolveContext.
@@ -55,6 +57,10 @@ func (p *preparation) resolveDockerfile() {
 	}
 }
 
+// maxLocalDockerfile bounds a Dockerfile that is a file on the agent, which
+// reads it, in bytes.
+const maxLocalDockerfile = 16 << 20
+
 // localDockerfile serves a Dockerfile from its own directory, where the
 // frontend also looks for <Dockerfile>.dockerignore.
 func (p *preparation) localDockerfile(path string) {
@@ -71,8 +77,15 @@ func (p *preparation) localDockerfile(path string) {
 		fail(cause(err))
 		return
 	}
-	if info.IsDir() {
+	switch {
+	case info.IsDir():
 		fail("is a directory")
+		return
+	case !info.Mode().IsRegular(): // nothing in a checkout may be waited for
+		fail("is not a regular file")
+		return
+	case info.Size() > maxLocalDockerfile:
+		fail((&source.TooLongError{Limit: maxLocalDockerfile}).Error())
 		return
 	}
 	f, err := os.Open(path)

@@ -458,7 +458,9 @@ func TestExplainFault(t *testing.T) {
 		{"EROFS", &os.LinkError{Op: "rename", Err: syscall.EROFS}, "read-only", KindUsage},
 		{"EIO", os.NewSyscallError("read", syscall.EIO), "kernel's log", KindUsage},
 		{"a builder's text", errors.New("failed to solve: open /x: too many open files"), "", KindInternal},
-		{"a connection", &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}, "", KindLost},
+		{"EFBIG", path(syscall.EFBIG), "ulimit -f", KindUsage},
+		{"a connection", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EIO)}, "", KindLost},
+		{"no descriptor for a connection", &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}, "ulimit -n", KindUsage},
 		{"another error", path(syscall.ENOENT), "", KindInternal},
 	} {
 		err := explainFault(tt.err)
@@ -473,6 +475,11 @@ func TestExplainFault(t *testing.T) {
 	own := &UsageError{Flag: "--output", Hint: "h"}
 	if err := explainFault(errors.Join(own, path(syscall.EMFILE))); !errors.Is(err, own) {
 		t.Errorf("a hint gave way: %v", err)
+	}
+	for errno, want := range map[syscall.Errno]Kind{syscall.EMFILE: KindUsage, syscall.ENFILE: KindUsage, syscall.ECONNREFUSED: KindInternal} {
+		if kind := Classify(OutOfFiles(&net.OpError{Op: "dial", Err: os.NewSyscallError("socket", errno)})); kind != want {
+			t.Errorf("a connect that failed with %s is %s, want %s", errno, kind, want)
+		}
 	}
 }
 

@@ -4,13 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/internal/source"
+	"github.com/slipway-build/slipway/registry"
 )
 
 // layoutScheme starts the value of a context in OCI image layout.
@@ -60,7 +62,7 @@ func openLayout(value string) (layout, error) {
 		return layout{}, err
 	}
 	file := filepath.Join(l.dir, ocispecs.ImageIndexFile)
-	data, err := os.ReadFile(file)
+	data, err := readFile(file)
 	if err != nil {
 		return layout{}, fmt.Errorf("%s is not an OCI image layout: %s: %s", l.dir, ocispecs.ImageIndexFile, cause(err))
 	}
@@ -70,6 +72,12 @@ func openLayout(value string) (layout, error) {
 		}
 	}
 	return l, nil
+}
+
+// readFile reads an index of a layout, which a checkout may have brought: it
+// waits for no pipe, and reads no endless file.
+func readFile(path string) ([]byte, error) {
+	return (*source.Reader)(nil).Read(path, registry.MaxManifest)
 }
 
 // tagged returns the digest of a tag in an index.json. As with buildx, a

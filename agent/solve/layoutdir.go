@@ -28,11 +28,14 @@ func openLayoutDir(o Output, workdir string) (destination, *UsageError) {
 		return nil, o.unusable(err)
 	}
 	d := layoutDest{path: filepath.Join(existing, rest)}
-	if err := d.check(); err != nil {
+	if err := target.WritableDir(existing); err != nil {
 		return nil, o.mistake(cause(err), "")
 	}
 	if err := checkLayoutLinks(workdir, o.Dest); err != nil {
 		return nil, o.unusable(err)
+	}
+	if err := d.check(); err != nil {
+		return nil, o.mistake(cause(err), "")
 	}
 	return d, nil
 }
@@ -65,7 +68,7 @@ func (d layoutDest) check() error {
 // checkLayoutLinks refuses links in a layout through which its parts would be
 // written outside of the working directory. What is no layout yet has none.
 func checkLayoutLinks(workdir, dir string) error {
-	for _, name := range []string{ocispecs.ImageIndexFile, ocispecs.ImageLayoutFile, "ingest", ocispecs.ImageBlobsDir, filepath.Join(ocispecs.ImageBlobsDir, "sha256")} {
+	for _, name := range []string{ocispecs.ImageIndexFile, ocispecs.ImageIndexFile + ".lock", ocispecs.ImageLayoutFile, "ingest", ocispecs.ImageBlobsDir, filepath.Join(ocispecs.ImageBlobsDir, "sha256")} {
 		if _, _, err := target.Resolve(workdir, filepath.Join(dir, name)); err != nil {
 			return err
 		}
@@ -77,7 +80,7 @@ func checkLayoutLinks(workdir, dir string) error {
 // none.
 func readIndex(dir string) ([]byte, error) {
 	file := filepath.Join(dir, ocispecs.ImageIndexFile)
-	data, err := os.ReadFile(file)
+	data, err := readFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

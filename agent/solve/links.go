@@ -46,6 +46,11 @@ func (p *preparation) checkLinks() {
 }
 
 func (p *preparation) checkIgnoreFile(dir, name string) {
+	// Whoever opens a named pipe waits, the builder included.
+	if info, err := os.Stat(filepath.Join(dir, name)); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		p.add(&UsageError{Flag: "directory", Value: dir, Problem: name + " is not a regular file", Hint: "put a file in its place, or remove it"})
+		return
+	}
 	if problem, _ := lostLink(dir, name); problem != "" {
 		p.add(&UsageError{
 			Flag: "directory", Value: dir, Problem: name + " " + problem + ", so nothing would be excluded",

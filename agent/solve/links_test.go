@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestLinks(t *testing.T) {
@@ -91,6 +93,70 @@ func TestLinks(t *testing.T) {
 			var all UsageErrors
 			if want := strings.ReplaceAll(tt.want, "DIR", dir); !errors.As(err, &all) || len(all) != 1 || !strings.Contains(all[0].Error(), want) {
 				t.Errorf("%v, want one mistake: %s", err, want)
+			}
+		})
+	}
+}
+
+// TestFilesWithoutAnEnd has what would be waited for, or read for ever, in the
+// place of files that a checkout brings.
+func TestFilesWithoutAnEnd(t *testing.T) {
+	pipe := func(path string) error { return unix.Mkfifo(path, 0o600) }
+	for _, tt := range []struct {
+		name, path string
+		make       func(path string) error
+		request    Request
+		want       string
+	}{
+		{"Dockerfile, a pipe", "app/Dockerfile", pipe, Request{}, `build context "app": Dockerfile: is not a regular file`},
+		{"Dockerfile, a link to a device", "app/Dockerfile", func(path string) error { return os.Symlink("/dev/zero", path) }, Request{}, "Dockerfile: is not a regular file"},
+		{"Dockerfile, huge", "app/Dockerfile", func(path string) error {
+			return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, maxLocalDockerfile+1))
+		}, Request{}, "Dockerfile: it is longer than 16777216 bytes"},
+		{"ignore file", "app/.dockerignore", pipe, Request{}, ".dockerignore is not a regular file"},
+		{"its own ignore file", "app/Dockerfile.dockerignore", pipe, Request{}, "Dockerfile.dockerignore is not a regular file"},
+		{"index of a layout", "layout/index.json", pipe, Request{Contexts: []BuildContext{{"c", "oci-layout://layout"}}}, "index.json: is not a regular file"},
+		{"index of a layout to be written", "layout/index.json", pipe, Request{Outputs: []Output{{Type: "oci", Dest: "layout", Attrs: attrs("tar", "false")}}}, "is not a regular file"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			write(t, ".", attrs("app/Dockerfile", "FROM scratch", "layout/oci-layout", "{}"))
+			if err := os.Remove(tt.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+			must(t, tt.make(tt.path))
+			tt.request.Context = "app"
+			p, err := Prepare(t.Context(), tt.request)
+			if err == nil {
+				err = p.Close()
+			}
+			var all UsageErrors
+			if !errors.As(err, &all) || len(all) != 1 || !strings.Contains(all[0].Error(), tt.want) {
+				t.Errorf("%v, want one mistake: %s", err, tt.want)
+			}
+		})
+	}
+	dir := t.TempDir()
+	must(t, pipe(filepath.Join(dir, "index.json")))
+	if got := indexed(dir, ""); got != "" {
+		t.Errorf("an index that is a pipe has %s", got)
+	}
+}
+
+// TestLinksOutOfALayout has links in an image layout by which its parts would
+// be read and written elsewhere.
+func TestLinksOutOfALayout(t *testing.T) {
+	for _, name := range []string{"index.json", "index.json.lock", "oci-layout", "ingest", "blobs", "blobs/sha256"} {
+		t.Run(name, func(t *testing.T) {
+			dir, err := filepath.EvalSymlinks(t.TempDir())
+			must(t, err)
+			write(t, dir, attrs("work/app/Dockerfile", "FROM scratch", "home/secret", "x", "work/layout/x", ""))
+			must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, "work/layout", name)), 0o755))
+			must(t, os.Symlink(filepath.Join(dir, "home/secret"), filepath.Join(dir, "work/layout", name)))
+			t.Chdir(filepath.Join(dir, "work"))
+			_, err = Prepare(t.Context(), Request{Context: "app", WorkDir: filepath.Join(dir, "work"), Outputs: []Output{{Type: "oci", Dest: "layout", Attrs: attrs("tar", "false")}}})
+			if err == nil || !strings.Contains(err.Error(), "leads out of the working directory") {
+				t.Errorf("%v", err)
 			}
 		})
 	}

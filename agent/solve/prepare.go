@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,8 +24,8 @@ type Plan struct {
 	secrets session.Attachable
 	ssh     *sshServer
 	sinks   []sink
-	temp    string   // "" when nothing was spooled
-	git     *gitTask // nil when there is nothing to ask
+	temp    *stagingDir // nil when nothing was spooled
+	git     *gitTask    // nil when there is nothing to ask
 	keys    []contextKey
 	hosts   *namedHosts
 
@@ -58,8 +57,8 @@ func (p *Plan) Close() error {
 		// Without it the next build reads more; that is no reason to fail.
 		_ = p.sums.keep()
 	}
-	if p.temp != "" {
-		errs = append(errs, os.RemoveAll(p.temp))
+	if p.temp != nil {
+		errs = append(errs, p.temp.remove())
 	}
 	return errors.Join(errs...)
 }

@@ -256,9 +256,9 @@ func TestPrepareInputs(t *testing.T) {
 			if err := p.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if temp != "" {
-				if _, err := os.Stat(temp); !os.IsNotExist(err) {
-					t.Errorf("temporary directory %s is left: %v", temp, err)
+			if temp != nil {
+				if _, err := os.Stat(temp.path); !os.IsNotExist(err) {
+					t.Errorf("temporary directory %s is left: %v", temp.path, err)
 				}
 			}
 		})

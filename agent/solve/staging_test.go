@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // cancelledContext has ended with errStreamEnded.
@@ -128,4 +130,22 @@ func TestStagingOfOthersStays(t *testing.T) {
 			t.Errorf("%s is left", name)
 		}
 	}
+}
+
+// What was kept of a context from standard input does not outlive a build that
+// was killed for longer than until the next one.
+func TestTemporaryFilesOfKilledBuild(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	prepare := func() *Plan {
+		p, err := Prepare(t.Context(), Request{Context: stdin, Files: source.New(t.Context(), strings.NewReader("FROM scratch\n"))})
+		must(t, err)
+		return p
+	}
+	killed := prepare()
+	closeQuietly(killed.temp.lock) // as the kernel does
+	next := prepare()
+	if left := stagingDirs(t, os.TempDir()); len(left) != 1 || left[0] != next.temp.path {
+		t.Errorf("%q are left, want %s", left, next.temp.path)
+	}
+	must(t, next.Close())
 }

@@ -49,7 +49,7 @@ func (p *preparation) streamContext(name string, stream io.ReadCloser) (err erro
 	if err := p.keepDockerfile(data); err != nil {
 		return err
 	}
-	empty := filepath.Join(p.temp, "empty")
+	empty := filepath.Join(p.temp.path, "empty")
 	if err := os.Mkdir(empty, 0o700); err != nil {
 		return err
 	}
@@ -73,16 +73,18 @@ func (p *preparation) keepDockerfile(data []byte) error {
 // spool copies in to a file of the plan's temporary directory. from names it in
 // messages.
 func (p *preparation) spool(name, from string, in io.Reader) (path string, err error) {
-	if p.temp == "" {
+	if p.temp == nil {
 		dir, err := tempDir()
 		if err != nil {
 			return "", err
 		}
-		if p.temp, err = os.MkdirTemp(dir, "slipway-"); err != nil {
+		made, err := makeStaging(dir)
+		if err != nil {
 			return "", &tempError{err}
 		}
+		p.temp = &made
 	}
-	path = filepath.Join(p.temp, name)
+	path = filepath.Join(p.temp.path, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", err
 	}

@@ -13,8 +13,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/moby/sys/atomicwriter"
 )
 
 // sumStore keeps digests of a context between builds, for workspaces that
@@ -149,15 +147,25 @@ func (s *sumStore) save(count int, entries iter.Seq2[fileID, contentSum]) error 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := atomicwriter.New(s.path, 0o600)
+	staged, err := makeStaging(dir)
 	if err != nil {
 		return err
 	}
-	// A file that could not be written whole is removed by Close.
-	if err := errors.Join(writeSums(f, entries), f.Close()); err != nil {
+	if err := errors.Join(s.replace(staged, entries), staged.remove()); err != nil {
 		return err
 	}
 	return pruneStores(dir)
+}
+
+func (s *sumStore) replace(staged stagingDir, entries iter.Seq2[fileID, contentSum]) error {
+	f, err := os.OpenFile(filepath.Join(staged.path, "sums"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(writeSums(f, entries), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), s.path)
 }
 
 func pruneStores(dir string) error {

@@ -52,6 +52,11 @@ func Resolve(workdir, path string) (existing, rest string, err error) {
 			return "", "", err
 		}
 		if _, lerr := os.Lstat(path); lerr == nil {
+			if end, err := follow(path); err == nil {
+				if err := stays(workdir, given, filepath.Join(end, rest)); err != nil {
+					return "", "", err
+				}
+			}
 			return "", "", fmt.Errorf("%s is a symbolic link to nothing", path)
 		}
 		rest = filepath.Join(filepath.Base(path), rest)
