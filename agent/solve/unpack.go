@@ -16,6 +16,8 @@ import (
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // maxIndex is how large the index.json of an archive may be, in bytes.
@@ -62,11 +64,11 @@ func (u *unpacking) open(md map[string]string) (io.WriteCloser, error) {
 	}
 	in, out := io.Pipe()
 	u.pipe = in
-	go func() {
+	go fault.Protect(func() {
 		defer close(u.done)
-		u.err = u.unpack(in)
+		u.err = fault.Guard(func() error { return u.unpack(in) })()
 		closeQuietly(pipeEnd{in, u.err})
-	}()
+	})()
 	return &unpackWriter{out, u}, nil
 }
 

@@ -121,12 +121,9 @@ func run(args []string, std streams) int {
 	defer stop()
 
 	mask := &progress.Mask{}
-	err := dispatch(ctx, args, std, mask)
+	err := first(ctx, dispatch(ctx, args, std, mask))
 	if err == nil {
 		return 0
-	}
-	if byUser := (signalError{}); errors.As(context.Cause(ctx), &byUser) {
-		err = byUser // what the cancelled work says of itself is noise
 	}
 	gate := sanitize.NewWriter(std.err, mask.Filter())
 	printError(gate, err)

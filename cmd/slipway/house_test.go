@@ -3,9 +3,15 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -137,6 +143,81 @@ func reach(packages map[string]listed, from, to string) []string {
 		}
 	}
 	return nil
+}
+
+// TestGoroutinesAreGuarded finds goroutines whose panic would end the process
+// with the exit code of a usage error, half-written outputs and all values of
+// the panic in the log.
+func TestGoroutinesAreGuarded(t *testing.T) {
+	guarded := 0
+	for _, dir := range []string{"agent", "cmd", "configmap", "internal", "registry"} {
+		err := filepath.WalkDir(filepath.Join("../..", dir), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			files := token.NewFileSet()
+			file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			n, bare := goroutines(file)
+			guarded += n
+			for _, at := range bare {
+				t.Errorf("%s starts a goroutine without fault.Guard or fault.Protect", files.Position(at))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if guarded < 40 {
+		t.Errorf("there are %d goroutines: the test overlooks some", guarded)
+	}
+}
+
+// goroutines counts the go statements and the calls of a group's method Go
+// whose function is guarded, and finds the others.
+func goroutines(file *ast.File) (guarded int, bare []token.Pos) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		var f ast.Expr
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			f = n.Call.Fun
+		case *ast.CallExpr:
+			if method, ok := n.Fun.(*ast.SelectorExpr); !ok || method.Sel.Name != "Go" || len(n.Args) != 1 {
+				return true
+			}
+			f = n.Args[0]
+		default:
+			return true
+		}
+		if call, ok := f.(*ast.CallExpr); ok && slices.Contains([]string{"fault.Guard", "fault.Protect"}, types.ExprString(call.Fun)) {
+			guarded++
+		} else {
+			bare = append(bare, n.Pos())
+		}
+		return true
+	})
+	return guarded, bare
+}
+
+func TestGoroutines(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "x.go", `package x
+func x() {
+	go fault.Protect(f)()
+	group.Go(fault.Guard(f))
+	go f()
+	go func() {}()
+	t.running.Go(f)
+	group.Go(func() error { return nil })
+}`, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if guarded, bare := goroutines(file); guarded != 2 || len(bare) != 4 {
+		t.Errorf("%d goroutines are guarded and %d not, want 2 and 4", guarded, len(bare))
+	}
 }
 
 // TestDependenciesAreArgued holds docs/dependencies.md and go.mod together.
