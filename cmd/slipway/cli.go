@@ -176,6 +176,13 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	terminal := progress.NewTerminal(diagnostics, mask)
 	logger := newLogger(terminal, std.err, &line.global)
 	captureLibraries(logger)
+	if std.err == os.Stderr {
+		stop, err := captureStderr(terminal, isTerminal(std.err))
+		if err != nil {
+			return fmt.Errorf("make a pipe: %w", err)
+		}
+		defer stop()
+	}
 	text := sanitize.NewWriter(std.out, mask.Filter())
 	forPrograms := sanitize.FilterWriter(std.out, mask.Filter())
 	defer func() {
