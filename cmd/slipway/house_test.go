@@ -9,6 +9,7 @@ import (
 	"go/types"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -143,6 +144,50 @@ func reach(packages map[string]listed, from, to string) []string {
 		}
 	}
 	return nil
+}
+
+// TestImageHasAllSources holds the Dockerfile and .dockerignore against the
+// packages that the program is made of.
+func TestImageHasAllSources(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := map[string]bool{"go.mod": true, "go.sum": true}
+	for path := range strings.FieldsSeq(string(out)) {
+		if below, own := strings.CutPrefix(path, module+"/"); own {
+			top, _, _ := strings.Cut(below, "/")
+			sources[top] = true
+		}
+	}
+	dockerfile, err := os.ReadFile("../../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignored, err := os.ReadFile("../../.dockerignore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var copied, sent []string
+	for line := range strings.Lines(string(dockerfile)) {
+		if words := strings.Fields(line); len(words) > 2 && words[0] == "COPY" && !strings.HasPrefix(words[1], "--") {
+			copied = append(copied, words[1:len(words)-1]...)
+		}
+	}
+	for line := range strings.Lines(string(ignored)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "!"); ok {
+			sent = append(sent, name)
+		}
+	}
+	slices.Sort(copied)
+	slices.Sort(sent)
+	want := slices.Sorted(maps.Keys(sources))
+	if diff := cmp.Diff(want, copied); diff != "" {
+		t.Errorf("the Dockerfile copies (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, sent); diff != "" {
+		t.Errorf(".dockerignore lets through (-want +got):\n%s", diff)
+	}
 }
 
 // TestGoroutinesAreGuarded finds goroutines whose panic would end the process
