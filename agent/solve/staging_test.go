@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // cancelledContext has ended with errStreamEnded.
@@ -107,15 +109,15 @@ func TestStagingOfOthersStays(t *testing.T) {
 		must(t, os.Chown(filepath.Join(dir, stagingPrefix+"foreign", "lock"), 1234, 1234))
 	}
 	before := tree(t, dir)
-	held, err := makeStaging(dir)
+	held, err := target.Stage(dir)
 	must(t, err)
-	other, err := makeStaging(dir)
+	other, err := target.Stage(dir)
 	must(t, err)
-	for _, d := range []stagingDir{held, other} {
-		if !isNamed(filepath.Join(d.path, stagingLock), d.lock) {
-			t.Errorf("%s is gone", d.path)
+	for _, d := range []*target.Staging{held, other} {
+		if _, err := os.Lstat(filepath.Join(d.Path(), "lock")); err != nil {
+			t.Errorf("it has not stayed: %v", err)
 		}
-		must(t, d.remove())
+		must(t, d.Remove())
 	}
 	after := tree(t, dir)
 	for name, text := range before {
