@@ -21,6 +21,7 @@ RUN --mount=type=cache,target=/go --mount=from=modules,target=/modules \
 COPY agent agent
 COPY cmd cmd
 COPY configmap configmap
+COPY internal internal
 COPY registry registry
 ARG TARGETOS TARGETARCH VERSION=dev
 RUN --mount=type=cache,target=/go \
@@ -30,4 +31,6 @@ RUN --mount=type=cache,target=/go \
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/slipway /usr/local/bin/slipway
+# No user of its own and no home: what runs this image needs to write nothing.
+USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/slipway"]

@@ -43,7 +43,7 @@ build: ## Build bin/slipway for this machine.
 	$(GO_BUILD) -ldflags "-s -w -X main.version=$(VERSION)" -o bin/slipway ./cmd/slipway
 
 .PHONY: image
-image: build ## Build Slipway's own image files for both architectures, with Slipway, on the testbed.
+image: build ## Build Slipway's own image files for both architectures, with Slipway, on the testbed, and lists of what is in them.
 	cd e2e && go run ./testbed up
 	e2e/image/run $(VERSION)
 
@@ -108,6 +108,13 @@ faults: ## Plant the faults that take long or disturb the whole cluster, besides
 	@cd e2e && report=$$(mktemp) && status=0 && \
 		SCENARIO_REPORT=$$report $(GO_TEST) -count=1 -timeout $(E2E_LIMIT) ./scenarios -run '^TestFault' -faults || status=$$?; \
 		cat $$report; rm $$report; exit $$status
+
+# Not part of make test: a vulnerability that becomes known breaks no change.
+# The database is a module, so the module proxy is all that this needs.
+.PHONY: vuln
+vuln: ## Look for vulnerabilities that are known today, in what the product calls. It downloads the database.
+	db=$$(go mod download -json golang.org/x/vulndb@latest | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p') && \
+		go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 -db "file://$$db/data/osv" ./...
 
 .PHONY: slow
 slow: ## Run everything with a third of this machine's CPU.

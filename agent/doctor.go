@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -82,10 +83,10 @@ func (d Doctor) Run(ctx context.Context) ([]Check, error) {
 	visits := d.plan(definition, err)
 	var running sync.WaitGroup
 	for _, v := range visits {
-		running.Go(func() {
+		running.Go(fault.Protect(func() {
 			defer close(v.done)
 			v.check = v.run(ctx)
-		})
+		}))
 	}
 	running.Wait()
 	checks := make([]Check, len(visits))

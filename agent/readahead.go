@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"time"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // readAheadAfter is how long the agent waits for a builder before it makes use
@@ -16,7 +18,7 @@ const readAheadAfter = 250 * time.Millisecond
 func readAhead(ctx context.Context, after time.Duration, read func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
-	go func() {
+	go fault.Protect(func() {
 		defer close(done)
 		long := time.NewTimer(after)
 		defer long.Stop()
@@ -25,7 +27,7 @@ func readAhead(ctx context.Context, after time.Duration, read func(context.Conte
 			read(ctx)
 		case <-ctx.Done():
 		}
-	}()
+	})()
 	return func() {
 		cancel()
 		<-done

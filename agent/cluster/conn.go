@@ -12,6 +12,8 @@ import (
 
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/exec"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // executor runs one remote command; remotecommand's executors do.
@@ -95,13 +97,15 @@ func start(ctx context.Context, command executor, name string) *execConn {
 		stdout: firstCall{event: make(chan struct{})},
 		stderr: tail{limit: 4 << 10},
 	}
-	go func() {
+	go fault.Protect(func() {
 		defer close(c.done)
-		err := command.StreamWithContext(streaming, remotecommand.StreamOptions{
-			Stdin:  readerFunc(func(p []byte) (int, error) { c.stdin.happened(); return remote.Read(p) }),
-			Stdout: writerFunc(func(p []byte) (int, error) { c.stdout.happened(); return remote.Write(p) }),
-			Stderr: &c.stderr,
-		})
+		err := fault.Guard(func() error {
+			return command.StreamWithContext(streaming, remotecommand.StreamOptions{
+				Stdin:  readerFunc(func(p []byte) (int, error) { c.stdin.happened(); return remote.Read(p) }),
+				Stdout: writerFunc(func(p []byte) (int, error) { c.stdout.happened(); return remote.Write(p) }),
+				Stderr: &c.stderr,
+			})
+		})()
 		c.ended = &EndedError{Cause: err, Stderr: c.stderr.String()}
 		// The input is first read once the streams are up; without that and
 		// without any other sign of life the command never ran.
@@ -111,7 +115,7 @@ func start(ctx context.Context, command executor, name string) *execConn {
 		}
 		// Closing a pipe cannot fail. It ends the executor's copying, too.
 		_ = remote.Close()
-	}()
+	})()
 	return c
 }
 

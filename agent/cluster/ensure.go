@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // ensure creates the workload if there is none and wakes one that is scaled to
@@ -111,20 +112,20 @@ func (w *workload) createAs(ctx context.Context, node configmap.Node) error {
 	var set certificates
 	before, beforeContext := errgroup.WithContext(ctx)
 	if certified {
-		before.Go(func() (err error) {
+		before.Go(fault.Guard(func() (err error) {
 			set, err = w.serverCertificates(beforeContext, certifyNew)
 			return aboutCertificates(err)
-		})
+		}))
 	}
-	before.Go(func() error { return w.writeFiles(beforeContext, objects) })
+	before.Go(fault.Guard(func() error { return w.writeFiles(beforeContext, objects) }))
 	if err := before.Wait(); err != nil {
 		return err
 	}
 	after, afterContext := errgroup.WithContext(ctx)
 	if certified { // no pod needs what only agents read
-		after.Go(func() error { return aboutCertificates(w.shareCertificates(afterContext, set, certifyNew)) })
+		after.Go(fault.Guard(func() error { return aboutCertificates(w.shareCertificates(afterContext, set, certifyNew)) }))
 	}
-	after.Go(func() error { return w.createWorkload(afterContext, objects) })
+	after.Go(fault.Guard(func() error { return w.createWorkload(afterContext, objects) }))
 	return after.Wait()
 }
 

@@ -12,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/gentype"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // kindReplicaSet is the kind between a Deployment and its pods.
@@ -56,17 +58,17 @@ func (w *workload) checkOwner(ctx context.Context, pod Pod) error {
 	var is held
 	var set *metav1.ObjectMeta
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
+	group.Go(fault.Guard(func() (err error) {
 		is, err = w.get(ctx, kind)
 		if apierrors.IsNotFound(err) {
 			return w.foreignPod(pod, what, "there is no "+what)
 		}
 		return w.explain(err, "get "+what)
-	})
+	}))
 	if kind != Kind(w.node) {
 		// A definition may have changed since its workload was made. Where there
 		// is a workload of its kind, one of the other kind is somebody else's.
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			_, err := w.get(ctx, Kind(w.node))
 			switch {
 			case err == nil:
@@ -75,10 +77,10 @@ func (w *workload) checkOwner(ctx context.Context, pod Pod) error {
 				return nil
 			}
 			return w.explain(err, "get "+w.String())
-		})
+		}))
 	}
 	if kind == KindDeployment {
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			found, err := c.replicaSets(w.namespace).Get(ctx, pod.owner.Name, metav1.GetOptions{})
 			switch {
 			case err == nil:
@@ -92,7 +94,7 @@ func (w *workload) checkOwner(ctx context.Context, pod Pod) error {
 				return nil
 			}
 			return w.explain(err, "get replicaset "+pod.owner.Name)
-		})
+		}))
 	}
 	if err := group.Wait(); err != nil {
 		return err

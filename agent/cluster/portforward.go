@@ -20,6 +20,8 @@ import (
 	"k8s.io/client-go/transport/websocket"
 	"k8s.io/streaming/pkg/httpstream"
 	streamspdy "k8s.io/streaming/pkg/httpstream/spdy"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // dialPortForward connects to the same listener as dialDirect, through the API
@@ -101,17 +103,17 @@ func (f *forwarding) StreamWithContext(ctx context.Context, streams remotecomman
 	}
 
 	complained := make(chan error, 1)
-	go func() { complained <- read(complaints) }()
+	go fault.Protect(func() { complained <- read(complaints) })()
 	received := make(chan error, 1)
-	go func() {
+	go fault.Protect(func() {
 		_, err := io.Copy(streams.Stdout, data)
 		received <- err
-	}()
-	go func() {
+	})()
+	go fault.Protect(func() {
 		// This ends with the input, which the connection's owner closes.
 		_, _ = io.Copy(data, streams.Stdin)
 		_ = data.Close()
-	}()
+	})()
 	select {
 	case err = <-received:
 		// The kubelet's words, if there are any, say more and may come later.

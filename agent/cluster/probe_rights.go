@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Rights is what an identity may do of what a node needs.
@@ -37,11 +38,11 @@ func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, use
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(rightsParallel)
 	for i, right := range needed {
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			allowed, err := c.may(ctx, right)
 			missing[i] = !allowed
 			return err
-		})
+		}))
 	}
 	if err := group.Wait(); err != nil {
 		return Rights{}, explain(err, "ask for rights in namespace "+c.Namespace(node), c.identity, secretNames{})

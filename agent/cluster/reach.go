@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 	"k8s.io/client-go/rest"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
@@ -111,10 +112,10 @@ func (r *reach) afterPlugin(request *http.Request) (*http.Response, error) {
 		err    error
 	}
 	done := make(chan result, 1)
-	go func() { //nolint:contextcheck // the request has the context
+	go fault.Protect(func() { //nolint:contextcheck // the request has the context
 		answer, err := r.next.RoundTrip(request.WithContext(context.WithValue(request.Context(), begun{}, left))) //nolint:bodyclose // whoever takes the answer closes it
 		done <- result{answer, err}
-	}()
+	})()
 	slow := time.NewTimer(pluginPatience)
 	defer slow.Stop()
 	for {

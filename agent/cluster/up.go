@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Up makes sure that node's workload exists and waits until one of its pods is
@@ -85,10 +86,10 @@ func (w *workload) upAndCredential(ctx context.Context) ([]Pod, error) {
 	var reader sync.WaitGroup
 	defer reader.Wait()
 	if w.client.pinned(w.node) != configmap.TransportExec {
-		reader.Go(func() {
+		reader.Go(fault.Protect(func() {
 			// Dial tells what is wrong with it, if it comes to that.
 			_, _ = w.client.credential(reading, w.node)
-		})
+		}))
 	}
 	pods, err := w.up(ctx)
 	if !slices.ContainsFunc(pods, func(p Pod) bool { return p.Listens }) {
@@ -105,7 +106,7 @@ func (w *workload) up(ctx context.Context) ([]Pod, error) {
 	var want wanted
 	var wrong error
 	var making sync.WaitGroup
-	making.Go(func() { want, wrong = w.wants() })
+	making.Go(fault.Protect(func() { want, wrong = w.wants() }))
 	pods, err := w.list(ctx)
 	making.Wait()
 	if err = cmp.Or(err, wrong); err != nil {

@@ -15,6 +15,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // wait watches until judge has an answer or ctx ends. before are the pods that
@@ -109,7 +111,7 @@ func (v *view) notify() {
 func (v *view) start(ctx context.Context) {
 	c, w := v.workload.client, v.workload
 	podsContext, stopPods := context.WithCancel(ctx)
-	v.goroutines.Go(func() {
+	v.goroutines.Go(fault.Protect(func() {
 		defer stopPods()
 		selector := metav1.ListOptions{LabelSelector: w.selector()}
 		var warn sync.Once
@@ -129,7 +131,7 @@ func (v *view) start(ctx context.Context) {
 				}
 			}
 		})
-	})
+	}))
 	one := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", w.name).String()}
 	v.optional(ctx, "workload", func(ctx context.Context, failed func(string, error)) {
 		if Kind(w.node) == KindStatefulSet {
@@ -169,7 +171,7 @@ func (v *view) followEventsOf(ctx context.Context, key types.UID, which fields.S
 func (v *view) optional(ctx context.Context, what string, run func(context.Context, func(string, error))) {
 	log := v.workload.client.log.With().Str("workload", v.workload.name).Str("watch", what).Logger()
 	ctx, stop := context.WithCancel(ctx)
-	v.goroutines.Go(func() {
+	v.goroutines.Go(fault.Protect(func() {
 		defer stop()
 		run(ctx, func(verb string, err error) {
 			if verb == "list" && isRefusal(err) {
@@ -179,7 +181,7 @@ func (v *view) optional(ctx context.Context, what string, run func(context.Conte
 			}
 			log.Debug().Err(err).Msg(verb + " failed; trying again")
 		})
-	})
+	}))
 }
 
 func isRefusal(err error) bool {

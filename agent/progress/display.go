@@ -61,12 +61,12 @@ func Open(ctx context.Context, terminal *Terminal, mode Mode, title string, opti
 	if mode.display() != progressui.QuietMode { // a display that shows nothing would swallow them
 		terminal.attach(d)
 	}
-	go func() {
+	go fault.Protect(func() {
 		defer close(d.finished)
 		// What a cancelled build was doing is worth seeing too. The display
 		// ends when status is closed.
 		d.failure = d.update(context.WithoutCancel(ctx), ui)
-	}()
+	})()
 	return d, nil
 }
 
@@ -112,14 +112,14 @@ func (d *Display) Mode() Mode { return d.mode }
 // from this solve and keeps it apart from the solves of other nodes.
 func (d *Display) Solve(label string) chan *client.SolveStatus {
 	in := make(chan *client.SolveStatus)
-	d.feeders.Go(func() {
+	d.feeders.Go(fault.Protect(func() {
 		for s := range in {
 			if label != "" {
 				s = relabel(s, label)
 			}
 			d.send(s)
 		}
-	})
+	}))
 	return in
 }
 

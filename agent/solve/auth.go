@@ -126,17 +126,21 @@ var errNoToken = errors.New("no token")
 // FetchToken implements auth.AuthServer.
 func (c *credentials) FetchToken(ctx context.Context, req *auth.FetchTokenRequest) (_ *auth.FetchTokenResponse, err error) {
 	defer c.catch(&err)
-	cred, err := c.resolve(ctx, registry.ScopedRequest(req.Host, req.Scopes))
+	scopes, refused := c.hosts.narrow(req.Host, req.Scopes)
+	cred, err := c.resolve(ctx, registry.ScopedRequest(req.Host, scopes))
 	if err != nil {
 		return nil, err
 	}
 	if err := c.named(req.Host); err != nil {
 		return nil, err
 	}
+	if !cred.Anonymous() {
+		c.hosts.kept(req.Host, refused)
+	}
 	var token registry.Token
 	fetch := func() (err error) {
 		token, err = c.tokens.Token(ctx, registry.TokenRequest{
-			Host: req.Host, Realm: req.Realm, Service: req.Service, Scopes: req.Scopes,
+			Host: req.Host, Realm: req.Realm, Service: req.Service, Scopes: scopes,
 			Anonymous: cred.Anonymous(),
 		})
 		return err
@@ -146,7 +150,7 @@ func (c *credentials) FetchToken(ctx context.Context, req *auth.FetchTokenReques
 		err = fetch()
 	} else {
 		what = "oauth"
-		err = c.step(fmt.Sprintf("[auth] %s token for %s", scopeNames(req.Scopes), req.Host), fetch)
+		err = c.step(fmt.Sprintf("[auth] %s token for %s", scopeNames(scopes), req.Host), fetch)
 	}
 	c.note(req.Host, err)
 	if err != nil {

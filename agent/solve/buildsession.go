@@ -16,6 +16,8 @@ import (
 	"github.com/moby/buildkit/session/filesync"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // openSession opens the session of a solve in place of BuildKit's client, whose
@@ -45,13 +47,13 @@ func (d *Daemon) openSession(ctx context.Context, cancel context.CancelCauseFunc
 	}
 	opt.SharedSession, opt.SessionPreInitialized = s, true
 	ended := make(chan error, 1)
-	go func() {
+	go fault.Protect(func() {
 		err := s.Run(background, d.client.Dialer())
 		if err != nil {
 			cancel(err)
 		}
 		ended <- err
-	}()
+	})()
 	return exports, func() error {
 		closeQuietly(s)
 		return <-ended

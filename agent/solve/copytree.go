@@ -82,7 +82,7 @@ func (c *treeCopy) one(ctx context.Context, path string, entry fs.DirEntry) erro
 			err = os.Symlink(link, to)
 		}
 	case ok:
-		err = unix.Mknod(to, stat.Mode, int(stat.Rdev))
+		err = unix.Mknod(to, uint32(stat.Mode), int(stat.Rdev)) // its type differs between systems
 	default:
 		err = fmt.Errorf("%s is of a kind that cannot be copied: %s", path, info.Mode())
 	}
@@ -206,14 +206,14 @@ func acrossMounts(ctx context.Context, from, to string, place func(file string) 
 	if err != nil {
 		return err
 	}
-	dir, err := makeStaging(filepath.Dir(to))
+	dir, err := target.Stage(filepath.Dir(to))
 	if err != nil {
 		return err
 	}
-	beside := filepath.Join(dir.path, "file")
+	beside := filepath.Join(dir.Path(), "file")
 	err = copyFile(ctx, from, beside, info)
 	if err == nil {
 		err = place(beside)
 	}
-	return errors.Join(err, dir.remove())
+	return errors.Join(err, dir.Remove())
 }

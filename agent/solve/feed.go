@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"github.com/moby/buildkit/client"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // feed brings the progress of a solve to its reader: that of the daemon, and
@@ -24,14 +26,14 @@ func newFeed(out chan *client.SolveStatus) *feed { return &feed{out: out} }
 // start returns a channel for BuildKit's client, which closes it.
 func (f *feed) start() chan *client.SolveStatus {
 	in := make(chan *client.SolveStatus)
-	f.running.Go(func() {
+	f.running.Go(fault.Protect(func() {
 		limit := &feedLimit{}
 		for s := range in {
 			s = limit.apply(s)
 			f.keep(s)
 			f.send(excuse(s, f.absent))
 		}
-	})
+	}))
 	return in
 }
 

@@ -5,7 +5,6 @@ package solve
 import (
 	"io/fs"
 	"syscall"
-	"time"
 )
 
 // fileID tells a state of a file from all others of this machine, as far as
@@ -27,7 +26,7 @@ func idOf(info fs.FileInfo) (fileID, bool) {
 		Ino:   stat.Ino,
 		Size:  info.Size(),
 		Mtime: info.ModTime().UnixNano(),
-		Ctime: time.Unix(stat.Ctim.Unix()).UnixNano(),
+		Ctime: changed(stat),
 	}, true
 }
 

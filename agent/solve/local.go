@@ -117,7 +117,7 @@ func (l *localOutput) begin(job Job) (attempt, error) {
 	end := func(_ map[string]string, keep bool) error {
 		denied := in.end()
 		if !keep {
-			_ = removeTree(dir) // else it goes with the staging directory
+			_ = target.RemoveTree(dir) // else it goes with the staging directory
 			return nil
 		}
 		l.mu.Lock()

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/slipway-build/slipway/internal/target"
 )
 
@@ -36,7 +34,7 @@ func merge(src, dst string) error {
 			continue
 		case entry.IsDir() != old.IsDir():
 			// A rename does not replace one by the other.
-			if err := removeTree(to); err != nil {
+			if err := target.RemoveTree(to); err != nil {
 				return err
 			}
 		}
@@ -166,7 +164,7 @@ func prune(dir string, wanted map[string]bool, mounts target.MountPoints) error 
 		if mounts[path] || entry.IsDir() && mounts.Below(path) != "" {
 			return nil
 		}
-		if err := removeTree(path); err != nil {
+		if err := target.RemoveTree(path); err != nil {
 			return err
 		}
 		if entry.IsDir() {
@@ -174,52 +172,4 @@ func prune(dir string, wanted map[string]bool, mounts target.MountPoints) error 
 		}
 		return nil
 	})
-}
-
-// removeTree removes path and everything below it, read-only directories
-// included; a path that does not exist is fine.
-func removeTree(path string) error {
-	err := os.RemoveAll(path)
-	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
-		return removeSlowly(path)
-	}
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	walkErr := filepath.WalkDir(path, func(p string, entry fs.DirEntry, err error) error {
-		if entry == nil || !entry.IsDir() {
-			return nil
-		}
-		// WalkDir calls this before it reads the directory, and again with an
-		// error when it could not be read; the removal below tells.
-		return os.Chmod(p, 0o700)
-	})
-	if walkErr != nil {
-		return errors.Join(err, walkErr)
-	}
-	return os.RemoveAll(path)
-}
-
-// removeSlowly is removeTree with one open directory at a time: os.RemoveAll
-// keeps one open for each level of a tree.
-func removeSlowly(path string) error {
-	var dirs []string
-	err := filepath.WalkDir(path, func(p string, entry fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil
-		case err != nil:
-			return err
-		case !entry.IsDir():
-			return os.Remove(p)
-		}
-		dirs = append(dirs, p)
-		return os.Chmod(p, 0o700)
-	})
-	for _, dir := range slices.Backward(dirs) {
-		if err == nil {
-			err = os.Remove(dir)
-		}
-	}
-	return err
 }

@@ -28,7 +28,11 @@ type namedHosts struct {
 	// open says why the build may need others that cannot be known; empty when
 	// all are known.
 	open string
-	// warn is told, once for a host, of questions for others.
+	// pushes are the repositories that the build pushes to, HOST/NAME; pushesAny
+	// says that the frontend names one.
+	pushes    map[string]bool
+	pushesAny bool
+	// warn is told, once for a host or repository, of questions for others.
 	warn func(message string)
 
 	mu     sync.Mutex
@@ -43,18 +47,8 @@ func (n *namedHosts) allows(host string) bool {
 
 // asked tells of a credential that there is for a host that is not named.
 func (n *namedHosts) asked(host string) {
-	if n == nil || n.hosts[registry.CanonicalHost(host)] || n.warn == nil {
-		return
-	}
-	n.mu.Lock()
-	again := n.warned[host]
-	if n.warned == nil {
-		n.warned = map[string]bool{}
-	}
-	n.warned[host] = true
-	n.mu.Unlock()
 	switch {
-	case again:
+	case n == nil || n.hosts[registry.CanonicalHost(host)] || !n.first(host):
 	case n.open != "":
 		n.warn(fmt.Sprintf("the builder has asked for a credential for %s, which nothing that this agent has read names, and has got it: %s", host, n.open))
 	default:
@@ -62,9 +56,68 @@ func (n *namedHosts) asked(host string) {
 	}
 }
 
+// first reports whether something is to be told that has not been told yet.
+func (n *namedHosts) first(what string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.warn == nil || n.warned[what] {
+		return false
+	}
+	if n.warned == nil {
+		n.warned = map[string]bool{}
+	}
+	n.warned[what] = true
+	return true
+}
+
+// actionPull is the one thing that a token lets a builder do everywhere.
+const actionPull = "pull"
+
+// narrow returns what a builder may have of the scopes that it asks for, and
+// the others. It may do what it likes where the build pushes. Elsewhere it may
+// pull: what a frontend or the bases of an image need, and from where a push
+// mounts layers, nobody knows beforehand. Nothing else is for a builder, such as
+// the list of all repositories.
+func (n *namedHosts) narrow(host string, scopes []string) (left, refused []string) {
+	if n == nil || n.pushesAny {
+		return scopes, nil
+	}
+	for _, list := range scopes {
+		for scope := range strings.FieldsSeq(list) {
+			// Who reads it may look for either colon, so there are no others.
+			part := strings.Split(scope, ":")
+			switch {
+			case len(part) != 3 || part[0] != "repository":
+				refused = append(refused, scope)
+				continue
+			case n.pushes[registry.CanonicalHost(host)+"/"+part[1]]:
+				left = append(left, scope)
+				continue
+			}
+			actions := strings.Split(part[2], ",")
+			if slices.Contains(actions, actionPull) {
+				left = append(left, "repository:"+part[1]+":"+actionPull)
+			}
+			if slices.ContainsFunc(actions, func(a string) bool { return a != actionPull }) {
+				refused = append(refused, scope)
+			}
+		}
+	}
+	return left, refused
+}
+
+// kept tells of rights that a builder has asked for and not got.
+func (n *namedHosts) kept(host string, scopes []string) {
+	for _, scope := range scopes {
+		if n.first(host + " " + scope) {
+			n.warn(fmt.Sprintf("the builder asks for the right %s at %s and does not get it: a build pushes to the repositories of its outputs and caches, and may pull from others", scope, host))
+		}
+	}
+}
+
 // findNamedHosts finds the registries that a prepared request names.
 func (p *preparation) findNamedHosts() *namedHosts {
-	n := &namedHosts{hosts: map[string]bool{}, warn: p.request.Warn}
+	n := &namedHosts{hosts: map[string]bool{}, pushes: map[string]bool{}, warn: p.request.Warn}
 	for _, host := range p.request.RegistryAllow {
 		n.hosts[registry.CanonicalHost(host)] = true
 	}
@@ -72,8 +125,13 @@ func (p *preparation) findNamedHosts() *namedHosts {
 		if o.Type != client.ExporterImage && o.Type != exporterRegistry {
 			continue
 		}
-		for _, name := range normalizedNames(p.request.dressed(o).Attrs[attrName]) {
+		names := p.request.dressed(o).Attrs[attrName]
+		n.pushesAny = n.pushesAny || names == anyName
+		for _, name := range normalizedNames(names) {
 			n.image(name)
+			if o.Type == exporterRegistry || isTrue(o.Attrs, attrPush) {
+				n.push(name)
+			}
 		}
 	}
 	for _, tag := range p.request.Tags {
@@ -82,6 +140,11 @@ func (p *preparation) findNamedHosts() *namedHosts {
 	for _, c := range slices.Concat(p.request.CacheFrom, p.request.CacheTo) {
 		if c.Type == cacheRegistry {
 			n.image(c.Attrs["ref"])
+		}
+	}
+	for _, c := range p.request.CacheTo {
+		if c.Type == cacheRegistry {
+			n.push(c.Attrs["ref"])
 		}
 	}
 	for _, c := range p.request.Contexts {
@@ -109,6 +172,13 @@ const defaultScanner = "docker/buildkit-syft-scanner:stable-1"
 func (n *namedHosts) image(ref string) {
 	if named, err := reference.ParseNormalizedNamed(ref); err == nil {
 		n.hosts[registry.CanonicalHost(reference.Domain(named))] = true
+	}
+}
+
+// push adds the repository of an image that is pushed.
+func (n *namedHosts) push(ref string) {
+	if named, err := reference.ParseNormalizedNamed(ref); err == nil {
+		n.pushes[registry.CanonicalHost(reference.Domain(named))+"/"+reference.Path(named)] = true
 	}
 }
 

@@ -190,3 +190,86 @@ func TestOtherHostsGetNoCredential(t *testing.T) {
 		})
 	}
 }
+
+func TestPushedRepositories(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*Request)
+		want   string
+		any    bool
+	}{
+		{"tags that are pushed", func(r *Request) {
+			r.Tags, r.Outputs = []string{"t.example:5000/team/app:1", "app"}, ApplyPush(nil)
+		}, "docker.io/library/app t.example:5000/team/app", false},
+		{"tags that are not", func(r *Request) {
+			r.Tags, r.Outputs = []string{"t.example/app:1"}, []Output{{Type: "image"}}
+		}, "", false},
+		{"an output's own name", func(r *Request) {
+			r.Outputs = []Output{{Type: "registry", Attrs: attrs("name", "o.example/a,p.example/b")}}
+		}, "o.example/a p.example/b", false},
+		{"caches that are written", func(r *Request) {
+			r.CacheFrom = []Cache{{Type: "registry", Attrs: attrs("ref", "cf.example/c")}}
+			r.CacheTo = []Cache{{Type: "registry", Attrs: attrs("ref", "ct.example/c")}}
+		}, "ct.example/c", false},
+		{"a name that the frontend gives", func(r *Request) {
+			r.Outputs = []Output{{Type: "image", Attrs: attrs("name", "*", "push", "true")}}
+		}, "", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := hostsOf(t, "FROM b.example/base", tt.change)
+			if got := strings.Join(slices.Sorted(maps.Keys(n.pushes)), " "); got != tt.want || n.pushesAny != tt.any {
+				t.Errorf("pushes to %q, any: %t; want %q, %t", got, n.pushesAny, tt.want, tt.any)
+			}
+		})
+	}
+}
+
+// A builder gets no token that does more than pull from where the build pushes
+// nothing to.
+func TestTokensPushWhereTheBuildDoes(t *testing.T) {
+	const host = "a.example"
+	for _, tt := range []struct {
+		name, scopes string
+		want         string
+		warns        bool
+		any          bool
+	}{
+		{"where the build pushes", "repository:team/app:pull,push", "repository:team/app:pull,push", false, false},
+		{"elsewhere", "repository:other/secret:pull,push", "repository:other/secret:pull", true, false},
+		{"pulls", "repository:other/base:pull", "repository:other/base:pull", false, false},
+		{"a push that mounts layers", "repository:other/base:pull repository:team/app:pull,push", "repository:other/base:pull repository:team/app:pull,push", false, false},
+		{"a push alone", "repository:other/secret:push", "", true, false},
+		{"everything", "repository:other/secret:*", "", true, false},
+		{"a name like it", "repository:team/app2:pull,push repository:team/app/x:push", "repository:team/app2:pull", true, false},
+		{"the list of repositories", "registry:catalog:*", "", true, false},
+		{"too many colons", "repository:team/app:5000/secret:push", "", true, false},
+		{"several lines", "repository:other/secret:pull\nrepository:other/secret:push", "repository:other/secret:pull", true, false},
+		{"no name", "repository:push", "", true, false},
+		{"nothing", "", "", false, false},
+		{"where the frontend names the image", "repository:other/app:pull,push", "repository:other/app:pull,push", false, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var warnings []string
+			hosts := &namedHosts{
+				hosts: map[string]bool{host: true}, pushes: map[string]bool{host + "/team/app": true}, pushesAny: tt.any,
+				warn: func(message string) { warnings = append(warnings, message) },
+			}
+			tokens := &askedTokens{}
+			c, err := newCredentials(Request{Keychain: keys{host + ":443": {Username: "u", Password: "p"}}, Tokens: tokens}, hosts, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if _, err := c.FetchToken(t.Context(), &auth.FetchTokenRequest{Host: host + ":443", Realm: "https://x", Scopes: strings.Split(tt.scopes, " ")}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := strings.Join(tokens.requests[1].Scopes, " "); got != tt.want {
+				t.Errorf("scopes %q, want %q", got, tt.want)
+			}
+			if (len(warnings) > 0) != tt.warns || len(warnings) != len(slices.Compact(slices.Sorted(slices.Values(warnings)))) {
+				t.Errorf("warned %q", warnings)
+			}
+		})
+	}
+}

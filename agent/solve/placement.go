@@ -122,7 +122,7 @@ func (p *placement) carry(ctx context.Context, from, to string) error {
 	if err := copyTree(ctx, from, there); err != nil {
 		return err
 	}
-	if err := removeTree(from); err != nil {
+	if err := target.RemoveTree(from); err != nil {
 		return err
 	}
 	if err := errors.Join(os.Mkdir(from, 0o700), os.Chmod(from, info.Mode()), inheritTimes(from, info)); err != nil {

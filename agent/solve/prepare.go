@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/moby/buildkit/session"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // Plan is a request whose local side has been checked and opened. It serves
@@ -24,8 +26,8 @@ type Plan struct {
 	secrets session.Attachable
 	ssh     *sshServer
 	sinks   []sink
-	temp    *stagingDir // nil when nothing was spooled
-	git     *gitTask    // nil when there is nothing to ask
+	temp    *target.Staging // nil when nothing was spooled
+	git     *gitTask        // nil when there is nothing to ask
 	keys    []contextKey
 	hosts   *namedHosts
 
@@ -58,7 +60,7 @@ func (p *Plan) Close() error {
 		_ = p.sums.keep()
 	}
 	if p.temp != nil {
-		errs = append(errs, p.temp.remove())
+		errs = append(errs, p.temp.Remove())
 	}
 	return errors.Join(errs...)
 }

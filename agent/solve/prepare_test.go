@@ -257,8 +257,8 @@ func TestPrepareInputs(t *testing.T) {
 				t.Fatal(err)
 			}
 			if temp != nil {
-				if _, err := os.Stat(temp.path); !os.IsNotExist(err) {
-					t.Errorf("temporary directory %s is left: %v", temp.path, err)
+				if _, err := os.Stat(temp.Path()); !os.IsNotExist(err) {
+					t.Errorf("temporary directory %s is left: %v", temp.Path(), err)
 				}
 			}
 		})

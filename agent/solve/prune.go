@@ -9,6 +9,8 @@ import (
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/apicaps"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Prune says what of a cache is to go.
@@ -43,12 +45,12 @@ func (d *Daemon) Prune(ctx context.Context, p Prune, removed func(CacheRecord)) 
 	}
 	gone := make(chan client.UsageInfo)
 	told := make(chan struct{})
-	go func() {
+	go fault.Protect(func() {
 		defer close(told)
 		for u := range gone {
 			removed(recordOf(&u))
 		}
-	}()
+	})()
 	err := d.client.Prune(ctx, gone, options...)
 	close(gone)
 	<-told

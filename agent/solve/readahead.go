@@ -12,6 +12,8 @@ import (
 	"github.com/tonistiigi/fsutil"
 	fstypes "github.com/tonistiigi/fsutil/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // ReadAhead reads the files of the context, but for those that .dockerignore
@@ -41,13 +43,15 @@ func (p *Plan) ReadAhead(ctx context.Context) {
 		if stat, ok := info.Sys().(*fstypes.Stat); !ok || !m.reads(stat) {
 			return nil
 		}
-		reading.Go(func() error {
+		reading.Go(fault.Guard(func() error {
 			_, _, err := m.sums.of(ctx, place(m.root, path), 0)
 			return err
-		})
+		}))
 		return nil
 	})
-	_ = reading.Wait()
+	if own := (*fault.Panic)(nil); errors.As(reading.Wait(), &own) {
+		panic(own)
+	}
 }
 
 // ignored are the patterns of the context's ignore file, which the Dockerfile

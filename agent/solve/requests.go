@@ -6,6 +6,8 @@ import (
 
 	"github.com/moby/buildkit/session/filesync"
 	fstypes "github.com/tonistiigi/fsutil/types"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // requests are what the daemon asks for, taken from the stream as it comes. The
@@ -52,7 +54,7 @@ func (r *requests) take(stream filesync.FileSync_DiffCopyServer) {
 // next returns the next packet as RecvMsg does. It is called from one
 // goroutine at a time.
 func (r *requests) next(stream filesync.FileSync_DiffCopyServer, packet *fstypes.Packet) error {
-	r.begin.Do(func() { go r.take(stream) })
+	r.begin.Do(func() { go fault.Protect(func() { r.take(stream) })() })
 	for {
 		r.mu.Lock()
 		switch {

@@ -17,6 +17,8 @@ import (
 	"github.com/moby/buildkit/identity"
 	"github.com/moby/buildkit/session/upload/uploadprovider"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Result is what a solve returned.
@@ -220,7 +222,7 @@ func closeQuietly(c io.Closer) { _ = c.Close() }
 func (d *Daemon) guard(ctx context.Context, cancel context.CancelCauseFunc) func() {
 	done := make(chan struct{})
 	var running sync.WaitGroup
-	running.Go(func() {
+	running.Go(fault.Protect(func() {
 		ticker := time.NewTicker(d.maxSilence / 9)
 		defer ticker.Stop()
 		for {
@@ -242,7 +244,7 @@ func (d *Daemon) guard(ctx context.Context, cancel context.CancelCauseFunc) func
 				return
 			}
 		}
-	})
+	}))
 	return func() {
 		close(done)
 		running.Wait()

@@ -2,16 +2,12 @@ package solve
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/slipway-build/slipway/internal/target"
 )
@@ -21,27 +17,14 @@ import (
 // can be renamed into place, and are never sent as part of a context.
 const stagingPrefix = target.StagingPrefix
 
-// stagingLock is the file in a staging directory that is locked as long as a
-// process uses it. The kernel releases the lock of a process that was killed.
-const stagingLock = "lock"
-
 // staging is the directory in which an output takes shape. It is created when
 // it is first needed. Its zero value with parent set is ready.
 type staging struct {
 	parent func() (string, error)
 
 	mu   sync.Mutex
-	dirs []stagingDir // the first is the usual one, others are on other mounts
+	dirs []*target.Staging // the first is the usual one, others are on other mounts
 	n    int
-}
-
-// stagingDir is one directory on disk.
-type stagingDir struct {
-	path string
-	lock *os.File
-	// spare is closed before the directory is removed, which takes a descriptor
-	// when the process may have no other left.
-	spare *os.File
 }
 
 // next returns an unused path in the directory.
@@ -71,121 +54,17 @@ func (s *staging) on(mount string) (string, error) {
 	return s.path(s.dirs[len(s.dirs)-1]), nil
 }
 
-func (s *staging) path(dir stagingDir) string {
+func (s *staging) path(dir *target.Staging) string {
 	s.n++
-	return filepath.Join(dir.path, strconv.Itoa(s.n))
+	return filepath.Join(dir.Path(), strconv.Itoa(s.n))
 }
 
 func (s *staging) add(parent string) error {
-	dir, err := makeStaging(parent)
+	dir, err := target.Stage(parent)
 	if err == nil {
 		s.dirs = append(s.dirs, dir)
 	}
 	return err
-}
-
-// makeStaging makes a staging directory. Those of builds that were killed are
-// removed first: they lie in the same directory or, when the destination has
-// been created since, beside it.
-func makeStaging(parent string) (stagingDir, error) {
-	removeLeftovers(parent)
-	removeLeftovers(filepath.Dir(parent))
-	for {
-		dir, err := os.MkdirTemp(parent, stagingPrefix)
-		if err != nil {
-			return stagingDir{}, err
-		}
-		lock, err := lockStaging(dir)
-		if err == nil {
-			var spare *os.File
-			if spare, err = os.Open(dir); err == nil {
-				return stagingDir{dir, lock, spare}, nil
-			}
-			closeQuietly(lock)
-		}
-		if !errors.Is(err, errTaken) {
-			return stagingDir{}, errors.Join(err, os.RemoveAll(dir))
-		}
-	}
-}
-
-// remove removes the directory and ends the lock.
-func (d stagingDir) remove() error {
-	closeQuietly(d.spare)
-	if err := removeTree(d.path); err != nil {
-		return fmt.Errorf("remove staging directory: %w", err)
-	}
-	closeQuietly(d.lock)
-	return nil
-}
-
-// errTaken is a staging directory that another build takes for left over: it
-// had no lock yet.
-var errTaken = errors.New("another build is removing it")
-
-// lockStaging locks a new staging directory. Where the file system has no
-// locks, nobody can tell that it is left over and it stays unlocked.
-func lockStaging(dir string) (*os.File, error) {
-	path := filepath.Join(dir, stagingLock)
-	lock, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errTaken
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) || !isNamed(path, lock) {
-		closeQuietly(lock)
-		return nil, errTaken
-	}
-	return lock, nil
-}
-
-// isNamed reports whether a path is that of an open file.
-func isNamed(path string, f *os.File) bool {
-	mine, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	there, err := os.Lstat(path)
-	return err == nil && os.SameFile(mine, there)
-}
-
-// removeLeftovers removes the staging directories in a directory that no
-// process holds and that belong to the user. What cannot be removed stays: it
-// is no fault of this build.
-func removeLeftovers(parent string) {
-	entries, err := os.ReadDir(parent)
-	if err != nil {
-		return
-	}
-	for _, entry := range entries {
-		if !entry.IsDir() || !strings.HasPrefix(entry.Name(), stagingPrefix) {
-			continue
-		}
-		dir := filepath.Join(parent, entry.Name())
-		lock, err := os.OpenFile(filepath.Join(dir, stagingLock), os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-		if err != nil {
-			continue // not one of ours
-		}
-		if leftOver(lock) {
-			_ = removeTree(dir)
-		}
-		closeQuietly(lock)
-	}
-}
-
-// leftOver takes the lock of a staging directory and reports whether it was
-// left behind by a process of the same user.
-func leftOver(lock *os.File) bool {
-	info, err := lock.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return false
-	}
-	if by, ok := ownerOf(info); !ok || by.uid != os.Geteuid() {
-		return false
-	}
-	return unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
 }
 
 // where is the directory for messages; empty before it exists.
@@ -195,7 +74,7 @@ func (s *staging) where() string {
 	if len(s.dirs) == 0 {
 		return ""
 	}
-	return s.dirs[0].path
+	return s.dirs[0].Path()
 }
 
 // close removes the directories. What cannot be removed stays locked until the
@@ -203,10 +82,10 @@ func (s *staging) where() string {
 func (s *staging) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var kept []stagingDir
+	var kept []*target.Staging
 	var errs []error
 	for _, dir := range s.dirs {
-		if err := dir.remove(); err != nil {
+		if err := dir.Remove(); err != nil {
 			errs, kept = append(errs, err), append(kept, dir)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/slipway-build/slipway/internal/source"
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // cancelledContext has ended with errStreamEnded.
@@ -109,15 +110,15 @@ func TestStagingOfOthersStays(t *testing.T) {
 		must(t, os.Chown(filepath.Join(dir, stagingPrefix+"foreign", "lock"), 1234, 1234))
 	}
 	before := tree(t, dir)
-	held, err := makeStaging(dir)
+	held, err := target.Stage(dir)
 	must(t, err)
-	other, err := makeStaging(dir)
+	other, err := target.Stage(dir)
 	must(t, err)
-	for _, d := range []stagingDir{held, other} {
-		if !isNamed(filepath.Join(d.path, stagingLock), d.lock) {
-			t.Errorf("%s is gone", d.path)
+	for _, d := range []*target.Staging{held, other} {
+		if _, err := os.Lstat(filepath.Join(d.Path(), "lock")); err != nil {
+			t.Errorf("it has not stayed: %v", err)
 		}
-		must(t, d.remove())
+		must(t, d.Remove())
 	}
 	after := tree(t, dir)
 	for name, text := range before {
@@ -141,11 +142,10 @@ func TestTemporaryFilesOfKilledBuild(t *testing.T) {
 		must(t, err)
 		return p
 	}
-	killed := prepare()
-	closeQuietly(killed.temp.lock) // as the kernel does
+	write(t, os.TempDir(), attrs(stagingPrefix+"killed/lock", "", stagingPrefix+"killed/Dockerfile", "x"))
 	next := prepare()
-	if left := stagingDirs(t, os.TempDir()); len(left) != 1 || left[0] != next.temp.path {
-		t.Errorf("%q are left, want %s", left, next.temp.path)
+	if left := stagingDirs(t, os.TempDir()); len(left) != 1 || left[0] != next.temp.Path() {
+		t.Errorf("%q are left, want %s", left, next.temp.Path())
 	}
 	must(t, next.Close())
 }

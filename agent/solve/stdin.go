@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // headerSize is how much of stdin tells a tar from a Dockerfile: a header of
@@ -49,7 +51,7 @@ func (p *preparation) streamContext(name string, stream io.ReadCloser) (err erro
 	if err := p.keepDockerfile(data); err != nil {
 		return err
 	}
-	empty := filepath.Join(p.temp.path, "empty")
+	empty := filepath.Join(p.temp.Path(), "empty")
 	if err := os.Mkdir(empty, 0o700); err != nil {
 		return err
 	}
@@ -78,13 +80,13 @@ func (p *preparation) spool(name, from string, in io.Reader) (path string, err e
 		if err != nil {
 			return "", err
 		}
-		made, err := makeStaging(dir)
+		made, err := target.Stage(dir)
 		if err != nil {
 			return "", &tempError{err}
 		}
-		p.temp = &made
+		p.temp = made
 	}
-	path = filepath.Join(p.temp.path, name)
+	path = filepath.Join(p.temp.Path(), name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", err
 	}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // sumStore keeps digests of a context between builds, for workspaces that
@@ -147,18 +149,18 @@ func (s *sumStore) save(count int, entries iter.Seq2[fileID, contentSum]) error 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	staged, err := makeStaging(dir)
+	staged, err := target.Stage(dir)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.replace(staged, entries), staged.remove()); err != nil {
+	if err := errors.Join(s.replace(staged, entries), staged.Remove()); err != nil {
 		return err
 	}
 	return pruneStores(dir)
 }
 
-func (s *sumStore) replace(staged stagingDir, entries iter.Seq2[fileID, contentSum]) error {
-	f, err := os.OpenFile(filepath.Join(staged.path, "sums"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+func (s *sumStore) replace(staged *target.Staging, entries iter.Seq2[fileID, contentSum]) error {
+	f, err := os.OpenFile(filepath.Join(staged.Path(), "sums"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

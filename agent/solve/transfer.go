@@ -10,6 +10,8 @@ import (
 
 	"github.com/moby/buildkit/session/filesync"
 	fstypes "github.com/tonistiigi/fsutil/types"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // statWindow is how many entries may be listed ahead of the first whose digest
@@ -86,15 +88,15 @@ func (t *transfer) start(m mount) {
 	t.promised = map[string]promise{}
 	t.queue, t.work = make(chan *entry, statWindow), make(chan *entry, statWindow)
 	for range readers() {
-		t.running.Go(func() {
+		t.running.Go(fault.Protect(func() {
 			for e := range t.work {
 				stat := e.packet.Stat
 				e.digest, e.size, e.err = m.sums.of(t.ctx, place(m.root, stat.Path), stat.Size)
 				close(e.done)
 			}
-		})
+		}))
 	}
-	t.running.Go(t.deliver)
+	t.running.Go(fault.Protect(t.deliver))
 }
 
 // RecvMsg implements grpc.ServerStream. The sender calls it from one goroutine.

@@ -18,6 +18,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -65,11 +66,11 @@ func (u *unpacking) open(md map[string]string) (io.WriteCloser, error) {
 	}
 	in, out := io.Pipe()
 	u.pipe = in
-	go func() {
+	go fault.Protect(func() {
 		defer close(u.done)
-		u.err = u.unpack(in)
+		u.err = fault.Guard(func() error { return u.unpack(in) })()
 		closeQuietly(pipeEnd{in, u.err})
-	}()
+	})()
 	return &unpackWriter{out, u}, nil
 }
 

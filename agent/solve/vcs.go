@@ -17,6 +17,8 @@ import (
 	"time"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // The variables that shape what is told of a git work tree, as buildx has
@@ -96,10 +98,10 @@ func askGit(ctx context.Context, q gitQuestion) gitFacts {
 	var root, revision, remote string
 	var dirty bool
 	var asked sync.WaitGroup
-	asked.Go(func() { root, revision = g.head(ctx) })
-	asked.Go(func() { remote = g.remote(ctx) })
+	asked.Go(fault.Protect(func() { root, revision = g.head(ctx) }))
+	asked.Go(fault.Protect(func() { remote = g.remote(ctx) }))
 	if q.dirty {
-		asked.Go(func() { dirty = g.dirty(ctx) })
+		asked.Go(fault.Protect(func() { dirty = g.dirty(ctx) }))
 	}
 	asked.Wait()
 	if root == "" {
@@ -396,10 +398,10 @@ func (p *preparation) askGit(ctx context.Context) {
 func startGit(ctx context.Context, q gitQuestion) *gitTask {
 	ctx, cancel := context.WithCancel(ctx)
 	task := &gitTask{cancel: cancel, done: make(chan struct{})}
-	go func() {
+	go fault.Protect(func() {
 		defer close(task.done)
 		task.facts = askGit(ctx, q)
-	}()
+	})()
 	return task
 }
 

@@ -121,12 +121,9 @@ func run(args []string, std streams) int {
 	defer stop()
 
 	mask := &progress.Mask{}
-	err := dispatch(ctx, args, std, mask)
+	err := first(ctx, dispatch(ctx, args, std, mask))
 	if err == nil {
 		return 0
-	}
-	if byUser := (signalError{}); errors.As(context.Cause(ctx), &byUser) {
-		err = byUser // what the cancelled work says of itself is noise
 	}
 	gate := sanitize.NewWriter(std.err, mask.Filter())
 	printError(gate, err)
@@ -179,6 +176,13 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	terminal := progress.NewTerminal(diagnostics, mask)
 	logger := newLogger(terminal, std.err, &line.global)
 	captureLibraries(logger)
+	if std.err == os.Stderr {
+		stop, err := captureStderr(terminal, isTerminal(std.err))
+		if err != nil {
+			return fmt.Errorf("make a pipe: %w", err)
+		}
+		defer stop()
+	}
 	text := sanitize.NewWriter(std.out, mask.Filter())
 	forPrograms := sanitize.FilterWriter(std.out, mask.Filter())
 	defer func() {

@@ -3,9 +3,16 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -137,6 +144,125 @@ func reach(packages map[string]listed, from, to string) []string {
 		}
 	}
 	return nil
+}
+
+// TestImageHasAllSources holds the Dockerfile and .dockerignore against the
+// packages that the program is made of.
+func TestImageHasAllSources(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := map[string]bool{"go.mod": true, "go.sum": true}
+	for path := range strings.FieldsSeq(string(out)) {
+		if below, own := strings.CutPrefix(path, module+"/"); own {
+			top, _, _ := strings.Cut(below, "/")
+			sources[top] = true
+		}
+	}
+	dockerfile, err := os.ReadFile("../../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignored, err := os.ReadFile("../../.dockerignore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var copied, sent []string
+	for line := range strings.Lines(string(dockerfile)) {
+		if words := strings.Fields(line); len(words) > 2 && words[0] == "COPY" && !strings.HasPrefix(words[1], "--") {
+			copied = append(copied, words[1:len(words)-1]...)
+		}
+	}
+	for line := range strings.Lines(string(ignored)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "!"); ok {
+			sent = append(sent, name)
+		}
+	}
+	slices.Sort(copied)
+	slices.Sort(sent)
+	want := slices.Sorted(maps.Keys(sources))
+	if diff := cmp.Diff(want, copied); diff != "" {
+		t.Errorf("the Dockerfile copies (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, sent); diff != "" {
+		t.Errorf(".dockerignore lets through (-want +got):\n%s", diff)
+	}
+}
+
+// TestGoroutinesAreGuarded finds goroutines whose panic would end the process
+// with the exit code of a usage error, half-written outputs and all values of
+// the panic in the log.
+func TestGoroutinesAreGuarded(t *testing.T) {
+	guarded := 0
+	for _, dir := range []string{"agent", "cmd", "configmap", "internal", "registry"} {
+		err := filepath.WalkDir(filepath.Join("../..", dir), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			files := token.NewFileSet()
+			file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			n, bare := goroutines(file)
+			guarded += n
+			for _, at := range bare {
+				t.Errorf("%s starts a goroutine without fault.Guard or fault.Protect", files.Position(at))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if guarded < 40 {
+		t.Errorf("there are %d goroutines: the test overlooks some", guarded)
+	}
+}
+
+// goroutines counts the go statements and the calls of a group's method Go
+// whose function is guarded, and finds the others.
+func goroutines(file *ast.File) (guarded int, bare []token.Pos) {
+	ast.Inspect(file, func(n ast.Node) bool {
+		var f ast.Expr
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			f = n.Call.Fun
+		case *ast.CallExpr:
+			if method, ok := n.Fun.(*ast.SelectorExpr); !ok || method.Sel.Name != "Go" || len(n.Args) != 1 {
+				return true
+			}
+			f = n.Args[0]
+		default:
+			return true
+		}
+		if call, ok := f.(*ast.CallExpr); ok && slices.Contains([]string{"fault.Guard", "fault.Protect"}, types.ExprString(call.Fun)) {
+			guarded++
+		} else {
+			bare = append(bare, n.Pos())
+		}
+		return true
+	})
+	return guarded, bare
+}
+
+func TestGoroutines(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "x.go", `package x
+func x() {
+	go fault.Protect(f)()
+	group.Go(fault.Guard(f))
+	go f()
+	go func() {}()
+	t.running.Go(f)
+	group.Go(func() error { return nil })
+}`, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if guarded, bare := goroutines(file); guarded != 2 || len(bare) != 4 {
+		t.Errorf("%d goroutines are guarded and %d not, want 2 and 4", guarded, len(bare))
+	}
 }
 
 // TestDependenciesAreArgued holds docs/dependencies.md and go.mod together.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -184,10 +185,10 @@ func atTerminal(ctx context.Context, file *os.File, read func(*os.File) (string,
 		err  error
 	}
 	answers := make(chan answer, 1)
-	go func() {
+	go fault.Protect(func() {
 		text, err := read(file)
 		answers <- answer{text, err}
-	}()
+	})()
 	select {
 	case a := <-answers:
 		if errors.Is(a.err, io.EOF) {

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // cleanUpTime is how long a cancelled command may take to cancel its solves
@@ -32,38 +35,64 @@ func signalName(s syscall.Signal) string {
 	return s.String()
 }
 
-// withSignals returns a context that SIGINT or SIGTERM cancels. A second
-// signal, or a clean-up that takes too long, ends the process at once. The
-// returned function stops listening.
+// withSignals returns a context that SIGINT, SIGTERM or a fault of the program
+// itself cancels. A second signal, or a clean-up that takes too long, ends the
+// process at once. The returned function stops listening.
 func withSignals(parent context.Context, stderr io.Writer) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	faults := make(chan struct{}, 1)
+	stopFaults := fault.OnPanic(func(p *fault.Panic) {
+		// Before what waits for the goroutine goes on without its result.
+		cancel(p)
+		select {
+		case faults <- struct{}{}:
+		default:
+		}
+	})
 	done := make(chan struct{})
 	ended := make(chan struct{})
-	go func() {
+	go fault.Protect(func() {
 		defer close(ended)
-		var first signalError
 		select {
 		case s := <-signals:
-			first.signal, _ = s.(syscall.Signal) // on unix every os.Signal is one
-			cancel(first)
+			var got signalError
+			got.signal, _ = s.(syscall.Signal) // on unix every os.Signal is one
+			cancel(got)
+		case <-faults:
 		case <-done:
 			return
 		}
+		cause := context.Cause(ctx)
 		select {
 		case <-signals:
 		case <-time.After(cleanUpTime):
-			_, _ = fmt.Fprintln(stderr, "error: clean-up took too long after", first)
+			_, _ = fmt.Fprintln(stderr, "error: clean-up took too long after", cause)
 		case <-done:
 			return
 		}
-		os.Exit(first.exitCode())
-	}()
+		os.Exit(exitCode(cause))
+	})()
 	return ctx, func() {
 		signal.Stop(signals)
+		stopFaults()
 		close(done)
 		<-ended
 		cancel(nil)
 	}
+}
+
+// first is the error of a command: what ended it, whatever the cancelled work
+// says of itself.
+func first(ctx context.Context, err error) error {
+	var own *fault.Panic
+	var byUser signalError
+	switch cause := context.Cause(ctx); {
+	case errors.As(cause, &own): // what has succeeded all the same is not to be trusted
+		return own
+	case err != nil && errors.As(cause, &byUser):
+		return byUser
+	}
+	return err
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/slipway-build/slipway/e2e/registrytest/proxy"
 )
 
-// ending is a way in which a build ends before it is done.
-type ending struct {
+// interruption is a way in which a build ends before it is done.
+type interruption struct {
 	name string
 	// kill ends the process $pid, whose parent then sees code.
 	kill string
@@ -23,11 +23,11 @@ type ending struct {
 }
 
 var (
-	killed     = ending{name: "SIGKILL", kill: "kill -KILL $pid", code: 137}
-	terminated = ending{name: "SIGTERMs", kill: "while kill -TERM $pid 2> /dev/null; do sleep 0.02; done", code: 143}
+	killed     = interruption{name: "SIGKILL", kill: "kill -KILL $pid", code: 137}
+	terminated = interruption{name: "SIGTERMs", kill: "while kill -TERM $pid 2> /dev/null; do sleep 0.02; done", code: 143}
 	// A file in memory grows until the container has no more. The kernel then
 	// ends the process that has the highest score.
-	outOfMemory = ending{
+	outOfMemory = interruption{
 		name: "OOM", code: 137, starved: true,
 		kill: "echo 1000 > /proc/$pid/oom_score_adj; while kill -0 $pid 2> /dev/null; do head -c 4000000 /dev/zero >> /hog/file || break; done; rm /hog/file",
 	}
@@ -99,7 +99,7 @@ func TestFaultOutOfMemory(t *testing.T) {
 
 // endInEveryPhase ends a build in each of its phases, all in one workspace, and
 // builds there again each time.
-func endInEveryPhase(t *testing.T, e ending) {
+func endInEveryPhase(t *testing.T, e interruption) {
 	p := startProxy(t)
 	s := newShop(t, bed(t).Images.Agent, p.Registry())
 	if e.starved {

@@ -4,8 +4,11 @@ package fault
 
 import (
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // Panic is a fault of the program itself, caught where it would have ended the
@@ -47,12 +50,65 @@ func Guard(f func() error) func() error {
 	}
 }
 
+// watchers are told of panics that nobody gets as an error.
+var watchers struct {
+	sync.Mutex
+	next int
+	all  map[int]func(*Panic)
+}
+
+// OnPanic has the panics of functions that Protect has made told to do, which
+// ends what the process is doing. The returned function ends that.
+func OnPanic(do func(*Panic)) (stop func()) {
+	watchers.Lock()
+	defer watchers.Unlock()
+	if watchers.all == nil {
+		watchers.all = map[int]func(*Panic){}
+	}
+	id := watchers.next
+	watchers.next++
+	watchers.all[id] = do
+	return func() {
+		watchers.Lock()
+		defer watchers.Unlock()
+		delete(watchers.all, id)
+	}
+}
+
+// Protect is Guard for functions without an error: a panic is told to what
+// OnPanic has been given, before the goroutine ends. Where there is nothing, it
+// ends the process as any panic.
+func Protect(f func()) func() {
+	return func() {
+		defer func() {
+			thrown := recover()
+			if thrown == nil {
+				return
+			}
+			known := Caught(thrown)
+			watchers.Lock()
+			told := slices.Collect(maps.Values(watchers.all))
+			watchers.Unlock()
+			if len(told) == 0 {
+				panic(thrown)
+			}
+			for _, tell := range told {
+				tell(known)
+			}
+		}()
+		f()
+	}
+}
+
 // places is how many places of the program a message has.
 const places = 5
 
 // Caught is what recover has returned as an error, for functions that do more
 // than Catch. It is called by the deferred function itself.
 func Caught(thrown any) *Panic {
+	if known, ok := thrown.(*Panic); ok {
+		return known // thrown on
+	}
 	p := &Panic{What: fmt.Sprintf("panic of type %T", thrown)}
 	if known, ok := thrown.(runtime.Error); ok {
 		p.What = known.Error() // indexes, types, lengths
@@ -63,7 +119,8 @@ func Caught(thrown any) *Panic {
 		frame, more := frames.Next()
 		// The program's own: what libraries do is seen by who called them.
 		if strings.HasPrefix(frame.Function, "github.com/slipway-build/slipway/") || strings.HasPrefix(frame.Function, "main.") {
-			if !strings.HasPrefix(frame.Function, "github.com/slipway-build/slipway/internal/fault.") {
+			// A closure of this package may have the name of what it is inlined into.
+			if !strings.HasSuffix(frame.File, "internal/fault/panic.go") {
 				p.Where = append(p.Where, place(frame))
 			}
 		}

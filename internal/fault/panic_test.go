@@ -20,6 +20,7 @@ func TestGuard(t *testing.T) {
 		{"an error", func() error { return own }, "own"},
 		{"index", func() error { _ = list[3]; return nil }, "slipway has a fault: runtime error: index out of range [3] with length 0, at "},
 		{"a string", func() error { panic("s3cret") }, "slipway has a fault: panic of type string"},
+		{"one that is thrown on", func() error { panic(fault.Guard(func() error { _ = list[3]; return nil })()) }, "slipway has a fault: runtime error: index out of range [3] with length 0, at "},
 		{"an error that is thrown", func() error { panic(errors.New("s3cret")) }, "slipway has a fault: panic of type *errors.errorString"},
 	} {
 		err := fault.Guard(tt.f)()
@@ -37,4 +38,22 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%s: no hint to report it", tt.name)
 		}
 	}
+}
+
+func TestProtect(t *testing.T) {
+	var told []*fault.Panic
+	stop := fault.OnPanic(func(p *fault.Panic) { told = append(told, p) })
+	ran := false
+	fault.Protect(func() { ran = true })()
+	fault.Protect(func() { panic("s3cret") })()
+	if !ran || len(told) != 1 || !strings.HasPrefix(told[0].Error(), "slipway has a fault: panic of type string, at fault/panic_test.go:") {
+		t.Errorf("ran: %t, told: %v", ran, told)
+	}
+	stop()
+	defer func() {
+		if thrown := recover(); thrown != "again" || len(told) != 1 {
+			t.Errorf("a panic that nobody is told of throws %v, told: %v", thrown, told)
+		}
+	}()
+	fault.Protect(func() { panic("again") })()
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // stdinInfo is nil when standard input is no file.
@@ -172,10 +174,10 @@ func (r interruptible) Read(buf []byte) (int, error) {
 	// A buffer of its own: the caller's may be reused after a cancellation.
 	own := make([]byte, len(buf))
 	done := make(chan result, 1)
-	go func() {
+	go fault.Protect(func() {
 		n, err := r.in.Read(own)
 		done <- result{n, err}
-	}()
+	})()
 	select {
 	case <-r.ctx.Done():
 		return 0, context.Cause(r.ctx)

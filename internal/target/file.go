@@ -266,12 +266,12 @@ func (f File) Write(ctx context.Context, data []byte, mode fs.FileMode) (err err
 	if f.kind != replaced {
 		return f.pour(ctx, bytes.NewReader(data), int64(len(data)))
 	}
-	staged, err := os.MkdirTemp(dir, StagingPrefix)
+	staged, err := Stage(dir)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(staged)) }()
-	name := filepath.Join(staged, "result")
+	defer func() { err = errors.Join(err, staged.Remove()) }()
+	name := filepath.Join(staged.Path(), "result")
 	if err := os.WriteFile(name, data, mode); err != nil {
 		return err
 	}

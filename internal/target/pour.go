@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // pourFile writes the content of a staged file to a file that stays the same.
@@ -93,7 +95,7 @@ func copyAll(ctx context.Context, out io.Writer, in io.Reader) error {
 // its way out.
 func interruptible(ctx context.Context, work func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- work() }()
+	go fault.Protect(func() { done <- work() })()
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -191,82 +191,6 @@ func TestWriteNamedPipe(t *testing.T) {
 	_ = reader.Close()
 }
 
-// mount mounts something for the time of a test. Only root can; as root, a
-// mount that fails is a failure.
-func mount(t *testing.T, source, path, kind string, flags uintptr, options string) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("only root can mount")
-	}
-	if err := unix.Mount(source, path, kind, flags, options); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(path, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// A file that is mounted cannot be replaced.
-func TestWriteMount(t *testing.T) {
-	dir := tree(t, map[string]string{"host": "old and longer", "mounted": ""})
-	path := filepath.Join(dir, "mounted")
-	mount(t, filepath.Join(dir, "host"), path, "", unix.MS_BIND, "")
-	f, err := Open(dir, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Clear(); err != nil || content(t, path) != "" {
-		t.Errorf("not cleared: %v", err)
-	}
-	if err := f.Write(t.Context(), []byte("new"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if got := content(t, filepath.Join(dir, "host")); got != "new" {
-		t.Errorf("the mounted file has %q", got)
-	}
-	// Where the system does not tell, the rename does.
-	f.kind = replaced
-	staged := filepath.Join(dir, "staged")
-	if err := os.WriteFile(staged, []byte("newer"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Place(t.Context(), staged); err != nil {
-		t.Fatal(err)
-	}
-	if got := content(t, filepath.Join(dir, "host")); got != "newer" {
-		t.Errorf("the mounted file has %q", got)
-	}
-	if err := unix.Mount("", path, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(dir, path); err == nil {
-		t.Error("a read-only mount was taken")
-	}
-}
-
-// What is in a mounted file stays when there is no room for the new content.
-func TestOverwriteWithoutRoom(t *testing.T) {
-	dir := tree(t, map[string]string{"volume/": "", "mounted": "", "staged": strings.Repeat("x", 2<<20)})
-	volume, path := filepath.Join(dir, "volume"), filepath.Join(dir, "mounted")
-	mount(t, "tmpfs", volume, "tmpfs", 0, "size=1m")
-	if err := os.WriteFile(filepath.Join(volume, "file"), []byte("old"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	mount(t, filepath.Join(volume, "file"), path, "", unix.MS_BIND, "")
-	f, err := Open(dir, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Place(t.Context(), filepath.Join(dir, "staged")); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("%v", err)
-	}
-	if got := content(t, path); got != "old" {
-		t.Errorf("the mounted file has %d bytes", len(got))
-	}
-}
-
 func TestOpenRefuses(t *testing.T) {
 	dir := tree(t, map[string]string{"dir/": "", "file": "", "loop": "->loop", "dirlink": "->dir"})
 	for path, want := range map[string]string{"dir": "is a directory", "dirlink": "is a directory", "file/below": "not a directory", "loop": "too many levels"} {
@@ -326,5 +250,35 @@ func TestLeaving(t *testing.T) {
 	}
 	if _, err := Open("", filepath.Join(dir, "checkout/file")); err != nil {
 		t.Errorf("without a working directory: %v", err)
+	}
+}
+
+// A result that a killed process has left half written is removed with the next
+// one; those of processes that run stay, for all staging has the same lock.
+func TestWriteRemovesLeftovers(t *testing.T) {
+	dir := tree(t, map[string]string{StagingPrefix + "killed/lock": "", StagingPrefix + "killed/result": "half"})
+	f, err := Open(dir, filepath.Join(dir, "meta.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, err := Stage(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = running.Remove() }()
+	other, err := Open("", filepath.Join(filepath.Dir(running.Path()), "meta.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []File{f, other} {
+		if err := f.Write(t.Context(), []byte("new"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 || content(t, f.Path()) != "new" {
+		t.Errorf("beside the result there are %v, %v", entries, err)
+	}
+	if _, err := os.Stat(running.Path()); err != nil {
+		t.Errorf("the staging directory of a process that runs is gone: %v", err)
 	}
 }

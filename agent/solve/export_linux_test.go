@@ -26,6 +26,8 @@ import (
 	fstypes "github.com/tonistiigi/fsutil/types"
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // exportingDaemon is a buildkitd whose solves do nothing but export.
@@ -307,7 +309,7 @@ func TestExportOfReadOnlyDirectories(t *testing.T) {
 	}
 	dir := t.TempDir()
 	// The test's own clean-up cannot remove them.
-	defer func() { must(t, removeTree(filepath.Join(dir, "out"))) }()
+	defer func() { must(t, target.RemoveTree(filepath.Join(dir, "out"))) }()
 	dest := filepath.Join(dir, "out")
 	build := func() error {
 		p := outputsOf(t, nil, dest)
@@ -502,7 +504,7 @@ func TestTransferOfWhatCannotBeListed(t *testing.T) {
 	}
 }
 
-// removeTree removes trees that are deeper than the process may open files.
+// RemoveTree removes trees that are deeper than the process may open files.
 func TestRemoveDeepTree(t *testing.T) {
 	if !again(t, func(*exec.Cmd) {}) {
 		return
@@ -514,7 +516,7 @@ func TestRemoveDeepTree(t *testing.T) {
 	must(t, err)
 	release := takeDescriptors(t)
 	must(t, spare.Close())
-	err = removeTree(filepath.Join(dir, "t"))
+	err = target.RemoveTree(filepath.Join(dir, "t"))
 	release()
 	if entries, readErr := os.ReadDir(dir); err != nil || readErr != nil || len(entries) > 0 {
 		t.Errorf("%v, %v is left", err, entries)

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"testing"
+
+	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/internal/fault"
+)
+
+// TestPanicOfAGoroutine throws in a goroutine that nobody gets an error of: the
+// command is cancelled before anything goes on without the goroutine's result,
+// and ends with the exit code of a fault, even if it succeeds all the same.
+func TestPanicOfAGoroutine(t *testing.T) {
+	ctx, stop := withSignals(t.Context(), io.Discard)
+	defer stop()
+	var running sync.WaitGroup
+	running.Go(fault.Protect(func() { panic("x") }))
+	running.Wait()
+	if ctx.Err() == nil {
+		t.Fatal("the command goes on without the goroutine's result")
+	}
+	for _, err := range []error{nil, &agent.Error{Class: agent.ClassCancelled, Err: context.Cause(ctx)}, errors.New("other")} {
+		if got := exitCode(first(ctx, err)); got != exitInternal {
+			t.Errorf("exit code %d after %v, want %d", got, err, exitInternal)
+		}
+	}
+}
+
+func TestFirstError(t *testing.T) {
+	own := errors.New("own")
+	if err := first(t.Context(), own); !errors.Is(err, own) {
+		t.Errorf("error %v", err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(signalError{15})
+	if err := first(ctx, nil); err != nil {
+		t.Errorf("a command that has succeeded before the signal took hold has the error %v", err)
+	}
+	if got := exitCode(first(ctx, own)); got != 143 {
+		t.Errorf("exit code %d, want 143", got)
+	}
+}
