@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -85,6 +87,48 @@ func TestCopyToAnotherRegistry(t *testing.T) {
 	}
 	if again := to.count(http.MethodPut, ""); again != uploads {
 		t.Errorf("what is there was sent again: %d uploads, then %d", uploads, again)
+	}
+}
+
+// A blob that goes on behind its end is not read to wherever it ends.
+func TestCopyOfAnEndlessBlob(t *testing.T) {
+	from, to := newServer(t), newServer(t)
+	index, _ := pushIndex(t, from)
+	const tooMuch = 64 << 20
+	flooded, once := make(chan struct{}), sync.Once{}
+	from.fail(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/blobs/") {
+			return false
+		}
+		piece := bytes.Repeat([]byte("x"), 1<<20)
+		for sent := 0; ; sent += len(piece) {
+			if sent >= tooMuch {
+				once.Do(func() { close(flooded) })
+			}
+			if _, err := w.Write(piece); err != nil {
+				return true
+			}
+		}
+	})
+	to.fail(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/blobs/") {
+			return false
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		select { // a registry that takes its time
+		case <-flooded:
+		case <-time.After(200 * time.Millisecond):
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		return true
+	})
+	if err := testClient(t, Options{}).Copy(t.Context(), from.host+"/app", index.Descriptor, to.host+"/app"); err == nil {
+		t.Error("it was copied")
+	}
+	select {
+	case <-flooded:
+		t.Errorf("%d bytes of a small blob were read", tooMuch)
+	default:
 	}
 }
 

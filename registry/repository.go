@@ -306,7 +306,10 @@ func (r *repository) finish(ctx context.Context, begun *http.Response, desc ocis
 	if !here {
 		ctx = sent(ctx, r.base.Host)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, target.String(), io.NopCloser(data))
+	// net/http would read what comes behind the content to its end, to tell of it;
+	// the registry looks at the digest.
+	content := io.NopCloser(io.LimitReader(data, desc.Size))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, target.String(), content)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/moby/buildkit/session"
 
@@ -89,6 +90,7 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 		},
 	}}
 	p.checkFlags()
+	p.checkText()
 	p.resolveContext()
 	p.resolveDockerfile()
 	p.resolveContexts()
@@ -128,6 +130,24 @@ func (p *preparation) checkFlags() {
 	}
 	if syntax, ok := p.request.BuildArgs[argSyntax]; ok && strings.TrimSpace(syntax) == "" {
 		p.add(&UsageError{Flag: "--build-arg", Value: argSyntax + "=", Problem: "is empty", Hint: "leave the = out to take the value of the environment if there is one"})
+	}
+}
+
+// checkText finds values that are no text: BuildKit's protocol takes UTF-8 only,
+// and its library says neither what is wrong nor where.
+func (p *preparation) checkText() {
+	check := func(flag, name, value string) {
+		if !utf8.ValidString(name) || !utf8.ValidString(value) {
+			p.add(&UsageError{Flag: flag, Value: name, Problem: "is not valid UTF-8", Hint: "convert it, for example with iconv, or leave it out"})
+		}
+	}
+	r := p.request
+	check("--target", r.Target, "")
+	for _, name := range slices.Sorted(maps.Keys(r.BuildArgs)) {
+		check("--build-arg", name, r.BuildArgs[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Labels)) {
+		check("--label", name, r.Labels[name])
 	}
 }
 

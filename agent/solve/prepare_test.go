@@ -297,6 +297,7 @@ func TestPrepareMistakes(t *testing.T) {
 		{"two Dockerfiles", Request{Context: "-", Dockerfile: "D", Files: source.New(t.Context(), strings.NewReader("FROM x"))}, []string{"-f names another"}},
 		{"stdin breaks", Request{Context: "-", Files: source.New(t.Context(), io.MultiReader(bytes.NewReader(tarball(t)), broken{}))}, []string{"read stdin: broken"}},
 		{"git query", Request{Context: "https://user:sekret@example.com/r.git?nope=1"}, []string{`unexpected query "nope"`}},
+		{"no text", Request{Context: "ctx", Target: "\xff", BuildArgs: map[string]string{"A": "\xff"}, Labels: map[string]string{"\xff": "a"}}, []string{"--target", "--build-arg", `--label "\xff": is not valid UTF-8`}},
 		{"no cache twice", Request{Context: "ctx", NoCache: true, NoCacheFilter: []string{"a"}}, []string{"--no-cache: cannot be used"}},
 		{"empty syntax", Request{Context: "ctx", BuildArgs: attrs("BUILDKIT_SYNTAX", " ")}, []string{"--build-arg \"BUILDKIT_SYNTAX=\": is empty"}},
 		{"named context absent", Request{Context: "ctx", Contexts: []BuildContext{{"a", "nope"}}}, []string{`--build-context "a=nope": no such file`}},

@@ -241,8 +241,8 @@ const busybox = "/opt/busybox/busybox-amd64"
 // listening runs a command while something listens on the agent, at port 4443,
 // which fails it with another exit code if it was spoken to.
 func listening(command string) string {
-	return fmt.Sprintf(`%s nc -l -p 4443 -s 127.0.0.1 < /dev/null > /tmp/heard & listener=$!
-until grep -q ':115B 00000000:0000 0A' /proc/net/tcp; do kill -0 $listener || exit 98; sleep 0.1; done
+	return fmt.Sprintf(`%s nc -l -p 4443 < /dev/null > /tmp/heard & listener=$!
+until grep -q ':115B 0*:0000 0A' /proc/net/tcp /proc/net/tcp6; do kill -0 $listener || exit 98; sleep 0.1; done
 %s; code=$?
 kill $listener || code=99; wait $listener; [ ! -s /tmp/heard ] || code=99; exit $code`, busybox, command)
 }
