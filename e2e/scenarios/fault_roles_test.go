@@ -118,7 +118,7 @@ func TestFaultShellInOtherPods(t *testing.T) {
 		r.part(what, func(t *testing.T) {
 			row := plant(t, "rights", what)
 			for _, got := range a.intrude(requests...) {
-				row.held(leak, got.status == 403 && strings.Contains(got.body, words), "%s: answered %d %q", got.request, got.status, got.body)
+				row.held(leak, got.status >= 400 && strings.Contains(got.body, words), "%s: answered %d %q", got.request, got.status, got.body)
 			}
 			row.refused(by)
 		})
@@ -346,7 +346,7 @@ func refusedPod(pod string) string { return "pod " + pod + " does not answer" }
 // preferring finds a repository whose builds choose the pod first.
 func (a *agent) preferring(pod, transport string) string {
 	a.t.Helper()
-	return strings.TrimSpace(a.ok("for i in $(seq 40); do " + jobOf("$i") + debugBuild + "--transport " + transport + " . 2> log || { cat log >&2; exit 1; }; " +
+	return strings.TrimSpace(a.ok("for i in $(seq 40); do " + jobOf("$i") + debugBuild + "--transport " + transport + " 2> log || { cat log >&2; exit 1; }; " +
 		"if grep -qE '" + refusedPod(pod) + "|pod=" + pod + "' log; then echo $i; exit; fi; done; echo 'no build chose it' >&2; exit 1"))
 }
 
@@ -371,7 +371,7 @@ func TestFaultImpostorOfABuilder(t *testing.T) {
 			t.Errorf("slipway inspect does not tell the pods apart:\n%s", listed)
 		}
 		for _, transport := range []string{"auto", "direct", "portforward", "exec"} {
-			r := row.run(a, debugBuild+"--transport "+transport+" .")
+			r := row.run(a, debugBuild+"--transport "+transport)
 			row.survived(r)
 			row.held(leak, !strings.Contains(r.stderr, pod), "by %s it is asked:\n%s", transport, r.stderr)
 		}
@@ -396,7 +396,7 @@ func TestFaultImpostorOfABuilder(t *testing.T) {
 					if transport == "exec" || transport == "auto" && d.deaf {
 						words = notOwned
 					}
-					r := row.run(a, jobOf(project)+debugBuild+"--metadata-file meta.json --transport "+transport+" .")
+					r := row.run(a, jobOf(project)+debugBuild+"--metadata-file meta.json --transport "+transport)
 					row.survived(r)
 					if !strings.Contains(r.stderr, refusedPod(pod)) || !strings.Contains(r.stderr, words) {
 						t.Errorf("the log does not say %q of pod %s:\n%s", words, pod, r.stderr)
@@ -444,7 +444,7 @@ func TestFaultImpostorOfABuilderOfBuildx(t *testing.T) {
 			for _, transport := range []string{"auto", "exec", "direct", "portforward"} {
 				s.part(transport, func(t *testing.T) {
 					row := plant(t, "rights", "a pod that passes for one of buildx's builder, "+d.what+", by "+transport)
-					r := row.run(a, jobOf(project)+"rm -f meta.json; "+debugBuild+"--metadata-file meta.json --transport "+transport+" .")
+					r := row.run(a, jobOf(project)+"rm -f meta.json; "+debugBuild+"--metadata-file meta.json --transport "+transport)
 					if transport == "auto" || transport == "exec" {
 						row.survived(r)
 						if !strings.Contains(r.stderr, refusedPod(pod)) || !strings.Contains(r.stderr, notOwned) {
@@ -477,7 +477,6 @@ type ending struct {
 // itself is between them.
 func TestFaultObjectsOfOthers(t *testing.T) {
 	t.Parallel()
-	long(t)
 	s := newSpace(t)
 	s.kubectl("", "create", "rolebinding", "all", "--clusterrole=admin", "--serviceaccount="+s.Name+":agent")
 	s.defineRaw(map[string]string{"none.txt": ""})
@@ -523,7 +522,7 @@ func TestFaultObjectsOfOthers(t *testing.T) {
 		{"labeled", "a ConfigMap with a part of Slipway's labels", data("ConfigMap", "-config", map[string]string{"app": "labeled"}), func(n *node) { n.Files = map[string][]byte{"buildkitd.toml": []byte("# ours\n")} }, refused, nothing, left},
 		{"keys", "a Secret at the name of a builder's private files", data("Secret", "-config", other), func(n *node) { n.Files = map[string][]byte{"client.key": []byte(key)} }, refused, ending{0, []string{"it was made by others"}}, left},
 		{"server", "a Secret at the name of a builder's certificate", data("Secret", "-tls", other), nil, refused, ending{0, []string{"it was made by others"}}, left},
-		{"client", "a Secret at the name of the agents' certificate", data("Secret", "-tls-client", other), nil, refused, ending{0, []string{"it was made by others"}}, left},
+		{"client", "a Secret at the name of the agents' certificate", data("Secret", "-tls-client", other), func(n *node) { n.Slipway["transport"] = "direct" }, refused, ending{0, []string{"it was made by others"}}, left},
 	}
 	list := []any{}
 	var names []string
@@ -561,11 +560,14 @@ func TestFaultObjectsOfOthers(t *testing.T) {
 				t.Helper()
 				row.explained(row.run(a, "slipway --definitions "+tt.name+" "+command), e.code, e.words...)
 			}
-			ends("gc --older-than 0s", tt.gc)
-			ends("rm --force kube", tt.rm)
 			ends("up --progress plain", tt.use)
-			ends("build --progress plain -o out context", tt.use)
-			ends("build --progress plain --drift apply -o out context", tt.use)
+			build := tt.use
+			if tt.name == "client" {
+				// No pod needs that Secret, so there may be a builder by now.
+				build.words = []string{"client-tls-client", "hint: "}
+			}
+			ends("build --progress plain -o out context", build)
+			ends("build --progress plain --drift apply -o out context", build)
 			a.ok("test ! -e out")
 			ends("gc --older-than 0s --owner half", tt.gc)
 			ends("rm --force kube", tt.rm)
@@ -602,7 +604,7 @@ func TestFaultForeignPodDuringTheWait(t *testing.T) {
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
 	begin := func() {
-		a.ok("rm -rf log code out; (" + debugBuild + "--metadata-file meta.json . > log 2>&1; echo $? > code) < /dev/null > /dev/null 2>&1 &")
+		a.ok("rm -rf log code out; (" + debugBuild + "--metadata-file meta.json > log 2>&1; echo $? > code) < /dev/null > /dev/null 2>&1 &")
 		a.until("the build waits for the builder's pod", "grep -q 'pod builder-amd64-' log")
 	}
 	end := func() result {
