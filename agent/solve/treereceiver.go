@@ -37,17 +37,28 @@ type treeReceiver struct {
 	links fsutil.Hardlinks
 	next  uint32 // the place of the next entry
 	ended bool   // the list has ended
-	files map[uint32]*incomingFile
-	queue []uint32 // files to ask for
-	asked int
+	queue []waitingFile            // to be asked for
+	files map[uint32]*incomingFile // that were asked for
 	dirs  []incomingDir
 }
 
+// waitingFile is a file of the list. The daemon lists all of a directory long
+// before it has sent the files, so this is only what is needed later.
+type waitingFile struct {
+	id     uint32
+	mode   uint32
+	time   int64
+	path   string // in the directory
+	xattrs map[string][]byte
+}
+
 type incomingFile struct {
-	path string
-	stat *fstypes.Stat
+	waitingFile
+	dir  string
 	file *os.File // nil before the first byte
 }
+
+func (f *incomingFile) place() string { return filepath.Join(f.dir, f.path) }
 
 type incomingDir struct {
 	path string
@@ -130,12 +141,13 @@ func notAsked(format string, args ...any) error {
 
 // ask asks for files, as long as the daemon has few to send.
 func (r *treeReceiver) ask() error {
-	for len(r.queue) > 0 && r.asked < askedFor {
-		if err := r.stream.SendMsg(&fstypes.Packet{Type: fstypes.PACKET_REQ, ID: r.queue[0]}); err != nil {
+	for len(r.queue) > 0 && len(r.files) < askedFor {
+		next := r.queue[0]
+		if err := r.stream.SendMsg(&fstypes.Packet{Type: fstypes.PACKET_REQ, ID: next.id}); err != nil {
 			return err
 		}
 		r.queue = r.queue[1:]
-		r.asked++
+		r.files[next.id] = &incomingFile{waitingFile: next, dir: r.dir}
 	}
 	return nil
 }
@@ -150,7 +162,9 @@ func (r *treeReceiver) listed(stat *fstypes.Stat) error {
 		return &builderFault{"the builder has sent a list that is not valid", fmt.Errorf("%q has a zero byte", stat.Path)}
 	}
 	id := r.next
-	r.next++
+	if r.next++; r.next == manyFilesListed {
+		spareMemory()
+	}
 	info := &fsutil.StatInfo{Stat: stat}
 	// They hold that each entry's directory has been listed as one before it,
 	// so nothing is written outside.
@@ -174,8 +188,7 @@ func (r *treeReceiver) listed(stat *fstypes.Stat) error {
 		return onDisk(err)
 	}
 	if info.Mode().IsRegular() && stat.Linkname == "" {
-		r.files[id] = &incomingFile{path: path, stat: stat}
-		r.queue = append(r.queue, id)
+		r.queue = append(r.queue, waitingFile{id, stat.Mode, stat.ModTime, stat.Path, stat.Xattrs})
 		return nil
 	}
 	if stat.Linkname != "" && info.Mode().IsRegular() {
@@ -280,16 +293,15 @@ func (r *treeReceiver) data(id uint32, data []byte) error {
 		return onDisk(f.write(data))
 	}
 	delete(r.files, id)
-	r.asked--
 	if err := f.close(); err != nil {
 		return onDisk(err)
 	}
-	return onDisk(finishEntry(f.path, f.stat))
+	return onDisk(finishEntry(f.place(), &fstypes.Stat{Mode: f.mode, ModTime: f.time, Xattrs: f.xattrs}))
 }
 
 func (f *incomingFile) write(data []byte) (err error) {
 	if f.file == nil {
-		if f.file, err = os.OpenFile(f.path, os.O_WRONLY|unix.O_NOFOLLOW, 0); err != nil {
+		if f.file, err = os.OpenFile(f.place(), os.O_WRONLY|unix.O_NOFOLLOW, 0); err != nil {
 			return err
 		}
 	}

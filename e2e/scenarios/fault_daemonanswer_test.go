@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -157,21 +158,29 @@ func (v *victim) lendTo(user uint32) {
 	}
 }
 
-// TestFaultBuilderManyFiles has a builder send a million files.
+// TestFaultBuilderManyFiles has a builder list 700000 files, which the agent
+// keeps until they come.
 func TestFaultBuilderManyFiles(t *testing.T) {
 	long(t)
 	t.Parallel()
-	const million = 1_000_000
-	entries := make([]hostiledaemon.Entry, million)
-	for i := range entries {
-		entries[i] = hostiledaemon.File(fmt.Sprintf("file-%09d", i), "")
-	}
-	f := plant(t, "builder", "a million files in a directory")
+	const many = 700_000
+	const askedFor = 128 // files at a time
+	f := plant(t, "builder", "700000 files in a directory")
 	v := newVictim(t, f, buildProduct(t), sending(func(ctx context.Context, b *hostiledaemon.Build) error {
-		if err := b.SendTree(ctx, 0, entries...); err != nil {
-			return err
+		stream, err := b.Output(ctx, 0, nil)
+		for i := 0; err == nil && i < many; i++ {
+			err = stream.List(hostiledaemon.File(fmt.Sprintf("file-%09d", i), "").Stat)
 		}
-		return errors.New("that is all")
+		if err == nil {
+			err = stream.Data(0, nil)
+		}
+		// It asks for one more when it has read all of the list.
+		for range askedFor + 1 {
+			if err == nil {
+				_, err = stream.Asked()
+			}
+		}
+		return cmp.Or(err, errors.New("that is all"))
 	}))
 	r := v.build("--output", "out")
 	v.untouched()
