@@ -348,6 +348,8 @@ func classOf(kind solve.Kind) Class {
 		return ClassLost
 	case solve.KindRegistry:
 		return ClassRegistry
+	case solve.KindCapacity:
+		return ClassCluster
 	case solve.KindCancelled:
 		return ClassCancelled
 	}

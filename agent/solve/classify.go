@@ -29,6 +29,8 @@ const (
 	KindLost
 	// KindRegistry is a registry that refused or could not be reached.
 	KindRegistry
+	// KindCapacity is a builder without room.
+	KindCapacity
 	// KindCancelled is the caller's own doing.
 	KindCancelled
 )
@@ -44,6 +46,8 @@ func (k Kind) String() string {
 		return "lost"
 	case KindRegistry:
 		return "registry"
+	case KindCapacity:
+		return "capacity"
 	case KindCancelled:
 		return "cancelled"
 	default:
@@ -59,6 +63,7 @@ func Classify(err error) Kind {
 	var refused *registryError
 	var file *contextError
 	var fault *agentFault
+	var room *builderFull
 	switch {
 	case err == nil:
 		return KindInternal
@@ -87,6 +92,8 @@ func Classify(err error) Kind {
 	// command, which may say what it likes.
 	case strings.Contains(text, "did not complete successfully: "):
 		return KindBuild
+	case errors.As(err, &room) && !strings.Contains(text, "failed to push"): // a registry has disks, too
+		return KindCapacity
 	case strings.Contains(text, "no active session"), strings.Contains(text, "session healthcheck failed"):
 		return KindLost
 	case refusedByConfig(text):
