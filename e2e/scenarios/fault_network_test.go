@@ -35,13 +35,6 @@ func (a *agent) echo(dir string, size int) (build string) {
 	return "slipway build --debug --progress plain -o " + dir + "-out " + dir
 }
 
-// whole checks that the output of echo is all of it, or that there is none.
-func (f *planted) whole(a *agent, dir string) {
-	f.t.Helper()
-	r := a.sh("test ! -e " + dir + "-out || cmp " + dir + "/file " + dir + "-out/file; ls -A | grep staging")
-	f.held(partialOutput, r.stdout == "" && r.stderr == "", "%s%s", r.stdout, r.stderr)
-}
-
 // same checks that the output of echo is there, and right.
 func (f *planted) same(a *agent, dir string) {
 	f.t.Helper()
@@ -105,7 +98,7 @@ func TestFaultNetworkIsGoneForAMoment(t *testing.T) {
 			f := plant(t, "network", fmt.Sprintf("no network for %s in mid-upload, %s", moment, transport))
 			build := a.echo(transport, 3_000_000)
 			link.Both(netfault.Conditions{Rate: 8_000_000})
-			a.background(transport, build+" --transport "+transport)
+			a.background(transport+".", build+" --transport "+transport)
 			s.midTransfer(link)
 			link.Both(netfault.BlackHole)
 			s.eventually("packets get lost for a while", func() func() bool {
@@ -113,29 +106,29 @@ func TestFaultNetworkIsGoneForAMoment(t *testing.T) {
 				return func() bool { return time.Since(began) >= moment }
 			}())
 			link.Both(netfault.Conditions{})
-			f.survived(f.ends(a, transport))
+			f.survived(f.ends(a, transport+"."))
 			f.same(a, transport)
 		})
 	}
 	s.t = t
 }
 
-// background starts a command whose end ends waits for.
-func (a *agent) background(name, command string) {
+// background starts a command. Its log and its exit code go to files with the
+// prefix, by which ends waits for it.
+func (a *agent) background(prefix, command string) {
 	a.t.Helper()
-	a.ok("(" + command + " > " + name + ".log 2>&1; echo $? > " + name + ".code) < /dev/null > /dev/null 2>&1 &")
+	a.ok("(" + command + " > " + prefix + "log 2>&1; echo $? > " + prefix + "code) < /dev/null > /dev/null 2>&1 &")
 }
 
-// ends waits for the end of a command that background has started.
-func (f *planted) ends(a *agent, name string) result {
+// ends waits for the end of what background or holdBuild has started.
+func (f *planted) ends(a *agent, prefix string) result {
 	f.t.Helper()
-	var r result
-	r.code = -1
-	wait := f.run(a, fmt.Sprintf("i=0; until test -s %s.code; do i=$((i+1)); [ $i -lt %d ] || exit 1; sleep 0.2; done", name, int(patience/(200*time.Millisecond))))
-	r.stderr = a.ok("cat " + name + ".log")
+	r := result{code: -1}
+	wait := f.run(a, fmt.Sprintf("i=0; until test -s %scode; do i=$((i+1)); [ $i -lt %d ] || exit 1; sleep 0.2; done", prefix, int(patience/(200*time.Millisecond))))
+	r.stderr = a.ok("cat " + prefix + "log")
 	f.held(hang, wait.code == 0, "not ended within %s:\n%s", patience, r.stderr)
 	if wait.code == 0 {
-		scan(f.t, a.ok("cat "+name+".code"), &r.code)
+		scan(f.t, a.ok("cat "+prefix+"code"), &r.code)
 	}
 	return r
 }
@@ -166,10 +159,10 @@ func TestFaultBuilderBecomesABlackHole(t *testing.T) {
 	a.ok("slipway build " + a.base() + "-o type=cacheonly make")
 	link := s.network(a.builderPod())
 	link.Both(netfault.Conditions{Rate: 8_000_000})
-	a.background("make", build)
+	a.background("make.", build)
 	s.midTransfer(link)
 	link.Both(netfault.BlackHole)
-	r := f.ends(a, "make")
+	r := f.ends(a, "make.")
 	f.survived(r)
 	want(t, "size of the output", a.ok("wc -c < make-out/file"), "8000000\n")
 	f.held(partialOutput, a.sh("ls -A | grep staging").stdout == "", "staging directories are left")
@@ -221,12 +214,12 @@ func TestFaultAgentBecomesABlackHole(t *testing.T) {
 		}
 		r.link = s.network(r.pod)
 		r.link.Both(netfault.Conditions{Rate: 8_000_000})
-		r.background("build", build+" --transport "+r.transport)
+		r.background("build.", build+" --transport "+r.transport)
 		s.midTransfer(r.link)
 		r.hole(r.link, netfault.BlackHole)
 	}
 	for _, r := range rows {
-		ended := r.ends(r.agent, "build")
+		ended := r.ends(r.agent, "build.")
 		r.explained(ended, 3, "builder lost", "solving again", "error: ", "no answer from", "hint: ")
 		r.held(partialOutput, r.sh("ls -A | grep -e staging -e build-out").stdout == "", "something of the output is there")
 	}
