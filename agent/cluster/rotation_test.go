@@ -48,6 +48,11 @@ func TestTokenIsRenewed(t *testing.T) {
 		defer mu.Unlock()
 		valid, requests = token, 0
 	}
+	count := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return requests
+	}
 	write("first")
 	c, err := newClient(&rest.Config{Host: server.URL, BearerTokenFile: file}, Identity{}, "", zerolog.Nop())
 	if err != nil {
@@ -67,7 +72,7 @@ func TestTokenIsRenewed(t *testing.T) {
 	}
 	// A file with a token that is not valid either is the end, after one try more.
 	rotate("third")
-	if err := create(t.Context()); !apierrors.IsUnauthorized(err) || requests != 2 {
-		t.Errorf("%v after %d requests, want a refusal after 2", err, requests)
+	if err := create(t.Context()); !apierrors.IsUnauthorized(err) || count() != 2 {
+		t.Errorf("%v after %d requests, want a refusal after 2", err, count())
 	}
 }
