@@ -104,7 +104,9 @@ func makeStaging(parent string) (stagingDir, error) {
 			closeQuietly(lock)
 		}
 		if !errors.Is(err, errTaken) {
-			return stagingDir{}, errors.Join(err, os.RemoveAll(dir))
+			// By their names, which takes no descriptor: there may be none left.
+			removeQuietly(filepath.Join(dir, stagingLock))
+			return stagingDir{}, errors.Join(err, os.Remove(dir))
 		}
 	}
 }
@@ -112,11 +114,29 @@ func makeStaging(parent string) (stagingDir, error) {
 // remove removes the directory and ends the lock.
 func (d stagingDir) remove() error {
 	closeQuietly(d.spare)
-	if err := removeTree(d.path); err != nil {
+	if err := removeStaging(d.path); err != nil {
 		return fmt.Errorf("remove staging directory: %w", err)
 	}
 	closeQuietly(d.lock)
 	return nil
+}
+
+// removeStaging removes a staging directory, the lock last: what is left when
+// the process is killed meanwhile can still be told from what is in use.
+func removeStaging(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if entry.Name() == stagingLock {
+			continue
+		}
+		if err := removeTree(filepath.Join(dir, entry.Name())); err != nil {
+			return err
+		}
+	}
+	return removeTree(dir)
 }
 
 // errTaken is a staging directory that another build takes for left over: it
@@ -165,14 +185,29 @@ func removeLeftovers(parent string) {
 		}
 		dir := filepath.Join(parent, entry.Name())
 		lock, err := os.OpenFile(filepath.Join(dir, stagingLock), os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+		if errors.Is(err, fs.ErrNotExist) && isOwn(entry) {
+			// Nothing but an empty directory is without a lock: its build was killed
+			// right before or after. One that makes it just now makes another.
+			_ = os.Remove(dir)
+		}
 		if err != nil {
 			continue // not one of ours
 		}
 		if leftOver(lock) {
-			_ = removeTree(dir)
+			_ = removeStaging(dir)
 		}
 		closeQuietly(lock)
 	}
+}
+
+// isOwn reports whether a directory belongs to the user.
+func isOwn(entry fs.DirEntry) bool {
+	info, err := entry.Info()
+	if err != nil {
+		return false
+	}
+	by, ok := ownerOf(info)
+	return ok && by.uid == os.Geteuid()
 }
 
 // leftOver takes the lock of a staging directory and reports whether it was
@@ -188,14 +223,19 @@ func leftOver(lock *os.File) bool {
 	return unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
 }
 
-// where is the directory for messages; empty before it exists.
+// where is the directory for messages: where it would be, before it exists;
+// empty when that is not known.
 func (s *staging) where() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.dirs) == 0 {
+	if len(s.dirs) > 0 {
+		return s.dirs[0].path
+	}
+	parent, err := s.parent()
+	if err != nil {
 		return ""
 	}
-	return s.dirs[0].path
+	return filepath.Join(parent, stagingPrefix)
 }
 
 // close removes the directories. What cannot be removed stays locked until the

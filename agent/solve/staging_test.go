@@ -3,6 +3,7 @@ package solve
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/slipway-build/slipway/internal/source"
 )
@@ -148,4 +151,38 @@ func TestTemporaryFilesOfKilledBuild(t *testing.T) {
 		t.Errorf("%q are left, want %s", left, next.temp.path)
 	}
 	must(t, next.Close())
+}
+
+// A build may be killed while it removes its staging directory, too: the lock
+// goes last, and an empty directory is nobody's.
+func TestStagingThatIsHalfRemoved(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, stagingPrefix+"empty"), 0o700))
+	write(t, dir, attrs(stagingPrefix+"half/lock", "", stagingPrefix+"half/1/a", "x"))
+	made, err := makeStaging(dir)
+	must(t, err)
+	if left := stagingDirs(t, dir); len(left) != 1 {
+		t.Errorf("%q are left", left)
+	}
+	write(t, made.path, attrs("1/a", "x", "z", "x"))
+	watch, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	must(t, err)
+	file := os.NewFile(uintptr(watch), "inotify")
+	_, err = unix.InotifyAddWatch(watch, made.path, unix.IN_DELETE)
+	must(t, err)
+	must(t, made.remove())
+	buf, last := make([]byte, 4096), ""
+	n, err := file.Read(buf)
+	must(t, err)
+	for buf := buf[:n]; len(buf) >= unix.SizeofInotifyEvent; {
+		size := unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(buf[12:]))
+		if name := strings.TrimRight(string(buf[unix.SizeofInotifyEvent:size]), "\x00"); name != "" {
+			last = name
+		}
+		buf = buf[size:]
+	}
+	must(t, file.Close())
+	if last != stagingLock {
+		t.Errorf("the last that was removed is %q", last)
+	}
 }
