@@ -59,9 +59,9 @@ func faultHint(err error) string {
 	return ""
 }
 
-// explainFault gives an error of the agent's file systems its hint, unless it
+// ExplainFault gives an error of the agent's file systems its hint, unless it
 // has one.
-func explainFault(err error) error {
+func ExplainFault(err error) error {
 	var hinted interface{ Hints() []string }
 	if hint := faultHint(err); hint != "" && !errors.As(err, &hinted) {
 		return &agentFault{err, hint}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"strconv"
 	"sync"
 
@@ -25,7 +24,7 @@ import (
 // daemon only. What receives the outputs is ended after the session. The
 // returned function ends that and returns why it could not be opened.
 func (d *Daemon) openSession(ctx context.Context, cancel context.CancelCauseFunc, opt *client.SolveOpt, outputs attempts) (exports *exportServer, end func() error, err error) {
-	stores, err := contentStores(*opt)
+	stores, caches, err := contentStores(*opt)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -56,14 +55,22 @@ func (d *Daemon) openSession(ctx context.Context, cancel context.CancelCauseFunc
 	})()
 	return exports, func() error {
 		closeQuietly(s)
-		return <-ended
+		err := <-ended
+		for _, cache := range caches {
+			// Why it could not be written explains what else failed.
+			if own := cache.end(background); own != nil {
+				err = own
+			}
+		}
+		return err
 	}, nil
 }
 
 // contentStores are what the daemon may read and write by digest, under the
-// names that BuildKit's client gives them: image layouts and local caches.
-func contentStores(opt client.SolveOpt) (map[string]content.Store, error) {
-	stores := map[string]content.Store{}
+// names that BuildKit's client gives them: image layouts and local caches. The
+// caches are those of them that are written.
+func contentStores(opt client.SolveOpt) (stores map[string]content.Store, caches []*cacheStore, err error) {
+	stores = map[string]content.Store{}
 	for name, store := range opt.OCIStores {
 		stores["oci:"+name] = store
 	}
@@ -77,17 +84,14 @@ func contentStores(opt client.SolveOpt) (map[string]content.Store, error) {
 	}
 	for _, entry := range opt.CacheExports {
 		if dir := entry.Attrs["dest"]; entry.Type == cacheLocal {
-			if err := os.MkdirAll(dir, 0o755); err != nil {
-				return nil, err
-			}
-			store, err := contentlocal.NewStore(dir)
+			store, err := newCacheStore(dir)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			stores["local:"+dir] = store
+			stores["local:"+dir], caches = store, append(caches, store)
 		}
 	}
-	return stores, nil
+	return stores, caches, nil
 }
 
 // exporterID is the key under which the daemon says which output it sends.

@@ -128,11 +128,14 @@ func describeCaches(list []client.CacheOptionsEntry) []DescribedBackend {
 // secretName is what an argument is called that holds a secret.
 var secretName = regexp.MustCompile(`(?i)token|passw|secret|key|credential`)
 
+// IsSecretName reports whether a build argument is called as if it held a secret.
+func IsSecretName(name string) bool { return secretName.MatchString(name) }
+
 // maskArg hides a build argument: unless it may be shown, and always when it
 // looks like a secret by its name. That builds show their arguments elsewhere is
 // no reason to spread one further.
 func maskArg(name, value string, show bool) string {
-	if value == "" || show && !secretName.MatchString(name) {
+	if value == "" || show && !IsSecretName(name) {
 		return redact(value)
 	}
 	return masked

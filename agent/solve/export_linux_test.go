@@ -466,7 +466,7 @@ func TestExplainFault(t *testing.T) {
 		{"no descriptor for a connection", &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}, "ulimit -n", KindUsage},
 		{"another error", path(syscall.ENOENT), "", KindInternal},
 	} {
-		err := explainFault(tt.err)
+		err := ExplainFault(tt.err)
 		var hinted interface{ Hints() []string }
 		if errors.As(err, &hinted) != (tt.hint != "") || tt.hint != "" && !strings.Contains(hinted.Hints()[0], tt.hint) {
 			t.Errorf("%s became %v", tt.name, err)
@@ -476,7 +476,7 @@ func TestExplainFault(t *testing.T) {
 		}
 	}
 	own := &UsageError{Flag: "--output", Hint: "h"}
-	if err := explainFault(errors.Join(own, path(syscall.EMFILE))); !errors.Is(err, own) {
+	if err := ExplainFault(errors.Join(own, path(syscall.EMFILE))); !errors.Is(err, own) {
 		t.Errorf("a hint gave way: %v", err)
 	}
 	for errno, want := range map[syscall.Errno]Kind{syscall.EMFILE: KindUsage, syscall.ENFILE: KindUsage, syscall.ECONNREFUSED: KindInternal} {

@@ -75,7 +75,7 @@ func (a attempts) blame(err error) error {
 			return own
 		}
 	}
-	if saysFull(err) {
+	if usage := (*UsageError)(nil); saysFull(err) && !full(err) && !errors.As(err, &usage) {
 		return &builderFull{err}
 	}
 	return err
@@ -167,7 +167,7 @@ func (r *Result) describe() error {
 func (p *Plan) Seal(ctx context.Context) error {
 	for _, s := range p.ordered() {
 		if err := s.seal(ctx); err != nil {
-			return explainFault(err)
+			return ExplainFault(err)
 		}
 	}
 	p.sealed = true
@@ -185,7 +185,7 @@ func (p *Plan) Commit(ctx context.Context) (*Outcome, error) {
 			return nil, &cancelledError{context.Cause(ctx)}
 		}
 		if err := s.commit(ctx); err != nil {
-			return nil, explainFault(err)
+			return nil, ExplainFault(err)
 		}
 	}
 	return p.outcome(), nil

@@ -65,7 +65,7 @@ func (d *Daemon) Solve(ctx context.Context, p *Plan, job Job, updates chan *clie
 		err = d.takesExporters(len(outputs))
 	}
 	if err != nil {
-		return nil, explainFault(errors.Join(err, outputs.end(nil, false)))
+		return nil, ExplainFault(errors.Join(err, outputs.end(nil, false)))
 	}
 	started := time.Now()
 	result, err := d.solve(ctx, p, job, outputs, feed)
@@ -86,7 +86,7 @@ func (d *Daemon) Solve(ctx context.Context, p *Plan, job Job, updates chan *clie
 		err = errors.Join(err, endErr)
 	}
 	if err != nil {
-		return nil, explainFault(err)
+		return nil, ExplainFault(err)
 	}
 	p.keep(result)
 	return result, nil

@@ -67,14 +67,19 @@ func (s *staging) add(parent string) error {
 	return err
 }
 
-// where is the directory for messages; empty before it exists.
+// where is the directory for messages: where it would be, before it exists;
+// empty when that is not known.
 func (s *staging) where() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.dirs) == 0 {
+	if len(s.dirs) > 0 {
+		return s.dirs[0].Path()
+	}
+	parent, err := s.parent()
+	if err != nil {
 		return ""
 	}
-	return s.dirs[0].Path()
+	return filepath.Join(parent, stagingPrefix)
 }
 
 // close removes the directories. What cannot be removed stays locked until the

@@ -35,8 +35,8 @@ type treeReceiver struct {
 
 	order fsutil.Validator
 	links fsutil.Hardlinks
-	next  uint32 // the place of the next entry
-	ended bool   // the list has ended
+	next  uint32                   // the place of the next entry
+	ended bool                     // the list has ended
 	queue []waitingFile            // to be asked for
 	files map[uint32]*incomingFile // that were asked for
 	dirs  []incomingDir

@@ -273,6 +273,11 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 	}
 	var all mistakes
 	r.BuildArgs = take(&all, func() (map[string]string, error) { return solve.ParseBuildArgs(c.BuildArg, os.LookupEnv) })
+	for name, value := range r.BuildArgs { // BuildKit names steps with them filled in
+		if solve.IsSecretName(name) {
+			in.secrets.hideValues(value)
+		}
+	}
 	r.Labels = take(&all, func() (map[string]string, error) { return solve.ParseLabels(c.Label) })
 	r.Network = take(&all, func() (string, error) { return solve.ParseNetwork(c.Network) })
 	if c.ShmSize != "" {

@@ -40,7 +40,7 @@ func (a *agent) resist(t *testing.T, attacks []attack, harmless func(*planted)) 
 			if len(at.words) == 0 {
 				f.survived(r)
 			} else {
-				f.explained(r, 2, append([]string{"error: ", "hint: "}, at.words...)...)
+				f.explained(r, 2, append([]string{"error: "}, at.words...)...)
 			}
 			after := a.ok(outside)
 			f.held(foreignTouched, after == before, "there was\n%s\nand there is\n%s", before, after)
@@ -57,7 +57,7 @@ func TestFaultLinksAtDestinations(t *testing.T) {
 	t.Parallel()
 	a := startVictim(t)
 	leaves := func(what, link, flags string) attack {
-		return attack{what, link, "slipway build " + flags + " ctx", []string{"through a symbolic link"}}
+		return attack{what, link, "slipway build " + flags + " ctx", []string{"through a symbolic link", "hint: "}}
 	}
 	image := "-o type=oci,dest=ok.tar "
 	attacks := []attack{
@@ -148,7 +148,7 @@ func TestFaultHostileRepository(t *testing.T) {
 	build := "BUILDX_GIT_CHECK_DIRTY=1 BUILDX_GIT_LABELS=full slipway build -o type=oci,dest=image.tar ctx"
 	a.resist(t, []attack{
 		{"git's settings", programsOfGit + "repo ctx; evil ctx/.git", build, nil},
-		{"git's settings, included", programsOfGit + "repo ctx; mkdir /tmp/more; evil /tmp/more; git config -f ctx/.git/config include.path /tmp/more/config; mv /tmp/more/info/attributes ctx/.git/info/", build, nil},
+		{"git's settings, included", programsOfGit + "repo ctx; mkdir /tmp/more; evil /tmp/more; git config -f ctx/.git/config include.path /tmp/more/config; mkdir -p ctx/.git/info; mv /tmp/more/info/attributes ctx/.git/info/", build, nil},
 		{"a repository of another user", programsOfGit + "repo ctx; evil ctx/.git; chown -R 1234:1234 ctx", build, nil},
 		{".git, a file that leads elsewhere", programsOfGit + "repo ctx; evil ctx/.git; mv ctx/.git elsewhere; echo gitdir: /workspace/elsewhere > ctx/.git", build, nil},
 		{".git, a link", programsOfGit + "repo ctx; evil ctx/.git; mv ctx/.git elsewhere; ln -s ../elsewhere ctx/.git", build, nil},
@@ -215,7 +215,7 @@ RUN --mount=type=secret,id=s,env=SECRET test -n "$TOKEN" && echo "it is $SECRET"
 					"secret": secret, "secret in base64": base64.StdEncoding.EncodeToString([]byte(secret))[:24], "build argument": argument,
 					"password": password, "password in base64": basic,
 				} {
-					f.held(leak, !strings.Contains(r.stderr+r.stdout, canary), "the log has the %s", what)
+					f.held(leak, !strings.Contains(r.stderr+r.stdout, canary), "the log has the %s:\n%s", what, r.stderr)
 				}
 				if build.code != 5 && !strings.Contains(r.stderr, "it is ***") {
 					t.Errorf("the log has no output of the step:\n%s", r.stderr)

@@ -26,10 +26,11 @@ var (
 	killed     = interruption{name: "SIGKILL", kill: "kill -KILL $pid", code: 137}
 	terminated = interruption{name: "SIGTERMs", kill: "while kill -TERM $pid 2> /dev/null; do sleep 0.02; done", code: 143}
 	// A file in memory grows until the container has no more. The kernel then
-	// ends the process that has the highest score.
+	// ends the largest process of those with the highest score: slipway, and
+	// what writes the file after it.
 	outOfMemory = interruption{
 		name: "OOM", code: 137, starved: true,
-		kill: "echo 1000 > /proc/$pid/oom_score_adj; while kill -0 $pid 2> /dev/null; do head -c 4000000 /dev/zero >> /hog/file || break; done; rm /hog/file",
+		kill: "echo 1000 > /proc/$pid/oom_score_adj; while grep -q '^State:.[^ZX]' /proc/$pid/status 2> /dev/null; do sh -c 'echo 1000 > /proc/self/oom_score_adj; exec head -c 1000000 /dev/zero' >> /hog/file || break; done; rm /hog/file",
 	}
 )
 
@@ -105,7 +106,7 @@ func endInEveryPhase(t *testing.T, e interruption) {
 	if e.starved {
 		config := s.ok("cat /root/.docker/config.json")
 		s.agent = s.startAgentFrom("starved", strings.NewReplacer(
-			"workingDir:", "resources: {limits: {memory: 512Mi}, requests: {memory: 64Mi}}\n      workingDir:",
+			"workingDir:", "resources: {limits: {memory: 256Mi}, requests: {memory: 256Mi}}\n      workingDir:",
 			"volumeMounts:\n", "volumeMounts:\n        - {name: hog, mountPath: /hog}\n",
 			"volumes:\n", "volumes:\n    - {name: hog, emptyDir: {medium: Memory}}\n",
 		).Replace(s.agentManifest("starved", s.Bed.Images.Agent)))

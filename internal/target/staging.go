@@ -49,7 +49,9 @@ func Stage(parent string) (*Staging, error) {
 			closeQuietly(lock)
 		}
 		if !errors.Is(err, errTaken) {
-			return nil, errors.Join(err, os.RemoveAll(dir))
+			// By their names, which takes no descriptor: there may be none left.
+			_ = os.Remove(filepath.Join(dir, stagingLock)) // it may not be there
+			return nil, errors.Join(err, os.Remove(dir))
 		}
 	}
 }
@@ -57,11 +59,29 @@ func Stage(parent string) (*Staging, error) {
 // Remove removes the directory and ends the lock.
 func (s *Staging) Remove() error {
 	closeQuietly(s.spare)
-	if err := RemoveTree(s.path); err != nil {
+	if err := removeStaging(s.path); err != nil {
 		return fmt.Errorf("remove staging directory: %w", err)
 	}
 	closeQuietly(s.lock)
 	return nil
+}
+
+// removeStaging removes a staging directory, the lock last: what is left when
+// the process is killed meanwhile can still be told from what is in use.
+func removeStaging(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if entry.Name() == stagingLock {
+			continue
+		}
+		if err := RemoveTree(filepath.Join(dir, entry.Name())); err != nil {
+			return err
+		}
+	}
+	return RemoveTree(dir)
 }
 
 // errTaken is a staging directory that another build takes for left over: it
@@ -110,14 +130,29 @@ func removeLeftovers(parent string) {
 		}
 		dir := filepath.Join(parent, entry.Name())
 		lock, err := os.OpenFile(filepath.Join(dir, stagingLock), os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+		if errors.Is(err, fs.ErrNotExist) && isOwn(entry) {
+			// Nothing but an empty directory is without a lock: its build was killed
+			// right before or after. One that makes it just now makes another.
+			_ = os.Remove(dir)
+		}
 		if err != nil {
 			continue // not one of ours
 		}
 		if leftOver(lock) {
-			_ = RemoveTree(dir)
+			_ = removeStaging(dir)
 		}
 		closeQuietly(lock)
 	}
+}
+
+// isOwn reports whether a directory belongs to the user.
+func isOwn(entry fs.DirEntry) bool {
+	info, err := entry.Info()
+	if err != nil {
+		return false
+	}
+	by, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(by.Uid) == os.Geteuid()
 }
 
 // leftOver takes the lock of a staging directory and reports whether it was

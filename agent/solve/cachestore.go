@@ -1,0 +1,107 @@
+package solve
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+
+	"github.com/containerd/containerd/v2/core/content"
+	contentlocal "github.com/containerd/containerd/v2/plugins/content/local"
+	"github.com/containerd/errdefs"
+	"github.com/opencontainers/go-digest"
+)
+
+// cacheStore is the directory of a local cache that is written. What of it
+// cannot be written on the agent, the daemon only quotes, so it is noted here.
+type cacheStore struct {
+	content.Store
+	dir string
+
+	mu     sync.Mutex
+	begun  map[string]bool // names of blobs that are not complete
+	failed error
+}
+
+func newCacheStore(dir string) (*cacheStore, error) {
+	s := &cacheStore{dir: dir, begun: map[string]bool{}}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, s.unwritable(err)
+	}
+	store, err := contentlocal.NewStore(dir)
+	if err != nil {
+		return nil, s.unwritable(err)
+	}
+	s.Store = store
+	return s, nil
+}
+
+func (s *cacheStore) unwritable(err error) error {
+	return &UsageError{Flag: "--cache-to", Value: "type=local,dest=" + s.dir, Problem: err.Error(), Hint: faultHint(err)}
+}
+
+// note keeps the first error that is the agent's own.
+func (s *cacheStore) note(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil && faultHint(err) != "" {
+		s.failed = s.unwritable(err)
+	}
+	return err
+}
+
+// Writer implements content.Ingester.
+func (s *cacheStore) Writer(ctx context.Context, opts ...content.WriterOpt) (content.Writer, error) {
+	var o content.WriterOpts
+	for _, opt := range opts {
+		if err := opt(&o); err != nil {
+			return nil, err
+		}
+	}
+	w, err := s.Store.Writer(ctx, opts...)
+	if err != nil {
+		return nil, s.note(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun[o.Ref] = true
+	return &cacheWriter{w, s, o.Ref}, nil
+}
+
+// end removes what was begun and has not become complete, and returns why the
+// cache could not be written.
+func (s *cacheStore) end(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	errs := []error{s.failed}
+	for ref := range s.begun {
+		if err := s.Abort(ctx, ref); err != nil && !errdefs.IsNotFound(err) {
+			errs = append(errs, s.unwritable(err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// cacheWriter writes one blob.
+type cacheWriter struct {
+	content.Writer
+	store *cacheStore
+	ref   string
+}
+
+// Write implements io.Writer.
+func (w *cacheWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	return n, w.store.note(err)
+}
+
+// Commit implements content.Writer.
+func (w *cacheWriter) Commit(ctx context.Context, size int64, expected digest.Digest, opts ...content.Opt) error {
+	err := w.store.note(w.Writer.Commit(ctx, size, expected, opts...))
+	if err == nil {
+		w.store.mu.Lock()
+		defer w.store.mu.Unlock()
+		delete(w.store.begun, w.ref)
+	}
+	return err
+}
