@@ -466,7 +466,7 @@ func TestFaultBuilderStreams(t *testing.T) {
 				return nil, err
 			}
 			file := hostiledaemon.File("f", "")
-			file.Stat.Mode = uint32(fs.ModeSetuid | 0o777)
+			file.Mode = uint32(fs.ModeSetuid | 0o777)
 			if err := stream.List(file.Stat); err != nil {
 				return nil, err
 			}

@@ -79,17 +79,17 @@ func TestFaultBuilderRights(t *testing.T) {
 	program := buildProduct(t)
 	special := func(mode fs.FileMode) hostiledaemon.Entry {
 		e := hostiledaemon.File("f", "")
-		e.Stat.Mode = uint32(mode | 0o666)
+		e.Mode = uint32(mode | 0o666)
 		return e
 	}
 	disk := special(fs.ModeDevice)
-	disk.Stat.Devmajor, disk.Stat.Devminor = 8, 0
+	disk.Devmajor, disk.Devminor = 8, 0
 	capable := hostiledaemon.File("f", "#!/bin/sh\n")
-	capable.Stat.Xattrs = map[string][]byte{"security.capability": []byte("\x01\x00\x00\x02\xff\xff\xff\xff\x00\x00\x00\x00\xff\xff\xff\xff\x00\x00\x00\x00"), "trusted.x": []byte("y"), "user.x": []byte("y")}
+	capable.Xattrs = map[string][]byte{"security.capability": []byte("\x01\x00\x00\x02\xff\xff\xff\xff\x00\x00\x00\x00\xff\xff\xff\xff\x00\x00\x00\x00"), "trusted.x": []byte("y"), "user.x": []byte("y")}
 	owned := hostiledaemon.File("f", "x")
-	owned.Stat.Uid, owned.Stat.Gid, owned.Stat.Mode = 1234, 1234, uint32(fs.ModeSetuid|fs.ModeSetgid|0o777)
+	owned.Uid, owned.Gid, owned.Mode = 1234, 1234, uint32(fs.ModeSetuid|fs.ModeSetgid|0o777)
 	linked := hostiledaemon.File("g", "")
-	linked.Stat.Linkname = "f"
+	linked.Linkname = "f"
 	for _, user := range []uint32{0, 65534} {
 		for _, tt := range []struct {
 			name    string

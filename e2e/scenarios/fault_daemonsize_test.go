@@ -133,9 +133,9 @@ func TestFaultBuilderSizes(t *testing.T) {
 		return b.SendFile(ctx, 0, map[string]string{"containerimage.descriptor": base64.StdEncoding.EncodeToString([]byte(descriptorOf(index, 0)))}, bytes.NewReader(sparse()))
 	})
 	large := hostiledaemon.File("f", "few bytes")
-	large.Stat.Size = 3 << 40
+	large.Size = 3 << 40
 	negative := hostiledaemon.File("f", "few bytes")
-	negative.Stat.Size = -1
+	negative.Size = -1
 	many := `{"schemaVersion":2,"mediaType":"` + ocispecs.MediaTypeImageIndex + `","manifests":[{}` + strings.Repeat(`,{}`, 1_300_000) + `]}`
 	provenanceFails, invalid := []string{"read the provenance of the build", "hint: "}, []string{"hint: the builder is broken"}
 	tell(t, []lie{

@@ -109,7 +109,6 @@ func (b *Build) SendTree(ctx context.Context, output int, entries ...Entry) erro
 		}
 		listed <- stream.SendMsg(&fstypes.Packet{Type: fstypes.PACKET_STAT})
 	}()
-	var asked []uint32
 	for {
 		id, err := stream.Asked()
 		if errors.Is(err, io.EOF) {
@@ -118,7 +117,7 @@ func (b *Build) SendTree(ctx context.Context, output int, entries ...Entry) erro
 		if err != nil {
 			return errors.Join(err, <-listed)
 		}
-		if asked = append(asked, id); int(id) >= len(entries) {
+		if int(id) >= len(entries) {
 			return fmt.Errorf("the agent asks for entry %d of %d", id, len(entries))
 		}
 		// One message at a time: the list may still be on its way.

@@ -79,7 +79,7 @@ func Attach(ctx context.Context, address string, seed uint64) (*Link, error) {
 	}
 	l.running.Go(l.read)
 	if err := l.rules(ctx, "-I"); err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, errors.Join(err, l.Close()) //nolint:contextcheck // what was set up goes, whatever has ended
 	}
 	return l, nil
 }
