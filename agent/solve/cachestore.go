@@ -58,13 +58,14 @@ func (s *cacheStore) Writer(ctx context.Context, opts ...content.WriterOpt) (con
 			return nil, err
 		}
 	}
+	// One that cannot be opened may have left a part, too.
+	s.mu.Lock()
+	s.begun[o.Ref] = true
+	s.mu.Unlock()
 	w, err := s.Store.Writer(ctx, opts...)
 	if err != nil {
 		return nil, s.note(err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.begun[o.Ref] = true
 	return &cacheWriter{w, s, o.Ref}, nil
 }
 
