@@ -156,6 +156,7 @@ func registryTrouble(text string) bool {
 		"failed to resolve source metadata for",
 		"failed to push",
 		"failed to copy",
+		"unexpected commit digest", // of content that is not what it should be
 		"failed to do request",
 		"failed to authorize",
 		"failed to fetch oauth token",

@@ -60,6 +60,7 @@ func TestClassify(t *testing.T) {
 		{"registry absent", sourced(answer(codes.Unknown, `h.invalid/x:1: failed to resolve source metadata for h.invalid/x:1: failed to do request: Head "https://h.invalid/v2/x/manifests/1": dial tcp: lookup h.invalid: no such host`)), KindRegistry},
 		{"registry refuses", sourced(answer(codes.Unknown, "docker.io/a/b:1: failed to resolve source metadata for docker.io/a/b:1: pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed")), KindRegistry},
 		{"token refused", answer(codes.Unknown, "failed to authorize: failed to fetch oauth token: unexpected status from POST request to https://auth/token: 401 Unauthorized"), KindRegistry},
+		{"another digest", sourced(answer(codes.Unknown, "failed to compute cache key: failed commit on ref \"layer-sha256:1\": unexpected commit digest sha256:2, expected sha256:1: failed precondition")), KindRegistry},
 		{"helper", answer(codes.Unknown, "credential helper docker-credential-x, asked for ghcr.io: exit status 1"), KindRegistry},
 		{"image absent", sourced(answer(codes.Unknown, "docker.io/library/nope:1: failed to resolve source metadata for docker.io/library/nope:1: docker.io/library/nope:1: not found")), KindBuild},
 		{"no such platform", sourced(answer(codes.Unknown, "x: failed to resolve source metadata for x: no match for platform in manifest: not found")), KindBuild},

@@ -62,7 +62,7 @@ func TestPrintError(t *testing.T) {
 			hints: []string{"and the manual"},
 		}, "error: first\nerror: second\nhint: read the help\nhint: and the manual\n"},
 		{"two errors that are one message", fmt.Errorf("%w: %w", errors.New("a"), errors.New("b")), "error: a: b\n"},
-		{"a quotation of several lines", hinted{"it said\nerror: all is well\r::error::x\x1b[2J", "see\n  ##vso[a]"}, "error: it said\n  error: all is well\n  : :error::x\nhint: see\n  ##vso [a]\n"},
+		{"a quotation of several lines", hinted{"it said\nerror: all is well\r::error::x\x1b[2J", "see\n  ##vso[a]"}, "error: it said\n  error: all is well ::error::x\nhint: see\n  ##vso [a]\n"},
 		{"a URL", errors.New(`get "https://ci:s3cret@h/x?sig=s3cret": 403`), `error: get "https://xxxxx:xxxxx@h/x?sig=xxxxx": 403` + "\n"},
 	} {
 		var out strings.Builder

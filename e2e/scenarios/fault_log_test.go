@@ -28,6 +28,9 @@ const hostileText = "1%\r::error::taken\n::add-mask::taken\n \u3000::set-output 
 // instructions.
 var hostileLine = strings.ToValidUTF8(strings.ReplaceAll(hostileText, "\n", "\r"), "?")
 
+// hostileName is short enough for a file.
+const hostileName = "x\r::error::taken##vso[a]taken\x1b[2Jtaken\rerror: taken"
+
 // hostileEcho prints hostileText in a shell.
 var hostileEcho = "printf '%b' '" + octal(hostileText) + "'"
 
@@ -180,9 +183,9 @@ func TestFaultHostileDockerfile(t *testing.T) {
 		{"platform", "a platform", "FROM scratch\n", `slipway build --platform "$(cat hostile)" .`, 2},
 		{"syntax", "the frontend", "# syntax=127.0.0.1:9/" + strings.ReplaceAll(hostileLine, " ", "_") + "\nFROM scratch\n", "slipway build .", 1},
 		{"missing", "the name of a file that is missing", "FROM scratch\nCOPY [" + quoted(hostileLine) + ", \"/\"]\n", "slipway build .", 1},
-		{"warnings", "warnings of the linter", "FROM base as Taken\nWORKDIR taken" + hostileLine + "\nENV taken " + hostileLine + "\nENV \"PASSWORD_" + "::error::taken\"=1\nLABEL x=${taken_1}\n",
+		{"warnings", "warnings of the linter", "FROM base as Taken\nWORKDIR taken" + hostileName + "\nENV taken " + hostileLine + "\nENV \"PASSWORD_" + "::error::taken\"=1\nLABEL x=${taken_1}\n",
 			"slipway build --no-cache --progress plain " + a.base() + ".", 0},
-		{"check", "findings of --check", "FROM base as Taken\nWORKDIR taken" + hostileLine + "\nENV taken " + hostileLine + "\n",
+		{"check", "findings of --check", "FROM base as Taken\nWORKDIR taken" + hostileName + "\nENV taken " + hostileLine + "\n",
 			"slipway build --check " + a.base() + ".", 1},
 		{"targets", "descriptions of targets", "# " + hostileLine + "\nFROM base AS taken\n# taken " + hostileLine + "\nFROM taken AS other\n",
 			"slipway build --call targets " + a.base() + ".", 0},

@@ -264,7 +264,14 @@ func TestFaultHostileRegistryInABuild(t *testing.T) {
 		{what: "a base image whose registry asks for a password", registry: &hostileregistry.Registry{
 			Challenge: hostileregistry.Status(401, http.Header{"Www-Authenticate": {"Basic realm=x"}}),
 		}, command: from, words: []string{"cannot pull " + host + "/app-0"}},
-		{what: "a base image whose layer comes a byte a second", registry: &hostileregistry.Registry{Blob: hostileregistry.Layers(hostileregistry.Drip)}},
+		{what: "a base image whose layer comes a byte a second", registry: &hostileregistry.Registry{
+			Manifest: hostileregistry.Manifest("application/vnd.oci.image.manifest.v1+json", hostileregistry.OtherImage([]byte("slow"))),
+			Blob:     hostileregistry.Layers(hostileregistry.Drip),
+		}},
+		{what: "a base image whose layer has another digest", registry: &hostileregistry.Registry{
+			Manifest: hostileregistry.Manifest("application/vnd.oci.image.manifest.v1+json", hostileregistry.OtherImage([]byte("another"))),
+			Blob:     hostileregistry.Layers(hostileregistry.Text(200, "application/octet-stream", strings.Repeat("x", 1024))),
+		}, command: from, words: []string{"unexpected commit digest"}},
 		{what: "a base image whose token has no end", registry: &hostileregistry.Registry{Token: hostileregistry.Flood("application/json", `{"token":"`, 0)},
 			command: from, words: []string{"more than the 1048576 bytes"}},
 		{what: "a base image whose token comes a byte a second", registry: &hostileregistry.Registry{Token: hostileregistry.Drip},

@@ -85,6 +85,9 @@ func TestIndent(t *testing.T) {
 	if got, want := Indent("a\n  b\r\n::c::\n\n", "  "), "a\n    b\n  : :c::"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+	if got, want := Indent("a:\n  b\rhint: c\r\n", ""), "a:\n  b hint: c"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 	if got, want := Indent("a\n "+strings.Repeat("x", MaxLine+7), " "), "a\n  "+strings.Repeat("x", MaxLine)+" [7 bytes more]"; got != want {
 		t.Errorf("%q, want %q", shorten(got), shorten(want))
 	}

@@ -66,15 +66,15 @@ func plain(value string) bool {
 // the indent before all but the first. Colours are lost, and so are empty lines
 // at the end.
 func Indent(text, indent string) string {
-	f := NewChain(&Controls{})
-	text = strings.TrimRight(string(f.End(f.Append(nil, []byte(text)))), "\n")
-	lines := strings.Split(text, "\n")
-	for i, line := range lines {
+	var lines []string
+	// A carriage return makes no line of its own, which would have no indent of
+	// the text's.
+	for line := range strings.SplitSeq(text, "\n") {
 		// Spaces in front are an indent, too.
 		rest := strings.TrimLeft(line, " \t")
-		lines[i] = line[:len(line)-len(rest)] + Line(rest)
+		lines = append(lines, line[:len(line)-len(rest)]+Line(rest))
 	}
-	return strings.Join(lines, "\n"+indent)
+	return strings.TrimRight(strings.Join(lines, "\n"+indent), " \n")
 }
 
 // Fprintf is fmt.Fprintf for a format that may be trusted and arguments that

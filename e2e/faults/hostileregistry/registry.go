@@ -4,6 +4,7 @@
 package hostileregistry
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/json"
@@ -122,6 +123,11 @@ func Image(configSize int) []byte {
 	return text
 }
 
+// OtherImage is a manifest of an image whose layer has the digest of the content.
+func OtherImage(content []byte) []byte {
+	return bytes.ReplaceAll(Image(0), []byte(Digest(layer)), []byte(Digest(content)))
+}
+
 const imageType = "application/vnd.oci.image.manifest.v1+json"
 
 func (r *Registry) manifest(w http.ResponseWriter, request *http.Request) {
@@ -138,15 +144,14 @@ func blob(w http.ResponseWriter, request *http.Request) {
 	http.NotFound(w, request)
 }
 
-// Layers lets a handler answer requests for the layer, and not those for the
-// configuration.
+// Layers lets a handler answer requests for all but the configuration.
 func Layers(handler http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, Digest(layer)) {
-			handler(w, r)
+		if strings.HasSuffix(r.URL.Path, Digest(config)) {
+			blob(w, r)
 			return
 		}
-		blob(w, r)
+		handler(w, r)
 	}
 }
 
