@@ -107,8 +107,9 @@ func TestCollection(t *testing.T) {
 		{"name": "tls", "secret": object{"secretName": "b-tls"}},
 		{"name": "theirs", "secret": object{"secretName": "registry"}},
 	}}}}
-	first := thing("apps/v1", "StatefulSet", "statefulsets", "a", object{})
-	first["metadata"].(object)["labels"].(object)["app"] = "a" // unlike "half", which is b's by its label
+	labels := object{}
+	first := thing("apps/v1", "StatefulSet", "statefulsets", "a", labels)
+	labels["app"] = "a" // unlike "half", which is b's by its label
 	api := &store{t: t, by: map[string]any{
 		"deployments":         list("apps/v1", "DeploymentList", deployment),
 		"statefulsets":        list("apps/v1", "StatefulSetList", first, thing("apps/v1", "StatefulSet", "statefulsets", "half", object{})),

@@ -94,7 +94,7 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 		t.Fatalf("slipway up: exit %d\n%s", up.code, up.stderr)
 	}
 	a.ok("slipway --definitions v2 build --metadata-file meta.json -o out small")
-	if pod := a.podOf("meta.json"); slices.Contains(old, "pod/"+pod) {
+	if pod := a.podOf(); slices.Contains(old, "pod/"+pod) {
 		t.Errorf("a new build landed on the old pod %s", pod)
 	}
 	want(t, "drift after slipway up", a.drift(), "")
@@ -120,7 +120,7 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 	// A build that applies waits for a pod of its own definition.
 	old = s.names("pods", "--selector=app=builder-amd64")
 	a.ok("slipway build --drift apply --metadata-file meta.json -o out small")
-	if pod := a.podOf("meta.json"); slices.Contains(old, "pod/"+pod) {
+	if pod := a.podOf(); slices.Contains(old, "pod/"+pod) {
 		t.Errorf("a build that applies landed on the old pod %s", pod)
 	}
 
@@ -151,13 +151,13 @@ func (a *agent) drift() string {
 	return strings.Join(details.Nodes[0].Drift, "\n")
 }
 
-// podOf is the pod of a build for amd64 by its metadata file.
-func (a *agent) podOf(file string) string {
+// podOf is the pod of a build for amd64 by its metadata file, meta.json.
+func (a *agent) podOf() string {
 	a.t.Helper()
 	var meta struct {
 		Slipway map[string]struct{ Pod string } `json:"slipway.platforms"`
 	}
-	if err := json.Unmarshal([]byte(a.ok("cat "+file)), &meta); err != nil {
+	if err := json.Unmarshal([]byte(a.ok("cat meta.json")), &meta); err != nil {
 		a.t.Fatal(err)
 	}
 	return meta.Slipway["linux/amd64"].Pod
@@ -202,7 +202,7 @@ func TestBuilderOfBuildxIsChangedAndGivenBack(t *testing.T) {
 	want(t, "arguments", s.kubectl("", "get", "deployment", "builder-amd64", "-o", "jsonpath={.spec.template.spec.containers[0].args} {.spec.template.spec.containers[0].resources.requests.cpu} {.spec.template.spec.tolerations[0].key}"), `["--debug"] 10m ci`)
 	want(t, "configuration", s.kubectl("", "get", "configmap", "builder-amd64-config", "-o", `jsonpath={.data.buildkitd\.toml}`), string(s.changed(n).Files["buildkitd.toml"]))
 	a.ok("slipway --definitions v2 build --metadata-file meta.json -o again . >&2")
-	if pod := a.podOf("meta.json"); slices.Contains(pods, "pod/"+pod) {
+	if pod := a.podOf(); slices.Contains(pods, "pod/"+pod) {
 		t.Errorf("a build after the change landed on the old pod %s", pod)
 	}
 	want(t, "drift after slipway up", a.drift(), "")

@@ -162,7 +162,7 @@ func (u *upheaval) footprint() footprint {
 // buildUntil lets an agent build one thing after the other.
 func (u *upheaval) buildUntil(over context.Context, a *chaosAgent) {
 	for i := 0; over.Err() == nil; i++ {
-		u.build(a, fmt.Sprintf("%s-%d", a.dir, i), i%3 == 2)
+		u.build(a, fmt.Sprintf("%s-%d", a.dir, i), i%3 == 2) //nolint:contextcheck // it ends with the test, not with the chaos
 	}
 }
 
@@ -231,7 +231,7 @@ func (u *upheaval) plantUntil(over context.Context) {
 		name  string
 		plant func(pod, ip string)
 	}{
-		{"a builder's pod is deleted", func(pod, _ string) {
+		{"a builder's pod is deleted", func(pod, _ string) { //nolint:contextcheck // it ends with the test, not with the chaos
 			u.kubectlCleanup("delete", "pod", pod, "--grace-period=0", "--force", "--wait=false", "--ignore-not-found")
 		}},
 		{"the connections to a builder are cut", func(_, ip string) { u.cut(over, ip) }},
@@ -241,8 +241,8 @@ func (u *upheaval) plantUntil(over context.Context) {
 		{"the registry cuts uploads", func(string, string) {
 			u.proxy.Add(proxy.Rule{Path: uploads, Times: 3, Fault: proxy.CutRequest(10)})
 		}},
-		{"an agent gets SIGTERM", func(string, string) { u.terminate() }},
-		{"a buildkitd is killed", func(pod, _ string) {
+		{"an agent gets SIGTERM", func(string, string) { u.terminate() }}, //nolint:contextcheck // it ends with the test, not with the chaos
+		{"a buildkitd is killed", func(pod, _ string) { //nolint:contextcheck // it ends with the test, not with the chaos
 			for _, process := range u.processes(pod, "buildkitd") {
 				_ = process.Kill() // it may have ended meanwhile
 			}
@@ -257,7 +257,7 @@ func (u *upheaval) plantUntil(over context.Context) {
 		}
 		// The numbers are drawn in any case, so that a seed means the same.
 		fault, which := faults[u.random.IntN(len(faults))], u.random.IntN(1<<30)
-		pods := u.builderPods()
+		pods := u.builderPods() //nolint:contextcheck // it ends with the test, not with the chaos
 		if len(pods) == 0 {
 			u.said = append(u.said, "nothing: no builder runs")
 			continue
@@ -270,7 +270,7 @@ func (u *upheaval) plantUntil(over context.Context) {
 
 // cut answers the next packets to a builder as if it knew of no connection.
 func (u *upheaval) cut(over context.Context, ip string) {
-	unblock := u.block("-d", ip, "--dport", "1234", "-j", "REJECT", "--reject-with", "tcp-reset")
+	unblock := u.block("-d", ip, "--dport", "1234", "-j", "REJECT", "--reject-with", "tcp-reset") //nolint:contextcheck // it ends with the test, not with the chaos
 	defer unblock()
 	moment, cancel := context.WithTimeout(over, time.Second)
 	defer cancel()
@@ -288,7 +288,7 @@ func (u *upheaval) slow(over context.Context, ip string) {
 	moment, cancel := context.WithTimeout(over, u.every/2)
 	defer cancel()
 	<-moment.Done()
-	if err := link.Close(); err != nil {
+	if err := link.Close(); err != nil { //nolint:contextcheck // it ends with the test, not with the chaos
 		u.planted.t.Error(err)
 	}
 }

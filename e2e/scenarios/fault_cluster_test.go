@@ -119,12 +119,12 @@ func (a *agent) mayPush(p *proxy.Proxy) {
 
 // holdPush starts a build for both platforms and returns when its tag is about
 // to be set, which release does.
-func (a *agent) holdPush(p *proxy.Proxy, prefix string) (release func(), reference string) {
+func (a *agent) holdPush(p *proxy.Proxy, prefix string) (release func()) {
 	a.t.Helper()
 	held := make(chan struct{})
 	tag := manifestOf("held")
 	p.Add(proxy.Rule{Method: http.MethodPut, Path: tag, Fault: proxy.Hold(held)})
-	reference = p.Registry().Address + "/" + a.Name + ":held"
+	reference := p.Registry().Address + "/" + a.Name + ":held"
 	a.write("push/Dockerfile", smallDockerfile)
 	a.background(prefix, "slipway build --debug --progress plain "+both+"-t "+reference+" --push push")
 	ctx, cancel := context.WithTimeout(a.t.Context(), patience)
@@ -132,7 +132,7 @@ func (a *agent) holdPush(p *proxy.Proxy, prefix string) (release func(), referen
 	if err := p.Await(ctx, http.MethodPut, tag, 1); err != nil {
 		a.t.Fatalf("%v\n%s", err, a.sh("cat "+prefix+"log").stdout)
 	}
-	return func() { p.Clear(); close(held) }, reference
+	return func() { p.Clear(); close(held) }
 }
 
 // pushed checks that the tag of holdPush is there, for both platforms.
@@ -200,7 +200,7 @@ func TestFaultTokenIsRotated(t *testing.T) {
 	}
 
 	f = plant(t, "cluster", "the token is renewed while a tag is set")
-	release, _ := a.holdPush(p, "push.")
+	release := a.holdPush(p, "push.")
 	rotate()
 	release()
 	f.survived(f.ends(a, "push."))
@@ -254,7 +254,7 @@ func TestFaultAPIServerIsRestarted(t *testing.T) {
 	}
 
 	f = plant(t, "cluster", "the API server is restarted while a tag is set")
-	release, _ := a.holdPush(p, "push.")
+	release := a.holdPush(p, "push.")
 	restart()
 	release()
 	f.survived(f.ends(a, "push."))

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // part is a subtest that calls the helpers of the space.
@@ -206,7 +208,14 @@ func (r release) startJobPods() {
 	if err := json.Unmarshal([]byte(r.kubectl("", "get", "cronjob", "slipway-gc", "-o", "jsonpath={.spec.jobTemplate.spec.template.spec}")), &spec); err != nil {
 		r.t.Fatal(err)
 	}
-	container := spec["containers"].([]any)[0].(map[string]any)
+	containers, ok := spec["containers"].([]any)
+	if !ok || len(containers) == 0 {
+		r.t.Fatalf("the Job's pod has no container: %v", spec)
+	}
+	container, ok := containers[0].(map[string]any)
+	if !ok {
+		r.t.Fatalf("the Job's container is %v", containers[0])
+	}
 	container["command"], container["args"] = []string{"sleep", "infinity"}, []string{}
 	spec["terminationGracePeriodSeconds"] = 0
 	for name, account := range map[string]string{"slipway-gc": "slipway-gc", "slipway-up": "slipway-manager"} {
@@ -408,7 +417,7 @@ func TestFaultImpostorOfABuilder(t *testing.T) {
 					if !strings.Contains(r.stderr, refusedPod(pod)) || !strings.Contains(r.stderr, words) {
 						t.Errorf("the log does not say %q of pod %s:\n%s", words, pod, r.stderr)
 					}
-					row.held(leak, a.podOf("meta.json") == own, "the build was on pod %s and not on %s", a.podOf("meta.json"), own)
+					row.held(leak, a.podOf() == own, "the build was on pod %s and not on %s", a.podOf(), own)
 					records := s.reached(pod)
 					row.held(leak, records == before, "builds are on it:\n%s", records)
 				})
@@ -458,7 +467,7 @@ func TestFaultImpostorOfABuilderOfBuildx(t *testing.T) {
 						if !strings.Contains(r.stderr, refusedPod(pod)) || !strings.Contains(r.stderr, notOwned) {
 							t.Errorf("the log does not say %q of pod %s:\n%s", notOwned, pod, r.stderr)
 						}
-						row.held(leak, a.podOf("meta.json") == own, "the build was on pod %s and not on %s", a.podOf("meta.json"), own)
+						row.held(leak, a.podOf() == own, "the build was on pod %s and not on %s", a.podOf(), own)
 					} else {
 						row.explained(r, 3, "takes no TLS connections")
 					}
@@ -537,10 +546,14 @@ func TestFaultObjectsOfOthers(t *testing.T) {
 	for _, row := range rows {
 		object := row.object(row.name)
 		if object["kind"] == "Deployment" {
-			delete(object["spec"].(map[string]any), "serviceName")
+			unstructured.RemoveNestedField(object, "spec", "serviceName")
 		}
 		list = append(list, object)
-		names = append(names, fmt.Sprintf("%s/%s", object["kind"], object["metadata"].(map[string]any)["name"]))
+		name, _, err := unstructured.NestedString(object, "metadata", "name")
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, fmt.Sprintf("%s/%s", object["kind"], name))
 		n := s.builderNode("amd64", ownTimeout())
 		n.Name, n.Slipway = row.name, map[string]any{"owner": row.name, "idleTimeout": "1ms"}
 		if row.change != nil {
@@ -635,7 +648,7 @@ func TestFaultForeignPodDuringTheWait(t *testing.T) {
 		r := end()
 		row.survived(r)
 		row.held(leak, !strings.Contains(r.stderr, pod) && s.reached(pod) == "", "the build has been at pod %s:\n%s", pod, r.stderr)
-		want(t, "pod of the build", a.podOf("meta.json"), own)
+		want(t, "pod of the build", a.podOf(), own)
 	})
 	for _, d := range []disguise{
 		{what: "with another certificate", kind: "ReplicaSet", args: strangersCertificate(), words: "signed by another authority"},
