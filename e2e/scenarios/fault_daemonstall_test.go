@@ -245,3 +245,47 @@ func TestFaultBuilderSilence(t *testing.T) {
 		})
 	}
 }
+
+// TestFaultBuilderResets has the session of a build break in every phase, and
+// the builder say so as an honest one does.
+func TestFaultBuilderResets(t *testing.T) {
+	t.Parallel()
+	// reset breaks the session after a part of a stream.
+	reset := func(part func(context.Context, *hostiledaemon.Build) (grpc.ClientStream, error)) hostiledaemon.Behaviour {
+		return sending(func(ctx context.Context, b *hostiledaemon.Build) error {
+			if _, err := part(ctx, b); err != nil {
+				return err
+			}
+			b.Reset()
+			return errors.New("no active session for x")
+		})
+	}
+	output := func(messages ...any) func(context.Context, *hostiledaemon.Build) (grpc.ClientStream, error) {
+		return func(ctx context.Context, b *hostiledaemon.Build) (grpc.ClientStream, error) {
+			stream, err := b.Output(ctx, 0, nil)
+			for _, m := range messages {
+				if err == nil {
+					err = stream.SendMsg(m)
+				}
+			}
+			return stream, err
+		}
+	}
+	lost := []string{"lost", "solving again (3 of 3)"}
+	tell(t, []lie{
+		{"the session breaks before anything", sending(func(_ context.Context, b *hostiledaemon.Build) error {
+			b.Reset()
+			return errors.New("no active session for x")
+		}), []string{"--output", "out"}, 4, lost, nil},
+		{"the session breaks in the context", reset(func(ctx context.Context, b *hostiledaemon.Build) (grpc.ClientStream, error) {
+			stream, err := filesync.NewFileSyncClient(b.Agent).DiffCopy(metadata.AppendToOutgoingContext(ctx, "dir-name", "context"))
+			if err != nil {
+				return nil, err
+			}
+			return stream, stream.RecvMsg(&fstypes.Packet{})
+		}), []string{"--output", "out"}, 4, lost, nil},
+		{"the session breaks in a directory", reset(output(&fstypes.Packet{Type: fstypes.PACKET_STAT, Stat: hostiledaemon.File("f", "x").Stat})), []string{"--output", "out"}, 4, lost, nil},
+		{"the session breaks in a tar", reset(output(&filesync.BytesMessage{Data: make([]byte, 1000)})), []string{"--output", "type=tar,dest=out"}, 4, lost, nil},
+		{"the session breaks in an archive", reset(output(&filesync.BytesMessage{Data: make([]byte, 1000)})), []string{"--output", "type=oci,tar=false,dest=out"}, 4, lost, nil},
+	})
+}
