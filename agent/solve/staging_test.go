@@ -57,7 +57,7 @@ func TestStagingOfKilledBuild(t *testing.T) {
 				place = dest
 			}
 			cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^TestStagingOfKilledBuild$")
-			cmd.Env = append(os.Environ(), mark+"="+dest)
+			cmd.Env = append(os.Environ(), mark+"="+dest, "TMPDIR="+t.TempDir()) // which it cannot remove
 			cmd.Stderr = os.Stderr
 			out, err := cmd.StdoutPipe()
 			must(t, err)

@@ -151,6 +151,7 @@ func (f *planted) pushed(a *agent) {
 // TestFaultTokenIsRotated renews the token of the agent's service account at
 // each moment of a build. The old one is not valid any more at once.
 func TestFaultTokenIsRotated(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	n := s.builderNode("amd64")

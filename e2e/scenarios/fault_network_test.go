@@ -45,6 +45,7 @@ func (f *planted) same(a *agent, dir string) {
 // TestFaultBadNetwork builds by each transport with an agent whose network is
 // slow, loses packets, or is narrow.
 func TestFaultBadNetwork(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.define(s.builderNode("amd64"))
@@ -85,6 +86,7 @@ func TestFaultBadNetwork(t *testing.T) {
 // TestFaultNetworkIsGoneForAMoment takes all of an agent's network away in the
 // middle of an upload, and gives it back before anybody gives up.
 func TestFaultNetworkIsGoneForAMoment(t *testing.T) {
+	long(t)
 	t.Parallel()
 	const moment = 8 * time.Second
 	s := newSpace(t, "slipway-build", "slipway-manage")

@@ -143,6 +143,7 @@ func (row hostileRow) judge(f *planted, r result) {
 // TestFaultHostileRegistryAndTheAgent lets commands that run on the agent alone
 // meet a registry that means them no good.
 func TestFaultHostileRegistryAndTheAgent(t *testing.T) {
+	long(t)
 	t.Parallel()
 	w := newWary(t)
 	host, elsewhere := w.hostile.Registry().Address, w.elsewhere.Registry().Address

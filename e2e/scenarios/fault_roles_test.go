@@ -432,6 +432,7 @@ func TestFaultImpostorOfABuilder(t *testing.T) {
 // TestFaultImpostorOfABuilderOfBuildx has such pods beside a builder that buildx
 // made: there are no certificates.
 func TestFaultImpostorOfABuilderOfBuildx(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	if s.Bed.Images.Peer == "" {

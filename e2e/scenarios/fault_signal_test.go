@@ -88,6 +88,7 @@ func TestFaultKilled(t *testing.T) {
 }
 
 func TestFaultSIGTERMs(t *testing.T) {
+	long(t)
 	t.Parallel()
 	endInEveryPhase(t, terminated)
 }

@@ -18,7 +18,7 @@ import (
 // The fault suite: a fault is planted, and Slipway must come out of it. Each
 // fault is a row of the table that is printed with the report.
 
-var longFaults = flag.Bool("faults", false, "run the faults that take longer than a minute, or that disturb the whole cluster")
+var longFaults = flag.Bool("faults", false, "run the faults that take long, or that disturb the whole cluster")
 
 // harm is what a fault must not do.
 type harm int
@@ -76,8 +76,8 @@ func plant(t *testing.T, area, what string) *planted {
 	return f
 }
 
-// long leaves a test out of the short run: it takes longer than a minute, or
-// disturbs the whole cluster.
+// long leaves a test out of the short run: it takes longer than half a minute on
+// a quiet machine, or disturbs the whole cluster.
 func long(t *testing.T) {
 	t.Helper()
 	if *longFaults {
