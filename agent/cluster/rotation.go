@@ -26,7 +26,7 @@ func (r rotated) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	token, readErr := os.ReadFile(r.file)
 	if readErr != nil {
-		return answer, nil //nolint:nilerr // the refusal is what happened
+		return answer, nil // the refusal is what happened
 	}
 	again := request.Clone(request.Context())
 	if request.Body != nil && request.Body != http.NoBody {
@@ -34,7 +34,7 @@ func (r rotated) RoundTrip(request *http.Request) (*http.Response, error) {
 			return answer, nil
 		}
 		if again.Body, readErr = request.GetBody(); readErr != nil {
-			return answer, nil //nolint:nilerr // the same
+			return answer, nil // the same
 		}
 	}
 	_ = answer.Body.Close() // nobody reads it

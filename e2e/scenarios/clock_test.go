@@ -17,32 +17,47 @@ import (
 // or behind, that of buildkitd and of the other agents.
 func TestClocksThatDiffer(t *testing.T) {
 	t.Parallel()
-	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define(s.builderNode("amd64"))
-	a := s.startAgent("agent", s.Bed.Images.Agent)
-	a.write("Dockerfile", smallDockerfile)
-	a.ok("slipway up >&2")
-	var made struct{ Data map[string][]byte }
-	if err := json.Unmarshal([]byte(s.kubectl("", "get", "secret", "builder-amd64-tls", "-o", "json")), &made); err != nil {
-		t.Fatal(err)
-	}
+	a, skewed := startWithSkewedClock(t)
 	for _, skew := range []time.Duration{5 * time.Minute, -5 * time.Minute} {
-		set := madeBySkewedClock(t, made.Data, skew)
-		s.putData("builder-amd64-tls", set)
-		s.putData("builder-amd64-tls-client", map[string][]byte{"ca.crt": set["ca.crt"], "tls.crt": set["client.crt"], "tls.key": set["client.key"]})
-		s.kubectl("", "delete", "pods", "--selector=app=builder-amd64", "--grace-period=0", "--force")
+		set := skewed(skew)
 		r := a.builds(debugBuild, "direct")
 		if strings.Contains(r.stderr, closedWay) || strings.Contains(r.stderr, "certificate") {
 			t.Errorf("a clock %s ahead is talked about:\n%s", skew, r.stderr)
 		}
 		// Nor does anybody think that they must be renewed.
 		a.ok("slipway up >&2")
-		var kept struct{ Data map[string][]byte }
-		if err := json.Unmarshal([]byte(s.kubectl("", "get", "secret", "builder-amd64-tls", "-o", "json")), &kept); err != nil {
-			t.Fatal(err)
-		}
-		want(t, "the server's certificate", string(kept.Data["tls.crt"]), string(set["tls.crt"]))
+		want(t, "the server's certificate", string(a.secretData("builder-amd64-tls")["tls.crt"]), string(set["tls.crt"]))
 	}
+}
+
+// startWithSkewedClock starts a builder and an agent. The function that it
+// returns puts certificates in place, and returns them, as if who made them had
+// a clock that is ahead by skew; the builder's pod starts anew with them.
+func startWithSkewedClock(t *testing.T) (a *agent, skewed func(skew time.Duration) map[string][]byte) {
+	t.Helper()
+	s := newSpace(t, "slipway-build", "slipway-manage")
+	s.define(s.builderNode("amd64"))
+	a = s.startAgent("agent", s.Bed.Images.Agent)
+	a.write("Dockerfile", smallDockerfile)
+	a.ok("slipway up >&2")
+	made := s.secretData("builder-amd64-tls")
+	return a, func(skew time.Duration) map[string][]byte {
+		set := madeBySkewedClock(t, made, skew)
+		s.putData("builder-amd64-tls", set)
+		s.putData("builder-amd64-tls-client", map[string][]byte{"ca.crt": set["ca.crt"], "tls.crt": set["client.crt"], "tls.key": set["client.key"]})
+		s.kubectl("", "delete", "pods", "--selector=app=builder-amd64", "--grace-period=0", "--force")
+		return set
+	}
+}
+
+// secretData are the values of a Secret.
+func (s *space) secretData(name string) map[string][]byte {
+	s.t.Helper()
+	var secret struct{ Data map[string][]byte }
+	if err := json.Unmarshal([]byte(s.kubectl("", "get", "secret", name, "-o", "json")), &secret); err != nil {
+		s.t.Fatal(err)
+	}
+	return secret.Data
 }
 
 // putData replaces values of a Secret that is there.

@@ -267,21 +267,10 @@ func TestFaultAPIServerIsRestarted(t *testing.T) {
 // have none for the wall clock), so what it would have written is.
 func TestFaultClocksAnHourOff(t *testing.T) {
 	t.Parallel()
-	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define(s.builderNode("amd64"))
-	a := s.startAgent("agent", s.Bed.Images.Agent)
-	a.write("Dockerfile", smallDockerfile)
-	a.ok("slipway up >&2")
-	var made struct{ Data map[string][]byte }
-	if err := json.Unmarshal([]byte(s.kubectl("", "get", "secret", "builder-amd64-tls", "-o", "json")), &made); err != nil {
-		t.Fatal(err)
-	}
+	a, skewed := startWithSkewedClock(t)
 	for _, skew := range []time.Duration{time.Hour, -time.Hour, 2 * time.Hour} {
 		f := plant(t, "cluster", fmt.Sprintf("the clock of who made the certificates is %s ahead", skew))
-		set := madeBySkewedClock(t, made.Data, skew)
-		s.putData("builder-amd64-tls", set)
-		s.putData("builder-amd64-tls-client", map[string][]byte{"ca.crt": set["ca.crt"], "tls.crt": set["client.crt"], "tls.key": set["client.key"]})
-		s.kubectl("", "delete", "pods", "--selector=app=builder-amd64", "--grace-period=0", "--force")
+		skewed(skew)
 		if skew <= time.Hour {
 			r := f.run(a, debugBuild)
 			f.survived(r)
