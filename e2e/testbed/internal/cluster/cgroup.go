@@ -17,16 +17,26 @@ import (
 	"github.com/slipway-build/slipway/e2e/testbed/internal/run"
 )
 
-// cgroupName is the cgroup of everything that the testbed starts: its daemons
-// in one below it, the pods of each node in another. What is in it is the
-// testbed's, which is how shims and containers are told from other processes.
-// TESTBED_CGROUP puts it elsewhere, such as below a cgroup with limits.
-var cgroupName = cmp.Or(strings.Trim(os.Getenv("TESTBED_CGROUP"), "/"), "slipway-testbed")
-
 const cgroupMount = "/sys/fs/cgroup"
 
-func daemonCgroup() string          { return cgroupName + "/daemons" }
-func nodeCgroup(name string) string { return cgroupName + "/" + name }
+// cgroup is the cgroup of everything that the testbed starts: its daemons in one
+// below it, the pods of each node in another. What is in it is the testbed's,
+// which is how shims and containers are told from other processes.
+// TESTBED_CGROUP puts it elsewhere, such as below a cgroup with limits; a cluster
+// that was started has the one that its start noted.
+func (c Cluster) cgroup() string {
+	if h, err := readHost(c.journal()); err == nil && h.Cgroup != "" {
+		return h.Cgroup
+	}
+	return wantedCgroup()
+}
+
+func wantedCgroup() string {
+	return cmp.Or(strings.Trim(os.Getenv("TESTBED_CGROUP"), "/"), "slipway-testbed")
+}
+
+func (c Cluster) daemonCgroup() string          { return c.cgroup() + "/daemons" }
+func (c Cluster) nodeCgroup(name string) string { return c.cgroup() + "/" + name }
 
 // hierarchies are the folders in which a cgroup must be made: one for each
 // controller of cgroup v1, or the only one of v2.
@@ -61,48 +71,50 @@ const unified = "unified"
 
 // cgroupsUp makes the cgroups and returns the cgroup.procs files that a daemon
 // joins.
-func cgroupsUp() ([]string, error) {
+func (c Cluster) cgroupsUp() ([]string, error) {
 	roots, err := hierarchies()
 	if err != nil {
 		return nil, err
 	}
+	whole, daemons := c.cgroup(), c.daemonCgroup()
 	var names []string
-	for i, char := range cgroupName {
+	for i, char := range whole {
 		if char == '/' {
-			names = append(names, cgroupName[:i])
+			names = append(names, whole[:i])
 		}
 	}
-	names = append(names, cgroupName, daemonCgroup())
+	names = append(names, whole, daemons)
 	for _, n := range nodes {
-		names = append(names, nodeCgroup(n.name))
+		names = append(names, c.nodeCgroup(n.name))
 	}
 	var procs []string
 	for _, root := range roots {
 		for _, name := range names {
-			if err := makeCgroup(root, name); err != nil {
+			if err := makeCgroup(root, name, name != daemons); err != nil {
 				return nil, fmt.Errorf("make the cgroup %s: %w", filepath.Join(root, name), err)
 			}
 		}
-		procs = append(procs, filepath.Join(root, daemonCgroup(), "cgroup.procs"))
+		procs = append(procs, filepath.Join(root, daemons, "cgroup.procs"))
 	}
 	return procs, nil
 }
 
-func makeCgroup(root, name string) error {
+// makeCgroup makes a cgroup; parent tells that it is to have others below it.
+func makeCgroup(root, name string, parent bool) error {
 	folder := filepath.Join(root, name)
 	if err := os.Mkdir(folder, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	// In v1 a new cpuset is empty and takes no process until it is filled.
 	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
-		parent, err := os.ReadFile(filepath.Join(filepath.Dir(folder), file))
+		inherited, err := os.ReadFile(filepath.Join(filepath.Dir(folder), file))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		if text := strings.TrimSpace(string(parent)); text != "" && filepath.Base(root) == "cpuset" {
+		if text := strings.TrimSpace(string(inherited)); text != "" && filepath.Base(root) == "cpuset" {
 			if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o644); err != nil {
 				return err
 			}
@@ -110,7 +122,7 @@ func makeCgroup(root, name string) error {
 	}
 	// In v2 a controller must be handed down, except to the group that holds
 	// processes itself.
-	if root == cgroupMount && name != daemonCgroup() {
+	if root == cgroupMount && parent {
 		controllers, err := os.ReadFile(filepath.Join(folder, "cgroup.controllers"))
 		if err != nil {
 			return err
@@ -125,7 +137,7 @@ func makeCgroup(root, name string) error {
 }
 
 // cgroupsDown kills whatever is left in the testbed's cgroups and removes them.
-func cgroupsDown(ctx context.Context) error {
+func cgroupsDown(ctx context.Context, name string) error {
 	roots, err := hierarchies()
 	if err != nil {
 		return err
@@ -134,7 +146,7 @@ func cgroupsDown(ctx context.Context) error {
 	if err := run.Poll(ctx, "the processes in the testbed's cgroups to end", 2*time.Minute, func(ctx context.Context) (bool, string, error) {
 		left := 0
 		for _, root := range roots {
-			n, err := killCgroup(ctx, filepath.Join(root, cgroupName))
+			n, err := killCgroup(ctx, filepath.Join(root, name))
 			if err != nil {
 				return false, "", err
 			}
@@ -145,7 +157,7 @@ func cgroupsDown(ctx context.Context) error {
 		return err
 	}
 	for _, root := range roots {
-		folder := filepath.Join(root, cgroupName)
+		folder := filepath.Join(root, name)
 		// The kernel takes a moment to let go of a cgroup whose last process ended.
 		// A daemon that a killed start had only just forked may still join it.
 		if err := run.Poll(ctx, "the cgroup "+folder+" to go", time.Minute, func(ctx context.Context) (bool, string, error) {

@@ -16,7 +16,7 @@ func (c Cluster) daemon(name string, argv ...string) proc.Daemon {
 	// Without cgroups nothing starts; with them, this cannot fail.
 	if roots, err := hierarchies(); err == nil {
 		for _, root := range roots {
-			procs = append(procs, filepath.Join(root, daemonCgroup(), "cgroup.procs"))
+			procs = append(procs, filepath.Join(root, c.daemonCgroup(), "cgroup.procs"))
 		}
 	}
 	return proc.Daemon{

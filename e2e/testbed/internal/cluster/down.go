@@ -31,7 +31,7 @@ func (c Cluster) Down(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if err := cgroupsDown(ctx); err != nil {
+	if err := cgroupsDown(ctx, c.cgroup()); err != nil {
 		return err
 	}
 	if err := unmountBelow(c.State); err != nil {

@@ -11,13 +11,13 @@ import (
 
 // alone refuses to start beside another Kubernetes: names, addresses and chains
 // would be shared with it, and taking one down would take the other along.
-func alone(ctx context.Context) error {
+func (c Cluster) alone(ctx context.Context) error {
 	roots, err := hierarchies()
 	if err != nil {
 		return err
 	}
 	for _, root := range roots {
-		for _, group := range cgroupTree(filepath.Join(root, cgroupName)) {
+		for _, group := range cgroupTree(filepath.Join(root, c.cgroup())) {
 			pids, err := cgroupPIDs(group)
 			if err != nil {
 				return err

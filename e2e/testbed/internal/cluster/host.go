@@ -24,6 +24,8 @@ type host struct {
 	// BinfmtMounted and BinfmtRegistered tell what was somebody else's.
 	BinfmtMounted    bool `json:"binfmtMounted"`
 	BinfmtRegistered bool `json:"binfmtRegistered"`
+	// Cgroup is the cgroup of all that the testbed started.
+	Cgroup string `json:"cgroup"`
 }
 
 var changedSysctls = []string{
@@ -92,7 +94,7 @@ func noteHost(journal string) error {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("look for the notes on the machine: %w", err)
 	}
-	h := host{Sysctls: map[string]string{}}
+	h := host{Sysctls: map[string]string{}, Cgroup: wantedCgroup()}
 	for _, name := range changedSysctls {
 		value, err := os.ReadFile(sysctlPath(name))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -117,6 +119,18 @@ func noteHost(journal string) error {
 	return proc.WriteFile(journal, text, 0o644)
 }
 
+func readHost(journal string) (host, error) {
+	text, err := os.ReadFile(journal)
+	if err != nil {
+		return host{}, fmt.Errorf("read the notes on the machine: %w", err)
+	}
+	var h host
+	if err := json.Unmarshal(text, &h); err != nil {
+		return host{}, fmt.Errorf("notes on the machine %s: %w", journal, err)
+	}
+	return h, nil
+}
+
 func binfmtUp(emulator string) error {
 	if !exists(filepath.Join(binfmtMount, "status")) {
 		if err := syscall.Mount("binfmt_misc", binfmtMount, "binfmt_misc", 0, ""); err != nil {
@@ -135,16 +149,12 @@ func binfmtUp(emulator string) error {
 
 // hostDown puts the machine back as the journal says it was.
 func hostDown(journal string) error {
-	text, err := os.ReadFile(journal)
+	h, err := readHost(journal)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("read the notes on the machine: %w", err)
-	}
-	var h host
-	if err := json.Unmarshal(text, &h); err != nil {
-		return fmt.Errorf("notes on the machine %s: %w", journal, err)
+		return err
 	}
 	if entry := filepath.Join(binfmtMount, binfmtName); !h.BinfmtRegistered && exists(entry) {
 		if err := os.WriteFile(entry, []byte("-1"), 0o200); err != nil {

@@ -48,7 +48,7 @@ func (c Cluster) Up(ctx context.Context, withContainerd func(ctx context.Context
 
 // prepare makes everything that the daemons find when they start.
 func (c Cluster) prepare(ctx context.Context) error {
-	if err := alone(ctx); err != nil {
+	if err := c.alone(ctx); err != nil {
 		return err
 	}
 	for _, n := range nodes {
@@ -61,7 +61,7 @@ func (c Cluster) prepare(ctx context.Context) error {
 	if err := hostUp(c.journal(), filepath.Join(c.Debian, "bin", "qemu-aarch64-static")); err != nil {
 		return err
 	}
-	if _, err := cgroupsUp(); err != nil {
+	if _, err := c.cgroupsUp(); err != nil {
 		return err
 	}
 	if err := networkUp(ctx); err != nil {
@@ -113,7 +113,7 @@ func (c Cluster) writeConfigs(tokens map[string]string) error {
 		folder := c.folder(n)
 		values := map[string]any{
 			"Folder": folder, "Socket": c.socket(n), "Hosts": c.registryHosts(n), "Bin": c.Programs, "CNI": filepath.Join(c.Debian, "cni"),
-			"Pause": c.Pause, "IP": n.ip, "HealthPort": n.healthPort, "Secrets": c.secrets(), "Cgroup": nodeCgroup(n.name),
+			"Pause": c.Pause, "IP": n.ip, "HealthPort": n.healthPort, "Secrets": c.secrets(), "Cgroup": c.nodeCgroup(n.name),
 		}
 		write(filepath.Join(folder, "containerd.toml"), "containerd", values)
 		write(filepath.Join(folder, "kubelet.yaml"), "kubelet", values)
