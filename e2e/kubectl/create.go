@@ -28,13 +28,9 @@ func createsFromStdin(args []string) bool { return slices.Equal(args, []string{"
 // several hundred manifests, and half of what a kubectl takes for one is the
 // check against the API's schema, which the API server does as well.
 func (n Namespace) create(ctx context.Context, manifest string) (string, error) {
-	config, err := n.config()
+	client, err := n.client()
 	if err != nil {
 		return "", err
-	}
-	client, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return "", fmt.Errorf("create objects: %w", err)
 	}
 	var created strings.Builder
 	for decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(manifest), 4096); ; {

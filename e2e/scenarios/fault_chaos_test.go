@@ -33,6 +33,7 @@ func TestFaultChaos(t *testing.T) {
 
 // TestFaultChaosForAMoment is the same, smaller.
 func TestFaultChaosForAMoment(t *testing.T) {
+	long(t)
 	t.Parallel()
 	chaos{agents: 6, pods: 2, replicas: 2, length: 20 * time.Second, every: 4 * time.Second}.run(t)
 }

@@ -39,33 +39,37 @@ type victim struct {
 	before  map[string]string
 }
 
-// buildProduct builds slipway for this machine, unless another binary is to
-// take its place.
+// buildProduct returns a slipway for this machine, which is built once, unless
+// another binary is to take its place.
 func buildProduct(t *testing.T) string {
 	t.Helper()
 	if other := os.Getenv(otherBinary); other != "" {
 		return other
 	}
-	dir, err := os.MkdirTemp("", "slipway-fault-")
+	program, err := product()
 	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	program := filepath.Join(dir, "slipway")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./cmd/slipway")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build slipway: %v\n%s", err, out)
-	}
-	if err := errors.Join(os.Chmod(dir, 0o755), os.Chmod(program, 0o755)); err != nil { // other users run it, too
 		t.Fatal(err)
 	}
 	return program
 }
+
+var product = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "slipway-fault-")
+	if err != nil {
+		return "", err
+	}
+	productDir = dir
+	program := filepath.Join(dir, "slipway")
+	build := exec.Command("go", "build", "-o", program, "./cmd/slipway")
+	build.Dir = "../.."
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build slipway: %w\n%s", err, out)
+	}
+	return program, errors.Join(os.Chmod(dir, 0o755), os.Chmod(program, 0o755)) // other users run it, too
+})
+
+// productDir is removed after all tests; empty where no test needed it.
+var productDir string
 
 // newVictim sets up a working directory for slipway: a context, a definition of
 // the builder, and files beside them that are none of the builder's business.

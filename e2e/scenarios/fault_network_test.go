@@ -150,6 +150,7 @@ func (s *space) midTransfer(link *netfault.Link) {
 // in the middle of an export. The kubelet still reaches it, and so does the
 // agent, through it.
 func TestFaultBuilderBecomesABlackHole(t *testing.T) {
+	long(t)
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.define(s.builderNode("amd64"))

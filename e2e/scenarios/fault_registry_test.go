@@ -276,7 +276,7 @@ func TestFaultHostileRegistryInABuild(t *testing.T) {
 		{what: "a base image whose token has no end", registry: &hostileregistry.Registry{Token: hostileregistry.Flood("application/json", `{"token":"`, 0)},
 			command: from, words: []string{"more than the 1048576 bytes"}},
 		{what: "a base image whose token comes a byte a second", registry: &hostileregistry.Registry{Token: hostileregistry.Drip},
-			command: from, words: []string{"too slowly"}},
+			command: from, words: []string{"too slowly"}, long: true},
 		{what: "a base image whose token is no JSON", registry: &hostileregistry.Registry{Token: hostileregistry.Text(200, "text/html", "<html>")},
 			command: from, words: []string{"unable to decode"}},
 		{what: "a base image whose token service is the agent", registry: &hostileregistry.Registry{Realm: "https://127.0.0.1:4443/token"},

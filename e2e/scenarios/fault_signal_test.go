@@ -45,6 +45,8 @@ type phase struct {
 	// left is a script that fails unless what has appeared already is whole;
 	// empty where nothing may have.
 	left string
+	// long phases are ended in make faults only.
+	long bool
 }
 
 // largeDockerfile has a result that takes a while to export.
@@ -62,15 +64,15 @@ func phases(s *shop) []phase {
 	files := "-o out -o type=tar,dest=files.tar "
 	const publishing = "merging what the nodes have pushed"
 	return []phase{
-		{name: "the wait for a builder", flags: "--definitions waiting --platform linux/s390x -o out small", line: "affinity"},
+		{name: "the wait for a builder", long: true, flags: "--definitions waiting --platform linux/s390x -o out small", line: "affinity"},
 		{name: "the upload of the context", flags: both + "-o out upload", line: `transferring context: .*MB`},
-		{name: "a step", flags: both + s.from() + "-f small/Long " + files + "small", line: "running$"},
-		{name: "a step, with the context from stdin", flags: both + s.from() + "-f Long " + files + "- < context.tar", line: "running$"},
+		{name: "a step", long: true, flags: both + s.from() + "-f small/Long " + files + "small", line: "running$"},
+		{name: "a step, with the context from stdin", long: true, flags: both + s.from() + "-f Long " + files + "- < context.tar", line: "running$"},
 		{name: "the export to local", flags: large + "-o out large", line: "copying files"},
-		{name: "the export to tar", flags: large + "-o type=tar,dest=files.tar large", line: "sending tarball"},
-		{name: "the export to oci", flags: large + "-o type=oci,compression=uncompressed,dest=image.tar large", line: "sending tarball"},
+		{name: "the export to tar", long: true, flags: large + "-o type=tar,dest=files.tar large", line: "sending tarball"},
+		{name: "the export to oci", long: true, flags: large + "-o type=oci,compression=uncompressed,dest=image.tar large", line: "sending tarball"},
 		{
-			name: "the merge of two platforms", flags: large + tags + files + "-o type=oci,dest=image.tar small",
+			name: "the merge of two platforms", long: true, flags: large + tags + files + "-o type=oci,dest=image.tar small",
 			line: publishing, held: regexp.MustCompile(`/manifests/sha256:`),
 		},
 		{
@@ -131,6 +133,9 @@ func endInEveryPhase(t *testing.T, e interruption) {
 	before := s.digest("v1")
 	for _, ph := range phases(s) {
 		t.Run(ph.name, func(t *testing.T) {
+			if ph.long {
+				long(t)
+			}
 			s.t = t
 			row := plant(t, "signal", e.name+" during "+ph.name)
 			p.Forget()

@@ -208,6 +208,6 @@ spec:
 `, n.Name, n.Name, reference), "create", "-f", "-")
 	}
 	for _, n := range s.Bed.Nodes {
-		s.kubectl("", "wait", "pod/run-"+n.Name, "--for=condition=Ready", "--timeout="+patience.String())
+		s.awaitReady("run-" + n.Name)
 	}
 }

@@ -62,7 +62,11 @@ subjects: [{kind: ServiceAccount, name: agent, namespace: %[3]s}]
 		if t.Failed() {
 			s.explain()
 		}
-		s.kubectlCleanup("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := s.Delete(ctx); err != nil {
+			t.Error(err)
+		}
 	})
 	s.kubectl(objects, "create", "-f", "-")
 	return s
@@ -169,7 +173,7 @@ func (s *space) startAgent(name, image string) *agent {
 func (s *space) startAgentFrom(name, manifest string) *agent {
 	s.t.Helper()
 	s.kubectl(manifest, "create", "-f", "-")
-	s.kubectl("", "wait", "pod/"+name, "--for=condition=Ready", "--timeout="+patience.String())
+	s.awaitReady(name)
 	a := &agent{space: s, pod: name}
 	if path := os.Getenv(otherBinary); path != "" {
 		program, err := os.ReadFile(path)
@@ -180,6 +184,17 @@ func (s *space) startAgentFrom(name, manifest string) *agent {
 		a.ok("cat /tmp/slipway > $(command -v slipway) && rm /tmp/slipway")
 	}
 	return a
+}
+
+// awaitReady waits until a pod is ready.
+func (s *space) awaitReady(pod string) {
+	s.t.Helper()
+	defer timings.waiting(s.timing, "wait pod/"+pod+" --for=condition=Ready")()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	if err := s.AwaitReady(ctx, pod); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // otherBinary names a slipway that takes the place of the one in the agents'

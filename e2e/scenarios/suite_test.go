@@ -47,7 +47,12 @@ func run(m *testing.M) int {
 		})
 		defer end.Stop()
 	}
-	return m.Run()
+	code := m.Run()
+	if err := os.RemoveAll(productDir); err != nil {
+		fmt.Fprintln(os.Stderr, "error: remove the slipway that the tests built:", err)
+		return 1
+	}
+	return code
 }
 
 func given(name string) bool {

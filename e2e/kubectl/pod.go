@@ -1,0 +1,88 @@
+package kubectl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
+	watchtools "k8s.io/client-go/tools/watch"
+)
+
+// AwaitReady waits until a pod is ready, as kubectl wait does. It is an error
+// if the pod is deleted meanwhile.
+func (n Namespace) AwaitReady(ctx context.Context, pod string) error {
+	client, err := n.client()
+	if err != nil {
+		return err
+	}
+	pods := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"}).Namespace(n.Name)
+	last := "it was not seen"
+	for {
+		events, err := pods.Watch(ctx, metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", pod).String()})
+		if err == nil {
+			_, err = watchtools.UntilWithoutRetry(ctx, events, func(event watch.Event) (bool, error) {
+				if event.Type == watch.Deleted {
+					return false, errors.New("it was deleted")
+				}
+				object, isPod := event.Object.(*unstructured.Unstructured)
+				if !isPod {
+					return false, fmt.Errorf("the watch answers %s", event.Type)
+				}
+				ready := false
+				ready, last = condition(object, "Ready")
+				return ready, nil
+			})
+		}
+		if errors.Is(err, watchtools.ErrWatchClosed) { // the API server ends watches that are old
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("wait for pod %s to be ready: %w (%s)", pod, err, last)
+		}
+		return nil
+	}
+}
+
+// condition tells whether a condition of an object is true, and what is known of it.
+func condition(object *unstructured.Unstructured, kind string) (bool, string) {
+	// A field of another type is as good as none: the condition is not true.
+	all, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
+	for _, one := range all {
+		if c, ok := one.(map[string]any); ok && c["type"] == kind {
+			return c["status"] == "True", fmt.Sprintf("%s is %v: %v %v", kind, c["status"], c["reason"], c["message"])
+		}
+	}
+	return false, "it has no condition " + kind
+}
+
+// Delete has the namespace deleted, and does not wait for the end of what is in it.
+func (n Namespace) Delete(ctx context.Context) error {
+	client, err := n.client()
+	if err != nil {
+		return err
+	}
+	err = client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).Delete(ctx, n.Name, metav1.DeleteOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+func (n Namespace) client() (dynamic.Interface, error) {
+	config, err := n.config()
+	if err != nil {
+		return nil, err
+	}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("use %s: %w", n.Bed.Kubeconfig, err)
+	}
+	return client, nil
+}
