@@ -81,19 +81,15 @@ func TestCredentialPlugin(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
 	dir := t.TempDir()
-	held := filepath.Join(dir, "held")
 	for _, tt := range []struct{ name, script, words string }{
 		{"fails", "exit 7", "credential plugin fails of kubeconfig context main failed: exec: executable " + dir + "/fails failed with exit code 7"},
-		// It ends when the test does.
-		{"hangs", "exec 0</dev/null 1>/dev/null 2>/dev/null; while test ! -e " + held + "; do sleep 0.1; done", "credential plugin hangs of kubeconfig context main has not answered"},
+		// It ends with the test, which removes its file.
+		{"hangs", "exec 0</dev/null 1>/dev/null 2>/dev/null; while test -e \"$0\"; do sleep 0.1; done", "credential plugin hangs of kubeconfig context main has not answered"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			command := filepath.Join(dir, tt.name)
 			if err := os.WriteFile(command, []byte("#!/bin/sh\n"+tt.script+"\n"), 0o755); err != nil {
 				t.Fatal(err)
-			}
-			if tt.name == "hangs" {
-				t.Cleanup(func() { _ = os.WriteFile(held, nil, 0o600) })
 			}
 			c, err := newClient(&rest.Config{Host: server.URL, ExecProvider: &clientcmdapi.ExecConfig{
 				Command: command, APIVersion: "client.authentication.k8s.io/v1", InteractiveMode: clientcmdapi.NeverExecInteractiveMode,

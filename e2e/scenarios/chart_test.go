@@ -193,6 +193,12 @@ func TestChartInSeveralNamespaces(t *testing.T) {
 	peer.write("Dockerfile", smallDockerfile)
 	peer.ok("mkdir -p ~/.docker/buildx/instances && cp -L /etc/slipway/definitions/kube ~/.docker/buildx/instances/")
 	peer.ok("buildx build --builder kube --output type=local,dest=out . >&2 && cmp Dockerfile out/Dockerfile")
+	r.helm("uninstall", "")
+	for _, name := range r.names("validatingadmissionpolicies,validatingadmissionpolicybindings") {
+		if strings.Contains(name, r.Name) {
+			t.Errorf("the release leaves %s", name)
+		}
+	}
 }
 
 // TestChartCertificates connects with certificates that Helm has made, and
