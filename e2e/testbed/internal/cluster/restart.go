@@ -54,7 +54,13 @@ func (c Cluster) Restart(ctx context.Context, names []string) error {
 	}
 	slices.Reverse(daemons)
 	for _, d := range daemons {
-		if err := d.Launch(ctx); err != nil {
+		start := d.Launch
+		for _, n := range nodes {
+			if d.Name == c.containerd(n).Name { // without it, its kubelet ends at once
+				start = func(ctx context.Context) error { return c.startContainerd(ctx, n) }
+			}
+		}
+		if err := start(ctx); err != nil {
 			return err
 		}
 	}
