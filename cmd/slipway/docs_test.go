@@ -5,8 +5,11 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -103,4 +106,69 @@ func TestRoffText(t *testing.T) {
 			t.Errorf("roffText(%q) = %q, want %q", text, got, want)
 		}
 	}
+}
+
+// TestLinksOfTheDocumentation follows the links between the pages, to files and
+// to headings.
+func TestLinksOfTheDocumentation(t *testing.T) {
+	const root = "../.."
+	pages, err := filepath.Glob(root + "/docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	top, err := filepath.Glob(root + "/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages = append(append(pages, top...), root+"/charts/slipway/README.md")
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	fences := regexp.MustCompile("(?s)```.*?```")
+	count := 0
+	for _, path := range pages {
+		text := fences.ReplaceAllString(readText(t, path), "")
+		for _, found := range link.FindAllStringSubmatch(text, -1) {
+			file, heading, anchored := strings.Cut(found[1], "#")
+			if strings.Contains(file, ":") { // elsewhere
+				continue
+			}
+			count++
+			target := path
+			if file != "" {
+				target = filepath.Join(filepath.Dir(path), file)
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s links to %s, which does not exist", path, found[1])
+			} else if anchored && !slices.Contains(headings(readText(t, target)), heading) {
+				t.Errorf("%s links to %s, which has no such heading", path, found[1])
+			}
+		}
+	}
+	if count < 100 {
+		t.Errorf("there are %d links: the test overlooks some", count)
+	}
+}
+
+// headings are the anchors that GitHub gives to the headings of a page.
+func headings(page string) []string {
+	var anchors []string
+	fenced := false
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, "```") {
+			fenced = !fenced
+		}
+		title, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " ")
+		if fenced || !ok || !strings.HasPrefix(line, "#") {
+			continue
+		}
+		anchors = append(anchors, strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, strings.TrimSpace(title)))
+	}
+	return anchors
 }
