@@ -4,7 +4,8 @@
 #   slipway build --platform linux/amd64,linux/arm64 --output type=local,dest=dist .
 #
 # Both architectures are cross-compiled on the builder's own. The result
-# depends on the sources, the Go version and VERSION only. Where golang cannot
+# depends on the sources, the Go version, VERSION and COMMIT only; the flags are
+# those of the Makefile, so the binary is that of a release. Where golang cannot
 # be pulled, --build-context golang:1.26=DIR stands in for it, and where modules
 # cannot be fetched from the build, --build-context modules=DIR holds a download
 # cache (`make image` does both).
@@ -13,7 +14,8 @@ FROM scratch AS modules
 
 FROM --platform=$BUILDPLATFORM golang:1.26 AS build
 WORKDIR /src
-ENV CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS=-trimpath GOMODCACHE=/go/pkg/mod GOCACHE=/go/cache
+ENV CGO_ENABLED=0 GOTOOLCHAIN=local GOMODCACHE=/go/pkg/mod GOCACHE=/go/cache \
+    GOFLAGS="-trimpath -buildvcs=false -tags=grpcnotrace -gcflags=all=-dwarf=false"
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go --mount=from=modules,target=/modules \
     if [ -d /modules/cache ]; then export GOPROXY=file:///modules/cache/download GONOSUMDB='*'; fi && \
@@ -23,10 +25,10 @@ COPY cmd cmd
 COPY configmap configmap
 COPY internal internal
 COPY registry registry
-ARG TARGETOS TARGETARCH VERSION=dev
+ARG TARGETOS TARGETARCH VERSION=dev COMMIT
 RUN --mount=type=cache,target=/go \
-    GOOS=$TARGETOS GOARCH=$TARGETARCH go build -buildvcs=false -tags grpcnotrace \
-    -ldflags "-s -w -buildid= -X main.version=$VERSION" -o /out/slipway ./cmd/slipway
+    GOOS=$TARGETOS GOARCH=$TARGETARCH go build \
+    -ldflags "-s -w -buildid= -X main.version=$VERSION -X main.commit=$COMMIT" -o /out/slipway ./cmd/slipway
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

@@ -4,6 +4,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VERSION ?= dev
+# What slipway version prints, and no build ID, so that the same sources make
+# the same bytes.
+COMMIT = $(shell git rev-parse HEAD 2>/dev/null)$(if $(shell git status --porcelain 2>/dev/null),-dirty)
+LDFLAGS = -s -w -buildid= -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 HELM_VERSIONS := v3.21.4 v4.2.4
 FUZZTIME ?= 2s
 FUZZJOBS ?= 2
@@ -40,15 +44,20 @@ down: ## Stop the cluster that demo, e2e and bench use.
 ##@ Build
 .PHONY: build
 build: ## Build bin/slipway for this machine.
-	$(GO_BUILD) -ldflags "-s -w -X main.version=$(VERSION)" -o bin/slipway ./cmd/slipway
+	$(GO_BUILD) -ldflags "$(LDFLAGS)" -o bin/slipway ./cmd/slipway
 
 .PHONY: image
-image: build ## Build Slipway's own image files for both architectures, with Slipway, on the testbed, and lists of what is in them.
+image: build ## Build Slipway's own image for both architectures, with Slipway, on the testbed: its files and an archive, in dist/.
 	cd e2e && go run ./testbed up
-	e2e/image/run $(VERSION)
+	e2e/image/run $(VERSION) $(COMMIT)
+
+.PHONY: release
+release: build $(lastword $(HELM)) ## Build what a release holds into dist/: binaries, SBOMs, chart, man pages, completion scripts, checksums.
+	.ci/release "$(VERSION)" "$(LDFLAGS)" $(lastword $(HELM))
 
 .PHONY: docs
 docs: ## Generate the references again that are written by the program.
+	go test ./cmd/slipway -run Reference -update
 	go test ./configmap -run Reference -update
 	go test ./agent/cluster -run ChartRules -update
 	cd e2e && go test ./chart -run 'Schema|Readme' -update

@@ -50,6 +50,7 @@ type cli struct {
 	Logout     logoutCmd     `cmd:"" help:"Log out of a registry."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print the completion script for a shell."`
+	Docs       docsCmd       `cmd:"" hidden:"" help:"Write the reference of all commands."`
 }
 
 // global are the flags of every command.

@@ -59,6 +59,9 @@ func (c *completionCmd) Run(in *invocation, parsed *kong.Context) error {
 func commands(root *kong.Node) []completable {
 	var out []completable
 	for _, node := range root.Children {
+		if node.Hidden {
+			continue
+		}
 		one := completable{Name: node.Name, Help: node.Help}
 		for _, below := range node.Children {
 			one.Commands = append(one.Commands, below.Name)

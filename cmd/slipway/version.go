@@ -1,16 +1,23 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strings"
 
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
-// version is set by the linker; a build without it is a development build.
-var version = "dev"
+// version and commit are set by the linker. A build without a version is a
+// development build; one without a commit may know it from the go command.
+var (
+	version = "dev"
+	commit  = ""
+)
 
 // buildkitModule is the library whose version decides which features of
 // buildkitd the client knows.
@@ -21,27 +28,50 @@ type versionCmd struct {
 }
 
 type versionInfo struct {
-	Version        string `json:"version"`
+	Version string `json:"version"`
+	// Commit is the revision of the sources as git names it, with "-dirty" where
+	// they had changes; empty when it is not known.
+	Commit         string `json:"commit"`
 	BuildKitClient string `json:"buildkitClient"`
 	Go             string `json:"go"`
 	Platform       string `json:"platform"`
 }
 
 func currentVersion() versionInfo {
-	v := versionInfo{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	v := versionInfo{Version: version, Commit: commit, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, dep := range info.Deps {
 			if dep.Path == buildkitModule {
 				v.BuildKitClient = dep.Version
 			}
 		}
+		v.Commit = cmp.Or(v.Commit, vcsCommit(info.Settings))
 	}
 	return v
 }
 
-func versionLine() string {
-	v := currentVersion()
-	return fmt.Sprintf("slipway %s %s (%s, BuildKit client %s)", v.Version, v.Platform, v.Go, v.BuildKitClient)
+// vcsCommit returns the commit that the go command has recorded, empty if none.
+func vcsCommit(settings []debug.BuildSetting) string {
+	values := map[string]string{}
+	for _, s := range settings {
+		values[s.Key] = s.Value
+	}
+	revision := values["vcs.revision"]
+	if revision != "" && values["vcs.modified"] == "true" {
+		revision += "-dirty"
+	}
+	return revision
+}
+
+func versionLine() string { return currentVersion().line() }
+
+// line is the version in one line, without a commit that is not known.
+func (v versionInfo) line() string {
+	parts := []string{v.Go, "BuildKit client " + v.BuildKitClient}
+	if v.Commit != "" {
+		parts = slices.Insert(parts, 0, "commit "+v.Commit)
+	}
+	return fmt.Sprintf("slipway %s %s (%s)", v.Version, v.Platform, strings.Join(parts, ", "))
 }
 
 // Run prints the version.
