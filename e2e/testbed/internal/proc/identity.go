@@ -30,7 +30,8 @@ func Of(pid int) (ID, error) {
 	return ID{PID: pid, Start: stat.start, Boot: boot}, nil
 }
 
-// Alive tells whether this very process still runs. A zombie does not.
+// Alive tells whether this very process still runs. A zombie does not, once its
+// other threads have ended: until then its ports and files are open.
 func (id ID) Alive() bool {
 	if id.PID <= 0 {
 		return false
@@ -40,7 +41,14 @@ func (id ID) Alive() bool {
 		return false
 	}
 	stat, err := readStat(id.PID)
-	return err == nil && stat.start == id.Start && stat.state != 'Z' && stat.state != 'X'
+	if err != nil || stat.start != id.Start || stat.state == 'X' {
+		return false
+	}
+	if stat.state == 'Z' {
+		threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", id.PID))
+		return err == nil && len(threads) > 1
+	}
+	return true
 }
 
 type stat struct {
