@@ -3,9 +3,11 @@ package scenarios
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,7 +27,36 @@ type space struct {
 	timing *timing
 }
 
-// newSpace makes a namespace and removes it after the test. The rights of the
+// spaces are the namespaces of all scenarios. What runs in one ends with its
+// scenario; the rest goes at the end, because the deletion of a namespace costs
+// the cluster as much as a small scenario.
+var spaces namespaces
+
+type namespaces struct {
+	sync.Mutex
+	all []kubectl.Namespace
+}
+
+func (n *namespaces) add(one kubectl.Namespace) {
+	n.Lock()
+	defer n.Unlock()
+	n.all = append(n.all, one)
+}
+
+// remove has all of them deleted.
+func (n *namespaces) remove() error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	n.Lock()
+	defer n.Unlock()
+	var failed error
+	for _, one := range n.all {
+		failed = errors.Join(failed, one.Delete(ctx))
+	}
+	return failed
+}
+
+// newSpace makes a namespace, and ends what runs in it after the test. The rights of the
 // service account are those of the named roles of the demo: "slipway-build",
 // "slipway-manage".
 func newSpace(t *testing.T, roles ...string) *space {
@@ -64,10 +95,11 @@ subjects: [{kind: ServiceAccount, name: agent, namespace: %[3]s}]
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if err := s.Delete(ctx); err != nil {
+		if err := s.Stop(ctx); err != nil {
 			t.Error(err)
 		}
 	})
+	spaces.add(s.Namespace)
 	s.kubectl(objects, "create", "-f", "-")
 	return s
 }

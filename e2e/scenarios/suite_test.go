@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -48,8 +49,8 @@ func run(m *testing.M) int {
 		defer end.Stop()
 	}
 	code := m.Run()
-	if err := os.RemoveAll(productDir); err != nil {
-		fmt.Fprintln(os.Stderr, "error: remove the slipway that the tests built:", err)
+	if err := errors.Join(spaces.remove(), os.RemoveAll(productDir)); err != nil {
+		fmt.Fprintln(os.Stderr, "error: clean up after the tests:", err)
 		return 1
 	}
 	return code
