@@ -151,6 +151,20 @@ func explain(err error, doing string, id Identity, own secretNames) error {
 	return e
 }
 
+// offerRole returns err with granted as its one hint where the API server has
+// said that a right is missing, for callers whose rights are no part of a
+// build's roles.
+func offerRole(err error, granted role) error {
+	var known *Error
+	if !errors.As(err, &known) || known.Reason != ReasonForbidden {
+		return err
+	}
+	if missing, ok := parseForbidden(known.message); ok {
+		known.hints = []string{missing.grant([]role{granted})}
+	}
+	return err
+}
+
 // refusal tells a quota from a policy in the words of an object that was
 // refused: Kubernetes answers both with the same code.
 func refusal(words string) (Reason, []string) {

@@ -58,6 +58,22 @@ func clientSecret(node configmap.Node) string {
 	return WorkloadName(node) + "-tls-client"
 }
 
+// secretsOf are the Secrets with the certificates of node's workload that an
+// agent reads or makes.
+func secretsOf(node configmap.Node) secretNames {
+	var names secretNames
+	if node.Kubernetes == nil || node.Kubernetes.Transport == configmap.TransportExec {
+		return names
+	}
+	if node.Kubernetes.TLS.ClientDir == "" {
+		names.client = clientSecret(node)
+	}
+	if node.Kubernetes.TLS.ServerSecret == "" {
+		names.server, names.client = serverSecret(node), clientSecret(node)
+	}
+	return names
+}
+
 // wantsListener is true when a workload made for node listens on TCP. Whoever
 // has set up buildkitd's addresses by flags or in its configuration keeps them
 // as they are: an address on the command line would replace those of the file.

@@ -1,17 +1,9 @@
 package cluster
 
 import (
-	"fmt"
-	"regexp"
 	"slices"
-	"strings"
-	"unicode/utf8"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
-
-	"github.com/slipway-build/slipway/configmap"
 )
 
 // buildRules are the rights that a build needs whose builders exist and listen:
@@ -64,20 +56,6 @@ func secretRules() []rbacv1.PolicyRule {
 // agent has no business with them.
 type secretNames struct{ server, client string }
 
-func secretsOf(node configmap.Node) secretNames {
-	var names secretNames
-	if node.Kubernetes == nil || node.Kubernetes.Transport == configmap.TransportExec {
-		return names
-	}
-	if node.Kubernetes.TLS.ClientDir == "" {
-		names.client = clientSecret(node)
-	}
-	if node.Kubernetes.TLS.ServerSecret == "" {
-		names.server, names.client = serverSecret(node), clientSecret(node)
-	}
-	return names
-}
-
 // role is a Role by its name and rules.
 type role struct {
 	name  string
@@ -101,128 +79,51 @@ func (s secretNames) manageRole() role {
 	}}
 }
 
-// missingRight is what the API server's RBAC authorizer said was missing.
-type missingRight struct {
-	user, verb, resource, group, namespace string
-	// name is the object's, empty where the request named none.
-	name string
+// wakeRole lets an agent wake a workload that sleeps, and do nothing else to
+// it: a builder that garbage collection may put to sleep is of no use to agents
+// that cannot wake it, and manageRules let them do much more.
+func wakeRole(workload string) role {
+	return role{"slipway-wake-" + workload, []rbacv1.PolicyRule{
+		{APIGroups: []string{"apps"}, Resources: []string{"deployments/scale", "statefulsets/scale"}, ResourceNames: []string{workload}, Verbs: []string{"patch"}},
+	}}
 }
 
-// forbiddenWords matches the message of k8s.io/apiserver's
-// pkg/endpoints/handlers/responsewriters.forbiddenMessage. Control characters
-// and the like (\pC) have no place in a name, nor on a terminal or in YAML.
-var forbiddenWords = regexp.MustCompile(`(?:"([^"\pC]*)" is forbidden: )?User "([^"\pC]*)" cannot ([^\s\pC]+) resource "([^"\pC]*)" in API group "([^"\pC]*)" in the namespace "([^"\pC]*)"`)
-
-// parseForbidden finds the missing right in the message of a Forbidden answer.
-// It fails on those of quotas and admission, which use the same code.
-func parseForbidden(message string) (missingRight, bool) {
-	m := forbiddenWords.FindStringSubmatch(message)
-	if m == nil || !utf8.ValidString(m[0]) {
-		return missingRight{}, false
+// collectRules are what garbage collection needs on top of buildRules: it asks
+// pods how busy they are, puts workloads to sleep and removes those that are
+// left over. Nothing can be bound to names, for it is about workloads that no
+// definition names any more; so it is a role of its own, which neither agents
+// nor who starts builders should have.
+func collectRules() []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{
+		{APIGroups: []string{"apps"}, Resources: []string{"deployments/scale", "statefulsets/scale"}, Verbs: []string{"patch"}},
+		{APIGroups: []string{"apps"}, Resources: []string{"deployments", "statefulsets"}, Verbs: []string{"delete"}},
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"list", "delete"}},
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "delete"}},
 	}
-	return missingRight{name: m[1], user: m[2], verb: m[3], resource: m[4], group: m[5], namespace: m[6]}, true
 }
 
-// roles are the smallest of the roles above that hold the missing right, so
-// that one paste gives all the rights of the step and not the next error. own
-// are the Secrets of the workload that the step is about.
-func (m missingRight) roles(own secretNames) []role {
-	build, manage := buildRules(), append(buildRules(), manageRules()...)
-	secret := m.group == "" && m.resource == "secrets"
-	var roles []role
-	switch {
-	case secret && own.client != "" && m.name == own.client && m.verb == "get":
-		return []role{own.readRole()}
-	case m.wakes():
-		return []role{wakeRole(m.name)}
-	case m.in(execRules()):
-		return []role{{execRoleName, execRules()}}
-	case m.in(build):
-		roles = append(roles, role{"slipway-build", build})
-		if own.client != "" {
-			roles = append(roles, own.readRole())
-		}
-		return roles
-	case m.in(manage), secret && own.server != "" && (m.verb == "create" || m.name == own.server || m.name == own.client):
-		roles = append(roles, role{"slipway-manage", manage})
-	case m.in(secretRules()):
-		roles = append(roles, role{"slipway-manage", append(manage, secretRules()...)})
-	default:
-		return []role{{"slipway-extra", []rbacv1.PolicyRule{{APIGroups: []string{m.group}, Resources: []string{m.resource}, Verbs: []string{m.verb}}}}}
+// collectClaimRules let garbage collection remove claims, which it does only
+// when told to.
+func collectClaimRules() []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"persistentvolumeclaims"}, Verbs: []string{"list", "delete"}},
 	}
-	if own.server != "" {
-		roles = append(roles, own.manageRole())
-	}
-	return roles
 }
 
-func (m missingRight) in(rules []rbacv1.PolicyRule) bool {
-	return slices.ContainsFunc(rules, func(r rbacv1.PolicyRule) bool {
-		return slices.Contains(r.APIGroups, m.group) && slices.Contains(r.Resources, m.resource) && slices.Contains(r.Verbs, m.verb)
-	})
+// collectRole is all that garbage collection needs.
+func collectRole() role {
+	rules := slices.Concat(buildRules(), execRules(), collectRules())
+	return role{"slipway-gc", append(rules, collectClaimRules()...)}
 }
 
-// subject is whom the role is bound to.
-func (m missingRight) subject() rbacv1.Subject {
-	if rest, ok := strings.CutPrefix(m.user, "system:serviceaccount:"); ok {
-		if namespace, name, ok := strings.Cut(rest, ":"); ok {
-			return rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: name}
-		}
-	}
-	return rbacv1.Subject{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: m.user}
-}
-
-// hints are what to do about the missing right.
-func (m missingRight) hints(own secretNames) []string {
-	roles := m.roles(own)
-	hints := []string{m.grant(roles)}
-	if roles[0].name == execRoleName {
-		hints = append(hints,
-			"it is a shell in every pod of the namespace: builders that listen need it not (transport direct or portforward), see docs/security.md",
-			"where the Helm chart makes the roles: set its value rbac.exec to true, which also confines exec to buildkitd",
-		)
-	}
-	if roles[0].name == "slipway-manage" {
-		hints = append(hints, "or keep the role small and have the builder made once by someone who may: slipway up")
-		if m.resource == "secrets" && own.server != "" {
-			hints = append(hints, "or have it made without certificates, to be reached by exec only: transport: exec below Slipway in the definition")
-		}
-	}
-	return hints
-}
-
-// grant is each Role and the RoleBinding that gives it, ready to paste.
-func (m missingRight) grant(roles []role) string {
-	text := fmt.Sprintf("%s may not %s %s in namespace %s; whoever administers the cluster can grant it with kubectl apply -f - and this:", m.user, m.verb, m.resource, m.namespace)
-	return text + m.manifest(roles)
-}
-
-// manifest is the YAML of the roles and their bindings, from a line break on.
-func (m missingRight) manifest(roles []role) string {
-	text := ""
-	for _, r := range roles {
-		meta := metav1.ObjectMeta{Name: r.name, Namespace: m.namespace}
-		for _, object := range []any{
-			rbacv1.Role{
-				TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role"},
-				ObjectMeta: meta,
-				Rules:      r.rules,
-			},
-			rbacv1.RoleBinding{
-				TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "RoleBinding"},
-				ObjectMeta: meta,
-				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: r.name},
-				Subjects:   []rbacv1.Subject{m.subject()},
-			},
-		} {
-			out, err := yaml.Marshal(object)
-			if err != nil {
-				// Plain data always marshals; if it ever does not, the sentence
-				// above still says what is missing.
-				return text + " " + err.Error()
-			}
-			text += "\n---\n" + strings.TrimRight(string(out), "\n")
-		}
-	}
-	return text
+// removeRole lets somebody remove the workload and what belongs to it. It is a
+// role of its own, and bound to names where that can be: who builds, or starts
+// builders, needs none of it.
+func removeRole(workload string, secrets []string) role {
+	return role{"slipway-remove-" + workload, []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list"}},
+		{APIGroups: []string{"apps"}, Resources: []string{"deployments", "statefulsets"}, ResourceNames: []string{workload}, Verbs: []string{"get", "delete"}},
+		{APIGroups: []string{""}, Resources: []string{"configmaps", "persistentvolumeclaims"}, Verbs: []string{"list", "delete"}},
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: secrets, Verbs: []string{"get", "delete"}},
+	}}
 }

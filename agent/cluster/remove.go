@@ -268,17 +268,9 @@ func (w *workload) planClaims(ctx context.Context, r *Removal) error {
 // explainRemoval names the role of who removes where a right is missing: it is
 // not one that builds should have.
 func (w *workload) explainRemoval(err error, doing string) error {
-	err = w.explain(err, doing)
-	var known *Error
-	if !errors.As(err, &known) || known.Reason != ReasonForbidden {
-		return err
+	granted := removeRole(w.name, w.secretNames())
+	if w.collected {
+		granted = collectRole()
 	}
-	if missing, ok := parseForbidden(known.message); ok {
-		granted := removeRole(w.name, w.secretNames())
-		if w.collected {
-			granted = collectRole()
-		}
-		known.hints = []string{missing.grant([]role{granted})}
-	}
-	return err
+	return offerRole(w.explain(err, doing), granted)
 }

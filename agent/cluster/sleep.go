@@ -49,13 +49,5 @@ func (c *Client) scale(ctx context.Context, is Status, replicas int32, head stri
 // explainCollection names the role of garbage collection where a right is
 // missing.
 func (c *Client) explainCollection(err error, doing string) error {
-	err = explain(err, doing, c.identity, secretNames{})
-	var known *Error
-	if !errors.As(err, &known) || known.Reason != ReasonForbidden {
-		return err
-	}
-	if missing, ok := parseForbidden(known.message); ok {
-		known.hints = []string{missing.grant([]role{collectRole()})}
-	}
-	return err
+	return offerRole(explain(err, doing, c.identity, secretNames{}), collectRole())
 }
