@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -96,7 +97,7 @@ func TestAdoptKeepsTheOrderOfVariables(t *testing.T) {
 }
 
 func TestAdoptable(t *testing.T) {
-	w := &workload{name: "builder-amd64", namespace: "ci", node: testNode(nil)}
+	w := &workload{name: "builder-amd64", namespace: "ci", node: clustertest.Node(nil)}
 	if err := w.adoptable(ofBuildx(), manifestOf(t, nil)); err != nil {
 		t.Error(err)
 	}

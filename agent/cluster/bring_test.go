@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -19,7 +20,7 @@ func entry(manager, subresource, fields string) metav1.ManagedFieldsEntry {
 
 func manifestOf(t *testing.T, change func(*configmap.Node)) held {
 	t.Helper()
-	o, err := Manifest(testNode(change), "ci")
+	o, err := Manifest(clustertest.Node(change), "ci")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func TestBring(t *testing.T) {
 }
 
 func TestBringLeavesOfAStatefulSetWhatCannotChange(t *testing.T) {
-	claim := func(n *configmap.Node) { n.Kubernetes.ClaimStorage = quantity("1Gi") }
+	claim := func(n *configmap.Node) { n.Kubernetes.ClaimStorage = clustertest.Quantity("1Gi") }
 	is := manifestOf(t, claim)
 	is.statefulSet.Spec.VolumeClaimTemplates[0].Status.Phase = corev1.ClaimPending
 	is.statefulSet.Spec.ServiceName = "other"
@@ -109,7 +110,7 @@ func TestKeptReplicas(t *testing.T) {
 
 func TestMutable(t *testing.T) {
 	claim := func(size string) func(*configmap.Node) {
-		return func(n *configmap.Node) { n.Kubernetes.ClaimStorage = quantity(size) }
+		return func(n *configmap.Node) { n.Kubernetes.ClaimStorage = clustertest.Quantity(size) }
 	}
 	live := manifestOf(t, claim("1024Mi"))
 	live.statefulSet.Spec.VolumeClaimTemplates[0].Spec.VolumeMode = new(corev1.PersistentVolumeFilesystem)
@@ -125,7 +126,7 @@ func TestMutable(t *testing.T) {
 		"a label it has to": {labelled, manifestOf(t, func(n *configmap.Node) { n.Kubernetes.Labels = map[string]string{"team": "ci"} }), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &workload{name: "builder-amd64", namespace: "ci", node: testNode(nil)}
+			w := &workload{name: "builder-amd64", namespace: "ci", node: clustertest.Node(nil)}
 			err := w.mutable(tt.is, tt.wanted)
 			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)

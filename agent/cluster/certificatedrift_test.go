@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -58,7 +59,7 @@ func TestDriftOfCertificates(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			node := testNode(func(n *configmap.Node) {
+			node := clustertest.Node(func(n *configmap.Node) {
 				n.Kubernetes.Drift = configmap.DriftApply
 				if tt.change != nil {
 					tt.change(n)

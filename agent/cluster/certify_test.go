@@ -24,6 +24,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -127,7 +128,7 @@ func newDecoder(t *testing.T) runtime.Decoder {
 
 func newVault(t *testing.T) (*vault, func() *workload) {
 	t.Helper()
-	node := testNode(nil)
+	node := clustertest.Node(nil)
 	objects, err := Manifest(node, "ci")
 	if err != nil {
 		t.Fatal(err)

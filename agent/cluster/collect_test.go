@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -160,7 +161,7 @@ func TestCollection(t *testing.T) {
 // would touch pods.
 func TestOwnerLabel(t *testing.T) {
 	with := func(owner string) Objects {
-		objects, err := Manifest(testNode(func(n *configmap.Node) {
+		objects, err := Manifest(clustertest.Node(func(n *configmap.Node) {
 			n.Kubernetes.Owner = owner
 			n.Files = map[string][]byte{"buildkitd.toml": []byte("debug = true\n"), "certs/key.pem": []byte("key")}
 		}), "ci")
@@ -170,7 +171,7 @@ func TestOwnerLabel(t *testing.T) {
 		return objects
 	}
 	owned, plain := with("ours"), with("")
-	w := newWorkload(&Client{}, testNode(func(n *configmap.Node) { n.Kubernetes.Owner = "ours" }), nil)
+	w := newWorkload(&Client{}, clustertest.Node(func(n *configmap.Node) { n.Kubernetes.Owner = "ours" }), nil)
 	for what, labels := range map[string]map[string]string{
 		"deployment":   owned.Deployment.Labels,
 		"configmap":    owned.ConfigMaps[0].Labels,

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -173,7 +174,7 @@ func TestDrainOfThePod(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			o, err := Manifest(testNode(c.change), "ci")
+			o, err := Manifest(clustertest.Node(c.change), "ci")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -199,14 +200,14 @@ func TestDrainOfThePod(t *testing.T) {
 }
 
 func TestRollout(t *testing.T) {
-	o, err := Manifest(testNode(nil), "ci")
+	o, err := Manifest(clustertest.Node(nil), "ci")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r := o.Deployment.Spec.Strategy.RollingUpdate; r == nil || r.MaxUnavailable.String() != "0" || r.MaxSurge.String() != "25%" {
 		t.Errorf("a rollout stops pods before others are ready: %v", r)
 	}
-	o, err = Manifest(testNode(func(n *configmap.Node) { n.Kubernetes.ClaimStorage = quantity("1Gi") }), "ci")
+	o, err = Manifest(clustertest.Node(func(n *configmap.Node) { n.Kubernetes.ClaimStorage = clustertest.Quantity("1Gi") }), "ci")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -198,7 +199,7 @@ func TestNoWorkloadWithoutCertificates(t *testing.T) {
 				t.Fatal(err)
 			}
 			client.transport = tt.pinned
-			w := newWorkload(client, testNode(nil), func(string) {})
+			w := newWorkload(client, clustertest.Node(nil), func(string) {})
 			if err := w.ensure(t.Context()); (err == nil) != (len(tt.after) > 0) {
 				t.Errorf("ensure: %v", err)
 			}

@@ -11,6 +11,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 )
 
 func statusError(code int32, reason metav1.StatusReason, message string) error {
@@ -122,7 +124,7 @@ func TestForbiddenHint(t *testing.T) {
 			if !ok {
 				t.Fatal("not parsed")
 			}
-			golden(t, filepath.Join("testdata", "forbidden", name+".txt"), strings.Join(m.hints(secretNames{"b-tls", "b-tls-client"}), "\n")+"\n")
+			clustertest.Golden(t, filepath.Join("testdata", "forbidden", name+".txt"), strings.Join(m.hints(secretNames{"b-tls", "b-tls-client"}), "\n")+"\n")
 		})
 	}
 }

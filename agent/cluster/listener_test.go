@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -51,7 +52,7 @@ func TestListener(t *testing.T) {
 		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			objects, err := Manifest(testNode(tt.change), "ci")
+			objects, err := Manifest(clustertest.Node(tt.change), "ci")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +86,7 @@ func TestListener(t *testing.T) {
 }
 
 func TestListenerOfBroughtCertificates(t *testing.T) {
-	node := testNode(func(n *configmap.Node) {
+	node := clustertest.Node(func(n *configmap.Node) {
 		n.Kubernetes.Rootless = true
 		n.Kubernetes.Env = []corev1.EnvVar{{Name: "XDG_RUNTIME_DIR", Value: "/run/user/1001"}}
 		n.Kubernetes.TLS = configmap.TLS{ServerSecret: "from-cert-manager", ClientSecret: "agents", ServerName: "buildkitd.example.com"}
@@ -123,7 +124,7 @@ func TestPatchedProbeHandler(t *testing.T) {
 		"startup by HTTP":        {"startupProbe", `{"httpGet":{"port":80}}`, http},
 	} {
 		t.Run(name, func(t *testing.T) {
-			objects, err := Manifest(testNode(func(n *configmap.Node) {
+			objects, err := Manifest(clustertest.Node(func(n *configmap.Node) {
 				n.Kubernetes.PodTemplate = []byte(`{"spec":{"containers":[{"name":"buildkitd","` + tt.probe + `":` + tt.patch + `}]}}`)
 			}), "ci")
 			if err != nil {

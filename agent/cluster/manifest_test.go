@@ -2,12 +2,9 @@ package cluster
 
 import (
 	"errors"
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -15,34 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/configmap"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
-
-// testNode is a node with buildx's defaults.
-func testNode(change func(*configmap.Node)) configmap.Node {
-	n := configmap.Node{
-		Name: "builder_amd64",
-		Kubernetes: &configmap.Kubernetes{
-			Image:              "moby/buildkit:buildx-stable-1",
-			Replicas:           1,
-			LoadBalance:        configmap.LoadBalanceSticky,
-			Timeout:            2 * time.Minute,
-			UnschedulableGrace: 15 * time.Second,
-			TerminationGrace:   time.Hour,
-		},
-	}
-	if change != nil {
-		change(&n)
-	}
-	return n
-}
-
-func quantity(s string) *resource.Quantity {
-	q := resource.MustParse(s)
-	return &q
-}
 
 func TestManifest(t *testing.T) {
 	cases := map[string]func(*configmap.Node){
@@ -72,22 +44,25 @@ func TestManifest(t *testing.T) {
 		"qemu": func(n *configmap.Node) {
 			n.Kubernetes.QEMU = configmap.QEMU{Install: true, Image: "tonistiigi/binfmt:latest"}
 		},
-		"memory-root": func(n *configmap.Node) { n.Kubernetes.RootVolumeMemory = quantity("2Gi") },
-		"claim":       func(n *configmap.Node) { n.Kubernetes.ClaimStorage = quantity("100Gi") },
+		"memory-root": func(n *configmap.Node) { n.Kubernetes.RootVolumeMemory = clustertest.Quantity("2Gi") },
+		"claim":       func(n *configmap.Node) { n.Kubernetes.ClaimStorage = clustertest.Quantity("100Gi") },
 		"claim-config": func(n *configmap.Node) {
-			n.Kubernetes.ClaimStorage = quantity("100Gi")
+			n.Kubernetes.ClaimStorage = clustertest.Quantity("100Gi")
 			n.Files = map[string][]byte{"buildkitd.toml": []byte("debug = true\n")}
 		},
-		"rootless":             func(n *configmap.Node) { n.Kubernetes.Rootless = true },
-		"rootless-memory-root": func(n *configmap.Node) { n.Kubernetes.Rootless = true; n.Kubernetes.RootVolumeMemory = quantity("2Gi") },
+		"rootless": func(n *configmap.Node) { n.Kubernetes.Rootless = true },
+		"rootless-memory-root": func(n *configmap.Node) {
+			n.Kubernetes.Rootless = true
+			n.Kubernetes.RootVolumeMemory = clustertest.Quantity("2Gi")
+		},
 		"rootless-claim-config": func(n *configmap.Node) {
 			n.Kubernetes.Rootless = true
-			n.Kubernetes.ClaimStorage = quantity("100Gi")
+			n.Kubernetes.ClaimStorage = clustertest.Quantity("100Gi")
 			n.Files = map[string][]byte{"buildkitd.toml": []byte("debug = true\n")}
 		},
 		"user-namespace-claim-class": func(n *configmap.Node) {
 			n.Kubernetes.Profile = configmap.ProfileUserNamespace
-			n.Kubernetes.ClaimStorage, n.Kubernetes.StorageClass = quantity("100Gi"), new("fast-ssd")
+			n.Kubernetes.ClaimStorage, n.Kubernetes.StorageClass = clustertest.Quantity("100Gi"), new("fast-ssd")
 		},
 		"config": func(n *configmap.Node) {
 			n.Files = map[string][]byte{
@@ -107,32 +82,12 @@ func TestManifest(t *testing.T) {
 	}
 	for name, change := range cases {
 		t.Run(name, func(t *testing.T) {
-			objects, err := Manifest(testNode(change), "ci")
+			objects, err := Manifest(clustertest.Node(change), "ci")
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, filepath.Join("testdata", "manifest", name+".yaml"), render(t, objects))
+			clustertest.Golden(t, filepath.Join("testdata", "manifest", name+".yaml"), render(t, objects))
 		})
-	}
-}
-
-// golden compares with a file; with -update it writes the file first.
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("differs from %s (-want +got):\n%s", file, diff)
 	}
 }
 
@@ -173,7 +128,7 @@ func TestManifestRefusesPodTemplate(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, err := Manifest(testNode(func(n *configmap.Node) { n.Kubernetes.PodTemplate = []byte(c.patch) }), "ci")
+			_, err := Manifest(clustertest.Node(func(n *configmap.Node) { n.Kubernetes.PodTemplate = []byte(c.patch) }), "ci")
 			var e *Error
 			if !errors.As(err, &e) || e.Reason != ReasonDefinition || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "node builder_amd64") {
 				t.Errorf("got %v, want a definition error of node builder_amd64 with %q", err, c.want)
@@ -184,7 +139,7 @@ func TestManifestRefusesPodTemplate(t *testing.T) {
 
 // buildx looks for pods by the labels that it would give them itself.
 func TestManifestIsFoundByBuildx(t *testing.T) {
-	o, err := Manifest(testNode(func(n *configmap.Node) { n.Kubernetes.Labels = map[string]string{"team": "build"} }), "ci")
+	o, err := Manifest(clustertest.Node(func(n *configmap.Node) { n.Kubernetes.Labels = map[string]string{"team": "build"} }), "ci")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +159,7 @@ func TestManifestIsFoundByBuildx(t *testing.T) {
 
 func TestSpecHash(t *testing.T) {
 	hash := func(change func(*configmap.Node)) string {
-		o, err := Manifest(testNode(change), "ci")
+		o, err := Manifest(clustertest.Node(change), "ci")
 		if err != nil {
 			t.Fatal(err)
 		}

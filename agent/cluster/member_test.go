@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -42,9 +43,9 @@ func TestMembers(t *testing.T) {
 		"of another group":                    {func(p *corev1.Pod) { p.OwnerReferences[0].APIVersion = "example.com/v1" }, false},
 		"of the deployment, but no buildkitd": {func(p *corev1.Pod) { p.Spec.Containers[0].Name = "main" }, false},
 	} {
-		p := aPod("a", "hash", true)
+		p := clustertest.Pod("a", "hash", true)
 		tt.change(p)
-		if got := newWorkload(&Client{}, testNode(nil), nil).isMember(p); got != tt.want {
+		if got := newWorkload(&Client{}, clustertest.Node(nil), nil).isMember(p); got != tt.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -173,12 +174,12 @@ func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := aPod("a", "hash", true)
+			p := clustertest.Pod("a", "hash", true)
 			if tt.pod != nil {
 				tt.pod(p)
 			}
 			pod := readyPods([]*corev1.Pod{p})[0]
-			node := testNode(func(n *configmap.Node) { n.Kubernetes.Transport = configmap.TransportExec })
+			node := clustertest.Node(func(n *configmap.Node) { n.Kubernetes.Transport = configmap.TransportExec })
 			_, err = c.Dial(t.Context(), node, pod, func(string) {})
 			known := (*Error)(nil)
 			execs := slices.Contains(api.requests(), "POST a")

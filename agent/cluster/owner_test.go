@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -66,7 +67,7 @@ func TestWhatOthersMadeStaysAsItIs(t *testing.T) {
 		}},
 		{
 			name: "statefulset of a node with a claim", plural: "statefulsets",
-			node: driftNode(configmap.DriftApply, func(n *configmap.Node) { n.Kubernetes.ClaimStorage = quantity("1Gi") }),
+			node: driftNode(configmap.DriftApply, func(n *configmap.Node) { n.Kubernetes.ClaimStorage = clustertest.Quantity("1Gi") }),
 			object: &appsv1.StatefulSet{
 				TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: KindStatefulSet}, ObjectMeta: theirs("builder-amd64"), Spec: appsv1.StatefulSetSpec{Template: pod},
 			},

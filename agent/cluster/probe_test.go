@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -36,7 +37,7 @@ func TestBehind(t *testing.T) {
 // TestExecIsNotMissedWhereBuildersListen has a role without exec, as the chart
 // makes it.
 func TestExecIsNotMissedWhereBuildersListen(t *testing.T) {
-	plain := testNode(func(n *configmap.Node) { n.Flags = []string{"--addr", "tcp://:1"} })
+	plain := clustertest.Node(func(n *configmap.Node) { n.Flags = []string{"--addr", "tcp://:1"} })
 	running := func(listens ...bool) Status {
 		s := Status{Exists: true, Replicas: 1}
 		for _, l := range listens {
@@ -51,8 +52,8 @@ func TestExecIsNotMissedWhereBuildersListen(t *testing.T) {
 		want bool
 	}{
 		{"pods listen", plain, running(true, true), true},
-		{"one does not", testNode(nil), running(true, false), false},
-		{"no pod, of a definition that listens", testNode(nil), running(), true},
+		{"one does not", clustertest.Node(nil), running(true, false), false},
+		{"no pod, of a definition that listens", clustertest.Node(nil), running(), true},
 		{"no pod, of one that does not", plain, running(), false},
 	} {
 		if got := listens(tt.node, "ci", tt.is); got != tt.want {

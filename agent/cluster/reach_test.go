@@ -17,6 +17,8 @@ import (
 	"github.com/rs/zerolog"
 	"k8s.io/client-go/rest"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 )
 
 // TestWhatDoesNotAnswer has requests that no API server answers, and wants to
@@ -101,7 +103,7 @@ func TestCredentialPlugin(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			node := testNode(nil)
+			node := clustertest.Node(nil)
 			node.Kubernetes.Timeout = 20 * time.Second
 			if tt.name == "hangs" {
 				node.Kubernetes.Timeout = time.Second

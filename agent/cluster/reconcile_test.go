@@ -24,6 +24,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -89,9 +90,9 @@ func (p *plant) keep(plural string, object metav1.Object) {
 }
 
 func (p *plant) roll(template corev1.PodTemplateSpec) {
-	one := aPod("pod-"+strconv.Itoa(p.version), "", true)
+	one := clustertest.Pod("pod-"+strconv.Itoa(p.version), "", true)
 	one.Labels, one.Annotations, one.Spec = maps.Clone(template.Labels), template.Annotations, template.Spec
-	ownedByReplicaSet(one)
+	clustertest.OwnedByReplicaSet(one)
 	p.pods = append(p.pods, *one)
 }
 
@@ -228,7 +229,7 @@ func (p *plant) client(log io.Writer) *Client {
 
 // driftNode is a node that is reached by exec, with a policy.
 func driftNode(policy configmap.Drift, change func(*configmap.Node)) configmap.Node {
-	return testNode(func(n *configmap.Node) {
+	return clustertest.Node(func(n *configmap.Node) {
 		n.Kubernetes.Transport, n.Kubernetes.Drift, n.Kubernetes.Timeout = configmap.TransportExec, policy, time.Minute
 		n.Files = map[string][]byte{"buildkitd.toml": []byte("debug = true\n"), "tls/reg.key": []byte("the key")}
 		if change != nil {
@@ -463,7 +464,7 @@ func TestNewPodsAreTakenInARollout(t *testing.T) {
 		{configmap.DriftFail, false, "old"},
 	} {
 		p := newPlant(t)
-		p.pods = []corev1.Pod{*aPod("old", "0000", true), *aPod("new", hash, tt.ready)}
+		p.pods = []corev1.Pod{*clustertest.Pod("old", "0000", true), *clustertest.Pod("new", hash, tt.ready)}
 		pods, err := p.client(io.Discard).Up(t.Context(), driftNode(tt.policy, nil), func(string) {})
 		var names []string
 		for _, pod := range pods {
@@ -518,10 +519,10 @@ func TestAsleepIsBroughtUpToDateBeforeItIsWoken(t *testing.T) {
 // TestMadeWithoutCertificates is about a workload that is reached by exec only
 // because its maker could not make certificates.
 func TestMadeWithoutCertificates(t *testing.T) {
-	node := testNode(func(n *configmap.Node) {
+	node := clustertest.Node(func(n *configmap.Node) {
 		n.Kubernetes.Transport, n.Kubernetes.Drift, n.Kubernetes.Timeout = configmap.TransportAuto, configmap.DriftApply, time.Minute
 	})
-	plain := testNode(func(n *configmap.Node) { n.Kubernetes.Transport = configmap.TransportExec })
+	plain := clustertest.Node(func(n *configmap.Node) { n.Kubernetes.Transport = configmap.TransportExec })
 	for _, tt := range []struct {
 		name      string
 		forbidden []string

@@ -6,46 +6,19 @@ import (
 	"testing"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// aPod is a live pod with a hash, ready or not, made by Slipway unless the hash
-// is empty.
-func aPod(name, hash string, ready bool) *corev1.Pod {
-	p := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "ci", UID: types.UID("uid-" + name), Labels: map[string]string{labelApp: "builder-amd64"}},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: containerName}}},
-		Status:     corev1.PodStatus{Phase: corev1.PodPending},
-	}
-	if hash != "" {
-		p.Labels[labelManagedBy] = managedBy
-		p.Annotations = map[string]string{annotationSpecHash: hash}
-	}
-	ownedByReplicaSet(p)
-	if ready {
-		p.Status.Phase = corev1.PodRunning
-		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
-	}
-	return p
-}
-
-// ownedByReplicaSet makes p one of the Deployment builder-amd64's pods.
-func ownedByReplicaSet(p *corev1.Pod) {
-	p.Labels[appsv1.DefaultDeploymentUniqueLabelKey] = "5f6d"
-	p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: kindReplicaSet, Name: "builder-amd64-5f6d", UID: "uid-of-set", Controller: new(true)}}
-}
-
 func TestRolloutOfPods(t *testing.T) {
-	ended := aPod("ended", "old", false)
+	ended := clustertest.Pod("ended", "old", false)
 	ended.Status.Phase = corev1.PodFailed
-	adopted := aPod("adopted", "", true)
+	adopted := clustertest.Pod("adopted", "", true)
 	adopted.Annotations = map[string]string{annotationSpecHash: "old"}
-	unmarked := aPod("unmarked", "old", true)
+	unmarked := clustertest.Pod("unmarked", "old", true)
 	unmarked.Annotations = nil
 	for name, tt := range map[string]struct {
 		pods     []*corev1.Pod
@@ -54,12 +27,12 @@ func TestRolloutOfPods(t *testing.T) {
 		doubtful string // the policies under which a closer look is worth it
 	}{
 		"none":                       {nil, 0, false, "[]"},
-		"of this definition":         {[]*corev1.Pod{aPod("a", "whole", true), aPod("b", "plain", true)}, 2, true, "[]"},
-		"of another":                 {[]*corev1.Pod{aPod("a", "old", true)}, 0, false, "[warn apply fail]"},
-		"in the middle of a rollout": {[]*corev1.Pod{aPod("a", "old", true), aPod("b", "whole", false)}, 1, false, "[warn apply fail]"},
-		"after the first new one":    {[]*corev1.Pod{aPod("a", "old", true), aPod("b", "whole", true)}, 1, true, "[warn apply fail]"},
+		"of this definition":         {[]*corev1.Pod{clustertest.Pod("a", "whole", true), clustertest.Pod("b", "plain", true)}, 2, true, "[]"},
+		"of another":                 {[]*corev1.Pod{clustertest.Pod("a", "old", true)}, 0, false, "[warn apply fail]"},
+		"in the middle of a rollout": {[]*corev1.Pod{clustertest.Pod("a", "old", true), clustertest.Pod("b", "whole", false)}, 1, false, "[warn apply fail]"},
+		"after the first new one":    {[]*corev1.Pod{clustertest.Pod("a", "old", true), clustertest.Pod("b", "whole", true)}, 1, true, "[warn apply fail]"},
 		"long over":                  {[]*corev1.Pod{ended}, 0, false, "[]"},
-		"of buildx":                  {[]*corev1.Pod{aPod("a", "", true)}, 0, false, "[apply fail]"},
+		"of buildx":                  {[]*corev1.Pod{clustertest.Pod("a", "", true)}, 0, false, "[apply fail]"},
 		"of buildx, adopted before":  {[]*corev1.Pod{adopted}, 0, false, "[warn apply fail]"},
 		"of an older slipway":        {[]*corev1.Pod{unmarked}, 0, false, "[warn apply fail]"},
 	} {
@@ -135,14 +108,14 @@ func TestWaitForPodsOfAnotherTemplate(t *testing.T) {
 		want   string
 	}{
 		"deployment":  {nil, "deployment builder-amd64: waiting for its pod to be created"},
-		"statefulset": {func(n *configmap.Node) { n.Kubernetes.ClaimStorage = quantity("1Gi") }, "statefulset builder-amd64: waiting for builds on pod a, b, which ends before its successor starts"},
+		"statefulset": {func(n *configmap.Node) { n.Kubernetes.ClaimStorage = clustertest.Quantity("1Gi") }, "statefulset builder-amd64: waiting for builds on pod a, b, which ends before its successor starts"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorkload(&Client{}, testNode(tt.change), nil)
+			w := newWorkload(&Client{}, clustertest.Node(tt.change), nil)
 			w.outdated = map[types.UID]bool{"uid-a": true}
 			w.hashes = []string{"new"}
 			v := newView(w, nil)
-			for _, p := range []*corev1.Pod{aPod("b", "old", true), aPod("a", "new", true)} {
+			for _, p := range []*corev1.Pod{clustertest.Pod("b", "old", true), clustertest.Pod("a", "new", true)} {
 				if err := v.pods.Add(p); err != nil {
 					t.Fatal(err)
 				}
@@ -151,7 +124,7 @@ func TestWaitForPodsOfAnotherTemplate(t *testing.T) {
 			if len(verdict.Ready) > 0 || !slices.Equal(verdict.Waiting, []string{tt.want}) {
 				t.Errorf("ready %v, waiting %q, want %q", verdict.Ready, verdict.Waiting, tt.want)
 			}
-			if err := v.pods.Add(aPod("c", "new", true)); err != nil {
+			if err := v.pods.Add(clustertest.Pod("c", "new", true)); err != nil {
 				t.Fatal(err)
 			}
 			verdict, _ = judge(v.observe(time.Now()), nil, time.Second, time.Now())

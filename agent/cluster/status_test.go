@@ -8,12 +8,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 )
 
 // TestFrailtyOfAPod reads off a pod what the doctor warns of.
 func TestFrailtyOfAPod(t *testing.T) {
 	always := corev1.ContainerRestartPolicyAlways
-	p := aPod("a", "hash", true)
+	p := clustertest.Pod("a", "hash", true)
 	p.Spec.InitContainers = []corev1.Container{{Name: "native", RestartPolicy: &always}}
 	if got := containersBeside(p.Spec); len(got) > 0 {
 		t.Errorf("a native sidecar counts: %q", got)
