@@ -50,7 +50,7 @@ image: build ## Build Slipway's own image files for both architectures, with Sli
 .PHONY: docs
 docs: ## Generate the references again that are written by the program.
 	go test ./configmap -run Reference -update
-	go test ./agent/cluster -run ChartRules -update
+	go test ./agent/cluster/rbac -run ChartRules -update
 	cd e2e && go test ./chart -run 'Schema|Readme' -update
 
 ##@ Test

@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
+
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 )
 
 // editTries says how often and how fast a change is made again that met
@@ -35,7 +37,7 @@ func (c *Client) EditConfigMap(ctx context.Context, namespace, name string, edit
 		found, err := maps.Get(ctx, name, metav1.GetOptions{})
 		fresh := apierrors.IsNotFound(err) && !isMissingNamespace(err)
 		if err != nil && !fresh {
-			return explain(err, "get "+what, c.identity, secretNames{})
+			return explain(err, "get "+what, c.identity, rbac.SecretNames{})
 		}
 		if fresh {
 			found = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}}
@@ -53,12 +55,12 @@ func (c *Client) EditConfigMap(ctx context.Context, namespace, name string, edit
 		found.Data[key] = text
 		if fresh {
 			_, err = maps.Create(ctx, found, metav1.CreateOptions{FieldManager: managedBy})
-			return explain(err, "create "+what, c.identity, secretNames{})
+			return explain(err, "create "+what, c.identity, rbac.SecretNames{})
 		}
 		// It carries the version that was read, and is refused if that is not
 		// the newest.
 		_, err = maps.Update(ctx, found, metav1.UpdateOptions{FieldManager: managedBy})
-		return explain(err, "update "+what, c.identity, secretNames{})
+		return explain(err, "update "+what, c.identity, rbac.SecretNames{})
 	})
 }
 

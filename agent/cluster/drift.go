@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -188,6 +189,6 @@ func isMissingRight(err error) bool {
 	if !apierrors.IsForbidden(err) {
 		return false
 	}
-	_, known := parseForbidden(err.Error())
+	_, known := rbac.ParseForbidden(err.Error())
 	return known
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 )
 
 // Reason says what kind of trouble an Error is, for a caller that branches.
@@ -100,7 +102,7 @@ func (e *Error) Unwrap() error { return e.cause }
 // own are the Secrets of the workload that it is about, for the roles of the
 // hints. An error that is an Error already, or of a context that ended, keeps
 // its nature.
-func explain(err error, doing string, id Identity, own secretNames) error {
+func explain(err error, doing string, id Identity, own rbac.SecretNames) error {
 	var known *Error
 	switch {
 	case err == nil:
@@ -135,9 +137,9 @@ func explain(err error, doing string, id Identity, own secretNames) error {
 			}
 		}
 	case apierrors.IsForbidden(err):
-		if missing, ok := parseForbidden(words); ok {
+		if missing, ok := rbac.ParseForbidden(words); ok {
 			e.Reason = ReasonForbidden
-			e.hints = missing.hints(own)
+			e.hints = missing.Hints(own)
 			break
 		}
 		e.Reason, e.hints = refusal(words)
@@ -154,13 +156,13 @@ func explain(err error, doing string, id Identity, own secretNames) error {
 // offerRole returns err with granted as its one hint where the API server has
 // said that a right is missing, for callers whose rights are no part of a
 // build's roles.
-func offerRole(err error, granted role) error {
+func offerRole(err error, granted rbac.Role) error {
 	var known *Error
 	if !errors.As(err, &known) || known.Reason != ReasonForbidden {
 		return err
 	}
-	if missing, ok := parseForbidden(known.message); ok {
-		known.hints = []string{missing.grant([]role{granted})}
+	if missing, ok := rbac.ParseForbidden(known.message); ok {
+		known.hints = []string{missing.Grant([]rbac.Role{granted})}
 	}
 	return err
 }

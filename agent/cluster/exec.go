@@ -14,6 +14,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/streaming/pkg/httpstream"
+
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 )
 
 // dialExec connects to the buildkitd in pod through `buildctl dial-stdio`, run
@@ -112,13 +114,13 @@ func explainUpgrade(err error, doing string, pod Pod, id Identity) error {
 	// SPDY passes the server's refusal on as bare text.
 	if words, ok := strings.CutPrefix(err.Error(), refusedUpgrade); ok {
 		e := &Error{Reason: ReasonTransport, message: doing + ": " + words, hints: []string{podHint(pod)}, cause: err}
-		if missing, ok := parseForbidden(words); ok {
-			e.Reason, e.hints = ReasonForbidden, missing.hints(secretNames{})
+		if missing, ok := rbac.ParseForbidden(words); ok {
+			e.Reason, e.hints = ReasonForbidden, missing.Hints(rbac.SecretNames{})
 		}
 		return e
 	}
 	var status apierrors.APIStatus
-	explained := explain(err, doing, id, secretNames{})
+	explained := explain(err, doing, id, rbac.SecretNames{})
 	var e *Error
 	if errors.As(explained, &e) && e.Reason == ReasonServer && errors.As(err, &status) {
 		// The kubelet's own refusals, such as a container that does not run.

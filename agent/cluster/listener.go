@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -60,16 +61,16 @@ func clientSecret(node configmap.Node) string {
 
 // secretsOf are the Secrets with the certificates of node's workload that an
 // agent reads or makes.
-func secretsOf(node configmap.Node) secretNames {
-	var names secretNames
+func secretsOf(node configmap.Node) rbac.SecretNames {
+	var names rbac.SecretNames
 	if node.Kubernetes == nil || node.Kubernetes.Transport == configmap.TransportExec {
 		return names
 	}
 	if node.Kubernetes.TLS.ClientDir == "" {
-		names.client = clientSecret(node)
+		names.Client = clientSecret(node)
 	}
 	if node.Kubernetes.TLS.ServerSecret == "" {
-		names.server, names.client = serverSecret(node), clientSecret(node)
+		names.Server, names.Client = serverSecret(node), clientSecret(node)
 	}
 	return names
 }

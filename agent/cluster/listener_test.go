@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -106,7 +107,7 @@ func TestListenerOfBroughtCertificates(t *testing.T) {
 	if !slices.Contains(pod.Spec.Containers[0].Args, "unix:///run/user/1001/buildkit/buildkitd.sock") {
 		t.Errorf("arguments %q", pod.Spec.Containers[0].Args)
 	}
-	if got := secretsOf(node); got != (secretNames{"", "agents"}) {
+	if got := secretsOf(node); got != (rbac.SecretNames{Server: "", Client: "agents"}) {
 		t.Errorf("Secrets of the agent's business: %+v", got)
 	}
 }

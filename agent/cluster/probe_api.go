@@ -12,6 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/version"
+
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 )
 
 // Server is what an API server has said of itself.
@@ -46,7 +48,7 @@ func (c *Client) Hello(ctx context.Context) (Server, error) {
 		return Server{}, unreachable(err, doing, c.identity)
 	}
 	if answer.StatusCode == http.StatusUnauthorized {
-		return Server{}, explain(apierrors.NewUnauthorized(answer.Status), doing, c.identity, secretNames{})
+		return Server{}, explain(apierrors.NewUnauthorized(answer.Status), doing, c.identity, rbac.SecretNames{})
 	}
 	var info version.Info
 	if err := json.Unmarshal(body, &info); err != nil || answer.StatusCode != http.StatusOK {
@@ -77,7 +79,7 @@ func (c *Client) Whoami(ctx context.Context) (string, error) {
 	const path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 	review := authenticationv1.SelfSubjectReview{TypeMeta: metav1.TypeMeta{APIVersion: "authentication.k8s.io/v1", Kind: "SelfSubjectReview"}}
 	if err := c.review(ctx, path, &review); err != nil {
-		return "", explain(err, "ask the API server who the identity is", c.identity, secretNames{})
+		return "", explain(err, "ask the API server who the identity is", c.identity, rbac.SecretNames{})
 	}
 	return review.Status.UserInfo.Username, nil
 }

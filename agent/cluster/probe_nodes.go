@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/gentype"
 	"k8s.io/klog/v2"
 
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -41,7 +42,7 @@ func (c *Client) Places(ctx context.Context, node configmap.Node) (Places, error
 		return Places{}, &Error{Reason: ReasonForbidden, message: "list the cluster nodes: " + err.Error(), cause: err}
 	}
 	if err != nil {
-		return Places{}, explain(err, "list the cluster nodes", c.identity, secretNames{})
+		return Places{}, explain(err, "list the cluster nodes", c.identity, rbac.SecretNames{})
 	}
 	spec, err := c.podSpec(node)
 	if err != nil {

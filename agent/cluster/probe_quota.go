@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/gentype"
 
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -28,7 +29,7 @@ type Quota struct {
 func (c *Client) Quota(ctx context.Context, node configmap.Node) (Quota, error) {
 	list, err := c.quotas(c.Namespace(node)).List(quiet(ctx), metav1.ListOptions{})
 	if err != nil {
-		return Quota{}, explain(err, "list the quotas of namespace "+c.Namespace(node), c.identity, secretNames{})
+		return Quota{}, explain(err, "list the quotas of namespace "+c.Namespace(node), c.identity, rbac.SecretNames{})
 	}
 	return exceeded(node, list.Items), nil
 }

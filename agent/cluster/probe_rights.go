@@ -9,6 +9,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -19,11 +20,11 @@ const rightsParallel = 8
 // Rights asks the API server for every right that a build on node needs. user
 // is the name of Whoami. The rights to create are asked for when there is no
 // workload, those to wake it when it is scaled to zero.
-func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, user string) (Rights, error) {
+func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, user string) (rbac.Rights, error) {
 	own := secretsOf(node)
-	needed := needs(c.pinned(node), rightsTarget{
-		namespace: c.Namespace(node), kind: Kind(node), name: is.Name,
-		exists: is.Exists, replicas: is.Replicas, secrets: own,
+	needed := rbac.Needed(c.pinned(node), rbac.Target{
+		Namespace: c.Namespace(node), Kind: Kind(node), Name: is.Name,
+		Exists: is.Exists, Replicas: is.Replicas, Secrets: own,
 	}, user)
 	missing := make([]bool, len(needed))
 	group, ctx := errgroup.WithContext(ctx)
@@ -36,9 +37,9 @@ func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, use
 		}))
 	}
 	if err := group.Wait(); err != nil {
-		return Rights{}, explain(err, "ask for rights in namespace "+c.Namespace(node), c.identity, secretNames{})
+		return rbac.Rights{}, explain(err, "ask for rights in namespace "+c.Namespace(node), c.identity, rbac.SecretNames{})
 	}
-	var lacking []missingRight
+	var lacking []rbac.Right
 	for i, right := range needed {
 		if missing[i] {
 			lacking = append(lacking, right)
@@ -46,12 +47,12 @@ func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, use
 	}
 	unneeded := len(lacking)
 	if c.pinned(node) == configmap.TransportAuto && listens(node, c.Namespace(node), is) {
-		lacking = withoutExec(lacking)
+		lacking = rbac.WithoutExec(lacking)
 	}
 	unneeded -= len(lacking)
-	rights := weigh(c.pinned(node), lacking)
+	rights := rbac.Weigh(c.pinned(node), lacking)
 	rights.Asked = len(needed) - unneeded
-	rights.Hints = grants(lacking, own)
+	rights.Hints = rbac.Grants(lacking, own)
 	return rights, nil
 }
 
@@ -65,12 +66,12 @@ func listens(node configmap.Node, namespace string, is Status) bool {
 	return err == nil && objects.listens()
 }
 
-func (c *Client) may(ctx context.Context, r missingRight) (bool, error) {
-	resource, sub, _ := strings.Cut(r.resource, "/")
+func (c *Client) may(ctx context.Context, r rbac.Right) (bool, error) {
+	resource, sub, _ := strings.Cut(r.Resource, "/")
 	review := authorizationv1.SelfSubjectAccessReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: "authorization.k8s.io/v1", Kind: "SelfSubjectAccessReview"},
 		Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Namespace: r.namespace, Verb: r.verb, Group: r.group, Resource: resource, Subresource: sub, Name: r.name,
+			Namespace: r.Namespace, Verb: r.Verb, Group: r.Group, Resource: resource, Subresource: sub, Name: r.Name,
 		}},
 	}
 	err := c.review(ctx, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", &review)

@@ -13,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/gentype"
+
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 )
 
 // PullSecret is a secret that a service account names for pulling images.
@@ -42,7 +44,7 @@ func (c *Client) PullSecrets(ctx context.Context) ([]PullSecret, error) {
 	}
 	account, err := c.serviceAccounts(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return nil, explain(err, fmt.Sprintf("get serviceaccount %s in namespace %s", name, namespace), c.identity, secretNames{})
+		return nil, explain(err, fmt.Sprintf("get serviceaccount %s in namespace %s", name, namespace), c.identity, rbac.SecretNames{})
 	}
 	var all []PullSecret
 	for _, ref := range account.ImagePullSecrets {
@@ -52,7 +54,7 @@ func (c *Client) PullSecrets(ctx context.Context) ([]PullSecret, error) {
 			continue
 		}
 		if err != nil {
-			return nil, explain(err, fmt.Sprintf("get secret %s in namespace %s", ref.Name, namespace), c.identity, secretNames{})
+			return nil, explain(err, fmt.Sprintf("get secret %s in namespace %s", ref.Name, namespace), c.identity, rbac.SecretNames{})
 		}
 		data := secret.Data[corev1.DockerConfigJsonKey]
 		if len(data) == 0 {

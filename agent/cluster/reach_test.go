@@ -19,6 +19,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 )
 
 // TestWhatDoesNotAnswer has requests that no API server answers, and wants to
@@ -58,7 +59,7 @@ func TestWhatDoesNotAnswer(t *testing.T) {
 			if err == nil {
 				_ = answer.Body.Close()
 			}
-			err = explain(err, "list pods of b", Identity{Server: "https://api.example:6443"}, secretNames{})
+			err = explain(err, "list pods of b", Identity{Server: "https://api.example:6443"}, rbac.SecretNames{})
 			known := (*Error)(nil)
 			if !errors.As(err, &known) || known.Reason != ReasonUnreachable || errors.Is(err, context.DeadlineExceeded) {
 				t.Fatalf("%v, want what counts as unreachable and no end of a context", err)

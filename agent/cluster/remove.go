@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/gentype"
 
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -268,9 +269,9 @@ func (w *workload) planClaims(ctx context.Context, r *Removal) error {
 // explainRemoval names the role of who removes where a right is missing: it is
 // not one that builds should have.
 func (w *workload) explainRemoval(err error, doing string) error {
-	granted := removeRole(w.name, w.secretNames())
+	granted := rbac.RemoveRole(w.name, w.secretNames())
 	if w.collected {
-		granted = collectRole()
+		granted = rbac.CollectRole()
 	}
 	return offerRole(w.explain(err, doing), granted)
 }

@@ -9,6 +9,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 )
 
 // ErrChanged is what Sleep returns for a workload that has changed since it
@@ -49,5 +51,5 @@ func (c *Client) scale(ctx context.Context, is Status, replicas int32, head stri
 // explainCollection names the role of garbage collection where a right is
 // missing.
 func (c *Client) explainCollection(err error, doing string) error {
-	return offerRole(explain(err, doing, c.identity, secretNames{}), collectRole())
+	return offerRole(explain(err, doing, c.identity, rbac.SecretNames{}), rbac.CollectRole())
 }

@@ -1,4 +1,4 @@
-package cluster
+package rbac
 
 import (
 	"strings"
@@ -10,35 +10,35 @@ import (
 )
 
 func TestNeeds(t *testing.T) {
-	own := secretNames{server: "b-tls", client: "b-tls-client"}
-	names := func(rights []missingRight) string {
+	own := SecretNames{Server: "b-tls", Client: "b-tls-client"}
+	names := func(rights []Right) string {
 		var all []string
 		for _, r := range rights {
 			all = append(all, r.String())
 		}
 		return strings.Join(all, ", ")
 	}
-	target := func(kind string, is rightsTarget) rightsTarget {
-		is.kind, is.namespace, is.secrets = kind, "ci", own
+	target := func(kind string, is Target) Target {
+		is.Kind, is.Namespace, is.Secrets = kind, "ci", own
 		return is
 	}
-	running := rightsTarget{exists: true, replicas: 1}
-	got := names(needs(configmap.TransportDirect, target("Deployment", running), "u"))
+	running := Target{Exists: true, Replicas: 1}
+	got := names(Needed(configmap.TransportDirect, target("Deployment", running), "u"))
 	want := "list pods, watch pods, get pods/log, list events, watch events, get deployments, list deployments, watch deployments, get secrets b-tls-client"
 	if got != want {
 		t.Errorf("a builder that runs: %s\nwant %s", got, want)
 	}
 	for name, words := range map[string]struct {
 		pinned configmap.Transport
-		is     rightsTarget
+		is     Target
 		want   string
 	}{
-		"no workload":    {configmap.TransportAuto, rightsTarget{}, "create statefulsets, "},
-		"certificates":   {configmap.TransportAuto, rightsTarget{}, "update secrets b-tls, "},
-		"scaled to zero": {configmap.TransportAuto, rightsTarget{exists: true}, "patch statefulsets/scale, "},
+		"no workload":    {configmap.TransportAuto, Target{}, "create statefulsets, "},
+		"certificates":   {configmap.TransportAuto, Target{}, "update secrets b-tls, "},
+		"scaled to zero": {configmap.TransportAuto, Target{Exists: true}, "patch statefulsets/scale, "},
 		"exec":           {configmap.TransportExec, running, "create pods/exec, get pods/exec, "},
 	} {
-		got := names(needs(words.pinned, target("StatefulSet", words.is), "u")) + ", "
+		got := names(Needed(words.pinned, target("StatefulSet", words.is), "u")) + ", "
 		if !strings.Contains(got, words.want) || strings.Contains(got, "deployments") {
 			t.Errorf("%s: %s lacks %s", name, got, words.want)
 		}
@@ -46,9 +46,9 @@ func TestNeeds(t *testing.T) {
 }
 
 func TestWeigh(t *testing.T) {
-	right := func(words string) missingRight {
+	right := func(words string) Right {
 		verb, resource, _ := strings.Cut(words, " ")
-		return missingRight{verb: verb, resource: resource}
+		return Right{Verb: verb, Resource: resource}
 	}
 	for _, tt := range []struct {
 		name            string
@@ -67,11 +67,11 @@ func TestWeigh(t *testing.T) {
 		{"no workload", configmap.TransportAuto, []string{"create deployments"}, []string{"create deployments"}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var missing []missingRight
+			var missing []Right
 			for _, m := range tt.missing {
 				missing = append(missing, right(m))
 			}
-			got := weigh(tt.pinned, missing)
+			got := Weigh(tt.pinned, missing)
 			if diff := cmp.Diff(Rights{Lacking: tt.lacking, Lesser: tt.lesser}, got); diff != "" {
 				t.Error(diff)
 			}
@@ -80,31 +80,31 @@ func TestWeigh(t *testing.T) {
 }
 
 func TestWithoutExec(t *testing.T) {
-	exec := missingRight{verb: "create", resource: "pods/exec"}
-	set := missingRight{verb: "get", resource: "replicasets", group: "apps"}
-	certificate := missingRight{verb: "get", resource: "secrets"}
-	if left := withoutExec([]missingRight{exec, set}); len(left) > 0 {
+	exec := Right{Verb: "create", Resource: "pods/exec"}
+	set := Right{Verb: "get", Resource: "replicasets", Group: "apps"}
+	certificate := Right{Verb: "get", Resource: "secrets"}
+	if left := WithoutExec([]Right{exec, set}); len(left) > 0 {
 		t.Errorf("missed: %v", left)
 	}
-	if left := withoutExec([]missingRight{exec, certificate}); len(left) != 2 {
+	if left := WithoutExec([]Right{exec, certificate}); len(left) != 2 {
 		t.Errorf("missed by an agent that may not read its certificate: %v", left)
 	}
 }
 
 func TestGrantsHoldAllThatIsMissingOnce(t *testing.T) {
-	own := secretNames{server: "b-tls", client: "b-tls-client"}
-	missing := []missingRight{
-		{user: "system:serviceaccount:ci:agent", verb: "list", resource: "pods", namespace: "ci"},
-		{user: "system:serviceaccount:ci:agent", verb: "get", resource: "secrets", name: "b-tls-client", namespace: "ci"},
-		{user: "system:serviceaccount:ci:agent", verb: "create", resource: "deployments", group: "apps", namespace: "ci"},
+	own := SecretNames{Server: "b-tls", Client: "b-tls-client"}
+	missing := []Right{
+		{User: "system:serviceaccount:ci:agent", Verb: "list", Resource: "pods", Namespace: "ci"},
+		{User: "system:serviceaccount:ci:agent", Verb: "get", Resource: "secrets", Name: "b-tls-client", Namespace: "ci"},
+		{User: "system:serviceaccount:ci:agent", Verb: "create", Resource: "deployments", Group: "apps", Namespace: "ci"},
 	}
-	got := strings.Join(grants(missing, own), "")
+	got := strings.Join(Grants(missing, own), "")
 	for _, words := range []string{"name: slipway-build\n", "name: slipway-b-tls-client\n", "name: slipway-manage\n", "name: slipway-b-tls\n"} {
 		if n := strings.Count(got, words); n != 3 { // the Role, the binding and what it refers to
 			t.Errorf("%q %d times in:\n%s", words, n, got)
 		}
 	}
-	if grants(nil, own) != nil {
+	if Grants(nil, own) != nil {
 		t.Error("roles for nothing")
 	}
 }

@@ -1,4 +1,4 @@
-package cluster
+package rbac
 
 import (
 	"fmt"
@@ -19,46 +19,46 @@ type Rights struct {
 	Hints []string
 }
 
-// withoutExec leaves out the rights of exec unless the client's certificate
+// WithoutExec leaves out the rights of exec unless the client's certificate
 // cannot be read: builders that listen are reached without them, and roles are
 // to be small.
-func withoutExec(missing []missingRight) []missingRight {
-	if slices.ContainsFunc(missing, func(m missingRight) bool { return m.resource == "secrets" && m.verb == "get" }) {
+func WithoutExec(missing []Right) []Right {
+	if slices.ContainsFunc(missing, func(m Right) bool { return m.Resource == "secrets" && m.Verb == "get" }) {
 		return missing
 	}
-	return slices.DeleteFunc(missing, func(m missingRight) bool { return m.in(execRules()) })
+	return slices.DeleteFunc(missing, func(m Right) bool { return m.in(execRules()) })
 }
 
-// rightsTarget is the workload that rights are asked for.
-type rightsTarget struct {
-	namespace string
-	// kind is Deployment or StatefulSet.
-	kind string
-	name string
-	// exists is false where it is still to be created; replicas is 0 where it
+// Target is the workload that rights are asked for.
+type Target struct {
+	Namespace string
+	// Kind is Deployment or StatefulSet.
+	Kind string
+	Name string
+	// Exists is false where it is still to be created; replicas is 0 where it
 	// is scaled to zero.
-	exists   bool
-	replicas int32
-	secrets  secretNames
+	Exists   bool
+	Replicas int32
+	Secrets  SecretNames
 }
 
-// needs are the rights that a build takes, one each.
-func needs(pinned configmap.Transport, is rightsTarget, user string) []missingRight {
-	own, plural := is.secrets, strings.ToLower(is.kind)+"s"
+// Needed are the rights that a build takes, one each.
+func Needed(pinned configmap.Transport, is Target, user string) []Right {
+	own, plural := is.Secrets, strings.ToLower(is.Kind)+"s"
 	rules := append(buildRules(), execRules()...)
-	if own.client != "" && pinned != configmap.TransportExec {
+	if own.Client != "" && pinned != configmap.TransportExec {
 		rules = append(rules, own.readRole().rules...)
 	}
 	switch {
-	case !is.exists:
+	case !is.Exists:
 		rules = append(rules, manageRules()...)
-		if own.server != "" {
+		if own.Server != "" {
 			rules = append(rules, own.manageRole().rules...)
 		}
-	case is.replicas == 0:
-		rules = append(rules, wakeRole(is.name).rules...)
+	case is.Replicas == 0:
+		rules = append(rules, wakeRole(is.Name).rules...)
 	}
-	var all []missingRight
+	var all []Right
 	for _, rule := range rules {
 		names := rule.ResourceNames
 		if len(names) == 0 {
@@ -70,7 +70,7 @@ func needs(pinned configmap.Transport, is rightsTarget, user string) []missingRi
 			}
 			for _, verb := range rule.Verbs {
 				for _, name := range names {
-					right := missingRight{user: user, verb: verb, resource: resource, group: rule.APIGroups[0], namespace: is.namespace, name: name}
+					right := Right{User: user, Verb: verb, Resource: resource, Group: rule.APIGroups[0], Namespace: is.Namespace, Name: name}
 					if !slices.Contains(all, right) {
 						all = append(all, right)
 					}
@@ -98,11 +98,11 @@ func concerns(resource, plural string, pinned configmap.Transport) bool {
 	return true
 }
 
-// weigh tells the rights without which there is no build from the lesser ones:
+// Weigh tells the rights without which there is no build from the lesser ones:
 // one transport of several is enough, and a wait goes on without its reasons.
-func weigh(pinned configmap.Transport, missing []missingRight) Rights {
+func Weigh(pinned configmap.Transport, missing []Right) Rights {
 	lacks := func(resource, verb string) bool {
-		return slices.ContainsFunc(missing, func(m missingRight) bool { return m.resource == resource && m.verb == verb })
+		return slices.ContainsFunc(missing, func(m Right) bool { return m.Resource == resource && m.Verb == verb })
 	}
 	execs := !lacks("pods/exec", "create") && !lacks("pods/exec", "get")
 	// With auto, exec stands in for all that certificates are needed for.
@@ -111,17 +111,17 @@ func weigh(pinned configmap.Transport, missing []missingRight) Rights {
 	for _, m := range missing {
 		vital := true
 		switch {
-		case m.resource == "pods/log", m.resource == "events", m.verb == "watch":
+		case m.Resource == "pods/log", m.Resource == "events", m.Verb == "watch":
 			vital = false
-		case m.resource == "replicasets":
+		case m.Resource == "replicasets":
 			// Then pods are known by name and not by UID.
 			vital = false
-		case m.group == "apps" && m.verb == "update", m.resource == "configmaps" && m.verb == "get":
+		case m.Group == "apps" && m.Verb == "update", m.Resource == "configmaps" && m.Verb == "get":
 			// Only what differs from its definition is changed.
 			vital = false
-		case m.resource == "secrets":
+		case m.Resource == "secrets":
 			vital = !standIn
-		case m.resource == "pods/exec", m.resource == "pods/portforward":
+		case m.Resource == "pods/exec", m.Resource == "pods/portforward":
 			vital = pinned != configmap.TransportAuto || lacks("secrets", "get") && !execs
 		}
 		if vital {
@@ -134,17 +134,17 @@ func weigh(pinned configmap.Transport, missing []missingRight) Rights {
 }
 
 // String is the right as kubectl's users call it.
-func (m missingRight) String() string {
-	return strings.TrimSpace(fmt.Sprintf("%s %s %s", m.verb, m.resource, m.name))
+func (m Right) String() string {
+	return strings.TrimSpace(fmt.Sprintf("%s %s %s", m.Verb, m.Resource, m.Name))
 }
 
-// grants are the roles that hold all of what is missing, each once, for one
+// Grants are the roles that hold all of what is missing, each once, for one
 // paste.
-func grants(missing []missingRight, own secretNames) []string {
-	var all []role
+func Grants(missing []Right, own SecretNames) []string {
+	var all []Role
 	for _, m := range missing {
 		for _, r := range m.roles(own) {
-			at := slices.IndexFunc(all, func(known role) bool { return known.name == r.name })
+			at := slices.IndexFunc(all, func(known Role) bool { return known.name == r.name })
 			switch {
 			case at < 0:
 				all = append(all, r)
@@ -157,5 +157,5 @@ func grants(missing []missingRight, own secretNames) []string {
 		return nil
 	}
 	first := missing[0]
-	return []string{fmt.Sprintf("whoever administers the cluster can grant %s what is missing in namespace %s with kubectl apply -f - and this:", first.user, first.namespace) + first.manifest(all)}
+	return []string{fmt.Sprintf("whoever administers the cluster can grant %s what is missing in namespace %s with kubectl apply -f - and this:", first.User, first.Namespace) + first.manifest(all)}
 }

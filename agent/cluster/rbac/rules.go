@@ -1,4 +1,4 @@
-package cluster
+package rbac
 
 import (
 	"slices"
@@ -52,38 +52,38 @@ func secretRules() []rbacv1.PolicyRule {
 	}
 }
 
-// secretNames are the Secrets with a workload's certificates; empty where the
+// SecretNames are the Secrets with a workload's certificates; empty where the
 // agent has no business with them.
-type secretNames struct{ server, client string }
+type SecretNames struct{ Server, Client string }
 
-// role is a Role by its name and rules.
-type role struct {
+// Role is a Role by its name and rules.
+type Role struct {
 	name  string
 	rules []rbacv1.PolicyRule
 }
 
 // readRole lets an agent read its own certificate and no other Secret. It is a
 // role for each workload, so that granting one takes nothing from another.
-func (s secretNames) readRole() role {
-	return role{"slipway-" + s.client, []rbacv1.PolicyRule{
-		{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{s.client}, Verbs: []string{"get"}},
+func (s SecretNames) readRole() Role {
+	return Role{"slipway-" + s.Client, []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{s.Client}, Verbs: []string{"get"}},
 	}}
 }
 
 // manageRole lets who creates the workload make and renew its certificates.
 // The right to create cannot be bound to names.
-func (s secretNames) manageRole() role {
-	return role{"slipway-" + s.server, []rbacv1.PolicyRule{
+func (s SecretNames) manageRole() Role {
+	return Role{"slipway-" + s.Server, []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},
-		{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{s.server, s.client}, Verbs: []string{"get", "update"}},
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{s.Server, s.Client}, Verbs: []string{"get", "update"}},
 	}}
 }
 
 // wakeRole lets an agent wake a workload that sleeps, and do nothing else to
 // it: a builder that garbage collection may put to sleep is of no use to agents
 // that cannot wake it, and manageRules let them do much more.
-func wakeRole(workload string) role {
-	return role{"slipway-wake-" + workload, []rbacv1.PolicyRule{
+func wakeRole(workload string) Role {
+	return Role{"slipway-wake-" + workload, []rbacv1.PolicyRule{
 		{APIGroups: []string{"apps"}, Resources: []string{"deployments/scale", "statefulsets/scale"}, ResourceNames: []string{workload}, Verbs: []string{"patch"}},
 	}}
 }
@@ -110,17 +110,17 @@ func collectClaimRules() []rbacv1.PolicyRule {
 	}
 }
 
-// collectRole is all that garbage collection needs.
-func collectRole() role {
+// CollectRole is all that garbage collection needs.
+func CollectRole() Role {
 	rules := slices.Concat(buildRules(), execRules(), collectRules())
-	return role{"slipway-gc", append(rules, collectClaimRules()...)}
+	return Role{"slipway-gc", append(rules, collectClaimRules()...)}
 }
 
-// removeRole lets somebody remove the workload and what belongs to it. It is a
+// RemoveRole lets somebody remove the workload and what belongs to it. It is a
 // role of its own, and bound to names where that can be: who builds, or starts
 // builders, needs none of it.
-func removeRole(workload string, secrets []string) role {
-	return role{"slipway-remove-" + workload, []rbacv1.PolicyRule{
+func RemoveRole(workload string, secrets []string) Role {
+	return Role{"slipway-remove-" + workload, []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list"}},
 		{APIGroups: []string{"apps"}, Resources: []string{"deployments", "statefulsets"}, ResourceNames: []string{workload}, Verbs: []string{"get", "delete"}},
 		{APIGroups: []string{""}, Resources: []string{"configmaps", "persistentvolumeclaims"}, Verbs: []string{"list", "delete"}},
