@@ -2,12 +2,13 @@ package cluster
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 )
 
 // compareCertificates looks whether there are certificates and whether they fit
@@ -33,10 +34,11 @@ func (w *workload) compareCertificates(ctx context.Context, d *drift) error {
 			return w.explain(err, "read secret "+name)
 		default:
 			wanted := ""
+			own := pki.Pair{Certificate: secret.Data[pki.KeyCertificate], Key: secret.Data[pki.KeyPrivate]}
 			if name == server {
 				wanted = ServerName(w.node, w.namespace)
 			}
-			why = certificateTrouble(pair{secret.Data[keyCertificate], secret.Data[keyPrivate]}, wanted, time.Now())
+			why = own.Problem(wanted, time.Now())
 		}
 		if why == "" {
 			continue
@@ -50,28 +52,4 @@ func (w *workload) compareCertificates(ctx context.Context, d *drift) error {
 		}
 	}
 	return nil
-}
-
-// certificateTrouble says why a pair cannot serve under a name; an empty name
-// is any. It repeats nothing of the key.
-func certificateTrouble(p pair, serverName string, now time.Time) string {
-	parsed, err := p.parse()
-	if err != nil {
-		return "no certificate with its key"
-	}
-	leaf := parsed.Leaf
-	switch {
-	case leaf.NotAfter.Before(now):
-		return "expired at " + leaf.NotAfter.UTC().Format(time.RFC3339)
-	case serverName != "" && leaf.VerifyHostname(serverName) != nil:
-		return fmt.Sprintf("for %s -> for %s", namesIn(leaf), serverName)
-	}
-	return ""
-}
-
-func namesIn(c *x509.Certificate) string {
-	if len(c.DNSNames) == 0 {
-		return "no name"
-	}
-	return c.DNSNames[0]
 }

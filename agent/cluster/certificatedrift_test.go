@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -18,15 +19,15 @@ import (
 // Slipway's own, and that nothing of a key is told.
 func TestDriftOfCertificates(t *testing.T) {
 	const server, client = "builder-amd64-tls", "builder-amd64-tls-client"
-	fresh := func(name string, when time.Time) certificates {
-		set, err := makeCertificates(name, when, nil)
+	fresh := func(name string, when time.Time) pki.Set {
+		set, err := pki.Make(name, when, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return set
 	}
 	const name = "buildkitd.builder-amd64.ci"
-	good, expired := fresh(name, time.Now()), fresh(name, time.Now().Add(-2*certificateLife))
+	good, expired := fresh(name, time.Now()), fresh(name, time.Now().Add(-2*pki.Life))
 	other := fresh("another.name", time.Now())
 	brought := func(n *configmap.Node) {
 		n.Kubernetes.TLS = configmap.TLS{ServerSecret: server, ClientSecret: client}
@@ -38,23 +39,23 @@ func TestDriftOfCertificates(t *testing.T) {
 		want           []string
 		forbidden      bool
 	}{
-		{name: "good", server: good.serverData(), client: good.clientData()},
+		{name: "good", server: good.ServerData(), client: good.ClientData()},
 		{name: "none", want: []string{"secret builder-amd64-tls: absent -> present", "secret builder-amd64-tls-client: absent -> present"}},
 		{name: "none to be seen", forbidden: true},
 		{
-			name: "expired", server: expired.serverData(), client: expired.clientData(),
+			name: "expired", server: expired.ServerData(), client: expired.ClientData(),
 			want: []string{"secret builder-amd64-tls: expired at ", "secret builder-amd64-tls-client: expired at "},
 		},
 		{
-			name: "for another name", server: other.serverData(), client: other.clientData(),
+			name: "for another name", server: other.ServerData(), client: other.ClientData(),
 			want: []string{"secret builder-amd64-tls: for another.name -> for buildkitd.builder-amd64.ci"},
 		},
 		{
-			name: "broken", server: map[string][]byte{keyCertificate: good.server.certificate, keyPrivate: other.server.key}, client: good.clientData(),
+			name: "broken", server: map[string][]byte{pki.KeyCertificate: good.Server.Certificate, pki.KeyPrivate: other.Server.Key}, client: good.ClientData(),
 			want: []string{"secret builder-amd64-tls: no certificate with its key"},
 		},
 		{
-			name: "brought, for another name", change: brought, server: other.serverData(), client: other.clientData(),
+			name: "brought, for another name", change: brought, server: other.ServerData(), client: other.ClientData(),
 			want: []string{"secret builder-amd64-tls: for another.name -> for buildkitd.builder-amd64.ci"},
 		},
 	} {

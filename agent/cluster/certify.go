@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -78,16 +79,16 @@ func (w *workload) certify(ctx context.Context, how certifying) error {
 // serverCertificates returns what the workload's Secret holds and makes it
 // where there is none or where it is due. Of many agents that do so at once
 // one wins, and the others take what it made.
-func (w *workload) serverCertificates(ctx context.Context, how certifying) (certificates, error) {
+func (w *workload) serverCertificates(ctx context.Context, how certifying) (pki.Set, error) {
 	secrets, name := w.client.secrets(w.namespace), serverSecret(w.node)
 	serverName := ServerName(w.node, w.namespace)
 	for range conflictTries {
 		if how == certifyNew {
-			made, err := makeCertificates(serverName, time.Now(), nil)
+			made, err := pki.Make(serverName, time.Now(), nil)
 			if err != nil {
-				return certificates{}, err
+				return pki.Set{}, err
 			}
-			_, err = secrets.Create(ctx, w.secret(name, made.serverData()), metav1.CreateOptions{FieldManager: managedBy})
+			_, err = secrets.Create(ctx, w.secret(name, made.ServerData()), metav1.CreateOptions{FieldManager: managedBy})
 			if apierrors.IsAlreadyExists(err) {
 				how = certifyCheck
 				continue
@@ -100,13 +101,13 @@ func (w *workload) serverCertificates(ctx context.Context, how certifying) (cert
 			continue
 		}
 		if err != nil {
-			return certificates{}, w.explain(err, "read secret "+name)
+			return pki.Set{}, w.explain(err, "read secret "+name)
 		}
-		known, broken := parseCertificates(secret.Data)
+		known, broken := pki.Parse(secret.Data)
 		if !w.owns(secret) {
 			return known, w.foreignCertificates(secret, known, broken, how)
 		}
-		if broken == nil && how != certifyRenew && !known.due(serverName, time.Now()) {
+		if broken == nil && how != certifyRenew && !known.Due(serverName, time.Now()) {
 			return known, nil
 		}
 		before := &known
@@ -114,17 +115,17 @@ func (w *workload) serverCertificates(ctx context.Context, how certifying) (cert
 			w.client.log.Warn().Err(broken).Str("secret", name).Msg("the certificates are broken and are made anew")
 			before = nil
 		}
-		made, err := makeCertificates(serverName, time.Now(), before)
+		made, err := pki.Make(serverName, time.Now(), before)
 		if err != nil {
-			return certificates{}, err
+			return pki.Set{}, err
 		}
 		// Agents first: with the new pair and the one before they are ready
 		// for every pod, whichever of the two it starts with. The other way
 		// round, pods that start in between would be strangers to them.
 		if err := w.shareCertificates(ctx, made, certifyRenew); err != nil {
-			return certificates{}, err
+			return pki.Set{}, err
 		}
-		secret.Data = made.serverData()
+		secret.Data = made.ServerData()
 		_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: managedBy})
 		if apierrors.IsConflict(err) {
 			// Somebody else has just renewed them. What was shared above is
@@ -133,21 +134,21 @@ func (w *workload) serverCertificates(ctx context.Context, how certifying) (cert
 			continue
 		}
 		if err != nil {
-			return certificates{}, w.explain(err, "renew secret "+name)
+			return pki.Set{}, w.explain(err, "renew secret "+name)
 		}
 		w.report(fmt.Sprintf("renewed the certificates in secret %s; pods use them from their next start", name))
 		return made, nil
 	}
-	return certificates{}, w.busy("secret " + name)
+	return pki.Set{}, w.busy("secret " + name)
 }
 
 // shareCertificates writes the client's part into the Secret that agents read.
 // What serves already stays: it may be that of a renewal by somebody else,
 // which is written here before it is written there.
-func (w *workload) shareCertificates(ctx context.Context, set certificates, how certifying) error {
+func (w *workload) shareCertificates(ctx context.Context, set pki.Set, how certifying) error {
 	secrets, name := w.client.secrets(w.namespace), clientSecret(w.node)
-	data := set.clientData()
-	made, err := parseCredential("secret "+w.namespace+"/"+name, data)
+	data := set.ClientData()
+	made, err := pki.ParseCredential("secret "+w.namespace+"/"+name, data)
 	if err != nil {
 		return fmt.Errorf("read the certificates that were made: %w", err)
 	}
@@ -161,7 +162,7 @@ func (w *workload) shareCertificates(ctx context.Context, set certificates, how 
 			_, err = secrets.Create(ctx, w.secret(name, data), metav1.CreateOptions{FieldManager: managedBy})
 		case err != nil:
 			return w.explain(err, "read secret "+name)
-		case set.sufficesFor(secret.Data):
+		case set.SufficesFor(secret.Data):
 		case !w.owns(secret):
 			return w.foreign("secret "+name, secret, "it holds other certificates than the workload's")
 		default:
@@ -193,7 +194,7 @@ func (w *workload) renewInPassing(ctx context.Context, now time.Time) {
 	w.client.mu.Lock()
 	known := w.client.credentials[w.client.workloadKey(w.node)]
 	w.client.mu.Unlock()
-	if known == nil || !isDue(known.pairs[0].Leaf, now) {
+	if known == nil || !known.Due(now) {
 		return
 	}
 	w.mend(ctx)
@@ -214,7 +215,7 @@ func (w *workload) secret(name string, data map[string][]byte) *corev1.Secret {
 
 // foreignCertificates refuses a Secret of somebody else that would have to be
 // written. One that serves as it is may stay, and is used.
-func (w *workload) foreignCertificates(secret *corev1.Secret, known certificates, broken error, how certifying) error {
+func (w *workload) foreignCertificates(secret *corev1.Secret, known pki.Set, broken error, how certifying) error {
 	why := ""
 	switch {
 	case broken != nil:
@@ -222,7 +223,7 @@ func (w *workload) foreignCertificates(secret *corev1.Secret, known certificates
 	case how == certifyRenew:
 		why = "its certificates are for whoever made it to renew"
 	default:
-		if why = certificateTrouble(known.server, ServerName(w.node, w.namespace), time.Now()); why == "" {
+		if why = known.Server.Problem(ServerName(w.node, w.namespace), time.Now()); why == "" {
 			return nil
 		}
 		why = "its certificate is " + why

@@ -25,6 +25,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -162,18 +163,18 @@ func (v *vault) put(name string, labels map[string]string, data map[string][]byt
 
 // set is what the workload's Secret holds; it must be whole, and the agents'
 // must fit it.
-func (v *vault) set() certificates {
+func (v *vault) set() pki.Set {
 	v.t.Helper()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	set, err := parseCertificates(v.secrets[testServerSecret].Data)
+	set, err := pki.Parse(v.secrets[testServerSecret].Data)
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	if shared := v.secrets[testClientSecret]; shared == nil || !set.sufficesFor(shared.Data) {
+	if shared := v.secrets[testClientSecret]; shared == nil || !set.SufficesFor(shared.Data) {
 		v.t.Fatal("the Secret of the agents does not fit that of the workload")
 	}
-	if _, ok := v.secrets[testClientSecret].Data[keyClientPrivate]; ok || bytes.Contains(v.secrets[testClientSecret].Data[keyPrivate], set.server.key) {
+	if _, ok := v.secrets[testClientSecret].Data[pki.KeyClientPrivate]; ok || bytes.Contains(v.secrets[testClientSecret].Data[pki.KeyPrivate], set.Server.Key) {
 		v.t.Error("the Secret of the agents holds the server's key")
 	}
 	return set
@@ -183,54 +184,54 @@ func TestCertify(t *testing.T) {
 	ours := map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}
 	now := time.Now()
 	set := testCertificates(t, now, nil)
-	due := testCertificates(t, now.Add(-certificateLife*3/4), nil)
-	half := func() map[string][]byte { d := set.serverData(); delete(d, keyPrivate); return d }
+	due := testCertificates(t, now.Add(-pki.Life*3/4), nil)
+	half := func() map[string][]byte { d := set.ServerData(); delete(d, pki.KeyPrivate); return d }
 	for _, tt := range []struct {
 		name   string
 		before func(*vault)
 		how    certifying
 		writes []string
 		words  string
-		check  func(*testing.T, certificates)
+		check  func(*testing.T, pki.Set)
 	}{
 		{name: "nothing there", writes: []string{testServerSecret, testClientSecret}},
 		{name: "nothing there, as expected", how: certifyNew, writes: []string{testServerSecret, testClientSecret}},
 		{
 			name: "all there",
 			before: func(v *vault) {
-				v.put(testServerSecret, ours, set.serverData())
-				v.put(testClientSecret, ours, set.clientData())
+				v.put(testServerSecret, ours, set.ServerData())
+				v.put(testClientSecret, ours, set.ClientData())
 			},
 		},
 		{
 			name: "all there, not as expected", how: certifyNew,
 			before: func(v *vault) {
-				v.put(testServerSecret, ours, set.serverData())
-				v.put(testClientSecret, ours, set.clientData())
+				v.put(testServerSecret, ours, set.ServerData())
+				v.put(testClientSecret, ours, set.ClientData())
 			},
 		},
 		{
 			name:   "the agents' is missing",
-			before: func(v *vault) { v.put(testServerSecret, ours, set.serverData()) },
+			before: func(v *vault) { v.put(testServerSecret, ours, set.ServerData()) },
 			writes: []string{testClientSecret},
 		},
 		{
 			name: "the agents' is of another time",
 			before: func(v *vault) {
-				v.put(testServerSecret, ours, set.serverData())
-				v.put(testClientSecret, ours, due.clientData())
+				v.put(testServerSecret, ours, set.ServerData())
+				v.put(testClientSecret, ours, due.ClientData())
 			},
 			writes: []string{testClientSecret},
 		},
 		{
 			name: "due",
 			before: func(v *vault) {
-				v.put(testServerSecret, ours, due.serverData())
-				v.put(testClientSecret, ours, due.clientData())
+				v.put(testServerSecret, ours, due.ServerData())
+				v.put(testClientSecret, ours, due.ClientData())
 			},
 			writes: []string{testClientSecret, testServerSecret}, // agents first
-			check: func(t *testing.T, got certificates) {
-				if !bytes.Equal(got.before.certificate, due.client.certificate) || !bytes.Contains(got.authorities, due.authorities) {
+			check: func(t *testing.T, got pki.Set) {
+				if !bytes.Equal(got.Previous.Certificate, due.Client.Certificate) || !bytes.Contains(got.Authorities, due.Authorities) {
 					t.Error("the set before is forgotten")
 				}
 			},
@@ -238,8 +239,8 @@ func TestCertify(t *testing.T) {
 		{
 			name: "renewed by order", how: certifyRenew,
 			before: func(v *vault) {
-				v.put(testServerSecret, ours, set.serverData())
-				v.put(testClientSecret, ours, set.clientData())
+				v.put(testServerSecret, ours, set.ServerData())
+				v.put(testClientSecret, ours, set.ClientData())
 			},
 			writes: []string{testClientSecret, testServerSecret},
 		},
@@ -255,7 +256,7 @@ func TestCertify(t *testing.T) {
 		},
 		{
 			name:   "the agents' is not ours",
-			before: func(v *vault) { v.put(testServerSecret, ours, set.serverData()); v.put(testClientSecret, nil, nil) },
+			before: func(v *vault) { v.put(testServerSecret, ours, set.ServerData()); v.put(testClientSecret, nil, nil) },
 			words:  "secret builder-amd64-tls-client in namespace ci is not slipway's",
 		},
 	} {
@@ -283,7 +284,7 @@ func TestCertify(t *testing.T) {
 				tt.check(t, got)
 			}
 			// Who made them need not ask for them.
-			if from, err := w.client.credential(t.Context(), w.node); err != nil || from.serverName != testServer {
+			if from, err := w.client.credential(t.Context(), w.node); err != nil || from.ServerName != testServer {
 				t.Errorf("credential: %+v, %v", from, err)
 			}
 		})
@@ -333,7 +334,7 @@ func TestRenewalIsNotUndone(t *testing.T) {
 			if err := agent().certify(t.Context(), certifyRenew); err != nil {
 				t.Fatal(err)
 			}
-			if got := v.set(); maps.EqualFunc(got.serverData(), old.serverData(), bytes.Equal) {
+			if got := v.set(); maps.EqualFunc(got.ServerData(), old.ServerData(), bytes.Equal) {
 				t.Error("nothing was renewed")
 			}
 		})
@@ -349,24 +350,24 @@ func TestRenewInPassing(t *testing.T) {
 	for _, tt := range []struct {
 		age    time.Duration
 		renews bool
-	}{{0, false}, {certificateLife * 3 / 4, true}} {
+	}{{0, false}, {pki.Life * 3 / 4, true}} {
 		set := testCertificates(t, time.Now().Add(-tt.age), nil)
-		v.put(testServerSecret, map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}, set.serverData())
-		v.put(testClientSecret, map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}, set.clientData())
+		v.put(testServerSecret, map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}, set.ServerData())
+		v.put(testClientSecret, map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}, set.ClientData())
 		w := agent()
 		if _, err := w.client.credential(t.Context(), w.node); err != nil {
 			t.Fatal(err)
 		}
 		w.renewInPassing(t.Context(), time.Now())
-		if got := !bytes.Equal(v.set().server.certificate, set.server.certificate); got != tt.renews {
+		if got := !bytes.Equal(v.set().Server.Certificate, set.Server.Certificate); got != tt.renews {
 			t.Errorf("at the age of %s: renewed %v", tt.age, got)
 		}
 		from, err := w.client.credential(t.Context(), w.node)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := 1; tt.renews != (len(from.pairs) > want) {
-			t.Errorf("at the age of %s: %d pairs", tt.age, len(from.pairs))
+		if want := 1; tt.renews != (len(from.Pairs) > want) {
+			t.Errorf("at the age of %s: %d pairs", tt.age, len(from.Pairs))
 		}
 	}
 }
@@ -383,7 +384,7 @@ func TestCertifyByCommand(t *testing.T) {
 	if err := w.client.Certify(t.Context(), w.node, true, report); err != nil {
 		t.Fatal(err)
 	}
-	if got := v.set(); bytes.Equal(got.server.certificate, first.server.certificate) {
+	if got := v.set(); bytes.Equal(got.Server.Certificate, first.Server.Certificate) {
 		t.Error("not renewed")
 	}
 	if len(said) != 1 || !strings.Contains(said[0], "renewed the certificates in secret builder-amd64-tls") {

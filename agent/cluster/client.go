@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/source"
 )
@@ -40,7 +41,7 @@ type Client struct {
 
 	mu sync.Mutex
 	// Both by workloadKey.
-	credentials map[string]*credential
+	credentials map[string]*pki.Credential
 	// worked holds the transport that was found after others had failed.
 	worked map[string]configmap.Transport
 	// outdated are pods of a template that this client has replaced, by
@@ -127,7 +128,7 @@ func newClient(config *rest.Config, id Identity, userAgent string, log zerolog.L
 		parameters: runtime.NewParameterCodec(scheme),
 		log:        log,
 
-		credentials: make(map[string]*credential),
+		credentials: make(map[string]*pki.Credential),
 		worked:      make(map[string]configmap.Transport),
 	}, nil
 }

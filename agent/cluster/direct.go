@@ -7,6 +7,8 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 )
 
 // patienceOf is how long the steps to a connection may take.
@@ -26,7 +28,7 @@ var (
 )
 
 // dialDirect connects to buildkitd at the pod's own address.
-func (c *Client) dialDirect(ctx context.Context, pod Pod, from *credential, patience patienceOf) (net.Conn, error) {
+func (c *Client) dialDirect(ctx context.Context, pod Pod, from *pki.Credential, patience patienceOf) (net.Conn, error) {
 	if len(pod.Addresses) == 0 {
 		return nil, &Error{Reason: ReasonBlocked, message: "pod " + pod.String() + " has no address", hints: []string{podHint(pod)}}
 	}
@@ -50,7 +52,7 @@ func (c *Client) dialDirect(ctx context.Context, pod Pod, from *credential, pati
 	return nil, failures[0]
 }
 
-func dialTLS(ctx context.Context, address string, from *credential, patience patienceOf) (net.Conn, error) {
+func dialTLS(ctx context.Context, address string, from *pki.Credential, patience patienceOf) (net.Conn, error) {
 	limited, cancel := context.WithTimeout(ctx, patience.packet)
 	defer cancel()
 	dialer := net.Dialer{KeepAliveConfig: keepAlive, Control: noticeLoss}
@@ -65,10 +67,10 @@ func dialTLS(ctx context.Context, address string, from *credential, patience pat
 // bytes, which a gRPC server does unasked. With TLS 1.3 a client learns only
 // by then that its certificate was refused. It costs no round trip: gRPC waits
 // for the same bytes. On failure conn is closed.
-func secure(ctx context.Context, conn net.Conn, from *credential, patience patienceOf) (net.Conn, error) {
+func secure(ctx context.Context, conn net.Conn, from *pki.Credential, patience patienceOf) (net.Conn, error) {
 	limited, cancel := context.WithTimeout(ctx, patience.answer)
 	defer cancel()
-	secured := tls.Client(conn, from.config())
+	secured := tls.Client(conn, from.Config())
 	if err := secured.HandshakeContext(limited); err != nil {
 		return nil, errors.Join(err, ignoreClosed(conn.Close()))
 	}
@@ -79,7 +81,7 @@ func secure(ctx context.Context, conn net.Conn, from *credential, patience patie
 	if !stop() || err != nil {
 		return nil, errors.Join(err, context.Cause(limited), ignoreClosed(secured.Close()))
 	}
-	return &answeredConn{Conn: secured, first: first[:n], name: from.serverName}, nil
+	return &answeredConn{Conn: secured, first: first[:n], name: from.ServerName}, nil
 }
 
 // ignoreClosed drops the complaint that what is to be closed is closed.

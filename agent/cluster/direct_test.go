@@ -12,18 +12,32 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 )
+
+const testServer = "buildkitd.builder-amd64.ci"
+
+// testCertificates makes a set for testServer.
+func testCertificates(t *testing.T, now time.Time, known *pki.Set) pki.Set {
+	t.Helper()
+	set, err := pki.Make(testServer, now, known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
 
 // testDaemon listens as buildkitd does: with its one certificate, wanting one
 // of the client, and sending its first bytes unasked. It echoes what it gets.
-func testDaemon(t *testing.T, set certificates) string {
+func testDaemon(t *testing.T, set pki.Set) string {
 	t.Helper()
-	server, err := set.server.parse()
+	server, err := set.Server.Parse()
 	if err != nil {
 		t.Fatal(err)
 	}
 	clients := x509.NewCertPool()
-	clients.AppendCertsFromPEM(set.authorities)
+	clients.AppendCertsFromPEM(set.Authorities)
 	return testListener(t, func(conn net.Conn) {
 		secured := tls.Server(conn, &tls.Config{
 			Certificates: []tls.Certificate{server}, ClientCAs: clients,
@@ -64,13 +78,13 @@ func testListener(t *testing.T, serve func(net.Conn)) string {
 	return listener.Addr().String()
 }
 
-func testCredential(t *testing.T, set certificates) *credential {
+func testCredential(t *testing.T, set pki.Set) *pki.Credential {
 	t.Helper()
-	from, err := parseCredential("secret ci/builder-amd64-tls-client", set.clientData())
+	from, err := pki.ParseCredential("secret ci/builder-amd64-tls-client", set.ClientData())
 	if err != nil {
 		t.Fatal(err)
 	}
-	from.serverName = testServer
+	from.ServerName = testServer
 	return from
 }
 
@@ -82,25 +96,25 @@ func TestDialTLS(t *testing.T) {
 	second := testCertificates(t, now, &first)
 	third := testCertificates(t, now, &second)
 	other := testCertificates(t, now, nil)
-	old := testCertificates(t, now.Add(-2*certificateLife), nil)
+	old := testCertificates(t, now.Add(-2*pki.Life), nil)
 	afterOld := testCertificates(t, now, &old)
 	future := testCertificates(t, now.Add(24*time.Hour), nil)
 	behind, ahead := testCertificates(t, now.Add(5*time.Minute), nil), testCertificates(t, now.Add(-5*time.Minute), nil)
 	// The newest authority is known, and only the pair that has expired.
 	expiredClient := afterOld
-	expiredClient.client = old.client
+	expiredClient.Client = old.Client
 	// The server knows one authority of two, and the client has only the
 	// other's pair.
 	stranger := first
-	stranger.client = other.client
+	stranger.Client = other.Client
 
-	daemon := func(set certificates) func(*testing.T) string {
+	daemon := func(set pki.Set) func(*testing.T) string {
 		return func(t *testing.T) string { return testDaemon(t, set) }
 	}
 	for _, tt := range []struct {
 		name   string
 		listen func(*testing.T) string
-		client certificates
+		client pki.Set
 		server string // the name to expect, empty for the right one
 		reason Reason
 		words  string
@@ -128,7 +142,7 @@ func TestDialTLS(t *testing.T) {
 			return testListener(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 		}},
 		{name: "silent after the handshake", client: first, reason: ReasonBlocked, words: "no answer", listen: func(t *testing.T) string {
-			server, err := first.server.parse()
+			server, err := first.Server.Parse()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +161,7 @@ func TestDialTLS(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			from := testCredential(t, tt.client)
 			if tt.server != "" {
-				from.serverName = tt.server
+				from.ServerName = tt.server
 			}
 			address := tt.listen(t)
 			patience := shortPatience
@@ -221,7 +235,7 @@ func TestDialTLSEndsWithItsContext(t *testing.T) {
 func TestCredentialOfDir(t *testing.T) {
 	first := testCertificates(t, time.Now(), nil)
 	second := testCertificates(t, time.Now(), &first)
-	buildx := map[string][]byte{"ca.pem": first.authorities, "cert.pem": first.client.certificate, "key.pem": first.client.key}
+	buildx := map[string][]byte{"ca.pem": first.Authorities, "cert.pem": first.Client.Certificate, "key.pem": first.Client.Key}
 	without := func(data map[string][]byte, key string) map[string][]byte { delete(data, key); return data }
 	for _, tt := range []struct {
 		name  string
@@ -229,13 +243,13 @@ func TestCredentialOfDir(t *testing.T) {
 		pairs int
 		words string
 	}{
-		{"mounted Secret", first.clientData(), 1, ""},
-		{"mounted Secret after a renewal", second.clientData(), 2, ""},
+		{"mounted Secret", first.ClientData(), 1, ""},
+		{"mounted Secret after a renewal", second.ClientData(), 2, ""},
 		{"BuildKit's names", buildx, 1, ""},
-		{"no key", without(first.clientData(), keyPrivate), 0, "key.pem: no such file"},
-		{"half of the one before", without(second.clientData(), keyBeforePrivate), 0, "previous.crt and previous.key: "},
+		{"no key", without(first.ClientData(), pki.KeyPrivate), 0, "key.pem: no such file"},
+		{"half of the one before", without(second.ClientData(), pki.KeyPreviousPrivate), 0, "previous.crt and previous.key: "},
 		{"empty", nil, 0, "ca.pem: no such file"},
-		{"no certificate", map[string][]byte{keyCA: []byte("x"), keyCertificate: nil, keyPrivate: nil}, 0, "ca.crt holds no certificate"},
+		{"no certificate", map[string][]byte{pki.KeyCA: []byte("x"), pki.KeyCertificate: nil, pki.KeyPrivate: nil}, 0, "ca.crt holds no certificate"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -254,8 +268,8 @@ func TestCredentialOfDir(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(got.pairs) != tt.pairs {
-				t.Errorf("%d pairs, want %d", len(got.pairs), tt.pairs)
+			if len(got.Pairs) != tt.pairs {
+				t.Errorf("%d pairs, want %d", len(got.Pairs), tt.pairs)
 			}
 		})
 	}

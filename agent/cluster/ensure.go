@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -109,7 +110,7 @@ func (w *workload) createAs(ctx context.Context, node configmap.Node) error {
 	w.report(fmt.Sprintf("creating %s in namespace %s", w, w.namespace))
 	certified := objects.listens() && node.Kubernetes.TLS.ServerSecret == ""
 
-	var set certificates
+	var set pki.Set
 	before, beforeContext := errgroup.WithContext(ctx)
 	if certified {
 		before.Go(fault.Guard(func() (err error) {

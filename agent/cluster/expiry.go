@@ -15,5 +15,5 @@ func (c *Client) CertificateExpiry(ctx context.Context, node configmap.Node) (ti
 	if err != nil {
 		return time.Time{}, err
 	}
-	return own.pairs[0].Leaf.NotAfter, nil
+	return own.Expiry(), nil
 }

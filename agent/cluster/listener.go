@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/agent/cluster/rbac"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -127,9 +128,9 @@ func addListener(template *corev1.PodTemplateSpec, node configmap.Node, namespac
 	container.Args = append(container.Args,
 		"--addr", address,
 		"--addr", listenAddress,
-		"--tlscacert", path.Join(tlsPath, keyCA),
-		"--tlscert", path.Join(tlsPath, keyCertificate),
-		"--tlskey", path.Join(tlsPath, keyPrivate),
+		"--tlscacert", path.Join(tlsPath, pki.KeyCA),
+		"--tlscert", path.Join(tlsPath, pki.KeyCertificate),
+		"--tlskey", path.Join(tlsPath, pki.KeyPrivate),
 	)
 	container.Ports = append(container.Ports, corev1.ContainerPort{Name: containerName, ContainerPort: listenPort})
 	// By exec each look would start runc and buildctl, for as long as the pod
@@ -140,7 +141,7 @@ func addListener(template *corev1.PodTemplateSpec, node configmap.Node, namespac
 	container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: tlsVolume, MountPath: tlsPath, ReadOnly: true})
 	// Item by item, because the client's key is in the same Secret.
 	var items []corev1.KeyToPath
-	for _, key := range []string{keyCA, keyCertificate, keyPrivate} {
+	for _, key := range []string{pki.KeyCA, pki.KeyCertificate, pki.KeyPrivate} {
 		items = append(items, corev1.KeyToPath{Key: key, Path: key})
 	}
 	pod.Volumes = append(pod.Volumes, corev1.Volume{

@@ -21,13 +21,14 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 	streamspdy "k8s.io/streaming/pkg/httpstream/spdy"
 
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // dialPortForward connects to the same listener as dialDirect, through the API
 // server and the kubelet. The TLS is with buildkitd: neither of them can read
 // along.
-func (c *Client) dialPortForward(ctx context.Context, pod Pod, from *credential, patience patienceOf) (net.Conn, error) {
+func (c *Client) dialPortForward(ctx context.Context, pod Pod, from *pki.Credential, patience patienceOf) (net.Conn, error) {
 	target := c.core.Post().
 		Namespace(pod.Namespace).
 		Resource("pods").

@@ -11,13 +11,15 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 )
 
 // explainLink says why there is no connection with the buildkitd at an
 // address of pod, whose name is for others to tell. The network's ways to fail come first, then those of TLS:
 // what the agent has against the server's certificate, and what the server,
 // whose alerts are all that it says, has against the agent's.
-func explainLink(err error, pod Pod, address string, from *credential, now time.Time) *Error {
+func explainLink(err error, pod Pod, address string, from *pki.Credential, now time.Time) *Error {
 	certificate := func(hint, format string, args ...any) *Error {
 		return &Error{Reason: ReasonCertificate, message: address + ": " + fmt.Sprintf(format, args...), hints: []string{hint}, cause: err, unproven: true}
 	}
@@ -26,7 +28,7 @@ func explainLink(err error, pod Pod, address string, from *credential, now time.
 	var invalid x509.CertificateInvalidError
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
-	var other *unacceptedError
+	var other *pki.UnacceptedError
 	var remote *net.OpError
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && now.Before(invalid.Cert.NotBefore):
@@ -36,10 +38,10 @@ func explainLink(err error, pod Pod, address string, from *credential, now time.
 		return certificate(restart, "the certificate of buildkitd expired at %s, and the clock here says %s", stamp(invalid.Cert.NotAfter), stamp(now))
 	case errors.As(err, &authority):
 		return certificate(fmt.Sprintf("the certificates were made anew, or renewed twice, since the pod has started: restart it: kubectl delete pod --namespace %s %s", pod.Namespace, pod.Name),
-			"the certificate of buildkitd is signed by another authority than those in %s", from.source)
+			"the certificate of buildkitd is signed by another authority than those in %s", from.Source)
 	case errors.As(err, &name):
 		return certificate("Slipway.tls.serverName of the definition must be a name in the certificate",
-			"the certificate of buildkitd is for %s and not for %s", strings.Join(name.Certificate.DNSNames, ", "), from.serverName)
+			"the certificate of buildkitd is for %s and not for %s", strings.Join(name.Certificate.DNSNames, ", "), from.ServerName)
 	case errors.As(err, &other):
 		return certificate(restart, "buildkitd does not accept the client's certificate: %v", other)
 	case errors.As(err, &remote) && remote.Op == "remote error":
@@ -68,7 +70,7 @@ func explainLink(err error, pod Pod, address string, from *credential, now time.
 
 // refusedClient puts a server's alert into words. Those of crypto/tls are all
 // that tells the alerts apart.
-func refusedClient(alert error, certificate func(hint, format string, args ...any) *Error, from *credential, restart string) *Error {
+func refusedClient(alert error, certificate func(hint, format string, args ...any) *Error, from *pki.Credential, restart string) *Error {
 	why := alert.Error()
 	for _, one := range []struct{ alert, words string }{
 		{"expired certificate", "it has expired, or the clock of the pod's cluster node is wrong"},
@@ -81,7 +83,7 @@ func refusedClient(alert error, certificate func(hint, format string, args ...an
 			why = one.words
 		}
 	}
-	return certificate(restart, "buildkitd refuses the client's certificate of %s: %s", from.source, why)
+	return certificate(restart, "buildkitd refuses the client's certificate of %s: %s", from.Source, why)
 }
 
 func isTimeout(err error) bool {

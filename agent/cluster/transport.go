@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -18,7 +19,7 @@ type transport struct {
 	// tls is true for those that need the listener and certificates; from is
 	// nil for the others.
 	tls  bool
-	dial func(c *Client, ctx context.Context, pod Pod, from *credential, patience patienceOf) (net.Conn, error)
+	dial func(c *Client, ctx context.Context, pod Pod, from *pki.Credential, patience patienceOf) (net.Conn, error)
 }
 
 // transports are in the order in which auto tries them: the fewer hands the
@@ -27,7 +28,7 @@ func transports() []transport {
 	return []transport{
 		{configmap.TransportDirect, true, (*Client).dialDirect},
 		{configmap.TransportPortForward, true, (*Client).dialPortForward},
-		{configmap.TransportExec, false, func(c *Client, ctx context.Context, pod Pod, _ *credential, _ patienceOf) (net.Conn, error) {
+		{configmap.TransportExec, false, func(c *Client, ctx context.Context, pod Pod, _ *pki.Credential, _ patienceOf) (net.Conn, error) {
 			return c.dialExec(ctx, pod)
 		}},
 	}

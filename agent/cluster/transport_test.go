@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -69,7 +70,7 @@ func TestWorthTrying(t *testing.T) {
 // exec asks for no certificate, so it is no way to a pod that has shown a wrong
 // one or refuses the agent's.
 func TestExecIsNoWayAroundCertificates(t *testing.T) {
-	from := &credential{source: "secret ci/b-tls-client", serverName: "b"}
+	from := &pki.Credential{Source: "secret ci/b-tls-client", ServerName: "b"}
 	for _, tt := range []struct {
 		name string
 		err  error
@@ -80,7 +81,7 @@ func TestExecIsNoWayAroundCertificates(t *testing.T) {
 		{"expired", x509.CertificateInvalidError{Cert: &x509.Certificate{}, Reason: x509.Expired}, false},
 		{"no TLS", tls.RecordHeaderError{}, false},
 		{"the agent's is refused", &net.OpError{Op: "remote error", Err: errors.New("tls: unknown certificate authority")}, false},
-		{"the agent's is of no use", &unacceptedError{from.source}, false},
+		{"the agent's is of no use", &pki.UnacceptedError{Source: from.Source}, false},
 		{"no answer", os.ErrDeadlineExceeded, true},
 		{"refused", syscall.ECONNREFUSED, true},
 	} {
