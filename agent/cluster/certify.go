@@ -42,8 +42,8 @@ func (c *Client) Certify(ctx context.Context, node configmap.Node, renew bool, r
 		if renew {
 			return &Error{
 				Reason:  ReasonDefinition,
-				message: fmt.Sprintf("node %s: its certificates are not slipway's to renew: the definition brings secret %s", node.Name, brought),
-				hints:   []string{"renew them where they are made, such as by cert-manager"},
+				Message: fmt.Sprintf("node %s: its certificates are not slipway's to renew: the definition brings secret %s", node.Name, brought),
+				Advice:   []string{"renew them where they are made, such as by cert-manager"},
 			}
 		}
 		return nil
@@ -230,7 +230,7 @@ func (w *workload) foreignCertificates(secret *corev1.Secret, known pki.Set, bro
 	}
 	err := w.foreign("secret "+secret.Name, secret, why)
 	if refused := (*Error)(nil); errors.As(err, &refused) {
-		refused.hints = append(refused.hints, "or name it in Slipway.tls of the definition, if it is meant for this builder")
+		refused.Advice = append(refused.Advice, "or name it in Slipway.tls of the definition, if it is meant for this builder")
 	}
 	return err
 }

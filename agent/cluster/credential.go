@@ -64,9 +64,9 @@ func (c *Client) credentialOfSecret(ctx context.Context, node configmap.Node) (*
 		}
 		return nil, &Error{
 			Reason:  ReasonCertificate,
-			message: source + " with the client's certificate does not exist",
-			hints:   []string{hint},
-			cause:   err,
+			Message: source + " with the client's certificate does not exist",
+			Advice:   []string{hint},
+			Cause:   err,
 		}
 	case err != nil:
 		return nil, explain(err, "read "+source, c.identity, secretsOf(node))
@@ -75,9 +75,9 @@ func (c *Client) credentialOfSecret(ctx context.Context, node configmap.Node) (*
 	if err != nil {
 		return nil, &Error{
 			Reason:  ReasonCertificate,
-			message: fmt.Sprintf("%s: %v", source, err),
-			hints:   []string{"have it mended by someone with the role slipway-manage: slipway up"},
-			cause:   err,
+			Message: fmt.Sprintf("%s: %v", source, err),
+			Advice:   []string{"have it mended by someone with the role slipway-manage: slipway up"},
+			Cause:   err,
 		}
 	}
 	return made, nil
@@ -111,8 +111,8 @@ func credentialOfDir(files *source.Reader, dir string) (*pki.Credential, error) 
 func dirError(dir string, err error) error {
 	return &Error{
 		Reason:  ReasonCertificate,
-		message: fmt.Sprintf("the client's certificate in %s cannot be used: %v", dir, err),
-		hints:   []string{"the definition names it in Slipway.tls.clientDir: mount a Secret with ca.crt, tls.crt and tls.key there"},
-		cause:   err,
+		Message: fmt.Sprintf("the client's certificate in %s cannot be used: %v", dir, err),
+		Advice:   []string{"the definition names it in Slipway.tls.clientDir: mount a Secret with ca.crt, tls.crt and tls.key there"},
+		Cause:   err,
 	}
 }

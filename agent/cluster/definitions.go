@@ -43,7 +43,7 @@ func (c *Client) EditConfigMap(ctx context.Context, namespace, name string, edit
 			found = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}}
 		}
 		if found.Immutable != nil && *found.Immutable {
-			return &Error{Reason: ReasonDefinition, message: what + " is immutable", hints: []string{"write to another one, or delete it first"}}
+			return &Error{Reason: ReasonDefinition, Message: what + " is immutable", Advice: []string{"write to another one, or delete it first"}}
 		}
 		key, text, err := edit(found.Data)
 		if err != nil {

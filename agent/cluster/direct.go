@@ -30,7 +30,7 @@ var (
 // dialDirect connects to buildkitd at the pod's own address.
 func (c *Client) dialDirect(ctx context.Context, pod Pod, from *pki.Credential, patience patienceOf) (net.Conn, error) {
 	if len(pod.Addresses) == 0 {
-		return nil, &Error{Reason: ReasonBlocked, message: "pod " + pod.String() + " has no address", hints: []string{podHint(pod)}}
+		return nil, &Error{Reason: ReasonBlocked, Message: "pod " + pod.String() + " has no address", Advice: []string{podHint(pod)}}
 	}
 	var failures []error
 	for _, ip := range pod.Addresses {

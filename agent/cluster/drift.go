@@ -53,7 +53,7 @@ func (c *Client) Drift(ctx context.Context, node configmap.Node) ([]string, erro
 		d, err = w.compare(quiet(ctx), is, false)
 	}
 	if known := (*Error)(nil); errors.As(err, &known) && known.Reason == ReasonDefinition {
-		return []string{known.message}, nil
+		return []string{known.Message}, nil
 	}
 	return d.lines, err
 }

@@ -86,9 +86,13 @@ func (w *workload) mend(ctx context.Context) {
 // is pinned.
 func (w *workload) create(ctx context.Context) error {
 	err := w.createAs(ctx, w.node)
-	var known *Error
-	if !errors.As(err, &known) || known.Reason != ReasonForbidden || !known.aboutCertificates || w.client.pinned(w.node) != configmap.TransportAuto {
+	var uncertified *certificateError
+	if !errors.As(err, &uncertified) {
 		return err
+	}
+	var known *Error
+	if !errors.As(uncertified.err, &known) || known.Reason != ReasonForbidden || w.client.pinned(w.node) != configmap.TransportAuto {
+		return uncertified.err
 	}
 	w.report(fmt.Sprintf("no right to make certificates, so %s will be reached by exec, which is slower: %v", w, known))
 	return w.createAs(ctx, w.plain())
@@ -115,7 +119,7 @@ func (w *workload) createAs(ctx context.Context, node configmap.Node) error {
 	if certified {
 		before.Go(fault.Guard(func() (err error) {
 			set, err = w.serverCertificates(beforeContext, certifyNew)
-			return aboutCertificates(err)
+			return asCertificateError(err)
 		}))
 	}
 	before.Go(fault.Guard(func() error { return w.writeFiles(beforeContext, objects) }))
@@ -124,21 +128,27 @@ func (w *workload) createAs(ctx context.Context, node configmap.Node) error {
 	}
 	after, afterContext := errgroup.WithContext(ctx)
 	if certified { // no pod needs what only agents read
-		after.Go(fault.Guard(func() error { return aboutCertificates(w.shareCertificates(afterContext, set, certifyNew)) }))
+		after.Go(fault.Guard(func() error { return asCertificateError(w.shareCertificates(afterContext, set, certifyNew)) }))
 	}
 	after.Go(fault.Guard(func() error { return w.createWorkload(afterContext, objects) }))
 	return after.Wait()
 }
 
-// aboutCertificates marks what went wrong in making them.
-func aboutCertificates(err error) error {
-	var known *Error
-	if errors.As(err, &known) {
-		marked := *known
-		marked.aboutCertificates = true
-		return &marked
+// certificateError marks what went wrong with certificates, which a workload
+// that is reached by exec can do without.
+type certificateError struct{ err error }
+
+// Error implements error.
+func (e *certificateError) Error() string { return e.err.Error() }
+
+// Unwrap returns what was marked.
+func (e *certificateError) Unwrap() error { return e.err }
+
+func asCertificateError(err error) error {
+	if err == nil {
+		return nil
 	}
-	return err
+	return &certificateError{err}
 }
 
 func (w *workload) createWorkload(ctx context.Context, objects Objects) (err error) {

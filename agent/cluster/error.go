@@ -76,26 +76,27 @@ const (
 // Error is every error of this package but those of a context that ended.
 type Error struct {
 	Reason  Reason
-	message string
-	hints   []string
-	cause   error
-	// aboutCertificates is true where a workload could do without them.
-	aboutCertificates bool
-	// unproven is true where a pod could not prove to be the workload's, or did
+	// Message says what and where.
+	Message string
+	// Advice is what Hints returns.
+	Advice []string
+	// Cause is what the API server or the network reported; nil without.
+	Cause error
+	// Unproven is true where a pod could not prove to be the workload's, or did
 	// not accept the proof of the agent.
-	unproven bool
+	Unproven bool
 }
 
 // Error says what and where, in the words of the scheduler, kubelet or API
 // server that spoke.
-func (e *Error) Error() string { return e.message }
+func (e *Error) Error() string { return e.Message }
 
 // Hints are what a user can do next, one per entry; an entry may be several
 // lines long when it holds something to paste.
-func (e *Error) Hints() []string { return e.hints }
+func (e *Error) Hints() []string { return e.Advice }
 
 // Unwrap returns what the API server or the network reported, if anything.
-func (e *Error) Unwrap() error { return e.cause }
+func (e *Error) Unwrap() error { return e.Cause }
 
 // explain turns an answer of the API server into an Error. doing says what was
 // tried and on what, as in "create deployment builder in namespace ci".
@@ -122,16 +123,16 @@ func explain(err error, doing string, id Identity, own rbac.SecretNames) error {
 	if words == "" {
 		words = err.Error()
 	}
-	e := &Error{Reason: ReasonServer, message: doing + ": " + words, cause: err}
+	e := &Error{Reason: ReasonServer, Message: doing + ": " + words, Cause: err}
 	switch {
 	case apierrors.IsUnauthorized(err):
 		e.Reason = ReasonUnauthorized
-		e.message = fmt.Sprintf("%s: the API server %s does not accept the credential (%s): %s", doing, id.Server, id, words)
-		e.hints = []string{"check that the credential is of this cluster and not expired; `kubectl auth whoami` with the same kubeconfig shows it"}
+		e.Message = fmt.Sprintf("%s: the API server %s does not accept the credential (%s): %s", doing, id.Server, id, words)
+		e.Advice = []string{"check that the credential is of this cluster and not expired; `kubectl auth whoami` with the same kubeconfig shows it"}
 	case isMissingNamespace(err):
 		e.Reason = ReasonNamespace
 		if d := status.Status().Details; d != nil {
-			e.hints = []string{
+			e.Advice = []string{
 				"create it: kubectl create namespace " + d.Name,
 				"or name another one with the driver-opt namespace=",
 			}
@@ -139,15 +140,15 @@ func explain(err error, doing string, id Identity, own rbac.SecretNames) error {
 	case apierrors.IsForbidden(err):
 		if missing, ok := rbac.ParseForbidden(words); ok {
 			e.Reason = ReasonForbidden
-			e.hints = missing.Hints(own)
+			e.Advice = missing.Hints(own)
 			break
 		}
-		e.Reason, e.hints = refusal(words)
+		e.Reason, e.Advice = refusal(words)
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
-		e.Reason, e.hints = refusal(words)
+		e.Reason, e.Advice = refusal(words)
 		if !strings.Contains(words, "admission webhook") {
 			e.Reason = ReasonDefinition
-			e.hints = []string{"mend the driver-opt or the podTemplate of the definition that the message names"}
+			e.Advice = []string{"mend the driver-opt or the podTemplate of the definition that the message names"}
 		}
 	}
 	return e
@@ -161,8 +162,8 @@ func offerRole(err error, granted rbac.Role) error {
 	if !errors.As(err, &known) || known.Reason != ReasonForbidden {
 		return err
 	}
-	if missing, ok := rbac.ParseForbidden(known.message); ok {
-		known.hints = []string{missing.Grant([]rbac.Role{granted})}
+	if missing, ok := rbac.ParseForbidden(known.Message); ok {
+		known.Advice = []string{missing.Grant([]rbac.Role{granted})}
 	}
 	return err
 }
@@ -233,7 +234,7 @@ func unreachable(err error, doing string, id Identity) error {
 		words = u.Err
 	}
 	if failed := (*pluginError)(nil); errors.As(err, &failed) {
-		return &Error{Reason: ReasonIdentity, message: doing + ": " + failed.Error(), hints: failed.hints(), cause: err}
+		return &Error{Reason: ReasonIdentity, Message: doing + ": " + failed.Error(), Advice: failed.hints(), Cause: err}
 	}
 	hint := fmt.Sprintf("check that this machine reaches %s (identity: %s)", id.Server, id)
 	if strings.Contains(words.Error(), "x509") {
@@ -245,8 +246,8 @@ func unreachable(err error, doing string, id Identity) error {
 	}
 	return &Error{
 		Reason:  ReasonUnreachable,
-		message: fmt.Sprintf("%s: no usable answer from the API server %s: %v", doing, id.Server, words),
-		hints:   hints,
-		cause:   err,
+		Message: fmt.Sprintf("%s: no usable answer from the API server %s: %v", doing, id.Server, words),
+		Advice:   hints,
+		Cause:   err,
 	}
 }

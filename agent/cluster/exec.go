@@ -87,9 +87,9 @@ func explainDial(err error, pod Pod, id Identity) error {
 	if errors.As(err, &ended) {
 		return &Error{
 			Reason:  ReasonTransport,
-			message: fmt.Sprintf("reach buildkitd in pod %s by exec: %v", pod, ended),
-			hints:   []string{"the image must hold buildctl and a running buildkitd: kubectl exec --namespace " + pod.Namespace + " " + pod.Name + " --container " + pod.Container + " -- buildctl debug workers"},
-			cause:   err,
+			Message: fmt.Sprintf("reach buildkitd in pod %s by exec: %v", pod, ended),
+			Advice:   []string{"the image must hold buildctl and a running buildkitd: kubectl exec --namespace " + pod.Namespace + " " + pod.Name + " --container " + pod.Container + " -- buildctl debug workers"},
+			Cause:   err,
 		}
 	}
 	return explainUpgrade(err, "exec in pod "+pod.String(), pod, id)
@@ -106,16 +106,16 @@ func explainUpgrade(err error, doing string, pod Pod, id Identity) error {
 	if apierrors.IsNotFound(err) || err.Error() == fmt.Sprintf("%spods %q not found", refusedUpgrade, pod.Name) {
 		return &Error{
 			Reason:  ReasonGone,
-			message: fmt.Sprintf("%s: the pod is gone", doing),
-			hints:   []string{"another pod of the builder is chosen on the next attempt"},
-			cause:   err,
+			Message: fmt.Sprintf("%s: the pod is gone", doing),
+			Advice:   []string{"another pod of the builder is chosen on the next attempt"},
+			Cause:   err,
 		}
 	}
 	// SPDY passes the server's refusal on as bare text.
 	if words, ok := strings.CutPrefix(err.Error(), refusedUpgrade); ok {
-		e := &Error{Reason: ReasonTransport, message: doing + ": " + words, hints: []string{podHint(pod)}, cause: err}
+		e := &Error{Reason: ReasonTransport, Message: doing + ": " + words, Advice: []string{podHint(pod)}, Cause: err}
 		if missing, ok := rbac.ParseForbidden(words); ok {
-			e.Reason, e.hints = ReasonForbidden, missing.Hints(rbac.SecretNames{})
+			e.Reason, e.Advice = ReasonForbidden, missing.Hints(rbac.SecretNames{})
 		}
 		return e
 	}
@@ -124,7 +124,7 @@ func explainUpgrade(err error, doing string, pod Pod, id Identity) error {
 	var e *Error
 	if errors.As(explained, &e) && e.Reason == ReasonServer && errors.As(err, &status) {
 		// The kubelet's own refusals, such as a container that does not run.
-		e.Reason, e.hints = ReasonTransport, []string{podHint(pod)}
+		e.Reason, e.Advice = ReasonTransport, []string{podHint(pod)}
 	}
 	return explained
 }

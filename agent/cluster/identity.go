@@ -113,8 +113,8 @@ func resolve(access Access, definitionKubeconfig string, around surroundings) (*
 		}
 		return nil, Identity{}, &Error{
 			Reason:  ReasonIdentity,
-			message: "the kubeconfig that was asked for cannot be used: " + why,
-			hints:   []string{"check --kubeconfig and --context"},
+			Message: "the kubeconfig that was asked for cannot be used: " + why,
+			Advice:   []string{"check --kubeconfig and --context"},
 		}
 	}
 
@@ -149,8 +149,8 @@ func resolve(access Access, definitionKubeconfig string, around surroundings) (*
 	}
 	return nil, Identity{}, &Error{
 		Reason:  ReasonIdentity,
-		message: "no identity for a Kubernetes cluster found: " + strings.Join(tried, "; "),
-		hints: []string{
+		Message: "no identity for a Kubernetes cluster found: " + strings.Join(tried, "; "),
+		Advice: []string{
 			"in a pod: set serviceAccountName and leave automountServiceAccountToken on",
 			"elsewhere: give --kubeconfig FILE or set KUBECONFIG",
 		},
@@ -175,8 +175,8 @@ func harmless(cfg *rest.Config, file string) error {
 	}
 	return &Error{
 		Reason:  ReasonIdentity,
-		message: fmt.Sprintf("the kubeconfig %s, which only the definition names, would %s: that is not for a definition to say", file, sanitize.Line(what)),
-		hints:   []string{"if it is your own, say so: --kubeconfig " + file + ", or KUBECONFIG=" + file},
+		Message: fmt.Sprintf("the kubeconfig %s, which only the definition names, would %s: that is not for a definition to say", file, sanitize.Line(what)),
+		Advice:   []string{"if it is your own, say so: --kubeconfig " + file + ", or KUBECONFIG=" + file},
 	}
 }
 
@@ -264,8 +264,8 @@ func fromKubeconfig(reader *source.Reader, files []string, context string, from 
 	if raw.Contexts[context] == nil {
 		return nil, Identity{}, "", &Error{
 			Reason:  ReasonIdentity,
-			message: fmt.Sprintf("kubeconfig %s has no context %q", strings.Join(existing, ", "), context),
-			hints:   []string{contextsHint(raw)},
+			Message: fmt.Sprintf("kubeconfig %s has no context %q", strings.Join(existing, ", "), context),
+			Advice:   []string{contextsHint(raw)},
 		}
 	}
 	client := clientcmd.NewNonInteractiveClientConfig(*raw, context, &clientcmd.ConfigOverrides{}, nil)
@@ -295,7 +295,7 @@ func contextsHint(raw *clientcmdapi.Config) string {
 }
 
 func identityError(doing string, err error) error {
-	return &Error{Reason: ReasonIdentity, message: doing + ": " + err.Error(), cause: err}
+	return &Error{Reason: ReasonIdentity, Message: doing + ": " + err.Error(), Cause: err}
 }
 
 func orDefault(namespace string) string {

@@ -15,8 +15,8 @@ import (
 func (w *workload) unchangeable(why string, hints ...string) error {
 	return &Error{
 		Reason:  ReasonDefinition,
-		message: fmt.Sprintf("%s in namespace %s cannot become what the definition of node %s says: %s", w, w.namespace, w.node.Name, why),
-		hints:   append(hints, "or put the definition back"),
+		Message: fmt.Sprintf("%s in namespace %s cannot become what the definition of node %s says: %s", w, w.namespace, w.node.Name, why),
+		Advice:   append(hints, "or put the definition back"),
 	}
 }
 

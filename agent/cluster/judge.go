@@ -139,7 +139,7 @@ func judge(o observation, seen sightings, grace time.Duration, now time.Time) (v
 		}
 	}
 	if failing {
-		v.Failure = &Error{Reason: worst.reason, message: worst.message, hints: worst.hints}
+		v.Failure = &Error{Reason: worst.reason, Message: worst.message, Advice: worst.hints}
 		v.Crashed = worst.crashed
 	}
 	return v, seen

@@ -133,8 +133,8 @@ func notOwned(pod Pod, is held, set *metav1.ObjectMeta) string {
 func (w *workload) foreignPod(pod Pod, what, why string) error {
 	return &Error{
 		Reason:  ReasonForeign,
-		message: fmt.Sprintf("pod %s is none of %s: %s", pod, what, why),
-		hints:   []string{fmt.Sprintf("somebody else may have made it, and builds must not go there: kubectl get pod --namespace %s %s -o yaml; see docs/security.md", pod.Namespace, pod.Name)},
+		Message: fmt.Sprintf("pod %s is none of %s: %s", pod, what, why),
+		Advice:   []string{fmt.Sprintf("somebody else may have made it, and builds must not go there: kubectl get pod --namespace %s %s -o yaml; see docs/security.md", pod.Namespace, pod.Name)},
 	}
 }
 

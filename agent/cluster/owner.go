@@ -82,8 +82,8 @@ func (w *workload) foreign(object string, meta metav1.Object, why string) error 
 	}
 	return &Error{
 		Reason:  ReasonForeign,
-		message: fmt.Sprintf("%s in namespace %s is not slipway's, and node %s needs the name: %s%s", object, w.namespace, w.node.Name, labels, why),
-		hints: []string{
+		Message: fmt.Sprintf("%s in namespace %s is not slipway's, and node %s needs the name: %s%s", object, w.namespace, w.node.Name, labels, why),
+		Advice: []string{
 			fmt.Sprintf("see what it is: kubectl get --namespace %s %s -o yaml", w.namespace, object),
 			"give the node another name or namespace in the definition, or have it removed by whoever made it",
 		},
@@ -168,7 +168,7 @@ func (w *workload) writeFiles(ctx context.Context, objects Objects) error {
 func (w *workload) busy(object string) error {
 	return &Error{
 		Reason:  ReasonServer,
-		message: fmt.Sprintf("write %s in namespace %s: others write it all the time", object, w.namespace),
-		hints:   []string{"try again"},
+		Message: fmt.Sprintf("write %s in namespace %s: others write it all the time", object, w.namespace),
+		Advice:   []string{"try again"},
 	}
 }

@@ -78,8 +78,8 @@ func decodeStrict(data []byte, into any) error {
 func templateError(node string, err error) error {
 	return &Error{
 		Reason:  ReasonDefinition,
-		message: fmt.Sprintf("node %s: podTemplate cannot be applied: %v", node, err),
-		hints:   []string{"podTemplate is a strategic-merge patch on a pod template, with metadata and spec at its top; try it with kubectl patch --dry-run=client"},
-		cause:   err,
+		Message: fmt.Sprintf("node %s: podTemplate cannot be applied: %v", node, err),
+		Advice:   []string{"podTemplate is a strategic-merge patch on a pod template, with metadata and spec at its top; try it with kubectl patch --dry-run=client"},
+		Cause:   err,
 	}
 }

@@ -51,9 +51,9 @@ func (c *Client) dialPortForward(ctx context.Context, pod Pod, from *pki.Credent
 	case errors.As(err, &ended):
 		return nil, &Error{
 			Reason:  ReasonRefused,
-			message: fmt.Sprintf("port-forward to pod %s: %v", pod, ended),
-			hints:   []string{podHint(pod)},
-			cause:   err,
+			Message: fmt.Sprintf("port-forward to pod %s: %v", pod, ended),
+			Advice:   []string{podHint(pod)},
+			Cause:   err,
 		}
 	}
 	return nil, explainLink(err, pod, "the end of a port-forward", from, time.Now())
@@ -64,8 +64,8 @@ func explainForward(ctx context.Context, err error, pod Pod, id Identity) error 
 	doing := "port-forward to pod " + pod.String()
 	if isContextError(err) && ctx.Err() == nil {
 		return &Error{
-			Reason: ReasonBlocked, message: doing + ": the API server or the kubelet gave no answer", cause: err,
-			hints: []string{podHint(pod)},
+			Reason: ReasonBlocked, Message: doing + ": the API server or the kubelet gave no answer", Cause: err,
+			Advice: []string{podHint(pod)},
 		}
 	}
 	return explainUpgrade(err, doing, pod, id)

@@ -39,7 +39,7 @@ func (c *Client) Places(ctx context.Context, node configmap.Node) (Places, error
 	if apierrors.IsForbidden(err) {
 		// The words about a right to the whole cluster are not those about a
 		// right in a namespace, and no role is to be offered for it.
-		return Places{}, &Error{Reason: ReasonForbidden, message: "list the cluster nodes: " + err.Error(), cause: err}
+		return Places{}, &Error{Reason: ReasonForbidden, Message: "list the cluster nodes: " + err.Error(), Cause: err}
 	}
 	if err != nil {
 		return Places{}, explain(err, "list the cluster nodes", c.identity, rbac.SecretNames{})

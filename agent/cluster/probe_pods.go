@@ -59,7 +59,7 @@ func troubleOf(findings []finding) (Trouble, *crashed) {
 		if f.reason == "" || trouble.Err != nil && (mayHeal || !trouble.MayHeal) {
 			continue
 		}
-		trouble.Err = &Error{Reason: f.reason, message: f.message, hints: f.hints}
+		trouble.Err = &Error{Reason: f.reason, Message: f.message, Advice: f.hints}
 		trouble.MayHeal, words = mayHeal, f.crashed
 	}
 	trouble.Waiting = strings.Join(lines, "; ")

@@ -74,8 +74,8 @@ func (w *workload) reconcile(ctx context.Context) (fresh bool, err error) {
 	}
 	return false, &Error{
 		Reason:  ReasonServer,
-		message: fmt.Sprintf("update %s in namespace %s: others write it all the time", w, w.namespace),
-		hints:   []string{"try again"},
+		Message: fmt.Sprintf("update %s in namespace %s: others write it all the time", w, w.namespace),
+		Advice:   []string{"try again"},
 	}
 }
 
@@ -142,8 +142,8 @@ func (w *workload) differs(d drift) string {
 func (w *workload) refused(d drift) error {
 	return &Error{
 		Reason:  ReasonDrift,
-		message: w.differs(d),
-		hints:   []string{"bring it up to date: slipway up", "or build with it as it is: --drift warn"},
+		Message: w.differs(d),
+		Advice:   []string{"bring it up to date: slipway up", "or build with it as it is: --drift warn"},
 	}
 }
 
@@ -151,8 +151,8 @@ func (w *workload) refused(d drift) error {
 func (w *workload) mayNot(d drift) error {
 	err := w.explain(d.unasked, "update "+w.String())
 	if known := (*Error)(nil); errors.As(err, &known) {
-		known.message = w.differs(d) + ", and it may not be updated: " + known.message
-		known.hints = append(known.hints, "or leave it as it is: --drift warn")
+		known.Message = w.differs(d) + ", and it may not be updated: " + known.Message
+		known.Advice = append(known.Advice, "or leave it as it is: --drift warn")
 	}
 	return err
 }

@@ -143,7 +143,7 @@ func (w *workload) planWorkload(ctx context.Context, r *Removal) (made bool, err
 	case !w.owns(is.meta()):
 		err := w.foreign(w.String(), is.meta(), "")
 		if refused := (*Error)(nil); errors.As(err, &refused) {
-			refused.hints = []string{
+			refused.Advice = []string{
 				fmt.Sprintf("remove it yourself: kubectl delete --namespace %s %s", w.namespace, w),
 				"or remove the definition alone, with --keep-daemon",
 			}

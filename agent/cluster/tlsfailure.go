@@ -21,7 +21,7 @@ import (
 // whose alerts are all that it says, has against the agent's.
 func explainLink(err error, pod Pod, address string, from *pki.Credential, now time.Time) *Error {
 	certificate := func(hint, format string, args ...any) *Error {
-		return &Error{Reason: ReasonCertificate, message: address + ": " + fmt.Sprintf(format, args...), hints: []string{hint}, cause: err, unproven: true}
+		return &Error{Reason: ReasonCertificate, Message: address + ": " + fmt.Sprintf(format, args...), Advice: []string{hint}, Cause: err, Unproven: true}
 	}
 	restart := fmt.Sprintf("buildkitd reads its certificate when it starts: slipway up renews it, then restart the pod: kubectl delete pod --namespace %s %s", pod.Namespace, pod.Name)
 
@@ -48,24 +48,24 @@ func explainLink(err error, pod Pod, address string, from *pki.Credential, now t
 		return refusedClient(remote.Err, certificate, from, restart)
 	case errors.Is(err, os.ErrDeadlineExceeded), isContextError(err), isTimeout(err):
 		return &Error{
-			Reason: ReasonBlocked, message: address + ": no answer", cause: err,
-			hints: []string{fmt.Sprintf("a NetworkPolicy or firewall that drops packets looks like this: let agents reach TCP port %d of the builder's pods, or use --transport exec", listenPort)},
+			Reason: ReasonBlocked, Message: address + ": no answer", Cause: err,
+			Advice: []string{fmt.Sprintf("a NetworkPolicy or firewall that drops packets looks like this: let agents reach TCP port %d of the builder's pods, or use --transport exec", listenPort)},
 		}
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return &Error{
-			Reason: ReasonBlocked, message: address + ": no route from here", cause: err,
-			hints: []string{"the addresses of pods can be reached from within the cluster; elsewhere use --transport portforward or exec"},
+			Reason: ReasonBlocked, Message: address + ": no route from here", Cause: err,
+			Advice: []string{"the addresses of pods can be reached from within the cluster; elsewhere use --transport portforward or exec"},
 		}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return &Error{Reason: ReasonRefused, message: address + ": connection refused: nothing listens there, or a firewall refuses it", cause: err, hints: []string{podHint(pod)}}
+		return &Error{Reason: ReasonRefused, Message: address + ": connection refused: nothing listens there, or a firewall refuses it", Cause: err, Advice: []string{podHint(pod)}}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		return &Error{Reason: ReasonRefused, message: address + ": the connection was cut before buildkitd answered", cause: err, hints: []string{podHint(pod)}}
+		return &Error{Reason: ReasonRefused, Message: address + ": the connection was cut before buildkitd answered", Cause: err, Advice: []string{podHint(pod)}}
 	}
 	var plain tls.RecordHeaderError
 	if errors.As(err, &plain) {
 		return certificate(podHint(pod), "what answers there does not speak TLS")
 	}
-	return &Error{Reason: ReasonTransport, message: fmt.Sprintf("%s: %v", address, err), cause: err, hints: []string{podHint(pod)}}
+	return &Error{Reason: ReasonTransport, Message: fmt.Sprintf("%s: %v", address, err), Cause: err, Advice: []string{podHint(pod)}}
 }
 
 // refusedClient puts a server's alert into words. Those of crypto/tls are all

@@ -64,7 +64,7 @@ func (t transport) worthTrying(failed error) bool {
 		return true
 	}
 	if !t.tls {
-		return !known.unproven
+		return !known.Unproven
 	}
 	return known.Reason == ReasonBlocked || known.Reason == ReasonRefused
 }
@@ -137,8 +137,8 @@ func (c *Client) dialBy(ctx context.Context, t transport, node configmap.Node, p
 	if !pod.Listens {
 		return nil, &Error{
 			Reason:  ReasonTransport,
-			message: fmt.Sprintf("pod %s takes no TLS connections, which the transport %s needs", pod, t.name),
-			hints: []string{
+			Message: fmt.Sprintf("pod %s takes no TLS connections, which the transport %s needs", pod, t.name),
+			Advice: []string{
 				"a builder made by buildx, or with the transport exec, or with addresses of its own in Flags or buildkitd.toml has no listener of slipway's: use --transport exec",
 				"or delete the workload and let slipway up make it again: kubectl delete --namespace " + pod.Namespace + " " + strings.ToLower(Kind(node)) + " " + WorkloadName(node),
 			},
@@ -171,17 +171,17 @@ func together(pod Pod, failures []failure) error {
 	if first := (*Error)(nil); reason.Reason == ReasonForbidden && errors.As(failures[0].err, &first) {
 		reason = first
 	}
-	e := &Error{Reason: reason.Reason, message: "no way to buildkitd in pod " + pod.String(), cause: last.err}
+	e := &Error{Reason: reason.Reason, Message: "no way to buildkitd in pod " + pod.String(), Cause: last.err}
 	for i, f := range failures {
 		separator := "; "
 		if i == 0 {
 			separator = ": "
 		}
-		e.message += separator + f.String()
+		e.Message += separator + f.String()
 		if known := (*Error)(nil); errors.As(f.err, &known) {
-			for _, hint := range known.hints {
-				if !slices.Contains(e.hints, hint) {
-					e.hints = append(e.hints, hint)
+			for _, hint := range known.Advice {
+				if !slices.Contains(e.Advice, hint) {
+					e.Advice = append(e.Advice, hint)
 				}
 			}
 		}

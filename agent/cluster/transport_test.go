@@ -91,18 +91,18 @@ func TestExecIsNoWayAroundCertificates(t *testing.T) {
 		}
 	}
 	// An agent without a certificate knows nothing against the pod.
-	if !transports()[2].worthTrying(&Error{Reason: ReasonCertificate, message: "secret ci/b-tls-client does not exist"}) {
+	if !transports()[2].worthTrying(&Error{Reason: ReasonCertificate, Message: "secret ci/b-tls-client does not exist"}) {
 		t.Error("exec is not tried by an agent without a certificate")
 	}
 }
 
 func TestTogether(t *testing.T) {
 	pod := Pod{Namespace: "ci", Name: "b-0"}
-	blocked := failure{configmap.TransportDirect, &Error{Reason: ReasonBlocked, message: "no answer", hints: []string{"open the port"}}}
-	certificate := failure{configmap.TransportDirect, &Error{Reason: ReasonCertificate, message: "expired", hints: []string{"restart"}}}
-	forbidden := failure{configmap.TransportExec, &Error{Reason: ReasonForbidden, message: "may not exec", hints: []string{"grant it"}}}
-	gone := failure{configmap.TransportExec, &Error{Reason: ReasonGone, message: "the pod is gone"}}
-	away := failure{configmap.TransportExec, &Error{Reason: ReasonUnreachable, message: "no API server"}}
+	blocked := failure{configmap.TransportDirect, &Error{Reason: ReasonBlocked, Message: "no answer", Advice: []string{"open the port"}}}
+	certificate := failure{configmap.TransportDirect, &Error{Reason: ReasonCertificate, Message: "expired", Advice: []string{"restart"}}}
+	forbidden := failure{configmap.TransportExec, &Error{Reason: ReasonForbidden, Message: "may not exec", Advice: []string{"grant it"}}}
+	gone := failure{configmap.TransportExec, &Error{Reason: ReasonGone, Message: "the pod is gone"}}
+	away := failure{configmap.TransportExec, &Error{Reason: ReasonUnreachable, Message: "no API server"}}
 	for _, tt := range []struct {
 		name     string
 		failures []failure

@@ -160,9 +160,9 @@ func (w *workload) timedOut(cause error) error {
 	}
 	return &Error{
 		Reason:  ReasonTimeout,
-		message: fmt.Sprintf("%s in namespace %s: %s became ready within %s: %s", w, w.namespace, tooFew(w.least), w.node.Kubernetes.Timeout, what),
-		hints:   []string{"if this only needs longer, raise the driver-opt timeout= of the definition"},
-		cause:   cause,
+		Message: fmt.Sprintf("%s in namespace %s: %s became ready within %s: %s", w, w.namespace, tooFew(w.least), w.node.Kubernetes.Timeout, what),
+		Advice:   []string{"if this only needs longer, raise the driver-opt timeout= of the definition"},
+		Cause:   cause,
 	}
 }
 

@@ -280,12 +280,12 @@ func (w *workload) addLog(ctx context.Context, e *Error, of crashed) {
 	}
 	if text == "" {
 		w.client.log.Debug().Err(err).Str("pod", of.pod).Msg("no log of the crashed container")
-		e.hints = append(e.hints, fmt.Sprintf("see kubectl logs --namespace %s --previous %s --container %s", w.namespace, of.pod, of.container))
+		e.Advice = append(e.Advice, fmt.Sprintf("see kubectl logs --namespace %s --previous %s --container %s", w.namespace, of.pod, of.container))
 		return
 	}
 	lines := strings.Split(text, "\n")
-	e.message += ": " + strings.TrimSpace(lines[len(lines)-1])
-	e.hints = append(e.hints, fmt.Sprintf("last lines of the log of container %s:\n  %s", of.container, strings.Join(lines, "\n  ")))
+	e.Message += ": " + strings.TrimSpace(lines[len(lines)-1])
+	e.Advice = append(e.Advice, fmt.Sprintf("last lines of the log of container %s:\n  %s", of.container, strings.Join(lines, "\n  ")))
 }
 
 // lastWords are the last lines of a container's previous or current run; empty
