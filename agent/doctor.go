@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -317,8 +318,8 @@ func hintsOf(err error) []string {
 }
 
 // isReason tells the errors of package cluster apart.
-func isReason(err error, reason cluster.Reason) bool {
-	known := (*cluster.Error)(nil)
+func isReason(err error, reason kube.Reason) bool {
+	known := (*kube.Error)(nil)
 	return errors.As(err, &known) && known.Reason == reason
 }
 

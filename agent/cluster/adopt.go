@@ -40,15 +40,6 @@ func byName(variables []corev1.EnvVar) []corev1.EnvVar {
 	return slices.SortedFunc(slices.Values(variables), func(a, b corev1.EnvVar) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// buildkitd is the container of a pod that runs it; nil where there is none.
-func buildkitd(pod *corev1.PodSpec) *corev1.Container {
-	i := slices.IndexFunc(pod.Containers, func(c corev1.Container) bool { return c.Name == containerName })
-	if i < 0 {
-		return nil
-	}
-	return &pod.Containers[i]
-}
-
 // adoptable refuses what would only half fit: the image and the arguments of a
 // rootless buildkitd do not run in a privileged container of others, nor the
 // other way round.

@@ -5,6 +5,8 @@ import (
 	"maps"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 )
 
 // bring returns a workload that Slipway made with all in it that the
@@ -60,7 +62,7 @@ func keptReplicas(is held, wanted int32) int32 {
 		return n
 	}
 	for _, entry := range is.meta().ManagedFields {
-		if entry.Manager == managedBy || entry.Subresource != "scale" {
+		if entry.Manager == kube.FieldManager || entry.Subresource != "scale" {
 			continue
 		}
 		if _, scales := fieldsOf(entry).at("f:spec")["f:replicas"]; scales {
@@ -94,7 +96,7 @@ func fieldsOf(entry metav1.ManagedFieldsEntry) fieldSet {
 func ownFields(entries []metav1.ManagedFieldsEntry) fieldSet {
 	own := fieldSet{}
 	for _, entry := range entries {
-		if entry.Manager == managedBy && entry.Subresource == "" {
+		if entry.Manager == kube.FieldManager && entry.Subresource == "" {
 			unite(own, fieldsOf(entry))
 		}
 	}

@@ -23,7 +23,7 @@ func (w *workload) compareCertificates(ctx context.Context, d *drift) error {
 		names = append(names, client)
 	}
 	for _, name := range names {
-		secret, err := w.client.secrets(w.namespace).Get(ctx, name, metav1.GetOptions{})
+		secret, err := w.client.api.Secrets(w.namespace).Get(ctx, name, metav1.GetOptions{})
 		why := ""
 		switch {
 		case apierrors.IsForbidden(err):

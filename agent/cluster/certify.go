@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -26,7 +27,7 @@ const conflictTries = 200
 // gets a line when something was made. Errors are of type *Error but for those
 // of ctx.
 func (c *Client) Certify(ctx context.Context, node configmap.Node, renew bool, report func(string)) error {
-	ctx = quiet(ctx)
+	ctx = kube.Quiet(ctx)
 	w := newWorkload(c, node, report)
 	state, err := w.look(ctx)
 	if err != nil {
@@ -40,10 +41,10 @@ func (c *Client) Certify(ctx context.Context, node configmap.Node, renew bool, r
 	}
 	if brought := node.Kubernetes.TLS.ServerSecret; brought != "" {
 		if renew {
-			return &Error{
-				Reason:  ReasonDefinition,
+			return &kube.Error{
+				Reason:  kube.ReasonDefinition,
 				Message: fmt.Sprintf("node %s: its certificates are not slipway's to renew: the definition brings secret %s", node.Name, brought),
-				Advice:   []string{"renew them where they are made, such as by cert-manager"},
+				Advice:  []string{"renew them where they are made, such as by cert-manager"},
 			}
 		}
 		return nil
@@ -80,7 +81,7 @@ func (w *workload) certify(ctx context.Context, how certifying) error {
 // where there is none or where it is due. Of many agents that do so at once
 // one wins, and the others take what it made.
 func (w *workload) serverCertificates(ctx context.Context, how certifying) (pki.Set, error) {
-	secrets, name := w.client.secrets(w.namespace), serverSecret(w.node)
+	secrets, name := w.client.api.Secrets(w.namespace), serverSecret(w.node)
 	serverName := ServerName(w.node, w.namespace)
 	for range conflictTries {
 		if how == certifyNew {
@@ -88,7 +89,7 @@ func (w *workload) serverCertificates(ctx context.Context, how certifying) (pki.
 			if err != nil {
 				return pki.Set{}, err
 			}
-			_, err = secrets.Create(ctx, w.secret(name, made.ServerData()), metav1.CreateOptions{FieldManager: managedBy})
+			_, err = secrets.Create(ctx, w.secret(name, made.ServerData()), metav1.CreateOptions{FieldManager: kube.FieldManager})
 			if apierrors.IsAlreadyExists(err) {
 				how = certifyCheck
 				continue
@@ -126,7 +127,7 @@ func (w *workload) serverCertificates(ctx context.Context, how certifying) (pki.
 			return pki.Set{}, err
 		}
 		secret.Data = made.ServerData()
-		_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: managedBy})
+		_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: kube.FieldManager})
 		if apierrors.IsConflict(err) {
 			// Somebody else has just renewed them. What was shared above is
 			// put right with theirs.
@@ -146,7 +147,7 @@ func (w *workload) serverCertificates(ctx context.Context, how certifying) (pki.
 // What serves already stays: it may be that of a renewal by somebody else,
 // which is written here before it is written there.
 func (w *workload) shareCertificates(ctx context.Context, set pki.Set, how certifying) error {
-	secrets, name := w.client.secrets(w.namespace), clientSecret(w.node)
+	secrets, name := w.client.api.Secrets(w.namespace), clientSecret(w.node)
 	data := set.ClientData()
 	made, err := pki.ParseCredential("secret "+w.namespace+"/"+name, data)
 	if err != nil {
@@ -159,7 +160,7 @@ func (w *workload) shareCertificates(ctx context.Context, set pki.Set, how certi
 		}
 		switch {
 		case how == certifyNew, apierrors.IsNotFound(err):
-			_, err = secrets.Create(ctx, w.secret(name, data), metav1.CreateOptions{FieldManager: managedBy})
+			_, err = secrets.Create(ctx, w.secret(name, data), metav1.CreateOptions{FieldManager: kube.FieldManager})
 		case err != nil:
 			return w.explain(err, "read secret "+name)
 		case set.SufficesFor(secret.Data):
@@ -167,7 +168,7 @@ func (w *workload) shareCertificates(ctx context.Context, set pki.Set, how certi
 			return w.foreign("secret "+name, secret, "it holds other certificates than the workload's")
 		default:
 			secret.Data = data
-			_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: managedBy})
+			_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: kube.FieldManager})
 		}
 		if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
 			how = certifyCheck
@@ -177,7 +178,7 @@ func (w *workload) shareCertificates(ctx context.Context, set pki.Set, how certi
 			return w.explain(err, "write secret "+name)
 		}
 		if w.node.Kubernetes.TLS.ClientDir == "" {
-			w.client.keepCredential(w.node, made)
+			w.client.dialer.keepCredential(w.node, made)
 		}
 		return nil
 	}
@@ -191,9 +192,7 @@ func (w *workload) renewInPassing(ctx context.Context, now time.Time) {
 	if tls.ServerSecret != "" || tls.ClientDir != "" {
 		return
 	}
-	w.client.mu.Lock()
-	known := w.client.credentials[w.client.workloadKey(w.node)]
-	w.client.mu.Unlock()
+	known := w.client.dialer.knownCredential(w.node)
 	if known == nil || !known.Due(now) {
 		return
 	}
@@ -229,7 +228,7 @@ func (w *workload) foreignCertificates(secret *corev1.Secret, known pki.Set, bro
 		why = "its certificate is " + why
 	}
 	err := w.foreign("secret "+secret.Name, secret, why)
-	if refused := (*Error)(nil); errors.As(err, &refused) {
+	if refused := (*kube.Error)(nil); errors.As(err, &refused) {
 		refused.Advice = append(refused.Advice, "or name it in Slipway.tls of the definition, if it is meant for this builder")
 	}
 	return err

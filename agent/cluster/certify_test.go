@@ -25,6 +25,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -141,7 +142,7 @@ func newVault(t *testing.T) (*vault, func() *workload) {
 	server := httptest.NewServer(v)
 	t.Cleanup(server.Close)
 	return v, func() *workload { // each as if in an agent of its own
-		client, err := newClient(&rest.Config{Host: server.URL}, Identity{Namespace: "ci"}, "", zerolog.Nop())
+		client, err := newTestClient(&rest.Config{Host: server.URL}, kube.Identity{Namespace: "ci"}, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -284,7 +285,7 @@ func TestCertify(t *testing.T) {
 				tt.check(t, got)
 			}
 			// Who made them need not ask for them.
-			if from, err := w.client.credential(t.Context(), w.node); err != nil || from.ServerName != testServer {
+			if from, err := w.client.dialer.credential(t.Context(), w.node); err != nil || from.ServerName != testServer {
 				t.Errorf("credential: %+v, %v", from, err)
 			}
 		})
@@ -355,14 +356,14 @@ func TestRenewInPassing(t *testing.T) {
 		v.put(testServerSecret, map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}, set.ServerData())
 		v.put(testClientSecret, map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}, set.ClientData())
 		w := agent()
-		if _, err := w.client.credential(t.Context(), w.node); err != nil {
+		if _, err := w.client.dialer.credential(t.Context(), w.node); err != nil {
 			t.Fatal(err)
 		}
 		w.renewInPassing(t.Context(), time.Now())
 		if got := !bytes.Equal(v.set().Server.Certificate, set.Server.Certificate); got != tt.renews {
 			t.Errorf("at the age of %s: renewed %v", tt.age, got)
 		}
-		from, err := w.client.credential(t.Context(), w.node)
+		from, err := w.client.dialer.credential(t.Context(), w.node)
 		if err != nil {
 			t.Fatal(err)
 		}

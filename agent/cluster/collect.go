@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -33,13 +34,13 @@ type Made struct {
 // its labels and not the other is somebody else's. Errors are of type
 // *Error but for those of ctx.
 func (c *Client) Made(ctx context.Context, namespace string) ([]Made, error) {
-	ctx = quiet(ctx)
+	ctx = kube.Quiet(ctx)
 	options := metav1.ListOptions{LabelSelector: labels.SelectorFromSet(labels.Set{labelManagedBy: managedBy}).String()}
-	deployments, err := c.deployments(namespace).List(ctx, options)
+	deployments, err := c.api.Deployments(namespace).List(ctx, options)
 	if err != nil {
 		return nil, c.explainCollection(err, "list deployments in namespace "+namespace)
 	}
-	statefulSets, err := c.statefulSets(namespace).List(ctx, options)
+	statefulSets, err := c.api.StatefulSets(namespace).List(ctx, options)
 	if err != nil {
 		return nil, c.explainCollection(err, "list statefulsets in namespace "+namespace)
 	}
@@ -112,5 +113,5 @@ func (m Made) String() string { return strings.ToLower(m.Kind) + " " + m.Name }
 func (c *Client) PlanCollection(ctx context.Context, m Made, claims bool) (Removal, error) {
 	w := newWorkload(c, m.Node(), nil)
 	w.collected, w.mounted = true, m.mounted
-	return w.planRemoval(quiet(ctx), claims)
+	return w.planRemoval(kube.Quiet(ctx), claims)
 }

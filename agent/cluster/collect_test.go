@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -25,7 +26,7 @@ func dialTo(t *testing.T, api http.Handler) *Client {
 	t.Helper()
 	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)
-	client, err := newClient(&rest.Config{Host: server.URL}, Identity{Namespace: "ci"}, "", zerolog.Nop())
+	client, err := newTestClient(&rest.Config{Host: server.URL}, kube.Identity{Namespace: "ci"}, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func TestSleep(t *testing.T) {
 		name   string
 		answer *metav1.Status
 		want   error
-		reason Reason
+		reason kube.Reason
 		hint   string
 	}{
 		{name: "idle"},
@@ -49,7 +50,7 @@ func TestSleep(t *testing.T) {
 		{
 			name:   "no right",
 			answer: refusal(403, metav1.StatusReasonForbidden, `statefulsets.apps "b" is forbidden: User "system:serviceaccount:ci:gc" cannot patch resource "statefulsets/scale" in API group "apps" in the namespace "ci"`),
-			reason: ReasonForbidden, hint: "name: slipway-gc",
+			reason: kube.ReasonForbidden, hint: "name: slipway-gc",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -74,7 +75,7 @@ func TestSleep(t *testing.T) {
 				}
 			}))
 			err := client.Sleep(t.Context(), Status{Kind: KindStatefulSet, Namespace: "ci", Name: "b", version: "41"})
-			known := (*Error)(nil)
+			known := (*kube.Error)(nil)
 			switch {
 			case tt.reason != "":
 				if !errors.As(err, &known) || known.Reason != tt.reason || !strings.Contains(strings.Join(known.Hints(), "\n"), tt.hint) {
@@ -152,7 +153,7 @@ func TestCollection(t *testing.T) {
 	}
 	api.forbidden = "secrets/b-tls"
 	_, err = client.PlanCollection(t.Context(), found[1], false)
-	if known := (*Error)(nil); !errors.As(err, &known) || !strings.Contains(strings.Join(known.Hints(), "\n"), "name: slipway-gc") {
+	if known := (*kube.Error)(nil); !errors.As(err, &known) || !strings.Contains(strings.Join(known.Hints(), "\n"), "name: slipway-gc") {
 		t.Errorf("without the right: %v", err)
 	}
 }
@@ -171,7 +172,7 @@ func TestOwnerLabel(t *testing.T) {
 		return objects
 	}
 	owned, plain := with("ours"), with("")
-	w := newWorkload(&Client{}, clustertest.Node(func(n *configmap.Node) { n.Kubernetes.Owner = "ours" }), nil)
+	w := newWorkload(&Client{api: &kube.Client{}}, clustertest.Node(func(n *configmap.Node) { n.Kubernetes.Owner = "ours" }), nil)
 	for what, labels := range map[string]map[string]string{
 		"deployment":   owned.Deployment.Labels,
 		"configmap":    owned.ConfigMaps[0].Labels,

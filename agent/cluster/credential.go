@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/source"
@@ -18,65 +19,68 @@ import (
 // credential returns the client's certificates for node: those of the
 // definition's directory, else those of the Secret, which is read once in the
 // client's life. Its errors are of type *Error but for those of ctx.
-func (c *Client) credential(ctx context.Context, node configmap.Node) (*pki.Credential, error) {
-	key := c.workloadKey(node)
-	c.mu.Lock()
-	known := c.credentials[key]
-	c.mu.Unlock()
-	if known != nil {
+func (d *dialer) credential(ctx context.Context, node configmap.Node) (*pki.Credential, error) {
+	if known := d.knownCredential(node); known != nil {
 		return known, nil
 	}
 	var made *pki.Credential
 	var err error
 	if dir := node.Kubernetes.TLS.ClientDir; dir != "" {
-		made, err = credentialOfDir(c.files, dir)
+		made, err = credentialOfDir(d.files, dir)
 	} else {
-		made, err = c.credentialOfSecret(ctx, node)
+		made, err = d.credentialOfSecret(ctx, node)
 	}
 	if err != nil {
 		return nil, err
 	}
-	c.keepCredential(node, made)
+	d.keepCredential(node, made)
 	return made, nil
 }
 
-func (c *Client) keepCredential(node configmap.Node, made *pki.Credential) {
-	made.ServerName = ServerName(node, c.Namespace(node))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.credentials[c.workloadKey(node)] = made
+func (d *dialer) keepCredential(node configmap.Node, made *pki.Credential) {
+	made.ServerName = ServerName(node, d.api.Namespace(node))
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.credentials[d.workloadKey(node)] = made
+}
+
+// knownCredential is what credential has returned before, or nil.
+func (d *dialer) knownCredential(node configmap.Node) *pki.Credential {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.credentials[d.workloadKey(node)]
 }
 
 // workloadKey tells the workloads apart that a client is used for.
-func (c *Client) workloadKey(node configmap.Node) string {
-	return c.Namespace(node) + "/" + WorkloadName(node)
+func (d *dialer) workloadKey(node configmap.Node) string {
+	return d.api.Namespace(node) + "/" + WorkloadName(node)
 }
 
-func (c *Client) credentialOfSecret(ctx context.Context, node configmap.Node) (*pki.Credential, error) {
-	namespace, name := c.Namespace(node), clientSecret(node)
+func (d *dialer) credentialOfSecret(ctx context.Context, node configmap.Node) (*pki.Credential, error) {
+	namespace, name := d.api.Namespace(node), clientSecret(node)
 	source := "secret " + namespace + "/" + name
-	secret, err := c.secrets(namespace).Get(ctx, name, metav1.GetOptions{})
+	secret, err := d.api.Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
 		hint := "have it made by someone with the role slipway-manage: slipway up"
 		if node.Kubernetes.TLS.ClientSecret != "" {
 			hint = "the definition names it in Slipway.tls.clientSecret: make it there"
 		}
-		return nil, &Error{
-			Reason:  ReasonCertificate,
+		return nil, &kube.Error{
+			Reason:  kube.ReasonCertificate,
 			Message: source + " with the client's certificate does not exist",
-			Advice:   []string{hint},
+			Advice:  []string{hint},
 			Cause:   err,
 		}
 	case err != nil:
-		return nil, explain(err, "read "+source, c.identity, secretsOf(node))
+		return nil, kube.Explain(err, "read "+source, d.api.Identity(), secretsOf(node))
 	}
 	made, err := pki.ParseCredential(source, secret.Data)
 	if err != nil {
-		return nil, &Error{
-			Reason:  ReasonCertificate,
+		return nil, &kube.Error{
+			Reason:  kube.ReasonCertificate,
 			Message: fmt.Sprintf("%s: %v", source, err),
-			Advice:   []string{"have it mended by someone with the role slipway-manage: slipway up"},
+			Advice:  []string{"have it mended by someone with the role slipway-manage: slipway up"},
 			Cause:   err,
 		}
 	}
@@ -109,10 +113,10 @@ func credentialOfDir(files *source.Reader, dir string) (*pki.Credential, error) 
 }
 
 func dirError(dir string, err error) error {
-	return &Error{
-		Reason:  ReasonCertificate,
+	return &kube.Error{
+		Reason:  kube.ReasonCertificate,
 		Message: fmt.Sprintf("the client's certificate in %s cannot be used: %v", dir, err),
-		Advice:   []string{"the definition names it in Slipway.tls.clientDir: mount a Secret with ca.crt, tls.crt and tls.key there"},
+		Advice:  []string{"the definition names it in Slipway.tls.clientDir: mount a Secret with ca.crt, tls.crt and tls.key there"},
 		Cause:   err,
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 )
 
@@ -28,9 +29,9 @@ var (
 )
 
 // dialDirect connects to buildkitd at the pod's own address.
-func (c *Client) dialDirect(ctx context.Context, pod Pod, from *pki.Credential, patience patienceOf) (net.Conn, error) {
+func (d *dialer) dialDirect(ctx context.Context, pod kube.Pod, from *pki.Credential, patience patienceOf) (net.Conn, error) {
 	if len(pod.Addresses) == 0 {
-		return nil, &Error{Reason: ReasonBlocked, Message: "pod " + pod.String() + " has no address", Advice: []string{podHint(pod)}}
+		return nil, &kube.Error{Reason: kube.ReasonBlocked, Message: "pod " + pod.String() + " has no address", Advice: []string{podHint(pod)}}
 	}
 	var failures []error
 	for _, ip := range pod.Addresses {
@@ -43,7 +44,7 @@ func (c *Client) dialDirect(ctx context.Context, pod Pod, from *pki.Credential, 
 			return nil, context.Cause(ctx)
 		}
 		failure := explainLink(err, pod, address, from, time.Now())
-		if failure.Reason != ReasonBlocked && failure.Reason != ReasonRefused {
+		if failure.Reason != kube.ReasonBlocked && failure.Reason != kube.ReasonRefused {
 			return nil, failure // it would say the same at every address
 		}
 		failures = append(failures, failure)

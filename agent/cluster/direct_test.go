@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 )
 
@@ -116,7 +117,7 @@ func TestDialTLS(t *testing.T) {
 		listen func(*testing.T) string
 		client pki.Set
 		server string // the name to expect, empty for the right one
-		reason Reason
+		reason kube.Reason
 		words  string
 	}{
 		{name: "same set", listen: daemon(first), client: first},
@@ -124,24 +125,24 @@ func TestDialTLS(t *testing.T) {
 		{name: "pod of after the renewal", listen: daemon(second), client: second},
 		{name: "maker's clock five minutes ahead", listen: daemon(behind), client: behind},
 		{name: "maker's clock five minutes behind", listen: daemon(ahead), client: ahead},
-		{name: "agent of before the renewal", listen: daemon(second), client: first, reason: ReasonCertificate, words: "signed by another authority than those in secret ci/builder-amd64-tls-client"},
-		{name: "pod of two renewals ago", listen: daemon(first), client: third, reason: ReasonCertificate, words: "signed by another authority"},
-		{name: "another builder", listen: daemon(other), client: first, reason: ReasonCertificate, words: "signed by another authority"},
-		{name: "client of another authority", listen: daemon(first), client: stranger, reason: ReasonCertificate, words: "does not accept the client's certificate: it takes no certificate of those authorities"},
-		{name: "server expired", listen: daemon(old), client: old, reason: ReasonCertificate, words: "the certificate of buildkitd expired at "},
-		{name: "server not yet valid", listen: daemon(future), client: future, reason: ReasonCertificate, words: "the certificate of buildkitd is not valid before "},
-		{name: "client expired", listen: daemon(afterOld), client: expiredClient, reason: ReasonCertificate, words: "refuses the client's certificate of secret ci/builder-amd64-tls-client: it has expired"},
-		{name: "other name", listen: daemon(first), client: first, server: "buildkitd.other.ci", reason: ReasonCertificate, words: "is for " + testServer + " and not for buildkitd.other.ci"},
-		{name: "no TLS", client: first, reason: ReasonCertificate, words: "does not speak TLS", listen: func(t *testing.T) string {
+		{name: "agent of before the renewal", listen: daemon(second), client: first, reason: kube.ReasonCertificate, words: "signed by another authority than those in secret ci/builder-amd64-tls-client"},
+		{name: "pod of two renewals ago", listen: daemon(first), client: third, reason: kube.ReasonCertificate, words: "signed by another authority"},
+		{name: "another builder", listen: daemon(other), client: first, reason: kube.ReasonCertificate, words: "signed by another authority"},
+		{name: "client of another authority", listen: daemon(first), client: stranger, reason: kube.ReasonCertificate, words: "does not accept the client's certificate: it takes no certificate of those authorities"},
+		{name: "server expired", listen: daemon(old), client: old, reason: kube.ReasonCertificate, words: "the certificate of buildkitd expired at "},
+		{name: "server not yet valid", listen: daemon(future), client: future, reason: kube.ReasonCertificate, words: "the certificate of buildkitd is not valid before "},
+		{name: "client expired", listen: daemon(afterOld), client: expiredClient, reason: kube.ReasonCertificate, words: "refuses the client's certificate of secret ci/builder-amd64-tls-client: it has expired"},
+		{name: "other name", listen: daemon(first), client: first, server: "buildkitd.other.ci", reason: kube.ReasonCertificate, words: "is for " + testServer + " and not for buildkitd.other.ci"},
+		{name: "no TLS", client: first, reason: kube.ReasonCertificate, words: "does not speak TLS", listen: func(t *testing.T) string {
 			return testListener(t, func(c net.Conn) { _, _ = io.WriteString(c, "220 welcome to something else\r\n") })
 		}},
-		{name: "cut", client: first, reason: ReasonRefused, words: "was cut before buildkitd answered", listen: func(t *testing.T) string {
+		{name: "cut", client: first, reason: kube.ReasonRefused, words: "was cut before buildkitd answered", listen: func(t *testing.T) string {
 			return testListener(t, func(net.Conn) {})
 		}},
-		{name: "silent", client: first, reason: ReasonBlocked, words: "no answer", listen: func(t *testing.T) string {
+		{name: "silent", client: first, reason: kube.ReasonBlocked, words: "no answer", listen: func(t *testing.T) string {
 			return testListener(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 		}},
-		{name: "silent after the handshake", client: first, reason: ReasonBlocked, words: "no answer", listen: func(t *testing.T) string {
+		{name: "silent after the handshake", client: first, reason: kube.ReasonBlocked, words: "no answer", listen: func(t *testing.T) string {
 			server, err := first.Server.Parse()
 			if err != nil {
 				t.Fatal(err)
@@ -150,7 +151,7 @@ func TestDialTLS(t *testing.T) {
 				_, _ = io.Copy(io.Discard, tls.Server(c, &tls.Config{Certificates: []tls.Certificate{server}}))
 			})
 		}},
-		{name: "nothing listens", client: first, reason: ReasonRefused, words: "connection refused", listen: func(t *testing.T) string {
+		{name: "nothing listens", client: first, reason: kube.ReasonRefused, words: "connection refused", listen: func(t *testing.T) string {
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
@@ -165,7 +166,7 @@ func TestDialTLS(t *testing.T) {
 			}
 			address := tt.listen(t)
 			patience := shortPatience
-			if tt.reason != ReasonBlocked {
+			if tt.reason != kube.ReasonBlocked {
 				patience = lastPatience
 			}
 			conn, err := dialTLS(t.Context(), address, from, patience)
@@ -179,7 +180,7 @@ func TestDialTLS(t *testing.T) {
 			if err == nil {
 				t.Fatal("it connected", conn.Close())
 			}
-			got := explainLink(err, Pod{Namespace: "ci", Name: "b-0"}, address, from, now)
+			got := explainLink(err, kube.Pod{Namespace: "ci", Name: "b-0"}, address, from, now)
 			if got.Reason != tt.reason || !strings.Contains(got.Error(), tt.words) || !strings.Contains(got.Error(), address+": ") {
 				t.Errorf("got %s: %v\nwant %s with %q", got.Reason, got, tt.reason, tt.words)
 			}
@@ -222,9 +223,9 @@ func TestDialTLSEndsWithItsContext(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-reached; cancel() }()
-	client := &Client{}
-	_, err := client.dialDirect(ctx, Pod{Addresses: []string{}}, testCredential(t, testCertificates(t, time.Now(), nil)), lastPatience)
-	if known := (*Error)(nil); !errors.As(err, &known) || known.Reason != ReasonBlocked {
+	client := &dialer{}
+	_, err := client.dialDirect(ctx, kube.Pod{Addresses: []string{}}, testCredential(t, testCertificates(t, time.Now(), nil)), lastPatience)
+	if known := (*kube.Error)(nil); !errors.As(err, &known) || known.Reason != kube.ReasonBlocked {
 		t.Errorf("a pod without address: %v", err)
 	}
 	if _, err := dialTLS(ctx, address, testCredential(t, testCertificates(t, time.Now(), nil)), lastPatience); !errors.Is(err, context.Canceled) {

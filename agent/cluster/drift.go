@@ -8,7 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/slipway-build/slipway/agent/cluster/rbac"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -44,15 +44,15 @@ func (d drift) writes() bool {
 // It changes nothing. Errors are of type *Error but for those of ctx.
 func (c *Client) Drift(ctx context.Context, node configmap.Node) ([]string, error) {
 	w := newWorkload(c, node, func(string) {})
-	is, err := w.find(quiet(ctx))
+	is, err := w.find(kube.Quiet(ctx))
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	var d drift
 	if err == nil {
-		d, err = w.compare(quiet(ctx), is, false)
+		d, err = w.compare(kube.Quiet(ctx), is, false)
 	}
-	if known := (*Error)(nil); errors.As(err, &known) && known.Reason == ReasonDefinition {
+	if known := (*kube.Error)(nil); errors.As(err, &known) && known.Reason == kube.ReasonDefinition {
 		return []string{known.Message}, nil
 	}
 	return d.lines, err
@@ -155,7 +155,7 @@ func (w *workload) form(ctx context.Context, is held, apply bool) (Objects, erro
 	if w.node.Kubernetes.TLS.ServerSecret == "" {
 		err = w.certify(ctx, certifyCheck)
 	}
-	if known := (*Error)(nil); errors.As(err, &known) && known.Reason == ReasonForbidden {
+	if known := (*kube.Error)(nil); errors.As(err, &known) && known.Reason == kube.ReasonForbidden {
 		return Manifest(w.plain(), w.namespace)
 	}
 	return whole, err
@@ -172,23 +172,15 @@ func needsListener(node configmap.Node) bool {
 // or cannot, the fields that the definition speaks of are compared as they are.
 func (w *workload) ask(ctx context.Context, d *drift) ([]difference, error) {
 	// What the server warns of is told when the workload is written.
-	would, err := w.put(context.WithValue(ctx, unlogged{}, true), d.should, true)
+	would, err := w.put(kube.WithoutWarnings(ctx), d.should, true)
 	switch {
 	case err == nil:
 		return compareWorkloads(d.is, would, false)
 	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
 		return nil, err
-	case isMissingRight(err), strings.Contains(err.Error(), "does not support dry run"):
+	case kube.IsMissingRight(err), strings.Contains(err.Error(), "does not support dry run"):
 		d.unasked = err
 		return compareWorkloads(d.is, d.should, true)
 	}
 	return nil, w.explain(err, "try to update "+w.String())
-}
-
-func isMissingRight(err error) bool {
-	if !apierrors.IsForbidden(err) {
-		return false
-	}
-	_, known := rbac.ParseForbidden(err.Error())
-	return known
 }

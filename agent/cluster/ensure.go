@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -90,8 +91,8 @@ func (w *workload) create(ctx context.Context) error {
 	if !errors.As(err, &uncertified) {
 		return err
 	}
-	var known *Error
-	if !errors.As(uncertified.err, &known) || known.Reason != ReasonForbidden || w.client.pinned(w.node) != configmap.TransportAuto {
+	var known *kube.Error
+	if !errors.As(uncertified.err, &known) || known.Reason != kube.ReasonForbidden || w.client.dialer.pinned(w.node) != configmap.TransportAuto {
 		return uncertified.err
 	}
 	w.report(fmt.Sprintf("no right to make certificates, so %s will be reached by exec, which is slower: %v", w, known))
@@ -152,11 +153,11 @@ func asCertificateError(err error) error {
 }
 
 func (w *workload) createWorkload(ctx context.Context, objects Objects) (err error) {
-	options := metav1.CreateOptions{FieldManager: managedBy}
+	options := metav1.CreateOptions{FieldManager: kube.FieldManager}
 	if objects.StatefulSet != nil {
-		_, err = w.client.statefulSets(w.namespace).Create(ctx, objects.StatefulSet, options)
+		_, err = w.client.api.StatefulSets(w.namespace).Create(ctx, objects.StatefulSet, options)
 	} else {
-		_, err = w.client.deployments(w.namespace).Create(ctx, objects.Deployment, options)
+		_, err = w.client.api.Deployments(w.namespace).Create(ctx, objects.Deployment, options)
 	}
 	if apierrors.IsAlreadyExists(err) {
 		// Another agent was faster, or somebody else with something else.
@@ -174,6 +175,6 @@ func (w *workload) createWorkload(ctx context.Context, objects Objects) (err err
 func (w *workload) wake(ctx context.Context, version string) error {
 	n := w.node.Kubernetes.Replicas
 	w.report(fmt.Sprintf("%s in namespace %s is scaled to zero: scaling it to %d", w, w.namespace, n))
-	err := w.client.scale(ctx, Status{Kind: Kind(w.node), Namespace: w.namespace, Name: w.name}, n, fmt.Sprintf(`{"metadata":{"resourceVersion":%q},`, version))
+	err := w.client.api.Scale(ctx, Kind(w.node), w.namespace, w.name, n, version)
 	return w.explain(err, fmt.Sprintf("scale %s, which is scaled to zero,", w))
 }

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -83,7 +84,7 @@ func TestEnsure(t *testing.T) {
 		files  map[string][]byte
 		by     map[string]any
 		seen   []string
-		reason Reason
+		reason kube.Reason
 	}{
 		{
 			name: "absent: created",
@@ -121,7 +122,7 @@ func TestEnsure(t *testing.T) {
 			name:   "of the other kind: left alone",
 			by:     map[string]any{"GET deployments": 404, "GET statefulsets": object{"apiVersion": "apps/v1", "kind": "StatefulSet", "spec": object{"template": asOfBuildx}}},
 			seen:   []string{"GET deployments", "GET statefulsets"},
-			reason: ReasonDefinition,
+			reason: kube.ReasonDefinition,
 		},
 		{
 			name: "not allowed to look for the other kind",
@@ -132,14 +133,14 @@ func TestEnsure(t *testing.T) {
 			name:   "not allowed",
 			by:     map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST deployments": 403},
 			seen:   []string{"GET deployments", "GET statefulsets", "POST deployments"},
-			reason: ReasonForbidden,
+			reason: kube.ReasonForbidden,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			api := &answers{t: t, by: tt.by}
 			server := httptest.NewServer(api)
 			defer server.Close()
-			client, err := newClient(&rest.Config{Host: server.URL}, Identity{}, "", zerolog.Nop())
+			client, err := newTestClient(&rest.Config{Host: server.URL}, kube.Identity{}, zerolog.Nop())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,7 +149,7 @@ func TestEnsure(t *testing.T) {
 				node: configmap.Node{Name: "builder-amd64", Files: tt.files, Kubernetes: &configmap.Kubernetes{Image: "buildkit", Replicas: 1, Transport: configmap.TransportExec}},
 			}
 			err = w.ensure(t.Context())
-			known := (*Error)(nil)
+			known := (*kube.Error)(nil)
 			switch {
 			case tt.reason == "" && err != nil:
 				t.Errorf("ensure: %v", err)
@@ -194,11 +195,10 @@ func TestNoWorkloadWithoutCertificates(t *testing.T) {
 			api := &answers{t: t, by: tt.by}
 			server := httptest.NewServer(api)
 			defer server.Close()
-			client, err := newClient(&rest.Config{Host: server.URL}, Identity{Namespace: "ci"}, "", zerolog.Nop())
+			client, err := newPinnedClient(&rest.Config{Host: server.URL}, kube.Identity{Namespace: "ci"}, tt.pinned, zerolog.Nop())
 			if err != nil {
 				t.Fatal(err)
 			}
-			client.transport = tt.pinned
 			w := newWorkload(client, clustertest.Node(nil), func(string) {})
 			if err := w.ensure(t.Context()); (err == nil) != (len(tt.after) > 0) {
 				t.Errorf("ensure: %v", err)

@@ -11,38 +11,32 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/streaming/pkg/httpstream"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/rbac"
 )
 
 // dialExec connects to the buildkitd in pod through `buildctl dial-stdio`, run
 // by the API server's exec. It returns when buildkitd has sent its first bytes.
-func (c *Client) dialExec(ctx context.Context, pod Pod) (net.Conn, error) {
-	target := c.core.Get().
-		Namespace(pod.Namespace).
-		Resource("pods").
-		Name(pod.Name).
-		SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{
-			Container: pod.Container,
-			// No address: buildctl knows the default socket, and a rootless
-			// image names its own in the environment.
-			Command: []string{"buildctl", "dial-stdio"},
-			Stdin:   true,
-			Stdout:  true,
-			Stderr:  true,
-		}, c.parameters).
-		URL()
-	exec, err := c.executor(target)
+func (d *dialer) dialExec(ctx context.Context, pod kube.Pod) (net.Conn, error) {
+	target := d.api.PodURL(pod.Namespace, pod.Name, "exec", &corev1.PodExecOptions{
+		Container: pod.Container,
+		// No address: buildctl knows the default socket, and a rootless
+		// image names its own in the environment.
+		Command: []string{"buildctl", "dial-stdio"},
+		Stdin:   true,
+		Stdout:  true,
+		Stderr:  true,
+	})
+	exec, err := d.executor(target)
 	if err != nil {
 		return nil, fmt.Errorf("prepare exec in pod %s: %w", pod, err)
 	}
 	conn, err := dial(ctx, exec, pod.String())
 	if err != nil {
-		return nil, explainDial(err, pod, c.identity)
+		return nil, explainDial(err, pod, d.api.Identity())
 	}
 	return conn, nil
 }
@@ -51,8 +45,8 @@ func (c *Client) dialExec(ctx context.Context, pod Pod) (net.Conn, error) {
 // before it or the role (SPDY is a POST, a WebSocket a GET) refuses it. The API
 // server passes the bytes of SPDY on as they are, and takes a WebSocket apart
 // to make SPDY of it for the kubelet: a GiB of output takes a tenth longer.
-func (c *Client) executor(target *url.URL) (executor, error) {
-	config := rest.CopyConfig(c.config)
+func (d *dialer) executor(target *url.URL) (executor, error) {
+	config := d.api.StreamConfig()
 	spdy, err := remotecommand.NewSPDYExecutor(config, http.MethodPost, target)
 	if err != nil {
 		return nil, err
@@ -65,7 +59,7 @@ func (c *Client) executor(target *url.URL) (executor, error) {
 		if !worthWebSocket(err) {
 			return false
 		}
-		c.log.Debug().Err(err).Msg("exec over spdy refused, trying a websocket")
+		d.log.Debug().Err(err).Msg("exec over spdy refused, trying a websocket")
 		return true
 	})
 }
@@ -82,13 +76,13 @@ func worthWebSocket(err error) bool {
 }
 
 // explainDial says why the buildkitd in pod cannot be reached.
-func explainDial(err error, pod Pod, id Identity) error {
+func explainDial(err error, pod kube.Pod, id kube.Identity) error {
 	var ended *EndedError
 	if errors.As(err, &ended) {
-		return &Error{
-			Reason:  ReasonTransport,
+		return &kube.Error{
+			Reason:  kube.ReasonTransport,
 			Message: fmt.Sprintf("reach buildkitd in pod %s by exec: %v", pod, ended),
-			Advice:   []string{"the image must hold buildctl and a running buildkitd: kubectl exec --namespace " + pod.Namespace + " " + pod.Name + " --container " + pod.Container + " -- buildctl debug workers"},
+			Advice:  []string{"the image must hold buildctl and a running buildkitd: kubectl exec --namespace " + pod.Namespace + " " + pod.Name + " --container " + pod.Container + " -- buildctl debug workers"},
 			Cause:   err,
 		}
 	}
@@ -97,38 +91,38 @@ func explainDial(err error, pod Pod, id Identity) error {
 
 // explainUpgrade says why the API server or the kubelet do not pass bytes on
 // to a pod.
-func explainUpgrade(err error, doing string, pod Pod, id Identity) error {
+func explainUpgrade(err error, doing string, pod kube.Pod, id kube.Identity) error {
 	// A failed upgrade does not unwrap to its cause.
 	var upgrade *httpstream.UpgradeFailureError
 	if errors.As(err, &upgrade) {
 		err = upgrade.Cause
 	}
 	if apierrors.IsNotFound(err) || err.Error() == fmt.Sprintf("%spods %q not found", refusedUpgrade, pod.Name) {
-		return &Error{
-			Reason:  ReasonGone,
+		return &kube.Error{
+			Reason:  kube.ReasonGone,
 			Message: fmt.Sprintf("%s: the pod is gone", doing),
-			Advice:   []string{"another pod of the builder is chosen on the next attempt"},
+			Advice:  []string{"another pod of the builder is chosen on the next attempt"},
 			Cause:   err,
 		}
 	}
 	// SPDY passes the server's refusal on as bare text.
 	if words, ok := strings.CutPrefix(err.Error(), refusedUpgrade); ok {
-		e := &Error{Reason: ReasonTransport, Message: doing + ": " + words, Advice: []string{podHint(pod)}, Cause: err}
+		e := &kube.Error{Reason: kube.ReasonTransport, Message: doing + ": " + words, Advice: []string{podHint(pod)}, Cause: err}
 		if missing, ok := rbac.ParseForbidden(words); ok {
-			e.Reason, e.Advice = ReasonForbidden, missing.Hints(rbac.SecretNames{})
+			e.Reason, e.Advice = kube.ReasonForbidden, missing.Hints(rbac.SecretNames{})
 		}
 		return e
 	}
 	var status apierrors.APIStatus
-	explained := explain(err, doing, id, rbac.SecretNames{})
-	var e *Error
-	if errors.As(explained, &e) && e.Reason == ReasonServer && errors.As(err, &status) {
+	explained := kube.Explain(err, doing, id, rbac.SecretNames{})
+	var e *kube.Error
+	if errors.As(explained, &e) && e.Reason == kube.ReasonServer && errors.As(err, &status) {
 		// The kubelet's own refusals, such as a container that does not run.
-		e.Reason, e.Advice = ReasonTransport, []string{podHint(pod)}
+		e.Reason, e.Advice = kube.ReasonTransport, []string{podHint(pod)}
 	}
 	return explained
 }
 
-func podHint(pod Pod) string {
+func podHint(pod kube.Pod) string {
 	return fmt.Sprintf("see how the pod is: kubectl describe pod --namespace %s %s", pod.Namespace, pod.Name)
 }

@@ -9,37 +9,40 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/streaming/pkg/httpstream"
+
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 )
 
 func upgradeFailure(err error) error { return &httpstream.UpgradeFailureError{Cause: err} }
 
 var (
-	errNoPod     = statusError(404, metav1.StatusReasonNotFound, `pods "b-0" not found`)
-	errForbidden = statusError(403, metav1.StatusReasonForbidden, `pods "b-0" is forbidden: User "system:serviceaccount:ci:agent" cannot get resource "pods/exec" in API group "" in the namespace "ci"`)
-	errBadToken  = statusError(401, metav1.StatusReasonUnauthorized, "Unauthorized")
+	errNoPod     = clustertest.StatusError(404, metav1.StatusReasonNotFound, `pods "b-0" not found`)
+	errForbidden = clustertest.StatusError(403, metav1.StatusReasonForbidden, `pods "b-0" is forbidden: User "system:serviceaccount:ci:agent" cannot get resource "pods/exec" in API group "" in the namespace "ci"`)
+	errBadToken  = clustertest.StatusError(401, metav1.StatusReasonUnauthorized, "Unauthorized")
 )
 
 func TestExplainDial(t *testing.T) {
 	cases := map[string]struct {
 		err    error
-		reason Reason
+		reason kube.Reason
 		words  string
 		hint   string
 	}{
-		"pod gone":               {upgradeFailure(errNoPod), ReasonGone, "exec in pod ci/b-0: the pod is gone", "another pod"},
-		"forbidden":              {upgradeFailure(errForbidden), ReasonForbidden, `cannot get resource "pods/exec"`, "- pods/exec\n  verbs:\n  - create\n  - get"},
-		"forbidden over spdy":    {errors.New("unable to upgrade connection: " + strings.Replace(errForbidden.Error(), "cannot get", "cannot create", 1)), ReasonForbidden, `exec in pod ci/b-0: pods "b-0" is forbidden`, "- pods/exec\n  verbs:\n  - create\n  - get"},
-		"unauthorized":           {upgradeFailure(errBadToken), ReasonUnauthorized, "does not accept the credential", "not expired"},
-		"container not running":  {upgradeFailure(statusError(500, metav1.StatusReasonInternalError, `container not found ("buildkitd")`)), ReasonTransport, `exec in pod ci/b-0: container not found ("buildkitd")`, "kubectl describe pod --namespace ci b-0"},
-		"pod gone over spdy":     {errors.New(refusedUpgrade + `pods "b-0" not found`), ReasonGone, "exec in pod ci/b-0: the pod is gone", "another pod"},
-		"the same over spdy":     {errors.New(`unable to upgrade connection: container not found ("buildkitd")`), ReasonTransport, `exec in pod ci/b-0: container not found ("buildkitd")`, "kubectl describe pod"},
-		"buildkitd is not there": {&EndedError{Cause: errors.New("exit code 1"), Stderr: "dial unix: no such file"}, ReasonTransport, "reach buildkitd in pod ci/b-0 by exec: exit code 1: dial unix: no such file", "buildctl debug workers"},
-		"api server away":        {errors.New("dial tcp: connection refused"), ReasonUnreachable, "connection refused", "https://api"},
+		"pod gone":               {upgradeFailure(errNoPod), kube.ReasonGone, "exec in pod ci/b-0: the pod is gone", "another pod"},
+		"forbidden":              {upgradeFailure(errForbidden), kube.ReasonForbidden, `cannot get resource "pods/exec"`, "- pods/exec\n  verbs:\n  - create\n  - get"},
+		"forbidden over spdy":    {errors.New("unable to upgrade connection: " + strings.Replace(errForbidden.Error(), "cannot get", "cannot create", 1)), kube.ReasonForbidden, `exec in pod ci/b-0: pods "b-0" is forbidden`, "- pods/exec\n  verbs:\n  - create\n  - get"},
+		"unauthorized":           {upgradeFailure(errBadToken), kube.ReasonUnauthorized, "does not accept the credential", "not expired"},
+		"container not running":  {upgradeFailure(clustertest.StatusError(500, metav1.StatusReasonInternalError, `container not found ("buildkitd")`)), kube.ReasonTransport, `exec in pod ci/b-0: container not found ("buildkitd")`, "kubectl describe pod --namespace ci b-0"},
+		"pod gone over spdy":     {errors.New(refusedUpgrade + `pods "b-0" not found`), kube.ReasonGone, "exec in pod ci/b-0: the pod is gone", "another pod"},
+		"the same over spdy":     {errors.New(`unable to upgrade connection: container not found ("buildkitd")`), kube.ReasonTransport, `exec in pod ci/b-0: container not found ("buildkitd")`, "kubectl describe pod"},
+		"buildkitd is not there": {&EndedError{Cause: errors.New("exit code 1"), Stderr: "dial unix: no such file"}, kube.ReasonTransport, "reach buildkitd in pod ci/b-0 by exec: exit code 1: dial unix: no such file", "buildctl debug workers"},
+		"api server away":        {errors.New("dial tcp: connection refused"), kube.ReasonUnreachable, "connection refused", "https://api"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			err := explainDial(c.err, Pod{Namespace: "ci", Name: "b-0", Container: "buildkitd"}, Identity{Server: "https://api"})
-			var e *Error
+			err := explainDial(c.err, kube.Pod{Namespace: "ci", Name: "b-0", Container: "buildkitd"}, kube.Identity{Server: "https://api"})
+			var e *kube.Error
 			if !errors.As(err, &e) {
 				t.Fatalf("got %T %v", err, err)
 			}
@@ -52,8 +55,8 @@ func TestExplainDial(t *testing.T) {
 		})
 	}
 	t.Run("context", func(t *testing.T) {
-		err := explainDial(fmt.Errorf("wait: %w", context.DeadlineExceeded), Pod{}, Identity{})
-		var e *Error
+		err := explainDial(fmt.Errorf("wait: %w", context.DeadlineExceeded), kube.Pod{}, kube.Identity{})
+		var e *kube.Error
 		if errors.As(err, &e) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %T %v", err, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -11,7 +12,7 @@ import (
 // with to node's pods. The server's was made with it and ends with it, where
 // Slipway made both. Errors are of type *Error but for those of ctx.
 func (c *Client) CertificateExpiry(ctx context.Context, node configmap.Node) (time.Time, error) {
-	own, err := c.credential(quiet(ctx), node)
+	own, err := c.dialer.credential(kube.Quiet(ctx), node)
 	if err != nil {
 		return time.Time{}, err
 	}

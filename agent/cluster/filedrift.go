@@ -19,7 +19,7 @@ import (
 // they were written for this definition.
 func (w *workload) compareFiles(ctx context.Context, d *drift, objects Objects) error {
 	for _, cm := range objects.ConfigMaps {
-		is, err := w.client.configMaps(w.namespace).Get(ctx, cm.Name, metav1.GetOptions{})
+		is, err := w.client.api.ConfigMaps(w.namespace).Get(ctx, cm.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			is, err = &corev1.ConfigMap{}, nil
 		} else if err == nil && !w.owns(is) {
@@ -37,7 +37,7 @@ func (w *workload) compareFiles(ctx context.Context, d *drift, objects Objects) 
 		}
 	}
 	for _, s := range objects.Secrets {
-		is, err := w.client.secrets(w.namespace).Get(ctx, s.Name, metav1.GetOptions{})
+		is, err := w.client.api.Secrets(w.namespace).Get(ctx, s.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			is, err = &corev1.Secret{}, nil
 		} else if err == nil && !w.owns(is) {
@@ -107,7 +107,7 @@ func (w *workload) compareAdoptedFiles(ctx context.Context, d *drift) error {
 			d.left = append(d.left, "the files of "+at+", for which it has no volume")
 			continue
 		}
-		is, err := w.client.configMaps(w.namespace).Get(ctx, name, metav1.GetOptions{})
+		is, err := w.client.api.ConfigMaps(w.namespace).Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			is, err = &corev1.ConfigMap{}, nil
 		}

@@ -6,6 +6,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 )
 
 // held is a workload as the API server holds it, or is to hold it. Exactly one
@@ -74,10 +76,10 @@ func (o Objects) held() held { return held{deployment: o.Deployment, statefulSet
 // get reads the workload of a kind; its error is the API server's.
 func (w *workload) get(ctx context.Context, kind string) (held, error) {
 	if kind == KindStatefulSet {
-		s, err := w.client.statefulSets(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+		s, err := w.client.api.StatefulSets(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 		return held{statefulSet: s}, err
 	}
-	d, err := w.client.deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+	d, err := w.client.api.Deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 	return held{deployment: d}, err
 }
 
@@ -85,14 +87,14 @@ func (w *workload) get(ctx context.Context, kind string) (held, error) {
 // returns it as it then is; with dryRun as it would be. Its error is the API
 // server's.
 func (w *workload) put(ctx context.Context, h held, dryRun bool) (held, error) {
-	options := metav1.UpdateOptions{FieldManager: managedBy}
+	options := metav1.UpdateOptions{FieldManager: kube.FieldManager}
 	if dryRun {
 		options.DryRun = []string{metav1.DryRunAll}
 	}
 	if h.statefulSet != nil {
-		s, err := w.client.statefulSets(w.namespace).Update(ctx, h.statefulSet, options)
+		s, err := w.client.api.StatefulSets(w.namespace).Update(ctx, h.statefulSet, options)
 		return held{statefulSet: s}, err
 	}
-	d, err := w.client.deployments(w.namespace).Update(ctx, h.deployment, options)
+	d, err := w.client.api.Deployments(w.namespace).Update(ctx, h.deployment, options)
 	return held{deployment: d}, err
 }

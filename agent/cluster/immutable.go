@@ -9,14 +9,16 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 )
 
 // unchangeable is the refusal of what a workload cannot become.
 func (w *workload) unchangeable(why string, hints ...string) error {
-	return &Error{
-		Reason:  ReasonDefinition,
+	return &kube.Error{
+		Reason:  kube.ReasonDefinition,
 		Message: fmt.Sprintf("%s in namespace %s cannot become what the definition of node %s says: %s", w, w.namespace, w.node.Name, why),
-		Advice:   append(hints, "or put the definition back"),
+		Advice:  append(hints, "or put the definition back"),
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 )
 
 // observation is what is known of a node's workload at one moment.
@@ -41,7 +43,7 @@ type finding struct {
 	// line says what is waited for, in the words of whoever reports it.
 	line string
 	// reason is empty while there is nothing to worry about.
-	reason Reason
+	reason kube.Reason
 	// patience is how long the trouble may last before it counts as lasting.
 	// Endless trouble is only told.
 	patience time.Duration
@@ -62,7 +64,7 @@ type sightings map[sighting]time.Time
 
 type sighting struct {
 	pod    types.UID
-	reason Reason
+	reason kube.Reason
 }
 
 // update returns the sightings after findings were made at now: those that go
@@ -86,12 +88,12 @@ func (s sightings) update(findings []finding, now time.Time) sightings {
 // verdict is what an observation amounts to. If neither Ready nor Failure is
 // set the wait goes on.
 type verdict struct {
-	Ready []Pod
+	Ready []kube.Pod
 	// Waiting are the lines to tell, in the order of the pods' names.
 	Waiting []string
 	// Last are the same, with what only matters if this is where it ends.
 	Last    []string
-	Failure *Error
+	Failure *kube.Error
 	// Crashed is set with Failure when a container's log says more.
 	Crashed *crashed
 	// Recheck is when the verdict may change though nothing else does; zero
@@ -139,7 +141,7 @@ func judge(o observation, seen sightings, grace time.Duration, now time.Time) (v
 		}
 	}
 	if failing {
-		v.Failure = &Error{Reason: worst.reason, Message: worst.message, Advice: worst.hints}
+		v.Failure = &kube.Error{Reason: worst.reason, Message: worst.message, Advice: worst.hints}
 		v.Crashed = worst.crashed
 	}
 	return v, seen
@@ -152,9 +154,9 @@ func examine(o observation, grace time.Duration) []finding {
 	for _, p := range o.pods {
 		switch {
 		case p.DeletionTimestamp != nil:
-		case hasEnded(p):
+		case kube.HasEnded(p):
 			ended = append(ended, p)
-		case isReady(p): // more are wanted; this one waits for nothing
+		case kube.IsReady(p): // more are wanted; this one waits for nothing
 		default:
 			live = append(live, p)
 		}
@@ -197,7 +199,7 @@ func vanished(o observation) finding {
 	}
 	f := finding{
 		line:    o.workload + " " + what,
-		reason:  ReasonGone,
+		reason:  kube.ReasonGone,
 		message: fmt.Sprintf("%s in namespace %s %s while it was waited for", o.workload, o.namespace, what),
 		hints:   []string{"somebody else manages this builder at the same time; run again to create or wake it"},
 	}
@@ -222,7 +224,7 @@ func evicted(p *corev1.Pod, patience time.Duration) finding {
 	return finding{
 		pod:      p.UID,
 		line:     fmt.Sprintf("pod %s: %s; waiting for its replacement", p.Name, words),
-		reason:   ReasonEvicted,
+		reason:   kube.ReasonEvicted,
 		patience: patience,
 		message:  fmt.Sprintf("pod %s in namespace %s: %s", p.Name, p.Namespace, words),
 		hints:    []string{"set requests.memory and requests.ephemeral-storage in the definition so that a cluster node with room is chosen"},
@@ -234,13 +236,13 @@ func evicted(p *corev1.Pod, patience time.Duration) finding {
 func notCreated(o observation) finding {
 	f := finding{
 		line:     fmt.Sprintf("%s: its pods cannot be created: %s", o.workload, o.createFailure),
-		reason:   ReasonServer,
+		reason:   kube.ReasonServer,
 		patience: endless,
 		message:  fmt.Sprintf("%s in namespace %s: its pods cannot be created: %s", o.workload, o.namespace, o.createFailure),
 	}
 	for _, final := range []string{"is forbidden", "denied the request", "is invalid"} {
 		if strings.Contains(o.createFailure, final) {
-			f.reason, f.hints = refusal(o.createFailure)
+			f.reason, f.hints = kube.Refusal(o.createFailure)
 			f.patience = 0
 			break
 		}

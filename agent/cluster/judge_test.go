@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 )
 
 var testTime = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -88,9 +90,9 @@ func TestJudge(t *testing.T) {
 		// lasted is how long all this has been seen already.
 		lasted  time.Duration
 		ready   []string
-		waiting []string // parts of the lines
-		reason  Reason   // of the failure
-		words   string   // in its message
+		waiting []string    // parts of the lines
+		reason  kube.Reason // of the failure
+		words   string      // in its message
 		recheck time.Duration
 		crashed string
 	}{
@@ -118,11 +120,11 @@ func TestJudge(t *testing.T) {
 		},
 		"workload deleted": {
 			o:       observation{workload: "deployment b", gone: true, pods: []*corev1.Pod{testPod("a", running)}},
-			waiting: []string{"was deleted"}, reason: ReasonGone, words: "deployment b in namespace ci was deleted while it was waited for",
+			waiting: []string{"was deleted"}, reason: kube.ReasonGone, words: "deployment b in namespace ci was deleted while it was waited for",
 		},
 		"workload scaled to zero": {
 			o:       observation{workload: "deployment b", zero: true, awake: true},
-			waiting: []string{"was scaled to zero"}, reason: ReasonGone, words: "was scaled to zero",
+			waiting: []string{"was scaled to zero"}, reason: kube.ReasonGone, words: "was scaled to zero",
 		},
 		"workload woken just now": {
 			o:       observation{workload: "deployment b", zero: true},
@@ -131,7 +133,7 @@ func TestJudge(t *testing.T) {
 		"workload asleep again": {
 			o:       observation{workload: "deployment b", zero: true},
 			lasted:  staleSleep,
-			waiting: []string{"waiting for its pod to be created"}, reason: ReasonGone, words: "was scaled to zero",
+			waiting: []string{"waiting for its pod to be created"}, reason: kube.ReasonGone, words: "was scaled to zero",
 		},
 		"two wanted and there": {
 			o:     observation{least: 2, pods: []*corev1.Pod{testPod("b", ready), testPod("a", ready), testPod("c", running)}},
@@ -148,15 +150,15 @@ func TestJudge(t *testing.T) {
 		"two wanted and the other one cannot be": {
 			o:       observation{least: 2, pods: []*corev1.Pod{testPod("b", ready), testPod("a", pullDenied)}},
 			lasted:  time.Hour,
-			waiting: []string{"1 of 2 pods ready", "not found"}, reason: ReasonImage, words: "not found",
+			waiting: []string{"1 of 2 pods ready", "not found"}, reason: kube.ReasonImage, words: "not found",
 		},
 		"quota": {
 			o:       observation{workload: "deployment b", createFailure: `pods "b-1" is forbidden: exceeded quota: q`},
-			waiting: []string{"exceeded quota: q"}, reason: ReasonQuota, words: "deployment b in namespace ci: its pods cannot be created",
+			waiting: []string{"exceeded quota: q"}, reason: kube.ReasonQuota, words: "deployment b in namespace ci: its pods cannot be created",
 		},
 		"pod security": {
 			o:       observation{workload: "deployment b", createFailure: `pods "b-1" is forbidden: violates PodSecurity "restricted:latest"`},
-			waiting: []string{"violates PodSecurity"}, reason: ReasonAdmission, words: "violates PodSecurity",
+			waiting: []string{"violates PodSecurity"}, reason: kube.ReasonAdmission, words: "violates PodSecurity",
 		},
 		"webhook away": {
 			o:      observation{workload: "deployment b", createFailure: `Internal error occurred: failed calling webhook "w"`},
@@ -180,7 +182,7 @@ func TestJudge(t *testing.T) {
 		},
 		"unschedulable beyond the grace": {
 			o: observation{pods: []*corev1.Pod{testPod("a", unschedulable)}}, lasted: testGrace,
-			waiting: []string{none}, reason: ReasonUnschedulable, words: "pod a in namespace ci: unschedulable: " + none,
+			waiting: []string{none}, reason: kube.ReasonUnschedulable, words: "pod a in namespace ci: unschedulable: " + none,
 		},
 		"unschedulable and an autoscaler acts": {
 			o: observation{
@@ -201,7 +203,7 @@ func TestJudge(t *testing.T) {
 				pods:   []*corev1.Pod{testPod("a", unschedulable)},
 				events: []*corev1.Event{event("z", "TriggeredScaleUp", "pod triggered scale-up", 0)},
 			},
-			lasted: testGrace, waiting: []string{none}, reason: ReasonUnschedulable, words: none,
+			lasted: testGrace, waiting: []string{none}, reason: kube.ReasonUnschedulable, words: none,
 		},
 		"the autoscaler gave up": {
 			o: observation{
@@ -211,7 +213,7 @@ func TestJudge(t *testing.T) {
 					event("a", "NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached", time.Minute),
 				},
 			},
-			lasted: testGrace, waiting: []string{none}, reason: ReasonUnschedulable, words: "max node group size reached",
+			lasted: testGrace, waiting: []string{none}, reason: kube.ReasonUnschedulable, words: "max node group size reached",
 		},
 		"preemption makes room": {
 			o:      observation{pods: []*corev1.Pod{testPod("a", unschedulable, func(p *corev1.Pod) { p.Status.NominatedNodeName = "node2" })}},
@@ -223,7 +225,7 @@ func TestJudge(t *testing.T) {
 		},
 		"both unschedulable": {
 			o:      observation{pods: []*corev1.Pod{testPod("a", unschedulable), testPod("b", unschedulable)}},
-			lasted: testGrace, waiting: []string{"pod a", "pod b"}, reason: ReasonUnschedulable, words: "pod a in namespace ci: unschedulable",
+			lasted: testGrace, waiting: []string{"pod a", "pod b"}, reason: kube.ReasonUnschedulable, words: "pod a in namespace ci: unschedulable",
 		},
 		"scheduled": {
 			o:       observation{pods: []*corev1.Pod{testPod("a", waitingFor("ContainerCreating", ""))}},
@@ -249,14 +251,14 @@ func TestJudge(t *testing.T) {
 		},
 		"image does not exist": {
 			o:       observation{pods: []*corev1.Pod{testPod("a", pullDenied)}},
-			waiting: []string{"ImagePullBackOff"}, reason: ReasonImage, words: `cannot pull image "example.com/buildkit:1" (ImagePullBackOff): Back-off pulling`,
+			waiting: []string{"ImagePullBackOff"}, reason: kube.ReasonImage, words: `cannot pull image "example.com/buildkit:1" (ImagePullBackOff): Back-off pulling`,
 		},
 		"image does not exist, old kubelet": {
 			o: observation{
 				pods:   []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", `Back-off pulling image "example.com/buildkit:1"`))},
 				events: []*corev1.Event{event("a", "Failed", `Failed to pull image "example.com/buildkit:1": manifest unknown`, 0)},
 			},
-			waiting: []string{"manifest unknown"}, reason: ReasonImage, words: "manifest unknown",
+			waiting: []string{"manifest unknown"}, reason: kube.ReasonImage, words: "manifest unknown",
 		},
 		"registry hiccups": {
 			o: observation{pods: []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", "ErrImagePull: 503 Service Unavailable"))}}, lasted: 10 * time.Second,
@@ -264,19 +266,19 @@ func TestJudge(t *testing.T) {
 		},
 		"registry stays away": {
 			o: observation{pods: []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", "ErrImagePull: 503 Service Unavailable"))}}, lasted: pullPatience,
-			waiting: []string{"503"}, reason: ReasonImage, words: "503",
+			waiting: []string{"503"}, reason: kube.ReasonImage, words: "503",
 		},
 		"image name": {
 			o:       observation{pods: []*corev1.Pod{testPod("a", waitingFor("InvalidImageName", "couldn't parse image name"))}},
-			waiting: []string{"InvalidImageName"}, reason: ReasonImage, words: `cannot use image "example.com/buildkit:1" (InvalidImageName): couldn't parse`,
+			waiting: []string{"InvalidImageName"}, reason: kube.ReasonImage, words: `cannot use image "example.com/buildkit:1" (InvalidImageName): couldn't parse`,
 		},
 		"never pull": {
 			o:       observation{pods: []*corev1.Pod{testPod("a", waitingFor("ErrImageNeverPull", "not present with pull policy of Never"))}},
-			waiting: []string{"ErrImageNeverPull"}, reason: ReasonImage, words: "ErrImageNeverPull",
+			waiting: []string{"ErrImageNeverPull"}, reason: kube.ReasonImage, words: "ErrImageNeverPull",
 		},
 		"config missing": {
 			o:       observation{pods: []*corev1.Pod{testPod("a", waitingFor("CreateContainerConfigError", `configmap "x" not found`))}},
-			waiting: []string{"CreateContainerConfigError"}, reason: ReasonContainer, words: `container buildkitd: CreateContainerConfigError: configmap "x" not found`,
+			waiting: []string{"CreateContainerConfigError"}, reason: kube.ReasonContainer, words: `container buildkitd: CreateContainerConfigError: configmap "x" not found`,
 		},
 		"runtime refuses at first": {
 			o:       observation{pods: []*corev1.Pod{testPod("a", waitingFor("CreateContainerError", "context deadline exceeded"))}},
@@ -284,13 +286,13 @@ func TestJudge(t *testing.T) {
 		},
 		"runtime goes on refusing": {
 			o: observation{pods: []*corev1.Pod{testPod("a", waitingFor("CreateContainerError", "no such profile"))}}, lasted: testGrace,
-			waiting: []string{"CreateContainerError"}, reason: ReasonContainer, words: "no such profile",
+			waiting: []string{"CreateContainerError"}, reason: kube.ReasonContainer, words: "no such profile",
 		},
 		"init container": {
 			o: observation{pods: []*corev1.Pod{testPod("a", func(p *corev1.Pod) {
 				p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "qemu", Image: "binfmt", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "InvalidImageName"}}}}
 			}, waitingFor("PodInitializing", ""))}},
-			waiting: []string{"binfmt"}, reason: ReasonImage, words: `"binfmt"`,
+			waiting: []string{"binfmt"}, reason: kube.ReasonImage, words: `"binfmt"`,
 		},
 		"crashed once": {
 			o: observation{pods: []*corev1.Pod{testPod("a", func(p *corev1.Pod) {
@@ -300,11 +302,11 @@ func TestJudge(t *testing.T) {
 		},
 		"crash loop": {
 			o:       observation{pods: []*corev1.Pod{testPod("a", crashedAfter(time.Second, "Error"))}},
-			waiting: []string{"ends soon after each start"}, reason: ReasonCrash, words: "container buildkitd ends soon after each start (2 times, exit code 1)", crashed: "buildkitd",
+			waiting: []string{"ends soon after each start"}, reason: kube.ReasonCrash, words: "container buildkitd ends soon after each start (2 times, exit code 1)", crashed: "buildkitd",
 		},
 		"out of memory at start": {
 			o:       observation{pods: []*corev1.Pod{testPod("a", crashedAfter(time.Second, "OOMKilled"))}},
-			waiting: []string{"OOMKilled"}, reason: ReasonOOMKilled, words: "OOMKilled", crashed: "buildkitd",
+			waiting: []string{"OOMKilled"}, reason: kube.ReasonOOMKilled, words: "OOMKilled", crashed: "buildkitd",
 		},
 		"out of memory after a long run": {
 			o:      observation{pods: []*corev1.Pod{testPod("a", crashedAfter(time.Hour, "OOMKilled"))}},
@@ -320,7 +322,7 @@ func TestJudge(t *testing.T) {
 		},
 		"evicted again": {
 			o:       observation{replicas: 1, pods: []*corev1.Pod{testPod("a", evictedFor("low")), testPod("b", evictedFor("low")), testPod("c", running)}},
-			waiting: []string{"Evicted"}, reason: ReasonEvicted, words: "pod b in namespace ci: Evicted: low",
+			waiting: []string{"Evicted"}, reason: kube.ReasonEvicted, words: "pod b in namespace ci: Evicted: low",
 		},
 	}
 	for name, c := range cases {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 )
 
 // pullPatience is how long pulls may fail for a reason that could pass, such
@@ -23,16 +25,16 @@ var definitePull = regexp.MustCompile(`(?i)not found|manifest unknown|does not e
 //
 //	https://github.com/kubernetes/kubernetes/blob/v1.36.0/pkg/kubelet/container/sync_result.go
 var containerTroubles = map[string]struct {
-	reason Reason
+	reason kube.Reason
 	grace  bool // else it fails at once
 	hint   string
 }{
-	"InvalidImageName":           {reason: ReasonImage, hint: "mend the driver-opt image= (or qemu.image=) of the definition"},
-	"ErrImageNeverPull":          {reason: ReasonImage, hint: "the pull policy is Never and the image is not on the cluster node: load it there or change imagePullPolicy in podTemplate"},
-	"CreateContainerConfigError": {reason: ReasonContainer, hint: "a ConfigMap, Secret or key that the pod refers to is missing, or the image's user does not fit its securityContext"},
+	"InvalidImageName":           {reason: kube.ReasonImage, hint: "mend the driver-opt image= (or qemu.image=) of the definition"},
+	"ErrImageNeverPull":          {reason: kube.ReasonImage, hint: "the pull policy is Never and the image is not on the cluster node: load it there or change imagePullPolicy in podTemplate"},
+	"CreateContainerConfigError": {reason: kube.ReasonContainer, hint: "a ConfigMap, Secret or key that the pod refers to is missing, or the image's user does not fit its securityContext"},
 	// These two can pass when the runtime is overloaded.
-	"CreateContainerError": {reason: ReasonContainer, grace: true, hint: "the container runtime refuses the container: see what podTemplate changes"},
-	"RunContainerError":    {reason: ReasonContainer, grace: true, hint: "the container runtime cannot start the container: is it a BuildKit image?"},
+	"CreateContainerError": {reason: kube.ReasonContainer, grace: true, hint: "the container runtime refuses the container: see what podTemplate changes"},
+	"RunContainerError":    {reason: kube.ReasonContainer, grace: true, hint: "the container runtime cannot start the container: is it a BuildKit image?"},
 }
 
 // autoscalerAnswers are events on an unschedulable pod by which an autoscaler
@@ -86,7 +88,7 @@ func examinePod(p *corev1.Pod, events []*corev1.Event, grace time.Duration) find
 }
 
 func examineScheduling(f *finding, say func(string, ...any), p *corev1.Pod, events []*corev1.Event, grace time.Duration) {
-	c := podCondition(p, corev1.PodScheduled)
+	c := kube.PodCondition(p, corev1.PodScheduled)
 	switch {
 	case c == nil || c.Status != corev1.ConditionFalse:
 		say("waiting for the scheduler")
@@ -94,7 +96,7 @@ func examineScheduling(f *finding, say func(string, ...any), p *corev1.Pod, even
 		say("held back by a scheduling gate: %s", c.Message)
 	default:
 		words := c.Message
-		f.reason, f.patience = ReasonUnschedulable, grace
+		f.reason, f.patience = kube.ReasonUnschedulable, grace
 		f.hints = []string{
 			"compare nodeselector, tolerations and requests of the definition with the cluster nodes: kubectl get nodes --show-labels",
 		}
@@ -139,7 +141,7 @@ func examineContainer(f *finding, say func(string, ...any), p *corev1.Pod, statu
 		if t.grace {
 			f.patience = grace
 		}
-		if t.reason == ReasonImage {
+		if t.reason == kube.ReasonImage {
 			say("cannot use image %q (%s): %s", status.Image, waiting.Reason, waiting.Message)
 		} else {
 			say("container %s: %s: %s", status.Name, waiting.Reason, waiting.Message)
@@ -166,7 +168,7 @@ func examinePull(f *finding, say func(string, ...any), status corev1.ContainerSt
 	if e := lastEvent(events, "Failed"); e != nil && !strings.Contains(words, "ErrImagePull") && strings.Contains(e.Message, "pull") && waiting.Reason == "ImagePullBackOff" {
 		words += ": " + e.Message
 	}
-	f.reason = ReasonImage
+	f.reason = kube.ReasonImage
 	switch {
 	case waiting.Reason != "ImagePullBackOff":
 		f.patience = endless
@@ -187,12 +189,12 @@ func examinePull(f *finding, say func(string, ...any), status corev1.ContainerSt
 const crashWindow = time.Minute
 
 func examineCrash(f *finding, say func(string, ...any), p *corev1.Pod, status corev1.ContainerStatus, last *corev1.ContainerStateTerminated) {
-	f.reason = ReasonCrash
+	f.reason = kube.ReasonCrash
 	how := "no exit status known"
 	if last != nil {
 		how = ending(last)
 		if last.Reason == "OOMKilled" {
-			f.reason = ReasonOOMKilled
+			f.reason = kube.ReasonOOMKilled
 			f.hints = []string{"raise limits.memory of the definition"}
 		}
 		if ran := last.FinishedAt.Sub(last.StartedAt.Time); !last.StartedAt.IsZero() && ran >= crashWindow {
@@ -201,7 +203,7 @@ func examineCrash(f *finding, say func(string, ...any), p *corev1.Pod, status co
 			return
 		}
 	}
-	if f.reason == ReasonCrash {
+	if f.reason == kube.ReasonCrash {
 		f.hints = []string{"its log says why; check buildkitd's flags and files (buildkitd.toml) in the definition"}
 	}
 	f.crashed = &crashed{pod: p.Name, container: status.Name}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/containerd/platforms"
@@ -37,6 +38,11 @@ type Objects struct {
 	Secrets     []*corev1.Secret
 	Deployment  *appsv1.Deployment
 	StatefulSet *appsv1.StatefulSet
+}
+
+// WorkloadName is the name of node's workload, as buildx derives it.
+func WorkloadName(node configmap.Node) string {
+	return strings.ReplaceAll(node.Name, "_", "-")
 }
 
 // Kind is the kind of node's workload: claims need a StatefulSet.
@@ -127,6 +133,19 @@ func Manifest(node configmap.Node, namespace string) (Objects, error) {
 	}
 	return objects, nil
 }
+
+// buildkitd is the container of a pod that runs it; nil where there is none.
+func buildkitd(pod *corev1.PodSpec) *corev1.Container {
+	i := slices.IndexFunc(pod.Containers, func(c corev1.Container) bool { return c.Name == containerName })
+	if i < 0 {
+		return nil
+	}
+	return &pod.Containers[i]
+}
+
+// runsBuildkitd tells a builder's pods from others that happen to bear the same
+// app label.
+func runsBuildkitd(spec corev1.PodSpec) bool { return buildkitd(&spec) != nil }
 
 // listens is true when the workload's pods take TLS connections.
 func (o Objects) listens() bool {

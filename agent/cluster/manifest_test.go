@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -129,8 +130,8 @@ func TestManifestRefusesPodTemplate(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			_, err := Manifest(clustertest.Node(func(n *configmap.Node) { n.Kubernetes.PodTemplate = []byte(c.patch) }), "ci")
-			var e *Error
-			if !errors.As(err, &e) || e.Reason != ReasonDefinition || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "node builder_amd64") {
+			var e *kube.Error
+			if !errors.As(err, &e) || e.Reason != kube.ReasonDefinition || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "node builder_amd64") {
 				t.Errorf("got %v, want a definition error of node builder_amd64 with %q", err, c.want)
 			}
 		})

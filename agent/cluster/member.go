@@ -10,9 +10,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/gentype"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -38,20 +38,20 @@ func (w *workload) isMember(p *corev1.Pod) bool {
 	return false
 }
 
-// checkOwner fails unless pod belongs to the workload that exists, by the UIDs
+// checkOwner fails unless pod belongs to node's workload that exists, by the UIDs
 // from pod to ReplicaSet to Deployment, or from pod to StatefulSet. It is for
 // exec, where the pod shows no certificate. It takes one round trip, once for
 // each pod in the client's life.
-func (w *workload) checkOwner(ctx context.Context, pod Pod) error {
-	c := w.client
+func (c *Client) checkOwner(ctx context.Context, node configmap.Node, pod kube.Pod) error {
+	w := newWorkload(c, node, nil)
 	c.mu.Lock()
-	known := c.members[pod.uid]
+	known := c.members[pod.UID]
 	c.mu.Unlock()
 	if known {
 		return nil
 	}
 	kind := KindStatefulSet
-	if pod.owner.Kind == kindReplicaSet {
+	if pod.Owner.Kind == kindReplicaSet {
 		kind = KindDeployment
 	}
 	what := strings.ToLower(kind) + " " + w.name
@@ -81,19 +81,19 @@ func (w *workload) checkOwner(ctx context.Context, pod Pod) error {
 	}
 	if kind == KindDeployment {
 		group.Go(fault.Guard(func() error {
-			found, err := c.replicaSets(w.namespace).Get(ctx, pod.owner.Name, metav1.GetOptions{})
+			found, err := c.api.ReplicaSets(w.namespace).Get(ctx, pod.Owner.Name, metav1.GetOptions{})
 			switch {
 			case err == nil:
 				set = &found.ObjectMeta
 				return nil
 			case apierrors.IsNotFound(err):
-				return w.foreignPod(pod, what, "there is no replicaset "+pod.owner.Name)
-			case isMissingRight(err):
+				return w.foreignPod(pod, what, "there is no replicaset "+pod.Owner.Name)
+			case kube.IsMissingRight(err):
 				// A role that buildx is content with has no such right.
 				w.warnOnce(fmt.Sprintf("without the right to get replicasets in namespace %s it cannot be checked by UID that pods reached by exec belong to %s; docs/security.md", w.namespace, what))
 				return nil
 			}
-			return w.explain(err, "get replicaset "+pod.owner.Name)
+			return w.explain(err, "get replicaset "+pod.Owner.Name)
 		}))
 	}
 	if err := group.Wait(); err != nil {
@@ -104,21 +104,18 @@ func (w *workload) checkOwner(ctx context.Context, pod Pod) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.members == nil {
-		c.members = make(map[types.UID]bool)
-	}
-	c.members[pod.uid] = true
+	c.members[pod.UID] = true
 	return nil
 }
 
 // notOwned says why a pod is none of the workload's; empty if it is one. set is
 // the ReplicaSet of the name that the pod gives for its owner; nil where there
 // is none between them or it could not be read.
-func notOwned(pod Pod, is held, set *metav1.ObjectMeta) string {
+func notOwned(pod kube.Pod, is held, set *metav1.ObjectMeta) string {
 	switch {
-	case is.statefulSet != nil && pod.owner.UID != is.meta().UID:
+	case is.statefulSet != nil && pod.Owner.UID != is.meta().UID:
 		return "its owner is another statefulset of that name"
-	case set != nil && pod.owner.UID != set.UID:
+	case set != nil && pod.Owner.UID != set.UID:
 		return "its owner is another replicaset than the one named " + set.Name
 	case set != nil && !metav1.IsControlledBy(set, is.meta()):
 		return "its replicaset " + set.Name + " is not the deployment's"
@@ -130,15 +127,10 @@ func notOwned(pod Pod, is held, set *metav1.ObjectMeta) string {
 
 // foreignPod is the refusal to use a pod that passes itself off as one of the
 // workload's.
-func (w *workload) foreignPod(pod Pod, what, why string) error {
-	return &Error{
-		Reason:  ReasonForeign,
+func (w *workload) foreignPod(pod kube.Pod, what, why string) error {
+	return &kube.Error{
+		Reason:  kube.ReasonForeign,
 		Message: fmt.Sprintf("pod %s is none of %s: %s", pod, what, why),
-		Advice:   []string{fmt.Sprintf("somebody else may have made it, and builds must not go there: kubectl get pod --namespace %s %s -o yaml; see docs/security.md", pod.Namespace, pod.Name)},
+		Advice:  []string{fmt.Sprintf("somebody else may have made it, and builds must not go there: kubectl get pod --namespace %s %s -o yaml; see docs/security.md", pod.Namespace, pod.Name)},
 	}
-}
-
-func (c *Client) replicaSets(namespace string) *gentype.Client[*appsv1.ReplicaSet] {
-	return gentype.NewClient("replicasets", c.apps, c.parameters, namespace,
-		func() *appsv1.ReplicaSet { return &appsv1.ReplicaSet{} })
 }

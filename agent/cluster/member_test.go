@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -45,7 +46,7 @@ func TestMembers(t *testing.T) {
 	} {
 		p := clustertest.Pod("a", "hash", true)
 		tt.change(p)
-		if got := newWorkload(&Client{}, clustertest.Node(nil), nil).isMember(p); got != tt.want {
+		if got := newWorkload(&Client{api: &kube.Client{}}, clustertest.Node(nil), nil).isMember(p); got != tt.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -170,7 +171,7 @@ func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 			server := httptest.NewServer(api)
 			t.Cleanup(server.Close)
 			var log strings.Builder
-			c, err := newClient(&rest.Config{Host: server.URL}, Identity{Namespace: "ci"}, "", zerolog.New(&log).Level(zerolog.WarnLevel))
+			c, err := newTestClient(&rest.Config{Host: server.URL}, kube.Identity{Namespace: "ci"}, zerolog.New(&log).Level(zerolog.WarnLevel))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -181,13 +182,13 @@ func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 			pod := readyPods([]*corev1.Pod{p})[0]
 			node := clustertest.Node(func(n *configmap.Node) { n.Kubernetes.Transport = configmap.TransportExec })
 			_, err = c.Dial(t.Context(), node, pod, func(string) {})
-			known := (*Error)(nil)
+			known := (*kube.Error)(nil)
 			execs := slices.Contains(api.requests(), "POST a")
 			if tt.words == "" {
-				if !execs || errors.As(err, &known) && known.Reason == ReasonForeign {
+				if !execs || errors.As(err, &known) && known.Reason == kube.ReasonForeign {
 					t.Errorf("no exec into one of its own: %v, requests %q", err, api.requests())
 				}
-			} else if execs || !errors.As(err, &known) || known.Reason != ReasonForeign || !strings.Contains(known.Error(), tt.words) || !strings.Contains(known.Hints()[0], "docs/security.md") {
+			} else if execs || !errors.As(err, &known) || known.Reason != kube.ReasonForeign || !strings.Contains(known.Error(), tt.words) || !strings.Contains(known.Hints()[0], "docs/security.md") {
 				t.Errorf("error %v, requests %q, want a refusal with %q and no exec", err, api.requests(), tt.words)
 			}
 			if warned := strings.Contains(log.String(), "without the right to get replicasets"); warned != tt.warns {

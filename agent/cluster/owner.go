@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -80,8 +81,8 @@ func (w *workload) foreign(object string, meta metav1.Object, why string) error 
 	if why != "" {
 		why = "; " + why
 	}
-	return &Error{
-		Reason:  ReasonForeign,
+	return &kube.Error{
+		Reason:  kube.ReasonForeign,
 		Message: fmt.Sprintf("%s in namespace %s is not slipway's, and node %s needs the name: %s%s", object, w.namespace, w.node.Name, labels, why),
 		Advice: []string{
 			fmt.Sprintf("see what it is: kubectl get --namespace %s %s -o yaml", w.namespace, object),
@@ -103,13 +104,13 @@ type objectStore[T any] interface {
 // error for which apierrors.IsConflict is true.
 func writeObject[T metav1.Object](ctx context.Context, w *workload, kind string, client objectStore[T], wanted T, same func(is, wanted T) bool) error {
 	object := kind + " " + wanted.GetName()
-	update := metav1.UpdateOptions{FieldManager: managedBy}
+	update := metav1.UpdateOptions{FieldManager: kube.FieldManager}
 	if wanted.GetResourceVersion() != "" {
 		_, err := client.Update(ctx, wanted, update)
 		return w.explain(err, "update "+object)
 	}
 	for range conflictTries {
-		_, err := client.Create(ctx, wanted, metav1.CreateOptions{FieldManager: managedBy})
+		_, err := client.Create(ctx, wanted, metav1.CreateOptions{FieldManager: kube.FieldManager})
 		if !apierrors.IsAlreadyExists(err) {
 			return w.explain(err, "create "+object)
 		}
@@ -153,12 +154,12 @@ func sameSecret(is, wanted *corev1.Secret) bool {
 // writeFiles writes what the workload's pods mount.
 func (w *workload) writeFiles(ctx context.Context, objects Objects) error {
 	for _, cm := range objects.ConfigMaps {
-		if err := writeObject(ctx, w, "configmap", w.client.configMaps(w.namespace), cm, sameConfigMap); err != nil {
+		if err := writeObject(ctx, w, "configmap", w.client.api.ConfigMaps(w.namespace), cm, sameConfigMap); err != nil {
 			return err
 		}
 	}
 	for _, s := range objects.Secrets {
-		if err := writeObject(ctx, w, "secret", w.client.secrets(w.namespace), s, sameSecret); err != nil {
+		if err := writeObject(ctx, w, "secret", w.client.api.Secrets(w.namespace), s, sameSecret); err != nil {
 			return err
 		}
 	}
@@ -166,9 +167,9 @@ func (w *workload) writeFiles(ctx context.Context, objects Objects) error {
 }
 
 func (w *workload) busy(object string) error {
-	return &Error{
-		Reason:  ReasonServer,
+	return &kube.Error{
+		Reason:  kube.ReasonServer,
 		Message: fmt.Sprintf("write %s in namespace %s: others write it all the time", object, w.namespace),
-		Advice:   []string{"try again"},
+		Advice:  []string{"try again"},
 	}
 }

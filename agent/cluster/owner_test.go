@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -83,8 +84,8 @@ func TestWhatOthersMadeStaysAsItIs(t *testing.T) {
 			before := asJSON(t, p.objects[key])
 			refused := func(verb string, err error) {
 				t.Helper()
-				known := (*Error)(nil)
-				if !errors.As(err, &known) || known.Reason != ReasonForeign {
+				known := (*kube.Error)(nil)
+				if !errors.As(err, &known) || known.Reason != kube.ReasonForeign {
 					t.Fatalf("%s: %v, want a refusal", verb, err)
 				}
 				for _, words := range []string{tt.object.GetName() + " in namespace ci", "app.kubernetes.io/managed-by=Helm", "app.kubernetes.io/instance=shop"} {
@@ -192,8 +193,8 @@ func TestRemoveJudgesAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			err = plan.Remove(t.Context(), func(string) {})
-			known := (*Error)(nil)
-			if foreign := errors.As(err, &known) && known.Reason == ReasonForeign; foreign != tt.foreign || err != nil && !tt.foreign {
+			known := (*kube.Error)(nil)
+			if foreign := errors.As(err, &known) && known.Reason == kube.ReasonForeign; foreign != tt.foreign || err != nil && !tt.foreign {
 				t.Errorf("error %v, want a refusal: %v", err, tt.foreign)
 			}
 			if !slices.Equal(deletes, tt.deletes) {

@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 )
 
 // patchTemplate applies the definition's podTemplate as kubectl would: lists
@@ -76,10 +78,10 @@ func decodeStrict(data []byte, into any) error {
 }
 
 func templateError(node string, err error) error {
-	return &Error{
-		Reason:  ReasonDefinition,
+	return &kube.Error{
+		Reason:  kube.ReasonDefinition,
 		Message: fmt.Sprintf("node %s: podTemplate cannot be applied: %v", node, err),
-		Advice:   []string{"podTemplate is a strategic-merge patch on a pod template, with metadata and spec at its top; try it with kubectl patch --dry-run=client"},
+		Advice:  []string{"podTemplate is a strategic-merge patch on a pod template, with metadata and spec at its top; try it with kubectl patch --dry-run=client"},
 		Cause:   err,
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 	streamspdy "k8s.io/streaming/pkg/httpstream/spdy"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -28,18 +29,13 @@ import (
 // dialPortForward connects to the same listener as dialDirect, through the API
 // server and the kubelet. The TLS is with buildkitd: neither of them can read
 // along.
-func (c *Client) dialPortForward(ctx context.Context, pod Pod, from *pki.Credential, patience patienceOf) (net.Conn, error) {
-	target := c.core.Post().
-		Namespace(pod.Namespace).
-		Resource("pods").
-		Name(pod.Name).
-		SubResource("portforward").
-		URL()
+func (d *dialer) dialPortForward(ctx context.Context, pod kube.Pod, from *pki.Credential, patience patienceOf) (net.Conn, error) {
+	target := d.api.PodURL(pod.Namespace, pod.Name, "portforward", nil)
 	limited, cancel := context.WithTimeout(ctx, patience.answer)
 	defer cancel()
-	raw := start(limited, &forwarding{client: c, target: target}, pod.String())
+	raw := start(limited, &forwarding{dialer: d, target: target}, pod.String())
 	if err := raw.await(limited, raw.stdin.event); err != nil {
-		return nil, explainForward(ctx, err, pod, c.identity)
+		return nil, explainForward(ctx, err, pod, d.api.Identity())
 	}
 	conn, err := secure(limited, raw, from, patience)
 	var ended *EndedError
@@ -49,10 +45,10 @@ func (c *Client) dialPortForward(ctx context.Context, pod Pod, from *pki.Credent
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case errors.As(err, &ended):
-		return nil, &Error{
-			Reason:  ReasonRefused,
+		return nil, &kube.Error{
+			Reason:  kube.ReasonRefused,
 			Message: fmt.Sprintf("port-forward to pod %s: %v", pod, ended),
-			Advice:   []string{podHint(pod)},
+			Advice:  []string{podHint(pod)},
 			Cause:   err,
 		}
 	}
@@ -60,11 +56,11 @@ func (c *Client) dialPortForward(ctx context.Context, pod Pod, from *pki.Credent
 }
 
 // explainForward says why the API server does not forward a port.
-func explainForward(ctx context.Context, err error, pod Pod, id Identity) error {
+func explainForward(ctx context.Context, err error, pod kube.Pod, id kube.Identity) error {
 	doing := "port-forward to pod " + pod.String()
-	if isContextError(err) && ctx.Err() == nil {
-		return &Error{
-			Reason: ReasonBlocked, Message: doing + ": the API server or the kubelet gave no answer", Cause: err,
+	if kube.IsContextError(err) && ctx.Err() == nil {
+		return &kube.Error{
+			Reason: kube.ReasonBlocked, Message: doing + ": the API server or the kubelet gave no answer", Cause: err,
 			Advice: []string{podHint(pod)},
 		}
 	}
@@ -73,7 +69,7 @@ func explainForward(ctx context.Context, err error, pod Pod, id Identity) error 
 
 // forwarding is the executor of one forwarded connection.
 type forwarding struct {
-	client *Client
+	dialer *dialer
 	target *url.URL
 }
 
@@ -146,7 +142,7 @@ func read(complaints io.Reader) error {
 // connect takes SPDY first and a WebSocket where that is refused, as exec does
 // and for the same reasons.
 func (f *forwarding) connect(ctx context.Context) (httpstream.Connection, error) {
-	config := rest.CopyConfig(f.client.config)
+	config := f.dialer.api.StreamConfig()
 	transport, upgrader, err := spdy.RoundTripperFor(config)
 	if err != nil {
 		return nil, err
@@ -159,7 +155,7 @@ func (f *forwarding) connect(ctx context.Context) (httpstream.Connection, error)
 	if err == nil || !worthWebSocket(err) {
 		return conn, err
 	}
-	f.client.log.Debug().Err(err).Msg("port-forward over spdy refused, trying a websocket")
+	f.dialer.log.Debug().Err(err).Msg("port-forward over spdy refused, trying a websocket")
 	return f.overWebSocket(ctx, config)
 }
 

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -28,7 +29,7 @@ type Trouble struct {
 // the wait does, but without its patience: one look cannot see whether a
 // trouble lasts. It is for a workload without a ready pod.
 func (c *Client) Trouble(ctx context.Context, node configmap.Node) (Trouble, error) {
-	ctx = quiet(ctx)
+	ctx = kube.Quiet(ctx)
 	w := newWorkload(c, node, nil)
 	pods, err := w.list(ctx)
 	if err != nil {
@@ -40,7 +41,7 @@ func (c *Client) Trouble(ctx context.Context, node configmap.Node) (Trouble, err
 	}
 	findings := examine(view.observe(time.Now()), node.Kubernetes.UnschedulableGrace)
 	trouble, crashed := troubleOf(findings)
-	if known := (*Error)(nil); crashed != nil && errors.As(trouble.Err, &known) {
+	if known := (*kube.Error)(nil); crashed != nil && errors.As(trouble.Err, &known) {
 		w.addLog(ctx, known, *crashed)
 	}
 	return trouble, nil
@@ -55,11 +56,11 @@ func troubleOf(findings []finding) (Trouble, *crashed) {
 	for _, f := range findings {
 		lines = append(lines, f.line)
 		// A failed pull is tried again for ever, and rarely for good.
-		mayHeal := f.patience == endless && f.reason != ReasonImage
+		mayHeal := f.patience == endless && f.reason != kube.ReasonImage
 		if f.reason == "" || trouble.Err != nil && (mayHeal || !trouble.MayHeal) {
 			continue
 		}
-		trouble.Err = &Error{Reason: f.reason, Message: f.message, Advice: f.hints}
+		trouble.Err = &kube.Error{Reason: f.reason, Message: f.message, Advice: f.hints}
 		trouble.MayHeal, words = mayHeal, f.crashed
 	}
 	trouble.Waiting = strings.Join(lines, "; ")
@@ -77,26 +78,26 @@ func (v *view) look(ctx context.Context, pods []*corev1.Pod) error {
 		of[p.UID] = fields.Set{"involvedObject.uid": string(p.UID)}
 	}
 	if Kind(w.node) == KindStatefulSet {
-		s, err := c.statefulSets(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+		s, err := c.api.StatefulSets(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 		if err != nil {
 			return w.explain(err, "get "+w.String())
 		}
 		all = append(all, v.statefulSets.Add(s))
 		of[ofWorkload] = fields.Set{"involvedObject.kind": KindStatefulSet, "involvedObject.name": w.name}
 	} else {
-		d, err := c.deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+		d, err := c.api.Deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 		if err != nil {
 			return w.explain(err, "get "+w.String())
 		}
 		all = append(all, v.deployments.Add(d))
 	}
 	for key, which := range of {
-		events, err := c.events(w.namespace).List(ctx, metav1.ListOptions{FieldSelector: which.AsSelector().String()})
+		events, err := c.api.Events(w.namespace).List(ctx, metav1.ListOptions{FieldSelector: which.AsSelector().String()})
 		if err != nil {
 			c.log.Debug().Err(err).Str("workload", w.name).Msg("events are not to be had; the look goes on without them")
 			continue
 		}
-		mirror := newMirror[*corev1.Event](v.notify)
+		mirror := kube.NewMirror[*corev1.Event](v.notify)
 		for i := range events.Items {
 			all = append(all, mirror.Add(&events.Items[i]))
 		}

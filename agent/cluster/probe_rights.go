@@ -9,6 +9,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/rbac"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -22,7 +23,7 @@ const rightsParallel = 8
 // workload, those to wake it when it is scaled to zero.
 func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, user string) (rbac.Rights, error) {
 	own := secretsOf(node)
-	needed := rbac.Needed(c.pinned(node), rbac.Target{
+	needed := rbac.Needed(c.dialer.pinned(node), rbac.Target{
 		Namespace: c.Namespace(node), Kind: Kind(node), Name: is.Name,
 		Exists: is.Exists, Replicas: is.Replicas, Secrets: own,
 	}, user)
@@ -37,7 +38,7 @@ func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, use
 		}))
 	}
 	if err := group.Wait(); err != nil {
-		return rbac.Rights{}, explain(err, "ask for rights in namespace "+c.Namespace(node), c.identity, rbac.SecretNames{})
+		return rbac.Rights{}, kube.Explain(err, "ask for rights in namespace "+c.Namespace(node), c.api.Identity(), rbac.SecretNames{})
 	}
 	var lacking []rbac.Right
 	for i, right := range needed {
@@ -46,11 +47,11 @@ func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, use
 		}
 	}
 	unneeded := len(lacking)
-	if c.pinned(node) == configmap.TransportAuto && listens(node, c.Namespace(node), is) {
+	if c.dialer.pinned(node) == configmap.TransportAuto && listens(node, c.Namespace(node), is) {
 		lacking = rbac.WithoutExec(lacking)
 	}
 	unneeded -= len(lacking)
-	rights := rbac.Weigh(c.pinned(node), lacking)
+	rights := rbac.Weigh(c.dialer.pinned(node), lacking)
 	rights.Asked = len(needed) - unneeded
 	rights.Hints = rbac.Grants(lacking, own)
 	return rights, nil
@@ -60,7 +61,7 @@ func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, use
 // there are, else those that the definition makes.
 func listens(node configmap.Node, namespace string, is Status) bool {
 	if len(is.Usable) > 0 {
-		return !slices.ContainsFunc(is.Usable, func(p Pod) bool { return !p.Listens })
+		return !slices.ContainsFunc(is.Usable, func(p kube.Pod) bool { return !p.Listens })
 	}
 	objects, err := Manifest(node, namespace)
 	return err == nil && objects.listens()
@@ -74,6 +75,6 @@ func (c *Client) may(ctx context.Context, r rbac.Right) (bool, error) {
 			Namespace: r.Namespace, Verb: r.Verb, Group: r.Group, Resource: resource, Subresource: sub, Name: r.Name,
 		}},
 	}
-	err := c.review(ctx, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", &review)
+	err := c.api.Review(ctx, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", &review)
 	return review.Status.Allowed, err
 }

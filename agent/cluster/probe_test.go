@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -41,7 +42,7 @@ func TestExecIsNotMissedWhereBuildersListen(t *testing.T) {
 	running := func(listens ...bool) Status {
 		s := Status{Exists: true, Replicas: 1}
 		for _, l := range listens {
-			s.Usable = append(s.Usable, Pod{Listens: l})
+			s.Usable = append(s.Usable, kube.Pod{Listens: l})
 		}
 		return s
 	}
@@ -136,28 +137,28 @@ func TestExceeded(t *testing.T) {
 
 func TestTroubleOf(t *testing.T) {
 	waiting := finding{line: "pod a: waiting"}
-	scaling := finding{line: "pod b: scaling", message: "scaling", reason: ReasonUnschedulable, patience: endless}
-	crashing := finding{line: "pod c: crashes", message: "crashes", reason: ReasonCrash, crashed: &crashed{pod: "c"}}
-	pulling := finding{line: "pod d: pulls", message: "pulls", reason: ReasonImage, patience: endless}
+	scaling := finding{line: "pod b: scaling", message: "scaling", reason: kube.ReasonUnschedulable, patience: endless}
+	crashing := finding{line: "pod c: crashes", message: "crashes", reason: kube.ReasonCrash, crashed: &crashed{pod: "c"}}
+	pulling := finding{line: "pod d: pulls", message: "pulls", reason: kube.ReasonImage, patience: endless}
 	for _, tt := range []struct {
 		name     string
 		findings []finding
-		want     Reason
+		want     kube.Reason
 		mayHeal  bool
 	}{
 		{name: "nothing wrong", findings: []finding{waiting}},
-		{"may heal", []finding{waiting, scaling}, ReasonUnschedulable, true},
-		{"the worst counts", []finding{scaling, crashing}, ReasonCrash, false},
-		{"whatever its place", []finding{crashing, scaling}, ReasonCrash, false},
-		{"a pull does not heal", []finding{pulling}, ReasonImage, false},
+		{"may heal", []finding{waiting, scaling}, kube.ReasonUnschedulable, true},
+		{"the worst counts", []finding{scaling, crashing}, kube.ReasonCrash, false},
+		{"whatever its place", []finding{crashing, scaling}, kube.ReasonCrash, false},
+		{"a pull does not heal", []finding{pulling}, kube.ReasonImage, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, words := troubleOf(tt.findings)
-			var reason Reason
-			if known := (*Error)(nil); errors.As(got.Err, &known) {
+			var reason kube.Reason
+			if known := (*kube.Error)(nil); errors.As(got.Err, &known) {
 				reason = known.Reason
 			}
-			if reason != tt.want || got.MayHeal != tt.mayHeal || (words != nil) != (tt.want == ReasonCrash) {
+			if reason != tt.want || got.MayHeal != tt.mayHeal || (words != nil) != (tt.want == kube.ReasonCrash) {
 				t.Errorf("%q, may heal %t, log %v", reason, got.MayHeal, words)
 			}
 			if n := strings.Count(got.Waiting, "; ") + 1; n != len(tt.findings) {

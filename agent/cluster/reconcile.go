@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -23,7 +24,7 @@ const maxTold = 6
 // Where there is no workload yet, it makes it. Errors are of type *Error but
 // for those of ctx; a drift under DriftFail has ReasonDrift.
 func (c *Client) Reconcile(ctx context.Context, node configmap.Node, report func(string)) error {
-	limited, cancel := context.WithTimeout(quiet(ctx), node.Kubernetes.Timeout)
+	limited, cancel := context.WithTimeout(kube.Quiet(ctx), node.Kubernetes.Timeout)
 	defer cancel()
 	w := newWorkload(c, node, report)
 	_, err := w.reconcile(limited)
@@ -53,7 +54,7 @@ func (w *workload) reconcile(ctx context.Context) (fresh bool, err error) {
 		switch {
 		case apierrors.IsConflict(err):
 			continue
-		case apierrors.IsNotFound(err), isContextError(err):
+		case apierrors.IsNotFound(err), kube.IsContextError(err):
 			return false, err
 		case err != nil && policy == configmap.DriftWarn:
 			w.warnOnce(fmt.Sprintf("%s in namespace %s cannot be compared with its definition: %v", w, w.namespace, err))
@@ -72,10 +73,10 @@ func (w *workload) reconcile(ctx context.Context) (fresh bool, err error) {
 			return fresh, err
 		}
 	}
-	return false, &Error{
-		Reason:  ReasonServer,
+	return false, &kube.Error{
+		Reason:  kube.ReasonServer,
 		Message: fmt.Sprintf("update %s in namespace %s: others write it all the time", w, w.namespace),
-		Advice:   []string{"try again"},
+		Advice:  []string{"try again"},
 	}
 }
 
@@ -84,7 +85,7 @@ func (w *workload) reconcile(ctx context.Context) (fresh bool, err error) {
 // written the workload is the API server's own error.
 func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) {
 	switch {
-	case d.updates && isMissingRight(d.unasked):
+	case d.updates && kube.IsMissingRight(d.unasked):
 		return false, w.mayNot(d)
 	case !d.writes():
 		w.warnOnce(w.differs(d) + "; that is not slipway's to change")
@@ -124,7 +125,7 @@ func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) 
 	if err != nil {
 		return false, err
 	}
-	w.client.keepOutdated(w.client.workloadKey(w.node), outdated)
+	w.client.keepOutdated(w.client.dialer.workloadKey(w.node), outdated)
 	return true, nil
 }
 
@@ -140,17 +141,17 @@ func (w *workload) differs(d drift) string {
 }
 
 func (w *workload) refused(d drift) error {
-	return &Error{
-		Reason:  ReasonDrift,
+	return &kube.Error{
+		Reason:  kube.ReasonDrift,
 		Message: w.differs(d),
-		Advice:   []string{"bring it up to date: slipway up", "or build with it as it is: --drift warn"},
+		Advice:  []string{"bring it up to date: slipway up", "or build with it as it is: --drift warn"},
 	}
 }
 
 // mayNot is the error of an agent that is to apply and lacks the right to.
 func (w *workload) mayNot(d drift) error {
 	err := w.explain(d.unasked, "update "+w.String())
-	if known := (*Error)(nil); errors.As(err, &known) {
+	if known := (*kube.Error)(nil); errors.As(err, &known) {
 		known.Message = w.differs(d) + ", and it may not be updated: " + known.Message
 		known.Advice = append(known.Advice, "or leave it as it is: --drift warn")
 	}
@@ -163,9 +164,6 @@ func (w *workload) warnOnce(line string) {
 	c := w.client
 	c.mu.Lock()
 	told := c.warned[line]
-	if c.warned == nil {
-		c.warned = make(map[string]bool)
-	}
 	c.warned[line] = true
 	c.mu.Unlock()
 	if !told {
@@ -177,8 +175,5 @@ func (w *workload) warnOnce(line string) {
 func (c *Client) keepOutdated(key string, pods map[types.UID]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.outdated == nil {
-		c.outdated = make(map[string]map[types.UID]bool)
-	}
 	c.outdated[key] = pods
 }

@@ -25,6 +25,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -218,9 +219,15 @@ func (p *plant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // client is one of an agent of its own; log gets its log.
 func (p *plant) client(log io.Writer) *Client {
 	p.t.Helper()
+	return p.pinnedClient("", log)
+}
+
+// pinnedClient is client with the transport of all nodes.
+func (p *plant) pinnedClient(pin configmap.Transport, log io.Writer) *Client {
+	p.t.Helper()
 	server := httptest.NewServer(p)
 	p.t.Cleanup(server.Close)
-	c, err := newClient(&rest.Config{Host: server.URL}, Identity{Namespace: "ci"}, "", zerolog.New(log).Level(zerolog.WarnLevel))
+	c, err := newPinnedClient(&rest.Config{Host: server.URL}, kube.Identity{Namespace: "ci"}, pin, zerolog.New(log).Level(zerolog.WarnLevel))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -260,7 +267,7 @@ func TestPolicies(t *testing.T) {
 		policy configmap.Drift
 		// log and told are what is logged and reported of it.
 		log, told string
-		reason    Reason
+		reason    kube.Reason
 		requests  []string
 		pod       string
 	}{
@@ -270,7 +277,7 @@ func TestPolicies(t *testing.T) {
 			requests: []string{"GET pods", "GET deployments", "TRY deployments", "GET configmaps", "GET secrets"},
 		},
 		{
-			policy: configmap.DriftFail, reason: ReasonDrift,
+			policy: configmap.DriftFail, reason: kube.ReasonDrift,
 			requests: []string{"GET pods", "GET deployments", "TRY deployments", "GET configmaps", "GET secrets"},
 		},
 		{policy: configmap.DriftApply, told: line + "; updating it", pod: "new"},
@@ -283,7 +290,7 @@ func TestPolicies(t *testing.T) {
 			var told []string
 			client := p.client(&log)
 			pods, err := client.Up(t.Context(), driftNode(tt.policy, debugging), func(line string) { told = append(told, line) })
-			known := (*Error)(nil)
+			known := (*kube.Error)(nil)
 			switch {
 			case tt.reason != "":
 				if !errors.As(err, &known) || known.Reason != tt.reason || known.Error() != line || len(known.Hints()) == 0 {
@@ -538,8 +545,8 @@ func TestMadeWithoutCertificates(t *testing.T) {
 			if diff := cmp.Diff([]string{"GET pods"}, slices.DeleteFunc(p.requests(), func(r string) bool { return r == "GET secrets" })); err != nil || len(pods) != 1 || diff != "" {
 				t.Errorf("a build: pods %v, error %v, requests (-want +got):\n%s", pods, err, diff)
 			}
-			client := p.client(io.Discard)
-			client.transport = configmap.TransportDirect // how it is reached is no matter of the definition
+			// How it is reached is no matter of the definition.
+			client := p.pinnedClient(configmap.TransportDirect, io.Discard)
 			if err := client.Reconcile(t.Context(), node, func(string) {}); err != nil {
 				t.Fatal(err)
 			}

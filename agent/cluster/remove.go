@@ -14,8 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/gentype"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/rbac"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -57,7 +57,7 @@ func (r Removal) Objects() []string {
 // with its cache are to go as well. A workload that others made is refused. It
 // changes nothing. Errors are of type *Error but for those of ctx.
 func (c *Client) PlanRemoval(ctx context.Context, node configmap.Node, claims bool) (Removal, error) {
-	return newWorkload(c, node, nil).planRemoval(quiet(ctx), claims)
+	return newWorkload(c, node, nil).planRemoval(kube.Quiet(ctx), claims)
 }
 
 func (w *workload) planRemoval(ctx context.Context, claims bool) (Removal, error) {
@@ -85,7 +85,7 @@ func (w *workload) planRemoval(ctx context.Context, claims bool) (Removal, error
 // Remove deletes what was found; what is gone already counts as done. done gets
 // each as it goes.
 func (r Removal) Remove(ctx context.Context, done func(string)) error {
-	ctx = quiet(ctx)
+	ctx = kube.Quiet(ctx)
 	for _, o := range r.objects {
 		if err := r.removeOne(ctx, o); err != nil {
 			return err
@@ -142,7 +142,7 @@ func (w *workload) planWorkload(ctx context.Context, r *Removal) (made bool, err
 		return false, w.explainRemoval(err, "get "+w.String())
 	case !w.owns(is.meta()):
 		err := w.foreign(w.String(), is.meta(), "")
-		if refused := (*Error)(nil); errors.As(err, &refused) {
+		if refused := (*kube.Error)(nil); errors.As(err, &refused) {
 			refused.Advice = []string{
 				fmt.Sprintf("remove it yourself: kubectl delete --namespace %s %s", w.namespace, w),
 				"or remove the definition alone, with --keep-daemon",
@@ -154,9 +154,9 @@ func (w *workload) planWorkload(ctx context.Context, r *Removal) (made bool, err
 		is, err := w.get(ctx, Kind(w.node))
 		return is.meta(), err
 	}
-	remove := w.client.deployments(w.namespace).Delete
+	remove := w.client.api.Deployments(w.namespace).Delete
 	if is.statefulSet != nil {
-		remove = w.client.statefulSets(w.namespace).Delete
+		remove = w.client.api.StatefulSets(w.namespace).Delete
 	}
 	r.add(strings.ToLower(Kind(w.node)), is.meta(), remove, read)
 	return true, nil
@@ -188,9 +188,7 @@ func (w *workload) ownSelector() string {
 // planConfigMaps finds them by label: an earlier definition may have had more
 // files than this one.
 func (w *workload) planConfigMaps(ctx context.Context, r *Removal) error {
-	client := gentype.NewClientWithList("configmaps", w.client.core, w.client.parameters, w.namespace,
-		func() *corev1.ConfigMap { return &corev1.ConfigMap{} },
-		func() *corev1.ConfigMapList { return &corev1.ConfigMapList{} })
+	client := w.client.api.ConfigMaps(w.namespace)
 	list, err := client.List(ctx, metav1.ListOptions{LabelSelector: w.ownSelector()})
 	if err != nil {
 		return w.explainRemoval(err, "list configmaps of "+w.name)
@@ -210,7 +208,7 @@ func (w *workload) planConfigMaps(ctx context.Context, r *Removal) error {
 // planSecrets finds them by name: the right to list Secrets is the right to
 // read all of the namespace.
 func (w *workload) planSecrets(ctx context.Context, r *Removal) error {
-	client := w.client.secrets(w.namespace)
+	client := w.client.api.Secrets(w.namespace)
 	for _, name := range w.secretNames() {
 		o, err := client.Get(ctx, name, metav1.GetOptions{})
 		switch {
@@ -244,9 +242,7 @@ func (w *workload) secretNames() []string {
 // planClaims finds the claims that the StatefulSet's controller has made. They
 // bear its selector's labels, and names that end in the number of the pod.
 func (w *workload) planClaims(ctx context.Context, r *Removal) error {
-	client := gentype.NewClientWithList("persistentvolumeclaims", w.client.core, w.client.parameters, w.namespace,
-		func() *corev1.PersistentVolumeClaim { return &corev1.PersistentVolumeClaim{} },
-		func() *corev1.PersistentVolumeClaimList { return &corev1.PersistentVolumeClaimList{} })
+	client := w.client.api.Claims(w.namespace)
 	list, err := client.List(ctx, metav1.ListOptions{LabelSelector: w.selector()})
 	if err != nil {
 		return w.explainRemoval(err, "list persistent volume claims of "+w.name)
@@ -273,5 +269,5 @@ func (w *workload) explainRemoval(err error, doing string) error {
 	if w.collected {
 		granted = rbac.CollectRole()
 	}
-	return offerRole(w.explain(err, doing), granted)
+	return kube.OfferRole(w.explain(err, doing), granted)
 }

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -96,13 +97,13 @@ type rollout struct {
 func (n wanted) examine(pods []*corev1.Pod) rollout {
 	var r rollout
 	for _, p := range pods {
-		if !isLive(p) {
+		if !kube.IsLive(p) {
 			continue
 		}
 		s := n.standing(p.Labels, p.Annotations)
 		if s == current {
 			r.current = append(r.current, p)
-			r.ready = r.ready || isReady(p)
+			r.ready = r.ready || kube.IsReady(p)
 		} else if n.asks(s) {
 			r.doubtful = true
 		}
@@ -114,7 +115,7 @@ func (n wanted) examine(pods []*corev1.Pod) rollout {
 // what the policy says where they are of another definition. Where all are of
 // this one, it costs no request.
 func (w *workload) settle(ctx context.Context, want wanted, pods []*corev1.Pod) ([]*corev1.Pod, error) {
-	w.outdated = w.client.outdatedPods(w.client.workloadKey(w.node))
+	w.outdated = w.client.outdatedPods(w.client.dialer.workloadKey(w.node))
 	pods = w.accepted(pods)
 	r := want.examine(pods)
 	if r.doubtful {
@@ -142,7 +143,7 @@ func (w *workload) settle(ctx context.Context, want wanted, pods []*corev1.Pod) 
 		if err != nil || !fresh || want.policy != configmap.DriftApply {
 			return pods, err
 		}
-		w.outdated = w.client.outdatedPods(w.client.workloadKey(w.node))
+		w.outdated = w.client.outdatedPods(w.client.dialer.workloadKey(w.node))
 	}
 	w.hashes = want.hashes
 	return w.accepted(pods), nil

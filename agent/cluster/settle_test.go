@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -111,7 +112,7 @@ func TestWaitForPodsOfAnotherTemplate(t *testing.T) {
 		"statefulset": {func(n *configmap.Node) { n.Kubernetes.ClaimStorage = clustertest.Quantity("1Gi") }, "statefulset builder-amd64: waiting for builds on pod a, b, which ends before its successor starts"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorkload(&Client{}, clustertest.Node(tt.change), nil)
+			w := newWorkload(&Client{api: &kube.Client{}}, clustertest.Node(tt.change), nil)
 			w.outdated = map[types.UID]bool{"uid-a": true}
 			w.hashes = []string{"new"}
 			v := newView(w, nil)

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -33,7 +34,7 @@ type Status struct {
 	// Pods are by name and include those that terminate.
 	Pods []PodStatus
 	// Usable are the pods that a build may use, as Up returns them.
-	Usable []Pod
+	Usable []kube.Pod
 
 	// version is the workload's resource version when it was read.
 	version string
@@ -70,7 +71,7 @@ type PodStatus struct {
 
 // Status reads how node's workload is. It creates and changes nothing.
 func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error) {
-	ctx = quiet(ctx)
+	ctx = kube.Quiet(ctx)
 	w := newWorkload(c, node, nil)
 	s := Status{Kind: Kind(node), Namespace: w.namespace, Name: w.name}
 	if err := w.read(ctx, &s); err != nil {
@@ -88,7 +89,7 @@ func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error
 		ps := PodStatus{
 			Name:        p.Name,
 			Phase:       string(p.Status.Phase),
-			Ready:       isReady(p),
+			Ready:       kube.IsReady(p),
 			ReadySince:  readySince(p),
 			Running:     runs(p),
 			Terminating: p.DeletionTimestamp != nil,
@@ -98,7 +99,7 @@ func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error
 			Beside:      containersBeside(p.Spec),
 		}
 		ps.OutOfMemory, ps.MemoryLimit = outOfMemory(p)
-		if isLive(p) && !ps.Ready {
+		if kube.IsLive(p) && !ps.Ready {
 			f := examinePod(p, nil, node.Kubernetes.UnschedulableGrace)
 			ps.Waiting = strings.TrimPrefix(f.line, "pod "+p.Name+": ")
 		}
@@ -112,13 +113,13 @@ func (w *workload) read(ctx context.Context, s *Status) error {
 	var meta metav1.ObjectMeta
 	var replicas *int32
 	if s.Kind == KindStatefulSet {
-		o, err := w.client.statefulSets(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+		o, err := w.client.api.StatefulSets(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
 		meta, replicas, s.Ready = o.ObjectMeta, o.Spec.Replicas, o.Status.ReadyReplicas
 	} else {
-		o, err := w.client.deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+		o, err := w.client.api.Deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
@@ -136,10 +137,10 @@ func (w *workload) read(ctx context.Context, s *Status) error {
 
 // readySince is when a pod became ready, zero when it is not.
 func readySince(p *corev1.Pod) time.Time {
-	if !isReady(p) {
+	if !kube.IsReady(p) {
 		return time.Time{}
 	}
-	return podCondition(p, corev1.PodReady).LastTransitionTime.Time
+	return kube.PodCondition(p, corev1.PodReady).LastTransitionTime.Time
 }
 
 // containersBeside are those of a pod that end only when they are told to.

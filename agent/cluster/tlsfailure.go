@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 )
 
@@ -19,9 +20,9 @@ import (
 // address of pod, whose name is for others to tell. The network's ways to fail come first, then those of TLS:
 // what the agent has against the server's certificate, and what the server,
 // whose alerts are all that it says, has against the agent's.
-func explainLink(err error, pod Pod, address string, from *pki.Credential, now time.Time) *Error {
-	certificate := func(hint, format string, args ...any) *Error {
-		return &Error{Reason: ReasonCertificate, Message: address + ": " + fmt.Sprintf(format, args...), Advice: []string{hint}, Cause: err, Unproven: true}
+func explainLink(err error, pod kube.Pod, address string, from *pki.Credential, now time.Time) *kube.Error {
+	certificate := func(hint, format string, args ...any) *kube.Error {
+		return &kube.Error{Reason: kube.ReasonCertificate, Message: address + ": " + fmt.Sprintf(format, args...), Advice: []string{hint}, Cause: err, Unproven: true}
 	}
 	restart := fmt.Sprintf("buildkitd reads its certificate when it starts: slipway up renews it, then restart the pod: kubectl delete pod --namespace %s %s", pod.Namespace, pod.Name)
 
@@ -46,31 +47,31 @@ func explainLink(err error, pod Pod, address string, from *pki.Credential, now t
 		return certificate(restart, "buildkitd does not accept the client's certificate: %v", other)
 	case errors.As(err, &remote) && remote.Op == "remote error":
 		return refusedClient(remote.Err, certificate, from, restart)
-	case errors.Is(err, os.ErrDeadlineExceeded), isContextError(err), isTimeout(err):
-		return &Error{
-			Reason: ReasonBlocked, Message: address + ": no answer", Cause: err,
+	case errors.Is(err, os.ErrDeadlineExceeded), kube.IsContextError(err), kube.IsTimeout(err):
+		return &kube.Error{
+			Reason: kube.ReasonBlocked, Message: address + ": no answer", Cause: err,
 			Advice: []string{fmt.Sprintf("a NetworkPolicy or firewall that drops packets looks like this: let agents reach TCP port %d of the builder's pods, or use --transport exec", listenPort)},
 		}
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return &Error{
-			Reason: ReasonBlocked, Message: address + ": no route from here", Cause: err,
+		return &kube.Error{
+			Reason: kube.ReasonBlocked, Message: address + ": no route from here", Cause: err,
 			Advice: []string{"the addresses of pods can be reached from within the cluster; elsewhere use --transport portforward or exec"},
 		}
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return &Error{Reason: ReasonRefused, Message: address + ": connection refused: nothing listens there, or a firewall refuses it", Cause: err, Advice: []string{podHint(pod)}}
+		return &kube.Error{Reason: kube.ReasonRefused, Message: address + ": connection refused: nothing listens there, or a firewall refuses it", Cause: err, Advice: []string{podHint(pod)}}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		return &Error{Reason: ReasonRefused, Message: address + ": the connection was cut before buildkitd answered", Cause: err, Advice: []string{podHint(pod)}}
+		return &kube.Error{Reason: kube.ReasonRefused, Message: address + ": the connection was cut before buildkitd answered", Cause: err, Advice: []string{podHint(pod)}}
 	}
 	var plain tls.RecordHeaderError
 	if errors.As(err, &plain) {
 		return certificate(podHint(pod), "what answers there does not speak TLS")
 	}
-	return &Error{Reason: ReasonTransport, Message: fmt.Sprintf("%s: %v", address, err), Cause: err, Advice: []string{podHint(pod)}}
+	return &kube.Error{Reason: kube.ReasonTransport, Message: fmt.Sprintf("%s: %v", address, err), Cause: err, Advice: []string{podHint(pod)}}
 }
 
 // refusedClient puts a server's alert into words. Those of crypto/tls are all
 // that tells the alerts apart.
-func refusedClient(alert error, certificate func(hint, format string, args ...any) *Error, from *pki.Credential, restart string) *Error {
+func refusedClient(alert error, certificate func(hint, format string, args ...any) *kube.Error, from *pki.Credential, restart string) *kube.Error {
 	why := alert.Error()
 	for _, one := range []struct{ alert, words string }{
 		{"expired certificate", "it has expired, or the clock of the pod's cluster node is wrong"},
@@ -84,11 +85,6 @@ func refusedClient(alert error, certificate func(hint, format string, args ...an
 		}
 	}
 	return certificate(restart, "buildkitd refuses the client's certificate of %s: %s", from.Source, why)
-}
-
-func isTimeout(err error) bool {
-	var n net.Error
-	return errors.As(err, &n) && n.Timeout()
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -8,10 +8,35 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 
+	"github.com/rs/zerolog"
+
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/source"
 )
+
+// dialer connects to the pods of workloads. It is safe for concurrent use and
+// remembers, by workload, the credential and the transport that worked.
+type dialer struct {
+	api *kube.Client
+	// pin is the transport of all nodes; empty leaves it to the definition.
+	pin configmap.Transport
+	// files reads the certificates of definitions that bring theirs.
+	files *source.Reader
+	// checkOwner fails unless a pod belongs to node's workload. It is asked before
+	// exec, where the pod shows no certificate.
+	checkOwner func(ctx context.Context, node configmap.Node, pod kube.Pod) error
+	log        zerolog.Logger
+
+	mu sync.Mutex
+	// Both by workloadKey.
+	credentials map[string]*pki.Credential
+	// worked holds the transport that was found after others had failed.
+	worked map[string]configmap.Transport
+}
 
 // transport is one way for bytes to reach buildkitd in its pod.
 type transport struct {
@@ -19,17 +44,17 @@ type transport struct {
 	// tls is true for those that need the listener and certificates; from is
 	// nil for the others.
 	tls  bool
-	dial func(c *Client, ctx context.Context, pod Pod, from *pki.Credential, patience patienceOf) (net.Conn, error)
+	dial func(d *dialer, ctx context.Context, pod kube.Pod, from *pki.Credential, patience patienceOf) (net.Conn, error)
 }
 
 // transports are in the order in which auto tries them: the fewer hands the
 // bytes go through, the faster.
 func transports() []transport {
 	return []transport{
-		{configmap.TransportDirect, true, (*Client).dialDirect},
-		{configmap.TransportPortForward, true, (*Client).dialPortForward},
-		{configmap.TransportExec, false, func(c *Client, ctx context.Context, pod Pod, _ *pki.Credential, _ patienceOf) (net.Conn, error) {
-			return c.dialExec(ctx, pod)
+		{configmap.TransportDirect, true, (*dialer).dialDirect},
+		{configmap.TransportPortForward, true, (*dialer).dialPortForward},
+		{configmap.TransportExec, false, func(d *dialer, ctx context.Context, pod kube.Pod, _ *pki.Credential, _ patienceOf) (net.Conn, error) {
+			return d.dialExec(ctx, pod)
 		}},
 	}
 }
@@ -59,20 +84,20 @@ func route(pinned, first configmap.Transport, listens bool) []transport {
 // that pod may be anybody's. An agent that has no certificate of its own tells
 // nothing of the pod.
 func (t transport) worthTrying(failed error) bool {
-	var known *Error
+	var known *kube.Error
 	if !errors.As(failed, &known) {
 		return true
 	}
 	if !t.tls {
 		return !known.Unproven
 	}
-	return known.Reason == ReasonBlocked || known.Reason == ReasonRefused
+	return known.Reason == kube.ReasonBlocked || known.Reason == kube.ReasonRefused
 }
 
 // pinned is the transport that node's pods are to be reached by: that of the
 // command line, else that of the definition.
-func (c *Client) pinned(node configmap.Node) configmap.Transport {
-	return cmp.Or(c.transport, node.Kubernetes.Transport, configmap.TransportAuto)
+func (d *dialer) pinned(node configmap.Node) configmap.Transport {
+	return cmp.Or(d.pin, node.Kubernetes.Transport, configmap.TransportAuto)
 }
 
 // Dial connects to the buildkitd in pod, which is one of node's. It returns
@@ -81,13 +106,12 @@ func (c *Client) pinned(node configmap.Node) configmap.Transport {
 // than it is, once for each workload. ctx bounds the dialling only; the
 // connection lives until it is closed. Errors are of type *Error but for
 // those of ctx.
-func (c *Client) Dial(ctx context.Context, node configmap.Node, pod Pod, report func(string)) (net.Conn, error) {
-	ctx = quiet(ctx)
-	key := c.workloadKey(node)
-	pinned := c.pinned(node)
-	c.mu.Lock()
-	first := c.worked[key]
-	c.mu.Unlock()
+func (d *dialer) Dial(ctx context.Context, node configmap.Node, pod kube.Pod, report func(string)) (net.Conn, error) {
+	key := d.workloadKey(node)
+	pinned := d.pinned(node)
+	d.mu.Lock()
+	first := d.worked[key]
+	d.mu.Unlock()
 
 	var failures []failure
 	all := route(pinned, first, pod.Listens)
@@ -99,13 +123,13 @@ func (c *Client) Dial(ctx context.Context, node configmap.Node, pod Pod, report 
 		if i == len(all)-1 {
 			patience = lastPatience
 		}
-		conn, err := c.dialBy(ctx, t, node, pod, patience)
+		conn, err := d.dialBy(ctx, t, node, pod, patience)
 		if err == nil {
-			c.log.Debug().Str("pod", pod.Name).Str("transport", string(t.name)).Msg("buildkitd has answered")
+			d.log.Debug().Str("pod", pod.Name).Str("transport", string(t.name)).Msg("buildkitd has answered")
 			if len(failures) > 0 {
-				c.mu.Lock()
-				c.worked[key] = t.name
-				c.mu.Unlock()
+				d.mu.Lock()
+				d.worked[key] = t.name
+				d.mu.Unlock()
 				report(fmt.Sprintf("reached by %s and not %s: %v", t.name, failures[0].name, failures[0].err))
 			}
 			return conn, nil
@@ -113,7 +137,7 @@ func (c *Client) Dial(ctx context.Context, node configmap.Node, pod Pod, report 
 		if ctx.Err() != nil {
 			return nil, err
 		}
-		c.log.Debug().Err(err).Str("pod", pod.Name).Str("transport", string(t.name)).Msg("no connection")
+		d.log.Debug().Err(err).Str("pod", pod.Name).Str("transport", string(t.name)).Msg("no connection")
 		failures = append(failures, failure{t.name, err})
 	}
 	return nil, together(pod, failures)
@@ -121,22 +145,22 @@ func (c *Client) Dial(ctx context.Context, node configmap.Node, pod Pod, report 
 
 // Reached is the transport that Dial takes first for pod after what it has
 // learned of node's workload: right after a Dial, the one that was taken.
-func (c *Client) Reached(node configmap.Node, pod Pod) configmap.Transport {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return route(c.pinned(node), c.worked[c.workloadKey(node)], pod.Listens)[0].name
+func (d *dialer) Reached(node configmap.Node, pod kube.Pod) configmap.Transport {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return route(d.pinned(node), d.worked[d.workloadKey(node)], pod.Listens)[0].name
 }
 
-func (c *Client) dialBy(ctx context.Context, t transport, node configmap.Node, pod Pod, patience patienceOf) (net.Conn, error) {
+func (d *dialer) dialBy(ctx context.Context, t transport, node configmap.Node, pod kube.Pod, patience patienceOf) (net.Conn, error) {
 	if !t.tls {
-		if err := newWorkload(c, node, nil).checkOwner(ctx, pod); err != nil {
+		if err := d.checkOwner(ctx, node, pod); err != nil {
 			return nil, err
 		}
-		return t.dial(c, ctx, pod, nil, patience)
+		return t.dial(d, ctx, pod, nil, patience)
 	}
 	if !pod.Listens {
-		return nil, &Error{
-			Reason:  ReasonTransport,
+		return nil, &kube.Error{
+			Reason:  kube.ReasonTransport,
 			Message: fmt.Sprintf("pod %s takes no TLS connections, which the transport %s needs", pod, t.name),
 			Advice: []string{
 				"a builder made by buildx, or with the transport exec, or with addresses of its own in Flags or buildkitd.toml has no listener of slipway's: use --transport exec",
@@ -144,11 +168,11 @@ func (c *Client) dialBy(ctx context.Context, t transport, node configmap.Node, p
 			},
 		}
 	}
-	from, err := c.credential(ctx, node)
+	from, err := d.credential(ctx, node)
 	if err != nil {
 		return nil, err
 	}
-	return t.dial(c, ctx, pod, from, patience)
+	return t.dial(d, ctx, pod, from, patience)
 }
 
 // failure is a transport that did not work.
@@ -162,23 +186,23 @@ func (f failure) String() string { return fmt.Sprintf("%s: %v", f.name, f.err) }
 // together is one error of all the ways that failed. A pod that is gone is
 // just that, whatever the network said of it before. Where the last way only
 // lacks a right, which may be meant so, the first one's reason counts.
-func together(pod Pod, failures []failure) error {
+func together(pod kube.Pod, failures []failure) error {
 	last := failures[len(failures)-1]
-	var reason *Error
-	if len(failures) == 1 || !errors.As(last.err, &reason) || reason.Reason == ReasonGone {
+	var reason *kube.Error
+	if len(failures) == 1 || !errors.As(last.err, &reason) || reason.Reason == kube.ReasonGone {
 		return last.err
 	}
-	if first := (*Error)(nil); reason.Reason == ReasonForbidden && errors.As(failures[0].err, &first) {
+	if first := (*kube.Error)(nil); reason.Reason == kube.ReasonForbidden && errors.As(failures[0].err, &first) {
 		reason = first
 	}
-	e := &Error{Reason: reason.Reason, Message: "no way to buildkitd in pod " + pod.String(), Cause: last.err}
+	e := &kube.Error{Reason: reason.Reason, Message: "no way to buildkitd in pod " + pod.String(), Cause: last.err}
 	for i, f := range failures {
 		separator := "; "
 		if i == 0 {
 			separator = ": "
 		}
 		e.Message += separator + f.String()
-		if known := (*Error)(nil); errors.As(f.err, &known) {
+		if known := (*kube.Error)(nil); errors.As(f.err, &known) {
 			for _, hint := range known.Advice {
 				if !slices.Contains(e.Advice, hint) {
 					e.Advice = append(e.Advice, hint)

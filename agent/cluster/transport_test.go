@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -47,16 +48,16 @@ func TestRoute(t *testing.T) {
 
 func TestWorthTrying(t *testing.T) {
 	for _, tt := range []struct {
-		reason        Reason
+		reason        kube.Reason
 		forward, exec bool
 	}{
-		{ReasonBlocked, true, true},
-		{ReasonRefused, true, true},
-		{ReasonCertificate, false, true},
-		{ReasonForbidden, false, true},
-		{ReasonTransport, false, true},
+		{kube.ReasonBlocked, true, true},
+		{kube.ReasonRefused, true, true},
+		{kube.ReasonCertificate, false, true},
+		{kube.ReasonForbidden, false, true},
+		{kube.ReasonTransport, false, true},
 	} {
-		failed := &Error{Reason: tt.reason}
+		failed := &kube.Error{Reason: tt.reason}
 		if got := transports()[1].worthTrying(failed); got != tt.forward {
 			t.Errorf("portforward after %s: %v", tt.reason, got)
 		}
@@ -85,40 +86,40 @@ func TestExecIsNoWayAroundCertificates(t *testing.T) {
 		{"no answer", os.ErrDeadlineExceeded, true},
 		{"refused", syscall.ECONNREFUSED, true},
 	} {
-		failed := explainLink(tt.err, Pod{Namespace: "ci", Name: "b-0"}, "10.0.0.1:1234", from, time.Now())
+		failed := explainLink(tt.err, kube.Pod{Namespace: "ci", Name: "b-0"}, "10.0.0.1:1234", from, time.Now())
 		if got := transports()[2].worthTrying(failed); got != tt.exec {
 			t.Errorf("%s: exec is tried: %v", tt.name, got)
 		}
 	}
 	// An agent without a certificate knows nothing against the pod.
-	if !transports()[2].worthTrying(&Error{Reason: ReasonCertificate, Message: "secret ci/b-tls-client does not exist"}) {
+	if !transports()[2].worthTrying(&kube.Error{Reason: kube.ReasonCertificate, Message: "secret ci/b-tls-client does not exist"}) {
 		t.Error("exec is not tried by an agent without a certificate")
 	}
 }
 
 func TestTogether(t *testing.T) {
-	pod := Pod{Namespace: "ci", Name: "b-0"}
-	blocked := failure{configmap.TransportDirect, &Error{Reason: ReasonBlocked, Message: "no answer", Advice: []string{"open the port"}}}
-	certificate := failure{configmap.TransportDirect, &Error{Reason: ReasonCertificate, Message: "expired", Advice: []string{"restart"}}}
-	forbidden := failure{configmap.TransportExec, &Error{Reason: ReasonForbidden, Message: "may not exec", Advice: []string{"grant it"}}}
-	gone := failure{configmap.TransportExec, &Error{Reason: ReasonGone, Message: "the pod is gone"}}
-	away := failure{configmap.TransportExec, &Error{Reason: ReasonUnreachable, Message: "no API server"}}
+	pod := kube.Pod{Namespace: "ci", Name: "b-0"}
+	blocked := failure{configmap.TransportDirect, &kube.Error{Reason: kube.ReasonBlocked, Message: "no answer", Advice: []string{"open the port"}}}
+	certificate := failure{configmap.TransportDirect, &kube.Error{Reason: kube.ReasonCertificate, Message: "expired", Advice: []string{"restart"}}}
+	forbidden := failure{configmap.TransportExec, &kube.Error{Reason: kube.ReasonForbidden, Message: "may not exec", Advice: []string{"grant it"}}}
+	gone := failure{configmap.TransportExec, &kube.Error{Reason: kube.ReasonGone, Message: "the pod is gone"}}
+	away := failure{configmap.TransportExec, &kube.Error{Reason: kube.ReasonUnreachable, Message: "no API server"}}
 	for _, tt := range []struct {
 		name     string
 		failures []failure
-		reason   Reason
+		reason   kube.Reason
 		message  string
 		hints    string
 	}{
-		{"one", []failure{blocked}, ReasonBlocked, "no answer", "open the port"},
-		{"pod gone", []failure{blocked, gone}, ReasonGone, "the pod is gone", ""},
+		{"one", []failure{blocked}, kube.ReasonBlocked, "no answer", "open the port"},
+		{"pod gone", []failure{blocked, gone}, kube.ReasonGone, "the pod is gone", ""},
 		// The role is small on purpose: what counts is why direct failed.
-		{"no right to exec", []failure{blocked, forbidden}, ReasonBlocked, "no way to buildkitd in pod ci/b-0: direct: no answer; exec: may not exec", "open the port, grant it"},
-		{"certificate, and no right to exec", []failure{certificate, forbidden}, ReasonCertificate, "no way to buildkitd in pod ci/b-0: direct: expired; exec: may not exec", "restart, grant it"},
-		{"all", []failure{blocked, away}, ReasonUnreachable, "no way to buildkitd in pod ci/b-0: direct: no answer; exec: no API server", "open the port"},
+		{"no right to exec", []failure{blocked, forbidden}, kube.ReasonBlocked, "no way to buildkitd in pod ci/b-0: direct: no answer; exec: may not exec", "open the port, grant it"},
+		{"certificate, and no right to exec", []failure{certificate, forbidden}, kube.ReasonCertificate, "no way to buildkitd in pod ci/b-0: direct: expired; exec: may not exec", "restart, grant it"},
+		{"all", []failure{blocked, away}, kube.ReasonUnreachable, "no way to buildkitd in pod ci/b-0: direct: no answer; exec: no API server", "open the port"},
 	} {
 		err := together(pod, tt.failures)
-		var got *Error
+		var got *kube.Error
 		if !errors.As(err, &got) || got.Reason != tt.reason || got.Error() != tt.message || strings.Join(got.Hints(), ", ") != tt.hints {
 			t.Errorf("%s: %v with hints %q", tt.name, err, got.Hints())
 		}

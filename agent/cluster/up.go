@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -24,14 +25,14 @@ import (
 // that are not terminating, by name. report gets one line whenever what is
 // waited for changes; nothing is reported when a pod is ready already, which
 // costs one request. Errors are of type *Error but for those of ctx.
-func (c *Client) Up(ctx context.Context, node configmap.Node, report func(string)) ([]Pod, error) {
+func (c *Client) Up(ctx context.Context, node configmap.Node, report func(string)) ([]kube.Pod, error) {
 	return c.UpTo(ctx, node, 1, report)
 }
 
 // UpTo is Up for as many ready pods as least says. It is for the node's
 // definition to have that many replicas.
-func (c *Client) UpTo(ctx context.Context, node configmap.Node, least int, report func(string)) ([]Pod, error) {
-	limited, cancel := context.WithTimeout(quiet(ctx), node.Kubernetes.Timeout)
+func (c *Client) UpTo(ctx context.Context, node configmap.Node, least int, report func(string)) ([]kube.Pod, error) {
+	limited, cancel := context.WithTimeout(kube.Quiet(ctx), node.Kubernetes.Timeout)
 	defer cancel()
 	w := newWorkload(c, node, report)
 	w.least = least
@@ -80,19 +81,19 @@ func (w *workload) selector() string {
 // upAndCredential reads the client's certificates while it looks for pods, so
 // that a warm build waits for one round trip and not for two. Where no pod
 // listens, it waits for none of that.
-func (w *workload) upAndCredential(ctx context.Context) ([]Pod, error) {
+func (w *workload) upAndCredential(ctx context.Context) ([]kube.Pod, error) {
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	var reader sync.WaitGroup
 	defer reader.Wait()
-	if w.client.pinned(w.node) != configmap.TransportExec {
+	if w.client.dialer.pinned(w.node) != configmap.TransportExec {
 		reader.Go(fault.Protect(func() {
 			// Dial tells what is wrong with it, if it comes to that.
-			_, _ = w.client.credential(reading, w.node)
+			_, _ = w.client.dialer.credential(reading, w.node)
 		}))
 	}
 	pods, err := w.up(ctx)
-	if !slices.ContainsFunc(pods, func(p Pod) bool { return p.Listens }) {
+	if !slices.ContainsFunc(pods, func(p kube.Pod) bool { return p.Listens }) {
 		stop()
 		return pods, err
 	}
@@ -101,7 +102,7 @@ func (w *workload) upAndCredential(ctx context.Context) ([]Pod, error) {
 	return pods, err
 }
 
-func (w *workload) up(ctx context.Context) ([]Pod, error) {
+func (w *workload) up(ctx context.Context) ([]kube.Pod, error) {
 	// The hash is made while the answer is on its way.
 	var want wanted
 	var wrong error
@@ -124,14 +125,14 @@ func (w *workload) up(ctx context.Context) ([]Pod, error) {
 		if err := w.ensure(ctx); err != nil {
 			return nil, err
 		}
-	case slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return isLive(p) && p.Annotations[annotationTLS] != "" }):
+	case slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return kube.IsLive(p) && p.Annotations[annotationTLS] != "" }):
 		w.mend(ctx)
 	}
 	return w.wait(ctx, pods)
 }
 
 func (w *workload) list(ctx context.Context) ([]*corev1.Pod, error) {
-	list, err := w.client.pods(w.namespace).List(ctx, metav1.ListOptions{LabelSelector: w.selector()})
+	list, err := w.client.api.Pods(w.namespace).List(ctx, metav1.ListOptions{LabelSelector: w.selector()})
 	if err != nil {
 		return nil, w.explain(err, "list pods of "+w.name)
 	}
@@ -145,7 +146,7 @@ func (w *workload) list(ctx context.Context) ([]*corev1.Pod, error) {
 }
 
 func (w *workload) explain(err error, doing string) error {
-	return explain(err, fmt.Sprintf("%s in namespace %s", doing, w.namespace), w.client.identity, secretsOf(w.node))
+	return kube.Explain(err, fmt.Sprintf("%s in namespace %s", doing, w.namespace), w.client.api.Identity(), secretsOf(w.node))
 }
 
 func (w *workload) timedOut(cause error) error {
@@ -154,21 +155,20 @@ func (w *workload) timedOut(cause error) error {
 		what = strings.Join(w.last, "; ")
 	}
 	// What was not even asked is no wait for pods.
-	lost, failed := (*unanswered)(nil), (*pluginError)(nil)
-	if len(w.last) == 0 && (errors.As(cause, &lost) || errors.As(cause, &failed)) {
-		return unreachable(cause, fmt.Sprintf("look for %s in namespace %s for %s", w, w.namespace, w.node.Kubernetes.Timeout), w.client.identity)
+	if len(w.last) == 0 && kube.IsUnanswered(cause) {
+		return kube.Unreachable(cause, fmt.Sprintf("look for %s in namespace %s for %s", w, w.namespace, w.node.Kubernetes.Timeout), w.client.api.Identity())
 	}
-	return &Error{
-		Reason:  ReasonTimeout,
+	return &kube.Error{
+		Reason:  kube.ReasonTimeout,
 		Message: fmt.Sprintf("%s in namespace %s: %s became ready within %s: %s", w, w.namespace, tooFew(w.least), w.node.Kubernetes.Timeout, what),
-		Advice:   []string{"if this only needs longer, raise the driver-opt timeout= of the definition"},
+		Advice:  []string{"if this only needs longer, raise the driver-opt timeout= of the definition"},
 		Cause:   cause,
 	}
 }
 
 func anyLive(pods []*corev1.Pod) bool {
 	for _, p := range pods {
-		if isLive(p) {
+		if kube.IsLive(p) {
 			return true
 		}
 	}

@@ -37,7 +37,7 @@ var importRules = []struct {
 	{module + "/agent/ci", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
 	{"github.com/alecthomas/kong", []string{"cmd/slipway"}, "flags are parsed in cmd only; the core takes values"},
 	{"github.com/sethvargo/go-envconfig", []string{"cmd/slipway"}, "the environment is read in cmd only; the core takes values"},
-	{"k8s.io/client-go/...", []string{"agent/cluster"}, "Kubernetes is spoken in agent/cluster only"},
+	{"k8s.io/client-go/...", []string{"agent/cluster", "agent/cluster/kube"}, "Kubernetes is spoken in agent/cluster only"},
 	{"github.com/moby/buildkit/...", []string{"agent/solve", "agent/progress"}, "BuildKit is spoken in agent/solve and agent/progress only"},
 	{"github.com/docker/docker-credential-helpers/...", []string{"registry"}, "credentials belong to registry"},
 	{"oras.land/oras-go/...", []string{"registry"}, "registries are spoken to in registry only"},

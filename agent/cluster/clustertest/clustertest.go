@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -70,6 +71,11 @@ func Pod(name, hash string, ready bool) *corev1.Pod {
 func OwnedByReplicaSet(p *corev1.Pod) {
 	p.Labels[appsv1.DefaultDeploymentUniqueLabelKey] = "5f6d"
 	p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "builder-amd64-5f6d", UID: "uid-of-set", Controller: new(true)}}
+}
+
+// StatusError is an answer of the API server that is no success.
+func StatusError(code int32, reason metav1.StatusReason, message string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Code: code, Reason: reason, Message: message}}
 }
 
 // Golden compares got with a file; with -update it writes the file first.

@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"context"
@@ -11,12 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/agent/cluster/rbac"
 )
-
-func statusError(code int32, reason metav1.StatusReason, message string) error {
-	return &apierrors.StatusError{ErrStatus: metav1.Status{Code: code, Reason: reason, Message: message}}
-}
 
 func TestExplain(t *testing.T) {
 	id := Identity{Source: SourceServiceAccount, Server: "https://api:6443"}
@@ -27,27 +24,27 @@ func TestExplain(t *testing.T) {
 		hint   string
 	}{
 		"rbac": {
-			statusError(403, metav1.StatusReasonForbidden, `deployments.apps is forbidden: User "system:serviceaccount:ci:agent" cannot create resource "deployments" in API group "apps" in the namespace "ci"`),
+			clustertest.StatusError(403, metav1.StatusReasonForbidden, `deployments.apps is forbidden: User "system:serviceaccount:ci:agent" cannot create resource "deployments" in API group "apps" in the namespace "ci"`),
 			ReasonForbidden, "create deployment b in namespace ci: deployments.apps is forbidden", "kind: RoleBinding",
 		},
 		"quota": {
-			statusError(403, metav1.StatusReasonForbidden, `deployments.apps "b" is forbidden: exceeded quota: q, requested: count/deployments.apps=1`),
+			clustertest.StatusError(403, metav1.StatusReasonForbidden, `deployments.apps "b" is forbidden: exceeded quota: q, requested: count/deployments.apps=1`),
 			ReasonQuota, "exceeded quota: q", "kubectl describe resourcequota",
 		},
 		"quota that wants limits": {
-			statusError(403, metav1.StatusReasonForbidden, `pods "b-1" is forbidden: failed quota: q: must specify limits.memory for: buildkitd; requests.cpu for: buildkitd`),
+			clustertest.StatusError(403, metav1.StatusReasonForbidden, `pods "b-1" is forbidden: failed quota: q: must specify limits.memory for: buildkitd; requests.cpu for: buildkitd`),
 			ReasonQuota, "failed quota: q", "set the driver-opts limits.memory=4Gi, requests.cpu=2 with",
 		},
 		"quota that wants limits, of an older server": {
-			statusError(403, metav1.StatusReasonForbidden, `pods "b-1" is forbidden: failed quota: q: must specify limits.cpu,memory`),
+			clustertest.StatusError(403, metav1.StatusReasonForbidden, `pods "b-1" is forbidden: failed quota: q: must specify limits.cpu,memory`),
 			ReasonQuota, "failed quota: q", "set the driver-opts limits.cpu=2, requests.memory=4Gi with",
 		},
 		"policy": {
-			statusError(403, metav1.StatusReasonForbidden, `deployments.apps "b" is forbidden: ValidatingAdmissionPolicy 'p' denied request: no`),
+			clustertest.StatusError(403, metav1.StatusReasonForbidden, `deployments.apps "b" is forbidden: ValidatingAdmissionPolicy 'p' denied request: no`),
 			ReasonAdmission, "'p' denied request: no", "a policy of the cluster",
 		},
 		"webhook with bad request": {
-			statusError(400, metav1.StatusReasonBadRequest, `admission webhook "w.example" denied the request: no`),
+			clustertest.StatusError(400, metav1.StatusReasonBadRequest, `admission webhook "w.example" denied the request: no`),
 			ReasonAdmission, `"w.example" denied`, "a policy of the cluster",
 		},
 		"invalid": {
@@ -59,11 +56,11 @@ func TestExplain(t *testing.T) {
 			ReasonNamespace, `namespaces "ci" not found`, "kubectl create namespace ci",
 		},
 		"unauthorized": {
-			statusError(401, metav1.StatusReasonUnauthorized, "Unauthorized"),
+			clustertest.StatusError(401, metav1.StatusReasonUnauthorized, "Unauthorized"),
 			ReasonUnauthorized, "does not accept the credential (service account)", "not expired",
 		},
 		"other answer": {
-			statusError(500, metav1.StatusReasonInternalError, "etcd is away"),
+			clustertest.StatusError(500, metav1.StatusReasonInternalError, "etcd is away"),
 			ReasonServer, "etcd is away", "",
 		},
 		"refused": {
@@ -77,7 +74,7 @@ func TestExplain(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			err := explain(c.err, "create deployment b in namespace ci", id, rbac.SecretNames{})
+			err := Explain(c.err, "create deployment b in namespace ci", id, rbac.SecretNames{})
 			var e *Error
 			if !errors.As(err, &e) {
 				t.Fatalf("got %v, not an *Error", err)
@@ -99,7 +96,7 @@ func TestExplain(t *testing.T) {
 }
 
 func TestExplainKeepsContextErrors(t *testing.T) {
-	err := explain(&url.Error{Op: "Get", URL: "x", Err: context.Canceled}, "get", Identity{}, rbac.SecretNames{})
+	err := Explain(&url.Error{Op: "Get", URL: "x", Err: context.Canceled}, "get", Identity{}, rbac.SecretNames{})
 	var e *Error
 	if errors.As(err, &e) || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %T %v", err, err)

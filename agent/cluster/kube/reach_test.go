@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"context"
@@ -6,19 +6,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/rs/zerolog"
-	"k8s.io/client-go/rest"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
-
-	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/agent/cluster/rbac"
 )
 
@@ -59,7 +51,7 @@ func TestWhatDoesNotAnswer(t *testing.T) {
 			if err == nil {
 				_ = answer.Body.Close()
 			}
-			err = explain(err, "list pods of b", Identity{Server: "https://api.example:6443"}, rbac.SecretNames{})
+			err = Explain(err, "list pods of b", Identity{Server: "https://api.example:6443"}, rbac.SecretNames{})
 			known := (*Error)(nil)
 			if !errors.As(err, &known) || known.Reason != ReasonUnreachable || errors.Is(err, context.DeadlineExceeded) {
 				t.Fatalf("%v, want what counts as unreachable and no end of a context", err)
@@ -77,43 +69,3 @@ func TestWhatDoesNotAnswer(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// TestCredentialPlugin has plugins that fail and that never end. A request goes
-// on waiting for neither.
-func TestCredentialPlugin(t *testing.T) {
-	server := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(server.Close)
-	dir := t.TempDir()
-	held := filepath.Join(dir, "held")
-	for _, tt := range []struct{ name, script, words string }{
-		{"fails", "exit 7", "credential plugin fails of kubeconfig context main failed: exec: executable " + dir + "/fails failed with exit code 7"},
-		// It ends when the test does.
-		{"hangs", "exec 0</dev/null 1>/dev/null 2>/dev/null; while test ! -e " + held + "; do sleep 0.1; done", "credential plugin hangs of kubeconfig context main has not answered"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			command := filepath.Join(dir, tt.name)
-			if err := os.WriteFile(command, []byte("#!/bin/sh\n"+tt.script+"\n"), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if tt.name == "hangs" {
-				t.Cleanup(func() { _ = os.WriteFile(held, nil, 0o600) })
-			}
-			c, err := newClient(&rest.Config{Host: server.URL, ExecProvider: &clientcmdapi.ExecConfig{
-				Command: command, APIVersion: "client.authentication.k8s.io/v1", InteractiveMode: clientcmdapi.NeverExecInteractiveMode,
-			}}, Identity{Namespace: "ci", Context: "main"}, "", zerolog.Nop())
-			if err != nil {
-				t.Fatal(err)
-			}
-			node := clustertest.Node(nil)
-			node.Kubernetes.Timeout = 20 * time.Second
-			if tt.name == "hangs" {
-				node.Kubernetes.Timeout = time.Second
-			}
-			_, err = c.Up(t.Context(), node, func(string) {})
-			known := (*Error)(nil)
-			if !errors.As(err, &known) || known.Reason != ReasonIdentity || !strings.Contains(known.Error(), tt.words) || len(known.Hints()) == 0 {
-				t.Errorf("%v, want %q", err, tt.words)
-			}
-		})
-	}
-}

@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"context"
@@ -23,13 +23,13 @@ type watchable[L runtime.Object] interface {
 	Watch(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error)
 }
 
-// follow keeps store equal to what of source the selectors select, until ctx
+// Follow keeps store equal to what of source the selectors select, until ctx
 // ends. The reflector streams, resumes closed watches, lists again when a
 // resource version is too old and backs off when the server fails; where the
 // role allows a list but no watch, as those written for buildx do, its retries
 // amount to a list every few seconds. failed hears of every attempt, "list" or
 // "watch", that the server refused or did not answer.
-func follow[L runtime.Object](ctx context.Context, source watchable[L], selectors metav1.ListOptions, example runtime.Object, store cache.ReflectorStore, failed func(verb string, err error)) {
+func Follow[L runtime.Object](ctx context.Context, source watchable[L], selectors metav1.ListOptions, example runtime.Object, store cache.ReflectorStore, failed func(verb string, err error)) {
 	choose := func(o *metav1.ListOptions) {
 		o.LabelSelector, o.FieldSelector = selectors.LabelSelector, selectors.FieldSelector
 	}
@@ -60,8 +60,8 @@ func follow[L runtime.Object](ctx context.Context, source watchable[L], selector
 	}).RunWithContext(ctx)
 }
 
-// mirror is the store of one follow. It implements cache.ReflectorStore.
-type mirror[T metav1.Object] struct {
+// Mirror is the store of one follow. It implements cache.ReflectorStore.
+type Mirror[T metav1.Object] struct {
 	changed func()
 
 	mu     sync.Mutex
@@ -70,34 +70,34 @@ type mirror[T metav1.Object] struct {
 	items  map[types.UID]T
 }
 
-func newMirror[T metav1.Object](changed func()) *mirror[T] {
-	return &mirror[T]{changed: changed, items: map[types.UID]T{}}
+func NewMirror[T metav1.Object](changed func()) *Mirror[T] {
+	return &Mirror[T]{changed: changed, items: map[types.UID]T{}}
 }
 
-// snapshot returns the items, in no order.
-func (m *mirror[T]) snapshot() []T {
+// Snapshot returns the items, in no order.
+func (m *Mirror[T]) Snapshot() []T {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Values(m.items))
 }
 
-// isSynced is true once the server's first full answer has been taken in.
-func (m *mirror[T]) isSynced() bool {
+// IsSynced is true once the server's first full answer has been taken in.
+func (m *Mirror[T]) IsSynced() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.synced
 }
 
-// hasLost is true once an item that had been seen is no more. An item that
+// HasLost is true once an item that had been seen is no more. An item that
 // never was in the mirror may just be too new for the server's cache.
-func (m *mirror[T]) hasLost() bool {
+func (m *Mirror[T]) HasLost() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.lost
 }
 
 // Add implements cache.ReflectorStore.
-func (m *mirror[T]) Add(obj any) error {
+func (m *Mirror[T]) Add(obj any) error {
 	item, err := as[T](obj)
 	if err != nil {
 		return err
@@ -110,10 +110,10 @@ func (m *mirror[T]) Add(obj any) error {
 }
 
 // Update implements cache.ReflectorStore.
-func (m *mirror[T]) Update(obj any) error { return m.Add(obj) }
+func (m *Mirror[T]) Update(obj any) error { return m.Add(obj) }
 
 // Delete implements cache.ReflectorStore.
-func (m *mirror[T]) Delete(obj any) error {
+func (m *Mirror[T]) Delete(obj any) error {
 	item, err := as[T](obj)
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func (m *mirror[T]) Delete(obj any) error {
 }
 
 // Replace implements cache.ReflectorStore.
-func (m *mirror[T]) Replace(list []any, _ string) error {
+func (m *Mirror[T]) Replace(list []any, _ string) error {
 	items := make(map[types.UID]T, len(list))
 	for _, obj := range list {
 		item, err := as[T](obj)
@@ -149,7 +149,7 @@ func (m *mirror[T]) Replace(list []any, _ string) error {
 }
 
 // Resync implements cache.ReflectorStore; nothing is derived from the items.
-func (m *mirror[T]) Resync() error { return nil }
+func (m *Mirror[T]) Resync() error { return nil }
 
 func as[T metav1.Object](obj any) (T, error) {
 	item, ok := obj.(T)

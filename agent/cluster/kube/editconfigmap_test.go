@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"encoding/json"
@@ -140,7 +140,7 @@ func TestEditConfigMap(t *testing.T) {
 			}
 			server := httptest.NewServer(api)
 			defer server.Close()
-			client, err := newClient(&rest.Config{Host: server.URL}, Identity{Namespace: "ci"}, "", zerolog.Nop())
+			client, err := New(&rest.Config{Host: server.URL}, Identity{Namespace: "ci"}, "", zerolog.Nop())
 			if err != nil {
 				t.Fatal(err)
 			}

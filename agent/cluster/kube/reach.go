@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -93,8 +94,8 @@ type leaving struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (l leaving) RoundTrip(request *http.Request) (*http.Response, error) {
-	if left, ok := request.Context().Value(begun{}).(*firstCall); ok {
-		left.happened()
+	if left, ok := request.Context().Value(begun{}).(func()); ok {
+		left()
 	}
 	return l.next.RoundTrip(request)
 }
@@ -106,14 +107,15 @@ func (r *reach) afterPlugin(request *http.Request) (*http.Response, error) {
 	if r.plugin == "" {
 		return r.next.RoundTrip(request)
 	}
-	left := &firstCall{event: make(chan struct{})}
+	left := make(chan struct{})
+	happened := sync.OnceFunc(func() { close(left) })
 	type result struct {
 		answer *http.Response
 		err    error
 	}
 	done := make(chan result, 1)
 	go fault.Protect(func() { //nolint:contextcheck // the request has the context
-		answer, err := r.next.RoundTrip(request.WithContext(context.WithValue(request.Context(), begun{}, left))) //nolint:bodyclose // whoever takes the answer closes it
+		answer, err := r.next.RoundTrip(request.WithContext(context.WithValue(request.Context(), begun{}, happened))) //nolint:bodyclose // whoever takes the answer closes it
 		done <- result{answer, err}
 	})()
 	slow := time.NewTimer(pluginPatience)
@@ -121,11 +123,15 @@ func (r *reach) afterPlugin(request *http.Request) (*http.Response, error) {
 	for {
 		select {
 		case got := <-done:
-			if got.err != nil && !left.hasHappened() {
-				return nil, &pluginError{plugin: r.plugin, err: got.err}
+			select {
+			case <-left:
+			default:
+				if got.err != nil {
+					return nil, &pluginError{plugin: r.plugin, err: got.err}
+				}
 			}
 			return got.answer, got.err
-		case <-left.event:
+		case <-left:
 			got := <-done // the transport heeds the context
 			return got.answer, got.err
 		case <-slow.C:
@@ -143,7 +149,7 @@ type pluginError struct {
 }
 
 func (e *pluginError) Error() string {
-	if isContextError(e.err) {
+	if IsContextError(e.err) {
 		return e.plugin + " has not answered"
 	}
 	// client-go's words repeat its own doings first.
@@ -180,9 +186,9 @@ func (u *unanswered) Error() string {
 	switch {
 	case u.refusedByProxy():
 		return fmt.Sprintf("the proxy %s refuses the connection to %s: %v", u.proxy, u.host, u.err)
-	case u.proxy != "" && errors.As(u.err, &operation) && operation.Op == "proxyconnect" && isTimeout(u.err):
+	case u.proxy != "" && errors.As(u.err, &operation) && operation.Op == "proxyconnect" && IsTimeout(u.err):
 		return fmt.Sprintf("no answer from the proxy %s, through which %s is reached", u.proxy, u.host)
-	case isTimeout(u.err), isContextError(u.err):
+	case IsTimeout(u.err), IsContextError(u.err):
 		return fmt.Sprintf("no answer from %s%s", u.host, through)
 	}
 	return fmt.Sprintf("%v%s", u.err, through)
@@ -202,10 +208,17 @@ func (u *unanswered) refusedByProxy() bool {
 // Unwrap returns what failed. A time limit of the dialer's own is not the end of
 // a context, though net says so.
 func (u *unanswered) Unwrap() error {
-	if !u.ended && isContextError(u.err) {
+	if !u.ended && IsContextError(u.err) {
 		return nil
 	}
 	return u.err
+}
+
+// IsUnanswered is true for a request that got no answer of the API server: not
+// from it, or not even from the credential plugin.
+func IsUnanswered(err error) bool {
+	lost, failed := (*unanswered)(nil), (*pluginError)(nil)
+	return errors.As(err, &lost) || errors.As(err, &failed)
 }
 
 // hints say what to do about it.

@@ -4,19 +4,20 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
-func testPods(n int) []Pod {
-	pods := make([]Pod, n)
+func testPods(n int) []kube.Pod {
+	pods := make([]kube.Pod, n)
 	for i := range pods {
-		pods[i] = Pod{Namespace: "ci", Name: fmt.Sprintf("builder-%d", i)}
+		pods[i] = kube.Pod{Namespace: "ci", Name: fmt.Sprintf("builder-%d", i)}
 	}
 	return pods
 }
 
 // choose is the pod that Order puts first.
-func choose(pods []Pod, policy configmap.LoadBalance, key string) Pod {
+func choose(pods []kube.Pod, policy configmap.LoadBalance, key string) kube.Pod {
 	return Order(pods, policy, key)[0]
 }
 
@@ -29,7 +30,7 @@ func TestOrderSticky(t *testing.T) {
 		key := fmt.Sprintf("repository-%d", i)
 		chosen := choose(pods, configmap.LoadBalanceSticky, key)
 		count[chosen.Name]++
-		reversed := []Pod{pods[3], pods[1], pods[2], pods[0]}
+		reversed := []kube.Pod{pods[3], pods[1], pods[2], pods[0]}
 		if again := choose(reversed, configmap.LoadBalanceSticky, key); again.Name != chosen.Name {
 			t.Fatalf("key %s: %s, then %s in another order", key, chosen, again)
 		}

@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"errors"
@@ -75,7 +75,7 @@ const (
 
 // Error is every error of this package but those of a context that ended.
 type Error struct {
-	Reason  Reason
+	Reason Reason
 	// Message says what and where.
 	Message string
 	// Advice is what Hints returns.
@@ -98,24 +98,24 @@ func (e *Error) Hints() []string { return e.Advice }
 // Unwrap returns what the API server or the network reported, if anything.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// explain turns an answer of the API server into an Error. doing says what was
+// Explain turns an answer of the API server into an Error. doing says what was
 // tried and on what, as in "create deployment builder in namespace ci".
 // own are the Secrets of the workload that it is about, for the roles of the
 // hints. An error that is an Error already, or of a context that ended, keeps
 // its nature.
-func explain(err error, doing string, id Identity, own rbac.SecretNames) error {
+func Explain(err error, doing string, id Identity, own rbac.SecretNames) error {
 	var known *Error
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &known):
 		return err
-	case isContextError(err):
+	case IsContextError(err):
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
-		return unreachable(err, doing, id)
+		return Unreachable(err, doing, id)
 	}
 	// The status speaks better than the chain around it, which for exec
 	// repeats the failed upgrade.
@@ -143,9 +143,9 @@ func explain(err error, doing string, id Identity, own rbac.SecretNames) error {
 			e.Advice = missing.Hints(own)
 			break
 		}
-		e.Reason, e.Advice = refusal(words)
+		e.Reason, e.Advice = Refusal(words)
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
-		e.Reason, e.Advice = refusal(words)
+		e.Reason, e.Advice = Refusal(words)
 		if !strings.Contains(words, "admission webhook") {
 			e.Reason = ReasonDefinition
 			e.Advice = []string{"mend the driver-opt or the podTemplate of the definition that the message names"}
@@ -154,10 +154,10 @@ func explain(err error, doing string, id Identity, own rbac.SecretNames) error {
 	return e
 }
 
-// offerRole returns err with granted as its one hint where the API server has
+// OfferRole returns err with granted as its one hint where the API server has
 // said that a right is missing, for callers whose rights are no part of a
 // build's roles.
-func offerRole(err error, granted rbac.Role) error {
+func OfferRole(err error, granted rbac.Role) error {
 	var known *Error
 	if !errors.As(err, &known) || known.Reason != ReasonForbidden {
 		return err
@@ -168,9 +168,9 @@ func offerRole(err error, granted rbac.Role) error {
 	return err
 }
 
-// refusal tells a quota from a policy in the words of an object that was
+// Refusal tells a quota from a policy in the words of an object that was
 // refused: Kubernetes answers both with the same code.
-func refusal(words string) (Reason, []string) {
+func Refusal(words string) (Reason, []string) {
 	switch {
 	case strings.Contains(words, "failed quota") && strings.Contains(words, "must specify"):
 		return ReasonQuota, []string{unspecified(words)}
@@ -225,7 +225,19 @@ func isMissingNamespace(err error) bool {
 	return d != nil && d.Kind == "namespaces"
 }
 
-func unreachable(err error, doing string, id Identity) error {
+// IsMissingRight is true when the API server's RBAC authorizer has refused, and
+// not a quota or admission.
+func IsMissingRight(err error) bool {
+	if !apierrors.IsForbidden(err) {
+		return false
+	}
+	_, known := rbac.ParseForbidden(err.Error())
+	return known
+}
+
+// Unreachable is the error of a request that the API server has not answered.
+// doing says what was tried.
+func Unreachable(err error, doing string, id Identity) error {
 	// url.Error repeats the method and the whole request path, which helps
 	// nobody who did not write this program.
 	words := err
@@ -247,7 +259,7 @@ func unreachable(err error, doing string, id Identity) error {
 	return &Error{
 		Reason:  ReasonUnreachable,
 		Message: fmt.Sprintf("%s: no usable answer from the API server %s: %v", doing, id.Server, words),
-		Advice:   hints,
+		Advice:  hints,
 		Cause:   err,
 	}
 }

@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"context"
@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/gentype"
 
 	"github.com/slipway-build/slipway/agent/cluster/rbac"
 )
@@ -33,7 +32,7 @@ func (c *Client) PullSecrets(ctx context.Context) ([]PullSecret, error) {
 	if c.identity.Source != SourceServiceAccount {
 		return nil, nil
 	}
-	ctx = quiet(ctx)
+	ctx = Quiet(ctx)
 	token, err := os.ReadFile(c.config.BearerTokenFile)
 	if err != nil {
 		return nil, identityError("read the service account's token", err)
@@ -44,17 +43,17 @@ func (c *Client) PullSecrets(ctx context.Context) ([]PullSecret, error) {
 	}
 	account, err := c.serviceAccounts(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return nil, explain(err, fmt.Sprintf("get serviceaccount %s in namespace %s", name, namespace), c.identity, rbac.SecretNames{})
+		return nil, Explain(err, fmt.Sprintf("get serviceaccount %s in namespace %s", name, namespace), c.identity, rbac.SecretNames{})
 	}
 	var all []PullSecret
 	for _, ref := range account.ImagePullSecrets {
-		secret, err := c.secrets(namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+		secret, err := c.Secrets(namespace).Get(ctx, ref.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			c.log.Debug().Str("secret", ref.Name).Msg("the service account names a pull secret that does not exist")
 			continue
 		}
 		if err != nil {
-			return nil, explain(err, fmt.Sprintf("get secret %s in namespace %s", ref.Name, namespace), c.identity, rbac.SecretNames{})
+			return nil, Explain(err, fmt.Sprintf("get secret %s in namespace %s", ref.Name, namespace), c.identity, rbac.SecretNames{})
 		}
 		data := secret.Data[corev1.DockerConfigJsonKey]
 		if len(data) == 0 {
@@ -65,11 +64,6 @@ func (c *Client) PullSecrets(ctx context.Context) ([]PullSecret, error) {
 		}
 	}
 	return all, nil
-}
-
-func (c *Client) serviceAccounts(namespace string) *gentype.Client[*corev1.ServiceAccount] {
-	return gentype.NewClient("serviceaccounts", c.core, c.parameters, namespace,
-		func() *corev1.ServiceAccount { return &corev1.ServiceAccount{} })
 }
 
 // serviceAccountOf reads whose a service account's token is. The token is the

@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"context"
@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -17,14 +15,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/gentype"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
-	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
-	"github.com/slipway-build/slipway/internal/source"
 )
 
 // Client speaks to one API server under one identity. It is safe for
@@ -35,27 +29,12 @@ type Client struct {
 	core, apps rest.Interface
 	http       *http.Client // what both are made of
 	parameters runtime.ParameterCodec
-	transport  configmap.Transport // of Access
-	files      *source.Reader      // of Access
 	log        zerolog.Logger
-
-	mu sync.Mutex
-	// Both by workloadKey.
-	credentials map[string]*pki.Credential
-	// worked holds the transport that was found after others had failed.
-	worked map[string]configmap.Transport
-	// outdated are pods of a template that this client has replaced, by
-	// workloadKey.
-	outdated map[string]map[types.UID]bool
-	// members are the pods that checkOwner has found to be their workload's.
-	members map[types.UID]bool
-	// warned are the lines that were told.
-	warned map[string]bool
 }
 
 // Connect finds an identity and prepares a client for it. definitionKubeconfig
 // is what the definition's endpoint names and may be empty or point nowhere.
-// No request is sent yet.
+// No request is sent yet. Errors are of type *Error.
 func Connect(access Access, definitionKubeconfig string, log zerolog.Logger) (*Client, error) {
 	config, id, err := resolve(access, definitionKubeconfig, processSurroundings())
 	if err != nil {
@@ -71,16 +50,12 @@ func Connect(access Access, definitionKubeconfig string, log zerolog.Logger) (*C
 	if access.Observe != nil {
 		config.Wrap(func(next http.RoundTripper) http.RoundTripper { return observed{next, access.Observe} })
 	}
-	c, err := newClient(config, id, access.UserAgent, log)
-	if err != nil {
-		return nil, err
-	}
-	c.transport = access.Transport
-	c.files = access.Files
-	return c, nil
+	return New(config, id, access.UserAgent, log)
 }
 
-func newClient(config *rest.Config, id Identity, userAgent string, log zerolog.Logger) (*Client, error) {
+// New makes a client of a config, which it changes, for an identity that
+// is told in messages.
+func New(config *rest.Config, id Identity, userAgent string, log zerolog.Logger) (*Client, error) {
 	tune(config, userAgent, log)
 	// The generated clients register every API group of Kubernetes, which
 	// costs 9 MB of binary and a third of the start-up time; two groups are all
@@ -127,9 +102,6 @@ func newClient(config *rest.Config, id Identity, userAgent string, log zerolog.L
 		http:       httpClient,
 		parameters: runtime.NewParameterCodec(scheme),
 		log:        log,
-
-		credentials: make(map[string]*pki.Credential),
-		worked:      make(map[string]configmap.Transport),
 	}, nil
 }
 
@@ -171,9 +143,21 @@ func (w warnings) HandleWarningHeaderWithContext(ctx context.Context, code int, 
 	}
 }
 
-// quiet keeps client-go's own logger off stderr, where the display writes;
+// FieldManager is the name by which the API server notes what Slipway has set.
+const FieldManager = "slipway"
+
+// unlogged marks the context of a request whose warnings are an answer and are
+// told in another place.
+type unlogged struct{}
+
+// WithoutWarnings keeps what the API server warns of out of the log.
+func WithoutWarnings(ctx context.Context) context.Context {
+	return context.WithValue(ctx, unlogged{}, true)
+}
+
+// Quiet keeps client-go's own logger off stderr, where the display writes;
 // everything that matters comes back as an error.
-func quiet(ctx context.Context) context.Context {
+func Quiet(ctx context.Context) context.Context {
 	return klog.NewContext(ctx, klog.New(nil))
 }
 
@@ -185,45 +169,13 @@ func (c *Client) Namespace(node configmap.Node) string {
 	return c.identity.Namespace
 }
 
-// WorkloadName is the name of node's workload, as buildx derives it.
-func WorkloadName(node configmap.Node) string {
-	return strings.ReplaceAll(node.Name, "_", "-")
-}
-
-func (c *Client) pods(namespace string) *gentype.ClientWithList[*corev1.Pod, *corev1.PodList] {
-	return gentype.NewClientWithList("pods", c.core, c.parameters, namespace,
-		func() *corev1.Pod { return &corev1.Pod{} },
-		func() *corev1.PodList { return &corev1.PodList{} })
-}
-
-func (c *Client) events(namespace string) *gentype.ClientWithList[*corev1.Event, *corev1.EventList] {
-	return gentype.NewClientWithList("events", c.core, c.parameters, namespace,
-		func() *corev1.Event { return &corev1.Event{} },
-		func() *corev1.EventList { return &corev1.EventList{} })
-}
-
-func (c *Client) configMaps(namespace string) *gentype.Client[*corev1.ConfigMap] {
-	return gentype.NewClient("configmaps", c.core, c.parameters, namespace,
-		func() *corev1.ConfigMap { return &corev1.ConfigMap{} })
-}
-
-func (c *Client) secrets(namespace string) *gentype.Client[*corev1.Secret] {
-	return gentype.NewClient("secrets", c.core, c.parameters, namespace,
-		func() *corev1.Secret { return &corev1.Secret{} })
-}
-
-func (c *Client) deployments(namespace string) *gentype.ClientWithList[*appsv1.Deployment, *appsv1.DeploymentList] {
-	return gentype.NewClientWithList("deployments", c.apps, c.parameters, namespace,
-		func() *appsv1.Deployment { return &appsv1.Deployment{} },
-		func() *appsv1.DeploymentList { return &appsv1.DeploymentList{} })
-}
-
-func (c *Client) statefulSets(namespace string) *gentype.ClientWithList[*appsv1.StatefulSet, *appsv1.StatefulSetList] {
-	return gentype.NewClientWithList("statefulsets", c.apps, c.parameters, namespace,
-		func() *appsv1.StatefulSet { return &appsv1.StatefulSet{} },
-		func() *appsv1.StatefulSetList { return &appsv1.StatefulSetList{} })
-}
-
-func isContextError(err error) bool {
+// IsContextError is true when a context has ended.
+func IsContextError(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// IsTimeout is true for the network's own time limits, and those of contexts.
+func IsTimeout(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
 }

@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"errors"
@@ -14,7 +14,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
-	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/source"
 )
@@ -25,9 +24,6 @@ type Access struct {
 	Kubeconfig string
 	// Context names a context of the kubeconfig; empty means its current one.
 	Context string
-	// Transport pins the transport of all nodes; empty leaves it to the
-	// definition.
-	Transport configmap.Transport
 	// UserAgent is sent with each request, as in "slipway/1.2.3".
 	UserAgent string
 	// Files reads the kubeconfig and the certificates of remote builders.
@@ -114,7 +110,7 @@ func resolve(access Access, definitionKubeconfig string, around surroundings) (*
 		return nil, Identity{}, &Error{
 			Reason:  ReasonIdentity,
 			Message: "the kubeconfig that was asked for cannot be used: " + why,
-			Advice:   []string{"check --kubeconfig and --context"},
+			Advice:  []string{"check --kubeconfig and --context"},
 		}
 	}
 
@@ -176,7 +172,7 @@ func harmless(cfg *rest.Config, file string) error {
 	return &Error{
 		Reason:  ReasonIdentity,
 		Message: fmt.Sprintf("the kubeconfig %s, which only the definition names, would %s: that is not for a definition to say", file, sanitize.Line(what)),
-		Advice:   []string{"if it is your own, say so: --kubeconfig " + file + ", or KUBECONFIG=" + file},
+		Advice:  []string{"if it is your own, say so: --kubeconfig " + file + ", or KUBECONFIG=" + file},
 	}
 }
 
@@ -265,7 +261,7 @@ func fromKubeconfig(reader *source.Reader, files []string, context string, from 
 		return nil, Identity{}, "", &Error{
 			Reason:  ReasonIdentity,
 			Message: fmt.Sprintf("kubeconfig %s has no context %q", strings.Join(existing, ", "), context),
-			Advice:   []string{contextsHint(raw)},
+			Advice:  []string{contextsHint(raw)},
 		}
 	}
 	client := clientcmd.NewNonInteractiveClientConfig(*raw, context, &clientcmd.ConfigOverrides{}, nil)

@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"context"
@@ -30,14 +30,14 @@ func (c *Client) EditConfigMap(ctx context.Context, namespace, name string, edit
 	if namespace == "" {
 		namespace = c.identity.Namespace
 	}
-	ctx = quiet(ctx)
-	maps := c.configMaps(namespace)
+	ctx = Quiet(ctx)
+	maps := c.ConfigMaps(namespace)
 	what := fmt.Sprintf("configmap %s in namespace %s", name, namespace)
 	return retry.OnError(editTries(), func(err error) bool { return worthAnotherEdit(err) && ctx.Err() == nil }, func() error {
 		found, err := maps.Get(ctx, name, metav1.GetOptions{})
 		fresh := apierrors.IsNotFound(err) && !isMissingNamespace(err)
 		if err != nil && !fresh {
-			return explain(err, "get "+what, c.identity, rbac.SecretNames{})
+			return Explain(err, "get "+what, c.identity, rbac.SecretNames{})
 		}
 		if fresh {
 			found = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}}
@@ -54,13 +54,13 @@ func (c *Client) EditConfigMap(ctx context.Context, namespace, name string, edit
 		}
 		found.Data[key] = text
 		if fresh {
-			_, err = maps.Create(ctx, found, metav1.CreateOptions{FieldManager: managedBy})
-			return explain(err, "create "+what, c.identity, rbac.SecretNames{})
+			_, err = maps.Create(ctx, found, metav1.CreateOptions{FieldManager: FieldManager})
+			return Explain(err, "create "+what, c.identity, rbac.SecretNames{})
 		}
 		// It carries the version that was read, and is refused if that is not
 		// the newest.
-		_, err = maps.Update(ctx, found, metav1.UpdateOptions{FieldManager: managedBy})
-		return explain(err, "update "+what, c.identity, rbac.SecretNames{})
+		_, err = maps.Update(ctx, found, metav1.UpdateOptions{FieldManager: FieldManager})
+		return Explain(err, "update "+what, c.identity, rbac.SecretNames{})
 	})
 }
 

@@ -1,4 +1,4 @@
-package cluster
+package kube
 
 import (
 	"context"
@@ -54,12 +54,12 @@ func TestTokenIsRenewed(t *testing.T) {
 		return requests
 	}
 	write("first")
-	c, err := newClient(&rest.Config{Host: server.URL, BearerTokenFile: file}, Identity{}, "", zerolog.Nop())
+	c, err := New(&rest.Config{Host: server.URL, BearerTokenFile: file}, Identity{}, "", zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	create := func(ctx context.Context) error {
-		_, err := c.configMaps("ci").Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "made"}}, metav1.CreateOptions{})
+		_, err := c.ConfigMaps("ci").Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "made"}}, metav1.CreateOptions{})
 		return err
 	}
 	if err := create(t.Context()); err != nil {

@@ -1,0 +1,4 @@
+// Package kube is the connection to one API server: who Slipway is to it, the
+// typed clients, watches, and what its answers and its silence mean as an Error
+// with hints. It knows pods, but neither builders nor BuildKit.
+package kube
