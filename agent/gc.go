@@ -13,6 +13,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -156,7 +157,7 @@ func (c Collect) candidates(ctx context.Context, connector *connector, failures 
 				continue // two definitions of one workload
 			}
 			one := &candidate{client: client, node: node, idle: known[at]}
-			one.Collected = Collected{Namespace: at.namespace, Kind: cluster.Kind(node), Name: at.name, Builder: d.Name, Node: node.Name}
+			one.Collected = Collected{Namespace: at.namespace, Kind: manifest.Kind(node), Name: at.name, Builder: d.Name, Node: node.Name}
 			all = append(all, one)
 		}
 	}
@@ -217,7 +218,7 @@ func (c *connector) place(node configmap.Node) (*cluster.Client, place, error) {
 	if err != nil {
 		return nil, place{}, classify(connectClass(err), err)
 	}
-	return client, place{client.Namespace(node), cluster.WorkloadName(node)}, nil
+	return client, place{client.Namespace(node), manifest.WorkloadName(node)}, nil
 }
 
 // collect decides and acts on one workload.

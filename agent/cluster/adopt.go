@@ -8,20 +8,21 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
 // adopt returns a workload that others made, such as buildx, with what can be
 // changed in it while they go on using it: what runs, with which resources and
 // where. Selector, labels, volumes and the security context stay theirs.
-func adopt(is, wanted held) held {
-	out := is.copy()
-	pod, own := &out.template().Spec, wanted.copy().template().Spec
+func adopt(is, wanted manifest.Workload) manifest.Workload {
+	out := is.Copy()
+	pod, own := &out.Template().Spec, wanted.Copy().Template().Spec
 	pod.NodeSelector, pod.Tolerations = own.NodeSelector, own.Tolerations
 	pod.SchedulerName = own.SchedulerName
 	// The same field by its old name would win over an empty one.
 	pod.ServiceAccountName, pod.DeprecatedServiceAccount = own.ServiceAccountName, own.ServiceAccountName
-	if to, from := buildkitd(pod), buildkitd(&own); to != nil && from != nil {
+	if to, from := manifest.BuildkitdContainer(pod), manifest.BuildkitdContainer(&own); to != nil && from != nil {
 		to.Image, to.Args, to.Resources = from.Image, from.Args, from.Resources
 		// buildx writes the variables in any order.
 		if !equality.Semantic.DeepEqual(byName(to.Env), byName(from.Env)) {
@@ -30,9 +31,9 @@ func adopt(is, wanted held) held {
 	}
 	// The workload's annotations are those of the definition; its pods' hold
 	// more, which is for pods that Slipway makes.
-	owned := ownFields(is.meta().ManagedFields)
-	out.meta().Annotations = beside(is.meta().Annotations, wanted.meta().Annotations, owned.at("f:metadata", "f:annotations"))
-	out.template().Annotations = beside(is.template().Annotations, wanted.meta().Annotations, owned.at("f:spec", "f:template", "f:metadata", "f:annotations"))
+	owned := ownFields(is.Meta().ManagedFields)
+	out.Meta().Annotations = beside(is.Meta().Annotations, wanted.Meta().Annotations, owned.at("f:metadata", "f:annotations"))
+	out.Template().Annotations = beside(is.Template().Annotations, wanted.Meta().Annotations, owned.at("f:spec", "f:template", "f:metadata", "f:annotations"))
 	return out
 }
 
@@ -43,9 +44,9 @@ func byName(variables []corev1.EnvVar) []corev1.EnvVar {
 // adoptable refuses what would only half fit: the image and the arguments of a
 // rootless buildkitd do not run in a privileged container of others, nor the
 // other way round.
-func (w *workload) adoptable(is, wanted held) error {
-	privileged := func(h held) bool {
-		c := buildkitd(&h.template().Spec)
+func (w *workload) adoptable(is, wanted manifest.Workload) error {
+	privileged := func(h manifest.Workload) bool {
+		c := manifest.BuildkitdContainer(&h.Template().Spec)
 		return c != nil && c.SecurityContext != nil && c.SecurityContext.Privileged != nil && *c.SecurityContext.Privileged
 	}
 	if privileged(is) == privileged(wanted) {
@@ -61,7 +62,7 @@ func (w *workload) adoptable(is, wanted held) error {
 // leftAlone are the fields of an adopted workload that the definition has
 // otherwise and that stay as they are. bare is what Slipway would make of a node
 // without any options: what differs by that alone is nobody's wish.
-func leftAlone(is, adopted, wanted, bare held) ([]string, error) {
+func leftAlone(is, adopted, wanted, bare manifest.Workload) ([]string, error) {
 	differences, err := compareWorkloads(adopted, bring(is, wanted), true)
 	if err != nil {
 		return nil, err

@@ -9,17 +9,18 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
 // ofBuildx is a workload as buildx makes it.
-func ofBuildx() held {
+func ofBuildx() manifest.Workload {
 	h := deployed(nil)
-	d := h.deployment
+	d := h.Deployment
 	labels := map[string]string{"app": "builder-amd64", "team": "ci"}
 	d.Labels, d.Spec.Template.Labels, d.Spec.Selector.MatchLabels = labels, labels, labels
-	d.Annotations = map[string]string{annotationPlatform: "linux/amd64"}
-	d.Spec.Template.Annotations = map[string]string{annotationPlatform: "linux/amd64"}
+	d.Annotations = map[string]string{manifest.AnnotationPlatform: "linux/amd64"}
+	d.Spec.Template.Annotations = map[string]string{manifest.AnnotationPlatform: "linux/amd64"}
 	d.Spec.Template.Spec = corev1.PodSpec{
 		DeprecatedServiceAccount: "old", ServiceAccountName: "old",
 		NodeSelector: map[string]string{"kubernetes.io/arch": "amd64"},
@@ -53,18 +54,18 @@ func TestAdopt(t *testing.T) {
 	is, wanted := ofBuildx(), manifestOf(t, asked)
 	out := adopt(is, wanted)
 	want := ofBuildx()
-	pod := &want.deployment.Spec.Template.Spec
+	pod := &want.Deployment.Spec.Template.Spec
 	pod.NodeSelector, pod.DeprecatedServiceAccount, pod.ServiceAccountName, pod.SchedulerName = nil, "builder", "builder", "volcano"
 	pod.Tolerations = []corev1.Toleration{{Key: "ci", Operator: corev1.TolerationOpExists}}
 	c := &pod.Containers[0]
 	c.Image, c.Args, c.Env = "moby/buildkit:v2", []string{"--debug"}, []corev1.EnvVar{{Name: "A", Value: "b"}}
 	c.Resources.Requests = corev1.ResourceList{"cpu": resource.MustParse("1")}
-	annotations := map[string]string{annotationPlatform: "linux/amd64", annotationSpecHash: wanted.hash(), "example.com/owner": "ci"}
-	want.deployment.Annotations, want.deployment.Spec.Template.Annotations = annotations, annotations
-	if diff := cmp.Diff(want.deployment, out.deployment); diff != "" {
+	annotations := map[string]string{manifest.AnnotationPlatform: "linux/amd64", manifest.AnnotationSpecHash: wanted.Hash(), "example.com/owner": "ci"}
+	want.Deployment.Annotations, want.Deployment.Spec.Template.Annotations = annotations, annotations
+	if diff := cmp.Diff(want.Deployment, out.Deployment); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(ofBuildx().deployment, is.deployment); diff != "" {
+	if diff := cmp.Diff(ofBuildx().Deployment, is.Deployment); diff != "" {
 		t.Errorf("what was read has changed:\n%s", diff)
 	}
 
@@ -84,14 +85,14 @@ func TestAdopt(t *testing.T) {
 func TestAdoptKeepsTheOrderOfVariables(t *testing.T) {
 	is := ofBuildx()
 	theirs := []corev1.EnvVar{{Name: "B"}, {Name: "A", Value: "x"}}
-	is.deployment.Spec.Template.Spec.Containers[0].Env = theirs
-	wanted := func(value string) held {
+	is.Deployment.Spec.Template.Spec.Containers[0].Env = theirs
+	wanted := func(value string) manifest.Workload {
 		return manifestOf(t, func(n *configmap.Node) { n.Kubernetes.Env = []corev1.EnvVar{{Name: "A", Value: value}, {Name: "B"}} })
 	}
-	if diff := cmp.Diff(theirs, adopt(is, wanted("x")).template().Spec.Containers[0].Env); diff != "" {
+	if diff := cmp.Diff(theirs, adopt(is, wanted("x")).Template().Spec.Containers[0].Env); diff != "" {
 		t.Errorf("(-theirs +adopted):\n%s", diff)
 	}
-	if got := adopt(is, wanted("y")).template().Spec.Containers[0].Env; got[0].Value != "y" {
+	if got := adopt(is, wanted("y")).Template().Spec.Containers[0].Env; got[0].Value != "y" {
 		t.Errorf("variables %v", got)
 	}
 }

@@ -7,31 +7,32 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
 
 // bring returns a workload that Slipway made with all in it that the
 // definition says now. What the definition does not speak of is gone from the
 // pods; labels and annotations that others have added stay, as does what can
 // never be changed.
-func bring(is, wanted held) held {
-	out, from := is.copy(), wanted.copy()
-	meta, template := *out.meta(), *out.template()
-	replicas := keptReplicas(is, wanted.replicas())
-	if out.statefulSet != nil {
-		spec, before := from.statefulSet.Spec, out.statefulSet.Spec
+func bring(is, wanted manifest.Workload) manifest.Workload {
+	out, from := is.Copy(), wanted.Copy()
+	meta, template := *out.Meta(), *out.Template()
+	replicas := keptReplicas(is, wanted.Replicas())
+	if out.StatefulSet != nil {
+		spec, before := from.StatefulSet.Spec, out.StatefulSet.Spec
 		spec.Selector, spec.ServiceName, spec.PodManagementPolicy = before.Selector, before.ServiceName, before.PodManagementPolicy
 		spec.VolumeClaimTemplates = before.VolumeClaimTemplates
 		spec.Replicas = &replicas
-		out.statefulSet.Spec = spec
+		out.StatefulSet.Spec = spec
 	} else {
-		spec := from.deployment.Spec
-		spec.Selector = out.deployment.Spec.Selector
+		spec := from.Deployment.Spec
+		spec.Selector = out.Deployment.Spec.Selector
 		spec.Replicas = &replicas
-		out.deployment.Spec = spec
+		out.Deployment.Spec = spec
 	}
-	owned := ownFields(is.meta().ManagedFields)
-	mark(out.meta(), meta, from.meta(), owned.at("f:metadata"))
-	mark(&out.template().ObjectMeta, template.ObjectMeta, &from.template().ObjectMeta, owned.at("f:spec", "f:template", "f:metadata"))
+	owned := ownFields(is.Meta().ManagedFields)
+	mark(out.Meta(), meta, from.Meta(), owned.at("f:metadata"))
+	mark(&out.Template().ObjectMeta, template.ObjectMeta, &from.Template().ObjectMeta, owned.at("f:spec", "f:template", "f:metadata"))
 	return out
 }
 
@@ -56,12 +57,12 @@ func beside(before, wanted map[string]string, owned fieldSet) map[string]string 
 
 // keptReplicas is how many pods a workload is to have: as many as it has where
 // it sleeps or others scale it, else what the definition says.
-func keptReplicas(is held, wanted int32) int32 {
-	n := is.replicas()
+func keptReplicas(is manifest.Workload, wanted int32) int32 {
+	n := is.Replicas()
 	if n == 0 {
 		return n
 	}
-	for _, entry := range is.meta().ManagedFields {
+	for _, entry := range is.Meta().ManagedFields {
 		if entry.Manager == kube.FieldManager || entry.Subresource != "scale" {
 			continue
 		}

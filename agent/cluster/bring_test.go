@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -18,13 +19,13 @@ func entry(manager, subresource, fields string) metav1.ManagedFieldsEntry {
 	return metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: metav1.NewFieldsV1(fields)}
 }
 
-func manifestOf(t *testing.T, change func(*configmap.Node)) held {
+func manifestOf(t *testing.T, change func(*configmap.Node)) manifest.Workload {
 	t.Helper()
-	o, err := Manifest(clustertest.Node(change), "ci")
+	o, err := manifest.Of(clustertest.Node(change), "ci")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return o.held()
+	return o.Workload
 }
 
 func TestBring(t *testing.T) {
@@ -32,7 +33,7 @@ func TestBring(t *testing.T) {
 		n.Kubernetes.Labels = map[string]string{"team": "build"}
 		n.Kubernetes.Annotations = map[string]string{"example.com/owner": "ci"}
 	})
-	d := is.deployment
+	d := is.Deployment
 	// What others have added, and what somebody has changed by hand.
 	d.Annotations["deployment.kubernetes.io/revision"] = "3"
 	d.Labels["argocd"] = "yes"
@@ -40,25 +41,25 @@ func TestBring(t *testing.T) {
 	d.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "BY_HAND"}}
 	d.ResourceVersion = "7"
 	d.ManagedFields = []metav1.ManagedFieldsEntry{
-		entry(managedBy, "", `{"f:metadata":{"f:labels":{"f:team":{},"f:app":{}},"f:annotations":{".":{},"f:example.com/owner":{}}}}`),
-		entry(managedBy, "", `{"f:spec":{"f:template":{"f:metadata":{"f:labels":{"f:team":{}},"f:annotations":{"f:example.com/owner":{}}}}}}`),
+		entry(manifest.ManagedBy, "", `{"f:metadata":{"f:labels":{"f:team":{},"f:app":{}},"f:annotations":{".":{},"f:example.com/owner":{}}}}`),
+		entry(manifest.ManagedBy, "", `{"f:spec":{"f:template":{"f:metadata":{"f:labels":{"f:team":{}},"f:annotations":{"f:example.com/owner":{}}}}}}`),
 		entry("argocd", "", `{"f:metadata":{"f:labels":{"f:argocd":{}}}}`),
 	}
-	before := is.copy()
+	before := is.Copy()
 	wanted := manifestOf(t, func(n *configmap.Node) { n.Kubernetes.Image = "moby/buildkit:v2" })
 
-	out := bring(is, wanted).deployment
-	if diff := cmp.Diff(before.deployment, is.deployment); diff != "" {
+	out := bring(is, wanted).Deployment
+	if diff := cmp.Diff(before.Deployment, is.Deployment); diff != "" {
 		t.Errorf("what was read has changed (-before +after):\n%s", diff)
 	}
-	hash := wanted.hash()
-	if diff := cmp.Diff(map[string]string{"deployment.kubernetes.io/revision": "3", annotationSpecHash: hash}, out.Annotations); diff != "" {
+	hash := wanted.Hash()
+	if diff := cmp.Diff(map[string]string{"deployment.kubernetes.io/revision": "3", manifest.AnnotationSpecHash: hash}, out.Annotations); diff != "" {
 		t.Errorf("annotations (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]string{"app": "builder-amd64", labelManagedBy: managedBy, "argocd": "yes"}, out.Labels); diff != "" {
+	if diff := cmp.Diff(map[string]string{"app": "builder-amd64", manifest.LabelManagedBy: manifest.ManagedBy, "argocd": "yes"}, out.Labels); diff != "" {
 		t.Errorf("labels (-want +got):\n%s", diff)
 	}
-	template := wanted.deployment.Spec.Template.DeepCopy()
+	template := wanted.Deployment.Spec.Template.DeepCopy()
 	template.Annotations["kubectl.kubernetes.io/restartedAt"] = "today"
 	if diff := cmp.Diff(*template, out.Spec.Template); diff != "" {
 		t.Errorf("pod template (-want +got):\n%s", diff)
@@ -71,14 +72,14 @@ func TestBring(t *testing.T) {
 func TestBringLeavesOfAStatefulSetWhatCannotChange(t *testing.T) {
 	claim := func(n *configmap.Node) { n.Kubernetes.ClaimStorage = clustertest.Quantity("1Gi") }
 	is := manifestOf(t, claim)
-	is.statefulSet.Spec.VolumeClaimTemplates[0].Status.Phase = corev1.ClaimPending
-	is.statefulSet.Spec.ServiceName = "other"
-	is.statefulSet.Spec.PodManagementPolicy = appsv1.OrderedReadyPodManagement
-	out := bring(is, manifestOf(t, func(n *configmap.Node) { claim(n); n.Kubernetes.Image = "v2" })).statefulSet.Spec
+	is.StatefulSet.Spec.VolumeClaimTemplates[0].Status.Phase = corev1.ClaimPending
+	is.StatefulSet.Spec.ServiceName = "other"
+	is.StatefulSet.Spec.PodManagementPolicy = appsv1.OrderedReadyPodManagement
+	out := bring(is, manifestOf(t, func(n *configmap.Node) { claim(n); n.Kubernetes.Image = "v2" })).StatefulSet.Spec
 	if out.Template.Spec.Containers[0].Image != "v2" {
 		t.Error("the image is not brought up to date")
 	}
-	was := is.statefulSet.Spec
+	was := is.StatefulSet.Spec
 	if diff := cmp.Diff([]any{was.Selector, was.ServiceName, was.PodManagementPolicy, was.VolumeClaimTemplates}, []any{out.Selector, out.ServiceName, out.PodManagementPolicy, out.VolumeClaimTemplates}); diff != "" {
 		t.Errorf("what can never be changed (-was +is):\n%s", diff)
 	}
@@ -94,8 +95,8 @@ func TestKeptReplicas(t *testing.T) {
 		"the definition's":              {is: 2, want: 5},
 		"asleep":                        {is: 0, want: 0},
 		"scaled by an autoscaler":       {is: 2, fields: []metav1.ManagedFieldsEntry{entry("kube-controller-manager", "scale", sets)}, want: 2},
-		"scaled by hand":                {is: 2, fields: []metav1.ManagedFieldsEntry{entry(managedBy, "", `{}`), entry("kubectl", "scale", sets)}, want: 2},
-		"woken by slipway":              {is: 2, fields: []metav1.ManagedFieldsEntry{entry(managedBy, "scale", sets)}, want: 5},
+		"scaled by hand":                {is: 2, fields: []metav1.ManagedFieldsEntry{entry(manifest.ManagedBy, "", `{}`), entry("kubectl", "scale", sets)}, want: 2},
+		"woken by slipway":              {is: 2, fields: []metav1.ManagedFieldsEntry{entry(manifest.ManagedBy, "scale", sets)}, want: 5},
 		"written by an update of it":    {is: 2, fields: []metav1.ManagedFieldsEntry{entry("kubectl-edit", "", sets)}, want: 5},
 		"nothing is known of the owner": {is: 2, fields: []metav1.ManagedFieldsEntry{entry("x", "scale", `{`)}, want: 5},
 	} {
@@ -113,10 +114,10 @@ func TestMutable(t *testing.T) {
 		return func(n *configmap.Node) { n.Kubernetes.ClaimStorage = clustertest.Quantity(size) }
 	}
 	live := manifestOf(t, claim("1024Mi"))
-	live.statefulSet.Spec.VolumeClaimTemplates[0].Spec.VolumeMode = new(corev1.PersistentVolumeFilesystem)
+	live.StatefulSet.Spec.VolumeClaimTemplates[0].Spec.VolumeMode = new(corev1.PersistentVolumeFilesystem)
 	labelled := deployed(func(d *appsv1.Deployment) { d.Spec.Selector.MatchLabels["team"] = "ci" })
 	for name, tt := range map[string]struct {
-		is, wanted held
+		is, wanted manifest.Workload
 		want       string
 	}{
 		"the same claims":   {live, manifestOf(t, claim("1Gi")), ""},

@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 )
 
@@ -15,7 +16,7 @@ import (
 // the definition. That they end one day is no drift: whoever builds renews
 // them in time. A Secret that may not be read is left to those who may.
 func (w *workload) compareCertificates(ctx context.Context, d *drift) error {
-	server, client := serverSecret(w.node), clientSecret(w.node)
+	server, client := manifest.ServerSecret(w.node), manifest.ClientSecret(w.node)
 	tls := w.node.Kubernetes.TLS
 	brought := tls.ServerSecret != ""
 	names := []string{server}
@@ -36,7 +37,7 @@ func (w *workload) compareCertificates(ctx context.Context, d *drift) error {
 			wanted := ""
 			own := pki.Pair{Certificate: secret.Data[pki.KeyCertificate], Key: secret.Data[pki.KeyPrivate]}
 			if name == server {
-				wanted = ServerName(w.node, w.namespace)
+				wanted = manifest.ServerName(w.node, w.namespace)
 			}
 			why = own.Problem(wanted, time.Now())
 		}

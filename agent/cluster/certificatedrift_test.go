@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -69,7 +70,7 @@ func TestDriftOfCertificates(t *testing.T) {
 			p := newPlant(t).holding(node, nil)
 			for name, data := range map[string]map[string][]byte{server: tt.server, client: tt.client} {
 				if data != nil {
-					p.keep("secrets", &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "ci", Labels: map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}}, Data: data})
+					p.keep("secrets", &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "ci", Labels: map[string]string{manifest.LabelManagedBy: manifest.ManagedBy, manifest.LabelApp: "builder-amd64"}}, Data: data})
 				}
 			}
 			if tt.forbidden {

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -81,15 +82,15 @@ func (w *workload) certify(ctx context.Context, how certifying) error {
 // where there is none or where it is due. Of many agents that do so at once
 // one wins, and the others take what it made.
 func (w *workload) serverCertificates(ctx context.Context, how certifying) (pki.Set, error) {
-	secrets, name := w.client.api.Secrets(w.namespace), serverSecret(w.node)
-	serverName := ServerName(w.node, w.namespace)
+	secrets, name := w.client.api.Secrets(w.namespace), manifest.ServerSecret(w.node)
+	serverName := manifest.ServerName(w.node, w.namespace)
 	for range conflictTries {
 		if how == certifyNew {
 			made, err := pki.Make(serverName, time.Now(), nil)
 			if err != nil {
 				return pki.Set{}, err
 			}
-			_, err = secrets.Create(ctx, w.secret(name, made.ServerData()), metav1.CreateOptions{FieldManager: kube.FieldManager})
+			_, err = secrets.Create(ctx, manifest.TLSSecret(w.node, w.namespace, name, made.ServerData()), metav1.CreateOptions{FieldManager: kube.FieldManager})
 			if apierrors.IsAlreadyExists(err) {
 				how = certifyCheck
 				continue
@@ -147,7 +148,7 @@ func (w *workload) serverCertificates(ctx context.Context, how certifying) (pki.
 // What serves already stays: it may be that of a renewal by somebody else,
 // which is written here before it is written there.
 func (w *workload) shareCertificates(ctx context.Context, set pki.Set, how certifying) error {
-	secrets, name := w.client.api.Secrets(w.namespace), clientSecret(w.node)
+	secrets, name := w.client.api.Secrets(w.namespace), manifest.ClientSecret(w.node)
 	data := set.ClientData()
 	made, err := pki.ParseCredential("secret "+w.namespace+"/"+name, data)
 	if err != nil {
@@ -160,7 +161,7 @@ func (w *workload) shareCertificates(ctx context.Context, set pki.Set, how certi
 		}
 		switch {
 		case how == certifyNew, apierrors.IsNotFound(err):
-			_, err = secrets.Create(ctx, w.secret(name, data), metav1.CreateOptions{FieldManager: kube.FieldManager})
+			_, err = secrets.Create(ctx, manifest.TLSSecret(w.node, w.namespace, name, data), metav1.CreateOptions{FieldManager: kube.FieldManager})
 		case err != nil:
 			return w.explain(err, "read secret "+name)
 		case set.SufficesFor(secret.Data):
@@ -199,19 +200,6 @@ func (w *workload) renewInPassing(ctx context.Context, now time.Time) {
 	w.mend(ctx)
 }
 
-func (w *workload) secret(name string, data map[string][]byte) *corev1.Secret {
-	return &corev1.Secret{
-		TypeMeta: metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Secret"},
-		ObjectMeta: metav1.ObjectMeta{
-			Name:      name,
-			Namespace: w.namespace,
-			Labels:    ownedBy(w.node, map[string]string{labelApp: w.name, labelManagedBy: managedBy}),
-		},
-		Type: corev1.SecretTypeTLS,
-		Data: data,
-	}
-}
-
 // foreignCertificates refuses a Secret of somebody else that would have to be
 // written. One that serves as it is may stay, and is used.
 func (w *workload) foreignCertificates(secret *corev1.Secret, known pki.Set, broken error, how certifying) error {
@@ -222,7 +210,7 @@ func (w *workload) foreignCertificates(secret *corev1.Secret, known pki.Set, bro
 	case how == certifyRenew:
 		why = "its certificates are for whoever made it to renew"
 	default:
-		if why = known.Server.Problem(ServerName(w.node, w.namespace), time.Now()); why == "" {
+		if why = known.Server.Problem(manifest.ServerName(w.node, w.namespace), time.Now()); why == "" {
 			return nil
 		}
 		why = "its certificate is " + why

@@ -26,6 +26,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -131,7 +132,7 @@ func newDecoder(t *testing.T) runtime.Decoder {
 func newVault(t *testing.T) (*vault, func() *workload) {
 	t.Helper()
 	node := clustertest.Node(nil)
-	objects, err := Manifest(node, "ci")
+	objects, err := manifest.Of(node, "ci")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +183,7 @@ func (v *vault) set() pki.Set {
 }
 
 func TestCertify(t *testing.T) {
-	ours := map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}
+	ours := map[string]string{manifest.LabelManagedBy: manifest.ManagedBy, manifest.LabelApp: "builder-amd64"}
 	now := time.Now()
 	set := testCertificates(t, now, nil)
 	due := testCertificates(t, now.Add(-pki.Life*3/4), nil)
@@ -353,8 +354,8 @@ func TestRenewInPassing(t *testing.T) {
 		renews bool
 	}{{0, false}, {pki.Life * 3 / 4, true}} {
 		set := testCertificates(t, time.Now().Add(-tt.age), nil)
-		v.put(testServerSecret, map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}, set.ServerData())
-		v.put(testClientSecret, map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}, set.ClientData())
+		v.put(testServerSecret, map[string]string{manifest.LabelManagedBy: manifest.ManagedBy, manifest.LabelApp: "builder-amd64"}, set.ServerData())
+		v.put(testClientSecret, map[string]string{manifest.LabelManagedBy: manifest.ManagedBy, manifest.LabelApp: "builder-amd64"}, set.ClientData())
 		w := agent()
 		if _, err := w.client.dialer.credential(t.Context(), w.node); err != nil {
 			t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -35,7 +36,7 @@ type Made struct {
 // *Error but for those of ctx.
 func (c *Client) Made(ctx context.Context, namespace string) ([]Made, error) {
 	ctx = kube.Quiet(ctx)
-	options := metav1.ListOptions{LabelSelector: labels.SelectorFromSet(labels.Set{labelManagedBy: managedBy}).String()}
+	options := metav1.ListOptions{LabelSelector: labels.SelectorFromSet(labels.Set{manifest.LabelManagedBy: manifest.ManagedBy}).String()}
 	deployments, err := c.api.Deployments(namespace).List(ctx, options)
 	if err != nil {
 		return nil, c.explainCollection(err, "list deployments in namespace "+namespace)
@@ -46,13 +47,13 @@ func (c *Client) Made(ctx context.Context, namespace string) ([]Made, error) {
 	}
 	var all []Made
 	for _, d := range deployments.Items {
-		if (held{deployment: &d}).managed() {
-			all = append(all, madeOf(KindDeployment, d.ObjectMeta, d.Spec.Template.Spec))
+		if (manifest.Workload{Deployment: &d}).Managed() {
+			all = append(all, madeOf(manifest.KindDeployment, d.ObjectMeta, d.Spec.Template.Spec))
 		}
 	}
 	for _, s := range statefulSets.Items {
-		if (held{statefulSet: &s}).managed() {
-			all = append(all, madeOf(KindStatefulSet, s.ObjectMeta, s.Spec.Template.Spec))
+		if (manifest.Workload{StatefulSet: &s}).Managed() {
+			all = append(all, madeOf(manifest.KindStatefulSet, s.ObjectMeta, s.Spec.Template.Spec))
 		}
 	}
 	slices.SortFunc(all, func(a, b Made) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind)) })
@@ -64,7 +65,7 @@ func madeOf(kind string, meta metav1.ObjectMeta, pod corev1.PodSpec) Made {
 		Kind:      kind,
 		Namespace: meta.Namespace,
 		Name:      meta.Name,
-		Owner:     meta.Labels[labelOwner],
+		Owner:     meta.Labels[manifest.LabelOwner],
 		Created:   meta.CreationTimestamp.Time,
 		mounted:   mountedFiles(meta.Name, pod),
 	}
@@ -98,7 +99,7 @@ func mountedFiles(workload string, pod corev1.PodSpec) []string {
 // It is enough to look at it and to connect to its pods.
 func (m Made) Node() configmap.Node {
 	k := &configmap.Kubernetes{Namespace: m.Namespace, Replicas: 1, Transport: configmap.TransportAuto}
-	if m.Kind == KindStatefulSet {
+	if m.Kind == manifest.KindStatefulSet {
 		k.ClaimStorage = &resource.Quantity{}
 	}
 	return configmap.Node{Name: m.Name, Kubernetes: k}

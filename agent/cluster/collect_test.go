@@ -16,9 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
-	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
-	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
 
 // dialTo is a client of an API server that is a handler.
@@ -74,7 +73,7 @@ func TestSleep(t *testing.T) {
 					t.Error(err)
 				}
 			}))
-			err := client.Sleep(t.Context(), Status{Kind: KindStatefulSet, Namespace: "ci", Name: "b", version: "41"})
+			err := client.Sleep(t.Context(), Status{Kind: manifest.KindStatefulSet, Namespace: "ci", Name: "b", version: "41"})
 			known := (*kube.Error)(nil)
 			switch {
 			case tt.reason != "":
@@ -129,13 +128,13 @@ func TestCollection(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Made{
-		{Kind: KindStatefulSet, Namespace: "ci", Name: "a", Created: made.Time},
-		{Kind: KindDeployment, Namespace: "ci", Name: "b", Owner: "ours", Created: made.Time},
+		{Kind: manifest.KindStatefulSet, Namespace: "ci", Name: "a", Created: made.Time},
+		{Kind: manifest.KindDeployment, Namespace: "ci", Name: "b", Owner: "ours", Created: made.Time},
 	}
 	if diff := cmp.Diff(want, found, cmpopts.IgnoreUnexported(Made{})); diff != "" {
 		t.Fatalf("found (-want +got):\n%s", diff)
 	}
-	if Kind(found[0].Node()) != KindStatefulSet || Kind(found[1].Node()) != KindDeployment {
+	if manifest.Kind(found[0].Node()) != manifest.KindStatefulSet || manifest.Kind(found[1].Node()) != manifest.KindDeployment {
 		t.Error("a workload becomes a node of the other kind")
 	}
 	plan, err := client.PlanCollection(t.Context(), found[1], false)
@@ -155,38 +154,5 @@ func TestCollection(t *testing.T) {
 	_, err = client.PlanCollection(t.Context(), found[1], false)
 	if known := (*kube.Error)(nil); !errors.As(err, &known) || !strings.Contains(strings.Join(known.Hints(), "\n"), "name: slipway-gc") {
 		t.Errorf("without the right: %v", err)
-	}
-}
-
-// TestOwnerLabel has the owner on what is made, and nowhere that a change of it
-// would touch pods.
-func TestOwnerLabel(t *testing.T) {
-	with := func(owner string) Objects {
-		objects, err := Manifest(clustertest.Node(func(n *configmap.Node) {
-			n.Kubernetes.Owner = owner
-			n.Files = map[string][]byte{"buildkitd.toml": []byte("debug = true\n"), "certs/key.pem": []byte("key")}
-		}), "ci")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return objects
-	}
-	owned, plain := with("ours"), with("")
-	w := newWorkload(&Client{api: &kube.Client{}}, clustertest.Node(func(n *configmap.Node) { n.Kubernetes.Owner = "ours" }), nil)
-	for what, labels := range map[string]map[string]string{
-		"deployment":   owned.Deployment.Labels,
-		"configmap":    owned.ConfigMaps[0].Labels,
-		"secret":       owned.Secrets[0].Labels,
-		"certificates": w.secret("b-tls", nil).Labels,
-	} {
-		if labels[labelOwner] != "ours" || labels[labelManagedBy] != managedBy {
-			t.Errorf("%s has the labels %v", what, labels)
-		}
-	}
-	if diff := cmp.Diff(plain.Deployment.Spec, owned.Deployment.Spec); diff != "" {
-		t.Errorf("an owner changes the pods (-without +with):\n%s", diff)
-	}
-	if _, there := plain.Deployment.Labels[labelOwner]; there {
-		t.Error("there is an owner that nobody named")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/source"
@@ -38,7 +39,7 @@ func (d *dialer) credential(ctx context.Context, node configmap.Node) (*pki.Cred
 }
 
 func (d *dialer) keepCredential(node configmap.Node, made *pki.Credential) {
-	made.ServerName = ServerName(node, d.api.Namespace(node))
+	made.ServerName = manifest.ServerName(node, d.api.Namespace(node))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.credentials[d.workloadKey(node)] = made
@@ -53,11 +54,11 @@ func (d *dialer) knownCredential(node configmap.Node) *pki.Credential {
 
 // workloadKey tells the workloads apart that a client is used for.
 func (d *dialer) workloadKey(node configmap.Node) string {
-	return d.api.Namespace(node) + "/" + WorkloadName(node)
+	return d.api.Namespace(node) + "/" + manifest.WorkloadName(node)
 }
 
 func (d *dialer) credentialOfSecret(ctx context.Context, node configmap.Node) (*pki.Credential, error) {
-	namespace, name := d.api.Namespace(node), clientSecret(node)
+	namespace, name := d.api.Namespace(node), manifest.ClientSecret(node)
 	source := "secret " + namespace + "/" + name
 	secret, err := d.api.Secrets(namespace).Get(ctx, name, metav1.GetOptions{})
 	switch {
@@ -73,7 +74,7 @@ func (d *dialer) credentialOfSecret(ctx context.Context, node configmap.Node) (*
 			Cause:   err,
 		}
 	case err != nil:
-		return nil, kube.Explain(err, "read "+source, d.api.Identity(), secretsOf(node))
+		return nil, kube.Explain(err, "read "+source, d.api.Identity(), manifest.SecretNames(node))
 	}
 	made, err := pki.ParseCredential(source, secret.Data)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
 
 // maxShown is how much of a value a line shows.
@@ -30,7 +32,7 @@ type comparison struct {
 // compareWorkloads lists the fields in which the workload that is differs from
 // the one that should be, "spec.template.spec.containers[buildkitd].image: a ->
 // b". What the cluster itself writes is not compared.
-func compareWorkloads(is, should held, wantedOnly bool) ([]difference, error) {
+func compareWorkloads(is, should manifest.Workload, wantedOnly bool) ([]difference, error) {
 	c := comparison{wantedOnly: wantedOnly}
 	before, err := treeOf(is)
 	if err != nil {
@@ -42,7 +44,7 @@ func compareWorkloads(is, should held, wantedOnly bool) ([]difference, error) {
 	}
 	c.fields("", before, after)
 	// The hash stands for other fields or for files, which say more.
-	others := slices.DeleteFunc(slices.Clone(c.found), func(d difference) bool { return strings.HasSuffix(d.path, "["+annotationSpecHash+"]") })
+	others := slices.DeleteFunc(slices.Clone(c.found), func(d difference) bool { return strings.HasSuffix(d.path, "["+manifest.AnnotationSpecHash+"]") })
 	if len(others) > 0 {
 		return others, nil
 	}
@@ -65,11 +67,11 @@ func compareTemplates(is, should corev1.PodTemplateSpec) ([]difference, error) {
 }
 
 // treeOf is the part of a workload that people define.
-func treeOf(h held) (map[string]any, error) {
-	if h.statefulSet != nil {
-		return partsOf(h.statefulSet)
+func treeOf(h manifest.Workload) (map[string]any, error) {
+	if h.StatefulSet != nil {
+		return partsOf(h.StatefulSet)
 	}
-	return partsOf(h.deployment)
+	return partsOf(h.Deployment)
 }
 
 func partsOf(object any) (map[string]any, error) {

@@ -9,14 +9,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
 
 // deployed is a workload as an API server would hold it, changed.
-func deployed(change func(*appsv1.Deployment)) held {
+func deployed(change func(*appsv1.Deployment)) manifest.Workload {
 	d := &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: "builder-amd64", Namespace: "ci", UID: "uid", ResourceVersion: "7", Generation: 3,
-			Labels:      map[string]string{"app": "builder-amd64", labelManagedBy: managedBy},
+			Labels:      map[string]string{"app": "builder-amd64", manifest.LabelManagedBy: manifest.ManagedBy},
 			Annotations: map[string]string{"deployment.kubernetes.io/revision": "2"},
 		},
 		Spec: appsv1.DeploymentSpec{
@@ -24,8 +26,8 @@ func deployed(change func(*appsv1.Deployment)) held {
 			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "builder-amd64"}},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{
-					Labels:      map[string]string{"app": "builder-amd64", labelManagedBy: managedBy},
-					Annotations: map[string]string{annotationSpecHash: "aaaa"},
+					Labels:      map[string]string{"app": "builder-amd64", manifest.LabelManagedBy: manifest.ManagedBy},
+					Annotations: map[string]string{manifest.AnnotationSpecHash: "aaaa"},
 				},
 				Spec: corev1.PodSpec{Containers: []corev1.Container{
 					{Name: "sidecar", Image: "side"},
@@ -45,7 +47,7 @@ func deployed(change func(*appsv1.Deployment)) held {
 	if change != nil {
 		change(d)
 	}
-	return held{deployment: d}
+	return manifest.Workload{Deployment: d}
 }
 
 func TestCompareWorkloads(t *testing.T) {
@@ -118,13 +120,15 @@ func TestCompareWorkloads(t *testing.T) {
 		},
 		{
 			name: "the hash beside what it stands for", change: func(d *appsv1.Deployment) {
-				d.Spec.Template.Annotations = map[string]string{annotationSpecHash: "bbbb"}
-				d.Labels = map[string]string{"app": "builder-amd64", labelManagedBy: managedBy, "team": "ci"}
+				d.Spec.Template.Annotations = map[string]string{manifest.AnnotationSpecHash: "bbbb"}
+				d.Labels = map[string]string{"app": "builder-amd64", manifest.LabelManagedBy: manifest.ManagedBy, "team": "ci"}
 			},
 			want: []string{"metadata.labels.team: absent -> ci"}, back: []string{"metadata.labels.team: ci -> absent"},
 		},
 		{
-			name: "the hash alone", change: template(func(t *corev1.PodTemplateSpec) { t.Annotations = map[string]string{annotationSpecHash: "bbbb"} }),
+			name: "the hash alone", change: template(func(t *corev1.PodTemplateSpec) {
+				t.Annotations = map[string]string{manifest.AnnotationSpecHash: "bbbb"}
+			}),
 			want: []string{"spec.template.metadata.annotations[slipway.build/spec-hash]: aaaa -> bbbb"},
 			back: []string{"spec.template.metadata.annotations[slipway.build/spec-hash]: bbbb -> aaaa"},
 		},
@@ -138,7 +142,7 @@ func TestCompareWorkloads(t *testing.T) {
 				tt.wantedOnly = tt.want
 			}
 			for what, pair := range map[string]struct {
-				is, should held
+				is, should manifest.Workload
 				wantedOnly bool
 				want       []string
 			}{

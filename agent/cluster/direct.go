@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 )
 
@@ -35,7 +36,7 @@ func (d *dialer) dialDirect(ctx context.Context, pod kube.Pod, from *pki.Credent
 	}
 	var failures []error
 	for _, ip := range pod.Addresses {
-		address := net.JoinHostPort(ip, strconv.Itoa(listenPort))
+		address := net.JoinHostPort(ip, strconv.Itoa(manifest.ListenPort))
 		conn, err := dialTLS(ctx, address, from, patience)
 		if err == nil {
 			return conn, nil

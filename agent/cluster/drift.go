@@ -9,21 +9,22 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
 // drift is what lies between a workload and its definition.
 type drift struct {
-	is held
+	is manifest.Workload
 	// should is what is to be written.
-	should held
+	should manifest.Workload
 	// lines name the fields, files and certificates that differ; none when the
 	// workload is as it should be.
 	lines []string
 	// left are what of the definition stays unapplied, and why.
 	left []string
 	// files are those to be written.
-	files Objects
+	files manifest.Objects
 	// certify is true when certificates are to be made.
 	certify bool
 	// updates is true when the workload itself differs, rolls when its pods are
@@ -60,8 +61,8 @@ func (c *Client) Drift(ctx context.Context, node configmap.Node) ([]string, erro
 
 // find reads the workload. That there is none is the API server's own error,
 // all others are explained.
-func (w *workload) find(ctx context.Context) (held, error) {
-	is, err := w.load(ctx, Kind(w.node))
+func (w *workload) find(ctx context.Context) (manifest.Workload, error) {
+	is, err := w.load(ctx, manifest.Kind(w.node))
 	if !apierrors.IsNotFound(err) {
 		return is, err
 	}
@@ -79,14 +80,14 @@ func (w *workload) find(ctx context.Context) (held, error) {
 //
 // It is not asked to apply on the server's side: that would leave in place what
 // an Update has set, and takes rights that a role for buildx does not have.
-func (w *workload) compare(ctx context.Context, is held, apply bool) (drift, error) {
+func (w *workload) compare(ctx context.Context, is manifest.Workload, apply bool) (drift, error) {
 	d := drift{is: is}
 	objects, err := w.form(ctx, is, apply)
 	if err != nil {
 		return d, err
 	}
-	wanted := objects.held()
-	if is.managed() {
+	wanted := objects.Workload
+	if is.Managed() {
 		err = w.mutable(is, wanted)
 		d.should = bring(is, wanted)
 	} else {
@@ -100,16 +101,16 @@ func (w *workload) compare(ctx context.Context, is held, apply bool) (drift, err
 	if err != nil {
 		return d, err
 	}
-	if is.managed() {
+	if is.Managed() {
 		err = w.compareFiles(ctx, &d, objects)
 	} else {
 		err = w.compareAdopted(ctx, &d, wanted)
 	}
-	if err == nil && objects.listens() {
+	if err == nil && objects.Listens() {
 		err = w.compareCertificates(ctx, &d)
 	}
 	d.rolls = slices.ContainsFunc(differences, func(f difference) bool { return strings.HasPrefix(f.path, "spec.template.") })
-	if !is.managed() && len(d.lines) == 0 && is.hash() == "" && isHash(differences) {
+	if !is.Managed() && len(d.lines) == 0 && is.Hash() == "" && isHash(differences) {
 		// It is as it should be; replacing all pods to mark them would be all
 		// that came of it.
 		return d, err
@@ -120,15 +121,15 @@ func (w *workload) compare(ctx context.Context, is held, apply bool) (drift, err
 }
 
 func isHash(differences []difference) bool {
-	return !slices.ContainsFunc(differences, func(d difference) bool { return !strings.Contains(d.path, annotationSpecHash) })
+	return !slices.ContainsFunc(differences, func(d difference) bool { return !strings.Contains(d.path, manifest.AnnotationSpecHash) })
 }
 
-func (w *workload) compareAdopted(ctx context.Context, d *drift, wanted held) error {
-	plain, err := Manifest(bare(w.plain()), w.namespace)
+func (w *workload) compareAdopted(ctx context.Context, d *drift, wanted manifest.Workload) error {
+	plain, err := manifest.Of(bare(manifest.WithoutListener(w.node)), w.namespace)
 	if err != nil {
 		return err
 	}
-	paths, err := leftAlone(d.is, d.should, wanted, plain.held())
+	paths, err := leftAlone(d.is, d.should, wanted, plain.Workload)
 	if err != nil {
 		return err
 	}
@@ -139,24 +140,24 @@ func (w *workload) compareAdopted(ctx context.Context, d *drift, wanted held) er
 // form is what the node's workload should be: reached by exec where others made
 // it, and where it was made by one without the right to make certificates and
 // nobody has that now.
-func (w *workload) form(ctx context.Context, is held, apply bool) (Objects, error) {
-	whole, err := Manifest(w.node, w.namespace)
+func (w *workload) form(ctx context.Context, is manifest.Workload, apply bool) (manifest.Objects, error) {
+	whole, err := manifest.Of(w.node, w.namespace)
 	switch {
 	case err != nil:
-		return Objects{}, err
-	case !is.managed():
-		return Manifest(w.plain(), w.namespace)
-	case is.listens(), !whole.listens(), needsListener(w.node):
+		return manifest.Objects{}, err
+	case !is.Managed():
+		return manifest.Of(manifest.WithoutListener(w.node), w.namespace)
+	case is.Listens(), !whole.Listens(), needsListener(w.node):
 		return whole, nil
 	case !apply:
-		return Manifest(w.plain(), w.namespace)
+		return manifest.Of(manifest.WithoutListener(w.node), w.namespace)
 	}
 	err = nil
 	if w.node.Kubernetes.TLS.ServerSecret == "" {
 		err = w.certify(ctx, certifyCheck)
 	}
 	if known := (*kube.Error)(nil); errors.As(err, &known) && known.Reason == kube.ReasonForbidden {
-		return Manifest(w.plain(), w.namespace)
+		return manifest.Of(manifest.WithoutListener(w.node), w.namespace)
 	}
 	return whole, err
 }

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -59,11 +60,11 @@ type found struct {
 
 // look is load for those who want to know a few things of the workload.
 func (w *workload) look(ctx context.Context) (found, error) {
-	is, err := w.load(ctx, Kind(w.node))
+	is, err := w.load(ctx, manifest.Kind(w.node))
 	if err != nil {
 		return found{}, err
 	}
-	return found{replicas: is.replicas(), version: is.meta().ResourceVersion, listens: is.listens(), labels: is.meta().Labels, annotations: is.template().Annotations}, nil
+	return found{replicas: is.Replicas(), version: is.Meta().ResourceVersion, listens: is.Listens(), labels: is.Meta().Labels, annotations: is.Template().Annotations}, nil
 }
 
 // mend sees to the Secrets of a workload that exists, without which its pods
@@ -96,24 +97,16 @@ func (w *workload) create(ctx context.Context) error {
 		return uncertified.err
 	}
 	w.report(fmt.Sprintf("no right to make certificates, so %s will be reached by exec, which is slower: %v", w, known))
-	return w.createAs(ctx, w.plain())
-}
-
-// plain is the node as one that is reached by exec only.
-func (w *workload) plain() configmap.Node {
-	plain, settings := w.node, *w.node.Kubernetes
-	settings.Transport = configmap.TransportExec
-	plain.Kubernetes = &settings
-	return plain
+	return w.createAs(ctx, manifest.WithoutListener(w.node))
 }
 
 func (w *workload) createAs(ctx context.Context, node configmap.Node) error {
-	objects, err := Manifest(node, w.namespace)
+	objects, err := manifest.Of(node, w.namespace)
 	if err != nil {
 		return err
 	}
 	w.report(fmt.Sprintf("creating %s in namespace %s", w, w.namespace))
-	certified := objects.listens() && node.Kubernetes.TLS.ServerSecret == ""
+	certified := objects.Listens() && node.Kubernetes.TLS.ServerSecret == ""
 
 	var set pki.Set
 	before, beforeContext := errgroup.WithContext(ctx)
@@ -152,7 +145,7 @@ func asCertificateError(err error) error {
 	return &certificateError{err}
 }
 
-func (w *workload) createWorkload(ctx context.Context, objects Objects) (err error) {
+func (w *workload) createWorkload(ctx context.Context, objects manifest.Objects) (err error) {
 	options := metav1.CreateOptions{FieldManager: kube.FieldManager}
 	if objects.StatefulSet != nil {
 		_, err = w.client.api.StatefulSets(w.namespace).Create(ctx, objects.StatefulSet, options)
@@ -161,7 +154,7 @@ func (w *workload) createWorkload(ctx context.Context, objects Objects) (err err
 	}
 	if apierrors.IsAlreadyExists(err) {
 		// Another agent was faster, or somebody else with something else.
-		if _, err = w.load(ctx, Kind(w.node)); apierrors.IsNotFound(err) {
+		if _, err = w.load(ctx, manifest.Kind(w.node)); apierrors.IsNotFound(err) {
 			return nil
 		}
 		return err
@@ -175,6 +168,6 @@ func (w *workload) createWorkload(ctx context.Context, objects Objects) (err err
 func (w *workload) wake(ctx context.Context, version string) error {
 	n := w.node.Kubernetes.Replicas
 	w.report(fmt.Sprintf("%s in namespace %s is scaled to zero: scaling it to %d", w, w.namespace, n))
-	err := w.client.api.Scale(ctx, Kind(w.node), w.namespace, w.name, n, version)
+	err := w.client.api.Scale(ctx, manifest.Kind(w.node), w.namespace, w.name, n, version)
 	return w.explain(err, fmt.Sprintf("scale %s, which is scaled to zero,", w))
 }

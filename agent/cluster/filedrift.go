@@ -12,12 +12,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
 
 // compareFiles finds the ConfigMaps and Secrets whose content is not the
 // definition's. Where they may not be read, the hash on the pods tells whether
 // they were written for this definition.
-func (w *workload) compareFiles(ctx context.Context, d *drift, objects Objects) error {
+func (w *workload) compareFiles(ctx context.Context, d *drift, objects manifest.Objects) error {
 	for _, cm := range objects.ConfigMaps {
 		is, err := w.client.api.ConfigMaps(w.namespace).Get(ctx, cm.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
@@ -62,7 +64,7 @@ func (w *workload) compareFiles(ctx context.Context, d *drift, objects Objects) 
 // nobody's business.
 func (w *workload) fileLines(object string, d *drift, before, after map[string][]byte, err error) (differ bool, _ error) {
 	if apierrors.IsForbidden(err) {
-		return d.is.hash() != d.should.hash(), nil
+		return d.is.Hash() != d.should.Hash(), nil
 	}
 	if err != nil {
 		return false, w.explain(err, "read "+object)
@@ -100,9 +102,9 @@ func contentOf(cm *corev1.ConfigMap) map[string][]byte {
 // found by where they are mounted: buildx numbers them in any order, and keeps
 // private keys there, too. Volumes are never added.
 func (w *workload) compareAdoptedFiles(ctx context.Context, d *drift) error {
-	for _, g := range splitFiles(w.node.Files) {
-		at := path.Join(configPath, g.dir)
-		name := mountedConfigMap(d.is.template().Spec, at)
+	for _, g := range manifest.SplitFiles(w.node.Files) {
+		at := path.Join(manifest.ConfigPath, g.Dir)
+		name := mountedConfigMap(d.is.Template().Spec, at)
 		if name == "" {
 			d.left = append(d.left, "the files of "+at+", for which it has no volume")
 			continue
@@ -115,8 +117,8 @@ func (w *workload) compareAdoptedFiles(ctx context.Context, d *drift) error {
 			d.left = append(d.left, fmt.Sprintf("the files of %s, which are in configmap %s of somebody else", at, name))
 			continue
 		}
-		wanted := maps.Clone(g.public)
-		maps.Copy(wanted, g.private)
+		wanted := maps.Clone(g.Public)
+		maps.Copy(wanted, g.Private)
 		differ, failure := w.fileLines("configmap "+name, d, contentOf(is), wanted, err)
 		if failure != nil {
 			return failure
@@ -128,8 +130,7 @@ func (w *workload) compareAdoptedFiles(ctx context.Context, d *drift) error {
 		if err == nil && is.Name != "" {
 			out = is.DeepCopy()
 		}
-		group := fileObjects([]fileGroup{{name: "config", dir: g.dir, public: wanted}}, metav1.ObjectMeta{})
-		out.Data, out.BinaryData = group.ConfigMaps[0].Data, group.ConfigMaps[0].BinaryData
+		manifest.SetContent(out, wanted)
 		d.files.ConfigMaps = append(d.files.ConfigMaps, out)
 	}
 	return nil
@@ -138,13 +139,13 @@ func (w *workload) compareAdoptedFiles(ctx context.Context, d *drift) error {
 // shares is true for a ConfigMap that buildx makes of a node's files and nobody
 // else has marked as its own.
 func (w *workload) shares(name string, is *corev1.ConfigMap) bool {
-	by := is.Labels[labelManagedBy]
-	return (name == w.name+"-config" || strings.HasPrefix(name, w.name+"-config-")) && (by == "" || by == managedBy)
+	by := is.Labels[manifest.LabelManagedBy]
+	return (name == w.name+"-config" || strings.HasPrefix(name, w.name+"-config-")) && (by == "" || by == manifest.ManagedBy)
 }
 
 // mountedConfigMap is the ConfigMap that buildkitd has at a directory.
 func mountedConfigMap(pod corev1.PodSpec, at string) string {
-	container := buildkitd(&pod)
+	container := manifest.BuildkitdContainer(&pod)
 	if container == nil {
 		return ""
 	}

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
 
 // unchangeable is the refusal of what a workload cannot become.
@@ -26,9 +27,9 @@ func (w *workload) unchangeable(why string, hints ...string) error {
 // would fight for one set of pods. A role that may not look there is no
 // obstacle.
 func (w *workload) otherKind(ctx context.Context) error {
-	wanted, other := Kind(w.node), KindStatefulSet
-	if wanted == KindStatefulSet {
-		other = KindDeployment
+	wanted, other := manifest.Kind(w.node), manifest.KindStatefulSet
+	if wanted == manifest.KindStatefulSet {
+		other = manifest.KindDeployment
 	}
 	_, err := w.load(ctx, other)
 	switch {
@@ -45,22 +46,22 @@ func (w *workload) otherKind(ctx context.Context) error {
 
 // mutable fails where the definition wants something of a workload of
 // Slipway's own that Kubernetes never changes.
-func (w *workload) mutable(is, wanted held) error {
-	for key, value := range is.selector().MatchLabels {
-		if wanted.template().Labels[key] != value {
+func (w *workload) mutable(is, wanted manifest.Workload) error {
+	for key, value := range is.Selector().MatchLabels {
+		if wanted.Template().Labels[key] != value {
 			return w.unchangeable(
 				fmt.Sprintf("its selector wants the label %s=%s on pods, and a selector is never changed", key, value),
 				fmt.Sprintf("keep the label, or remove what there is when no build runs there, and slipway up makes it anew: kubectl delete --namespace %s %s", w.namespace, w),
 			)
 		}
 	}
-	if is.statefulSet == nil {
+	if is.StatefulSet == nil {
 		return nil
 	}
 	claims := comparison{wantedOnly: true}
-	for _, claim := range wanted.statefulSet.Spec.VolumeClaimTemplates {
+	for _, claim := range wanted.StatefulSet.Spec.VolumeClaimTemplates {
 		path := "spec.volumeClaimTemplates[" + claim.Name + "]"
-		known := is.statefulSet.Spec.VolumeClaimTemplates
+		known := is.StatefulSet.Spec.VolumeClaimTemplates
 		at := slices.IndexFunc(known, func(c corev1.PersistentVolumeClaim) bool { return c.Name == claim.Name })
 		if at < 0 {
 			claims.add(path, "absent -> present")

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
 
 // pullPatience is how long pulls may fail for a reason that could pass, such
@@ -65,7 +66,7 @@ func examinePod(p *corev1.Pod, events []*corev1.Event, grace time.Duration) find
 			return f
 		}
 	}
-	if c := status(p.Status.ContainerStatuses, containerName); c != nil && c.State.Running != nil {
+	if c := status(p.Status.ContainerStatuses, manifest.ContainerName); c != nil && c.State.Running != nil {
 		say("started on cluster node %s, waiting for buildkitd to answer", p.Spec.NodeName)
 		// Each second's failed probe is no news; the last one is when time
 		// runs out.

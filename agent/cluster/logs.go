@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -24,10 +25,10 @@ type LogOptions struct {
 // for those of ctx.
 func (c *Client) Logs(ctx context.Context, node configmap.Node, pod string, options LogOptions) (io.ReadCloser, error) {
 	namespace := c.Namespace(node)
-	stream, err := c.api.PodLog(namespace, pod, &corev1.PodLogOptions{Container: containerName, Follow: options.Follow, TailLines: options.Tail}).
+	stream, err := c.api.PodLog(namespace, pod, &corev1.PodLogOptions{Container: manifest.ContainerName, Follow: options.Follow, TailLines: options.Tail}).
 		Stream(kube.Quiet(ctx))
 	if err != nil {
-		return nil, kube.Explain(err, fmt.Sprintf("read the log of pod %s in namespace %s", pod, namespace), c.api.Identity(), secretsOf(node))
+		return nil, kube.Explain(err, fmt.Sprintf("read the log of pod %s in namespace %s", pod, namespace), c.api.Identity(), manifest.SecretNames(node))
 	}
 	return stream, nil
 }

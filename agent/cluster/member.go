@@ -12,12 +12,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// kindReplicaSet is the kind between a Deployment and its pods.
-const kindReplicaSet = "ReplicaSet"
+// KindReplicaSet is the kind between a Deployment and its pods.
+const KindReplicaSet = "ReplicaSet"
 
 // isMember is true for a pod that runs buildkitd and whose controller is the
 // workload's by name: its StatefulSet, or a ReplicaSet with the name that a
@@ -26,13 +27,13 @@ const kindReplicaSet = "ReplicaSet"
 // is decided by the server's certificate or, without one, by checkOwner.
 func (w *workload) isMember(p *corev1.Pod) bool {
 	owner := metav1.GetControllerOf(p)
-	if owner == nil || owner.APIVersion != appsv1.SchemeGroupVersion.String() || !runsBuildkitd(p.Spec) {
+	if owner == nil || owner.APIVersion != appsv1.SchemeGroupVersion.String() || !manifest.RunsBuildkitd(p.Spec) {
 		return false
 	}
 	switch owner.Kind {
-	case KindStatefulSet:
+	case manifest.KindStatefulSet:
 		return owner.Name == w.name
-	case kindReplicaSet:
+	case KindReplicaSet:
 		return owner.Name == w.name+"-"+p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
 	}
 	return false
@@ -50,12 +51,12 @@ func (c *Client) checkOwner(ctx context.Context, node configmap.Node, pod kube.P
 	if known {
 		return nil
 	}
-	kind := KindStatefulSet
-	if pod.Owner.Kind == kindReplicaSet {
-		kind = KindDeployment
+	kind := manifest.KindStatefulSet
+	if pod.Owner.Kind == KindReplicaSet {
+		kind = manifest.KindDeployment
 	}
 	what := strings.ToLower(kind) + " " + w.name
-	var is held
+	var is manifest.Workload
 	var set *metav1.ObjectMeta
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(fault.Guard(func() (err error) {
@@ -65,11 +66,11 @@ func (c *Client) checkOwner(ctx context.Context, node configmap.Node, pod kube.P
 		}
 		return w.explain(err, "get "+what)
 	}))
-	if kind != Kind(w.node) {
+	if kind != manifest.Kind(w.node) {
 		// A definition may have changed since its workload was made. Where there
 		// is a workload of its kind, one of the other kind is somebody else's.
 		group.Go(fault.Guard(func() error {
-			_, err := w.get(ctx, Kind(w.node))
+			_, err := w.get(ctx, manifest.Kind(w.node))
 			switch {
 			case err == nil:
 				return w.foreignPod(pod, w.String(), "its owner is "+what)
@@ -79,7 +80,7 @@ func (c *Client) checkOwner(ctx context.Context, node configmap.Node, pod kube.P
 			return w.explain(err, "get "+w.String())
 		}))
 	}
-	if kind == KindDeployment {
+	if kind == manifest.KindDeployment {
 		group.Go(fault.Guard(func() error {
 			found, err := c.api.ReplicaSets(w.namespace).Get(ctx, pod.Owner.Name, metav1.GetOptions{})
 			switch {
@@ -111,15 +112,15 @@ func (c *Client) checkOwner(ctx context.Context, node configmap.Node, pod kube.P
 // notOwned says why a pod is none of the workload's; empty if it is one. set is
 // the ReplicaSet of the name that the pod gives for its owner; nil where there
 // is none between them or it could not be read.
-func notOwned(pod kube.Pod, is held, set *metav1.ObjectMeta) string {
+func notOwned(pod kube.Pod, is manifest.Workload, set *metav1.ObjectMeta) string {
 	switch {
-	case is.statefulSet != nil && pod.Owner.UID != is.meta().UID:
+	case is.StatefulSet != nil && pod.Owner.UID != is.Meta().UID:
 		return "its owner is another statefulset of that name"
 	case set != nil && pod.Owner.UID != set.UID:
 		return "its owner is another replicaset than the one named " + set.Name
-	case set != nil && !metav1.IsControlledBy(set, is.meta()):
+	case set != nil && !metav1.IsControlledBy(set, is.Meta()):
 		return "its replicaset " + set.Name + " is not the deployment's"
-	case is.listens() && !pod.Listens:
+	case is.Listens() && !pod.Listens:
 		return "the workload's pods take TLS connections and this one says that it does not"
 	}
 	return ""

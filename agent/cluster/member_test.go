@@ -20,6 +20,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -33,13 +34,13 @@ func TestMembers(t *testing.T) {
 		want   bool
 	}{
 		"of the deployment":                   {func(*corev1.Pod) {}, true},
-		"of the statefulset":                  {owner(KindStatefulSet, "builder-amd64"), true},
+		"of the statefulset":                  {owner(manifest.KindStatefulSet, "builder-amd64"), true},
 		"nobody's":                            {func(p *corev1.Pod) { p.OwnerReferences = nil }, false},
 		"owned, not controlled":               {func(p *corev1.Pod) { p.OwnerReferences[0].Controller = nil }, false},
-		"of another replicaset":               {owner(kindReplicaSet, "other-5f6d"), false},
-		"of a replicaset of its own":          {owner(kindReplicaSet, "builder-amd64"), false},
-		"with another hash":                   {owner(kindReplicaSet, "builder-amd64-0000"), false},
-		"of another statefulset":              {owner(KindStatefulSet, "builder-amd64-5f6d"), false},
+		"of another replicaset":               {owner(KindReplicaSet, "other-5f6d"), false},
+		"of a replicaset of its own":          {owner(KindReplicaSet, "builder-amd64"), false},
+		"with another hash":                   {owner(KindReplicaSet, "builder-amd64-0000"), false},
+		"of another statefulset":              {owner(manifest.KindStatefulSet, "builder-amd64-5f6d"), false},
 		"of a job":                            {owner("Job", "builder-amd64"), false},
 		"of another group":                    {func(p *corev1.Pod) { p.OwnerReferences[0].APIVersion = "example.com/v1" }, false},
 		"of the deployment, but no buildkitd": {func(p *corev1.Pod) { p.Spec.Containers[0].Name = "main" }, false},
@@ -117,29 +118,29 @@ func (c *chain) requests() []string {
 func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 	deployment := func(listens bool) *appsv1.Deployment {
 		d := &appsv1.Deployment{
-			TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: KindDeployment},
+			TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: manifest.KindDeployment},
 			ObjectMeta: metav1.ObjectMeta{Name: "builder-amd64", UID: "uid-of-deployment"},
 		}
 		if listens {
-			d.Spec.Template.Annotations = map[string]string{annotationTLS: "name"}
+			d.Spec.Template.Annotations = map[string]string{manifest.AnnotationTLS: "name"}
 		}
 		return d
 	}
 	set := func(uid, of string) *appsv1.ReplicaSet {
 		return &appsv1.ReplicaSet{
-			TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: kindReplicaSet},
+			TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: KindReplicaSet},
 			ObjectMeta: metav1.ObjectMeta{Name: "builder-amd64-5f6d", UID: types.UID(uid), OwnerReferences: []metav1.OwnerReference{
-				{APIVersion: "apps/v1", Kind: KindDeployment, Name: "builder-amd64", UID: types.UID(of), Controller: new(true)},
+				{APIVersion: "apps/v1", Kind: manifest.KindDeployment, Name: "builder-amd64", UID: types.UID(of), Controller: new(true)},
 			}},
 		}
 	}
 	statefulSet := &appsv1.StatefulSet{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: KindStatefulSet},
+		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: manifest.KindStatefulSet},
 		ObjectMeta: metav1.ObjectMeta{Name: "builder-amd64", UID: "uid-of-statefulset"},
 	}
 	byStatefulSet := func(uid string) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {
-			p.OwnerReferences[0].Kind, p.OwnerReferences[0].Name, p.OwnerReferences[0].UID = KindStatefulSet, "builder-amd64", types.UID(uid)
+			p.OwnerReferences[0].Kind, p.OwnerReferences[0].Name, p.OwnerReferences[0].UID = manifest.KindStatefulSet, "builder-amd64", types.UID(uid)
 		}
 	}
 	for _, tt := range []struct {
@@ -160,7 +161,7 @@ func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 		{name: "deaf where the workload listens", by: map[string]any{"deployments": deployment(true), "replicasets": set("uid-of-set", "uid-of-deployment")}, words: "this one says that it does not"},
 		{
 			name: "listens as the workload does", by: map[string]any{"deployments": deployment(true), "replicasets": set("uid-of-set", "uid-of-deployment")},
-			pod: func(p *corev1.Pod) { p.Annotations[annotationTLS] = "name" },
+			pod: func(p *corev1.Pod) { p.Annotations[manifest.AnnotationTLS] = "name" },
 		},
 		{name: "of the statefulset", pod: byStatefulSet("uid-of-statefulset"), by: map[string]any{"statefulsets": statefulSet}},
 		{name: "of an earlier statefulset", pod: byStatefulSet("uid-of-other"), by: map[string]any{"statefulsets": statefulSet}, words: "another statefulset of that name"},

@@ -13,35 +13,20 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
-	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
-
-// labelOwner names the set of definitions that an object was made for.
-const labelOwner = "slipway.build/owner"
-
-// ownedBy returns the labels of the objects that are made for node. They are
-// not those of its pods: a new owner is no reason to start pods again.
-func ownedBy(node configmap.Node, labels map[string]string) map[string]string {
-	owner := node.Kubernetes.Owner
-	if owner == "" {
-		return labels
-	}
-	labels = maps.Clone(labels)
-	labels[labelOwner] = owner
-	return labels
-}
 
 // owns is true for an object that Slipway made for the workload. Nothing else
 // is written or deleted, but for a workload that buildx made.
 func (w *workload) owns(object metav1.Object) bool {
 	labels := object.GetLabels()
-	return labels[labelManagedBy] == managedBy && labels[labelApp] == w.name
+	return labels[manifest.LabelManagedBy] == manifest.ManagedBy && labels[manifest.LabelApp] == w.name
 }
 
 // load reads the workload, and refuses one of its name that is neither
 // Slipway's nor runs buildkitd as buildx has it. That there is none is the API
 // server's own error, all others are explained.
-func (w *workload) load(ctx context.Context, kind string) (held, error) {
+func (w *workload) load(ctx context.Context, kind string) (manifest.Workload, error) {
 	is, err := w.get(ctx, kind)
 	what := strings.ToLower(kind) + " " + w.name
 	switch {
@@ -49,19 +34,19 @@ func (w *workload) load(ctx context.Context, kind string) (held, error) {
 		return is, err
 	case err != nil:
 		return is, w.explain(err, "get "+what)
-	case w.owns(is.meta()):
+	case w.owns(is.Meta()):
 		return is, nil
-	case !runsBuildkitd(is.template().Spec):
-		return is, w.foreign(what, is.meta(), "it runs no buildkitd")
-	case is.template().Labels[labelApp] != w.name:
-		return is, w.foreign(what, is.meta(), fmt.Sprintf("its pods lack the label %s=%s, by which builders are found", labelApp, w.name))
+	case !manifest.RunsBuildkitd(is.Template().Spec):
+		return is, w.foreign(what, is.Meta(), "it runs no buildkitd")
+	case is.Template().Labels[manifest.LabelApp] != w.name:
+		return is, w.foreign(what, is.Meta(), fmt.Sprintf("its pods lack the label %s=%s, by which builders are found", manifest.LabelApp, w.name))
 	}
 	return is, nil
 }
 
 // ownerMarks are the labels by which makers of objects mark them.
 var ownerMarks = []string{
-	labelManagedBy, "app.kubernetes.io/instance", "app.kubernetes.io/part-of", "app.kubernetes.io/name", labelApp, labelOwner,
+	manifest.LabelManagedBy, "app.kubernetes.io/instance", "app.kubernetes.io/part-of", "app.kubernetes.io/name", manifest.LabelApp, manifest.LabelOwner,
 	"helm.sh/chart", "argocd.argoproj.io/instance", "kustomize.toolkit.fluxcd.io/name",
 }
 
@@ -152,7 +137,7 @@ func sameSecret(is, wanted *corev1.Secret) bool {
 }
 
 // writeFiles writes what the workload's pods mount.
-func (w *workload) writeFiles(ctx context.Context, objects Objects) error {
+func (w *workload) writeFiles(ctx context.Context, objects manifest.Objects) error {
 	for _, cm := range objects.ConfigMaps {
 		if err := writeObject(ctx, w, "configmap", w.client.api.ConfigMaps(w.namespace), cm, sameConfigMap); err != nil {
 			return err

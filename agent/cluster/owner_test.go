@@ -16,6 +16,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -61,16 +62,16 @@ func TestWhatOthersMadeStaysAsItIs(t *testing.T) {
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: theirs("builder-amd64-tls"), Data: map[string][]byte{"tls.crt": []byte("x")},
 		}},
 		{name: "deployment", plural: "deployments", node: node, object: &appsv1.Deployment{
-			TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: KindDeployment}, ObjectMeta: theirs("builder-amd64"), Spec: appsv1.DeploymentSpec{Replicas: new(int32(0)), Template: pod},
+			TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: manifest.KindDeployment}, ObjectMeta: theirs("builder-amd64"), Spec: appsv1.DeploymentSpec{Replicas: new(int32(0)), Template: pod},
 		}},
 		{name: "statefulset", plural: "statefulsets", node: node, removes: true, object: &appsv1.StatefulSet{
-			TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: KindStatefulSet}, ObjectMeta: theirs("builder-amd64"), Spec: appsv1.StatefulSetSpec{Template: pod},
+			TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: manifest.KindStatefulSet}, ObjectMeta: theirs("builder-amd64"), Spec: appsv1.StatefulSetSpec{Template: pod},
 		}},
 		{
 			name: "statefulset of a node with a claim", plural: "statefulsets",
 			node: driftNode(configmap.DriftApply, func(n *configmap.Node) { n.Kubernetes.ClaimStorage = clustertest.Quantity("1Gi") }),
 			object: &appsv1.StatefulSet{
-				TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: KindStatefulSet}, ObjectMeta: theirs("builder-amd64"), Spec: appsv1.StatefulSetSpec{Template: pod},
+				TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: manifest.KindStatefulSet}, ObjectMeta: theirs("builder-amd64"), Spec: appsv1.StatefulSetSpec{Template: pod},
 			},
 		},
 	} {

@@ -22,6 +22,7 @@ import (
 	streamspdy "k8s.io/streaming/pkg/httpstream/spdy"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -84,7 +85,7 @@ func (f *forwarding) StreamWithContext(ctx context.Context, streams remotecomman
 	// Closing it ends both streams and with them the copying.
 	defer func() { _ = conn.Close() }()
 	headers := http.Header{}
-	headers.Set(corev1.PortHeader, strconv.Itoa(listenPort))
+	headers.Set(corev1.PortHeader, strconv.Itoa(manifest.ListenPort))
 	headers.Set(corev1.PortForwardRequestIDHeader, "0")
 	headers.Set(corev1.StreamType, corev1.StreamTypeError)
 	complaints, err := conn.CreateStream(headers)

@@ -14,6 +14,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/agent/cluster/rbac"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -53,7 +54,7 @@ func (c *Client) Places(ctx context.Context, node configmap.Node) (Places, error
 
 // podSpec is the spec of node's pods.
 func (c *Client) podSpec(node configmap.Node) (corev1.PodSpec, error) {
-	objects, err := Manifest(node, c.Namespace(node))
+	objects, err := manifest.Of(node, c.Namespace(node))
 	switch {
 	case err != nil:
 		return corev1.PodSpec{}, err

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,18 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
-
-// Trouble is what keeps a node's pods from being ready.
-type Trouble struct {
-	// Waiting says what is waited for.
-	Waiting string
-	// Err is of type *Error; nil while nothing is known to be wrong.
-	Err error
-	// MayHeal is true when the cluster is at work on it.
-	MayHeal bool
-}
 
 // Trouble looks once at what a wait for node's pods would watch, and judges as
 // the wait does, but without its patience: one look cannot see whether a
@@ -47,26 +37,6 @@ func (c *Client) Trouble(ctx context.Context, node configmap.Node) (Trouble, err
 	return trouble, nil
 }
 
-// troubleOf is the worst of the findings: what nobody is at work on goes
-// before what may heal.
-func troubleOf(findings []finding) (Trouble, *crashed) {
-	var trouble Trouble
-	var words *crashed
-	var lines []string
-	for _, f := range findings {
-		lines = append(lines, f.line)
-		// A failed pull is tried again for ever, and rarely for good.
-		mayHeal := f.patience == endless && f.reason != kube.ReasonImage
-		if f.reason == "" || trouble.Err != nil && (mayHeal || !trouble.MayHeal) {
-			continue
-		}
-		trouble.Err = &kube.Error{Reason: f.reason, Message: f.message, Advice: f.hints}
-		trouble.MayHeal, words = mayHeal, f.crashed
-	}
-	trouble.Waiting = strings.Join(lines, "; ")
-	return trouble, words
-}
-
 // look fills the view with one answer each, instead of watching. Events that
 // may not be read only add reasons.
 func (v *view) look(ctx context.Context, pods []*corev1.Pod) error {
@@ -77,13 +47,13 @@ func (v *view) look(ctx context.Context, pods []*corev1.Pod) error {
 		all = append(all, v.pods.Add(p))
 		of[p.UID] = fields.Set{"involvedObject.uid": string(p.UID)}
 	}
-	if Kind(w.node) == KindStatefulSet {
+	if manifest.Kind(w.node) == manifest.KindStatefulSet {
 		s, err := c.api.StatefulSets(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 		if err != nil {
 			return w.explain(err, "get "+w.String())
 		}
 		all = append(all, v.statefulSets.Add(s))
-		of[ofWorkload] = fields.Set{"involvedObject.kind": KindStatefulSet, "involvedObject.name": w.name}
+		of[ofWorkload] = fields.Set{"involvedObject.kind": manifest.KindStatefulSet, "involvedObject.name": w.name}
 	} else {
 		d, err := c.api.Deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 		if err != nil {

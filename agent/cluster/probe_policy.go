@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -29,7 +30,7 @@ type Trial struct {
 // be tried.
 func (c *Client) Try(ctx context.Context, node configmap.Node) (Trial, error) {
 	w := newWorkload(c, node, nil)
-	objects, err := Manifest(node, w.namespace)
+	objects, err := manifest.Of(node, w.namespace)
 	if err != nil {
 		return Trial{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/agent/cluster/rbac"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -22,9 +23,9 @@ const rightsParallel = 8
 // is the name of Whoami. The rights to create are asked for when there is no
 // workload, those to wake it when it is scaled to zero.
 func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, user string) (rbac.Rights, error) {
-	own := secretsOf(node)
+	own := manifest.SecretNames(node)
 	needed := rbac.Needed(c.dialer.pinned(node), rbac.Target{
-		Namespace: c.Namespace(node), Kind: Kind(node), Name: is.Name,
+		Namespace: c.Namespace(node), Kind: manifest.Kind(node), Name: is.Name,
 		Exists: is.Exists, Replicas: is.Replicas, Secrets: own,
 	}, user)
 	missing := make([]bool, len(needed))
@@ -63,8 +64,8 @@ func listens(node configmap.Node, namespace string, is Status) bool {
 	if len(is.Usable) > 0 {
 		return !slices.ContainsFunc(is.Usable, func(p kube.Pod) bool { return !p.Listens })
 	}
-	objects, err := Manifest(node, namespace)
-	return err == nil && objects.listens()
+	objects, err := manifest.Of(node, namespace)
+	return err == nil && objects.Listens()
 }
 
 func (c *Client) may(ctx context.Context, r rbac.Right) (bool, error) {

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
 
 // readyPods are those of pods that a build may use, by name.
@@ -18,10 +19,10 @@ func readyPods(pods []*corev1.Pod) []kube.Pod {
 			pod := kube.Pod{
 				Namespace:   p.Namespace,
 				Name:        p.Name,
-				Container:   containerName,
+				Container:   manifest.ContainerName,
 				ClusterNode: p.Spec.NodeName,
 				Addresses:   addresses(p),
-				Listens:     p.Annotations[annotationTLS] != "",
+				Listens:     p.Annotations[manifest.AnnotationTLS] != "",
 				UID:         p.UID,
 			}
 			if owner := metav1.GetControllerOf(p); owner != nil {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -46,7 +47,7 @@ func (w *workload) reconcile(ctx context.Context) (fresh bool, err error) {
 		return false, nil
 	}
 	for range conflictTries {
-		var is held
+		var is manifest.Workload
 		var d drift
 		if is, err = w.find(ctx); err == nil {
 			d, err = w.compare(ctx, is, policy == configmap.DriftApply)
@@ -62,7 +63,7 @@ func (w *workload) reconcile(ctx context.Context) (fresh bool, err error) {
 		case err != nil:
 			return false, err
 		case len(d.lines) == 0:
-			return is.hash() == d.should.hash(), nil
+			return is.Hash() == d.should.Hash(), nil
 		case policy == configmap.DriftWarn:
 			w.warnOnce(w.differs(d) + "; slipway up brings it up to date")
 			return false, nil
@@ -118,10 +119,10 @@ func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) 
 		return false, err
 	case err != nil:
 		return false, w.explain(err, "update "+w.String())
-	case equality.Semantic.DeepEqual(is.template(), d.is.template()):
+	case equality.Semantic.DeepEqual(is.Template(), d.is.Template()):
 		return false, nil
 	}
-	outdated, err := outdatedBy(before, *d.is.template(), *is.template())
+	outdated, err := outdatedBy(before, *d.is.Template(), *is.Template())
 	if err != nil {
 		return false, err
 	}

@@ -26,6 +26,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -58,7 +59,7 @@ func newPlant(t *testing.T) *plant {
 // holding has the objects of a node, with their defaults, and a ready pod.
 func (p *plant) holding(node configmap.Node, change func(*appsv1.Deployment)) *plant {
 	p.t.Helper()
-	o, err := Manifest(node, "ci")
+	o, err := manifest.Of(node, "ci")
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -81,7 +82,7 @@ func (p *plant) keep(plural string, object metav1.Object) {
 	p.version++
 	object.SetResourceVersion(strconv.Itoa(p.version))
 	if d, ok := object.(*appsv1.Deployment); ok {
-		d.TypeMeta = metav1.TypeMeta{APIVersion: "apps/v1", Kind: KindDeployment}
+		d.TypeMeta = metav1.TypeMeta{APIVersion: "apps/v1", Kind: manifest.KindDeployment}
 		d.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyAlways
 		for i := range d.Spec.Template.Spec.Containers {
 			d.Spec.Template.Spec.Containers[i].TerminationMessagePath = corev1.TerminationMessagePathDefault
@@ -368,11 +369,11 @@ func TestReconcile(t *testing.T) {
 			words: `is not as its definition says: spec.template.spec.containers[buildkitd].args: absent -> ["--debug"], and it may not be updated: update deployment builder-amd64 in namespace ci: deployments "x" is forbidden`,
 		},
 		{
-			name: "of buildx, as it should be", live: func(d *appsv1.Deployment) { delete(d.Labels, labelManagedBy); unhash(d) },
+			name: "of buildx, as it should be", live: func(d *appsv1.Deployment) { delete(d.Labels, manifest.LabelManagedBy); unhash(d) },
 		},
 		{
 			name: "of buildx", change: debugging, writes: []string{"PUT deployments"},
-			live: func(d *appsv1.Deployment) { delete(d.Labels, labelManagedBy); unhash(d) },
+			live: func(d *appsv1.Deployment) { delete(d.Labels, manifest.LabelManagedBy); unhash(d) },
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -411,9 +412,9 @@ func TestReconcile(t *testing.T) {
 
 // unhash takes away what buildx does not write.
 func unhash(d *appsv1.Deployment) {
-	delete(d.Annotations, annotationSpecHash)
-	delete(d.Spec.Template.Annotations, annotationSpecHash)
-	delete(d.Spec.Template.Labels, labelManagedBy)
+	delete(d.Annotations, manifest.AnnotationSpecHash)
+	delete(d.Spec.Template.Annotations, manifest.AnnotationSpecHash)
+	delete(d.Spec.Template.Labels, manifest.LabelManagedBy)
 }
 
 // TestReconcileAfterOthersHaveWritten has somebody write between the look and
@@ -452,11 +453,11 @@ func TestAbsentIsMade(t *testing.T) {
 // definition.
 func TestNewPodsAreTakenInARollout(t *testing.T) {
 	node := driftNode("", nil)
-	o, err := Manifest(node, "ci")
+	o, err := manifest.Of(node, "ci")
 	if err != nil {
 		t.Fatal(err)
 	}
-	hash := o.held().hash()
+	hash := o.Workload.Hash()
 	for _, tt := range []struct {
 		policy configmap.Drift
 		ready  bool // the new one
@@ -550,7 +551,7 @@ func TestMadeWithoutCertificates(t *testing.T) {
 			if err := client.Reconcile(t.Context(), node, func(string) {}); err != nil {
 				t.Fatal(err)
 			}
-			if d := p.deployment(); (held{deployment: d}).listens() != tt.listens {
+			if d := p.deployment(); (manifest.Workload{Deployment: d}).Listens() != tt.listens {
 				t.Errorf("it listens: %v", !tt.listens)
 			}
 		})

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/agent/cluster/rbac"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -73,7 +74,7 @@ func (w *workload) planRemoval(ctx context.Context, claims bool) (Removal, error
 		return r, err
 	}
 	switch {
-	case !made || Kind(w.node) != KindStatefulSet:
+	case !made || manifest.Kind(w.node) != manifest.KindStatefulSet:
 		return r, nil
 	case !claims:
 		r.Kept = append(r.Kept, fmt.Sprintf("the persistent volume claims of %s in namespace %s are kept", w, w.namespace))
@@ -134,14 +135,14 @@ const claimKind = "persistentvolumeclaim"
 // planWorkload is first to go, so that no pod misses what it mounts. made is
 // false when there is none.
 func (w *workload) planWorkload(ctx context.Context, r *Removal) (made bool, err error) {
-	is, err := w.get(ctx, Kind(w.node))
+	is, err := w.get(ctx, manifest.Kind(w.node))
 	switch {
 	case apierrors.IsNotFound(err):
 		return false, nil
 	case err != nil:
 		return false, w.explainRemoval(err, "get "+w.String())
-	case !w.owns(is.meta()):
-		err := w.foreign(w.String(), is.meta(), "")
+	case !w.owns(is.Meta()):
+		err := w.foreign(w.String(), is.Meta(), "")
 		if refused := (*kube.Error)(nil); errors.As(err, &refused) {
 			refused.Advice = []string{
 				fmt.Sprintf("remove it yourself: kubectl delete --namespace %s %s", w.namespace, w),
@@ -151,14 +152,14 @@ func (w *workload) planWorkload(ctx context.Context, r *Removal) (made bool, err
 		return false, err
 	}
 	read := func(ctx context.Context, _ string) (metav1.Object, error) {
-		is, err := w.get(ctx, Kind(w.node))
-		return is.meta(), err
+		is, err := w.get(ctx, manifest.Kind(w.node))
+		return is.Meta(), err
 	}
 	remove := w.client.api.Deployments(w.namespace).Delete
-	if is.statefulSet != nil {
+	if is.StatefulSet != nil {
 		remove = w.client.api.StatefulSets(w.namespace).Delete
 	}
-	r.add(strings.ToLower(Kind(w.node)), is.meta(), remove, read)
+	r.add(strings.ToLower(manifest.Kind(w.node)), is.Meta(), remove, read)
 	return true, nil
 }
 
@@ -182,7 +183,7 @@ func readByList[L any](list func(context.Context, metav1.ListOptions) (L, error)
 
 // ownSelector finds what Slipway made for the workload.
 func (w *workload) ownSelector() string {
-	return labels.SelectorFromSet(labels.Set{labelApp: w.name, labelManagedBy: managedBy}).String()
+	return labels.SelectorFromSet(labels.Set{manifest.LabelApp: w.name, manifest.LabelManagedBy: manifest.ManagedBy}).String()
 }
 
 // planConfigMaps finds them by label: an earlier definition may have had more
@@ -231,9 +232,9 @@ func (w *workload) planSecrets(ctx context.Context, r *Removal) error {
 func (w *workload) secretNames() []string {
 	names := []string{w.name + "-tls", w.name + "-tls-client"}
 	names = append(names, w.mounted...)
-	for _, g := range splitFiles(w.node.Files) {
-		if len(g.private) > 0 {
-			names = append(names, w.name+"-"+g.name)
+	for _, g := range manifest.SplitFiles(w.node.Files) {
+		if len(g.Private) > 0 {
+			names = append(names, w.name+"-"+g.Name)
 		}
 	}
 	return names
@@ -247,7 +248,7 @@ func (w *workload) planClaims(ctx context.Context, r *Removal) error {
 	if err != nil {
 		return w.explainRemoval(err, "list persistent volume claims of "+w.name)
 	}
-	own := regexp.MustCompile("^" + regexp.QuoteMeta(stateVolume+"-"+w.name) + "-[0-9]+$")
+	own := regexp.MustCompile("^" + regexp.QuoteMeta(manifest.StateVolume+"-"+w.name) + "-[0-9]+$")
 	read := readByList(client.List, func(l *corev1.PersistentVolumeClaimList) metav1.Object {
 		if len(l.Items) == 0 {
 			return nil

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -37,15 +38,15 @@ func (w *workload) wants() (wanted, error) {
 // certificates: they are of the definition, too. They are few, and to make
 // their hash costs up to a millisecond.
 func (w *workload) widen(want wanted) (wanted, error) {
-	return want.with(w.plain(), w.namespace)
+	return want.with(manifest.WithoutListener(w.node), w.namespace)
 }
 
 func (n wanted) with(node configmap.Node, namespace string) (wanted, error) {
-	objects, err := Manifest(node, namespace)
+	objects, err := manifest.Of(node, namespace)
 	if err != nil {
 		return n, err
 	}
-	n.hashes = append(n.hashes, objects.held().hash())
+	n.hashes = append(n.hashes, objects.Workload.Hash())
 	return n, nil
 }
 
@@ -62,11 +63,11 @@ const (
 )
 
 func (n wanted) standing(labels, annotations map[string]string) standing {
-	hash := annotations[annotationSpecHash]
+	hash := annotations[manifest.AnnotationSpecHash]
 	if hash != "" && slices.Contains(n.hashes, hash) {
 		return current
 	}
-	if hash == "" && labels[labelManagedBy] != managedBy {
+	if hash == "" && labels[manifest.LabelManagedBy] != manifest.ManagedBy {
 		return unknown
 	}
 	return stale

@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -18,7 +19,7 @@ func TestRolloutOfPods(t *testing.T) {
 	ended := clustertest.Pod("ended", "old", false)
 	ended.Status.Phase = corev1.PodFailed
 	adopted := clustertest.Pod("adopted", "", true)
-	adopted.Annotations = map[string]string{annotationSpecHash: "old"}
+	adopted.Annotations = map[string]string{manifest.AnnotationSpecHash: "old"}
 	unmarked := clustertest.Pod("unmarked", "old", true)
 	unmarked.Annotations = nil
 	for name, tt := range map[string]struct {
@@ -58,10 +59,10 @@ func TestRolloutOfPods(t *testing.T) {
 // TestOutdatedPods has a change by hand undone while its rollout is under way:
 // pods from before the change stay, for they are as they should be.
 func TestOutdatedPods(t *testing.T) {
-	should := manifestOf(t, nil).deployment.Spec.Template
+	should := manifestOf(t, nil).Deployment.Spec.Template
 	byHand := *should.DeepCopy()
 	byHand.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "EXTRA", Value: "x"}}
-	other := manifestOf(t, func(n *configmap.Node) { n.Flags = []string{"--debug"} }).deployment.Spec.Template
+	other := manifestOf(t, func(n *configmap.Node) { n.Flags = []string{"--debug"} }).Deployment.Spec.Template
 	pod := func(name string, of corev1.PodTemplateSpec) *corev1.Pod {
 		p := &corev1.Pod{ObjectMeta: *of.ObjectMeta.DeepCopy(), Spec: *of.Spec.DeepCopy()}
 		p.Name, p.UID = name, types.UID(name)

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -73,7 +74,7 @@ type PodStatus struct {
 func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error) {
 	ctx = kube.Quiet(ctx)
 	w := newWorkload(c, node, nil)
-	s := Status{Kind: Kind(node), Namespace: w.namespace, Name: w.name}
+	s := Status{Kind: manifest.Kind(node), Namespace: w.namespace, Name: w.name}
 	if err := w.read(ctx, &s); err != nil {
 		if apierrors.IsNotFound(err) {
 			return s, nil
@@ -95,7 +96,7 @@ func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error
 			Terminating: p.DeletionTimestamp != nil,
 			ClusterNode: p.Spec.NodeName,
 			Created:     p.CreationTimestamp.Time,
-			Profile:     profileOf(p.Spec),
+			Profile:     manifest.ProfileOf(p.Spec),
 			Beside:      containersBeside(p.Spec),
 		}
 		ps.OutOfMemory, ps.MemoryLimit = outOfMemory(p)
@@ -112,7 +113,7 @@ func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error
 func (w *workload) read(ctx context.Context, s *Status) error {
 	var meta metav1.ObjectMeta
 	var replicas *int32
-	if s.Kind == KindStatefulSet {
+	if s.Kind == manifest.KindStatefulSet {
 		o, err := w.client.api.StatefulSets(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -127,7 +128,7 @@ func (w *workload) read(ctx context.Context, s *Status) error {
 	}
 	s.Exists = true
 	s.Managed = w.owns(&meta)
-	s.Owner, s.Created, s.version = meta.Labels[labelOwner], meta.CreationTimestamp.Time, meta.ResourceVersion
+	s.Owner, s.Created, s.version = meta.Labels[manifest.LabelOwner], meta.CreationTimestamp.Time, meta.ResourceVersion
 	s.Replicas = 1
 	if replicas != nil {
 		s.Replicas = *replicas
@@ -147,7 +148,7 @@ func readySince(p *corev1.Pod) time.Time {
 func containersBeside(spec corev1.PodSpec) []string {
 	var names []string
 	for _, c := range spec.Containers {
-		if c.Name != containerName {
+		if c.Name != manifest.ContainerName {
 			names = append(names, c.Name)
 		}
 	}
@@ -157,7 +158,7 @@ func containersBeside(spec corev1.PodSpec) []string {
 // outOfMemory is when buildkitd's last run was ended for want of memory, and the
 // limit that it has.
 func outOfMemory(p *corev1.Pod) (at time.Time, limit string) {
-	s := status(p.Status.ContainerStatuses, containerName)
+	s := status(p.Status.ContainerStatuses, manifest.ContainerName)
 	if s == nil {
 		return time.Time{}, ""
 	}
@@ -165,7 +166,7 @@ func outOfMemory(p *corev1.Pod) (at time.Time, limit string) {
 	if last == nil || last.Reason != "OOMKilled" {
 		return time.Time{}, ""
 	}
-	if c := buildkitd(&p.Spec); c != nil && !c.Resources.Limits.Memory().IsZero() {
+	if c := manifest.BuildkitdContainer(&p.Spec); c != nil && !c.Resources.Limits.Memory().IsZero() {
 		limit = c.Resources.Limits.Memory().String()
 	}
 	return last.FinishedAt.Time, limit
@@ -174,6 +175,6 @@ func outOfMemory(p *corev1.Pod) (at time.Time, limit string) {
 // runs is true while buildkitd's container does.
 func runs(p *corev1.Pod) bool {
 	return slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
-		return c.Name == containerName && c.State.Running != nil
+		return c.Name == manifest.ContainerName && c.State.Running != nil
 	})
 }

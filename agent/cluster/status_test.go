@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
 
 // TestFrailtyOfAPod reads off a pod what the doctor warns of.
@@ -33,10 +34,10 @@ func TestFrailtyOfAPod(t *testing.T) {
 		status corev1.ContainerStatus
 		limit  string
 	}{
-		{ended(containerName, "OOMKilled"), "2Gi"},
-		{ended(containerName, "Error"), ""},
+		{ended(manifest.ContainerName, "OOMKilled"), "2Gi"},
+		{ended(manifest.ContainerName, "Error"), ""},
 		{ended("istio-proxy", "OOMKilled"), ""},
-		{corev1.ContainerStatus{Name: containerName}, ""},
+		{corev1.ContainerStatus{Name: manifest.ContainerName}, ""},
 	} {
 		p.Status.ContainerStatuses = []corev1.ContainerStatus{tt.status}
 		when, limit := outOfMemory(p)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 )
 
@@ -50,7 +51,7 @@ func explainLink(err error, pod kube.Pod, address string, from *pki.Credential, 
 	case errors.Is(err, os.ErrDeadlineExceeded), kube.IsContextError(err), kube.IsTimeout(err):
 		return &kube.Error{
 			Reason: kube.ReasonBlocked, Message: address + ": no answer", Cause: err,
-			Advice: []string{fmt.Sprintf("a NetworkPolicy or firewall that drops packets looks like this: let agents reach TCP port %d of the builder's pods, or use --transport exec", listenPort)},
+			Advice: []string{fmt.Sprintf("a NetworkPolicy or firewall that drops packets looks like this: let agents reach TCP port %d of the builder's pods, or use --transport exec", manifest.ListenPort)},
 		}
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return &kube.Error{

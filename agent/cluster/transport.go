@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/source"
@@ -164,7 +165,7 @@ func (d *dialer) dialBy(ctx context.Context, t transport, node configmap.Node, p
 			Message: fmt.Sprintf("pod %s takes no TLS connections, which the transport %s needs", pod, t.name),
 			Advice: []string{
 				"a builder made by buildx, or with the transport exec, or with addresses of its own in Flags or buildkitd.toml has no listener of slipway's: use --transport exec",
-				"or delete the workload and let slipway up make it again: kubectl delete --namespace " + pod.Namespace + " " + strings.ToLower(Kind(node)) + " " + WorkloadName(node),
+				"or delete the workload and let slipway up make it again: kubectl delete --namespace " + pod.Namespace + " " + strings.ToLower(manifest.Kind(node)) + " " + manifest.WorkloadName(node),
 			},
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -66,16 +67,16 @@ type workload struct {
 }
 
 func newWorkload(c *Client, node configmap.Node, report func(string)) *workload {
-	return &workload{client: c, node: node, namespace: c.Namespace(node), name: WorkloadName(node), report: report}
+	return &workload{client: c, node: node, namespace: c.Namespace(node), name: manifest.WorkloadName(node), report: report}
 }
 
 // String is how messages call it.
 func (w *workload) String() string {
-	return strings.ToLower(Kind(w.node)) + " " + w.name
+	return strings.ToLower(manifest.Kind(w.node)) + " " + w.name
 }
 
 func (w *workload) selector() string {
-	return labels.SelectorFromSet(labels.Set{labelApp: w.name}).String()
+	return labels.SelectorFromSet(labels.Set{manifest.LabelApp: w.name}).String()
 }
 
 // upAndCredential reads the client's certificates while it looks for pods, so
@@ -125,7 +126,7 @@ func (w *workload) up(ctx context.Context) ([]kube.Pod, error) {
 		if err := w.ensure(ctx); err != nil {
 			return nil, err
 		}
-	case slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return kube.IsLive(p) && p.Annotations[annotationTLS] != "" }):
+	case slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return kube.IsLive(p) && p.Annotations[manifest.AnnotationTLS] != "" }):
 		w.mend(ctx)
 	}
 	return w.wait(ctx, pods)
@@ -146,7 +147,7 @@ func (w *workload) list(ctx context.Context) ([]*corev1.Pod, error) {
 }
 
 func (w *workload) explain(err error, doing string) error {
-	return kube.Explain(err, fmt.Sprintf("%s in namespace %s", doing, w.namespace), w.client.api.Identity(), secretsOf(w.node))
+	return kube.Explain(err, fmt.Sprintf("%s in namespace %s", doing, w.namespace), w.client.api.Identity(), manifest.SecretNames(w.node))
 }
 
 func (w *workload) timedOut(cause error) error {

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -135,16 +136,16 @@ func (v *view) start(ctx context.Context) {
 	}))
 	one := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", w.name).String()}
 	v.optional(ctx, "workload", func(ctx context.Context, failed func(string, error)) {
-		if Kind(w.node) == KindStatefulSet {
+		if manifest.Kind(w.node) == manifest.KindStatefulSet {
 			kube.Follow(ctx, c.api.StatefulSets(w.namespace), one, &appsv1.StatefulSet{}, v.statefulSets, failed)
 		} else {
 			kube.Follow(ctx, c.api.Deployments(w.namespace), one, &appsv1.Deployment{}, v.deployments, failed)
 		}
 	})
-	if Kind(w.node) == KindStatefulSet {
+	if manifest.Kind(w.node) == manifest.KindStatefulSet {
 		// A Deployment says in its status why pods cannot be created; a
 		// StatefulSet says it only in events.
-		v.followEventsOf(ctx, ofWorkload, fields.Set{"involvedObject.kind": KindStatefulSet, "involvedObject.name": w.name})
+		v.followEventsOf(ctx, ofWorkload, fields.Set{"involvedObject.kind": manifest.KindStatefulSet, "involvedObject.name": w.name})
 	}
 }
 
@@ -225,7 +226,7 @@ func (v *view) observe(now time.Time) observation {
 		accepted := v.workload.accepts(p)
 		switch {
 		case v.ended[p.UID] || !v.workload.isMember(p):
-		case Kind(v.workload.node) == KindStatefulSet && !kube.HasEnded(p) && (!accepted || p.DeletionTimestamp != nil):
+		case manifest.Kind(v.workload.node) == manifest.KindStatefulSet && !kube.HasEnded(p) && (!accepted || p.DeletionTimestamp != nil):
 			o.finishing = append(o.finishing, p.Name)
 		case accepted:
 			o.pods = append(o.pods, p)

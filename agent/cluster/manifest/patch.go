@@ -1,4 +1,4 @@
-package cluster
+package manifest
 
 import (
 	"bytes"
@@ -31,16 +31,16 @@ func patchTemplate(template corev1.PodTemplateSpec, patch json.RawMessage, node 
 	if err := decodeStrict(merged, &out); err != nil {
 		return template, templateError(node, err)
 	}
-	if !slices.ContainsFunc(out.Spec.Containers, func(c corev1.Container) bool { return c.Name == containerName }) {
-		return template, templateError(node, fmt.Errorf("it removes the container %q, which is buildkitd", containerName))
+	if !slices.ContainsFunc(out.Spec.Containers, func(c corev1.Container) bool { return c.Name == ContainerName }) {
+		return template, templateError(node, fmt.Errorf("it removes the container %q, which is buildkitd", ContainerName))
 	}
 	for i := range out.Spec.Containers {
-		if c := &out.Spec.Containers[i]; c.Name == containerName {
+		if c := &out.Spec.Containers[i]; c.Name == ContainerName {
 			replaceHandlers(c, template.Spec.Containers[0])
 		}
 	}
-	if out.Labels[labelApp] != template.Labels[labelApp] {
-		return template, templateError(node, fmt.Errorf("it changes the label %q, by which the pods are found", labelApp))
+	if out.Labels[LabelApp] != template.Labels[LabelApp] {
+		return template, templateError(node, fmt.Errorf("it changes the label %q, by which the pods are found", LabelApp))
 	}
 	return out, nil
 }

@@ -1,4 +1,4 @@
-package cluster
+package manifest
 
 import (
 	"maps"
@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// stateVolume is the name buildx gives to the claim and to the volume of
+	// StateVolume is the name buildx gives to the claim and to the volume of
 	// rootless builders.
-	stateVolume = "buildkitd"
+	StateVolume = "buildkitd"
 	// memoryVolume is the name buildx gives to buildkit-root-volume-memory.
 	memoryVolume = "buildkit-memory"
 
@@ -29,7 +29,7 @@ const (
 func podTemplate(node configmap.Node, labels, annotations map[string]string, files []fileGroup) corev1.PodTemplateSpec {
 	k := node.Kubernetes
 	container := corev1.Container{
-		Name:           containerName,
+		Name:           ContainerName,
 		Image:          k.Image,
 		Args:           slices.Clone(node.Flags),
 		Env:            slices.Clone(k.Env),
@@ -57,7 +57,7 @@ func podTemplate(node configmap.Node, labels, annotations map[string]string, fil
 		if _, ok := node.Files[daemonConfig]; ok && !namesConfig(node.Flags) {
 			// A rootless buildkitd looks below its home directory, so that
 			// buildx's mount is never read there.
-			container.Args = append(container.Args, "--config", path.Join(configPath, daemonConfig))
+			container.Args = append(container.Args, "--config", path.Join(ConfigPath, daemonConfig))
 		}
 		// rootlesskit needs to mount and to unshare, which the default
 		// profiles of seccomp and AppArmor deny.
@@ -109,7 +109,7 @@ func namesConfig(flags []string) bool {
 // not stack on overlayfs BuildKit falls back to the native snapshotter, which
 // copies every layer.
 func mountState(pod *corev1.PodSpec, container *corev1.Container, k *configmap.Kubernetes) {
-	mount := corev1.VolumeMount{Name: stateVolume, MountPath: statePath}
+	mount := corev1.VolumeMount{Name: StateVolume, MountPath: statePath}
 	if k.Rootless {
 		mount.MountPath = rootlessStatePath
 	}

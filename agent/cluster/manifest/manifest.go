@@ -1,4 +1,4 @@
-package cluster
+package manifest
 
 import (
 	"maps"
@@ -13,31 +13,18 @@ import (
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// What buildx and Slipway find each other's builders by. buildx looks for the
-// workload by name and for pods by the labels it would give them itself, so
-// these must not change.
-const (
-	labelApp           = "app"
-	labelManagedBy     = "app.kubernetes.io/managed-by"
-	managedBy          = "slipway"
-	annotationPlatform = "buildx.docker.com/platform"
-	annotationSpecHash = "slipway.build/spec-hash"
-	containerName      = "buildkitd"
-)
-
 // The kinds of a workload.
 const (
 	KindDeployment  = "Deployment"
 	KindStatefulSet = "StatefulSet"
 )
 
-// Objects are what a node needs in the cluster. Exactly one of Deployment and
-// StatefulSet is set; ConfigMaps and Secrets must exist before it.
+// Objects are what a node needs in the cluster. ConfigMaps and Secrets must
+// exist before the workload.
 type Objects struct {
-	ConfigMaps  []*corev1.ConfigMap
-	Secrets     []*corev1.Secret
-	Deployment  *appsv1.Deployment
-	StatefulSet *appsv1.StatefulSet
+	ConfigMaps []*corev1.ConfigMap
+	Secrets    []*corev1.Secret
+	Workload
 }
 
 // WorkloadName is the name of node's workload, as buildx derives it.
@@ -53,25 +40,25 @@ func Kind(node configmap.Node) string {
 	return KindDeployment
 }
 
-// Manifest describes node's workload in namespace. It depends on nothing else,
-// so the same definition gives the same bytes and the same spec hash on every
-// agent. The error is an *Error with ReasonDefinition: the node's pod template
-// patch does not fit.
-func Manifest(node configmap.Node, namespace string) (Objects, error) {
+// Of describes the objects of node in namespace. It depends on nothing else, so
+// the same definition gives the same bytes and the same spec hash on every
+// agent. The error is a *kube.Error with ReasonDefinition: the node's pod
+// template patch does not fit.
+func Of(node configmap.Node, namespace string) (Objects, error) {
 	k := node.Kubernetes
 	name := WorkloadName(node)
 
 	annotations := map[string]string{}
 	if len(node.Platforms) > 0 {
-		annotations[annotationPlatform] = formatPlatforms(node)
+		annotations[AnnotationPlatform] = formatPlatforms(node)
 	}
 	maps.Copy(annotations, k.Annotations)
 	labels := map[string]string{}
 	maps.Copy(labels, k.Labels)
 	// What Slipway finds again as its own by, a definition cannot say otherwise.
-	labels[labelManagedBy], labels[labelApp] = managedBy, name
+	labels[LabelManagedBy], labels[LabelApp] = ManagedBy, name
 
-	files := splitFiles(node.Files)
+	files := SplitFiles(node.Files)
 	template, err := patchedTemplate(node, namespace, labels, annotations, files)
 	if err != nil {
 		return Objects{}, err
@@ -90,10 +77,10 @@ func Manifest(node configmap.Node, namespace string) (Objects, error) {
 	objects := fileObjects(files, meta)
 	// buildx selects by all labels. A selector can never be changed, so this
 	// one holds no more than the name and labels stay free to change.
-	selector := &metav1.LabelSelector{MatchLabels: map[string]string{labelApp: name}}
+	selector := &metav1.LabelSelector{MatchLabels: map[string]string{LabelApp: name}}
 	replicas := k.Replicas
 	meta.Annotations = maps.Clone(annotations)
-	meta.Annotations[annotationSpecHash] = hash
+	meta.Annotations[AnnotationSpecHash] = hash
 	if k.ClaimStorage != nil {
 		objects.StatefulSet = &appsv1.StatefulSet{
 			TypeMeta:   metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: KindStatefulSet},
@@ -108,7 +95,7 @@ func Manifest(node configmap.Node, namespace string) (Objects, error) {
 				Selector:            selector,
 				Template:            template,
 				VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{
-					ObjectMeta: metav1.ObjectMeta{Name: stateVolume},
+					ObjectMeta: metav1.ObjectMeta{Name: StateVolume},
 					Spec: corev1.PersistentVolumeClaimSpec{
 						AccessModes:      []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 						StorageClassName: k.StorageClass,
@@ -134,26 +121,18 @@ func Manifest(node configmap.Node, namespace string) (Objects, error) {
 	return objects, nil
 }
 
-// buildkitd is the container of a pod that runs it; nil where there is none.
-func buildkitd(pod *corev1.PodSpec) *corev1.Container {
-	i := slices.IndexFunc(pod.Containers, func(c corev1.Container) bool { return c.Name == containerName })
+// BuildkitdContainer is the container of a pod that runs it; nil where there is none.
+func BuildkitdContainer(pod *corev1.PodSpec) *corev1.Container {
+	i := slices.IndexFunc(pod.Containers, func(c corev1.Container) bool { return c.Name == ContainerName })
 	if i < 0 {
 		return nil
 	}
 	return &pod.Containers[i]
 }
 
-// runsBuildkitd tells a builder's pods from others that happen to bear the same
+// RunsBuildkitd tells a builder's pods from others that happen to bear the same
 // app label.
-func runsBuildkitd(spec corev1.PodSpec) bool { return buildkitd(&spec) != nil }
-
-// listens is true when the workload's pods take TLS connections.
-func (o Objects) listens() bool {
-	if o.StatefulSet != nil {
-		return o.StatefulSet.Spec.Template.Annotations[annotationTLS] != ""
-	}
-	return o.Deployment.Spec.Template.Annotations[annotationTLS] != ""
-}
+func RunsBuildkitd(spec corev1.PodSpec) bool { return BuildkitdContainer(&spec) != nil }
 
 // patchedTemplate is node's pod with the definition's patch, and with the
 // listener where both have a place for it.

@@ -1,4 +1,4 @@
-package cluster
+package manifest
 
 import (
 	"slices"
@@ -53,7 +53,7 @@ func TestListener(t *testing.T) {
 		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			objects, err := Manifest(clustertest.Node(tt.change), "ci")
+			objects, err := Of(clustertest.Node(tt.change), "ci")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,11 +61,11 @@ func TestListener(t *testing.T) {
 			container := pod.Spec.Containers[0]
 			// All of it or nothing of it.
 			parts := map[string]bool{
-				"annotation": objects.listens(),
+				"annotation": objects.Listens(),
 				"address":    slices.Contains(container.Args, listenAddress),
 				"key":        slices.Contains(container.Args, "/etc/slipway/tls/tls.key"),
 				"port":       len(container.Ports) > 0,
-				"readiness":  container.ReadinessProbe.TCPSocket != nil && container.ReadinessProbe.TCPSocket.Port.IntValue() == listenPort,
+				"readiness":  container.ReadinessProbe.TCPSocket != nil && container.ReadinessProbe.TCPSocket.Port.IntValue() == ListenPort,
 				"mount":      slices.ContainsFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == tlsVolume }),
 				"volume":     slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == tlsVolume }),
 			}
@@ -92,12 +92,12 @@ func TestListenerOfBroughtCertificates(t *testing.T) {
 		n.Kubernetes.Env = []corev1.EnvVar{{Name: "XDG_RUNTIME_DIR", Value: "/run/user/1001"}}
 		n.Kubernetes.TLS = configmap.TLS{ServerSecret: "from-cert-manager", ClientSecret: "agents", ServerName: "buildkitd.example.com"}
 	})
-	objects, err := Manifest(node, "ci")
+	objects, err := Of(node, "ci")
 	if err != nil {
 		t.Fatal(err)
 	}
 	pod := objects.Deployment.Spec.Template
-	if got := pod.Annotations[annotationTLS]; got != "buildkitd.example.com" {
+	if got := pod.Annotations[AnnotationTLS]; got != "buildkitd.example.com" {
 		t.Errorf("annotation %q", got)
 	}
 	i := slices.IndexFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == tlsVolume })
@@ -107,7 +107,7 @@ func TestListenerOfBroughtCertificates(t *testing.T) {
 	if !slices.Contains(pod.Spec.Containers[0].Args, "unix:///run/user/1001/buildkit/buildkitd.sock") {
 		t.Errorf("arguments %q", pod.Spec.Containers[0].Args)
 	}
-	if got := secretsOf(node); got != (rbac.SecretNames{Server: "", Client: "agents"}) {
+	if got := SecretNames(node); got != (rbac.SecretNames{Server: "", Client: "agents"}) {
 		t.Errorf("Secrets of the agent's business: %+v", got)
 	}
 }
@@ -125,7 +125,7 @@ func TestPatchedProbeHandler(t *testing.T) {
 		"startup by HTTP":        {"startupProbe", `{"httpGet":{"port":80}}`, http},
 	} {
 		t.Run(name, func(t *testing.T) {
-			objects, err := Manifest(clustertest.Node(func(n *configmap.Node) {
+			objects, err := Of(clustertest.Node(func(n *configmap.Node) {
 				n.Kubernetes.PodTemplate = []byte(`{"spec":{"containers":[{"name":"buildkitd","` + tt.probe + `":` + tt.patch + `}]}}`)
 			}), "ci")
 			if err != nil {

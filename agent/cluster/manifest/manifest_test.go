@@ -1,4 +1,4 @@
-package cluster
+package manifest
 
 import (
 	"errors"
@@ -83,7 +83,7 @@ func TestManifest(t *testing.T) {
 	}
 	for name, change := range cases {
 		t.Run(name, func(t *testing.T) {
-			objects, err := Manifest(clustertest.Node(change), "ci")
+			objects, err := Of(clustertest.Node(change), "ci")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +129,7 @@ func TestManifestRefusesPodTemplate(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, err := Manifest(clustertest.Node(func(n *configmap.Node) { n.Kubernetes.PodTemplate = []byte(c.patch) }), "ci")
+			_, err := Of(clustertest.Node(func(n *configmap.Node) { n.Kubernetes.PodTemplate = []byte(c.patch) }), "ci")
 			var e *kube.Error
 			if !errors.As(err, &e) || e.Reason != kube.ReasonDefinition || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "node builder_amd64") {
 				t.Errorf("got %v, want a definition error of node builder_amd64 with %q", err, c.want)
@@ -140,7 +140,7 @@ func TestManifestRefusesPodTemplate(t *testing.T) {
 
 // buildx looks for pods by the labels that it would give them itself.
 func TestManifestIsFoundByBuildx(t *testing.T) {
-	o, err := Manifest(clustertest.Node(func(n *configmap.Node) { n.Kubernetes.Labels = map[string]string{"team": "build"} }), "ci")
+	o, err := Of(clustertest.Node(func(n *configmap.Node) { n.Kubernetes.Labels = map[string]string{"team": "build"} }), "ci")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,12 +160,12 @@ func TestManifestIsFoundByBuildx(t *testing.T) {
 
 func TestSpecHash(t *testing.T) {
 	hash := func(change func(*configmap.Node)) string {
-		o, err := Manifest(clustertest.Node(change), "ci")
+		o, err := Of(clustertest.Node(change), "ci")
 		if err != nil {
 			t.Fatal(err)
 		}
-		on := o.Deployment.Annotations[annotationSpecHash]
-		if pods := o.Deployment.Spec.Template.Annotations[annotationSpecHash]; pods != on || on == "" {
+		on := o.Deployment.Annotations[AnnotationSpecHash]
+		if pods := o.Deployment.Spec.Template.Annotations[AnnotationSpecHash]; pods != on || on == "" {
 			t.Fatalf("the workload has the hash %q, its pods %q", on, pods)
 		}
 		return on

@@ -1,4 +1,4 @@
-package cluster
+package manifest
 
 import (
 	"crypto/sha256"
@@ -31,7 +31,7 @@ func podsHash(template corev1.PodTemplateSpec, files map[string][]byte) (string,
 // other pods of an otherwise equal template.
 func stampHash(template *corev1.PodTemplateSpec, files map[string][]byte) (string, error) {
 	// A patch has no say in it.
-	delete(template.Annotations, annotationSpecHash)
+	delete(template.Annotations, AnnotationSpecHash)
 	hash, err := podsHash(*template, files)
 	if err != nil {
 		return "", err
@@ -39,6 +39,6 @@ func stampHash(template *corev1.PodTemplateSpec, files map[string][]byte) (strin
 	if template.Annotations == nil {
 		template.Annotations = map[string]string{}
 	}
-	template.Annotations[annotationSpecHash] = hash
+	template.Annotations[AnnotationSpecHash] = hash
 	return hash, nil
 }

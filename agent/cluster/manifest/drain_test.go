@@ -1,4 +1,4 @@
-package cluster
+package manifest
 
 import (
 	"fmt"
@@ -146,7 +146,7 @@ func write(t *testing.T, path, content string) {
 // TestDrainScriptNamesThePort: a script in which the number is a variable would
 // be no easier to read.
 func TestDrainScriptNamesThePort(t *testing.T) {
-	if port := fmt.Sprintf(":%04X ", listenPort); !strings.Contains(drainScript, port) {
+	if port := fmt.Sprintf(":%04X ", ListenPort); !strings.Contains(drainScript, port) {
 		t.Errorf("the script does not look for %q", port)
 	}
 }
@@ -174,7 +174,7 @@ func TestDrainOfThePod(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			o, err := Manifest(clustertest.Node(c.change), "ci")
+			o, err := Of(clustertest.Node(c.change), "ci")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -200,14 +200,14 @@ func TestDrainOfThePod(t *testing.T) {
 }
 
 func TestRollout(t *testing.T) {
-	o, err := Manifest(clustertest.Node(nil), "ci")
+	o, err := Of(clustertest.Node(nil), "ci")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r := o.Deployment.Spec.Strategy.RollingUpdate; r == nil || r.MaxUnavailable.String() != "0" || r.MaxSurge.String() != "25%" {
 		t.Errorf("a rollout stops pods before others are ready: %v", r)
 	}
-	o, err = Manifest(clustertest.Node(func(n *configmap.Node) { n.Kubernetes.ClaimStorage = clustertest.Quantity("1Gi") }), "ci")
+	o, err = Of(clustertest.Node(func(n *configmap.Node) { n.Kubernetes.ClaimStorage = clustertest.Quantity("1Gi") }), "ci")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package cluster
+package manifest
 
 import (
 	"bytes"
@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// configPath is where a node's files are mounted and where buildkitd
+	// ConfigPath is where a node's files are mounted and where buildkitd
 	// looks for its configuration.
-	configPath = "/etc/buildkit"
+	ConfigPath = "/etc/buildkit"
 	// daemonConfig is the file of a node that is buildkitd's configuration.
 	daemonConfig = "buildkitd.toml"
 )
@@ -24,19 +24,19 @@ const (
 // fileGroup is one directory of a node's files. A volume maps a flat set of
 // keys to one directory, so each directory needs its own.
 type fileGroup struct {
-	// name is "config" for the top directory and "config-1", "config-2", …
+	// Name is "config" for the top directory and "config-1", "config-2", …
 	// for the others: volume name and suffix of the object names.
-	name string
-	// dir is relative to configPath.
-	dir     string
-	public  map[string][]byte
-	private map[string][]byte
+	Name string
+	// Dir is relative to configPath.
+	Dir     string
+	Public  map[string][]byte
+	Private map[string][]byte
 }
 
-// splitFiles groups files by directory. buildx numbers the further
+// SplitFiles groups files by directory. buildx numbers the further
 // directories in random order; here they are sorted, so that two agents write
 // the same objects.
-func splitFiles(files map[string][]byte) []fileGroup {
+func SplitFiles(files map[string][]byte) []fileGroup {
 	var groups []fileGroup
 	index := map[string]int{}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -46,14 +46,14 @@ func splitFiles(files map[string][]byte) []fileGroup {
 		}
 	}
 	for _, dir := range slices.Sorted(maps.Keys(index)) {
-		g := fileGroup{name: "config", dir: dir, public: map[string][]byte{}, private: map[string][]byte{}}
+		g := fileGroup{Name: "config", Dir: dir, Public: map[string][]byte{}, Private: map[string][]byte{}}
 		if dir != "." {
 			// "." sorts before every other name, so it takes no number.
 			n := len(groups)
-			if len(groups) == 0 || groups[0].dir != "." {
+			if len(groups) == 0 || groups[0].Dir != "." {
 				n++
 			}
-			g.name = fmt.Sprintf("config-%d", n)
+			g.Name = fmt.Sprintf("config-%d", n)
 		}
 		index[dir] = len(groups)
 		groups = append(groups, g)
@@ -61,9 +61,9 @@ func splitFiles(files map[string][]byte) []fileGroup {
 	for name, content := range files {
 		g := groups[index[path.Dir(name)]]
 		if isPrivateKey(name, content) {
-			g.private[path.Base(name)] = content
+			g.Private[path.Base(name)] = content
 		} else {
-			g.public[path.Base(name)] = content
+			g.Public[path.Base(name)] = content
 		}
 	}
 	return groups
@@ -80,12 +80,12 @@ func isPrivateKey(name string, content []byte) bool {
 // makes the mount points inside the volume above.
 func mountFiles(pod *corev1.PodSpec, container *corev1.Container, groups []fileGroup, workload string) {
 	for _, g := range groups {
-		object := corev1.LocalObjectReference{Name: workload + "-" + g.name}
-		volume := corev1.Volume{Name: g.name}
+		object := corev1.LocalObjectReference{Name: workload + "-" + g.Name}
+		volume := corev1.Volume{Name: g.Name}
 		switch {
-		case len(g.private) == 0:
+		case len(g.Private) == 0:
 			volume.ConfigMap = &corev1.ConfigMapVolumeSource{LocalObjectReference: object}
-		case len(g.public) == 0:
+		case len(g.Public) == 0:
 			volume.Secret = &corev1.SecretVolumeSource{SecretName: object.Name}
 		default:
 			volume.Projected = &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
@@ -95,8 +95,8 @@ func mountFiles(pod *corev1.PodSpec, container *corev1.Container, groups []fileG
 		}
 		pod.Volumes = append(pod.Volumes, volume)
 		container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{
-			Name:      g.name,
-			MountPath: path.Join(configPath, g.dir),
+			Name:      g.Name,
+			MountPath: path.Join(ConfigPath, g.Dir),
 		})
 	}
 }
@@ -107,36 +107,42 @@ func fileObjects(groups []fileGroup, meta metav1.ObjectMeta) Objects {
 	var objects Objects
 	for _, g := range groups {
 		m := *meta.DeepCopy()
-		m.Name = meta.Name + "-" + g.name
-		if len(g.public) > 0 {
+		m.Name = meta.Name + "-" + g.Name
+		if len(g.Public) > 0 {
 			cm := &corev1.ConfigMap{
 				TypeMeta:   metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "ConfigMap"},
 				ObjectMeta: m,
 			}
-			for name, content := range g.public {
-				// Data must be UTF-8 or the API server rejects it.
-				if utf8.Valid(content) {
-					if cm.Data == nil {
-						cm.Data = map[string]string{}
-					}
-					cm.Data[name] = string(content)
-				} else {
-					if cm.BinaryData == nil {
-						cm.BinaryData = map[string][]byte{}
-					}
-					cm.BinaryData[name] = content
-				}
-			}
+			SetContent(cm, g.Public)
 			objects.ConfigMaps = append(objects.ConfigMaps, cm)
 		}
-		if len(g.private) > 0 {
+		if len(g.Private) > 0 {
 			objects.Secrets = append(objects.Secrets, &corev1.Secret{
 				TypeMeta:   metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Secret"},
 				ObjectMeta: m,
 				Type:       corev1.SecretTypeOpaque,
-				Data:       g.private,
+				Data:       g.Private,
 			})
 		}
 	}
 	return objects
+}
+
+// SetContent makes files all that a ConfigMap holds. Its Data must be UTF-8, or
+// the API server rejects it.
+func SetContent(cm *corev1.ConfigMap, files map[string][]byte) {
+	cm.Data, cm.BinaryData = nil, nil
+	for name, content := range files {
+		if utf8.Valid(content) {
+			if cm.Data == nil {
+				cm.Data = map[string]string{}
+			}
+			cm.Data[name] = string(content)
+		} else {
+			if cm.BinaryData == nil {
+				cm.BinaryData = map[string][]byte{}
+			}
+			cm.BinaryData[name] = content
+		}
+	}
 }

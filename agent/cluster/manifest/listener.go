@@ -1,4 +1,4 @@
-package cluster
+package manifest
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/slipway-build/slipway/agent/cluster/pki"
@@ -17,12 +18,12 @@ import (
 )
 
 const (
-	// listenPort is where buildkitd listens for agents: the port that
+	// ListenPort is where buildkitd listens for agents: the port that
 	// BuildKit's own documents use.
-	listenPort = 1234
-	// annotationTLS marks a pod whose buildkitd listens there. Its value is
+	ListenPort = 1234
+	// AnnotationTLS marks a pod whose buildkitd listens there. Its value is
 	// the name in the certificate that the pod was made with.
-	annotationTLS = "slipway.build/tls"
+	AnnotationTLS = "slipway.build/tls"
 
 	tlsVolume = "slipway-tls"
 	tlsPath   = "/etc/slipway/tls"
@@ -34,7 +35,7 @@ const (
 
 // listenAddress has no host, so that one listener takes IPv4 and IPv6, or
 // whichever of the two the pod has.
-var listenAddress = "tcp://:" + strconv.Itoa(listenPort)
+var listenAddress = "tcp://:" + strconv.Itoa(ListenPort)
 
 // ServerName is the name that the certificate of node's buildkitd bears: the
 // same for all pods of the workload, for as long as it exists.
@@ -45,35 +46,49 @@ func ServerName(node configmap.Node, namespace string) string {
 	return fmt.Sprintf("buildkitd.%s.%s", WorkloadName(node), namespace)
 }
 
-// serverSecret and clientSecret are the names of the workload's Secrets.
-func serverSecret(node configmap.Node) string {
+// ServerSecret and clientSecret are the names of the workload's Secrets.
+func ServerSecret(node configmap.Node) string {
 	if name := node.Kubernetes.TLS.ServerSecret; name != "" {
 		return name
 	}
 	return WorkloadName(node) + "-tls"
 }
 
-func clientSecret(node configmap.Node) string {
+func ClientSecret(node configmap.Node) string {
 	if name := node.Kubernetes.TLS.ClientSecret; name != "" {
 		return name
 	}
 	return WorkloadName(node) + "-tls-client"
 }
 
-// secretsOf are the Secrets with the certificates of node's workload that an
+// SecretNames are the Secrets with the certificates of node's workload that an
 // agent reads or makes.
-func secretsOf(node configmap.Node) rbac.SecretNames {
+func SecretNames(node configmap.Node) rbac.SecretNames {
 	var names rbac.SecretNames
 	if node.Kubernetes == nil || node.Kubernetes.Transport == configmap.TransportExec {
 		return names
 	}
 	if node.Kubernetes.TLS.ClientDir == "" {
-		names.Client = clientSecret(node)
+		names.Client = ClientSecret(node)
 	}
 	if node.Kubernetes.TLS.ServerSecret == "" {
-		names.Server, names.Client = serverSecret(node), clientSecret(node)
+		names.Server, names.Client = ServerSecret(node), ClientSecret(node)
 	}
 	return names
+}
+
+// TLSSecret is a Secret of node's workload with certificates.
+func TLSSecret(node configmap.Node, namespace, name string, data map[string][]byte) *corev1.Secret {
+	return &corev1.Secret{
+		TypeMeta: metav1.TypeMeta{APIVersion: corev1.SchemeGroupVersion.String(), Kind: "Secret"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name:      name,
+			Namespace: namespace,
+			Labels:    ownedBy(node, map[string]string{LabelApp: WorkloadName(node), LabelManagedBy: ManagedBy}),
+		},
+		Type: corev1.SecretTypeTLS,
+		Data: data,
+	}
 }
 
 // wantsListener is true when a workload made for node listens on TCP. Whoever
@@ -113,6 +128,14 @@ func wantsListener(node configmap.Node) bool {
 	return len(g.Address) == 0 && g.TLS.Cert == "" && g.TLS.Key == "" && g.TLS.CA == ""
 }
 
+// WithoutListener is node as one that is reached by exec only.
+func WithoutListener(node configmap.Node) configmap.Node {
+	settings := *node.Kubernetes
+	settings.Transport = configmap.TransportExec
+	node.Kubernetes = &settings
+	return node
+}
+
 // addListener makes the buildkitd of a pod template listen on TCP beside its
 // socket, where the probes and exec find it.
 func addListener(template *corev1.PodTemplateSpec, node configmap.Node, namespace string) {
@@ -132,11 +155,11 @@ func addListener(template *corev1.PodTemplateSpec, node configmap.Node, namespac
 		"--tlscert", path.Join(tlsPath, pki.KeyCertificate),
 		"--tlskey", path.Join(tlsPath, pki.KeyPrivate),
 	)
-	container.Ports = append(container.Ports, corev1.ContainerPort{Name: containerName, ContainerPort: listenPort})
+	container.Ports = append(container.Ports, corev1.ContainerPort{Name: ContainerName, ContainerPort: ListenPort})
 	// By exec each look would start runc and buildctl, for as long as the pod
 	// lives; that it answers at all is what the startup probe has found.
 	container.ReadinessProbe.ProbeHandler = corev1.ProbeHandler{
-		TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(listenPort)},
+		TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt32(ListenPort)},
 	}
 	container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: tlsVolume, MountPath: tlsPath, ReadOnly: true})
 	// Item by item, because the client's key is in the same Secret.
@@ -147,13 +170,13 @@ func addListener(template *corev1.PodTemplateSpec, node configmap.Node, namespac
 	pod.Volumes = append(pod.Volumes, corev1.Volume{
 		Name: tlsVolume,
 		VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
-			SecretName: serverSecret(node), Items: items, DefaultMode: &mode,
+			SecretName: ServerSecret(node), Items: items, DefaultMode: &mode,
 		}},
 	})
 	if template.Annotations == nil {
 		template.Annotations = map[string]string{}
 	}
-	template.Annotations[annotationTLS] = ServerName(node, namespace)
+	template.Annotations[AnnotationTLS] = ServerName(node, namespace)
 }
 
 func runtimeDir(node configmap.Node) string {
@@ -172,7 +195,7 @@ func keepsListener(template corev1.PodTemplateSpec, node configmap.Node) bool {
 	if template.Spec.HostNetwork {
 		return false
 	}
-	i := slices.IndexFunc(template.Spec.Containers, func(c corev1.Container) bool { return c.Name == containerName })
+	i := slices.IndexFunc(template.Spec.Containers, func(c corev1.Container) bool { return c.Name == ContainerName })
 	if i < 0 {
 		return false
 	}

@@ -6,19 +6,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/version"
 
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
-
-// ProfileRoot is what no definition asks for by name: root without the rights
-// of a privileged pod.
-const ProfileRoot configmap.Profile = "root"
-
-// setProfile gives the pod what no driver-opt of the profile does.
-func setProfile(pod *corev1.PodSpec, k *configmap.Kubernetes) {
-	if k.Profile == configmap.ProfileUserNamespace {
-		pod.HostUsers = new(false)
-	}
-}
 
 // Profile is what the pods of node have by its definition. The error is an
 // *Error with ReasonDefinition.
@@ -27,32 +17,7 @@ func (c *Client) Profile(node configmap.Node) (configmap.Profile, error) {
 	if err != nil {
 		return "", err
 	}
-	return profileOf(spec), nil
-}
-
-// profileOf reads the profile off a pod that runs buildkitd.
-func profileOf(spec corev1.PodSpec) configmap.Profile {
-	if spec.HostUsers != nil && !*spec.HostUsers {
-		return configmap.ProfileUserNamespace
-	}
-	var user *int64
-	if spec.SecurityContext != nil {
-		user = spec.SecurityContext.RunAsUser
-	}
-	i := slices.IndexFunc(spec.Containers, func(c corev1.Container) bool { return c.Name == containerName })
-	if i >= 0 && spec.Containers[i].SecurityContext != nil {
-		own := spec.Containers[i].SecurityContext
-		if own.Privileged != nil && *own.Privileged {
-			return configmap.ProfilePrivileged
-		}
-		if own.RunAsUser != nil {
-			user = own.RunAsUser
-		}
-	}
-	if user != nil && *user != 0 {
-		return configmap.ProfileRootless
-	}
-	return ProfileRoot
+	return manifest.ProfileOf(spec), nil
 }
 
 // userNamespacesSince is the first Kubernetes that has user namespaces switched
