@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/judge"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
@@ -179,7 +180,7 @@ type patient struct {
 	user   string          // of a cluster, by API server
 
 	status     cluster.Status  // of a node, by rights
-	trouble    cluster.Trouble // of a node without a ready pod, by rights
+	trouble    judge.Trouble // of a node without a ready pod, by rights
 	troubleErr error           // of a node, by rights: why trouble is not known
 	builder    builder         // of a node, by transport
 }

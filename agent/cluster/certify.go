@@ -25,7 +25,7 @@ const conflictTries = 200
 // missing, mends the copy that agents read, and renews all of them when less
 // than a third of their life is left or when renew is true. Running pods go on
 // with what they have. A workload that does not listen needs nothing. report
-// gets a line when something was made. Errors are of type *Error but for those
+// gets a line when something was made. Errors are of type *kube.Error but for those
 // of ctx.
 func (c *Client) Certify(ctx context.Context, node configmap.Node, renew bool, report func(string)) error {
 	ctx = kube.Quiet(ctx)

@@ -41,7 +41,7 @@ type Client struct {
 
 // Connect finds an identity and prepares a client for it. definitionKubeconfig
 // is what the definition's endpoint names and may be empty or point nowhere.
-// No request is sent yet. Errors are of type *Error.
+// No request is sent yet. Errors are of type *kube.Error.
 func Connect(access Access, definitionKubeconfig string, log zerolog.Logger) (*Client, error) {
 	api, err := kube.Connect(access.Access, definitionKubeconfig, log)
 	if err != nil {
@@ -75,7 +75,7 @@ func (c *Client) Namespace(node configmap.Node) string { return c.api.Namespace(
 // when buildkitd has sent its first bytes, or fails with the reasons. With the
 // transport auto, report gets one line when the pod could be reached faster
 // than it is, once for each workload. ctx bounds the dialling only; the
-// connection lives until it is closed. Errors are of type *Error but for
+// connection lives until it is closed. Errors are of type *kube.Error but for
 // those of ctx.
 func (c *Client) Dial(ctx context.Context, node configmap.Node, pod kube.Pod, report func(string)) (net.Conn, error) {
 	return c.dialer.Dial(kube.Quiet(ctx), node, pod, report)

@@ -110,7 +110,7 @@ func (m Made) String() string { return strings.ToLower(m.Kind) + " " + m.Name }
 
 // PlanCollection finds what belongs to a workload that is left over, as
 // PlanRemoval does for one with a definition. It changes nothing. Errors are
-// of type *Error but for those of ctx.
+// of type *kube.Error but for those of ctx.
 func (c *Client) PlanCollection(ctx context.Context, m Made, claims bool) (Removal, error) {
 	w := newWorkload(c, m.Node(), nil)
 	w.collected, w.mounted = true, m.mounted

@@ -19,7 +19,7 @@ import (
 
 // credential returns the client's certificates for node: those of the
 // definition's directory, else those of the Secret, which is read once in the
-// client's life. Its errors are of type *Error but for those of ctx.
+// client's life. Its errors are of type *kube.Error but for those of ctx.
 func (d *dialer) credential(ctx context.Context, node configmap.Node) (*pki.Credential, error) {
 	if known := d.knownCredential(node); known != nil {
 		return known, nil

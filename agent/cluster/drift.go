@@ -42,7 +42,7 @@ func (d drift) writes() bool {
 
 // Drift lists in what node's workload is not as the definition says, one line
 // for each field, file and certificate; none also where there is no workload.
-// It changes nothing. Errors are of type *Error but for those of ctx.
+// It changes nothing. Errors are of type *kube.Error but for those of ctx.
 func (c *Client) Drift(ctx context.Context, node configmap.Node) ([]string, error) {
 	w := newWorkload(c, node, func(string) {})
 	is, err := w.find(kube.Quiet(ctx))

@@ -21,7 +21,7 @@ type LogOptions struct {
 }
 
 // Logs opens the log of buildkitd in one of node's pods, by the pod's name. The
-// caller closes it; ctx bounds the reading, too. Errors are of type *Error but
+// caller closes it; ctx bounds the reading, too. Errors are of type *kube.Error but
 // for those of ctx.
 func (c *Client) Logs(ctx context.Context, node configmap.Node, pod string, options LogOptions) (io.ReadCloser, error) {
 	namespace := c.Namespace(node)

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/judge"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
@@ -180,7 +181,7 @@ func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 			if tt.pod != nil {
 				tt.pod(p)
 			}
-			pod := readyPods([]*corev1.Pod{p})[0]
+			pod := judge.ReadyPods([]*corev1.Pod{p})[0]
 			node := clustertest.Node(func(n *configmap.Node) { n.Kubernetes.Transport = configmap.TransportExec })
 			_, err = c.Dial(t.Context(), node, pod, func(string) {})
 			known := (*kube.Error)(nil)

@@ -28,7 +28,7 @@ type Server struct {
 	Behind time.Duration
 }
 
-// Hello asks the API server for its version. Errors are of type *Error but for
+// Hello asks the API server for its version. Errors are of type *kube.Error but for
 // those of ctx.
 func (c *Client) Hello(ctx context.Context) (Server, error) {
 	const doing = "ask the API server for its version"

@@ -34,7 +34,7 @@ type Places struct {
 
 // Places compares the selector and the tolerations of node's pod with the
 // labels and taints of the cluster nodes. What else the scheduler looks at,
-// it does not. Errors are of type *Error but for those of ctx.
+// it does not. Errors are of type *kube.Error but for those of ctx.
 func (c *Client) Places(ctx context.Context, node configmap.Node) (Places, error) {
 	list, err := c.api.ClusterNodes().List(kube.Quiet(ctx), metav1.ListOptions{})
 	if apierrors.IsForbidden(err) {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/slipway-build/slipway/agent/cluster/judge"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
@@ -18,19 +19,18 @@ import (
 // Trouble looks once at what a wait for node's pods would watch, and judges as
 // the wait does, but without its patience: one look cannot see whether a
 // trouble lasts. It is for a workload without a ready pod.
-func (c *Client) Trouble(ctx context.Context, node configmap.Node) (Trouble, error) {
+func (c *Client) Trouble(ctx context.Context, node configmap.Node) (judge.Trouble, error) {
 	ctx = kube.Quiet(ctx)
 	w := newWorkload(c, node, nil)
 	pods, err := w.list(ctx)
 	if err != nil {
-		return Trouble{}, err
+		return judge.Trouble{}, err
 	}
 	view := newView(w, pods)
 	if err := view.look(ctx, pods); err != nil {
-		return Trouble{}, err
+		return judge.Trouble{}, err
 	}
-	findings := examine(view.observe(time.Now()), node.Kubernetes.UnschedulableGrace)
-	trouble, crashed := troubleOf(findings)
+	trouble, crashed := judge.Once(view.observe(time.Now()), node.Kubernetes.UnschedulableGrace)
 	if known := (*kube.Error)(nil); crashed != nil && errors.As(trouble.Err, &known) {
 		w.addLog(ctx, known, *crashed)
 	}

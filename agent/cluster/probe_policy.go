@@ -25,7 +25,7 @@ type Trial struct {
 }
 
 // Try has the API server check node's workload, and its pod where the identity
-// may create pods, and creates neither. Errors are of type *Error but for
+// may create pods, and creates neither. Errors are of type *kube.Error but for
 // those of ctx; one with ReasonForbidden says that the workload must not even
 // be tried.
 func (c *Client) Try(ctx context.Context, node configmap.Node) (Trial, error) {

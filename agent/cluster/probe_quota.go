@@ -24,7 +24,7 @@ type Quota struct {
 }
 
 // Quota compares one pod of node with the quotas of its namespace. Quotas with
-// scopes are passed by: they may not count the pod. Errors are of type *Error
+// scopes are passed by: they may not count the pod. Errors are of type *kube.Error
 // but for those of ctx.
 func (c *Client) Quota(ctx context.Context, node configmap.Node) (Quota, error) {
 	list, err := c.api.Quotas(c.Namespace(node)).List(kube.Quiet(ctx), metav1.ListOptions{})

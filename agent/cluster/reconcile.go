@@ -22,7 +22,7 @@ const maxTold = 6
 // Reconcile compares node's workload with the definition, field by field, and
 // does about it what node.Kubernetes.Drift says: nothing where that is empty
 // or DriftIgnore. After DriftApply, Up waits for a pod of the new template.
-// Where there is no workload yet, it makes it. Errors are of type *Error but
+// Where there is no workload yet, it makes it. Errors are of type *kube.Error but
 // for those of ctx; a drift under DriftFail has ReasonDrift.
 func (c *Client) Reconcile(ctx context.Context, node configmap.Node, report func(string)) error {
 	limited, cancel := context.WithTimeout(kube.Quiet(ctx), node.Kubernetes.Timeout)

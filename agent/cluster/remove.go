@@ -56,7 +56,7 @@ func (r Removal) Objects() []string {
 
 // PlanRemoval finds what Slipway made for node; claims says whether the claims
 // with its cache are to go as well. A workload that others made is refused. It
-// changes nothing. Errors are of type *Error but for those of ctx.
+// changes nothing. Errors are of type *kube.Error but for those of ctx.
 func (c *Client) PlanRemoval(ctx context.Context, node configmap.Node, claims bool) (Removal, error) {
 	return newWorkload(c, node, nil).planRemoval(kube.Quiet(ctx), claims)
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/judge"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
@@ -122,14 +123,14 @@ func TestWaitForPodsOfAnotherTemplate(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			verdict, _ := judge(v.observe(time.Now()), nil, time.Second, time.Now())
+			verdict, _ := judge.Decide(v.observe(time.Now()), nil, time.Second, time.Now())
 			if len(verdict.Ready) > 0 || !slices.Equal(verdict.Waiting, []string{tt.want}) {
 				t.Errorf("ready %v, waiting %q, want %q", verdict.Ready, verdict.Waiting, tt.want)
 			}
 			if err := v.pods.Add(clustertest.Pod("c", "new", true)); err != nil {
 				t.Fatal(err)
 			}
-			verdict, _ = judge(v.observe(time.Now()), nil, time.Second, time.Now())
+			verdict, _ = judge.Decide(v.observe(time.Now()), nil, time.Second, time.Now())
 			if len(verdict.Ready) != 1 || verdict.Ready[0].Name != "c" {
 				t.Errorf("ready %v, want c", verdict.Ready)
 			}

@@ -23,7 +23,7 @@ var ErrChanged = errors.New("it has changed meanwhile")
 // agent that finds no pod wakes the workload. An agent that woke it in between
 // has changed it, so that its pods are not taken away while it waits for them.
 //
-// Errors are ErrChanged, or of type *Error but for those of ctx.
+// Errors are ErrChanged, or of type *kube.Error but for those of ctx.
 func (c *Client) Sleep(ctx context.Context, is Status) error {
 	err := c.api.Scale(kube.Quiet(ctx), is.Kind, is.Namespace, is.Name, 0, is.version)
 	if apierrors.IsConflict(err) {

@@ -4,13 +4,12 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/judge"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
@@ -85,24 +84,23 @@ func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error
 	if err != nil {
 		return Status{}, err
 	}
-	s.Usable = readyPods(pods)
+	s.Usable = judge.ReadyPods(pods)
 	for _, p := range pods {
 		ps := PodStatus{
 			Name:        p.Name,
 			Phase:       string(p.Status.Phase),
 			Ready:       kube.IsReady(p),
-			ReadySince:  readySince(p),
-			Running:     runs(p),
+			ReadySince:  judge.ReadySince(p),
+			Running:     judge.IsRunning(p),
 			Terminating: p.DeletionTimestamp != nil,
 			ClusterNode: p.Spec.NodeName,
 			Created:     p.CreationTimestamp.Time,
 			Profile:     manifest.ProfileOf(p.Spec),
-			Beside:      containersBeside(p.Spec),
+			Beside:      judge.OtherContainers(p.Spec),
 		}
-		ps.OutOfMemory, ps.MemoryLimit = outOfMemory(p)
+		ps.OutOfMemory, ps.MemoryLimit = judge.OutOfMemory(p)
 		if kube.IsLive(p) && !ps.Ready {
-			f := examinePod(p, nil, node.Kubernetes.UnschedulableGrace)
-			ps.Waiting = strings.TrimPrefix(f.line, "pod "+p.Name+": ")
+			ps.Waiting = judge.WaitsFor(p, node.Kubernetes.UnschedulableGrace)
 		}
 		s.Pods = append(s.Pods, ps)
 	}
@@ -134,47 +132,4 @@ func (w *workload) read(ctx context.Context, s *Status) error {
 		s.Replicas = *replicas
 	}
 	return nil
-}
-
-// readySince is when a pod became ready, zero when it is not.
-func readySince(p *corev1.Pod) time.Time {
-	if !kube.IsReady(p) {
-		return time.Time{}
-	}
-	return kube.PodCondition(p, corev1.PodReady).LastTransitionTime.Time
-}
-
-// containersBeside are those of a pod that end only when they are told to.
-func containersBeside(spec corev1.PodSpec) []string {
-	var names []string
-	for _, c := range spec.Containers {
-		if c.Name != manifest.ContainerName {
-			names = append(names, c.Name)
-		}
-	}
-	return names
-}
-
-// outOfMemory is when buildkitd's last run was ended for want of memory, and the
-// limit that it has.
-func outOfMemory(p *corev1.Pod) (at time.Time, limit string) {
-	s := status(p.Status.ContainerStatuses, manifest.ContainerName)
-	if s == nil {
-		return time.Time{}, ""
-	}
-	last := s.LastTerminationState.Terminated
-	if last == nil || last.Reason != "OOMKilled" {
-		return time.Time{}, ""
-	}
-	if c := manifest.BuildkitdContainer(&p.Spec); c != nil && !c.Resources.Limits.Memory().IsZero() {
-		limit = c.Resources.Limits.Memory().String()
-	}
-	return last.FinishedAt.Time, limit
-}
-
-// runs is true while buildkitd's container does.
-func runs(p *corev1.Pod) bool {
-	return slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
-		return c.Name == manifest.ContainerName && c.State.Running != nil
-	})
 }

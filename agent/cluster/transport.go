@@ -105,7 +105,7 @@ func (d *dialer) pinned(node configmap.Node) configmap.Transport {
 // when buildkitd has sent its first bytes, or fails with the reasons. With the
 // transport auto, report gets one line when the pod could be reached faster
 // than it is, once for each workload. ctx bounds the dialling only; the
-// connection lives until it is closed. Errors are of type *Error but for
+// connection lives until it is closed. Errors are of type *kube.Error but for
 // those of ctx.
 func (d *dialer) Dial(ctx context.Context, node configmap.Node, pod kube.Pod, report func(string)) (net.Conn, error) {
 	key := d.workloadKey(node)

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/slipway-build/slipway/agent/cluster/judge"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
@@ -25,7 +26,7 @@ import (
 // ready, for as long as the node's timeout allows. It returns all ready pods
 // that are not terminating, by name. report gets one line whenever what is
 // waited for changes; nothing is reported when a pod is ready already, which
-// costs one request. Errors are of type *Error but for those of ctx.
+// costs one request. Errors are of type *kube.Error but for those of ctx.
 func (c *Client) Up(ctx context.Context, node configmap.Node, report func(string)) ([]kube.Pod, error) {
 	return c.UpTo(ctx, node, 1, report)
 }
@@ -117,7 +118,7 @@ func (w *workload) up(ctx context.Context) ([]kube.Pod, error) {
 	if pods, err = w.settle(ctx, want, pods); err != nil {
 		return nil, err
 	}
-	if ready := readyPods(pods); len(ready) >= max(w.least, 1) {
+	if ready := judge.ReadyPods(pods); len(ready) >= max(w.least, 1) {
 		return ready, nil
 	}
 	switch {

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/slipway-build/slipway/agent/cluster/judge"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -30,13 +31,13 @@ func (w *workload) wait(ctx context.Context, before []*corev1.Pod) ([]kube.Pod, 
 	defer stop()
 	view.start(watching)
 
-	var seen sightings
+	var seen judge.Sightings
 	var told []string
 	for {
-		var v verdict
+		var v judge.Verdict
 		if view.pods.IsSynced() {
 			view.followEvents(watching)
-			v, seen = judge(view.observe(time.Now()), seen, w.node.Kubernetes.UnschedulableGrace, time.Now())
+			v, seen = judge.Decide(view.observe(time.Now()), seen, w.node.Kubernetes.UnschedulableGrace, time.Now())
 		}
 		if len(v.Ready) > 0 {
 			return v.Ready, nil
@@ -214,50 +215,50 @@ func (v *view) next(ctx context.Context, recheck time.Time) error {
 // hour, and the trouble of an earlier build must not end this one.
 const staleEvent = 5 * time.Minute
 
-func (v *view) observe(now time.Time) observation {
-	o := observation{
-		workload:  v.workload.String(),
-		namespace: v.workload.namespace,
-		replicas:  v.workload.node.Kubernetes.Replicas,
-		least:     v.workload.least,
-		gone:      v.deployments.HasLost() || v.statefulSets.HasLost(),
+func (v *view) observe(now time.Time) judge.Observation {
+	o := judge.Observation{
+		Workload:  v.workload.String(),
+		Namespace: v.workload.namespace,
+		Replicas:  v.workload.node.Kubernetes.Replicas,
+		Least:     v.workload.least,
+		Gone:      v.deployments.HasLost() || v.statefulSets.HasLost(),
 	}
 	for _, p := range v.pods.Snapshot() {
 		accepted := v.workload.accepts(p)
 		switch {
 		case v.ended[p.UID] || !v.workload.isMember(p):
 		case manifest.Kind(v.workload.node) == manifest.KindStatefulSet && !kube.HasEnded(p) && (!accepted || p.DeletionTimestamp != nil):
-			o.finishing = append(o.finishing, p.Name)
+			o.Finishing = append(o.Finishing, p.Name)
 		case accepted:
-			o.pods = append(o.pods, p)
+			o.Pods = append(o.Pods, p)
 		}
 	}
 	for key, m := range v.events {
 		events := m.Snapshot()
-		sortEvents(events)
+		judge.SortEvents(events)
 		if key != ofWorkload {
-			o.events = append(o.events, events...)
+			o.Events = append(o.Events, events...)
 			continue
 		}
-		e := lastEvent(events, "FailedCreate", "SuccessfulCreate")
-		if e != nil && e.Reason == "FailedCreate" && now.Sub(eventTime(e)) < staleEvent {
-			o.createFailure = e.Message
+		e := judge.LastEvent(events, "FailedCreate", "SuccessfulCreate")
+		if e != nil && e.Reason == "FailedCreate" && now.Sub(judge.EventTime(e)) < staleEvent {
+			o.CreateFailure = e.Message
 		}
 	}
-	sortEvents(o.events)
-	slices.Sort(o.finishing)
+	judge.SortEvents(o.Events)
+	slices.Sort(o.Finishing)
 	for _, d := range v.deployments.Snapshot() {
-		o.zero = v.sleeps(d.Spec.Replicas)
+		o.Zero = v.sleeps(d.Spec.Replicas)
 		for _, c := range d.Status.Conditions {
 			if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
-				o.createFailure = c.Message
+				o.CreateFailure = c.Message
 			}
 		}
 	}
 	for _, s := range v.statefulSets.Snapshot() {
-		o.zero = v.sleeps(s.Spec.Replicas)
+		o.Zero = v.sleeps(s.Spec.Replicas)
 	}
-	o.awake = v.awake
+	o.Awake = v.awake
 	return o
 }
 
@@ -275,26 +276,26 @@ func (v *view) sleeps(replicas *int32) bool {
 // The last run is the previous one while the container runs again or waits to,
 // and the current one for a moment before that, when kubelet may have removed
 // the one before.
-func (w *workload) addLog(ctx context.Context, e *kube.Error, of crashed) {
+func (w *workload) addLog(ctx context.Context, e *kube.Error, of judge.Crashed) {
 	text, err := w.lastWords(ctx, of, true)
 	if text == "" {
 		text, err = w.lastWords(ctx, of, false)
 	}
 	if text == "" {
-		w.client.log.Debug().Err(err).Str("pod", of.pod).Msg("no log of the crashed container")
-		e.Advice = append(e.Advice, fmt.Sprintf("see kubectl logs --namespace %s --previous %s --container %s", w.namespace, of.pod, of.container))
+		w.client.log.Debug().Err(err).Str("pod", of.Pod).Msg("no log of the crashed container")
+		e.Advice = append(e.Advice, fmt.Sprintf("see kubectl logs --namespace %s --previous %s --container %s", w.namespace, of.Pod, of.Container))
 		return
 	}
 	lines := strings.Split(text, "\n")
 	e.Message += ": " + strings.TrimSpace(lines[len(lines)-1])
-	e.Advice = append(e.Advice, fmt.Sprintf("last lines of the log of container %s:\n  %s", of.container, strings.Join(lines, "\n  ")))
+	e.Advice = append(e.Advice, fmt.Sprintf("last lines of the log of container %s:\n  %s", of.Container, strings.Join(lines, "\n  ")))
 }
 
 // lastWords are the last lines of a container's previous or current run; empty
 // with an error.
-func (w *workload) lastWords(ctx context.Context, of crashed, previous bool) (string, error) {
-	log, err := w.client.api.PodLog(w.namespace, of.pod, &corev1.PodLogOptions{
-		Container:  of.container,
+func (w *workload) lastWords(ctx context.Context, of judge.Crashed, previous bool) (string, error) {
+	log, err := w.client.api.PodLog(w.namespace, of.Pod, &corev1.PodLogOptions{
+		Container:  of.Container,
 		Previous:   previous,
 		TailLines:  new(int64(10)),
 		LimitBytes: new(int64(8 << 10)),

@@ -1,4 +1,4 @@
-package cluster
+package judge
 
 import (
 	"cmp"
@@ -13,28 +13,28 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 )
 
-// observation is what is known of a node's workload at one moment.
-type observation struct {
-	// workload is kind and name, as in "deployment builder-amd64".
-	workload  string
-	namespace string
-	replicas  int32
-	// pods are the workload's, without those that had ended before the wait
+// Observation is what is known of a node's workload at one moment.
+type Observation struct {
+	// Workload is kind and name, as in "deployment builder-amd64".
+	Workload  string
+	Namespace string
+	Replicas  int32
+	// Pods are the workload's, without those that had ended before the wait
 	// began.
-	pods []*corev1.Pod
-	// events are those of the pods and of the workload, oldest first.
-	events []*corev1.Event
-	// finishing are pods whose successors start when they have ended, and no
+	Pods []*corev1.Pod
+	// Events are those of the pods and of the workload, oldest first.
+	Events []*corev1.Event
+	// Finishing are pods whose successors start when they have ended, and no
 	// sooner: they were asked to stop, or will be.
-	finishing []string
-	// createFailure are the controller's words when it cannot create pods.
-	createFailure string
-	// gone is true when the workload was deleted, zero when it was scaled to
-	// nothing, both after the wait began. awake is true once it was seen with
+	Finishing []string
+	// CreateFailure are the controller's words when it cannot create pods.
+	CreateFailure string
+	// Gone is true when the workload was deleted, Zero when it was scaled to
+	// nothing, both after the wait began. Awake is true once it was seen with
 	// replicas.
-	gone, zero, awake bool
-	// least is how many ready pods are wanted; 0 is one.
-	least int
+	Gone, Zero, Awake bool
+	// Least is how many ready pods are wanted; 0 is one.
+	Least int
 }
 
 // finding is what stands between one pod and readiness.
@@ -51,16 +51,18 @@ type finding struct {
 	message string
 	hints   []string
 	// crashed is the container whose last words belong to the error.
-	crashed *crashed
+	crashed *Crashed
 }
 
-type crashed struct{ pod, container string }
+// Crashed is a container that ends soon after each start.
+type Crashed struct{ Pod, Container string }
 
+// endless is the patience with what may heal by itself.
 const endless = time.Duration(1<<63 - 1)
 
-// sightings remember since when a pod has had a trouble. They are times of
+// Sightings remember since when a pod has had a trouble. They are times of
 // this machine: the server's could be off by minutes.
-type sightings map[sighting]time.Time
+type Sightings map[sighting]time.Time
 
 type sighting struct {
 	pod    types.UID
@@ -69,8 +71,8 @@ type sighting struct {
 
 // update returns the sightings after findings were made at now: those that go
 // on keep their time, those that ended are forgotten.
-func (s sightings) update(findings []finding, now time.Time) sightings {
-	out := sightings{}
+func (s Sightings) update(findings []finding, now time.Time) Sightings {
+	out := Sightings{}
 	for _, f := range findings {
 		if f.reason == "" {
 			continue
@@ -85,9 +87,9 @@ func (s sightings) update(findings []finding, now time.Time) sightings {
 	return out
 }
 
-// verdict is what an observation amounts to. If neither Ready nor Failure is
+// Verdict is what an observation amounts to. If neither Ready nor Failure is
 // set the wait goes on.
-type verdict struct {
+type Verdict struct {
 	Ready []kube.Pod
 	// Waiting are the lines to tell, in the order of the pods' names.
 	Waiting []string
@@ -95,26 +97,28 @@ type verdict struct {
 	Last    []string
 	Failure *kube.Error
 	// Crashed is set with Failure when a container's log says more.
-	Crashed *crashed
+	Crashed *Crashed
 	// Recheck is when the verdict may change though nothing else does; zero
 	// when it cannot.
 	Recheck time.Time
 }
 
-// judge decides. One ready pod is enough unless more are wanted, and the wait
+// Decide says whether a wait goes on. seen is what Decide returned for the
+// observation before, nil for the first; grace is how long a pod may be
+// unschedulable without an autoscaler's answer. One ready pod is enough unless more are wanted, and the wait
 // fails only when every pod that could still become ready has trouble beyond
 // its patience: another pod's luck must not be spoilt.
-func judge(o observation, seen sightings, grace time.Duration, now time.Time) (verdict, sightings) {
-	ready := readyPods(o.pods)
-	if len(ready) >= max(o.least, 1) {
-		return verdict{Ready: ready}, seen
+func Decide(o Observation, seen Sightings, grace time.Duration, now time.Time) (Verdict, Sightings) {
+	ready := ReadyPods(o.Pods)
+	if len(ready) >= max(o.Least, 1) {
+		return Verdict{Ready: ready}, seen
 	}
 	findings := examine(o, grace)
 	seen = seen.update(findings, now)
 
-	var v verdict
+	var v Verdict
 	if len(ready) > 0 {
-		v.Waiting = []string{fmt.Sprintf("%d of %d pods ready", len(ready), o.least)}
+		v.Waiting = []string{fmt.Sprintf("%d of %d pods ready", len(ready), o.Least)}
 		v.Last = slices.Clone(v.Waiting)
 	}
 	failing := len(findings) > 0
@@ -149,9 +153,9 @@ func judge(o observation, seen sightings, grace time.Duration, now time.Time) (v
 
 // examine looks at each pod that can still become ready, or at the workload
 // when there is none.
-func examine(o observation, grace time.Duration) []finding {
+func examine(o Observation, grace time.Duration) []finding {
 	var live, ended []*corev1.Pod
-	for _, p := range o.pods {
+	for _, p := range o.Pods {
 		switch {
 		case p.DeletionTimestamp != nil:
 		case kube.HasEnded(p):
@@ -165,47 +169,47 @@ func examine(o observation, grace time.Duration) []finding {
 	slices.SortFunc(live, byName)
 	slices.SortFunc(ended, byName)
 
-	if o.gone || o.zero {
+	if o.Gone || o.Zero {
 		return []finding{vanished(o)}
 	}
 	// The controller replaces a pod that ended at once. Each replica gets a
 	// second chance, on another cluster node perhaps; after that the eviction
 	// is what happens here.
-	if len(ended) > int(o.replicas) {
+	if len(ended) > int(o.Replicas) {
 		return []finding{evicted(ended[len(ended)-1], 0)}
 	}
 	var findings []finding
 	for _, p := range live {
-		findings = append(findings, examinePod(p, eventsOf(o.events, p.UID), grace))
+		findings = append(findings, examinePod(p, eventsOf(o.Events, p.UID), grace))
 	}
 	switch {
 	case len(findings) > 0:
 		return findings
 	case len(ended) > 0:
 		return []finding{evicted(ended[len(ended)-1], endless)}
-	case o.createFailure != "":
+	case o.CreateFailure != "":
 		return []finding{notCreated(o)}
-	case len(o.finishing) > 0:
-		return []finding{{line: fmt.Sprintf("%s: waiting for builds on pod %s, which ends before its successor starts", o.workload, strings.Join(o.finishing, ", "))}}
+	case len(o.Finishing) > 0:
+		return []finding{{line: fmt.Sprintf("%s: waiting for builds on pod %s, which ends before its successor starts", o.Workload, strings.Join(o.Finishing, ", "))}}
 	default:
-		return []finding{{line: o.workload + ": waiting for its pod to be created"}}
+		return []finding{{line: o.Workload + ": waiting for its pod to be created"}}
 	}
 }
 
-func vanished(o observation) finding {
+func vanished(o Observation) finding {
 	what := "was deleted"
-	if !o.gone {
+	if !o.Gone {
 		what = "was scaled to zero"
 	}
 	f := finding{
-		line:    o.workload + " " + what,
+		line:    o.Workload + " " + what,
 		reason:  kube.ReasonGone,
-		message: fmt.Sprintf("%s in namespace %s %s while it was waited for", o.workload, o.namespace, what),
+		message: fmt.Sprintf("%s in namespace %s %s while it was waited for", o.Workload, o.Namespace, what),
 		hints:   []string{"somebody else manages this builder at the same time; run again to create or wake it"},
 	}
-	if !o.gone && !o.awake {
+	if !o.Gone && !o.Awake {
 		// It was woken just now, and the API server's cache may lag behind.
-		f.line, f.patience = o.workload+": waiting for its pod to be created", staleSleep
+		f.line, f.patience = o.Workload+": waiting for its pod to be created", staleSleep
 	}
 	return f
 }
@@ -233,16 +237,16 @@ func evicted(p *corev1.Pod, patience time.Duration) finding {
 
 // notCreated: the controller was refused. Quota and policy do not change by
 // waiting a minute; anything else, such as a webhook that does not answer, may.
-func notCreated(o observation) finding {
+func notCreated(o Observation) finding {
 	f := finding{
-		line:     fmt.Sprintf("%s: its pods cannot be created: %s", o.workload, o.createFailure),
+		line:     fmt.Sprintf("%s: its pods cannot be created: %s", o.Workload, o.CreateFailure),
 		reason:   kube.ReasonServer,
 		patience: endless,
-		message:  fmt.Sprintf("%s in namespace %s: its pods cannot be created: %s", o.workload, o.namespace, o.createFailure),
+		message:  fmt.Sprintf("%s in namespace %s: its pods cannot be created: %s", o.Workload, o.Namespace, o.CreateFailure),
 	}
 	for _, final := range []string{"is forbidden", "denied the request", "is invalid"} {
-		if strings.Contains(o.createFailure, final) {
-			f.reason, f.hints = kube.Refusal(o.createFailure)
+		if strings.Contains(o.CreateFailure, final) {
+			f.reason, f.hints = kube.Refusal(o.CreateFailure)
 			f.patience = 0
 			break
 		}
@@ -261,8 +265,8 @@ func eventsOf(events []*corev1.Event, uid types.UID) []*corev1.Event {
 	return out
 }
 
-// lastEvent is the newest event with one of the reasons, nil if none.
-func lastEvent(events []*corev1.Event, reasons ...string) *corev1.Event {
+// LastEvent is the newest event with one of the reasons, nil if none.
+func LastEvent(events []*corev1.Event, reasons ...string) *corev1.Event {
 	for _, e := range slices.Backward(events) {
 		if slices.Contains(reasons, e.Reason) {
 			return e
@@ -271,9 +275,9 @@ func lastEvent(events []*corev1.Event, reasons ...string) *corev1.Event {
 	return nil
 }
 
-// eventTime is when an event last happened; which of its fields says so
+// EventTime is when an event last happened; which of its fields says so
 // depends on the API its reporter used.
-func eventTime(e *corev1.Event) time.Time {
+func EventTime(e *corev1.Event) time.Time {
 	switch {
 	case e.Series != nil && !e.Series.LastObservedTime.IsZero():
 		return e.Series.LastObservedTime.Time
@@ -286,11 +290,11 @@ func eventTime(e *corev1.Event) time.Time {
 	}
 }
 
-// sortEvents puts the oldest first. Most times have a resolution of a second;
+// SortEvents puts the oldest first. Most times have a resolution of a second;
 // within one the name decides, because recorders append the time in
 // nanoseconds to it.
-func sortEvents(events []*corev1.Event) {
+func SortEvents(events []*corev1.Event) {
 	slices.SortFunc(events, func(a, b *corev1.Event) int {
-		return cmp.Or(eventTime(a).Compare(eventTime(b)), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(EventTime(a).Compare(EventTime(b)), cmp.Compare(a.Name, b.Name))
 	})
 }

@@ -1,4 +1,4 @@
-package cluster
+package judge
 
 import (
 	"cmp"
@@ -11,8 +11,8 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
 
-// readyPods are those of pods that a build may use, by name.
-func readyPods(pods []*corev1.Pod) []kube.Pod {
+// ReadyPods are those of pods that a build may use, by name.
+func ReadyPods(pods []*corev1.Pod) []kube.Pod {
 	var ready []kube.Pod
 	for _, p := range pods {
 		if kube.IsReady(p) && p.DeletionTimestamp == nil {

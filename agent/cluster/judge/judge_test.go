@@ -1,4 +1,4 @@
-package cluster
+package judge
 
 import (
 	"strings"
@@ -86,7 +86,7 @@ func TestJudge(t *testing.T) {
 	unschedulable := unscheduled("Unschedulable", none)
 	pullDenied := waitingFor("ImagePullBackOff", `Back-off pulling image "example.com/buildkit:1": ErrImagePull: not found`)
 	cases := map[string]struct {
-		o observation
+		o Observation
 		// lasted is how long all this has been seen already.
 		lasted  time.Duration
 		ready   []string
@@ -97,118 +97,118 @@ func TestJudge(t *testing.T) {
 		crashed string
 	}{
 		"ready": {
-			o:     observation{pods: []*corev1.Pod{testPod("b", ready), testPod("a", ready)}},
+			o:     Observation{Pods: []*corev1.Pod{testPod("b", ready), testPod("a", ready)}},
 			ready: []string{"a", "b"},
 		},
 		"ready but terminating": {
-			o:       observation{workload: "deployment b", pods: []*corev1.Pod{testPod("a", ready, terminating)}},
+			o:       Observation{Workload: "deployment b", Pods: []*corev1.Pod{testPod("a", ready, terminating)}},
 			waiting: []string{"deployment b: waiting for its pod to be created"},
 		},
 		"the one before it drains": {
-			o:       observation{workload: "statefulset b", finishing: []string{"b-0"}},
+			o:       Observation{Workload: "statefulset b", Finishing: []string{"b-0"}},
 			lasted:  time.Hour,
 			waiting: []string{"statefulset b: waiting for builds on pod b-0, which ends before its successor starts"},
 		},
 		"one ready saves the others": {
-			o:     observation{pods: []*corev1.Pod{testPod("a", pullDenied), testPod("b", ready)}},
+			o:     Observation{Pods: []*corev1.Pod{testPod("a", pullDenied), testPod("b", ready)}},
 			ready: []string{"b"},
 		},
 		"no pod yet": {
-			o:       observation{workload: "deployment b"},
+			o:       Observation{Workload: "deployment b"},
 			lasted:  time.Hour,
 			waiting: []string{"waiting for its pod to be created"},
 		},
 		"workload deleted": {
-			o:       observation{workload: "deployment b", gone: true, pods: []*corev1.Pod{testPod("a", running)}},
+			o:       Observation{Workload: "deployment b", Gone: true, Pods: []*corev1.Pod{testPod("a", running)}},
 			waiting: []string{"was deleted"}, reason: kube.ReasonGone, words: "deployment b in namespace ci was deleted while it was waited for",
 		},
 		"workload scaled to zero": {
-			o:       observation{workload: "deployment b", zero: true, awake: true},
+			o:       Observation{Workload: "deployment b", Zero: true, Awake: true},
 			waiting: []string{"was scaled to zero"}, reason: kube.ReasonGone, words: "was scaled to zero",
 		},
 		"workload woken just now": {
-			o:       observation{workload: "deployment b", zero: true},
+			o:       Observation{Workload: "deployment b", Zero: true},
 			waiting: []string{"waiting for its pod to be created"}, recheck: staleSleep,
 		},
 		"workload asleep again": {
-			o:       observation{workload: "deployment b", zero: true},
+			o:       Observation{Workload: "deployment b", Zero: true},
 			lasted:  staleSleep,
 			waiting: []string{"waiting for its pod to be created"}, reason: kube.ReasonGone, words: "was scaled to zero",
 		},
 		"two wanted and there": {
-			o:     observation{least: 2, pods: []*corev1.Pod{testPod("b", ready), testPod("a", ready), testPod("c", running)}},
+			o:     Observation{Least: 2, Pods: []*corev1.Pod{testPod("b", ready), testPod("a", ready), testPod("c", running)}},
 			ready: []string{"a", "b"},
 		},
 		"two wanted and one ready": {
-			o:       observation{least: 2, pods: []*corev1.Pod{testPod("b", ready), testPod("a", running)}},
+			o:       Observation{Least: 2, Pods: []*corev1.Pod{testPod("b", ready), testPod("a", running)}},
 			waiting: []string{"1 of 2 pods ready", "pod a: started on cluster node node1"},
 		},
 		"two wanted and one not made yet": {
-			o:       observation{workload: "deployment b", least: 2, pods: []*corev1.Pod{testPod("b", ready)}},
+			o:       Observation{Workload: "deployment b", Least: 2, Pods: []*corev1.Pod{testPod("b", ready)}},
 			waiting: []string{"1 of 2 pods ready", "waiting for its pod to be created"},
 		},
 		"two wanted and the other one cannot be": {
-			o:       observation{least: 2, pods: []*corev1.Pod{testPod("b", ready), testPod("a", pullDenied)}},
+			o:       Observation{Least: 2, Pods: []*corev1.Pod{testPod("b", ready), testPod("a", pullDenied)}},
 			lasted:  time.Hour,
 			waiting: []string{"1 of 2 pods ready", "not found"}, reason: kube.ReasonImage, words: "not found",
 		},
 		"quota": {
-			o:       observation{workload: "deployment b", createFailure: `pods "b-1" is forbidden: exceeded quota: q`},
+			o:       Observation{Workload: "deployment b", CreateFailure: `pods "b-1" is forbidden: exceeded quota: q`},
 			waiting: []string{"exceeded quota: q"}, reason: kube.ReasonQuota, words: "deployment b in namespace ci: its pods cannot be created",
 		},
 		"pod security": {
-			o:       observation{workload: "deployment b", createFailure: `pods "b-1" is forbidden: violates PodSecurity "restricted:latest"`},
+			o:       Observation{Workload: "deployment b", CreateFailure: `pods "b-1" is forbidden: violates PodSecurity "restricted:latest"`},
 			waiting: []string{"violates PodSecurity"}, reason: kube.ReasonAdmission, words: "violates PodSecurity",
 		},
 		"webhook away": {
-			o:      observation{workload: "deployment b", createFailure: `Internal error occurred: failed calling webhook "w"`},
+			o:      Observation{Workload: "deployment b", CreateFailure: `Internal error occurred: failed calling webhook "w"`},
 			lasted: time.Hour, waiting: []string{"failed calling webhook"},
 		},
 		"create failure beside a living pod": {
-			o:       observation{createFailure: `pods "b-1" is forbidden: exceeded quota: q`, pods: []*corev1.Pod{testPod("a", running)}},
+			o:       Observation{CreateFailure: `pods "b-1" is forbidden: exceeded quota: q`, Pods: []*corev1.Pod{testPod("a", running)}},
 			waiting: []string{"pod a: started on cluster node node1, waiting for buildkitd to answer"},
 		},
 		"not looked at by the scheduler": {
-			o:       observation{pods: []*corev1.Pod{testPod("a", func(p *corev1.Pod) { p.Spec.NodeName = "" })}},
+			o:       Observation{Pods: []*corev1.Pod{testPod("a", func(p *corev1.Pod) { p.Spec.NodeName = "" })}},
 			waiting: []string{"pod a: waiting for the scheduler"},
 		},
 		"scheduling gate": {
-			o:      observation{pods: []*corev1.Pod{testPod("a", unscheduled("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates"))}},
+			o:      Observation{Pods: []*corev1.Pod{testPod("a", unscheduled("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates"))}},
 			lasted: time.Hour, waiting: []string{"held back by a scheduling gate"},
 		},
 		"unschedulable within the grace": {
-			o: observation{pods: []*corev1.Pod{testPod("a", unschedulable)}}, lasted: 10 * time.Second,
+			o: Observation{Pods: []*corev1.Pod{testPod("a", unschedulable)}}, lasted: 10 * time.Second,
 			waiting: []string{"pod a: unschedulable: " + none}, recheck: 5 * time.Second,
 		},
 		"unschedulable beyond the grace": {
-			o: observation{pods: []*corev1.Pod{testPod("a", unschedulable)}}, lasted: testGrace,
+			o: Observation{Pods: []*corev1.Pod{testPod("a", unschedulable)}}, lasted: testGrace,
 			waiting: []string{none}, reason: kube.ReasonUnschedulable, words: "pod a in namespace ci: unschedulable: " + none,
 		},
 		"unschedulable and an autoscaler acts": {
-			o: observation{
-				pods:   []*corev1.Pod{testPod("a", unschedulable)},
-				events: []*corev1.Event{event("a", "TriggeredScaleUp", "pod triggered scale-up: [g 0->1]", 0)},
+			o: Observation{
+				Pods:   []*corev1.Pod{testPod("a", unschedulable)},
+				Events: []*corev1.Event{event("a", "TriggeredScaleUp", "pod triggered scale-up: [g 0->1]", 0)},
 			},
 			lasted: time.Hour, waiting: []string{"autoscaler: pod triggered scale-up: [g 0->1]"},
 		},
 		"karpenter acts": {
-			o: observation{
-				pods:   []*corev1.Pod{testPod("a", unschedulable)},
-				events: []*corev1.Event{event("a", "Nominated", "Pod should schedule on: nodeclaim/x", 0)},
+			o: Observation{
+				Pods:   []*corev1.Pod{testPod("a", unschedulable)},
+				Events: []*corev1.Event{event("a", "Nominated", "Pod should schedule on: nodeclaim/x", 0)},
 			},
 			lasted: time.Hour, waiting: []string{"nodeclaim/x"},
 		},
 		"an autoscaler acts for another pod": {
-			o: observation{
-				pods:   []*corev1.Pod{testPod("a", unschedulable)},
-				events: []*corev1.Event{event("z", "TriggeredScaleUp", "pod triggered scale-up", 0)},
+			o: Observation{
+				Pods:   []*corev1.Pod{testPod("a", unschedulable)},
+				Events: []*corev1.Event{event("z", "TriggeredScaleUp", "pod triggered scale-up", 0)},
 			},
 			lasted: testGrace, waiting: []string{none}, reason: kube.ReasonUnschedulable, words: none,
 		},
 		"the autoscaler gave up": {
-			o: observation{
-				pods: []*corev1.Pod{testPod("a", unschedulable)},
-				events: []*corev1.Event{
+			o: Observation{
+				Pods: []*corev1.Pod{testPod("a", unschedulable)},
+				Events: []*corev1.Event{
 					event("a", "TriggeredScaleUp", "pod triggered scale-up", 0),
 					event("a", "NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached", time.Minute),
 				},
@@ -216,121 +216,121 @@ func TestJudge(t *testing.T) {
 			lasted: testGrace, waiting: []string{none}, reason: kube.ReasonUnschedulable, words: "max node group size reached",
 		},
 		"preemption makes room": {
-			o:      observation{pods: []*corev1.Pod{testPod("a", unschedulable, func(p *corev1.Pod) { p.Status.NominatedNodeName = "node2" })}},
+			o:      Observation{Pods: []*corev1.Pod{testPod("a", unschedulable, func(p *corev1.Pod) { p.Status.NominatedNodeName = "node2" })}},
 			lasted: time.Hour, waiting: []string{"waiting for room on cluster node node2"},
 		},
 		"one unschedulable, one starting": {
-			o:      observation{pods: []*corev1.Pod{testPod("a", unschedulable), testPod("b", running)}},
+			o:      Observation{Pods: []*corev1.Pod{testPod("a", unschedulable), testPod("b", running)}},
 			lasted: time.Hour, waiting: []string{"pod a: unschedulable", "pod b: started"},
 		},
 		"both unschedulable": {
-			o:      observation{pods: []*corev1.Pod{testPod("a", unschedulable), testPod("b", unschedulable)}},
+			o:      Observation{Pods: []*corev1.Pod{testPod("a", unschedulable), testPod("b", unschedulable)}},
 			lasted: testGrace, waiting: []string{"pod a", "pod b"}, reason: kube.ReasonUnschedulable, words: "pod a in namespace ci: unschedulable",
 		},
 		"scheduled": {
-			o:       observation{pods: []*corev1.Pod{testPod("a", waitingFor("ContainerCreating", ""))}},
+			o:       Observation{Pods: []*corev1.Pod{testPod("a", waitingFor("ContainerCreating", ""))}},
 			waiting: []string{"pod a: creating containers on cluster node node1"},
 		},
 		"pulling": {
-			o: observation{
-				pods:   []*corev1.Pod{testPod("a", waitingFor("ContainerCreating", ""))},
-				events: []*corev1.Event{event("a", "Scheduled", "ok", 0), event("a", "Pulling", `Pulling image "example.com/buildkit:1"`, 0)},
+			o: Observation{
+				Pods:   []*corev1.Pod{testPod("a", waitingFor("ContainerCreating", ""))},
+				Events: []*corev1.Event{event("a", "Scheduled", "ok", 0), event("a", "Pulling", `Pulling image "example.com/buildkit:1"`, 0)},
 			},
 			waiting: []string{`pod a: pulling image "example.com/buildkit:1" on cluster node node1`},
 		},
 		"mount fails": {
-			o: observation{
-				pods:   []*corev1.Pod{testPod("a", waitingFor("ContainerCreating", ""))},
-				events: []*corev1.Event{event("a", "FailedMount", "MountVolume.SetUp failed", 0)},
+			o: Observation{
+				Pods:   []*corev1.Pod{testPod("a", waitingFor("ContainerCreating", ""))},
+				Events: []*corev1.Event{event("a", "FailedMount", "MountVolume.SetUp failed", 0)},
 			},
 			lasted: time.Hour, waiting: []string{"pod a: FailedMount on cluster node node1: MountVolume.SetUp failed"},
 		},
 		"first pull failed": {
-			o:       observation{pods: []*corev1.Pod{testPod("a", waitingFor("ErrImagePull", "not found"))}},
+			o:       Observation{Pods: []*corev1.Pod{testPod("a", waitingFor("ErrImagePull", "not found"))}},
 			waiting: []string{`pod a: cannot pull image "example.com/buildkit:1" (ErrImagePull): not found`}, lasted: time.Hour,
 		},
 		"image does not exist": {
-			o:       observation{pods: []*corev1.Pod{testPod("a", pullDenied)}},
+			o:       Observation{Pods: []*corev1.Pod{testPod("a", pullDenied)}},
 			waiting: []string{"ImagePullBackOff"}, reason: kube.ReasonImage, words: `cannot pull image "example.com/buildkit:1" (ImagePullBackOff): Back-off pulling`,
 		},
 		"image does not exist, old kubelet": {
-			o: observation{
-				pods:   []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", `Back-off pulling image "example.com/buildkit:1"`))},
-				events: []*corev1.Event{event("a", "Failed", `Failed to pull image "example.com/buildkit:1": manifest unknown`, 0)},
+			o: Observation{
+				Pods:   []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", `Back-off pulling image "example.com/buildkit:1"`))},
+				Events: []*corev1.Event{event("a", "Failed", `Failed to pull image "example.com/buildkit:1": manifest unknown`, 0)},
 			},
 			waiting: []string{"manifest unknown"}, reason: kube.ReasonImage, words: "manifest unknown",
 		},
 		"registry hiccups": {
-			o: observation{pods: []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", "ErrImagePull: 503 Service Unavailable"))}}, lasted: 10 * time.Second,
+			o: Observation{Pods: []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", "ErrImagePull: 503 Service Unavailable"))}}, lasted: 10 * time.Second,
 			waiting: []string{"503"}, recheck: pullPatience - 10*time.Second,
 		},
 		"registry stays away": {
-			o: observation{pods: []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", "ErrImagePull: 503 Service Unavailable"))}}, lasted: pullPatience,
+			o: Observation{Pods: []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", "ErrImagePull: 503 Service Unavailable"))}}, lasted: pullPatience,
 			waiting: []string{"503"}, reason: kube.ReasonImage, words: "503",
 		},
 		"image name": {
-			o:       observation{pods: []*corev1.Pod{testPod("a", waitingFor("InvalidImageName", "couldn't parse image name"))}},
+			o:       Observation{Pods: []*corev1.Pod{testPod("a", waitingFor("InvalidImageName", "couldn't parse image name"))}},
 			waiting: []string{"InvalidImageName"}, reason: kube.ReasonImage, words: `cannot use image "example.com/buildkit:1" (InvalidImageName): couldn't parse`,
 		},
 		"never pull": {
-			o:       observation{pods: []*corev1.Pod{testPod("a", waitingFor("ErrImageNeverPull", "not present with pull policy of Never"))}},
+			o:       Observation{Pods: []*corev1.Pod{testPod("a", waitingFor("ErrImageNeverPull", "not present with pull policy of Never"))}},
 			waiting: []string{"ErrImageNeverPull"}, reason: kube.ReasonImage, words: "ErrImageNeverPull",
 		},
 		"config missing": {
-			o:       observation{pods: []*corev1.Pod{testPod("a", waitingFor("CreateContainerConfigError", `configmap "x" not found`))}},
+			o:       Observation{Pods: []*corev1.Pod{testPod("a", waitingFor("CreateContainerConfigError", `configmap "x" not found`))}},
 			waiting: []string{"CreateContainerConfigError"}, reason: kube.ReasonContainer, words: `container buildkitd: CreateContainerConfigError: configmap "x" not found`,
 		},
 		"runtime refuses at first": {
-			o:       observation{pods: []*corev1.Pod{testPod("a", waitingFor("CreateContainerError", "context deadline exceeded"))}},
+			o:       Observation{Pods: []*corev1.Pod{testPod("a", waitingFor("CreateContainerError", "context deadline exceeded"))}},
 			waiting: []string{"CreateContainerError"}, recheck: testGrace,
 		},
 		"runtime goes on refusing": {
-			o: observation{pods: []*corev1.Pod{testPod("a", waitingFor("CreateContainerError", "no such profile"))}}, lasted: testGrace,
+			o: Observation{Pods: []*corev1.Pod{testPod("a", waitingFor("CreateContainerError", "no such profile"))}}, lasted: testGrace,
 			waiting: []string{"CreateContainerError"}, reason: kube.ReasonContainer, words: "no such profile",
 		},
 		"init container": {
-			o: observation{pods: []*corev1.Pod{testPod("a", func(p *corev1.Pod) {
+			o: Observation{Pods: []*corev1.Pod{testPod("a", func(p *corev1.Pod) {
 				p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "qemu", Image: "binfmt", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "InvalidImageName"}}}}
 			}, waitingFor("PodInitializing", ""))}},
 			waiting: []string{"binfmt"}, reason: kube.ReasonImage, words: `"binfmt"`,
 		},
 		"crashed once": {
-			o: observation{pods: []*corev1.Pod{testPod("a", func(p *corev1.Pod) {
+			o: Observation{Pods: []*corev1.Pod{testPod("a", func(p *corev1.Pod) {
 				p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "buildkitd", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error"}}}}
 			})}},
 			lasted: time.Hour, waiting: []string{"container buildkitd ended (exit code 1) and is started again"},
 		},
 		"crash loop": {
-			o:       observation{pods: []*corev1.Pod{testPod("a", crashedAfter(time.Second, "Error"))}},
+			o:       Observation{Pods: []*corev1.Pod{testPod("a", crashedAfter(time.Second, "Error"))}},
 			waiting: []string{"ends soon after each start"}, reason: kube.ReasonCrash, words: "container buildkitd ends soon after each start (2 times, exit code 1)", crashed: "buildkitd",
 		},
 		"out of memory at start": {
-			o:       observation{pods: []*corev1.Pod{testPod("a", crashedAfter(time.Second, "OOMKilled"))}},
+			o:       Observation{Pods: []*corev1.Pod{testPod("a", crashedAfter(time.Second, "OOMKilled"))}},
 			waiting: []string{"OOMKilled"}, reason: kube.ReasonOOMKilled, words: "OOMKilled", crashed: "buildkitd",
 		},
 		"out of memory after a long run": {
-			o:      observation{pods: []*corev1.Pod{testPod("a", crashedAfter(time.Hour, "OOMKilled"))}},
+			o:      Observation{Pods: []*corev1.Pod{testPod("a", crashedAfter(time.Hour, "OOMKilled"))}},
 			lasted: time.Hour, waiting: []string{"ended after 1h0m0s (OOMKilled, exit code 1); the kubelet starts it again"},
 		},
 		"evicted once": {
-			o:      observation{replicas: 1, pods: []*corev1.Pod{testPod("a", evictedFor("The node was low on resource: memory."))}},
+			o:      Observation{Replicas: 1, Pods: []*corev1.Pod{testPod("a", evictedFor("The node was low on resource: memory."))}},
 			lasted: time.Hour, waiting: []string{"pod a: Evicted: The node was low on resource: memory.; waiting for its replacement"},
 		},
 		"evicted and replaced": {
-			o:       observation{replicas: 1, pods: []*corev1.Pod{testPod("a", evictedFor("low")), testPod("b", running)}},
+			o:       Observation{Replicas: 1, Pods: []*corev1.Pod{testPod("a", evictedFor("low")), testPod("b", running)}},
 			waiting: []string{"pod b: started"},
 		},
 		"evicted again": {
-			o:       observation{replicas: 1, pods: []*corev1.Pod{testPod("a", evictedFor("low")), testPod("b", evictedFor("low")), testPod("c", running)}},
+			o:       Observation{Replicas: 1, Pods: []*corev1.Pod{testPod("a", evictedFor("low")), testPod("b", evictedFor("low")), testPod("c", running)}},
 			waiting: []string{"Evicted"}, reason: kube.ReasonEvicted, words: "pod b in namespace ci: Evicted: low",
 		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			c.o.namespace = "ci"
+			c.o.Namespace = "ci"
 			began := testTime.Add(-c.lasted)
-			_, seen := judge(c.o, nil, testGrace, began)
-			v, _ := judge(c.o, seen, testGrace, testTime)
+			_, seen := Decide(c.o, nil, testGrace, began)
+			v, _ := Decide(c.o, seen, testGrace, testTime)
 
 			var names []string
 			for _, p := range v.Ready {
@@ -364,7 +364,7 @@ func TestJudge(t *testing.T) {
 			}
 			got := ""
 			if v.Crashed != nil {
-				got = v.Crashed.container
+				got = v.Crashed.Container
 			}
 			if got != c.crashed {
 				t.Errorf("crashed container %q, want %q", got, c.crashed)
@@ -375,24 +375,24 @@ func TestJudge(t *testing.T) {
 
 // A trouble that ends and comes back gets its patience anew.
 func TestJudgeForgets(t *testing.T) {
-	stuck := observation{pods: []*corev1.Pod{testPod("a", unscheduled("Unschedulable", "no"))}}
-	fine := observation{pods: []*corev1.Pod{testPod("a", running)}}
-	_, seen := judge(stuck, nil, testGrace, testTime)
-	_, seen = judge(fine, seen, testGrace, testTime.Add(10*time.Second))
-	v, seen := judge(stuck, seen, testGrace, testTime.Add(20*time.Second))
+	stuck := Observation{Pods: []*corev1.Pod{testPod("a", unscheduled("Unschedulable", "no"))}}
+	fine := Observation{Pods: []*corev1.Pod{testPod("a", running)}}
+	_, seen := Decide(stuck, nil, testGrace, testTime)
+	_, seen = Decide(fine, seen, testGrace, testTime.Add(10*time.Second))
+	v, seen := Decide(stuck, seen, testGrace, testTime.Add(20*time.Second))
 	if v.Failure != nil {
 		t.Errorf("failed with %v at its return", v.Failure)
 	}
-	if v, _ := judge(stuck, seen, testGrace, testTime.Add(35*time.Second)); v.Failure == nil {
+	if v, _ := Decide(stuck, seen, testGrace, testTime.Add(35*time.Second)); v.Failure == nil {
 		t.Error("no failure 15 s after its return")
 	}
 }
 
 // When time runs out the last failed probe is told, though not before.
 func TestJudgeKeepsTheProbeForTheEnd(t *testing.T) {
-	v, _ := judge(observation{
-		pods:   []*corev1.Pod{testPod("a", running)},
-		events: []*corev1.Event{event("a", "Unhealthy", "Startup probe failed: no such socket\n", 0)},
+	v, _ := Decide(Observation{
+		Pods:   []*corev1.Pod{testPod("a", running)},
+		Events: []*corev1.Event{event("a", "Unhealthy", "Startup probe failed: no such socket\n", 0)},
 	}, nil, testGrace, testTime)
 	if strings.Contains(v.Waiting[0], "probe") || !strings.HasSuffix(v.Last[0], "Startup probe failed: no such socket") {
 		t.Errorf("waiting %q, last %q", v.Waiting, v.Last)
@@ -408,7 +408,7 @@ func TestSortEvents(t *testing.T) {
 		at("pod.18b2", corev1.Event{LastTimestamp: second}),
 		at("pod.18b0", corev1.Event{EventTime: metav1.NewMicroTime(testTime.Add(-time.Second))}),
 	}
-	sortEvents(events)
+	SortEvents(events)
 	var names []string
 	for _, e := range events {
 		names = append(names, strings.TrimPrefix(e.Name, "pod."))

@@ -1,4 +1,4 @@
-package cluster
+package judge
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 func TestTroubleOf(t *testing.T) {
 	waiting := finding{line: "pod a: waiting"}
 	scaling := finding{line: "pod b: scaling", message: "scaling", reason: kube.ReasonUnschedulable, patience: endless}
-	crashing := finding{line: "pod c: crashes", message: "crashes", reason: kube.ReasonCrash, crashed: &crashed{pod: "c"}}
+	crashing := finding{line: "pod c: crashes", message: "crashes", reason: kube.ReasonCrash, crashed: &Crashed{Pod: "c"}}
 	pulling := finding{line: "pod d: pulls", message: "pulls", reason: kube.ReasonImage, patience: endless}
 	for _, tt := range []struct {
 		name     string

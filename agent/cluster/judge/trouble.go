@@ -1,7 +1,8 @@
-package cluster
+package judge
 
 import (
 	"strings"
+	"time"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 )
@@ -10,17 +11,24 @@ import (
 type Trouble struct {
 	// Waiting says what is waited for.
 	Waiting string
-	// Err is of type *Error; nil while nothing is known to be wrong.
+	// Err is of type *kube.Error; nil while nothing is known to be wrong.
 	Err error
 	// MayHeal is true when the cluster is at work on it.
 	MayHeal bool
 }
 
+// Once judges without the patience of a wait: one observation cannot tell
+// whether a trouble lasts. The crashed container, if there is one, has a log
+// that says more.
+func Once(o Observation, grace time.Duration) (Trouble, *Crashed) {
+	return troubleOf(examine(o, grace))
+}
+
 // troubleOf is the worst of the findings: what nobody is at work on goes
 // before what may heal.
-func troubleOf(findings []finding) (Trouble, *crashed) {
+func troubleOf(findings []finding) (Trouble, *Crashed) {
 	var trouble Trouble
-	var words *crashed
+	var words *Crashed
 	var lines []string
 	for _, f := range findings {
 		lines = append(lines, f.line)

@@ -1,4 +1,4 @@
-package cluster
+package judge
 
 import (
 	"slices"
@@ -18,11 +18,11 @@ func TestFrailtyOfAPod(t *testing.T) {
 	always := corev1.ContainerRestartPolicyAlways
 	p := clustertest.Pod("a", "hash", true)
 	p.Spec.InitContainers = []corev1.Container{{Name: "native", RestartPolicy: &always}}
-	if got := containersBeside(p.Spec); len(got) > 0 {
+	if got := OtherContainers(p.Spec); len(got) > 0 {
 		t.Errorf("a native sidecar counts: %q", got)
 	}
 	p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "istio-proxy"})
-	if got := containersBeside(p.Spec); !slices.Equal(got, []string{"istio-proxy"}) {
+	if got := OtherContainers(p.Spec); !slices.Equal(got, []string{"istio-proxy"}) {
 		t.Errorf("beside buildkitd: %q", got)
 	}
 	at := metav1.NewTime(time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC))
@@ -40,7 +40,7 @@ func TestFrailtyOfAPod(t *testing.T) {
 		{corev1.ContainerStatus{Name: manifest.ContainerName}, ""},
 	} {
 		p.Status.ContainerStatuses = []corev1.ContainerStatus{tt.status}
-		when, limit := outOfMemory(p)
+		when, limit := OutOfMemory(p)
 		if limit != tt.limit || when.IsZero() != (tt.limit == "") {
 			t.Errorf("%+v: at %s with the limit %q, want %q", tt.status, when, limit, tt.limit)
 		}

@@ -1,4 +1,4 @@
-package cluster
+package judge
 
 import (
 	"fmt"
@@ -66,16 +66,16 @@ func examinePod(p *corev1.Pod, events []*corev1.Event, grace time.Duration) find
 			return f
 		}
 	}
-	if c := status(p.Status.ContainerStatuses, manifest.ContainerName); c != nil && c.State.Running != nil {
+	if c := containerStatus(p.Status.ContainerStatuses, manifest.ContainerName); c != nil && c.State.Running != nil {
 		say("started on cluster node %s, waiting for buildkitd to answer", p.Spec.NodeName)
 		// Each second's failed probe is no news; the last one is when time
 		// runs out.
-		if e := lastEvent(events, "Unhealthy"); e != nil {
+		if e := LastEvent(events, "Unhealthy"); e != nil {
 			f.message += ": " + strings.TrimSpace(e.Message)
 		}
 		return f
 	}
-	switch e := lastEvent(events, "Pulling", "Pulled", "Created", "Started", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"); {
+	switch e := LastEvent(events, "Pulling", "Pulled", "Created", "Started", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"); {
 	case e == nil || e.Reason == "Pulled" || e.Reason == "Created" || e.Reason == "Started":
 		say("creating containers on cluster node %s", p.Spec.NodeName)
 	case e.Reason == "Pulling":
@@ -108,7 +108,7 @@ func examineScheduling(f *finding, say func(string, ...any), p *corev1.Pod, even
 		for reason := range autoscalerAnswers {
 			reasons = append(reasons, reason)
 		}
-		if e := lastEvent(events, reasons...); e != nil {
+		if e := LastEvent(events, reasons...); e != nil {
 			words += "; autoscaler: " + e.Message
 			if autoscalerAnswers[e.Reason] {
 				f.patience = endless
@@ -166,7 +166,7 @@ func examinePull(f *finding, say func(string, ...any), status corev1.ContainerSt
 	words := waiting.Message
 	// Before 1.32 the kubelet's back-off repeats only the image; the event
 	// knows why.
-	if e := lastEvent(events, "Failed"); e != nil && !strings.Contains(words, "ErrImagePull") && strings.Contains(e.Message, "pull") && waiting.Reason == "ImagePullBackOff" {
+	if e := LastEvent(events, "Failed"); e != nil && !strings.Contains(words, "ErrImagePull") && strings.Contains(e.Message, "pull") && waiting.Reason == "ImagePullBackOff" {
 		words += ": " + e.Message
 	}
 	f.reason = kube.ReasonImage
@@ -207,7 +207,7 @@ func examineCrash(f *finding, say func(string, ...any), p *corev1.Pod, status co
 	if f.reason == kube.ReasonCrash {
 		f.hints = []string{"its log says why; check buildkitd's flags and files (buildkitd.toml) in the definition"}
 	}
-	f.crashed = &crashed{pod: p.Name, container: status.Name}
+	f.crashed = &Crashed{Pod: p.Name, Container: status.Name}
 	say("container %s ends soon after each start (%d times, %s)", status.Name, status.RestartCount+1, how)
 }
 
@@ -222,7 +222,7 @@ func ending(t *corev1.ContainerStateTerminated) string {
 	return s
 }
 
-func status(statuses []corev1.ContainerStatus, name string) *corev1.ContainerStatus {
+func containerStatus(statuses []corev1.ContainerStatus, name string) *corev1.ContainerStatus {
 	for i := range statuses {
 		if statuses[i].Name == name {
 			return &statuses[i]
