@@ -179,10 +179,10 @@ type patient struct {
 	server cluster.Server  // of a cluster, by API server
 	user   string          // of a cluster, by API server
 
-	status     cluster.Status  // of a node, by rights
-	trouble    judge.Trouble // of a node without a ready pod, by rights
-	troubleErr error           // of a node, by rights: why trouble is not known
-	builder    builder         // of a node, by transport
+	status     cluster.Status // of a node, by rights
+	trouble    judge.Trouble  // of a node without a ready pod, by rights
+	troubleErr error          // of a node, by rights: why trouble is not known
+	builder    builder        // of a node, by transport
 }
 
 // scope tells what a probe looks at.

@@ -33,7 +33,7 @@ type Made struct {
 
 // Made lists all that Slipway made in a namespace, by name: what bears one of
 // its labels and not the other is somebody else's. Errors are of type
-// *Error but for those of ctx.
+// *kube.Error but for those of ctx.
 func (c *Client) Made(ctx context.Context, namespace string) ([]Made, error) {
 	ctx = kube.Quiet(ctx)
 	options := metav1.ListOptions{LabelSelector: labels.SelectorFromSet(labels.Set{manifest.LabelManagedBy: manifest.ManagedBy}).String()}

@@ -3,11 +3,11 @@ package cluster
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/slipway-build/slipway/agent/cluster/diff"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
@@ -89,10 +89,10 @@ func (w *workload) compare(ctx context.Context, is manifest.Workload, apply bool
 	wanted := objects.Workload
 	if is.Managed() {
 		err = w.mutable(is, wanted)
-		d.should = bring(is, wanted)
+		d.should = diff.Desired(is, wanted)
 	} else {
 		err = w.adoptable(is, wanted)
-		d.should = adopt(is, wanted)
+		d.should = diff.Adopted(is, wanted)
 	}
 	if err != nil {
 		return d, err
@@ -109,27 +109,23 @@ func (w *workload) compare(ctx context.Context, is manifest.Workload, apply bool
 	if err == nil && objects.Listens() {
 		err = w.compareCertificates(ctx, &d)
 	}
-	d.rolls = slices.ContainsFunc(differences, func(f difference) bool { return strings.HasPrefix(f.path, "spec.template.") })
-	if !is.Managed() && len(d.lines) == 0 && is.Hash() == "" && isHash(differences) {
+	d.rolls = diff.ReplacesPods(differences)
+	if !is.Managed() && len(d.lines) == 0 && is.Hash() == "" && diff.OnlyHash(differences) {
 		// It is as it should be; replacing all pods to mark them would be all
 		// that came of it.
 		return d, err
 	}
-	d.lines = append(lines(differences), d.lines...)
+	d.lines = append(diff.Lines(differences), d.lines...)
 	d.updates = len(differences) > 0
 	return d, err
 }
 
-func isHash(differences []difference) bool {
-	return !slices.ContainsFunc(differences, func(d difference) bool { return !strings.Contains(d.path, manifest.AnnotationSpecHash) })
-}
-
 func (w *workload) compareAdopted(ctx context.Context, d *drift, wanted manifest.Workload) error {
-	plain, err := manifest.Of(bare(manifest.WithoutListener(w.node)), w.namespace)
+	plain, err := manifest.Of(diff.WithoutOptions(manifest.WithoutListener(w.node)), w.namespace)
 	if err != nil {
 		return err
 	}
-	paths, err := leftAlone(d.is, d.should, wanted, plain.Workload)
+	paths, err := diff.Unapplied(d.is, d.should, wanted, plain.Workload)
 	if err != nil {
 		return err
 	}
@@ -171,17 +167,17 @@ func needsListener(node configmap.Node) bool {
 
 // ask has the API server say what the workload would become. Where it may not
 // or cannot, the fields that the definition speaks of are compared as they are.
-func (w *workload) ask(ctx context.Context, d *drift) ([]difference, error) {
+func (w *workload) ask(ctx context.Context, d *drift) ([]diff.Difference, error) {
 	// What the server warns of is told when the workload is written.
 	would, err := w.put(kube.WithoutWarnings(ctx), d.should, true)
 	switch {
 	case err == nil:
-		return compareWorkloads(d.is, would, false)
+		return diff.Workloads(d.is, would, false)
 	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
 		return nil, err
 	case kube.IsMissingRight(err), strings.Contains(err.Error(), "does not support dry run"):
 		d.unasked = err
-		return compareWorkloads(d.is, d.should, true)
+		return diff.Workloads(d.is, d.should, true)
 	}
 	return nil, w.explain(err, "try to update "+w.String())
 }

@@ -1,18 +1,17 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
 	"path"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/diff"
 	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
 
@@ -30,7 +29,7 @@ func (w *workload) compareFiles(ctx context.Context, d *drift, objects manifest.
 		if err == nil {
 			cm.ResourceVersion = is.ResourceVersion
 		}
-		differ, err := w.fileLines("configmap "+cm.Name, d, contentOf(is), contentOf(cm), err)
+		differ, err := w.fileLines("configmap "+cm.Name, d, diff.ContentOf(is), diff.ContentOf(cm), err)
 		if err != nil {
 			return err
 		}
@@ -69,33 +68,11 @@ func (w *workload) fileLines(object string, d *drift, before, after map[string][
 	if err != nil {
 		return false, w.explain(err, "read "+object)
 	}
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(after)) {
-		if is, ok := before[name]; !ok || !bytes.Equal(is, after[name]) {
-			names = append(names, name)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(before)) {
-		if _, ok := after[name]; !ok {
-			names = append(names, name)
-		}
-	}
+	names := diff.Files(before, after)
 	for _, name := range names {
 		d.lines = append(d.lines, fmt.Sprintf("%s[%s]: other content", object, name))
 	}
 	return len(names) > 0, nil
-}
-
-func contentOf(cm *corev1.ConfigMap) map[string][]byte {
-	if cm == nil {
-		return nil
-	}
-	all := map[string][]byte{}
-	for name, text := range cm.Data {
-		all[name] = []byte(text)
-	}
-	maps.Copy(all, cm.BinaryData)
-	return all
 }
 
 // compareAdoptedFiles does the same with the ConfigMaps of others, which are
@@ -104,7 +81,7 @@ func contentOf(cm *corev1.ConfigMap) map[string][]byte {
 func (w *workload) compareAdoptedFiles(ctx context.Context, d *drift) error {
 	for _, g := range manifest.SplitFiles(w.node.Files) {
 		at := path.Join(manifest.ConfigPath, g.Dir)
-		name := mountedConfigMap(d.is.Template().Spec, at)
+		name := diff.MountedConfigMap(d.is.Template().Spec, at)
 		if name == "" {
 			d.left = append(d.left, "the files of "+at+", for which it has no volume")
 			continue
@@ -119,7 +96,7 @@ func (w *workload) compareAdoptedFiles(ctx context.Context, d *drift) error {
 		}
 		wanted := maps.Clone(g.Public)
 		maps.Copy(wanted, g.Private)
-		differ, failure := w.fileLines("configmap "+name, d, contentOf(is), wanted, err)
+		differ, failure := w.fileLines("configmap "+name, d, diff.ContentOf(is), wanted, err)
 		if failure != nil {
 			return failure
 		}
@@ -141,23 +118,4 @@ func (w *workload) compareAdoptedFiles(ctx context.Context, d *drift) error {
 func (w *workload) shares(name string, is *corev1.ConfigMap) bool {
 	by := is.Labels[manifest.LabelManagedBy]
 	return (name == w.name+"-config" || strings.HasPrefix(name, w.name+"-config-")) && (by == "" || by == manifest.ManagedBy)
-}
-
-// mountedConfigMap is the ConfigMap that buildkitd has at a directory.
-func mountedConfigMap(pod corev1.PodSpec, at string) string {
-	container := manifest.BuildkitdContainer(&pod)
-	if container == nil {
-		return ""
-	}
-	for _, mount := range container.VolumeMounts {
-		if strings.TrimSuffix(mount.MountPath, "/") != at {
-			continue
-		}
-		for _, volume := range pod.Volumes {
-			if volume.Name == mount.Name && volume.ConfigMap != nil {
-				return volume.ConfigMap.Name
-			}
-		}
-	}
-	return ""
 }

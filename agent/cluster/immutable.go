@@ -2,14 +2,12 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/slipway-build/slipway/agent/cluster/diff"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
@@ -58,42 +56,30 @@ func (w *workload) mutable(is, wanted manifest.Workload) error {
 	if is.StatefulSet == nil {
 		return nil
 	}
-	claims := comparison{wantedOnly: true}
-	for _, claim := range wanted.StatefulSet.Spec.VolumeClaimTemplates {
-		path := "spec.volumeClaimTemplates[" + claim.Name + "]"
-		known := is.StatefulSet.Spec.VolumeClaimTemplates
-		at := slices.IndexFunc(known, func(c corev1.PersistentVolumeClaim) bool { return c.Name == claim.Name })
-		if at < 0 {
-			claims.add(path, "absent -> present")
-			continue
-		}
-		before, err := specTree(known[at])
-		if err != nil {
-			return err
-		}
-		after, err := specTree(claim)
-		if err != nil {
-			return err
-		}
-		claims.fields(path+".spec", before, after)
-	}
-	if len(claims.found) == 0 {
-		return nil
+	claims, err := diff.Claims(is, wanted)
+	if err != nil || len(claims) == 0 {
+		return err
 	}
 	return w.unchangeable(
-		strings.Join(lines(claims.found), "; "),
+		strings.Join(diff.Lines(claims), "; "),
 		fmt.Sprintf("remove the StatefulSet without its pods, which go on, and slipway up makes it anew around them; claims that exist keep their size: kubectl delete --namespace %s --cascade=orphan %s", w.namespace, w),
 	)
 }
 
-func specTree(claim corev1.PersistentVolumeClaim) (map[string]any, error) {
-	text, err := json.Marshal(claim.Spec)
-	if err != nil {
-		return nil, fmt.Errorf("compare the claims: %w", err)
+// adoptable refuses what would only half fit: the image and the arguments of a
+// rootless buildkitd do not run in a privileged container of others, nor the
+// other way round.
+func (w *workload) adoptable(is, wanted manifest.Workload) error {
+	privileged := func(h manifest.Workload) bool {
+		c := manifest.BuildkitdContainer(&h.Template().Spec)
+		return c != nil && c.SecurityContext != nil && c.SecurityContext.Privileged != nil && *c.SecurityContext.Privileged
 	}
-	var tree map[string]any
-	if err := json.Unmarshal(text, &tree); err != nil {
-		return nil, fmt.Errorf("compare the claims: %w", err)
+	if privileged(is) == privileged(wanted) {
+		return nil
 	}
-	return tree, nil
+	words := map[bool]string{true: "privileged", false: "not privileged"}
+	return w.unchangeable(
+		fmt.Sprintf("it was made by others and is %s, and the definition asks for one that is %s", words[privileged(is)], words[!privileged(is)]),
+		"have it removed by whoever made it (docker buildx rm), and slipway up makes it anew",
+	)
 }

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/slipway-build/slipway/agent/cluster/diff"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
@@ -43,7 +44,7 @@ func (c *Client) Reconcile(ctx context.Context, node configmap.Node, report func
 // server's own error.
 func (w *workload) reconcile(ctx context.Context) (fresh bool, err error) {
 	policy := w.node.Kubernetes.Drift
-	if !looks(policy) {
+	if !diff.Compares(policy) {
 		return false, nil
 	}
 	for range conflictTries {
@@ -122,7 +123,7 @@ func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) 
 	case equality.Semantic.DeepEqual(is.Template(), d.is.Template()):
 		return false, nil
 	}
-	outdated, err := outdatedBy(before, *d.is.Template(), *is.Template())
+	outdated, err := diff.OutdatedPods(before, *d.is.Template(), *is.Template())
 	if err != nil {
 		return false, err
 	}

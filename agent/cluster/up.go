@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/slipway-build/slipway/agent/cluster/diff"
 	"github.com/slipway-build/slipway/agent/cluster/judge"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/cluster/manifest"
@@ -106,7 +107,7 @@ func (w *workload) upAndCredential(ctx context.Context) ([]kube.Pod, error) {
 
 func (w *workload) up(ctx context.Context) ([]kube.Pod, error) {
 	// The hash is made while the answer is on its way.
-	var want wanted
+	var want diff.Revision
 	var wrong error
 	var making sync.WaitGroup
 	making.Go(fault.Protect(func() { want, wrong = w.wants() }))

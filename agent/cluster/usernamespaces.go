@@ -11,7 +11,7 @@ import (
 )
 
 // Profile is what the pods of node have by its definition. The error is an
-// *Error with ReasonDefinition.
+// *kube.Error with ReasonDefinition.
 func (c *Client) Profile(node configmap.Node) (configmap.Profile, error) {
 	spec, err := c.podSpec(node)
 	if err != nil {

@@ -1,4 +1,4 @@
-package cluster
+package diff
 
 import (
 	"encoding/json"
@@ -10,11 +10,11 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
 
-// bring returns a workload that Slipway made with all in it that the
+// Desired returns a workload that Slipway made with all in it that the
 // definition says now. What the definition does not speak of is gone from the
 // pods; labels and annotations that others have added stay, as does what can
 // never be changed.
-func bring(is, wanted manifest.Workload) manifest.Workload {
+func Desired(is, wanted manifest.Workload) manifest.Workload {
 	out, from := is.Copy(), wanted.Copy()
 	meta, template := *out.Meta(), *out.Template()
 	replicas := keptReplicas(is, wanted.Replicas())
@@ -31,20 +31,20 @@ func bring(is, wanted manifest.Workload) manifest.Workload {
 		out.Deployment.Spec = spec
 	}
 	owned := ownFields(is.Meta().ManagedFields)
-	mark(out.Meta(), meta, from.Meta(), owned.at("f:metadata"))
-	mark(&out.Template().ObjectMeta, template.ObjectMeta, &from.Template().ObjectMeta, owned.at("f:spec", "f:template", "f:metadata"))
+	mergeMetadata(out.Meta(), meta, from.Meta(), owned.at("f:metadata"))
+	mergeMetadata(&out.Template().ObjectMeta, template.ObjectMeta, &from.Template().ObjectMeta, owned.at("f:spec", "f:template", "f:metadata"))
 	return out
 }
 
-// mark gives out the labels and annotations that wanted has, beside those that
-// others have given to it before.
-func mark(out *metav1.ObjectMeta, before metav1.ObjectMeta, wanted *metav1.ObjectMeta, owned fieldSet) {
-	out.Labels = beside(before.Labels, wanted.Labels, owned.at("f:labels"))
-	out.Annotations = beside(before.Annotations, wanted.Annotations, owned.at("f:annotations"))
+// mergeMetadata gives out the labels and annotations of wanted, and those that
+// others have added to it before.
+func mergeMetadata(out *metav1.ObjectMeta, before metav1.ObjectMeta, wanted *metav1.ObjectMeta, owned fieldSet) {
+	out.Labels = mergeLabels(before.Labels, wanted.Labels, owned.at("f:labels"))
+	out.Annotations = mergeLabels(before.Annotations, wanted.Annotations, owned.at("f:annotations"))
 }
 
-// beside is wanted with what is in before and not Slipway's own.
-func beside(before, wanted map[string]string, owned fieldSet) map[string]string {
+// mergeLabels is wanted with what is in before and was not set by Slipway.
+func mergeLabels(before, wanted map[string]string, owned fieldSet) map[string]string {
 	out := map[string]string{}
 	for key, value := range before {
 		if _, own := owned["f:"+key]; !own {
@@ -98,13 +98,13 @@ func ownFields(entries []metav1.ManagedFieldsEntry) fieldSet {
 	own := fieldSet{}
 	for _, entry := range entries {
 		if entry.Manager == kube.FieldManager && entry.Subresource == "" {
-			unite(own, fieldsOf(entry))
+			mergeFields(own, fieldsOf(entry))
 		}
 	}
 	return own
 }
 
-func unite(into, from fieldSet) {
+func mergeFields(into, from fieldSet) {
 	for name, child := range from {
 		below, _ := child.(map[string]any)
 		known, ok := into[name].(map[string]any)
@@ -112,6 +112,6 @@ func unite(into, from fieldSet) {
 			known = map[string]any{}
 			into[name] = known
 		}
-		unite(known, below)
+		mergeFields(known, below)
 	}
 }

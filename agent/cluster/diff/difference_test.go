@@ -1,4 +1,4 @@
-package cluster
+package diff
 
 import (
 	"strings"
@@ -150,11 +150,11 @@ func TestCompareWorkloads(t *testing.T) {
 				"back":        {deployed(tt.change), deployed(nil), false, tt.back},
 				"wanted only": {deployed(nil), deployed(tt.change), true, tt.wantedOnly},
 			} {
-				found, err := compareWorkloads(pair.is, pair.should, pair.wantedOnly)
+				found, err := Workloads(pair.is, pair.should, pair.wantedOnly)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(strings.Join(pair.want, "\n"), strings.Join(lines(found), "\n")); diff != "" {
+				if diff := cmp.Diff(strings.Join(pair.want, "\n"), strings.Join(Lines(found), "\n")); diff != "" {
 					t.Errorf("%s (-want +got):\n%s", what, diff)
 				}
 			}

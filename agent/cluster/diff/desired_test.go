@@ -1,7 +1,6 @@
-package cluster
+package diff
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -48,7 +47,7 @@ func TestBring(t *testing.T) {
 	before := is.Copy()
 	wanted := manifestOf(t, func(n *configmap.Node) { n.Kubernetes.Image = "moby/buildkit:v2" })
 
-	out := bring(is, wanted).Deployment
+	out := Desired(is, wanted).Deployment
 	if diff := cmp.Diff(before.Deployment, is.Deployment); diff != "" {
 		t.Errorf("what was read has changed (-before +after):\n%s", diff)
 	}
@@ -75,7 +74,7 @@ func TestBringLeavesOfAStatefulSetWhatCannotChange(t *testing.T) {
 	is.StatefulSet.Spec.VolumeClaimTemplates[0].Status.Phase = corev1.ClaimPending
 	is.StatefulSet.Spec.ServiceName = "other"
 	is.StatefulSet.Spec.PodManagementPolicy = appsv1.OrderedReadyPodManagement
-	out := bring(is, manifestOf(t, func(n *configmap.Node) { claim(n); n.Kubernetes.Image = "v2" })).StatefulSet.Spec
+	out := Desired(is, manifestOf(t, func(n *configmap.Node) { claim(n); n.Kubernetes.Image = "v2" })).StatefulSet.Spec
 	if out.Template.Spec.Containers[0].Image != "v2" {
 		t.Error("the image is not brought up to date")
 	}
@@ -104,33 +103,6 @@ func TestKeptReplicas(t *testing.T) {
 			is := deployed(func(d *appsv1.Deployment) { d.Spec.Replicas, d.ManagedFields = &tt.is, tt.fields })
 			if got := keptReplicas(is, 5); got != tt.want {
 				t.Errorf("%d replicas, want %d", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestMutable(t *testing.T) {
-	claim := func(size string) func(*configmap.Node) {
-		return func(n *configmap.Node) { n.Kubernetes.ClaimStorage = clustertest.Quantity(size) }
-	}
-	live := manifestOf(t, claim("1024Mi"))
-	live.StatefulSet.Spec.VolumeClaimTemplates[0].Spec.VolumeMode = new(corev1.PersistentVolumeFilesystem)
-	labelled := deployed(func(d *appsv1.Deployment) { d.Spec.Selector.MatchLabels["team"] = "ci" })
-	for name, tt := range map[string]struct {
-		is, wanted manifest.Workload
-		want       string
-	}{
-		"the same claims":   {live, manifestOf(t, claim("1Gi")), ""},
-		"larger claims":     {live, manifestOf(t, claim("2Gi")), "spec.volumeClaimTemplates[buildkitd].spec.resources.requests.storage: 1Gi -> 2Gi"},
-		"a selector":        {deployed(nil), manifestOf(t, nil), ""},
-		"another selector":  {labelled, manifestOf(t, nil), "its selector wants the label team=ci on pods"},
-		"a label it has to": {labelled, manifestOf(t, func(n *configmap.Node) { n.Kubernetes.Labels = map[string]string{"team": "ci"} }), ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := &workload{name: "builder-amd64", namespace: "ci", node: clustertest.Node(nil)}
-			err := w.mutable(tt.is, tt.wanted)
-			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
-				t.Errorf("got %v, want %q", err, tt.want)
 			}
 		})
 	}

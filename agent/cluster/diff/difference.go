@@ -1,4 +1,4 @@
-package cluster
+package diff
 
 import (
 	"encoding/json"
@@ -15,8 +15,8 @@ import (
 // maxShown is how much of a value a line shows.
 const maxShown = 80
 
-// difference is one field that is not as it should be.
-type difference struct {
+// Difference is one field that is not as it should be.
+type Difference struct {
 	path string
 	line string
 }
@@ -26,13 +26,13 @@ type comparison struct {
 	// wantedOnly leaves out what only the present object has: without the
 	// API server's defaults nobody can tell that from what they fill in.
 	wantedOnly bool
-	found      []difference
+	found      []Difference
 }
 
-// compareWorkloads lists the fields in which the workload that is differs from
+// Workloads lists the fields in which the workload that is differs from
 // the one that should be, "spec.template.spec.containers[buildkitd].image: a ->
 // b". What the cluster itself writes is not compared.
-func compareWorkloads(is, should manifest.Workload, wantedOnly bool) ([]difference, error) {
+func Workloads(is, should manifest.Workload, wantedOnly bool) ([]Difference, error) {
 	c := comparison{wantedOnly: wantedOnly}
 	before, err := treeOf(is)
 	if err != nil {
@@ -44,7 +44,7 @@ func compareWorkloads(is, should manifest.Workload, wantedOnly bool) ([]differen
 	}
 	c.fields("", before, after)
 	// The hash stands for other fields or for files, which say more.
-	others := slices.DeleteFunc(slices.Clone(c.found), func(d difference) bool { return strings.HasSuffix(d.path, "["+manifest.AnnotationSpecHash+"]") })
+	others := slices.DeleteFunc(slices.Clone(c.found), func(d Difference) bool { return strings.HasSuffix(d.path, "["+manifest.AnnotationSpecHash+"]") })
 	if len(others) > 0 {
 		return others, nil
 	}
@@ -52,7 +52,7 @@ func compareWorkloads(is, should manifest.Workload, wantedOnly bool) ([]differen
 }
 
 // compareTemplates does the same with pod templates, the hash included.
-func compareTemplates(is, should corev1.PodTemplateSpec) ([]difference, error) {
+func compareTemplates(is, should corev1.PodTemplateSpec) ([]Difference, error) {
 	before, err := partsOf(is)
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func partsOf(object any) (map[string]any, error) {
 }
 
 func (c *comparison) add(path, format string, args ...any) {
-	c.found = append(c.found, difference{path, path + ": " + fmt.Sprintf(format, args...)})
+	c.found = append(c.found, Difference{path, path + ": " + fmt.Sprintf(format, args...)})
 }
 
 func (c *comparison) fields(path string, before, after map[string]any) {
@@ -305,7 +305,18 @@ func show(path string, v any) string {
 	return shown
 }
 
-func lines(differences []difference) []string {
+// OnlyHash is true when nothing but spec hashes differs.
+func OnlyHash(differences []Difference) bool {
+	return !slices.ContainsFunc(differences, func(d Difference) bool { return !strings.Contains(d.path, manifest.AnnotationSpecHash) })
+}
+
+// ReplacesPods is true when a difference is one of the pod template.
+func ReplacesPods(differences []Difference) bool {
+	return slices.ContainsFunc(differences, func(d Difference) bool { return strings.HasPrefix(d.path, "spec.template.") })
+}
+
+// Lines are the differences in words.
+func Lines(differences []Difference) []string {
 	out := make([]string, len(differences))
 	for i, d := range differences {
 		out[i] = d.line

@@ -1,4 +1,4 @@
-package cluster
+package diff
 
 import (
 	"strings"
@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/slipway-build/slipway/agent/cluster/clustertest"
 	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -52,7 +51,7 @@ func asked(n *configmap.Node) {
 
 func TestAdopt(t *testing.T) {
 	is, wanted := ofBuildx(), manifestOf(t, asked)
-	out := adopt(is, wanted)
+	out := Adopted(is, wanted)
 	want := ofBuildx()
 	pod := &want.Deployment.Spec.Template.Spec
 	pod.NodeSelector, pod.DeprecatedServiceAccount, pod.ServiceAccountName, pod.SchedulerName = nil, "builder", "builder", "volcano"
@@ -69,8 +68,8 @@ func TestAdopt(t *testing.T) {
 		t.Errorf("what was read has changed:\n%s", diff)
 	}
 
-	bare := manifestOf(t, func(n *configmap.Node) { asked(n); *n = bare(*n) })
-	left, err := leftAlone(is, out, wanted, bare)
+	bare := manifestOf(t, func(n *configmap.Node) { asked(n); *n = WithoutOptions(*n) })
+	left, err := Unapplied(is, out, wanted, bare)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,21 +88,10 @@ func TestAdoptKeepsTheOrderOfVariables(t *testing.T) {
 	wanted := func(value string) manifest.Workload {
 		return manifestOf(t, func(n *configmap.Node) { n.Kubernetes.Env = []corev1.EnvVar{{Name: "A", Value: value}, {Name: "B"}} })
 	}
-	if diff := cmp.Diff(theirs, adopt(is, wanted("x")).Template().Spec.Containers[0].Env); diff != "" {
+	if diff := cmp.Diff(theirs, Adopted(is, wanted("x")).Template().Spec.Containers[0].Env); diff != "" {
 		t.Errorf("(-theirs +adopted):\n%s", diff)
 	}
-	if got := adopt(is, wanted("y")).Template().Spec.Containers[0].Env; got[0].Value != "y" {
+	if got := Adopted(is, wanted("y")).Template().Spec.Containers[0].Env; got[0].Value != "y" {
 		t.Errorf("variables %v", got)
-	}
-}
-
-func TestAdoptable(t *testing.T) {
-	w := &workload{name: "builder-amd64", namespace: "ci", node: clustertest.Node(nil)}
-	if err := w.adoptable(ofBuildx(), manifestOf(t, nil)); err != nil {
-		t.Error(err)
-	}
-	err := w.adoptable(ofBuildx(), manifestOf(t, func(n *configmap.Node) { n.Kubernetes.Rootless = true }))
-	if err == nil || !strings.Contains(err.Error(), "is privileged, and the definition asks for one that is not privileged") {
-		t.Errorf("a rootless definition: %v", err)
 	}
 }
