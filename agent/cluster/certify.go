@@ -16,11 +16,6 @@ import (
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// conflictTries is how often a Secret that others write at the same time is
-// read and written again. Each round somebody gets through, so it bounds how
-// many agents may renew at once.
-const conflictTries = 200
-
 // Certify looks after the certificates of node's workload: it makes what is
 // missing, mends the copy that agents read, and renews all of them when less
 // than a third of their life is left or when renew is true. Running pods go on
@@ -81,67 +76,87 @@ func (w *workload) certify(ctx context.Context, how certifying) error {
 // serverCertificates returns what the workload's Secret holds and makes it
 // where there is none or where it is due. Of many agents that do so at once
 // one wins, and the others take what it made.
-func (w *workload) serverCertificates(ctx context.Context, how certifying) (pki.Set, error) {
-	secrets, name := w.client.api.Secrets(w.namespace), manifest.ServerSecret(w.node)
-	serverName := manifest.ServerName(w.node, w.namespace)
-	for range conflictTries {
+func (w *workload) serverCertificates(ctx context.Context, how certifying) (set pki.Set, err error) {
+	name := manifest.ServerSecret(w.node)
+	err = w.retryOnConflict(ctx, "write secret "+name, func() (err error) {
 		if how == certifyNew {
-			made, err := pki.Make(serverName, time.Now(), nil)
-			if err != nil {
-				return pki.Set{}, err
+			set, err = w.createCertificates(ctx)
+			if !apierrors.IsAlreadyExists(err) {
+				return err
 			}
-			_, err = secrets.Create(ctx, manifest.TLSSecret(w.node, w.namespace, name, made.ServerData()), metav1.CreateOptions{FieldManager: kube.FieldManager})
-			if apierrors.IsAlreadyExists(err) {
-				how = certifyCheck
-				continue
-			}
-			return made, w.explain(err, "create secret "+name)
+			how = certifyCheck
 		}
-		secret, err := secrets.Get(ctx, name, metav1.GetOptions{})
+		secret, err := w.client.api.Secrets(w.namespace).Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
-			how = certifyNew
-			continue
+			how = certifyCheck
+			set, err = w.createCertificates(ctx)
+			if apierrors.IsAlreadyExists(err) {
+				return raced("secret " + name)
+			}
+			return err
 		}
 		if err != nil {
-			return pki.Set{}, w.explain(err, "read secret "+name)
+			return w.explain(err, "read secret "+name)
 		}
 		known, broken := pki.Parse(secret.Data)
 		if !w.owns(secret) {
-			return known, w.foreignCertificates(secret, known, broken, how)
+			set = known
+			return w.foreignCertificates(secret, known, broken, how)
 		}
-		if broken == nil && how != certifyRenew && !known.Due(serverName, time.Now()) {
-			return known, nil
+		if broken == nil && how != certifyRenew && !known.Due(manifest.ServerName(w.node, w.namespace), time.Now()) {
+			set = known
+			return nil
 		}
 		before := &known
 		if broken != nil {
 			w.client.log.Warn().Err(broken).Str("secret", name).Msg("the certificates are broken and are made anew")
 			before = nil
 		}
-		made, err := pki.Make(serverName, time.Now(), before)
-		if err != nil {
-			return pki.Set{}, err
-		}
-		// Agents first: with the new pair and the one before they are ready
-		// for every pod, whichever of the two it starts with. The other way
-		// round, pods that start in between would be strangers to them.
-		if err := w.shareCertificates(ctx, made, certifyRenew); err != nil {
-			return pki.Set{}, err
-		}
-		secret.Data = made.ServerData()
-		_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: kube.FieldManager})
-		if apierrors.IsConflict(err) {
-			// Somebody else has just renewed them. What was shared above is
-			// put right with theirs.
-			how = certifyCheck
-			continue
-		}
-		if err != nil {
-			return pki.Set{}, w.explain(err, "renew secret "+name)
-		}
-		w.report(fmt.Sprintf("renewed the certificates in secret %s; pods use them from their next start", name))
-		return made, nil
+		// After a conflict somebody else has just renewed them. What was shared
+		// is put right with theirs.
+		how = certifyCheck
+		set, err = w.renewCertificates(ctx, secret, before)
+		return err
+	})
+	return set, err
+}
+
+// createCertificates makes the workload's Secret. That there is one is the API
+// server's own error.
+func (w *workload) createCertificates(ctx context.Context) (pki.Set, error) {
+	made, err := pki.Make(manifest.ServerName(w.node, w.namespace), time.Now(), nil)
+	if err != nil {
+		return pki.Set{}, err
 	}
-	return pki.Set{}, w.busy("secret " + name)
+	name := manifest.ServerSecret(w.node)
+	secret := manifest.TLSSecret(w.node, w.namespace, name, made.ServerData())
+	_, err = w.client.api.Secrets(w.namespace).Create(ctx, secret, metav1.CreateOptions{FieldManager: kube.FieldManager})
+	if apierrors.IsAlreadyExists(err) {
+		return pki.Set{}, err
+	}
+	return made, w.explain(err, "create secret "+name)
+}
+
+// renewCertificates replaces what the workload's Secret holds, which is before;
+// nil where that is broken.
+func (w *workload) renewCertificates(ctx context.Context, secret *corev1.Secret, before *pki.Set) (pki.Set, error) {
+	made, err := pki.Make(manifest.ServerName(w.node, w.namespace), time.Now(), before)
+	if err != nil {
+		return pki.Set{}, err
+	}
+	// Agents first: with the new pair and the one before they are ready
+	// for every pod, whichever of the two it starts with. The other way
+	// round, pods that start in between would be strangers to them.
+	if err := w.shareCertificates(ctx, made, certifyRenew); err != nil {
+		return pki.Set{}, err
+	}
+	secret.Data = made.ServerData()
+	_, err = w.client.api.Secrets(w.namespace).Update(ctx, secret, metav1.UpdateOptions{FieldManager: kube.FieldManager})
+	if err != nil {
+		return pki.Set{}, w.explain(err, "renew secret "+secret.Name)
+	}
+	w.report(fmt.Sprintf("renewed the certificates in secret %s; pods use them from their next start", secret.Name))
+	return made, nil
 }
 
 // shareCertificates writes the client's part into the Secret that agents read.
@@ -154,36 +169,38 @@ func (w *workload) shareCertificates(ctx context.Context, set pki.Set, how certi
 	if err != nil {
 		return fmt.Errorf("read the certificates that were made: %w", err)
 	}
-	for range conflictTries {
+	err = w.retryOnConflict(ctx, "write secret "+name, func() (err error) {
 		var secret *corev1.Secret
 		if how != certifyNew {
 			secret, err = secrets.Get(ctx, name, metav1.GetOptions{})
 		}
 		switch {
 		case how == certifyNew, apierrors.IsNotFound(err):
-			_, err = secrets.Create(ctx, manifest.TLSSecret(w.node, w.namespace, name, data), metav1.CreateOptions{FieldManager: kube.FieldManager})
+			secret = manifest.TLSSecret(w.node, w.namespace, name, data)
+			_, err = secrets.Create(ctx, secret, metav1.CreateOptions{FieldManager: kube.FieldManager})
+			if apierrors.IsAlreadyExists(err) {
+				err = raced("secret " + name)
+			}
 		case err != nil:
 			return w.explain(err, "read secret "+name)
 		case set.SufficesFor(secret.Data):
+			return nil
 		case !w.owns(secret):
 			return w.foreign("secret "+name, secret, "it holds other certificates than the workload's")
 		default:
 			secret.Data = data
 			_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: kube.FieldManager})
 		}
-		if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
-			how = certifyCheck
-			continue
-		}
-		if err != nil {
-			return w.explain(err, "write secret "+name)
-		}
-		if w.node.Kubernetes.TLS.ClientDir == "" {
-			w.client.dialer.keepCredential(w.node, made)
-		}
-		return nil
+		how = certifyCheck
+		return w.explain(err, "write secret "+name)
+	})
+	if err != nil {
+		return err
 	}
-	return w.busy("secret " + name)
+	if w.node.Kubernetes.TLS.ClientDir == "" {
+		w.client.dialer.keepCredential(w.node, made)
+	}
+	return nil
 }
 
 // renewInPassing has the certificates renewed by whichever build first finds

@@ -117,6 +117,18 @@ const (
 	testClientSecret = "builder-amd64-tls-client"
 )
 
+const testServer = "buildkitd.builder-amd64.ci"
+
+// testCertificates makes a set for testServer.
+func testCertificates(t *testing.T, now time.Time, known *pki.Set) pki.Set {
+	t.Helper()
+	set, err := pki.Make(testServer, now, known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
 // newDecoder reads what clients send.
 func newDecoder(t *testing.T) runtime.Decoder {
 	t.Helper()

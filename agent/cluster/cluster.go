@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
-	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -31,7 +30,7 @@ type Client struct {
 
 	mu sync.Mutex
 	// outdated are pods of a template that this client has replaced, by
-	// workloadKey.
+	// the workload's key.
 	outdated map[string]map[types.UID]bool
 	// members are the pods that checkOwner has found to be their workload's.
 	members map[types.UID]bool
@@ -57,11 +56,7 @@ func newClient(api *kube.Client, access Access, log zerolog.Logger) *Client {
 		members:  make(map[types.UID]bool),
 		warned:   make(map[string]bool),
 	}
-	c.dialer = &dialer{
-		api: api, pin: access.Transport, files: access.Files, checkOwner: c.checkOwner, log: log,
-		credentials: make(map[string]*pki.Credential),
-		worked:      make(map[string]configmap.Transport),
-	}
+	c.dialer = newDialer(api, access.Transport, access.Files, c.checkOwner, log)
 	return c
 }
 

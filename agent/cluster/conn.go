@@ -21,9 +21,9 @@ type executor interface {
 	StreamWithContext(ctx context.Context, options remotecommand.StreamOptions) error
 }
 
-// EndedError is what a connection's Read and Write return after the remote
+// endedError is what a connection's Read and Write return after the remote
 // command ended without being asked to.
-type EndedError struct {
+type endedError struct {
 	// Cause is the exit status or what broke the stream; nil when the command
 	// ended with success.
 	Cause error
@@ -32,7 +32,7 @@ type EndedError struct {
 }
 
 // Error says how the command ended and with which words.
-func (e *EndedError) Error() string {
+func (e *endedError) Error() string {
 	s := "the remote command ended"
 	if e.Cause != nil {
 		s = e.Cause.Error()
@@ -44,7 +44,7 @@ func (e *EndedError) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *EndedError) Unwrap() error { return e.Cause }
+func (e *endedError) Unwrap() error { return e.Cause }
 
 // closeGrace is how long Close lets the remote command end by itself after its
 // input has ended. That takes a round trip; a peer that needs longer is cut
@@ -73,7 +73,7 @@ type execConn struct {
 
 // dial starts the command and waits until it writes its first bytes: a gRPC
 // server sends its settings unasked, so these prove that buildkitd is there.
-// The error is of ctx, an *EndedError if the command ran, or what kept it from
+// The error is of ctx, an *endedError if the command ran, or what kept it from
 // running.
 func dial(ctx context.Context, command executor, name string) (net.Conn, error) {
 	c := start(ctx, command, name)
@@ -106,7 +106,7 @@ func start(ctx context.Context, command executor, name string) *execConn {
 				Stderr: &c.stderr,
 			})
 		})()
-		c.ended = &EndedError{Cause: err, Stderr: c.stderr.String()}
+		c.ended = &endedError{Cause: err, Stderr: c.stderr.String()}
 		// The input is first read once the streams are up; without that and
 		// without any other sign of life the command never ran.
 		var status exec.CodeExitError
@@ -135,14 +135,14 @@ func (c *execConn) await(ctx context.Context, event <-chan struct{}) error {
 	}
 }
 
-// Read implements net.Conn. After the command ended it returns an *EndedError.
+// Read implements net.Conn. After the command ended it returns an *endedError.
 func (c *execConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	return n, c.reason(err)
 }
 
 // Write implements net.Conn. After the command ended it returns an
-// *EndedError.
+// *endedError.
 func (c *execConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	return n, c.reason(err)

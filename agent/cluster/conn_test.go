@@ -123,7 +123,7 @@ func TestConnTellsWhyItEnded(t *testing.T) {
 	})
 	close(release)
 	_, err := conn.Read(make([]byte, 1))
-	var ended *EndedError
+	var ended *endedError
 	if !errors.As(err, &ended) || !errors.Is(err, died) {
 		t.Fatalf("read: %v", err)
 	}
@@ -182,7 +182,7 @@ func TestDialFails(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.words) || (c.want != nil && !errors.Is(err, c.want)) {
 				t.Errorf("got %v, want %v with %q", err, c.want, c.words)
 			}
-			var ended *EndedError
+			var ended *endedError
 			if errors.As(err, &ended) != c.ended {
 				t.Errorf("%T, want an ended command: %v", err, c.ended)
 			}

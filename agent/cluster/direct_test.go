@@ -17,12 +17,12 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 )
 
-const testServer = "buildkitd.builder-amd64.ci"
+const testName = "buildkitd.builder-amd64.ci"
 
-// testCertificates makes a set for testServer.
-func testCertificates(t *testing.T, now time.Time, known *pki.Set) pki.Set {
+// testSet makes a set for testName.
+func testSet(t *testing.T, now time.Time, known *pki.Set) pki.Set {
 	t.Helper()
-	set, err := pki.Make(testServer, now, known)
+	set, err := pki.Make(testName, now, known)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func testCredential(t *testing.T, set pki.Set) *pki.Credential {
 	if err != nil {
 		t.Fatal(err)
 	}
-	from.ServerName = testServer
+	from.ServerName = testName
 	return from
 }
 
@@ -93,14 +93,14 @@ var shortPatience = patienceOf{packet: 100 * time.Millisecond, answer: 200 * tim
 
 func TestDialTLS(t *testing.T) {
 	now := time.Now()
-	first := testCertificates(t, now, nil)
-	second := testCertificates(t, now, &first)
-	third := testCertificates(t, now, &second)
-	other := testCertificates(t, now, nil)
-	old := testCertificates(t, now.Add(-2*pki.Life), nil)
-	afterOld := testCertificates(t, now, &old)
-	future := testCertificates(t, now.Add(24*time.Hour), nil)
-	behind, ahead := testCertificates(t, now.Add(5*time.Minute), nil), testCertificates(t, now.Add(-5*time.Minute), nil)
+	first := testSet(t, now, nil)
+	second := testSet(t, now, &first)
+	third := testSet(t, now, &second)
+	other := testSet(t, now, nil)
+	old := testSet(t, now.Add(-2*pki.Life), nil)
+	afterOld := testSet(t, now, &old)
+	future := testSet(t, now.Add(24*time.Hour), nil)
+	behind, ahead := testSet(t, now.Add(5*time.Minute), nil), testSet(t, now.Add(-5*time.Minute), nil)
 	// The newest authority is known, and only the pair that has expired.
 	expiredClient := afterOld
 	expiredClient.Client = old.Client
@@ -132,7 +132,7 @@ func TestDialTLS(t *testing.T) {
 		{name: "server expired", listen: daemon(old), client: old, reason: kube.ReasonCertificate, words: "the certificate of buildkitd expired at "},
 		{name: "server not yet valid", listen: daemon(future), client: future, reason: kube.ReasonCertificate, words: "the certificate of buildkitd is not valid before "},
 		{name: "client expired", listen: daemon(afterOld), client: expiredClient, reason: kube.ReasonCertificate, words: "refuses the client's certificate of secret ci/builder-amd64-tls-client: it has expired"},
-		{name: "other name", listen: daemon(first), client: first, server: "buildkitd.other.ci", reason: kube.ReasonCertificate, words: "is for " + testServer + " and not for buildkitd.other.ci"},
+		{name: "other name", listen: daemon(first), client: first, server: "buildkitd.other.ci", reason: kube.ReasonCertificate, words: "is for " + testName + " and not for buildkitd.other.ci"},
 		{name: "no TLS", client: first, reason: kube.ReasonCertificate, words: "does not speak TLS", listen: func(t *testing.T) string {
 			return testListener(t, func(c net.Conn) { _, _ = io.WriteString(c, "220 welcome to something else\r\n") })
 		}},
@@ -204,7 +204,7 @@ func checkEcho(t *testing.T, conn net.Conn) {
 	if !ok {
 		t.Fatalf("a %T", conn)
 	}
-	if name := answered.Authority(); name != testServer {
+	if name := answered.Authority(); name != testName {
 		t.Errorf("authority %q", name)
 	}
 	if secured, ok := answered.Conn.(*tls.Conn); !ok || secured.ConnectionState().Version != tls.VersionTLS13 {
@@ -224,18 +224,18 @@ func TestDialTLSEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-reached; cancel() }()
 	client := &dialer{}
-	_, err := client.dialDirect(ctx, kube.Pod{Addresses: []string{}}, testCredential(t, testCertificates(t, time.Now(), nil)), lastPatience)
+	_, err := client.dialDirect(ctx, kube.Pod{Addresses: []string{}}, testCredential(t, testSet(t, time.Now(), nil)), lastPatience)
 	if known := (*kube.Error)(nil); !errors.As(err, &known) || known.Reason != kube.ReasonBlocked {
 		t.Errorf("a pod without address: %v", err)
 	}
-	if _, err := dialTLS(ctx, address, testCredential(t, testCertificates(t, time.Now(), nil)), lastPatience); !errors.Is(err, context.Canceled) {
+	if _, err := dialTLS(ctx, address, testCredential(t, testSet(t, time.Now(), nil)), lastPatience); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestCredentialOfDir(t *testing.T) {
-	first := testCertificates(t, time.Now(), nil)
-	second := testCertificates(t, time.Now(), &first)
+	first := testSet(t, time.Now(), nil)
+	second := testSet(t, time.Now(), &first)
 	buildx := map[string][]byte{"ca.pem": first.Authorities, "cert.pem": first.Client.Certificate, "key.pem": first.Client.Key}
 	without := func(data map[string][]byte, key string) map[string][]byte { delete(data, key); return data }
 	for _, tt := range []struct {

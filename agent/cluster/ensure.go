@@ -20,7 +20,7 @@ import (
 // zero. Everything it does may be done by any number of agents at once: what
 // exists already counts as done, and all write the same.
 func (w *workload) ensure(ctx context.Context) error {
-	for range conflictTries {
+	return w.retryOnConflict(ctx, "write "+w.String(), func() error {
 		is, err := w.look(ctx)
 		switch {
 		case apierrors.IsNotFound(err):
@@ -40,11 +40,8 @@ func (w *workload) ensure(ctx context.Context) error {
 		if is.replicas > 0 {
 			return nil
 		}
-		if err := w.wake(ctx, is.version); !apierrors.IsConflict(err) {
-			return err
-		}
-	}
-	return w.busy(w.String())
+		return w.wake(ctx, is.version)
+	})
 }
 
 // found is what a workload is like.

@@ -77,7 +77,7 @@ func worthWebSocket(err error) bool {
 
 // explainDial says why the buildkitd in pod cannot be reached.
 func explainDial(err error, pod kube.Pod, id kube.Identity) error {
-	var ended *EndedError
+	var ended *endedError
 	if errors.As(err, &ended) {
 		return &kube.Error{
 			Reason:  kube.ReasonTransport,

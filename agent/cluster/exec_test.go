@@ -36,7 +36,7 @@ func TestExplainDial(t *testing.T) {
 		"container not running":  {upgradeFailure(clustertest.StatusError(500, metav1.StatusReasonInternalError, `container not found ("buildkitd")`)), kube.ReasonTransport, `exec in pod ci/b-0: container not found ("buildkitd")`, "kubectl describe pod --namespace ci b-0"},
 		"pod gone over spdy":     {errors.New(refusedUpgrade + `pods "b-0" not found`), kube.ReasonGone, "exec in pod ci/b-0: the pod is gone", "another pod"},
 		"the same over spdy":     {errors.New(`unable to upgrade connection: container not found ("buildkitd")`), kube.ReasonTransport, `exec in pod ci/b-0: container not found ("buildkitd")`, "kubectl describe pod"},
-		"buildkitd is not there": {&EndedError{Cause: errors.New("exit code 1"), Stderr: "dial unix: no such file"}, kube.ReasonTransport, "reach buildkitd in pod ci/b-0 by exec: exit code 1: dial unix: no such file", "buildctl debug workers"},
+		"buildkitd is not there": {&endedError{Cause: errors.New("exit code 1"), Stderr: "dial unix: no such file"}, kube.ReasonTransport, "reach buildkitd in pod ci/b-0 by exec: exit code 1: dial unix: no such file", "buildctl debug workers"},
 		"api server away":        {errors.New("dial tcp: connection refused"), kube.ReasonUnreachable, "connection refused", "https://api"},
 	}
 	for name, c := range cases {

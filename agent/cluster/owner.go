@@ -94,7 +94,7 @@ func writeObject[T metav1.Object](ctx context.Context, w *workload, kind string,
 		_, err := client.Update(ctx, wanted, update)
 		return w.explain(err, "update "+object)
 	}
-	for range conflictTries {
+	return w.retryOnConflict(ctx, "write "+object, func() error {
 		_, err := client.Create(ctx, wanted, metav1.CreateOptions{FieldManager: kube.FieldManager})
 		if !apierrors.IsAlreadyExists(err) {
 			return w.explain(err, "create "+object)
@@ -102,7 +102,7 @@ func writeObject[T metav1.Object](ctx context.Context, w *workload, kind string,
 		is, err := client.Get(ctx, wanted.GetName(), metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):
-			continue
+			return raced(object)
 		case err != nil:
 			return w.explain(err, "read "+object)
 		case !w.owns(is):
@@ -113,11 +113,11 @@ func writeObject[T metav1.Object](ctx context.Context, w *workload, kind string,
 		wanted.SetResourceVersion(is.GetResourceVersion())
 		_, err = client.Update(ctx, wanted, update)
 		wanted.SetResourceVersion("")
-		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
-			return w.explain(err, "update "+object)
+		if apierrors.IsNotFound(err) {
+			return raced(object)
 		}
-	}
-	return w.busy(object)
+		return w.explain(err, "update "+object)
+	})
 }
 
 // hasMarks is true when an object has the labels and annotations of another.
@@ -149,12 +149,4 @@ func (w *workload) writeFiles(ctx context.Context, objects manifest.Objects) err
 		}
 	}
 	return nil
-}
-
-func (w *workload) busy(object string) error {
-	return &kube.Error{
-		Reason:  kube.ReasonServer,
-		Message: fmt.Sprintf("write %s in namespace %s: others write it all the time", object, w.namespace),
-		Advice:  []string{"try again"},
-	}
 }

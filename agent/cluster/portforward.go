@@ -39,7 +39,7 @@ func (d *dialer) dialPortForward(ctx context.Context, pod kube.Pod, from *pki.Cr
 		return nil, explainForward(ctx, err, pod, d.api.Identity())
 	}
 	conn, err := secure(limited, raw, from, patience)
-	var ended *EndedError
+	var ended *endedError
 	switch {
 	case err == nil:
 		return conn, nil

@@ -47,39 +47,37 @@ func (w *workload) reconcile(ctx context.Context) (fresh bool, err error) {
 	if !diff.Compares(policy) {
 		return false, nil
 	}
-	for range conflictTries {
-		var is manifest.Workload
-		var d drift
-		if is, err = w.find(ctx); err == nil {
-			d, err = w.compare(ctx, is, policy == configmap.DriftApply)
-		}
-		switch {
-		case apierrors.IsConflict(err):
-			continue
-		case apierrors.IsNotFound(err), kube.IsContextError(err):
-			return false, err
-		case err != nil && policy == configmap.DriftWarn:
-			w.warnOnce(fmt.Sprintf("%s in namespace %s cannot be compared with its definition: %v", w, w.namespace, err))
-			return false, nil
-		case err != nil:
-			return false, err
-		case len(d.lines) == 0:
-			return is.Hash() == d.should.Hash(), nil
-		case policy == configmap.DriftWarn:
-			w.warnOnce(w.differs(d) + "; slipway up brings it up to date")
-			return false, nil
-		case policy == configmap.DriftFail:
-			return false, w.refused(d)
-		}
-		if fresh, err = w.apply(ctx, d); !apierrors.IsConflict(err) {
-			return fresh, err
-		}
+	err = w.retryOnConflict(ctx, "update "+w.String(), func() (err error) {
+		fresh, err = w.reconcileOnce(ctx, policy)
+		return err
+	})
+	return fresh, err
+}
+
+// reconcileOnce is reconcile up to the first conflict, which is its error.
+func (w *workload) reconcileOnce(ctx context.Context, policy configmap.Drift) (fresh bool, err error) {
+	var is manifest.Workload
+	var d drift
+	if is, err = w.find(ctx); err == nil {
+		d, err = w.compare(ctx, is, policy == configmap.DriftApply)
 	}
-	return false, &kube.Error{
-		Reason:  kube.ReasonServer,
-		Message: fmt.Sprintf("update %s in namespace %s: others write it all the time", w, w.namespace),
-		Advice:  []string{"try again"},
+	switch {
+	case apierrors.IsConflict(err), apierrors.IsNotFound(err), kube.IsContextError(err):
+		return false, err
+	case err != nil && policy == configmap.DriftWarn:
+		w.warnOnce(fmt.Sprintf("%s in namespace %s cannot be compared with its definition: %v", w, w.namespace, err))
+		return false, nil
+	case err != nil:
+		return false, err
+	case len(d.lines) == 0:
+		return is.Hash() == d.should.Hash(), nil
+	case policy == configmap.DriftWarn:
+		w.warnOnce(w.differs(d) + "; slipway up brings it up to date")
+		return false, nil
+	case policy == configmap.DriftFail:
+		return false, w.refused(d)
 	}
+	return w.apply(ctx, d)
 }
 
 // apply writes what differs: what pods mount before what makes pods. rolled is
@@ -127,7 +125,7 @@ func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) 
 	if err != nil {
 		return false, err
 	}
-	w.client.keepOutdated(w.client.dialer.workloadKey(w.node), outdated)
+	w.client.keepOutdated(w.key(), outdated)
 	return true, nil
 }
 

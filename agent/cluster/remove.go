@@ -101,16 +101,16 @@ func (r Removal) Remove(ctx context.Context, done func(string)) error {
 func (r Removal) removeOne(ctx context.Context, o removable) error {
 	background := metav1.DeletePropagationBackground
 	w := r.workload
-	for range conflictTries {
-		err := o.remove(ctx, o.name, metav1.DeleteOptions{
+	return w.retryOnConflict(ctx, "write "+o.String(), func() error {
+		conflict := o.remove(ctx, o.name, metav1.DeleteOptions{
 			PropagationPolicy: &background,
 			Preconditions:     &metav1.Preconditions{UID: &o.uid, ResourceVersion: &o.version},
 		})
 		switch {
-		case apierrors.IsNotFound(err):
+		case apierrors.IsNotFound(conflict):
 			return nil
-		case !apierrors.IsConflict(err):
-			return w.explainRemoval(err, "delete "+o.String())
+		case !apierrors.IsConflict(conflict):
+			return w.explainRemoval(conflict, "delete "+o.String())
 		}
 		is, err := o.read(ctx, o.name)
 		switch {
@@ -124,8 +124,8 @@ func (r Removal) removeOne(ctx context.Context, o removable) error {
 			return w.foreign(o.String(), is, "")
 		}
 		o.version = is.GetResourceVersion()
-	}
-	return w.busy(o.String())
+		return conflict
+	})
 }
 
 // claimKind is the kind of what holds a cache. The controller that makes it

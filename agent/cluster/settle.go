@@ -42,7 +42,7 @@ func (w *workload) withHash(want diff.Revision, node configmap.Node) (diff.Revis
 // what the policy says where they are of another definition. Where all are of
 // this one, it costs no request.
 func (w *workload) settle(ctx context.Context, want diff.Revision, pods []*corev1.Pod) ([]*corev1.Pod, error) {
-	w.outdated = w.client.outdatedPods(w.client.dialer.workloadKey(w.node))
+	w.outdated = w.client.outdatedPods(w.key())
 	pods = w.accepted(pods)
 	r := want.Examine(pods)
 	if r.Doubtful {
@@ -70,7 +70,7 @@ func (w *workload) settle(ctx context.Context, want diff.Revision, pods []*corev
 		if err != nil || !fresh || want.Policy != configmap.DriftApply {
 			return pods, err
 		}
-		w.outdated = w.client.outdatedPods(w.client.dialer.workloadKey(w.node))
+		w.outdated = w.client.outdatedPods(w.key())
 	}
 	w.hashes = want.Hashes
 	return w.accepted(pods), nil

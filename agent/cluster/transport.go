@@ -22,14 +22,10 @@ import (
 // dialer connects to the pods of workloads. It is safe for concurrent use and
 // remembers, by workload, the credential and the transport that worked.
 type dialer struct {
-	api *kube.Client
-	// pin is the transport of all nodes; empty leaves it to the definition.
-	pin configmap.Transport
-	// files reads the certificates of definitions that bring theirs.
-	files *source.Reader
-	// checkOwner fails unless a pod belongs to node's workload. It is asked before
-	// exec, where the pod shows no certificate.
-	checkOwner func(ctx context.Context, node configmap.Node, pod kube.Pod) error
+	api        *kube.Client
+	pin        configmap.Transport
+	files      *source.Reader
+	checkOwner ownerCheck
 	log        zerolog.Logger
 
 	mu sync.Mutex
@@ -38,6 +34,21 @@ type dialer struct {
 	// worked holds the transport that was found after others had failed.
 	worked map[string]configmap.Transport
 }
+
+// newDialer makes a dialer for the pods behind api. pin is the transport of all
+// nodes; empty leaves it to the definition. files reads the certificates of
+// definitions that bring theirs. checkOwner fails unless a pod belongs to node's
+// workload; it is asked before exec, where the pod shows no certificate.
+func newDialer(api *kube.Client, pin configmap.Transport, files *source.Reader, checkOwner ownerCheck, log zerolog.Logger) *dialer {
+	return &dialer{
+		api: api, pin: pin, files: files, checkOwner: checkOwner, log: log,
+		credentials: make(map[string]*pki.Credential),
+		worked:      make(map[string]configmap.Transport),
+	}
+}
+
+// ownerCheck fails unless pod belongs to node's workload.
+type ownerCheck func(ctx context.Context, node configmap.Node, pod kube.Pod) error
 
 // transport is one way for bytes to reach buildkitd in its pod.
 type transport struct {

@@ -77,6 +77,9 @@ func (w *workload) String() string {
 	return strings.ToLower(manifest.Kind(w.node)) + " " + w.name
 }
 
+// key tells the workloads apart that a client is used for.
+func (w *workload) key() string { return w.namespace + "/" + w.name }
+
 func (w *workload) selector() string {
 	return labels.SelectorFromSet(labels.Set{manifest.LabelApp: w.name}).String()
 }
