@@ -137,23 +137,23 @@ func (w *workload) compareAdopted(ctx context.Context, d *drift, wanted manifest
 // it, and where it was made by one without the right to make certificates and
 // nobody has that now.
 func (w *workload) form(ctx context.Context, is manifest.Workload, apply bool) (manifest.Objects, error) {
-	whole, err := manifest.Of(w.node, w.namespace)
+	whole, err := w.objects()
 	switch {
 	case err != nil:
 		return manifest.Objects{}, err
 	case !is.Managed():
-		return manifest.Of(manifest.WithoutListener(w.node), w.namespace)
+		return w.execObjects()
 	case is.Listens(), !whole.Listens(), needsListener(w.node):
 		return whole, nil
 	case !apply:
-		return manifest.Of(manifest.WithoutListener(w.node), w.namespace)
+		return w.execObjects()
 	}
 	err = nil
 	if w.node.Kubernetes.TLS.ServerSecret == "" {
 		err = w.certify(ctx, certifyCheck)
 	}
 	if known := (*kube.Error)(nil); errors.As(err, &known) && known.Reason == kube.ReasonForbidden {
-		return manifest.Of(manifest.WithoutListener(w.node), w.namespace)
+		return w.execObjects()
 	}
 	return whole, err
 }

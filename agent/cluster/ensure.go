@@ -84,7 +84,11 @@ func (w *workload) mend(ctx context.Context) {
 // is made as buildx makes it, to be reached by exec, unless another transport
 // is pinned.
 func (w *workload) create(ctx context.Context) error {
-	err := w.createAs(ctx, w.node)
+	objects, err := w.objects()
+	if err != nil {
+		return err
+	}
+	err = w.createObjects(ctx, objects)
 	var uncertified *certificateError
 	if !errors.As(err, &uncertified) {
 		return err
@@ -94,16 +98,15 @@ func (w *workload) create(ctx context.Context) error {
 		return uncertified.err
 	}
 	w.report(fmt.Sprintf("no right to make certificates, so %s will be reached by exec, which is slower: %v", w, known))
-	return w.createAs(ctx, manifest.WithoutListener(w.node))
-}
-
-func (w *workload) createAs(ctx context.Context, node configmap.Node) error {
-	objects, err := manifest.Of(node, w.namespace)
-	if err != nil {
+	if objects, err = w.execObjects(); err != nil {
 		return err
 	}
+	return w.createObjects(ctx, objects)
+}
+
+func (w *workload) createObjects(ctx context.Context, objects manifest.Objects) error {
 	w.report(fmt.Sprintf("creating %s in namespace %s", w, w.namespace))
-	certified := objects.Listens() && node.Kubernetes.TLS.ServerSecret == ""
+	certified := objects.Listens() && w.node.Kubernetes.TLS.ServerSecret == ""
 
 	var set pki.Set
 	before, beforeContext := errgroup.WithContext(ctx)

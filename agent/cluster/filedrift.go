@@ -27,6 +27,7 @@ func (w *workload) compareFiles(ctx context.Context, d *drift, objects manifest.
 			return w.foreign("configmap "+cm.Name, is, "")
 		}
 		if err == nil {
+			cm = cm.DeepCopy()
 			cm.ResourceVersion = is.ResourceVersion
 		}
 		differ, err := w.fileLines("configmap "+cm.Name, d, diff.ContentOf(is), diff.ContentOf(cm), err)
@@ -46,6 +47,7 @@ func (w *workload) compareFiles(ctx context.Context, d *drift, objects manifest.
 		}
 		var before map[string][]byte
 		if err == nil {
+			s = s.DeepCopy()
 			before, s.ResourceVersion = is.Data, is.ResourceVersion
 		}
 		differ, err := w.fileLines("secret "+s.Name, d, before, s.Data, err)

@@ -19,18 +19,18 @@ func (w *workload) wants() (diff.Revision, error) {
 	if !diff.Compares(want.Policy) {
 		return want, nil
 	}
-	return w.withHash(want, w.node)
+	return withHash(want, w.objects)
 }
 
 // widen adds pods of a workload that is reached by exec for want of
 // certificates: they are of the definition, too. They are few, and to make
 // their hash costs up to a millisecond.
 func (w *workload) widen(want diff.Revision) (diff.Revision, error) {
-	return w.withHash(want, manifest.WithoutListener(w.node))
+	return withHash(want, w.execObjects)
 }
 
-func (w *workload) withHash(want diff.Revision, node configmap.Node) (diff.Revision, error) {
-	objects, err := manifest.Of(node, w.namespace)
+func withHash(want diff.Revision, of func() (manifest.Objects, error)) (diff.Revision, error) {
+	objects, err := of()
 	if err != nil {
 		return want, err
 	}

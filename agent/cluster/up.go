@@ -66,6 +66,29 @@ type workload struct {
 	// definition names them.
 	collected bool
 	mounted   []string
+
+	whole, execOnly objectsOnce
+}
+
+// objectsOnce keeps what is made of a definition for the time of one call.
+type objectsOnce struct {
+	once    sync.Once
+	objects manifest.Objects
+	err     error
+}
+
+func (o *objectsOnce) of(node configmap.Node, namespace string) (manifest.Objects, error) {
+	o.once.Do(func() { o.objects, o.err = manifest.Of(node, namespace) })
+	return o.objects, o.err
+}
+
+// objects are those of the node; they are shared and not to be changed.
+func (w *workload) objects() (manifest.Objects, error) { return w.whole.of(w.node, w.namespace) }
+
+// execObjects are those of the node as one that is reached by exec only; they are
+// shared and not to be changed.
+func (w *workload) execObjects() (manifest.Objects, error) {
+	return w.execOnly.of(manifest.WithoutListener(w.node), w.namespace)
 }
 
 func newWorkload(c *Client, node configmap.Node, report func(string)) *workload {
