@@ -198,7 +198,7 @@ func (w *workload) shareCertificates(ctx context.Context, set pki.Set, how certi
 		return err
 	}
 	if w.node.Kubernetes.TLS.ClientDir == "" {
-		w.client.dialer.keepCredential(w.node, made)
+		w.client.dialer.KeepCredential(w.node, made)
 	}
 	return nil
 }
@@ -210,7 +210,7 @@ func (w *workload) renewInPassing(ctx context.Context, now time.Time) {
 	if tls.ServerSecret != "" || tls.ClientDir != "" {
 		return
 	}
-	known := w.client.dialer.knownCredential(w.node)
+	known := w.client.dialer.CachedCredential(w.node)
 	if known == nil || !known.Due(now) {
 		return
 	}

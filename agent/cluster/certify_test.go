@@ -298,7 +298,7 @@ func TestCertify(t *testing.T) {
 				tt.check(t, got)
 			}
 			// Who made them need not ask for them.
-			if from, err := w.client.dialer.credential(t.Context(), w.node); err != nil || from.ServerName != testServer {
+			if from, err := w.client.dialer.Credential(t.Context(), w.node); err != nil || from.ServerName != testServer {
 				t.Errorf("credential: %+v, %v", from, err)
 			}
 		})
@@ -369,14 +369,14 @@ func TestRenewInPassing(t *testing.T) {
 		v.put(testServerSecret, map[string]string{manifest.LabelManagedBy: manifest.ManagedBy, manifest.LabelApp: "builder-amd64"}, set.ServerData())
 		v.put(testClientSecret, map[string]string{manifest.LabelManagedBy: manifest.ManagedBy, manifest.LabelApp: "builder-amd64"}, set.ClientData())
 		w := agent()
-		if _, err := w.client.dialer.credential(t.Context(), w.node); err != nil {
+		if _, err := w.client.dialer.Credential(t.Context(), w.node); err != nil {
 			t.Fatal(err)
 		}
 		w.renewInPassing(t.Context(), time.Now())
 		if got := !bytes.Equal(v.set().Server.Certificate, set.Server.Certificate); got != tt.renews {
 			t.Errorf("at the age of %s: renewed %v", tt.age, got)
 		}
-		from, err := w.client.dialer.credential(t.Context(), w.node)
+		from, err := w.client.dialer.Credential(t.Context(), w.node)
 		if err != nil {
 			t.Fatal(err)
 		}

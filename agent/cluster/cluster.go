@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/transport"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -25,7 +26,7 @@ type Access struct {
 // pods.
 type Client struct {
 	api    *kube.Client
-	dialer *dialer
+	dialer *transport.Dialer
 	log    zerolog.Logger
 
 	mu sync.Mutex
@@ -56,7 +57,7 @@ func newClient(api *kube.Client, access Access, log zerolog.Logger) *Client {
 		members:  make(map[types.UID]bool),
 		warned:   make(map[string]bool),
 	}
-	c.dialer = newDialer(api, access.Transport, access.Files, c.checkOwner, log)
+	c.dialer = transport.New(api, access.Transport, access.Files, c.checkOwner, log)
 	return c
 }
 

@@ -94,7 +94,7 @@ func (w *workload) create(ctx context.Context) error {
 		return err
 	}
 	var known *kube.Error
-	if !errors.As(uncertified.err, &known) || known.Reason != kube.ReasonForbidden || w.client.dialer.pinned(w.node) != configmap.TransportAuto {
+	if !errors.As(uncertified.err, &known) || known.Reason != kube.ReasonForbidden || w.client.dialer.Pinned(w.node) != configmap.TransportAuto {
 		return uncertified.err
 	}
 	w.report(fmt.Sprintf("no right to make certificates, so %s will be reached by exec, which is slower: %v", w, known))

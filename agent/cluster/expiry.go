@@ -12,7 +12,7 @@ import (
 // with to node's pods. The server's was made with it and ends with it, where
 // Slipway made both. Errors are of type *kube.Error but for those of ctx.
 func (c *Client) CertificateExpiry(ctx context.Context, node configmap.Node) (time.Time, error) {
-	own, err := c.dialer.credential(kube.Quiet(ctx), node)
+	own, err := c.dialer.Credential(kube.Quiet(ctx), node)
 	if err != nil {
 		return time.Time{}, err
 	}

@@ -24,7 +24,7 @@ const rightsParallel = 8
 // workload, those to wake it when it is scaled to zero.
 func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, user string) (rbac.Rights, error) {
 	own := manifest.SecretNames(node)
-	needed := rbac.Needed(c.dialer.pinned(node), rbac.Target{
+	needed := rbac.Needed(c.dialer.Pinned(node), rbac.Target{
 		Namespace: c.Namespace(node), Kind: manifest.Kind(node), Name: is.Name,
 		Exists: is.Exists, Replicas: is.Replicas, Secrets: own,
 	}, user)
@@ -48,11 +48,11 @@ func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, use
 		}
 	}
 	unneeded := len(lacking)
-	if c.dialer.pinned(node) == configmap.TransportAuto && listens(node, c.Namespace(node), is) {
+	if c.dialer.Pinned(node) == configmap.TransportAuto && listens(node, c.Namespace(node), is) {
 		lacking = rbac.WithoutExec(lacking)
 	}
 	unneeded -= len(lacking)
-	rights := rbac.Weigh(c.dialer.pinned(node), lacking)
+	rights := rbac.Weigh(c.dialer.Pinned(node), lacking)
 	rights.Asked = len(needed) - unneeded
 	rights.Hints = rbac.Grants(lacking, own)
 	return rights, nil

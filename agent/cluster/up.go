@@ -115,10 +115,10 @@ func (w *workload) upAndCredential(ctx context.Context) ([]kube.Pod, error) {
 	defer stop()
 	var reader sync.WaitGroup
 	defer reader.Wait()
-	if w.client.dialer.pinned(w.node) != configmap.TransportExec {
+	if w.client.dialer.Pinned(w.node) != configmap.TransportExec {
 		reader.Go(fault.Protect(func() {
 			// Dial tells what is wrong with it, if it comes to that.
-			_, _ = w.client.dialer.credential(reading, w.node)
+			_, _ = w.client.dialer.Credential(reading, w.node)
 		}))
 	}
 	pods, err := w.up(ctx)

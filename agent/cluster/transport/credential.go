@@ -1,4 +1,4 @@
-package cluster
+package transport
 
 import (
 	"context"
@@ -17,11 +17,11 @@ import (
 	"github.com/slipway-build/slipway/internal/source"
 )
 
-// credential returns the client's certificates for node: those of the
+// Credential returns the client's certificates for node: those of the
 // definition's directory, else those of the Secret, which is read once in the
 // client's life. Its errors are of type *kube.Error but for those of ctx.
-func (d *dialer) credential(ctx context.Context, node configmap.Node) (*pki.Credential, error) {
-	if known := d.knownCredential(node); known != nil {
+func (d *Dialer) Credential(ctx context.Context, node configmap.Node) (*pki.Credential, error) {
+	if known := d.CachedCredential(node); known != nil {
 		return known, nil
 	}
 	var made *pki.Credential
@@ -34,30 +34,30 @@ func (d *dialer) credential(ctx context.Context, node configmap.Node) (*pki.Cred
 	if err != nil {
 		return nil, err
 	}
-	d.keepCredential(node, made)
+	d.KeepCredential(node, made)
 	return made, nil
 }
 
-func (d *dialer) keepCredential(node configmap.Node, made *pki.Credential) {
+func (d *Dialer) KeepCredential(node configmap.Node, made *pki.Credential) {
 	made.ServerName = manifest.ServerName(node, d.api.Namespace(node))
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.credentials[d.workloadKey(node)] = made
 }
 
-// knownCredential is what credential has returned before, or nil.
-func (d *dialer) knownCredential(node configmap.Node) *pki.Credential {
+// CachedCredential is what credential has returned before, or nil.
+func (d *Dialer) CachedCredential(node configmap.Node) *pki.Credential {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.credentials[d.workloadKey(node)]
 }
 
 // workloadKey tells the workloads apart that a client is used for.
-func (d *dialer) workloadKey(node configmap.Node) string {
+func (d *Dialer) workloadKey(node configmap.Node) string {
 	return d.api.Namespace(node) + "/" + manifest.WorkloadName(node)
 }
 
-func (d *dialer) credentialOfSecret(ctx context.Context, node configmap.Node) (*pki.Credential, error) {
+func (d *Dialer) credentialOfSecret(ctx context.Context, node configmap.Node) (*pki.Credential, error) {
 	namespace, name := d.api.Namespace(node), manifest.ClientSecret(node)
 	source := "secret " + namespace + "/" + name
 	secret, err := d.api.Secrets(namespace).Get(ctx, name, metav1.GetOptions{})

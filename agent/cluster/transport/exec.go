@@ -1,4 +1,4 @@
-package cluster
+package transport
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 
 // dialExec connects to the buildkitd in pod through `buildctl dial-stdio`, run
 // by the API server's exec. It returns when buildkitd has sent its first bytes.
-func (d *dialer) dialExec(ctx context.Context, pod kube.Pod) (net.Conn, error) {
+func (d *Dialer) dialExec(ctx context.Context, pod kube.Pod) (net.Conn, error) {
 	target := d.api.PodURL(pod.Namespace, pod.Name, "exec", &corev1.PodExecOptions{
 		Container: pod.Container,
 		// No address: buildctl knows the default socket, and a rootless
@@ -45,7 +45,7 @@ func (d *dialer) dialExec(ctx context.Context, pod kube.Pod) (net.Conn, error) {
 // before it or the role (SPDY is a POST, a WebSocket a GET) refuses it. The API
 // server passes the bytes of SPDY on as they are, and takes a WebSocket apart
 // to make SPDY of it for the kubelet: a GiB of output takes a tenth longer.
-func (d *dialer) executor(target *url.URL) (executor, error) {
+func (d *Dialer) executor(target *url.URL) (executor, error) {
 	config := d.api.StreamConfig()
 	spdy, err := remotecommand.NewSPDYExecutor(config, http.MethodPost, target)
 	if err != nil {

@@ -1,4 +1,4 @@
-package cluster
+package transport
 
 import (
 	"cmp"
@@ -19,13 +19,13 @@ import (
 	"github.com/slipway-build/slipway/internal/source"
 )
 
-// dialer connects to the pods of workloads. It is safe for concurrent use and
+// Dialer connects to the pods of workloads. It is safe for concurrent use and
 // remembers, by workload, the credential and the transport that worked.
-type dialer struct {
+type Dialer struct {
 	api        *kube.Client
 	pin        configmap.Transport
 	files      *source.Reader
-	checkOwner ownerCheck
+	checkOwner OwnerCheck
 	log        zerolog.Logger
 
 	mu sync.Mutex
@@ -35,20 +35,20 @@ type dialer struct {
 	worked map[string]configmap.Transport
 }
 
-// newDialer makes a dialer for the pods behind api. pin is the transport of all
+// New makes a dialer for the pods behind api. pin is the transport of all
 // nodes; empty leaves it to the definition. files reads the certificates of
 // definitions that bring theirs. checkOwner fails unless a pod belongs to node's
 // workload; it is asked before exec, where the pod shows no certificate.
-func newDialer(api *kube.Client, pin configmap.Transport, files *source.Reader, checkOwner ownerCheck, log zerolog.Logger) *dialer {
-	return &dialer{
+func New(api *kube.Client, pin configmap.Transport, files *source.Reader, checkOwner OwnerCheck, log zerolog.Logger) *Dialer {
+	return &Dialer{
 		api: api, pin: pin, files: files, checkOwner: checkOwner, log: log,
 		credentials: make(map[string]*pki.Credential),
 		worked:      make(map[string]configmap.Transport),
 	}
 }
 
-// ownerCheck fails unless pod belongs to node's workload.
-type ownerCheck func(ctx context.Context, node configmap.Node, pod kube.Pod) error
+// OwnerCheck fails unless pod belongs to node's workload.
+type OwnerCheck func(ctx context.Context, node configmap.Node, pod kube.Pod) error
 
 // transport is one way for bytes to reach buildkitd in its pod.
 type transport struct {
@@ -56,16 +56,16 @@ type transport struct {
 	// tls is true for those that need the listener and certificates; from is
 	// nil for the others.
 	tls  bool
-	dial func(d *dialer, ctx context.Context, pod kube.Pod, from *pki.Credential, patience patienceOf) (net.Conn, error)
+	dial func(d *Dialer, ctx context.Context, pod kube.Pod, from *pki.Credential, patience patienceOf) (net.Conn, error)
 }
 
 // transports are in the order in which auto tries them: the fewer hands the
 // bytes go through, the faster.
 func transports() []transport {
 	return []transport{
-		{configmap.TransportDirect, true, (*dialer).dialDirect},
-		{configmap.TransportPortForward, true, (*dialer).dialPortForward},
-		{configmap.TransportExec, false, func(d *dialer, ctx context.Context, pod kube.Pod, _ *pki.Credential, _ patienceOf) (net.Conn, error) {
+		{configmap.TransportDirect, true, (*Dialer).dialDirect},
+		{configmap.TransportPortForward, true, (*Dialer).dialPortForward},
+		{configmap.TransportExec, false, func(d *Dialer, ctx context.Context, pod kube.Pod, _ *pki.Credential, _ patienceOf) (net.Conn, error) {
 			return d.dialExec(ctx, pod)
 		}},
 	}
@@ -106,9 +106,9 @@ func (t transport) worthTrying(failed error) bool {
 	return known.Reason == kube.ReasonBlocked || known.Reason == kube.ReasonRefused
 }
 
-// pinned is the transport that node's pods are to be reached by: that of the
+// Pinned is the transport that node's pods are to be reached by: that of the
 // command line, else that of the definition.
-func (d *dialer) pinned(node configmap.Node) configmap.Transport {
+func (d *Dialer) Pinned(node configmap.Node) configmap.Transport {
 	return cmp.Or(d.pin, node.Kubernetes.Transport, configmap.TransportAuto)
 }
 
@@ -118,9 +118,9 @@ func (d *dialer) pinned(node configmap.Node) configmap.Transport {
 // than it is, once for each workload. ctx bounds the dialling only; the
 // connection lives until it is closed. Errors are of type *kube.Error but for
 // those of ctx.
-func (d *dialer) Dial(ctx context.Context, node configmap.Node, pod kube.Pod, report func(string)) (net.Conn, error) {
+func (d *Dialer) Dial(ctx context.Context, node configmap.Node, pod kube.Pod, report func(string)) (net.Conn, error) {
 	key := d.workloadKey(node)
-	pinned := d.pinned(node)
+	pinned := d.Pinned(node)
 	d.mu.Lock()
 	first := d.worked[key]
 	d.mu.Unlock()
@@ -157,13 +157,13 @@ func (d *dialer) Dial(ctx context.Context, node configmap.Node, pod kube.Pod, re
 
 // Reached is the transport that Dial takes first for pod after what it has
 // learned of node's workload: right after a Dial, the one that was taken.
-func (d *dialer) Reached(node configmap.Node, pod kube.Pod) configmap.Transport {
+func (d *Dialer) Reached(node configmap.Node, pod kube.Pod) configmap.Transport {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return route(d.pinned(node), d.worked[d.workloadKey(node)], pod.Listens)[0].name
+	return route(d.Pinned(node), d.worked[d.workloadKey(node)], pod.Listens)[0].name
 }
 
-func (d *dialer) dialBy(ctx context.Context, t transport, node configmap.Node, pod kube.Pod, patience patienceOf) (net.Conn, error) {
+func (d *Dialer) dialBy(ctx context.Context, t transport, node configmap.Node, pod kube.Pod, patience patienceOf) (net.Conn, error) {
 	if !t.tls {
 		if err := d.checkOwner(ctx, node, pod); err != nil {
 			return nil, err
@@ -180,7 +180,7 @@ func (d *dialer) dialBy(ctx context.Context, t transport, node configmap.Node, p
 			},
 		}
 	}
-	from, err := d.credential(ctx, node)
+	from, err := d.Credential(ctx, node)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package cluster
+package transport
 
 import (
 	"context"
@@ -30,7 +30,7 @@ var (
 )
 
 // dialDirect connects to buildkitd at the pod's own address.
-func (d *dialer) dialDirect(ctx context.Context, pod kube.Pod, from *pki.Credential, patience patienceOf) (net.Conn, error) {
+func (d *Dialer) dialDirect(ctx context.Context, pod kube.Pod, from *pki.Credential, patience patienceOf) (net.Conn, error) {
 	if len(pod.Addresses) == 0 {
 		return nil, &kube.Error{Reason: kube.ReasonBlocked, Message: "pod " + pod.String() + " has no address", Advice: []string{podHint(pod)}}
 	}

@@ -1,4 +1,4 @@
-package cluster
+package transport
 
 import (
 	"context"
@@ -30,7 +30,7 @@ import (
 // dialPortForward connects to the same listener as dialDirect, through the API
 // server and the kubelet. The TLS is with buildkitd: neither of them can read
 // along.
-func (d *dialer) dialPortForward(ctx context.Context, pod kube.Pod, from *pki.Credential, patience patienceOf) (net.Conn, error) {
+func (d *Dialer) dialPortForward(ctx context.Context, pod kube.Pod, from *pki.Credential, patience patienceOf) (net.Conn, error) {
 	target := d.api.PodURL(pod.Namespace, pod.Name, "portforward", nil)
 	limited, cancel := context.WithTimeout(ctx, patience.answer)
 	defer cancel()
@@ -70,7 +70,7 @@ func explainForward(ctx context.Context, err error, pod kube.Pod, id kube.Identi
 
 // forwarding is the executor of one forwarded connection.
 type forwarding struct {
-	dialer *dialer
+	dialer *Dialer
 	target *url.URL
 }
 

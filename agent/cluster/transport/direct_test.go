@@ -1,4 +1,4 @@
-package cluster
+package transport
 
 import (
 	"context"
@@ -223,7 +223,7 @@ func TestDialTLSEndsWithItsContext(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-reached; cancel() }()
-	client := &dialer{}
+	client := &Dialer{}
 	_, err := client.dialDirect(ctx, kube.Pod{Addresses: []string{}}, testCredential(t, testSet(t, time.Now(), nil)), lastPatience)
 	if known := (*kube.Error)(nil); !errors.As(err, &known) || known.Reason != kube.ReasonBlocked {
 		t.Errorf("a pod without address: %v", err)
