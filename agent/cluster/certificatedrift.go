@@ -47,9 +47,9 @@ func (w *workload) compareCertificates(ctx context.Context, d *drift) error {
 		line := fmt.Sprintf("secret %s: %s", name, why)
 		d.lines = append(d.lines, line)
 		if brought {
-			d.left = append(d.left, line+", which is for whoever brings it")
+			d.unapplied = append(d.unapplied, line+", which is for whoever brings it")
 		} else {
-			d.certify = true
+			d.needsCertificates = true
 		}
 	}
 	return nil

@@ -67,7 +67,7 @@ func TestDriftOfCertificates(t *testing.T) {
 					tt.change(n)
 				}
 			})
-			p := newPlant(t).holding(node, nil)
+			p := newFakeAPI(t).holding(node, nil)
 			for name, data := range map[string]map[string][]byte{server: tt.server, client: tt.client} {
 				if data != nil {
 					p.keep("secrets", &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "ci", Labels: map[string]string{manifest.LabelManagedBy: manifest.ManagedBy, manifest.LabelApp: "builder-amd64"}}, Data: data})

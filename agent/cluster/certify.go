@@ -25,7 +25,7 @@ import (
 func (c *Client) Certify(ctx context.Context, node configmap.Node, renew bool, report func(string)) error {
 	ctx = kube.Quiet(ctx)
 	w := newWorkload(c, node, report)
-	state, err := w.look(ctx)
+	state, err := w.state(ctx)
 	if err != nil {
 		return w.explain(err, "get "+w.String())
 	}
@@ -51,12 +51,12 @@ func (c *Client) Certify(ctx context.Context, node configmap.Node, renew bool, r
 	return w.certify(ctx, certifyCheck)
 }
 
-// certifying is what is expected of the Secrets.
-type certifying int
+// certifyMode is what is expected of the Secrets.
+type certifyMode int
 
 const (
 	// certifyCheck: they exist and are to stay unless they are due.
-	certifyCheck certifying = iota
+	certifyCheck certifyMode = iota
 	// certifyNew: there are none in all likelihood. Making them without a look
 	// saves a round trip and the right to read them.
 	certifyNew
@@ -65,7 +65,7 @@ const (
 )
 
 // certify sees to both Secrets.
-func (w *workload) certify(ctx context.Context, how certifying) error {
+func (w *workload) certify(ctx context.Context, how certifyMode) error {
 	set, err := w.serverCertificates(ctx, how)
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func (w *workload) certify(ctx context.Context, how certifying) error {
 // serverCertificates returns what the workload's Secret holds and makes it
 // where there is none or where it is due. Of many agents that do so at once
 // one wins, and the others take what it made.
-func (w *workload) serverCertificates(ctx context.Context, how certifying) (set pki.Set, err error) {
+func (w *workload) serverCertificates(ctx context.Context, how certifyMode) (set pki.Set, err error) {
 	name := manifest.ServerSecret(w.node)
 	err = w.retryOnConflict(ctx, "write secret "+name, func() (err error) {
 		if how == certifyNew {
@@ -101,7 +101,7 @@ func (w *workload) serverCertificates(ctx context.Context, how certifying) (set 
 		known, broken := pki.Parse(secret.Data)
 		if !w.owns(secret) {
 			set = known
-			return w.foreignCertificates(secret, known, broken, how)
+			return w.checkForeignCertificates(secret, known, broken, how)
 		}
 		if broken == nil && how != certifyRenew && !known.Due(manifest.ServerName(w.node, w.namespace), time.Now()) {
 			set = known
@@ -162,7 +162,7 @@ func (w *workload) renewCertificates(ctx context.Context, secret *corev1.Secret,
 // shareCertificates writes the client's part into the Secret that agents read.
 // What serves already stays: it may be that of a renewal by somebody else,
 // which is written here before it is written there.
-func (w *workload) shareCertificates(ctx context.Context, set pki.Set, how certifying) error {
+func (w *workload) shareCertificates(ctx context.Context, set pki.Set, how certifyMode) error {
 	secrets, name := w.client.api.Secrets(w.namespace), manifest.ClientSecret(w.node)
 	data := set.ClientData()
 	made, err := pki.ParseCredential("secret "+w.namespace+"/"+name, data)
@@ -186,7 +186,7 @@ func (w *workload) shareCertificates(ctx context.Context, set pki.Set, how certi
 		case set.SufficesFor(secret.Data):
 			return nil
 		case !w.owns(secret):
-			return w.foreign("secret "+name, secret, "it holds other certificates than the workload's")
+			return w.foreignError("secret "+name, secret, "it holds other certificates than the workload's")
 		default:
 			secret.Data = data
 			_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: kube.FieldManager})
@@ -203,9 +203,9 @@ func (w *workload) shareCertificates(ctx context.Context, set pki.Set, how certi
 	return nil
 }
 
-// renewInPassing has the certificates renewed by whichever build first finds
+// renewIfDue has the certificates renewed by whichever build first finds
 // that they are due, if it may. Nobody needs to run anything regularly.
-func (w *workload) renewInPassing(ctx context.Context, now time.Time) {
+func (w *workload) renewIfDue(ctx context.Context, now time.Time) {
 	tls := w.node.Kubernetes.TLS
 	if tls.ServerSecret != "" || tls.ClientDir != "" {
 		return
@@ -214,12 +214,12 @@ func (w *workload) renewInPassing(ctx context.Context, now time.Time) {
 	if known == nil || !known.Due(now) {
 		return
 	}
-	w.mend(ctx)
+	w.repairCertificates(ctx)
 }
 
-// foreignCertificates refuses a Secret of somebody else that would have to be
+// checkForeignCertificates refuses a Secret of somebody else that would have to be
 // written. One that serves as it is may stay, and is used.
-func (w *workload) foreignCertificates(secret *corev1.Secret, known pki.Set, broken error, how certifying) error {
+func (w *workload) checkForeignCertificates(secret *corev1.Secret, known pki.Set, broken error, how certifyMode) error {
 	why := ""
 	switch {
 	case broken != nil:
@@ -232,7 +232,7 @@ func (w *workload) foreignCertificates(secret *corev1.Secret, known pki.Set, bro
 		}
 		why = "its certificate is " + why
 	}
-	err := w.foreign("secret "+secret.Name, secret, why)
+	err := w.foreignError("secret "+secret.Name, secret, why)
 	if refused := (*kube.Error)(nil); errors.As(err, &refused) {
 		refused.Advice = append(refused.Advice, "or name it in Slipway.tls of the definition, if it is meant for this builder")
 	}

@@ -31,9 +31,9 @@ import (
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// vault is an API server that keeps Secrets and their versions, and has one
+// fakeSecrets is an API server that keeps Secrets and their versions, and has one
 // Deployment.
-type vault struct {
+type fakeSecrets struct {
 	t          *testing.T
 	deployment *appsv1.Deployment
 	decode     runtime.Decoder
@@ -47,7 +47,7 @@ type vault struct {
 	before map[string]func()
 }
 
-func (v *vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (v *fakeSecrets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := path.Base(r.URL.Path)
 	if r.Method == http.MethodPost {
 		name = ""
@@ -141,14 +141,14 @@ func newDecoder(t *testing.T) runtime.Decoder {
 	return serializer.NewCodecFactory(scheme).UniversalDeserializer()
 }
 
-func newVault(t *testing.T) (*vault, func() *workload) {
+func newFakeSecrets(t *testing.T) (*fakeSecrets, func() *workload) {
 	t.Helper()
 	node := clustertest.Node(nil)
 	objects, err := manifest.Of(node, "ci")
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &vault{
+	v := &fakeSecrets{
 		t: t, deployment: objects.Deployment, decode: newDecoder(t),
 		secrets: map[string]*corev1.Secret{}, before: map[string]func(){},
 	}
@@ -164,7 +164,7 @@ func newVault(t *testing.T) (*vault, func() *workload) {
 }
 
 // put stores a Secret as if it had been there before.
-func (v *vault) put(name string, labels map[string]string, data map[string][]byte) {
+func (v *fakeSecrets) put(name string, labels map[string]string, data map[string][]byte) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.version++
@@ -177,7 +177,7 @@ func (v *vault) put(name string, labels map[string]string, data map[string][]byt
 
 // set is what the workload's Secret holds; it must be whole, and the agents'
 // must fit it.
-func (v *vault) set() pki.Set {
+func (v *fakeSecrets) set() pki.Set {
 	v.t.Helper()
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -202,8 +202,8 @@ func TestCertify(t *testing.T) {
 	half := func() map[string][]byte { d := set.ServerData(); delete(d, pki.KeyPrivate); return d }
 	for _, tt := range []struct {
 		name   string
-		before func(*vault)
-		how    certifying
+		before func(*fakeSecrets)
+		how    certifyMode
 		writes []string
 		words  string
 		check  func(*testing.T, pki.Set)
@@ -212,26 +212,26 @@ func TestCertify(t *testing.T) {
 		{name: "nothing there, as expected", how: certifyNew, writes: []string{testServerSecret, testClientSecret}},
 		{
 			name: "all there",
-			before: func(v *vault) {
+			before: func(v *fakeSecrets) {
 				v.put(testServerSecret, ours, set.ServerData())
 				v.put(testClientSecret, ours, set.ClientData())
 			},
 		},
 		{
 			name: "all there, not as expected", how: certifyNew,
-			before: func(v *vault) {
+			before: func(v *fakeSecrets) {
 				v.put(testServerSecret, ours, set.ServerData())
 				v.put(testClientSecret, ours, set.ClientData())
 			},
 		},
 		{
 			name:   "the agents' is missing",
-			before: func(v *vault) { v.put(testServerSecret, ours, set.ServerData()) },
+			before: func(v *fakeSecrets) { v.put(testServerSecret, ours, set.ServerData()) },
 			writes: []string{testClientSecret},
 		},
 		{
 			name: "the agents' is of another time",
-			before: func(v *vault) {
+			before: func(v *fakeSecrets) {
 				v.put(testServerSecret, ours, set.ServerData())
 				v.put(testClientSecret, ours, due.ClientData())
 			},
@@ -239,7 +239,7 @@ func TestCertify(t *testing.T) {
 		},
 		{
 			name: "due",
-			before: func(v *vault) {
+			before: func(v *fakeSecrets) {
 				v.put(testServerSecret, ours, due.ServerData())
 				v.put(testClientSecret, ours, due.ClientData())
 			},
@@ -252,7 +252,7 @@ func TestCertify(t *testing.T) {
 		},
 		{
 			name: "renewed by order", how: certifyRenew,
-			before: func(v *vault) {
+			before: func(v *fakeSecrets) {
 				v.put(testServerSecret, ours, set.ServerData())
 				v.put(testClientSecret, ours, set.ClientData())
 			},
@@ -260,22 +260,25 @@ func TestCertify(t *testing.T) {
 		},
 		{
 			name:   "broken",
-			before: func(v *vault) { v.put(testServerSecret, ours, half()) },
+			before: func(v *fakeSecrets) { v.put(testServerSecret, ours, half()) },
 			writes: []string{testClientSecret, testServerSecret},
 		},
 		{
 			name:   "broken and not ours",
-			before: func(v *vault) { v.put(testServerSecret, nil, half()) },
+			before: func(v *fakeSecrets) { v.put(testServerSecret, nil, half()) },
 			words:  "secret builder-amd64-tls in namespace ci is not slipway's",
 		},
 		{
-			name:   "the agents' is not ours",
-			before: func(v *vault) { v.put(testServerSecret, ours, set.ServerData()); v.put(testClientSecret, nil, nil) },
-			words:  "secret builder-amd64-tls-client in namespace ci is not slipway's",
+			name: "the agents' is not ours",
+			before: func(v *fakeSecrets) {
+				v.put(testServerSecret, ours, set.ServerData())
+				v.put(testClientSecret, nil, nil)
+			},
+			words: "secret builder-amd64-tls-client in namespace ci is not slipway's",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			v, agent := newVault(t)
+			v, agent := newFakeSecrets(t)
 			if tt.before != nil {
 				tt.before(v)
 			}
@@ -307,9 +310,9 @@ func TestCertify(t *testing.T) {
 
 // TestCertifyRace ends with one set for all, whoever makes or renews it.
 func TestCertifyRace(t *testing.T) {
-	for _, how := range []certifying{certifyNew, certifyCheck, certifyRenew} {
+	for _, how := range []certifyMode{certifyNew, certifyCheck, certifyRenew} {
 		t.Run(fmt.Sprint(how), func(t *testing.T) {
-			v, agent := newVault(t)
+			v, agent := newFakeSecrets(t)
 			var all sync.WaitGroup
 			for range 20 {
 				w := agent()
@@ -333,7 +336,7 @@ func TestCertifyRace(t *testing.T) {
 func TestRenewalIsNotUndone(t *testing.T) {
 	for _, step := range []string{"PUT " + testClientSecret, "PUT " + testServerSecret} {
 		t.Run(step, func(t *testing.T) {
-			v, agent := newVault(t)
+			v, agent := newFakeSecrets(t)
 			if err := agent().certify(t.Context(), certifyNew); err != nil {
 				t.Fatal(err)
 			}
@@ -357,7 +360,7 @@ func TestRenewalIsNotUndone(t *testing.T) {
 
 // TestRenewInPassing renews what a build finds to be due, and only that.
 func TestRenewInPassing(t *testing.T) {
-	v, agent := newVault(t)
+	v, agent := newFakeSecrets(t)
 	if err := agent().certify(t.Context(), certifyNew); err != nil {
 		t.Fatal(err)
 	}
@@ -372,7 +375,7 @@ func TestRenewInPassing(t *testing.T) {
 		if _, err := w.client.dialer.Credential(t.Context(), w.node); err != nil {
 			t.Fatal(err)
 		}
-		w.renewInPassing(t.Context(), time.Now())
+		w.renewIfDue(t.Context(), time.Now())
 		if got := !bytes.Equal(v.set().Server.Certificate, set.Server.Certificate); got != tt.renews {
 			t.Errorf("at the age of %s: renewed %v", tt.age, got)
 		}
@@ -387,7 +390,7 @@ func TestRenewInPassing(t *testing.T) {
 }
 
 func TestCertifyByCommand(t *testing.T) {
-	v, agent := newVault(t)
+	v, agent := newFakeSecrets(t)
 	w := agent()
 	var said []string
 	report := func(line string) { said = append(said, line) }

@@ -111,7 +111,7 @@ func TestCollection(t *testing.T) {
 	labels := object{}
 	first := thing("apps/v1", "StatefulSet", "statefulsets", "a", labels)
 	labels["app"] = "a" // unlike "half", which is b's by its label
-	api := &store{t: t, by: map[string]any{
+	api := &fakeObjects{t: t, by: map[string]any{
 		"deployments":         list("apps/v1", "DeploymentList", deployment),
 		"statefulsets":        list("apps/v1", "StatefulSetList", first, thing("apps/v1", "StatefulSet", "statefulsets", "half", object{})),
 		"deployments/b":       deployment,

@@ -21,23 +21,23 @@ type drift struct {
 	// lines name the fields, files and certificates that differ; none when the
 	// workload is as it should be.
 	lines []string
-	// left are what of the definition stays unapplied, and why.
-	left []string
+	// unapplied are what of the definition stays unapplied, and why.
+	unapplied []string
 	// files are those to be written.
 	files manifest.Objects
-	// certify is true when certificates are to be made.
-	certify bool
+	// needsCertificates is true when certificates are to be made.
+	needsCertificates bool
 	// updates is true when the workload itself differs, rolls when its pods are
 	// to be replaced for it.
-	updates, rolls bool
-	// unasked is why the API server could not be asked to compare; then fields
+	updates, replacesPods bool
+	// dryRunErr is why the API server could not be asked to compare; then fields
 	// that the definition does not speak of were not compared.
-	unasked error
+	dryRunErr error
 }
 
 // writes is true when something of it can be applied.
 func (d drift) writes() bool {
-	return d.updates || d.certify || len(d.files.ConfigMaps)+len(d.files.Secrets) > 0
+	return d.updates || d.needsCertificates || len(d.files.ConfigMaps)+len(d.files.Secrets) > 0
 }
 
 // Drift lists in what node's workload is not as the definition says, one line
@@ -66,7 +66,7 @@ func (w *workload) find(ctx context.Context) (manifest.Workload, error) {
 	if !apierrors.IsNotFound(err) {
 		return is, err
 	}
-	if other := w.otherKind(ctx); other != nil {
+	if other := w.checkOtherKind(ctx); other != nil {
 		return is, other
 	}
 	return is, err
@@ -82,22 +82,22 @@ func (w *workload) find(ctx context.Context) (manifest.Workload, error) {
 // an Update has set, and takes rights that a role for buildx does not have.
 func (w *workload) compare(ctx context.Context, is manifest.Workload, apply bool) (drift, error) {
 	d := drift{is: is}
-	objects, err := w.form(ctx, is, apply)
+	objects, err := w.desiredObjects(ctx, is, apply)
 	if err != nil {
 		return d, err
 	}
 	wanted := objects.Workload
 	if is.Managed() {
-		err = w.mutable(is, wanted)
+		err = w.checkImmutable(is, wanted)
 		d.should = diff.Desired(is, wanted)
 	} else {
-		err = w.adoptable(is, wanted)
+		err = w.checkAdoptable(is, wanted)
 		d.should = diff.Adopted(is, wanted)
 	}
 	if err != nil {
 		return d, err
 	}
-	differences, err := w.ask(ctx, &d)
+	differences, err := w.dryRunUpdate(ctx, &d)
 	if err != nil {
 		return d, err
 	}
@@ -109,7 +109,7 @@ func (w *workload) compare(ctx context.Context, is manifest.Workload, apply bool
 	if err == nil && objects.Listens() {
 		err = w.compareCertificates(ctx, &d)
 	}
-	d.rolls = diff.ReplacesPods(differences)
+	d.replacesPods = diff.ReplacesPods(differences)
 	if !is.Managed() && len(d.lines) == 0 && is.Hash() == "" && diff.OnlyHash(differences) {
 		// It is as it should be; replacing all pods to mark them would be all
 		// that came of it.
@@ -129,14 +129,14 @@ func (w *workload) compareAdopted(ctx context.Context, d *drift, wanted manifest
 	if err != nil {
 		return err
 	}
-	d.left = append(d.left, paths...)
+	d.unapplied = append(d.unapplied, paths...)
 	return w.compareAdoptedFiles(ctx, d)
 }
 
-// form is what the node's workload should be: reached by exec where others made
+// desiredObjects is what the node's workload should be: reached by exec where others made
 // it, and where it was made by one without the right to make certificates and
 // nobody has that now.
-func (w *workload) form(ctx context.Context, is manifest.Workload, apply bool) (manifest.Objects, error) {
+func (w *workload) desiredObjects(ctx context.Context, is manifest.Workload, apply bool) (manifest.Objects, error) {
 	whole, err := w.objects()
 	switch {
 	case err != nil:
@@ -165,9 +165,9 @@ func needsListener(node configmap.Node) bool {
 	return t == configmap.TransportDirect || t == configmap.TransportPortForward
 }
 
-// ask has the API server say what the workload would become. Where it may not
+// dryRunUpdate has the API server say what the workload would become. Where it may not
 // or cannot, the fields that the definition speaks of are compared as they are.
-func (w *workload) ask(ctx context.Context, d *drift) ([]diff.Difference, error) {
+func (w *workload) dryRunUpdate(ctx context.Context, d *drift) ([]diff.Difference, error) {
 	// What the server warns of is told when the workload is written.
 	would, err := w.put(kube.WithoutWarnings(ctx), d.should, true)
 	switch {
@@ -176,7 +176,7 @@ func (w *workload) ask(ctx context.Context, d *drift) ([]diff.Difference, error)
 	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
 		return nil, err
 	case kube.IsMissingRight(err), strings.Contains(err.Error(), "does not support dry run"):
-		d.unasked = err
+		d.dryRunErr = err
 		return diff.Workloads(d.is, d.should, true)
 	}
 	return nil, w.explain(err, "try to update "+w.String())

@@ -21,21 +21,21 @@ import (
 // exists already counts as done, and all write the same.
 func (w *workload) ensure(ctx context.Context) error {
 	return w.retryOnConflict(ctx, "write "+w.String(), func() error {
-		is, err := w.look(ctx)
+		is, err := w.state(ctx)
 		switch {
 		case apierrors.IsNotFound(err):
-			if err := w.otherKind(ctx); err != nil {
+			if err := w.checkOtherKind(ctx); err != nil {
 				return err
 			}
 			return w.create(ctx)
 		case err != nil:
 			return err
 		}
-		if err := w.settleWorkload(ctx, is); err != nil {
+		if err := w.reconcileWorkload(ctx, is); err != nil {
 			return err
 		}
 		if is.listens {
-			w.mend(ctx)
+			w.repairCertificates(ctx)
 		}
 		if is.replicas > 0 {
 			return nil
@@ -44,8 +44,8 @@ func (w *workload) ensure(ctx context.Context) error {
 	})
 }
 
-// found is what a workload is like.
-type found struct {
+// workloadState is what a workload is like.
+type workloadState struct {
 	replicas int32
 	// version is its resource version.
 	version string
@@ -55,19 +55,19 @@ type found struct {
 	labels, annotations map[string]string
 }
 
-// look is load for those who want to know a few things of the workload.
-func (w *workload) look(ctx context.Context) (found, error) {
+// state is load for those who want to know a few things of the workload.
+func (w *workload) state(ctx context.Context) (workloadState, error) {
 	is, err := w.load(ctx, manifest.Kind(w.node))
 	if err != nil {
-		return found{}, err
+		return workloadState{}, err
 	}
-	return found{replicas: is.Replicas(), version: is.Meta().ResourceVersion, listens: is.Listens(), labels: is.Meta().Labels, annotations: is.Template().Annotations}, nil
+	return workloadState{replicas: is.Replicas(), version: is.Meta().ResourceVersion, listens: is.Listens(), labels: is.Meta().Labels, annotations: is.Template().Annotations}, nil
 }
 
-// mend sees to the Secrets of a workload that exists, without which its pods
+// repairCertificates sees to the Secrets of a workload that exists, without which its pods
 // cannot start. Where that is not this agent's to do, the pods' own reasons
 // will tell.
-func (w *workload) mend(ctx context.Context) {
+func (w *workload) repairCertificates(ctx context.Context) {
 	if w.node.Kubernetes.TLS.ServerSecret != "" {
 		return
 	}

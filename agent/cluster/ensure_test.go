@@ -20,16 +20,16 @@ import (
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// answers is an API server that has one answer for each request, "POST
+// fakeAnswers is an API server that has one answer for each request, "POST
 // deployments": a status code, or an object as JSON. It remembers the requests.
-type answers struct {
+type fakeAnswers struct {
 	t    *testing.T
 	by   map[string]any
 	mu   sync.Mutex
 	seen []string
 }
 
-func (a *answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *fakeAnswers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	request := r.Method + " " + parts[len(parts)-1]
 	if r.Method != http.MethodPost { // the last part is the object's name
@@ -137,7 +137,7 @@ func TestEnsure(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			api := &answers{t: t, by: tt.by}
+			api := &fakeAnswers{t: t, by: tt.by}
 			server := httptest.NewServer(api)
 			defer server.Close()
 			client, err := newTestClient(&rest.Config{Host: server.URL}, kube.Identity{}, zerolog.Nop())
@@ -192,7 +192,7 @@ func TestNoWorkloadWithoutCertificates(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			api := &answers{t: t, by: tt.by}
+			api := &fakeAnswers{t: t, by: tt.by}
 			server := httptest.NewServer(api)
 			defer server.Close()
 			client, err := newPinnedClient(&rest.Config{Host: server.URL}, kube.Identity{Namespace: "ci"}, tt.pinned, zerolog.Nop())

@@ -24,13 +24,13 @@ func (w *workload) compareFiles(ctx context.Context, d *drift, objects manifest.
 		if apierrors.IsNotFound(err) {
 			is, err = &corev1.ConfigMap{}, nil
 		} else if err == nil && !w.owns(is) {
-			return w.foreign("configmap "+cm.Name, is, "")
+			return w.foreignError("configmap "+cm.Name, is, "")
 		}
 		if err == nil {
 			cm = cm.DeepCopy()
 			cm.ResourceVersion = is.ResourceVersion
 		}
-		differ, err := w.fileLines("configmap "+cm.Name, d, diff.ContentOf(is), diff.ContentOf(cm), err)
+		differ, err := w.addFileLines("configmap "+cm.Name, d, diff.ContentOf(is), diff.ContentOf(cm), err)
 		if err != nil {
 			return err
 		}
@@ -43,14 +43,14 @@ func (w *workload) compareFiles(ctx context.Context, d *drift, objects manifest.
 		if apierrors.IsNotFound(err) {
 			is, err = &corev1.Secret{}, nil
 		} else if err == nil && !w.owns(is) {
-			return w.foreign("secret "+s.Name, is, "")
+			return w.foreignError("secret "+s.Name, is, "")
 		}
 		var before map[string][]byte
 		if err == nil {
 			s = s.DeepCopy()
 			before, s.ResourceVersion = is.Data, is.ResourceVersion
 		}
-		differ, err := w.fileLines("secret "+s.Name, d, before, s.Data, err)
+		differ, err := w.addFileLines("secret "+s.Name, d, before, s.Data, err)
 		if err != nil {
 			return err
 		}
@@ -61,9 +61,9 @@ func (w *workload) compareFiles(ctx context.Context, d *drift, objects manifest.
 	return nil
 }
 
-// fileLines tells which files of an object differ, by name: what is in them is
+// addFileLines tells which files of an object differ, by name: what is in them is
 // nobody's business.
-func (w *workload) fileLines(object string, d *drift, before, after map[string][]byte, err error) (differ bool, _ error) {
+func (w *workload) addFileLines(object string, d *drift, before, after map[string][]byte, err error) (differ bool, _ error) {
 	if apierrors.IsForbidden(err) {
 		return d.is.Hash() != d.should.Hash(), nil
 	}
@@ -85,20 +85,20 @@ func (w *workload) compareAdoptedFiles(ctx context.Context, d *drift) error {
 		at := path.Join(manifest.ConfigPath, g.Dir)
 		name := diff.MountedConfigMap(d.is.Template().Spec, at)
 		if name == "" {
-			d.left = append(d.left, "the files of "+at+", for which it has no volume")
+			d.unapplied = append(d.unapplied, "the files of "+at+", for which it has no volume")
 			continue
 		}
 		is, err := w.client.api.ConfigMaps(w.namespace).Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			is, err = &corev1.ConfigMap{}, nil
 		}
-		if err == nil && !w.shares(name, is) {
-			d.left = append(d.left, fmt.Sprintf("the files of %s, which are in configmap %s of somebody else", at, name))
+		if err == nil && !w.isNodeConfigMap(name, is) {
+			d.unapplied = append(d.unapplied, fmt.Sprintf("the files of %s, which are in configmap %s of somebody else", at, name))
 			continue
 		}
 		wanted := maps.Clone(g.Public)
 		maps.Copy(wanted, g.Private)
-		differ, failure := w.fileLines("configmap "+name, d, diff.ContentOf(is), wanted, err)
+		differ, failure := w.addFileLines("configmap "+name, d, diff.ContentOf(is), wanted, err)
 		if failure != nil {
 			return failure
 		}
@@ -115,9 +115,9 @@ func (w *workload) compareAdoptedFiles(ctx context.Context, d *drift) error {
 	return nil
 }
 
-// shares is true for a ConfigMap that buildx makes of a node's files and nobody
+// isNodeConfigMap is true for a ConfigMap that buildx makes of a node's files and nobody
 // else has marked as its own.
-func (w *workload) shares(name string, is *corev1.ConfigMap) bool {
+func (w *workload) isNodeConfigMap(name string, is *corev1.ConfigMap) bool {
 	by := is.Labels[manifest.LabelManagedBy]
 	return (name == w.name+"-config" || strings.HasPrefix(name, w.name+"-config-")) && (by == "" || by == manifest.ManagedBy)
 }

@@ -45,7 +45,7 @@ func TestMutable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &workload{name: "builder-amd64", namespace: "ci", node: clustertest.Node(nil)}
-			err := w.mutable(tt.is, tt.wanted)
+			err := w.checkImmutable(tt.is, tt.wanted)
 			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
@@ -57,10 +57,10 @@ func TestAdoptable(t *testing.T) {
 	theirs := manifest.Workload{Deployment: &appsv1.Deployment{}}
 	theirs.Deployment.Spec.Template.Spec.Containers = []corev1.Container{{Name: "buildkitd", SecurityContext: &corev1.SecurityContext{Privileged: new(true)}}}
 	w := &workload{name: "builder-amd64", namespace: "ci", node: clustertest.Node(nil)}
-	if err := w.adoptable(theirs, workloadOf(t, nil)); err != nil {
+	if err := w.checkAdoptable(theirs, workloadOf(t, nil)); err != nil {
 		t.Error(err)
 	}
-	err := w.adoptable(theirs, workloadOf(t, func(n *configmap.Node) { n.Kubernetes.Rootless = true }))
+	err := w.checkAdoptable(theirs, workloadOf(t, func(n *configmap.Node) { n.Kubernetes.Rootless = true }))
 	if err == nil || !strings.Contains(err.Error(), "is privileged, and the definition asks for one that is not privileged") {
 		t.Errorf("a rootless definition: %v", err)
 	}

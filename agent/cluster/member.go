@@ -62,7 +62,7 @@ func (c *Client) checkOwner(ctx context.Context, node configmap.Node, pod kube.P
 	group.Go(fault.Guard(func() (err error) {
 		is, err = w.get(ctx, kind)
 		if apierrors.IsNotFound(err) {
-			return w.foreignPod(pod, what, "there is no "+what)
+			return w.foreignPodError(pod, what, "there is no "+what)
 		}
 		return w.explain(err, "get "+what)
 	}))
@@ -73,7 +73,7 @@ func (c *Client) checkOwner(ctx context.Context, node configmap.Node, pod kube.P
 			_, err := w.get(ctx, manifest.Kind(w.node))
 			switch {
 			case err == nil:
-				return w.foreignPod(pod, w.String(), "its owner is "+what)
+				return w.foreignPodError(pod, w.String(), "its owner is "+what)
 			case apierrors.IsNotFound(err):
 				return nil
 			}
@@ -88,7 +88,7 @@ func (c *Client) checkOwner(ctx context.Context, node configmap.Node, pod kube.P
 				set = &found.ObjectMeta
 				return nil
 			case apierrors.IsNotFound(err):
-				return w.foreignPod(pod, what, "there is no replicaset "+pod.Owner.Name)
+				return w.foreignPodError(pod, what, "there is no replicaset "+pod.Owner.Name)
 			case kube.IsMissingRight(err):
 				// A role that buildx is content with has no such right.
 				w.warnOnce(fmt.Sprintf("without the right to get replicasets in namespace %s it cannot be checked by UID that pods reached by exec belong to %s; docs/security.md", w.namespace, what))
@@ -101,7 +101,7 @@ func (c *Client) checkOwner(ctx context.Context, node configmap.Node, pod kube.P
 		return err
 	}
 	if why := notOwned(pod, is, set); why != "" {
-		return w.foreignPod(pod, what, why)
+		return w.foreignPodError(pod, what, why)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,9 +126,9 @@ func notOwned(pod kube.Pod, is manifest.Workload, set *metav1.ObjectMeta) string
 	return ""
 }
 
-// foreignPod is the refusal to use a pod that passes itself off as one of the
+// foreignPodError is the refusal to use a pod that passes itself off as one of the
 // workload's.
-func (w *workload) foreignPod(pod kube.Pod, what, why string) error {
+func (w *workload) foreignPodError(pod kube.Pod, what, why string) error {
 	return &kube.Error{
 		Reason:  kube.ReasonForeign,
 		Message: fmt.Sprintf("pod %s is none of %s: %s", pod, what, why),

@@ -58,7 +58,7 @@ func TestMembers(t *testing.T) {
 // holds its own pod, too: they cost no request and get no build.
 func TestImpostorsAreNotListed(t *testing.T) {
 	node := driftNode(configmap.DriftWarn, nil)
-	p := newPlant(t).holding(node, nil)
+	p := newFakeAPI(t).holding(node, nil)
 	for _, name := range []string{"aaa", "zzz"} {
 		impostor := *p.pods[0].DeepCopy()
 		impostor.Name, impostor.UID, impostor.OwnerReferences = name, "uid-"+impostor.UID, nil
@@ -74,8 +74,8 @@ func TestImpostorsAreNotListed(t *testing.T) {
 	}
 }
 
-// chain is an API server with a workload and perhaps a ReplicaSet.
-type chain struct {
+// fakeOwners is an API server with a workload and perhaps a ReplicaSet.
+type fakeOwners struct {
 	t         *testing.T
 	by        map[string]any // by plural
 	forbidden string
@@ -84,7 +84,7 @@ type chain struct {
 	seen []string
 }
 
-func (c *chain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (c *fakeOwners) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	plural := path.Base(path.Dir(r.URL.Path))
 	c.mu.Lock()
 	c.seen = append(c.seen, r.Method+" "+plural)
@@ -108,7 +108,7 @@ func (c *chain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // requests are those that were made so far.
-func (c *chain) requests() []string {
+func (c *fakeOwners) requests() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.seen)
@@ -169,7 +169,7 @@ func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 		{name: "of a statefulset beside the deployment", pod: byStatefulSet("uid-of-statefulset"), by: map[string]any{"deployments": deployment(false), "statefulsets": statefulSet}, words: "none of deployment builder-amd64: its owner is statefulset builder-amd64"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			api := &chain{t: t, by: tt.by, forbidden: tt.forbidden}
+			api := &fakeOwners{t: t, by: tt.by, forbidden: tt.forbidden}
 			server := httptest.NewServer(api)
 			t.Cleanup(server.Close)
 			var log strings.Builder

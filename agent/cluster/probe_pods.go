@@ -27,7 +27,7 @@ func (c *Client) Trouble(ctx context.Context, node configmap.Node) (judge.Troubl
 		return judge.Trouble{}, err
 	}
 	view := newView(w, pods)
-	if err := view.look(ctx, pods); err != nil {
+	if err := view.readOnce(ctx, pods); err != nil {
 		return judge.Trouble{}, err
 	}
 	trouble, crashed := judge.Once(view.observe(time.Now()), node.Kubernetes.UnschedulableGrace)
@@ -37,9 +37,9 @@ func (c *Client) Trouble(ctx context.Context, node configmap.Node) (judge.Troubl
 	return trouble, nil
 }
 
-// look fills the view with one answer each, instead of watching. Events that
+// readOnce fills the view with one answer each, instead of watching. Events that
 // may not be read only add reasons.
-func (v *view) look(ctx context.Context, pods []*corev1.Pod) error {
+func (v *view) readOnce(ctx context.Context, pods []*corev1.Pod) error {
 	c, w := v.workload.client, v.workload
 	of := map[types.UID]fields.Set{}
 	var all []error

@@ -17,8 +17,8 @@ import (
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// maxTold is how many fields a message names.
-const maxTold = 6
+// maxListed is how many fields a message names.
+const maxListed = 6
 
 // Reconcile compares node's workload with the definition, field by field, and
 // does about it what node.Kubernetes.Drift says: nothing where that is empty
@@ -34,7 +34,7 @@ func (c *Client) Reconcile(ctx context.Context, node configmap.Node, report func
 		err = w.ensure(limited)
 	}
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return w.timedOut(err)
+		return w.timeoutError(err)
 	}
 	return err
 }
@@ -72,10 +72,10 @@ func (w *workload) reconcileOnce(ctx context.Context, policy configmap.Drift) (f
 	case len(d.lines) == 0:
 		return is.Hash() == d.should.Hash(), nil
 	case policy == configmap.DriftWarn:
-		w.warnOnce(w.differs(d) + "; slipway up brings it up to date")
+		w.warnOnce(w.driftSummary(d) + "; slipway up brings it up to date")
 		return false, nil
 	case policy == configmap.DriftFail:
-		return false, w.refused(d)
+		return false, w.driftError(d)
 	}
 	return w.apply(ctx, d)
 }
@@ -85,17 +85,17 @@ func (w *workload) reconcileOnce(ctx context.Context, policy configmap.Drift) (f
 // written the workload is the API server's own error.
 func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) {
 	switch {
-	case d.updates && kube.IsMissingRight(d.unasked):
-		return false, w.mayNot(d)
+	case d.updates && kube.IsMissingRight(d.dryRunErr):
+		return false, w.updateForbiddenError(d)
 	case !d.writes():
-		w.warnOnce(w.differs(d) + "; that is not slipway's to change")
+		w.warnOnce(w.driftSummary(d) + "; that is not slipway's to change")
 		return false, nil
 	}
-	w.report(w.differs(d) + "; updating it")
-	if len(d.left) > 0 {
-		w.report(fmt.Sprintf("left alone in %s: %s", w, strings.Join(d.left, ", ")))
+	w.report(w.driftSummary(d) + "; updating it")
+	if len(d.unapplied) > 0 {
+		w.report(fmt.Sprintf("left alone in %s: %s", w, strings.Join(d.unapplied, ", ")))
 	}
-	if d.certify {
+	if d.needsCertificates {
 		if err := w.certify(ctx, certifyCheck); err != nil {
 			return false, err
 		}
@@ -107,7 +107,7 @@ func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) 
 		return false, nil
 	}
 	var before []*corev1.Pod
-	if d.rolls {
+	if d.replacesPods {
 		if before, err = w.list(ctx); err != nil {
 			return false, err
 		}
@@ -125,34 +125,34 @@ func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) 
 	if err != nil {
 		return false, err
 	}
-	w.client.keepOutdated(w.key(), outdated)
+	w.client.rememberOutdated(w.key(), outdated)
 	return true, nil
 }
 
-// differs is the drift in one line.
-func (w *workload) differs(d drift) string {
+// driftSummary is the drift in one line.
+func (w *workload) driftSummary(d drift) string {
 	told := d.lines
 	more := ""
-	if len(told) > maxTold {
-		more = fmt.Sprintf("; and %d more, which slipway inspect shows", len(told)-maxTold)
-		told = told[:maxTold]
+	if len(told) > maxListed {
+		more = fmt.Sprintf("; and %d more, which slipway inspect shows", len(told)-maxListed)
+		told = told[:maxListed]
 	}
 	return fmt.Sprintf("%s in namespace %s is not as its definition says: %s%s", w, w.namespace, strings.Join(told, "; "), more)
 }
 
-func (w *workload) refused(d drift) error {
+func (w *workload) driftError(d drift) error {
 	return &kube.Error{
 		Reason:  kube.ReasonDrift,
-		Message: w.differs(d),
+		Message: w.driftSummary(d),
 		Advice:  []string{"bring it up to date: slipway up", "or build with it as it is: --drift warn"},
 	}
 }
 
-// mayNot is the error of an agent that is to apply and lacks the right to.
-func (w *workload) mayNot(d drift) error {
-	err := w.explain(d.unasked, "update "+w.String())
+// updateForbiddenError is the error of an agent that is to apply and lacks the right to.
+func (w *workload) updateForbiddenError(d drift) error {
+	err := w.explain(d.dryRunErr, "update "+w.String())
 	if known := (*kube.Error)(nil); errors.As(err, &known) {
-		known.Message = w.differs(d) + ", and it may not be updated: " + known.Message
+		known.Message = w.driftSummary(d) + ", and it may not be updated: " + known.Message
 		known.Advice = append(known.Advice, "or leave it as it is: --drift warn")
 	}
 	return err
@@ -171,8 +171,8 @@ func (w *workload) warnOnce(line string) {
 	}
 }
 
-// keepOutdated remembers pods of a template that is no more.
-func (c *Client) keepOutdated(key string, pods map[types.UID]bool) {
+// rememberOutdated remembers pods of a template that is no more.
+func (c *Client) rememberOutdated(key string, pods map[types.UID]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.outdated[key] = pods

@@ -30,10 +30,10 @@ import (
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// plant is an API server that keeps objects by plural and name, fills defaults
+// fakeAPI is an API server that keeps objects by plural and name, fills defaults
 // in and refuses to write over what its writer has not seen. When the template
 // of a Deployment changes, its pods become one new pod.
-type plant struct {
+type fakeAPI struct {
 	t      *testing.T
 	decode runtime.Decoder
 	// forbidden are requests, "PUT deployments", that are not allowed.
@@ -48,16 +48,16 @@ type plant struct {
 	seen    []string
 }
 
-func newPlant(t *testing.T) *plant {
+func newFakeAPI(t *testing.T) *fakeAPI {
 	t.Helper()
-	return &plant{
+	return &fakeAPI{
 		t: t, decode: newDecoder(t),
 		objects: map[string]metav1.Object{}, before: map[string]func(){},
 	}
 }
 
 // holding has the objects of a node, with their defaults, and a ready pod.
-func (p *plant) holding(node configmap.Node, change func(*appsv1.Deployment)) *plant {
+func (p *fakeAPI) holding(node configmap.Node, change func(*appsv1.Deployment)) *fakeAPI {
 	p.t.Helper()
 	o, err := manifest.Of(node, "ci")
 	if err != nil {
@@ -78,7 +78,7 @@ func (p *plant) holding(node configmap.Node, change func(*appsv1.Deployment)) *p
 	return p
 }
 
-func (p *plant) keep(plural string, object metav1.Object) {
+func (p *fakeAPI) keep(plural string, object metav1.Object) {
 	p.version++
 	object.SetResourceVersion(strconv.Itoa(p.version))
 	if d, ok := object.(*appsv1.Deployment); ok {
@@ -91,7 +91,7 @@ func (p *plant) keep(plural string, object metav1.Object) {
 	p.objects[plural+"/"+object.GetName()] = object
 }
 
-func (p *plant) roll(template corev1.PodTemplateSpec) {
+func (p *fakeAPI) roll(template corev1.PodTemplateSpec) {
 	one := clustertest.Pod("pod-"+strconv.Itoa(p.version), "", true)
 	one.Labels, one.Annotations, one.Spec = maps.Clone(template.Labels), template.Annotations, template.Spec
 	clustertest.OwnedByReplicaSet(one)
@@ -99,13 +99,13 @@ func (p *plant) roll(template corev1.PodTemplateSpec) {
 }
 
 // requests are those that were made so far.
-func (p *plant) requests() []string {
+func (p *fakeAPI) requests() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.seen)
 }
 
-func (p *plant) deployment() *appsv1.Deployment {
+func (p *fakeAPI) deployment() *appsv1.Deployment {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d, ok := p.objects["deployments/builder-amd64"].(*appsv1.Deployment)
@@ -115,7 +115,7 @@ func (p *plant) deployment() *appsv1.Deployment {
 	return d
 }
 
-func (p *plant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.Trim(r.URL.Path[strings.Index(r.URL.Path, "/ci/")+len("/ci/"):], "/"), "/")
 	request := r.Method + " " + parts[0]
 	dry := r.URL.Query().Get("dryRun") == "All"
@@ -218,13 +218,13 @@ func (p *plant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // client is one of an agent of its own; log gets its log.
-func (p *plant) client(log io.Writer) *Client {
+func (p *fakeAPI) client(log io.Writer) *Client {
 	p.t.Helper()
 	return p.pinnedClient("", log)
 }
 
 // pinnedClient is client with the transport of all nodes.
-func (p *plant) pinnedClient(pin configmap.Transport, log io.Writer) *Client {
+func (p *fakeAPI) pinnedClient(pin configmap.Transport, log io.Writer) *Client {
 	p.t.Helper()
 	server := httptest.NewServer(p)
 	p.t.Cleanup(server.Close)
@@ -251,7 +251,7 @@ func debugging(n *configmap.Node) { n.Flags = []string{"--debug"} }
 // TestAWarmBuildAsksForPodsOnly is what drift costs where there is none.
 func TestAWarmBuildAsksForPodsOnly(t *testing.T) {
 	for _, policy := range []configmap.Drift{"", configmap.DriftIgnore, configmap.DriftWarn, configmap.DriftApply, configmap.DriftFail} {
-		p := newPlant(t).holding(driftNode(policy, nil), nil)
+		p := newFakeAPI(t).holding(driftNode(policy, nil), nil)
 		pods, err := p.client(io.Discard).Up(t.Context(), driftNode(policy, nil), func(string) {})
 		if err != nil || len(pods) != 1 {
 			t.Errorf("%q: pods %v, error %v", policy, pods, err)
@@ -284,7 +284,7 @@ func TestPolicies(t *testing.T) {
 		{policy: configmap.DriftApply, told: line + "; updating it", pod: "new"},
 	} {
 		t.Run(string(tt.policy), func(t *testing.T) {
-			p := newPlant(t).holding(driftNode(tt.policy, nil), nil)
+			p := newFakeAPI(t).holding(driftNode(tt.policy, nil), nil)
 			before := p.deployment().ResourceVersion
 			old := p.pods[0].Name
 			var log bytes.Buffer
@@ -377,7 +377,7 @@ func TestReconcile(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newPlant(t).holding(driftNode("", nil), tt.live)
+			p := newFakeAPI(t).holding(driftNode("", nil), tt.live)
 			p.forbidden = tt.forbidden
 			node := driftNode(configmap.DriftApply, tt.change)
 			var told []string
@@ -420,7 +420,7 @@ func unhash(d *appsv1.Deployment) {
 // TestReconcileAfterOthersHaveWritten has somebody write between the look and
 // the update: nothing of theirs is lost.
 func TestReconcileAfterOthersHaveWritten(t *testing.T) {
-	p := newPlant(t).holding(driftNode("", nil), nil)
+	p := newFakeAPI(t).holding(driftNode("", nil), nil)
 	p.before["PUT deployments"] = func() {
 		theirs := p.deployment().DeepCopy()
 		p.mu.Lock()
@@ -439,7 +439,7 @@ func TestReconcileAfterOthersHaveWritten(t *testing.T) {
 
 // TestAbsentIsMade has slipway up make what is not there.
 func TestAbsentIsMade(t *testing.T) {
-	p := newPlant(t)
+	p := newFakeAPI(t)
 	if err := p.client(io.Discard).Reconcile(t.Context(), driftNode(configmap.DriftApply, nil), func(string) {}); err != nil {
 		t.Fatal(err)
 	}
@@ -471,7 +471,7 @@ func TestNewPodsAreTakenInARollout(t *testing.T) {
 		{configmap.DriftWarn, false, "old"},
 		{configmap.DriftFail, false, "old"},
 	} {
-		p := newPlant(t)
+		p := newFakeAPI(t)
 		p.pods = []corev1.Pod{*clustertest.Pod("old", "0000", true), *clustertest.Pod("new", hash, tt.ready)}
 		pods, err := p.client(io.Discard).Up(t.Context(), driftNode(tt.policy, nil), func(string) {})
 		var names []string
@@ -489,7 +489,7 @@ func TestNewPodsAreTakenInARollout(t *testing.T) {
 
 // TestManyApplyAtOnce ends with one new template and no error.
 func TestManyApplyAtOnce(t *testing.T) {
-	p := newPlant(t).holding(driftNode("", nil), nil)
+	p := newFakeAPI(t).holding(driftNode("", nil), nil)
 	var all sync.WaitGroup
 	for range 20 {
 		client := p.client(io.Discard)
@@ -512,7 +512,7 @@ func TestAsleepIsBroughtUpToDateBeforeItIsWoken(t *testing.T) {
 		configmap.DriftApply: "GET pods, GET deployments, GET deployments, TRY deployments, GET configmaps, GET secrets, GET pods, PUT deployments",
 		configmap.DriftWarn:  "GET pods, GET deployments, GET deployments, TRY deployments, GET configmaps, GET secrets",
 	} {
-		p := newPlant(t).holding(driftNode("", nil), func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(0)) })
+		p := newFakeAPI(t).holding(driftNode("", nil), func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(0)) })
 		p.pods = nil
 		_, err := p.client(io.Discard).Up(t.Context(), driftNode(policy, debugging), func(string) {})
 		if err == nil || !strings.Contains(err.Error(), "nothing is scaled here") {
@@ -540,7 +540,7 @@ func TestMadeWithoutCertificates(t *testing.T) {
 		{"made to listen by one who can", nil, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newPlant(t).holding(plain, nil)
+			p := newFakeAPI(t).holding(plain, nil)
 			p.forbidden = tt.forbidden
 			pods, err := p.client(io.Discard).Up(t.Context(), node, func(string) {})
 			if diff := cmp.Diff([]string{"GET pods"}, slices.DeleteFunc(p.requests(), func(r string) bool { return r == "GET secrets" })); err != nil || len(pods) != 1 || diff != "" {

@@ -119,9 +119,9 @@ func (r Removal) removeOne(ctx context.Context, o removable) error {
 		case err != nil:
 			return w.explainRemoval(err, "read "+o.String())
 		case is.GetUID() != o.uid:
-			return w.foreign(o.String(), is, "it has taken the place of the one that was to go")
+			return w.foreignError(o.String(), is, "it has taken the place of the one that was to go")
 		case o.kind != claimKind && !w.owns(is):
-			return w.foreign(o.String(), is, "")
+			return w.foreignError(o.String(), is, "")
 		}
 		o.version = is.GetResourceVersion()
 		return conflict
@@ -142,7 +142,7 @@ func (w *workload) planWorkload(ctx context.Context, r *Removal) (made bool, err
 	case err != nil:
 		return false, w.explainRemoval(err, "get "+w.String())
 	case !w.owns(is.Meta()):
-		err := w.foreign(w.String(), is.Meta(), "")
+		err := w.foreignError(w.String(), is.Meta(), "")
 		if refused := (*kube.Error)(nil); errors.As(err, &refused) {
 			refused.Advice = []string{
 				fmt.Sprintf("remove it yourself: kubectl delete --namespace %s %s", w.namespace, w),

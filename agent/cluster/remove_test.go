@@ -20,8 +20,8 @@ import (
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// store is an API server with objects by path, which can be listed and deleted.
-type store struct {
+// fakeObjects is an API server with objects by path, which can be listed and deleted.
+type fakeObjects struct {
 	t         *testing.T
 	by        map[string]any
 	forbidden string // the path that is
@@ -29,7 +29,7 @@ type store struct {
 	deleted   []string
 }
 
-func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *fakeObjects) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path[strings.LastIndex(r.URL.Path, "/ci/")+len("/ci/"):]
 	w.Header().Set("Content-Type", "application/json")
 	fail := func(code int, reason metav1.StatusReason, message string) {
@@ -113,7 +113,7 @@ func TestRemoval(t *testing.T) {
 		{name: "no right", by: full("slipway"), forbidden: "secrets/b-tls", reason: kube.ReasonForbidden, hint: "name: slipway-remove-b"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			api := &store{t: t, by: tt.by, forbidden: tt.forbidden}
+			api := &fakeObjects{t: t, by: tt.by, forbidden: tt.forbidden}
 			server := httptest.NewServer(api)
 			defer server.Close()
 			client, err := newTestClient(&rest.Config{Host: server.URL}, kube.Identity{Namespace: "ci"}, zerolog.Nop())

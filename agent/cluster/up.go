@@ -38,10 +38,10 @@ func (c *Client) UpTo(ctx context.Context, node configmap.Node, least int, repor
 	limited, cancel := context.WithTimeout(kube.Quiet(ctx), node.Kubernetes.Timeout)
 	defer cancel()
 	w := newWorkload(c, node, report)
-	w.least = least
-	pods, err := w.upAndCredential(limited)
+	w.minReady = least
+	pods, err := w.upWithCredential(limited)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil, w.timedOut(err)
+		return nil, w.timeoutError(err)
 	}
 	return pods, err
 }
@@ -53,10 +53,10 @@ type workload struct {
 	namespace string
 	name      string
 	report    func(string)
-	// least is how many ready pods are waited for; 0 is one.
-	least int
-	// last is what was waited for when the wait ended.
-	last []string
+	// minReady is how many ready pods are waited for; 0 is one.
+	minReady int
+	// lastWaiting is what was waited for when the wait ended.
+	lastWaiting []string
 	// outdated and hashes say which pods will not do: those of a template that
 	// was replaced, and those without one of the hashes, where there are any.
 	outdated map[types.UID]bool
@@ -107,10 +107,10 @@ func (w *workload) selector() string {
 	return labels.SelectorFromSet(labels.Set{manifest.LabelApp: w.name}).String()
 }
 
-// upAndCredential reads the client's certificates while it looks for pods, so
+// upWithCredential reads the client's certificates while it looks for pods, so
 // that a warm build waits for one round trip and not for two. Where no pod
 // listens, it waits for none of that.
-func (w *workload) upAndCredential(ctx context.Context) ([]kube.Pod, error) {
+func (w *workload) upWithCredential(ctx context.Context) ([]kube.Pod, error) {
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	var reader sync.WaitGroup
@@ -127,7 +127,7 @@ func (w *workload) upAndCredential(ctx context.Context) ([]kube.Pod, error) {
 		return pods, err
 	}
 	reader.Wait()
-	w.renewInPassing(ctx, time.Now())
+	w.renewIfDue(ctx, time.Now())
 	return pods, err
 }
 
@@ -136,16 +136,16 @@ func (w *workload) up(ctx context.Context) ([]kube.Pod, error) {
 	var want diff.Revision
 	var wrong error
 	var making sync.WaitGroup
-	making.Go(fault.Protect(func() { want, wrong = w.wants() }))
+	making.Go(fault.Protect(func() { want, wrong = w.revision() }))
 	pods, err := w.list(ctx)
 	making.Wait()
 	if err = cmp.Or(err, wrong); err != nil {
 		return nil, err
 	}
-	if pods, err = w.settle(ctx, want, pods); err != nil {
+	if pods, err = w.reconcileDrift(ctx, want, pods); err != nil {
 		return nil, err
 	}
-	if ready := judge.ReadyPods(pods); len(ready) >= max(w.least, 1) {
+	if ready := judge.ReadyPods(pods); len(ready) >= max(w.minReady, 1) {
 		return ready, nil
 	}
 	switch {
@@ -155,7 +155,7 @@ func (w *workload) up(ctx context.Context) ([]kube.Pod, error) {
 			return nil, err
 		}
 	case slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return kube.IsLive(p) && p.Annotations[manifest.AnnotationTLS] != "" }):
-		w.mend(ctx)
+		w.repairCertificates(ctx)
 	}
 	return w.wait(ctx, pods)
 }
@@ -178,18 +178,18 @@ func (w *workload) explain(err error, doing string) error {
 	return kube.Explain(err, fmt.Sprintf("%s in namespace %s", doing, w.namespace), w.client.api.Identity(), manifest.SecretNames(w.node))
 }
 
-func (w *workload) timedOut(cause error) error {
+func (w *workload) timeoutError(cause error) error {
 	what := "the API server did not answer in time"
-	if len(w.last) > 0 {
-		what = strings.Join(w.last, "; ")
+	if len(w.lastWaiting) > 0 {
+		what = strings.Join(w.lastWaiting, "; ")
 	}
 	// What was not even asked is no wait for pods.
-	if len(w.last) == 0 && kube.IsUnanswered(cause) {
+	if len(w.lastWaiting) == 0 && kube.IsUnanswered(cause) {
 		return kube.Unreachable(cause, fmt.Sprintf("look for %s in namespace %s for %s", w, w.namespace, w.node.Kubernetes.Timeout), w.client.api.Identity())
 	}
 	return &kube.Error{
 		Reason:  kube.ReasonTimeout,
-		Message: fmt.Sprintf("%s in namespace %s: %s became ready within %s: %s", w, w.namespace, tooFew(w.least), w.node.Kubernetes.Timeout, what),
+		Message: fmt.Sprintf("%s in namespace %s: %s became ready within %s: %s", w, w.namespace, shortage(w.minReady), w.node.Kubernetes.Timeout, what),
 		Advice:  []string{"if this only needs longer, raise the driver-opt timeout= of the definition"},
 		Cause:   cause,
 	}
@@ -204,8 +204,8 @@ func anyLive(pods []*corev1.Pod) bool {
 	return false
 }
 
-// tooFew is what there was instead of the ready pods that were waited for.
-func tooFew(least int) string {
+// shortage is what there was instead of the ready pods that were waited for.
+func shortage(least int) string {
 	if least > 1 {
 		return fmt.Sprintf("fewer than %d pods", least)
 	}

@@ -31,7 +31,7 @@ func (w *workload) wait(ctx context.Context, before []*corev1.Pod) ([]kube.Pod, 
 	defer stop()
 	view.start(watching)
 
-	var seen judge.Sightings
+	var seen judge.TroubleSince
 	var told []string
 	for {
 		var v judge.Verdict
@@ -54,7 +54,7 @@ func (w *workload) wait(ctx context.Context, before []*corev1.Pod) ([]kube.Pod, 
 			return nil, v.Failure
 		}
 		if view.pods.IsSynced() {
-			told, w.last = v.Waiting, v.Last
+			told, w.lastWaiting = v.Waiting, v.Last
 		}
 		if err := view.next(ctx, v.Recheck); err != nil {
 			return nil, err
@@ -220,7 +220,7 @@ func (v *view) observe(now time.Time) judge.Observation {
 		Workload:  v.workload.String(),
 		Namespace: v.workload.namespace,
 		Replicas:  v.workload.node.Kubernetes.Replicas,
-		Least:     v.workload.least,
+		MinReady:  v.workload.minReady,
 		Gone:      v.deployments.HasLost() || v.statefulSets.HasLost(),
 	}
 	for _, p := range v.pods.Snapshot() {
@@ -228,7 +228,7 @@ func (v *view) observe(now time.Time) judge.Observation {
 		switch {
 		case v.ended[p.UID] || !v.workload.isMember(p):
 		case manifest.Kind(v.workload.node) == manifest.KindStatefulSet && !kube.HasEnded(p) && (!accepted || p.DeletionTimestamp != nil):
-			o.Finishing = append(o.Finishing, p.Name)
+			o.Draining = append(o.Draining, p.Name)
 		case accepted:
 			o.Pods = append(o.Pods, p)
 		}
@@ -246,9 +246,9 @@ func (v *view) observe(now time.Time) judge.Observation {
 		}
 	}
 	judge.SortEvents(o.Events)
-	slices.Sort(o.Finishing)
+	slices.Sort(o.Draining)
 	for _, d := range v.deployments.Snapshot() {
-		o.Zero = v.sleeps(d.Spec.Replicas)
+		o.ScaledToZero = v.sleeps(d.Spec.Replicas)
 		for _, c := range d.Status.Conditions {
 			if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
 				o.CreateFailure = c.Message
@@ -256,9 +256,9 @@ func (v *view) observe(now time.Time) judge.Observation {
 		}
 	}
 	for _, s := range v.statefulSets.Snapshot() {
-		o.Zero = v.sleeps(s.Spec.Replicas)
+		o.ScaledToZero = v.sleeps(s.Spec.Replicas)
 	}
-	o.Awake = v.awake
+	o.WasUp = v.awake
 	return o
 }
 
@@ -277,9 +277,9 @@ func (v *view) sleeps(replicas *int32) bool {
 // and the current one for a moment before that, when kubelet may have removed
 // the one before.
 func (w *workload) addLog(ctx context.Context, e *kube.Error, of judge.Crashed) {
-	text, err := w.lastWords(ctx, of, true)
+	text, err := w.logTail(ctx, of, true)
 	if text == "" {
-		text, err = w.lastWords(ctx, of, false)
+		text, err = w.logTail(ctx, of, false)
 	}
 	if text == "" {
 		w.client.log.Debug().Err(err).Str("pod", of.Pod).Msg("no log of the crashed container")
@@ -291,9 +291,9 @@ func (w *workload) addLog(ctx context.Context, e *kube.Error, of judge.Crashed) 
 	e.Advice = append(e.Advice, fmt.Sprintf("last lines of the log of container %s:\n  %s", of.Container, strings.Join(lines, "\n  ")))
 }
 
-// lastWords are the last lines of a container's previous or current run; empty
+// logTail are the last lines of a container's previous or current run; empty
 // with an error.
-func (w *workload) lastWords(ctx context.Context, of judge.Crashed, previous bool) (string, error) {
+func (w *workload) logTail(ctx context.Context, of judge.Crashed, previous bool) (string, error) {
 	log, err := w.client.api.PodLog(w.namespace, of.Pod, &corev1.PodLogOptions{
 		Container:  of.Container,
 		Previous:   previous,

@@ -24,17 +24,17 @@ type Observation struct {
 	Pods []*corev1.Pod
 	// Events are those of the pods and of the workload, oldest first.
 	Events []*corev1.Event
-	// Finishing are pods whose successors start when they have ended, and no
+	// Draining are pods whose successors start when they have ended, and no
 	// sooner: they were asked to stop, or will be.
-	Finishing []string
+	Draining []string
 	// CreateFailure are the controller's words when it cannot create pods.
 	CreateFailure string
 	// Gone is true when the workload was deleted, Zero when it was scaled to
 	// nothing, both after the wait began. Awake is true once it was seen with
 	// replicas.
-	Gone, Zero, Awake bool
-	// Least is how many ready pods are wanted; 0 is one.
-	Least int
+	Gone, ScaledToZero, WasUp bool
+	// MinReady is how many ready pods are wanted; 0 is one.
+	MinReady int
 }
 
 // finding is what stands between one pod and readiness.
@@ -44,9 +44,9 @@ type finding struct {
 	line string
 	// reason is empty while there is nothing to worry about.
 	reason kube.Reason
-	// patience is how long the trouble may last before it counts as lasting.
+	// tolerance is how long the trouble may last before it counts as lasting.
 	// Endless trouble is only told.
-	patience time.Duration
+	tolerance time.Duration
 	// message and hints are of the error, should it come to that.
 	message string
 	hints   []string
@@ -60,24 +60,24 @@ type Crashed struct{ Pod, Container string }
 // endless is the patience with what may heal by itself.
 const endless = time.Duration(1<<63 - 1)
 
-// Sightings remember since when a pod has had a trouble. They are times of
+// TroubleSince remember since when a pod has had a trouble. They are times of
 // this machine: the server's could be off by minutes.
-type Sightings map[sighting]time.Time
+type TroubleSince map[troubleKey]time.Time
 
-type sighting struct {
+type troubleKey struct {
 	pod    types.UID
 	reason kube.Reason
 }
 
 // update returns the sightings after findings were made at now: those that go
 // on keep their time, those that ended are forgotten.
-func (s Sightings) update(findings []finding, now time.Time) Sightings {
-	out := Sightings{}
+func (s TroubleSince) update(findings []finding, now time.Time) TroubleSince {
+	out := TroubleSince{}
 	for _, f := range findings {
 		if f.reason == "" {
 			continue
 		}
-		key := sighting{f.pod, f.reason}
+		key := troubleKey{f.pod, f.reason}
 		if since, ok := s[key]; ok {
 			out[key] = since
 		} else {
@@ -108,9 +108,9 @@ type Verdict struct {
 // unschedulable without an autoscaler's answer. One ready pod is enough unless more are wanted, and the wait
 // fails only when every pod that could still become ready has trouble beyond
 // its patience: another pod's luck must not be spoilt.
-func Decide(o Observation, seen Sightings, grace time.Duration, now time.Time) (Verdict, Sightings) {
+func Decide(o Observation, seen TroubleSince, grace time.Duration, now time.Time) (Verdict, TroubleSince) {
 	ready := ReadyPods(o.Pods)
-	if len(ready) >= max(o.Least, 1) {
+	if len(ready) >= max(o.MinReady, 1) {
 		return Verdict{Ready: ready}, seen
 	}
 	findings := examine(o, grace)
@@ -118,7 +118,7 @@ func Decide(o Observation, seen Sightings, grace time.Duration, now time.Time) (
 
 	var v Verdict
 	if len(ready) > 0 {
-		v.Waiting = []string{fmt.Sprintf("%d of %d pods ready", len(ready), o.Least)}
+		v.Waiting = []string{fmt.Sprintf("%d of %d pods ready", len(ready), o.MinReady)}
 		v.Last = slices.Clone(v.Waiting)
 	}
 	failing := len(findings) > 0
@@ -128,11 +128,11 @@ func Decide(o Observation, seen Sightings, grace time.Duration, now time.Time) (
 			v.Waiting = append(v.Waiting, f.line)
 			v.Last = append(v.Last, cmp.Or(f.message, f.line))
 		}
-		if f.reason == "" || f.patience == endless {
+		if f.reason == "" || f.tolerance == endless {
 			failing = false
 			continue
 		}
-		end := seen[sighting{f.pod, f.reason}].Add(f.patience)
+		end := seen[troubleKey{f.pod, f.reason}].Add(f.tolerance)
 		if now.Before(end) {
 			failing = false
 			if v.Recheck.IsZero() || end.Before(v.Recheck) {
@@ -169,14 +169,14 @@ func examine(o Observation, grace time.Duration) []finding {
 	slices.SortFunc(live, byName)
 	slices.SortFunc(ended, byName)
 
-	if o.Gone || o.Zero {
-		return []finding{vanished(o)}
+	if o.Gone || o.ScaledToZero {
+		return []finding{workloadGone(o)}
 	}
 	// The controller replaces a pod that ended at once. Each replica gets a
 	// second chance, on another cluster node perhaps; after that the eviction
 	// is what happens here.
 	if len(ended) > int(o.Replicas) {
-		return []finding{evicted(ended[len(ended)-1], 0)}
+		return []finding{podEvicted(ended[len(ended)-1], 0)}
 	}
 	var findings []finding
 	for _, p := range live {
@@ -186,17 +186,17 @@ func examine(o Observation, grace time.Duration) []finding {
 	case len(findings) > 0:
 		return findings
 	case len(ended) > 0:
-		return []finding{evicted(ended[len(ended)-1], endless)}
+		return []finding{podEvicted(ended[len(ended)-1], endless)}
 	case o.CreateFailure != "":
-		return []finding{notCreated(o)}
-	case len(o.Finishing) > 0:
-		return []finding{{line: fmt.Sprintf("%s: waiting for builds on pod %s, which ends before its successor starts", o.Workload, strings.Join(o.Finishing, ", "))}}
+		return []finding{podsNotCreated(o)}
+	case len(o.Draining) > 0:
+		return []finding{{line: fmt.Sprintf("%s: waiting for builds on pod %s, which ends before its successor starts", o.Workload, strings.Join(o.Draining, ", "))}}
 	default:
 		return []finding{{line: o.Workload + ": waiting for its pod to be created"}}
 	}
 }
 
-func vanished(o Observation) finding {
+func workloadGone(o Observation) finding {
 	what := "was deleted"
 	if !o.Gone {
 		what = "was scaled to zero"
@@ -207,17 +207,17 @@ func vanished(o Observation) finding {
 		message: fmt.Sprintf("%s in namespace %s %s while it was waited for", o.Workload, o.Namespace, what),
 		hints:   []string{"somebody else manages this builder at the same time; run again to create or wake it"},
 	}
-	if !o.Gone && !o.Awake {
+	if !o.Gone && !o.WasUp {
 		// It was woken just now, and the API server's cache may lag behind.
-		f.line, f.patience = o.Workload+": waiting for its pod to be created", staleSleep
+		f.line, f.tolerance = o.Workload+": waiting for its pod to be created", scaleUpLag
 	}
 	return f
 }
 
-// staleSleep is how long a workload that was woken may still look asleep.
-const staleSleep = 10 * time.Second
+// scaleUpLag is how long a workload that was woken may still look asleep.
+const scaleUpLag = 10 * time.Second
 
-func evicted(p *corev1.Pod, patience time.Duration) finding {
+func podEvicted(p *corev1.Pod, patience time.Duration) finding {
 	words := p.Status.Reason
 	if p.Status.Message != "" {
 		words = strings.TrimPrefix(words+": "+p.Status.Message, ": ")
@@ -226,28 +226,28 @@ func evicted(p *corev1.Pod, patience time.Duration) finding {
 		words = string(p.Status.Phase)
 	}
 	return finding{
-		pod:      p.UID,
-		line:     fmt.Sprintf("pod %s: %s; waiting for its replacement", p.Name, words),
-		reason:   kube.ReasonEvicted,
-		patience: patience,
-		message:  fmt.Sprintf("pod %s in namespace %s: %s", p.Name, p.Namespace, words),
-		hints:    []string{"set requests.memory and requests.ephemeral-storage in the definition so that a cluster node with room is chosen"},
+		pod:       p.UID,
+		line:      fmt.Sprintf("pod %s: %s; waiting for its replacement", p.Name, words),
+		reason:    kube.ReasonEvicted,
+		tolerance: patience,
+		message:   fmt.Sprintf("pod %s in namespace %s: %s", p.Name, p.Namespace, words),
+		hints:     []string{"set requests.memory and requests.ephemeral-storage in the definition so that a cluster node with room is chosen"},
 	}
 }
 
-// notCreated: the controller was refused. Quota and policy do not change by
+// podsNotCreated: the controller was refused. Quota and policy do not change by
 // waiting a minute; anything else, such as a webhook that does not answer, may.
-func notCreated(o Observation) finding {
+func podsNotCreated(o Observation) finding {
 	f := finding{
-		line:     fmt.Sprintf("%s: its pods cannot be created: %s", o.Workload, o.CreateFailure),
-		reason:   kube.ReasonServer,
-		patience: endless,
-		message:  fmt.Sprintf("%s in namespace %s: its pods cannot be created: %s", o.Workload, o.Namespace, o.CreateFailure),
+		line:      fmt.Sprintf("%s: its pods cannot be created: %s", o.Workload, o.CreateFailure),
+		reason:    kube.ReasonServer,
+		tolerance: endless,
+		message:   fmt.Sprintf("%s in namespace %s: its pods cannot be created: %s", o.Workload, o.Namespace, o.CreateFailure),
 	}
 	for _, final := range []string{"is forbidden", "denied the request", "is invalid"} {
 		if strings.Contains(o.CreateFailure, final) {
 			f.reason, f.hints = kube.Refusal(o.CreateFailure)
-			f.patience = 0
+			f.tolerance = 0
 			break
 		}
 	}

@@ -105,7 +105,7 @@ func TestJudge(t *testing.T) {
 			waiting: []string{"deployment b: waiting for its pod to be created"},
 		},
 		"the one before it drains": {
-			o:       Observation{Workload: "statefulset b", Finishing: []string{"b-0"}},
+			o:       Observation{Workload: "statefulset b", Draining: []string{"b-0"}},
 			lasted:  time.Hour,
 			waiting: []string{"statefulset b: waiting for builds on pod b-0, which ends before its successor starts"},
 		},
@@ -123,32 +123,32 @@ func TestJudge(t *testing.T) {
 			waiting: []string{"was deleted"}, reason: kube.ReasonGone, words: "deployment b in namespace ci was deleted while it was waited for",
 		},
 		"workload scaled to zero": {
-			o:       Observation{Workload: "deployment b", Zero: true, Awake: true},
+			o:       Observation{Workload: "deployment b", ScaledToZero: true, WasUp: true},
 			waiting: []string{"was scaled to zero"}, reason: kube.ReasonGone, words: "was scaled to zero",
 		},
 		"workload woken just now": {
-			o:       Observation{Workload: "deployment b", Zero: true},
-			waiting: []string{"waiting for its pod to be created"}, recheck: staleSleep,
+			o:       Observation{Workload: "deployment b", ScaledToZero: true},
+			waiting: []string{"waiting for its pod to be created"}, recheck: scaleUpLag,
 		},
 		"workload asleep again": {
-			o:       Observation{Workload: "deployment b", Zero: true},
-			lasted:  staleSleep,
+			o:       Observation{Workload: "deployment b", ScaledToZero: true},
+			lasted:  scaleUpLag,
 			waiting: []string{"waiting for its pod to be created"}, reason: kube.ReasonGone, words: "was scaled to zero",
 		},
 		"two wanted and there": {
-			o:     Observation{Least: 2, Pods: []*corev1.Pod{testPod("b", ready), testPod("a", ready), testPod("c", running)}},
+			o:     Observation{MinReady: 2, Pods: []*corev1.Pod{testPod("b", ready), testPod("a", ready), testPod("c", running)}},
 			ready: []string{"a", "b"},
 		},
 		"two wanted and one ready": {
-			o:       Observation{Least: 2, Pods: []*corev1.Pod{testPod("b", ready), testPod("a", running)}},
+			o:       Observation{MinReady: 2, Pods: []*corev1.Pod{testPod("b", ready), testPod("a", running)}},
 			waiting: []string{"1 of 2 pods ready", "pod a: started on cluster node node1"},
 		},
 		"two wanted and one not made yet": {
-			o:       Observation{Workload: "deployment b", Least: 2, Pods: []*corev1.Pod{testPod("b", ready)}},
+			o:       Observation{Workload: "deployment b", MinReady: 2, Pods: []*corev1.Pod{testPod("b", ready)}},
 			waiting: []string{"1 of 2 pods ready", "waiting for its pod to be created"},
 		},
 		"two wanted and the other one cannot be": {
-			o:       Observation{Least: 2, Pods: []*corev1.Pod{testPod("b", ready), testPod("a", pullDenied)}},
+			o:       Observation{MinReady: 2, Pods: []*corev1.Pod{testPod("b", ready), testPod("a", pullDenied)}},
 			lasted:  time.Hour,
 			waiting: []string{"1 of 2 pods ready", "not found"}, reason: kube.ReasonImage, words: "not found",
 		},
@@ -262,10 +262,10 @@ func TestJudge(t *testing.T) {
 		},
 		"registry hiccups": {
 			o: Observation{Pods: []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", "ErrImagePull: 503 Service Unavailable"))}}, lasted: 10 * time.Second,
-			waiting: []string{"503"}, recheck: pullPatience - 10*time.Second,
+			waiting: []string{"503"}, recheck: pullTolerance - 10*time.Second,
 		},
 		"registry stays away": {
-			o: Observation{Pods: []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", "ErrImagePull: 503 Service Unavailable"))}}, lasted: pullPatience,
+			o: Observation{Pods: []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", "ErrImagePull: 503 Service Unavailable"))}}, lasted: pullTolerance,
 			waiting: []string{"503"}, reason: kube.ReasonImage, words: "503",
 		},
 		"image name": {

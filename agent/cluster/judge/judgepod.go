@@ -13,13 +13,13 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
 
-// pullPatience is how long pulls may fail for a reason that could pass, such
+// pullTolerance is how long pulls may fail for a reason that could pass, such
 // as a registry that answers 503. The kubelet tries again after 10 and then 20
 // seconds, so at least two pulls have failed by then.
-const pullPatience = 25 * time.Second
+const pullTolerance = 25 * time.Second
 
-// definitePull matches the words of a pull that no repetition mends.
-var definitePull = regexp.MustCompile(`(?i)not found|manifest unknown|does not exist|no such host|unauthorized|authentication required|denied|forbidden|invalid reference|no match for platform`)
+// permanentPullFailure matches the words of a pull that no repetition mends.
+var permanentPullFailure = regexp.MustCompile(`(?i)not found|manifest unknown|does not exist|no such host|unauthorized|authentication required|denied|forbidden|invalid reference|no match for platform`)
 
 // containerTroubles are the kubelet's reasons for a container that does not
 // get started. Pulls and crash loops, which need a closer look, are not here.
@@ -97,7 +97,7 @@ func examineScheduling(f *finding, say func(string, ...any), p *corev1.Pod, even
 		say("held back by a scheduling gate: %s", c.Message)
 	default:
 		words := c.Message
-		f.reason, f.patience = kube.ReasonUnschedulable, grace
+		f.reason, f.tolerance = kube.ReasonUnschedulable, grace
 		f.hints = []string{
 			"compare nodeselector, tolerations and requests of the definition with the cluster nodes: kubectl get nodes --show-labels",
 		}
@@ -111,13 +111,13 @@ func examineScheduling(f *finding, say func(string, ...any), p *corev1.Pod, even
 		if e := LastEvent(events, reasons...); e != nil {
 			words += "; autoscaler: " + e.Message
 			if autoscalerAnswers[e.Reason] {
-				f.patience = endless
+				f.tolerance = endless
 			}
 		}
 		if p.Status.NominatedNodeName != "" {
 			// The scheduler is making room by preemption.
 			words += "; waiting for room on cluster node " + p.Status.NominatedNodeName
-			f.patience = endless
+			f.tolerance = endless
 		}
 		say("unschedulable: %s", words)
 	}
@@ -140,7 +140,7 @@ func examineContainer(f *finding, say func(string, ...any), p *corev1.Pod, statu
 		}
 		f.reason, f.hints = t.reason, []string{t.hint}
 		if t.grace {
-			f.patience = grace
+			f.tolerance = grace
 		}
 		if t.reason == kube.ReasonImage {
 			say("cannot use image %q (%s): %s", status.Image, waiting.Reason, waiting.Message)
@@ -151,7 +151,7 @@ func examineContainer(f *finding, say func(string, ...any), p *corev1.Pod, statu
 	case ended != nil && ended.ExitCode != 0:
 		// The kubelet starts it again at once the first time; the loop, if it
 		// is one, shows as CrashLoopBackOff.
-		say("container %s ended (%s) and is started again", status.Name, ending(ended))
+		say("container %s ended (%s) and is started again", status.Name, exitDescription(ended))
 		return true
 	default:
 		return false
@@ -172,11 +172,11 @@ func examinePull(f *finding, say func(string, ...any), status corev1.ContainerSt
 	f.reason = kube.ReasonImage
 	switch {
 	case waiting.Reason != "ImagePullBackOff":
-		f.patience = endless
-	case definitePull.MatchString(words):
-		f.patience = 0
+		f.tolerance = endless
+	case permanentPullFailure.MatchString(words):
+		f.tolerance = 0
 	default:
-		f.patience = pullPatience
+		f.tolerance = pullTolerance
 	}
 	f.hints = []string{
 		"check the driver-opt image= (or qemu.image=) of the definition and that the cluster nodes can pull it",
@@ -193,13 +193,13 @@ func examineCrash(f *finding, say func(string, ...any), p *corev1.Pod, status co
 	f.reason = kube.ReasonCrash
 	how := "no exit status known"
 	if last != nil {
-		how = ending(last)
+		how = exitDescription(last)
 		if last.Reason == "OOMKilled" {
 			f.reason = kube.ReasonOOMKilled
 			f.hints = []string{"raise limits.memory of the definition"}
 		}
 		if ran := last.FinishedAt.Sub(last.StartedAt.Time); !last.StartedAt.IsZero() && ran >= crashWindow {
-			f.patience = endless
+			f.tolerance = endless
 			say("container %s ended after %s (%s); the kubelet starts it again after a pause", status.Name, ran.Round(time.Second), how)
 			return
 		}
@@ -211,7 +211,7 @@ func examineCrash(f *finding, say func(string, ...any), p *corev1.Pod, status co
 	say("container %s ends soon after each start (%d times, %s)", status.Name, status.RestartCount+1, how)
 }
 
-func ending(t *corev1.ContainerStateTerminated) string {
+func exitDescription(t *corev1.ContainerStateTerminated) string {
 	s := fmt.Sprintf("exit code %d", t.ExitCode)
 	if t.Reason != "" && t.Reason != "Error" {
 		s = t.Reason + ", " + s

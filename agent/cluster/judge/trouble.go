@@ -33,7 +33,7 @@ func troubleOf(findings []finding) (Trouble, *Crashed) {
 	for _, f := range findings {
 		lines = append(lines, f.line)
 		// A failed pull is tried again for ever, and rarely for good.
-		mayHeal := f.patience == endless && f.reason != kube.ReasonImage
+		mayHeal := f.tolerance == endless && f.reason != kube.ReasonImage
 		if f.reason == "" || trouble.Err != nil && (mayHeal || !trouble.MayHeal) {
 			continue
 		}

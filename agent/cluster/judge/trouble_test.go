@@ -10,9 +10,9 @@ import (
 
 func TestTroubleOf(t *testing.T) {
 	waiting := finding{line: "pod a: waiting"}
-	scaling := finding{line: "pod b: scaling", message: "scaling", reason: kube.ReasonUnschedulable, patience: endless}
+	scaling := finding{line: "pod b: scaling", message: "scaling", reason: kube.ReasonUnschedulable, tolerance: endless}
 	crashing := finding{line: "pod c: crashes", message: "crashes", reason: kube.ReasonCrash, crashed: &Crashed{Pod: "c"}}
-	pulling := finding{line: "pod d: pulls", message: "pulls", reason: kube.ReasonImage, patience: endless}
+	pulling := finding{line: "pod d: pulls", message: "pulls", reason: kube.ReasonImage, tolerance: endless}
 	for _, tt := range []struct {
 		name     string
 		findings []finding

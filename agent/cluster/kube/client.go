@@ -36,7 +36,7 @@ type Client struct {
 // is what the definition's endpoint names and may be empty or point nowhere.
 // No request is sent yet. Errors are of type *Error.
 func Connect(access Access, definitionKubeconfig string, log zerolog.Logger) (*Client, error) {
-	config, id, err := resolve(access, definitionKubeconfig, processSurroundings())
+	config, id, err := resolve(access, definitionKubeconfig, processEnvironment())
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func Connect(access Access, definitionKubeconfig string, log zerolog.Logger) (*C
 		Str("namespace", id.Namespace).
 		Msg("kubernetes identity")
 	if access.Observe != nil {
-		config.Wrap(func(next http.RoundTripper) http.RoundTripper { return observed{next, access.Observe} })
+		config.Wrap(func(next http.RoundTripper) http.RoundTripper { return observingTransport{next, access.Observe} })
 	}
 	return New(config, id, access.UserAgent, log)
 }
@@ -69,17 +69,17 @@ func New(config *rest.Config, id Identity, userAgent string, log zerolog.Logger)
 	}
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return leaving{next} })
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return credentialMarker{next} })
 	httpClient, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, identityError("use the credential ("+id.String()+")", err)
 	}
 	transport := transportOf(httpClient)
 	if config.BearerTokenFile != "" {
-		transport = rotated{transport, config.BearerTokenFile}
+		transport = tokenRetrier{transport, config.BearerTokenFile}
 	}
 	// Of its own, for the one that there is may be everybody's.
-	httpClient = &http.Client{Transport: newReach(transport, config, id, log), Timeout: httpClient.Timeout}
+	httpClient = &http.Client{Transport: newDiagnosingTransport(transport, config, id, log), Timeout: httpClient.Timeout}
 	group := func(path string, version schema.GroupVersion) (rest.Interface, error) {
 		c := rest.CopyConfig(config)
 		c.APIPath = path
@@ -138,7 +138,7 @@ type warnings struct{ log zerolog.Logger }
 // HandleWarningHeaderWithContext implements rest.WarningHandlerWithContext.
 // 299 is the only code that Kubernetes uses.
 func (w warnings) HandleWarningHeaderWithContext(ctx context.Context, code int, _ string, text string) {
-	if code == 299 && text != "" && ctx.Value(unlogged{}) == nil {
+	if code == 299 && text != "" && ctx.Value(withoutWarningsKey{}) == nil {
 		w.log.Warn().Msg("kubernetes: " + text)
 	}
 }
@@ -146,13 +146,13 @@ func (w warnings) HandleWarningHeaderWithContext(ctx context.Context, code int, 
 // FieldManager is the name by which the API server notes what Slipway has set.
 const FieldManager = "slipway"
 
-// unlogged marks the context of a request whose warnings are an answer and are
+// withoutWarningsKey marks the context of a request whose warnings are an answer and are
 // told in another place.
-type unlogged struct{}
+type withoutWarningsKey struct{}
 
 // WithoutWarnings keeps what the API server warns of out of the log.
 func WithoutWarnings(ctx context.Context) context.Context {
-	return context.WithValue(ctx, unlogged{}, true)
+	return context.WithValue(ctx, withoutWarningsKey{}, true)
 }
 
 // Quiet keeps client-go's own logger off stderr, where the display writes;

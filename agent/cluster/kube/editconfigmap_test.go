@@ -19,24 +19,24 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// oneMap is an API server that keeps one ConfigMap, with its versions.
-type oneMap struct {
+// configMapServer is an API server that keeps one ConfigMap, with its versions.
+type configMapServer struct {
 	t      *testing.T
 	mu     sync.Mutex
 	stored *corev1.ConfigMap
 	// meanwhile is called once, before the first write: somebody else's.
-	meanwhile func(*oneMap)
+	meanwhile func(*configMapServer)
 	writes    int
 }
 
-func (m *oneMap) put(cm *corev1.ConfigMap) {
+func (m *configMapServer) put(cm *corev1.ConfigMap) {
 	cm = cm.DeepCopy()
 	m.writes++
 	cm.Name, cm.Namespace, cm.ResourceVersion = "builders", "ci", strconv.Itoa(m.writes)
 	m.stored = cm
 }
 
-func (m *oneMap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (m *configMapServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
@@ -69,13 +69,13 @@ func (m *oneMap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.write(w, out)
 }
 
-func (m *oneMap) write(w io.Writer, object any) {
+func (m *configMapServer) write(w io.Writer, object any) {
 	if err := json.NewEncoder(w).Encode(object); err != nil {
 		m.t.Error(err)
 	}
 }
 
-func (m *oneMap) decode(r *http.Request) *corev1.ConfigMap {
+func (m *configMapServer) decode(r *http.Request) *corev1.ConfigMap {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		m.t.Error(err)
@@ -98,7 +98,7 @@ func TestEditConfigMap(t *testing.T) {
 	tests := []struct {
 		name      string
 		before    *corev1.ConfigMap
-		meanwhile func(*oneMap)
+		meanwhile func(*configMapServer)
 		edit      func(map[string]string) (string, string, error)
 		want      *corev1.ConfigMap
 		err       error
@@ -113,12 +113,12 @@ func TestEditConfigMap(t *testing.T) {
 		{
 			name: "somebody else changes it meanwhile", edit: add,
 			before:    &corev1.ConfigMap{Data: map[string]string{"kube": "1"}},
-			meanwhile: func(m *oneMap) { m.put(&corev1.ConfigMap{Data: map[string]string{"kube": "2", "new": "x"}}) },
+			meanwhile: func(m *configMapServer) { m.put(&corev1.ConfigMap{Data: map[string]string{"kube": "2", "new": "x"}}) },
 			want:      &corev1.ConfigMap{Data: map[string]string{"kube": "2+", "new": "x"}},
 		},
 		{
 			name: "somebody else makes it meanwhile", edit: add,
-			meanwhile: func(m *oneMap) { m.put(&corev1.ConfigMap{Data: map[string]string{"new": "x"}}) },
+			meanwhile: func(m *configMapServer) { m.put(&corev1.ConfigMap{Data: map[string]string{"new": "x"}}) },
 			want:      &corev1.ConfigMap{Data: map[string]string{"kube": "+", "new": "x"}},
 		},
 		{
@@ -134,7 +134,7 @@ func TestEditConfigMap(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			api := &oneMap{t: t, meanwhile: tt.meanwhile}
+			api := &configMapServer{t: t, meanwhile: tt.meanwhile}
 			if tt.before != nil {
 				api.put(tt.before)
 			}

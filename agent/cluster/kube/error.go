@@ -253,7 +253,7 @@ func Unreachable(err error, doing string, id Identity) error {
 		hint = fmt.Sprintf("the certificate of %s does not fit the certificate authority of the credential (%s)", id.Server, id)
 	}
 	hints := []string{hint}
-	if lost := (*unanswered)(nil); errors.As(err, &lost) && len(lost.hints()) > 0 {
+	if lost := (*unansweredError)(nil); errors.As(err, &lost) && len(lost.hints()) > 0 {
 		hints = lost.hints()
 	}
 	return &Error{

@@ -70,22 +70,22 @@ func (i Identity) String() string {
 	return s
 }
 
-// surroundings are what of the machine and process an identity depends on.
-type surroundings struct {
+// environment are what of the machine and process an identity depends on.
+type environment struct {
 	getenv func(string) string
 	home   string
 	// serviceAccount is where the kubelet mounts token, ca.crt and namespace.
 	serviceAccount string
 }
 
-func processSurroundings() surroundings {
+func processEnvironment() environment {
 	// Without a home there is no default kubeconfig, which resolve reports
 	// among what it tried.
 	home, err := os.UserHomeDir()
 	if err != nil {
 		home = ""
 	}
-	return surroundings{
+	return environment{
 		getenv:         os.Getenv,
 		home:           home,
 		serviceAccount: "/var/run/secrets/kubernetes.io/serviceaccount",
@@ -96,7 +96,7 @@ func processSurroundings() surroundings {
 // KUBECONFIG or the default file, the definition's kubeconfig. The service
 // account goes before a kubeconfig because a stray one in an agent image must
 // not win over what the pod was given.
-func resolve(access Access, definitionKubeconfig string, around surroundings) (*rest.Config, Identity, error) {
+func resolve(access Access, definitionKubeconfig string, around environment) (*rest.Config, Identity, error) {
 	var tried []string
 	if access.Kubeconfig != "" || access.Context != "" {
 		files := []string{access.Kubeconfig}
@@ -136,7 +136,7 @@ func resolve(access Access, definitionKubeconfig string, around surroundings) (*
 	} else {
 		cfg, id, why, err = fromKubeconfig(access.Files, []string{definitionKubeconfig}, "", SourceDefinition)
 		if err == nil && cfg != nil {
-			err = harmless(cfg, definitionKubeconfig)
+			err = checkDefinitionKubeconfig(cfg, definitionKubeconfig)
 		}
 		if err != nil || cfg != nil {
 			return cfg, id, err
@@ -153,11 +153,11 @@ func resolve(access Access, definitionKubeconfig string, around surroundings) (*
 	}
 }
 
-// harmless refuses a kubeconfig that nobody but a definition names where it
+// checkDefinitionKubeconfig refuses a kubeconfig that nobody but a definition names where it
 // would run a program here, or send the content of a file to a server of its
 // choice. Definitions come from repositories, too. The user's own files are tried
 // before.
-func harmless(cfg *rest.Config, file string) error {
+func checkDefinitionKubeconfig(cfg *rest.Config, file string) error {
 	what := ""
 	switch {
 	case cfg.ExecProvider != nil:
@@ -176,7 +176,7 @@ func harmless(cfg *rest.Config, file string) error {
 	}
 }
 
-func (s surroundings) kubeconfigs() []string {
+func (s environment) kubeconfigs() []string {
 	if list := s.getenv(clientcmd.RecommendedConfigPathEnvVar); list != "" {
 		return slices.DeleteFunc(filepath.SplitList(list), func(p string) bool { return p == "" })
 	}
@@ -190,7 +190,7 @@ func (s surroundings) kubeconfigs() []string {
 // argument and with the reason why it does not apply. Both fields of the
 // token are set so that client-go reads the file again when the kubelet
 // rotates it.
-func fromServiceAccount(around surroundings) (cfg *rest.Config, id Identity, why string, err error) {
+func fromServiceAccount(around environment) (cfg *rest.Config, id Identity, why string, err error) {
 	host, port := around.getenv("KUBERNETES_SERVICE_HOST"), around.getenv("KUBERNETES_SERVICE_PORT")
 	if host == "" || port == "" {
 		return nil, Identity{}, "not in a pod (KUBERNETES_SERVICE_HOST is not set)", nil

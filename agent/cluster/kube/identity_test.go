@@ -21,8 +21,8 @@ contexts:
 - {name: other, context: {cluster: c, user: u, namespace: team}}
 `
 
-// machine lays out a home, a service account and kubeconfigs in a directory.
-func machine(t *testing.T, files map[string]string) (dir string) {
+// testFiles lays out a home, a service account and kubeconfigs in a directory.
+func testFiles(t *testing.T, files map[string]string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	for name, text := range files {
@@ -122,7 +122,7 @@ func TestResolve(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			dir := machine(t, c.files)
+			dir := testFiles(t, c.files)
 			at := func(name string) string {
 				if name == "" {
 					return ""
@@ -130,7 +130,7 @@ func TestResolve(t *testing.T) {
 				return filepath.Join(dir, name)
 			}
 			c.access.Kubeconfig = at(c.access.Kubeconfig)
-			config, got, err := resolve(c.access, at(c.definition), surroundings{
+			config, got, err := resolve(c.access, at(c.definition), environment{
 				getenv:         func(k string) string { return strings.ReplaceAll(c.env[k], "DIR", dir) },
 				home:           at("home"),
 				serviceAccount: at("sa"),

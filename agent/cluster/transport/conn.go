@@ -46,10 +46,10 @@ func (e *endedError) Error() string {
 // Unwrap returns the cause.
 func (e *endedError) Unwrap() error { return e.Cause }
 
-// closeGrace is how long Close lets the remote command end by itself after its
+// closeTimeout is how long Close lets the remote command end by itself after its
 // input has ended. That takes a round trip; a peer that needs longer is cut
 // off.
-const closeGrace = 500 * time.Millisecond
+const closeTimeout = 500 * time.Millisecond
 
 // execConn is a net.Conn over the standard streams of a remote command. One
 // end of a net.Pipe is embedded, which gives deadlines that hold; the other is
@@ -64,7 +64,7 @@ type execConn struct {
 
 	// stdin happens once the streams are up, stdout with the first byte from
 	// the other end.
-	stdin, stdout firstCall
+	stdin, stdout onceEvent
 	stderr        tail
 
 	closing sync.Once
@@ -93,8 +93,8 @@ func start(ctx context.Context, command executor, name string) *execConn {
 		cancel: cancel,
 		done:   make(chan struct{}),
 		closed: make(chan struct{}),
-		stdin:  firstCall{event: make(chan struct{})},
-		stdout: firstCall{event: make(chan struct{})},
+		stdin:  onceEvent{event: make(chan struct{})},
+		stdout: onceEvent{event: make(chan struct{})},
 		stderr: tail{limit: 4 << 10},
 	}
 	go fault.Protect(func() {
@@ -169,7 +169,7 @@ func (c *execConn) Close() error {
 		close(c.closed)
 		// The command reads the end of its input and ends.
 		_ = c.Conn.Close()
-		grace := time.NewTimer(closeGrace)
+		grace := time.NewTimer(closeTimeout)
 		defer grace.Stop()
 		select {
 		case <-c.done:
@@ -201,15 +201,15 @@ type (
 func (f readerFunc) Read(p []byte) (int, error)  { return f(p) }
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// firstCall tells that something happened at least once.
-type firstCall struct {
+// onceEvent tells that something happened at least once.
+type onceEvent struct {
 	once  sync.Once
 	event chan struct{}
 }
 
-func (f *firstCall) happened() { f.once.Do(func() { close(f.event) }) }
+func (f *onceEvent) happened() { f.once.Do(func() { close(f.event) }) }
 
-func (f *firstCall) hasHappened() bool {
+func (f *onceEvent) hasHappened() bool {
 	select {
 	case <-f.event:
 		return true

@@ -50,34 +50,34 @@ func New(api *kube.Client, pin configmap.Transport, files *source.Reader, checkO
 // OwnerCheck fails unless pod belongs to node's workload.
 type OwnerCheck func(ctx context.Context, node configmap.Node, pod kube.Pod) error
 
-// transport is one way for bytes to reach buildkitd in its pod.
-type transport struct {
+// dialMethod is one way for bytes to reach buildkitd in its pod.
+type dialMethod struct {
 	name configmap.Transport
 	// tls is true for those that need the listener and certificates; from is
 	// nil for the others.
 	tls  bool
-	dial func(d *Dialer, ctx context.Context, pod kube.Pod, from *pki.Credential, patience patienceOf) (net.Conn, error)
+	dial func(d *Dialer, ctx context.Context, pod kube.Pod, from *pki.Credential, patience timeouts) (net.Conn, error)
 }
 
-// transports are in the order in which auto tries them: the fewer hands the
+// dialMethods are in the order in which auto tries them: the fewer hands the
 // bytes go through, the faster.
-func transports() []transport {
-	return []transport{
+func dialMethods() []dialMethod {
+	return []dialMethod{
 		{configmap.TransportDirect, true, (*Dialer).dialDirect},
 		{configmap.TransportPortForward, true, (*Dialer).dialPortForward},
-		{configmap.TransportExec, false, func(d *Dialer, ctx context.Context, pod kube.Pod, _ *pki.Credential, _ patienceOf) (net.Conn, error) {
+		{configmap.TransportExec, false, func(d *Dialer, ctx context.Context, pod kube.Pod, _ *pki.Credential, _ timeouts) (net.Conn, error) {
 			return d.dialExec(ctx, pod)
 		}},
 	}
 }
 
-// route are the transports to try, in order, for a pod that listens or not.
+// candidates are the transports to try, in order, for a pod that listens or not.
 // pinned is what the command line or the definition says; first is what worked
 // before for the same workload, empty if there was nothing yet.
-func route(pinned, first configmap.Transport, listens bool) []transport {
-	all := transports()
+func candidates(pinned, first configmap.Transport, listens bool) []dialMethod {
+	all := dialMethods()
 	index := func(name configmap.Transport) int {
-		return slices.IndexFunc(all, func(t transport) bool { return t.name == name })
+		return slices.IndexFunc(all, func(t dialMethod) bool { return t.name == name })
 	}
 	switch {
 	case pinned != configmap.TransportAuto:
@@ -95,7 +95,7 @@ func route(pinned, first configmap.Transport, listens bool) []transport {
 // exec, which asks for none, must not stand in for one that a pod did not show:
 // that pod may be anybody's. An agent that has no certificate of its own tells
 // nothing of the pod.
-func (t transport) worthTrying(failed error) bool {
+func (t dialMethod) worthTrying(failed error) bool {
 	var known *kube.Error
 	if !errors.As(failed, &known) {
 		return true
@@ -126,16 +126,16 @@ func (d *Dialer) Dial(ctx context.Context, node configmap.Node, pod kube.Pod, re
 	d.mu.Unlock()
 
 	var failures []failure
-	all := route(pinned, first, pod.Listens)
+	all := candidates(pinned, first, pod.Listens)
 	for i, t := range all {
 		if len(failures) > 0 && !t.worthTrying(failures[len(failures)-1].err) {
 			continue
 		}
-		patience := tryPatience
+		patience := tryTimeouts
 		if i == len(all)-1 {
-			patience = lastPatience
+			patience = lastTimeouts
 		}
-		conn, err := d.dialBy(ctx, t, node, pod, patience)
+		conn, err := d.dialWith(ctx, t, node, pod, patience)
 		if err == nil {
 			d.log.Debug().Str("pod", pod.Name).Str("transport", string(t.name)).Msg("buildkitd has answered")
 			if len(failures) > 0 {
@@ -152,7 +152,7 @@ func (d *Dialer) Dial(ctx context.Context, node configmap.Node, pod kube.Pod, re
 		d.log.Debug().Err(err).Str("pod", pod.Name).Str("transport", string(t.name)).Msg("no connection")
 		failures = append(failures, failure{t.name, err})
 	}
-	return nil, together(pod, failures)
+	return nil, joinFailures(pod, failures)
 }
 
 // Reached is the transport that Dial takes first for pod after what it has
@@ -160,10 +160,10 @@ func (d *Dialer) Dial(ctx context.Context, node configmap.Node, pod kube.Pod, re
 func (d *Dialer) Reached(node configmap.Node, pod kube.Pod) configmap.Transport {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return route(d.Pinned(node), d.worked[d.workloadKey(node)], pod.Listens)[0].name
+	return candidates(d.Pinned(node), d.worked[d.workloadKey(node)], pod.Listens)[0].name
 }
 
-func (d *Dialer) dialBy(ctx context.Context, t transport, node configmap.Node, pod kube.Pod, patience patienceOf) (net.Conn, error) {
+func (d *Dialer) dialWith(ctx context.Context, t dialMethod, node configmap.Node, pod kube.Pod, patience timeouts) (net.Conn, error) {
 	if !t.tls {
 		if err := d.checkOwner(ctx, node, pod); err != nil {
 			return nil, err
@@ -195,10 +195,10 @@ type failure struct {
 
 func (f failure) String() string { return fmt.Sprintf("%s: %v", f.name, f.err) }
 
-// together is one error of all the ways that failed. A pod that is gone is
+// joinFailures is one error of all the ways that failed. A pod that is gone is
 // just that, whatever the network said of it before. Where the last way only
 // lacks a right, which may be meant so, the first one's reason counts.
-func together(pod kube.Pod, failures []failure) error {
+func joinFailures(pod kube.Pod, failures []failure) error {
 	last := failures[len(failures)-1]
 	var reason *kube.Error
 	if len(failures) == 1 || !errors.As(last.err, &reason) || reason.Reason == kube.ReasonGone {

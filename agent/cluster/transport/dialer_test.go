@@ -37,7 +37,7 @@ func TestRoute(t *testing.T) {
 		{"exec", exec, "", true, []configmap.Transport{exec}},
 	} {
 		var got []configmap.Transport
-		for _, one := range route(tt.pinned, tt.first, tt.listens) {
+		for _, one := range candidates(tt.pinned, tt.first, tt.listens) {
 			got = append(got, one.name)
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -58,10 +58,10 @@ func TestWorthTrying(t *testing.T) {
 		{kube.ReasonTransport, false, true},
 	} {
 		failed := &kube.Error{Reason: tt.reason}
-		if got := transports()[1].worthTrying(failed); got != tt.forward {
+		if got := dialMethods()[1].worthTrying(failed); got != tt.forward {
 			t.Errorf("portforward after %s: %v", tt.reason, got)
 		}
-		if got := transports()[2].worthTrying(failed); got != tt.exec {
+		if got := dialMethods()[2].worthTrying(failed); got != tt.exec {
 			t.Errorf("exec after %s: %v", tt.reason, got)
 		}
 	}
@@ -86,13 +86,13 @@ func TestExecIsNoWayAroundCertificates(t *testing.T) {
 		{"no answer", os.ErrDeadlineExceeded, true},
 		{"refused", syscall.ECONNREFUSED, true},
 	} {
-		failed := explainLink(tt.err, kube.Pod{Namespace: "ci", Name: "b-0"}, "10.0.0.1:1234", from, time.Now())
-		if got := transports()[2].worthTrying(failed); got != tt.exec {
+		failed := explainTLS(tt.err, kube.Pod{Namespace: "ci", Name: "b-0"}, "10.0.0.1:1234", from, time.Now())
+		if got := dialMethods()[2].worthTrying(failed); got != tt.exec {
 			t.Errorf("%s: exec is tried: %v", tt.name, got)
 		}
 	}
 	// An agent without a certificate knows nothing against the pod.
-	if !transports()[2].worthTrying(&kube.Error{Reason: kube.ReasonCertificate, Message: "secret ci/b-tls-client does not exist"}) {
+	if !dialMethods()[2].worthTrying(&kube.Error{Reason: kube.ReasonCertificate, Message: "secret ci/b-tls-client does not exist"}) {
 		t.Error("exec is not tried by an agent without a certificate")
 	}
 }
@@ -118,7 +118,7 @@ func TestTogether(t *testing.T) {
 		{"certificate, and no right to exec", []failure{certificate, forbidden}, kube.ReasonCertificate, "no way to buildkitd in pod ci/b-0: direct: expired; exec: may not exec", "restart, grant it"},
 		{"all", []failure{blocked, away}, kube.ReasonUnreachable, "no way to buildkitd in pod ci/b-0: direct: no answer; exec: no API server", "open the port"},
 	} {
-		err := together(pod, tt.failures)
+		err := joinFailures(pod, tt.failures)
 		var got *kube.Error
 		if !errors.As(err, &got) || got.Reason != tt.reason || got.Error() != tt.message || strings.Join(got.Hints(), ", ") != tt.hints {
 			t.Errorf("%s: %v with hints %q", tt.name, err, got.Hints())

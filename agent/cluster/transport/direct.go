@@ -13,24 +13,24 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 )
 
-// patienceOf is how long the steps to a connection may take.
-type patienceOf struct {
+// timeouts is how long the steps to a connection may take.
+type timeouts struct {
 	// packet bounds the wait for the first packet from the pod, answer that
 	// for the first bytes of buildkitd after it.
 	packet, answer time.Duration
 }
 
 var (
-	// tryPatience is for a transport that has another behind it. A second and
+	// tryTimeouts is for a transport that has another behind it. A second and
 	// a half leaves room for one packet that gets lost, which is sent again
 	// after a second.
-	tryPatience = patienceOf{packet: 1500 * time.Millisecond, answer: 5 * time.Second}
-	// lastPatience is for one that has none.
-	lastPatience = patienceOf{packet: 5 * time.Second, answer: 15 * time.Second}
+	tryTimeouts = timeouts{packet: 1500 * time.Millisecond, answer: 5 * time.Second}
+	// lastTimeouts is for one that has none.
+	lastTimeouts = timeouts{packet: 5 * time.Second, answer: 15 * time.Second}
 )
 
 // dialDirect connects to buildkitd at the pod's own address.
-func (d *Dialer) dialDirect(ctx context.Context, pod kube.Pod, from *pki.Credential, patience patienceOf) (net.Conn, error) {
+func (d *Dialer) dialDirect(ctx context.Context, pod kube.Pod, from *pki.Credential, patience timeouts) (net.Conn, error) {
 	if len(pod.Addresses) == 0 {
 		return nil, &kube.Error{Reason: kube.ReasonBlocked, Message: "pod " + pod.String() + " has no address", Advice: []string{podHint(pod)}}
 	}
@@ -44,7 +44,7 @@ func (d *Dialer) dialDirect(ctx context.Context, pod kube.Pod, from *pki.Credent
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		failure := explainLink(err, pod, address, from, time.Now())
+		failure := explainTLS(err, pod, address, from, time.Now())
 		if failure.Reason != kube.ReasonBlocked && failure.Reason != kube.ReasonRefused {
 			return nil, failure // it would say the same at every address
 		}
@@ -54,22 +54,22 @@ func (d *Dialer) dialDirect(ctx context.Context, pod kube.Pod, from *pki.Credent
 	return nil, failures[0]
 }
 
-func dialTLS(ctx context.Context, address string, from *pki.Credential, patience patienceOf) (net.Conn, error) {
+func dialTLS(ctx context.Context, address string, from *pki.Credential, patience timeouts) (net.Conn, error) {
 	limited, cancel := context.WithTimeout(ctx, patience.packet)
 	defer cancel()
-	dialer := net.Dialer{KeepAliveConfig: keepAlive, Control: noticeLoss}
+	dialer := net.Dialer{KeepAliveConfig: keepAlive, Control: setUserTimeout}
 	conn, err := dialer.DialContext(limited, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	return secure(ctx, conn, from, patience)
+	return startTLS(ctx, conn, from, patience)
 }
 
-// secure speaks TLS over conn and returns when buildkitd has sent its first
+// startTLS speaks TLS over conn and returns when buildkitd has sent its first
 // bytes, which a gRPC server does unasked. With TLS 1.3 a client learns only
 // by then that its certificate was refused. It costs no round trip: gRPC waits
 // for the same bytes. On failure conn is closed.
-func secure(ctx context.Context, conn net.Conn, from *pki.Credential, patience patienceOf) (net.Conn, error) {
+func startTLS(ctx context.Context, conn net.Conn, from *pki.Credential, patience timeouts) (net.Conn, error) {
 	limited, cancel := context.WithTimeout(ctx, patience.answer)
 	defer cancel()
 	secured := tls.Client(conn, from.Config())
@@ -115,11 +115,11 @@ func (c *answeredConn) Read(p []byte) (int, error) {
 func (c *answeredConn) Authority() string { return c.name }
 
 // A pod that vanishes, with its cluster node or behind a rule that drops
-// packets, says no goodbye. Idle connections ask after lossIdle, and what was
-// sent must be acknowledged within lossTimeout.
+// packets, says no goodbye. Idle connections ask after keepAliveIdle, and what was
+// sent must be acknowledged within unackedTimeout.
 const (
-	lossIdle    = 10 * time.Second
-	lossTimeout = 30 * time.Second
+	keepAliveIdle  = 10 * time.Second
+	unackedTimeout = 30 * time.Second
 )
 
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: lossIdle, Interval: lossIdle, Count: int(lossTimeout / lossIdle)}
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: keepAliveIdle, Interval: keepAliveIdle, Count: int(unackedTimeout / keepAliveIdle)}

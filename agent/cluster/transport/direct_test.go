@@ -89,7 +89,7 @@ func testCredential(t *testing.T, set pki.Set) *pki.Credential {
 	return from
 }
 
-var shortPatience = patienceOf{packet: 100 * time.Millisecond, answer: 200 * time.Millisecond}
+var shortTimeouts = timeouts{packet: 100 * time.Millisecond, answer: 200 * time.Millisecond}
 
 func TestDialTLS(t *testing.T) {
 	now := time.Now()
@@ -165,9 +165,9 @@ func TestDialTLS(t *testing.T) {
 				from.ServerName = tt.server
 			}
 			address := tt.listen(t)
-			patience := shortPatience
+			patience := shortTimeouts
 			if tt.reason != kube.ReasonBlocked {
-				patience = lastPatience
+				patience = lastTimeouts
 			}
 			conn, err := dialTLS(t.Context(), address, from, patience)
 			if tt.reason == "" {
@@ -180,7 +180,7 @@ func TestDialTLS(t *testing.T) {
 			if err == nil {
 				t.Fatal("it connected", conn.Close())
 			}
-			got := explainLink(err, kube.Pod{Namespace: "ci", Name: "b-0"}, address, from, now)
+			got := explainTLS(err, kube.Pod{Namespace: "ci", Name: "b-0"}, address, from, now)
 			if got.Reason != tt.reason || !strings.Contains(got.Error(), tt.words) || !strings.Contains(got.Error(), address+": ") {
 				t.Errorf("got %s: %v\nwant %s with %q", got.Reason, got, tt.reason, tt.words)
 			}
@@ -224,11 +224,11 @@ func TestDialTLSEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-reached; cancel() }()
 	client := &Dialer{}
-	_, err := client.dialDirect(ctx, kube.Pod{Addresses: []string{}}, testCredential(t, testSet(t, time.Now(), nil)), lastPatience)
+	_, err := client.dialDirect(ctx, kube.Pod{Addresses: []string{}}, testCredential(t, testSet(t, time.Now(), nil)), lastTimeouts)
 	if known := (*kube.Error)(nil); !errors.As(err, &known) || known.Reason != kube.ReasonBlocked {
 		t.Errorf("a pod without address: %v", err)
 	}
-	if _, err := dialTLS(ctx, address, testCredential(t, testSet(t, time.Now(), nil)), lastPatience); !errors.Is(err, context.Canceled) {
+	if _, err := dialTLS(ctx, address, testCredential(t, testSet(t, time.Now(), nil)), lastTimeouts); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -36,7 +36,7 @@ func (d *Dialer) dialExec(ctx context.Context, pod kube.Pod) (net.Conn, error) {
 	}
 	conn, err := dial(ctx, exec, pod.String())
 	if err != nil {
-		return nil, explainDial(err, pod, d.api.Identity())
+		return nil, explainExec(err, pod, d.api.Identity())
 	}
 	return conn, nil
 }
@@ -75,8 +75,8 @@ func worthWebSocket(err error) bool {
 	return ok && words != "Unauthorized" && !strings.Contains(words, "not found") && !strings.Contains(words, "does not exist")
 }
 
-// explainDial says why the buildkitd in pod cannot be reached.
-func explainDial(err error, pod kube.Pod, id kube.Identity) error {
+// explainExec says why the buildkitd in pod cannot be reached.
+func explainExec(err error, pod kube.Pod, id kube.Identity) error {
 	var ended *endedError
 	if errors.As(err, &ended) {
 		return &kube.Error{

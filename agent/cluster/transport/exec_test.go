@@ -41,7 +41,7 @@ func TestExplainDial(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			err := explainDial(c.err, kube.Pod{Namespace: "ci", Name: "b-0", Container: "buildkitd"}, kube.Identity{Server: "https://api"})
+			err := explainExec(c.err, kube.Pod{Namespace: "ci", Name: "b-0", Container: "buildkitd"}, kube.Identity{Server: "https://api"})
 			var e *kube.Error
 			if !errors.As(err, &e) {
 				t.Fatalf("got %T %v", err, err)
@@ -55,7 +55,7 @@ func TestExplainDial(t *testing.T) {
 		})
 	}
 	t.Run("context", func(t *testing.T) {
-		err := explainDial(fmt.Errorf("wait: %w", context.DeadlineExceeded), kube.Pod{}, kube.Identity{})
+		err := explainExec(fmt.Errorf("wait: %w", context.DeadlineExceeded), kube.Pod{}, kube.Identity{})
 		var e *kube.Error
 		if errors.As(err, &e) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %T %v", err, err)

@@ -30,7 +30,7 @@ import (
 // dialPortForward connects to the same listener as dialDirect, through the API
 // server and the kubelet. The TLS is with buildkitd: neither of them can read
 // along.
-func (d *Dialer) dialPortForward(ctx context.Context, pod kube.Pod, from *pki.Credential, patience patienceOf) (net.Conn, error) {
+func (d *Dialer) dialPortForward(ctx context.Context, pod kube.Pod, from *pki.Credential, patience timeouts) (net.Conn, error) {
 	target := d.api.PodURL(pod.Namespace, pod.Name, "portforward", nil)
 	limited, cancel := context.WithTimeout(ctx, patience.answer)
 	defer cancel()
@@ -38,7 +38,7 @@ func (d *Dialer) dialPortForward(ctx context.Context, pod kube.Pod, from *pki.Cr
 	if err := raw.await(limited, raw.stdin.event); err != nil {
 		return nil, explainForward(ctx, err, pod, d.api.Identity())
 	}
-	conn, err := secure(limited, raw, from, patience)
+	conn, err := startTLS(limited, raw, from, patience)
 	var ended *endedError
 	switch {
 	case err == nil:
@@ -53,7 +53,7 @@ func (d *Dialer) dialPortForward(ctx context.Context, pod kube.Pod, from *pki.Cr
 			Cause:   err,
 		}
 	}
-	return nil, explainLink(err, pod, "the end of a port-forward", from, time.Now())
+	return nil, explainTLS(err, pod, "the end of a port-forward", from, time.Now())
 }
 
 // explainForward says why the API server does not forward a port.
@@ -118,7 +118,7 @@ func (f *forwarding) StreamWithContext(ctx context.Context, streams remotecomman
 		select {
 		case words := <-complained:
 			err = errors.Join(words, err)
-		case <-time.After(closeGrace):
+		case <-time.After(closeTimeout):
 		case <-ctx.Done():
 		}
 		return err

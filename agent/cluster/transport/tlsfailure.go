@@ -17,11 +17,11 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 )
 
-// explainLink says why there is no connection with the buildkitd at an
+// explainTLS says why there is no connection with the buildkitd at an
 // address of pod, whose name is for others to tell. The network's ways to fail come first, then those of TLS:
 // what the agent has against the server's certificate, and what the server,
 // whose alerts are all that it says, has against the agent's.
-func explainLink(err error, pod kube.Pod, address string, from *pki.Credential, now time.Time) *kube.Error {
+func explainTLS(err error, pod kube.Pod, address string, from *pki.Credential, now time.Time) *kube.Error {
 	certificate := func(hint, format string, args ...any) *kube.Error {
 		return &kube.Error{Reason: kube.ReasonCertificate, Message: address + ": " + fmt.Sprintf(format, args...), Advice: []string{hint}, Cause: err, Unproven: true}
 	}
@@ -47,7 +47,7 @@ func explainLink(err error, pod kube.Pod, address string, from *pki.Credential, 
 	case errors.As(err, &other):
 		return certificate(restart, "buildkitd does not accept the client's certificate: %v", other)
 	case errors.As(err, &remote) && remote.Op == "remote error":
-		return refusedClient(remote.Err, certificate, from, restart)
+		return explainAlert(remote.Err, certificate, from, restart)
 	case errors.Is(err, os.ErrDeadlineExceeded), kube.IsContextError(err), kube.IsTimeout(err):
 		return &kube.Error{
 			Reason: kube.ReasonBlocked, Message: address + ": no answer", Cause: err,
@@ -70,9 +70,9 @@ func explainLink(err error, pod kube.Pod, address string, from *pki.Credential, 
 	return &kube.Error{Reason: kube.ReasonTransport, Message: fmt.Sprintf("%s: %v", address, err), Cause: err, Advice: []string{podHint(pod)}}
 }
 
-// refusedClient puts a server's alert into words. Those of crypto/tls are all
+// explainAlert puts a server's alert into words. Those of crypto/tls are all
 // that tells the alerts apart.
-func refusedClient(alert error, certificate func(hint, format string, args ...any) *kube.Error, from *pki.Credential, restart string) *kube.Error {
+func explainAlert(alert error, certificate func(hint, format string, args ...any) *kube.Error, from *pki.Credential, restart string) *kube.Error {
 	why := alert.Error()
 	for _, one := range []struct{ alert, words string }{
 		{"expired certificate", "it has expired, or the clock of the pod's cluster node is wrong"},

@@ -4,6 +4,6 @@ package transport
 
 import "syscall"
 
-// noticeLoss has no portable form; the keep-alive probes of idle connections
+// setUserTimeout has no portable form; the keep-alive probes of idle connections
 // and the watch over silent solves remain.
-func noticeLoss(string, string, syscall.RawConn) error { return nil }
+func setUserTimeout(string, string, syscall.RawConn) error { return nil }

@@ -37,24 +37,24 @@ func (w *workload) load(ctx context.Context, kind string) (manifest.Workload, er
 	case w.owns(is.Meta()):
 		return is, nil
 	case !manifest.RunsBuildkitd(is.Template().Spec):
-		return is, w.foreign(what, is.Meta(), "it runs no buildkitd")
+		return is, w.foreignError(what, is.Meta(), "it runs no buildkitd")
 	case is.Template().Labels[manifest.LabelApp] != w.name:
-		return is, w.foreign(what, is.Meta(), fmt.Sprintf("its pods lack the label %s=%s, by which builders are found", manifest.LabelApp, w.name))
+		return is, w.foreignError(what, is.Meta(), fmt.Sprintf("its pods lack the label %s=%s, by which builders are found", manifest.LabelApp, w.name))
 	}
 	return is, nil
 }
 
-// ownerMarks are the labels by which makers of objects mark them.
-var ownerMarks = []string{
+// ownerLabels are the labels by which makers of objects mark them.
+var ownerLabels = []string{
 	manifest.LabelManagedBy, "app.kubernetes.io/instance", "app.kubernetes.io/part-of", "app.kubernetes.io/name", manifest.LabelApp, manifest.LabelOwner,
 	"helm.sh/chart", "argocd.argoproj.io/instance", "kustomize.toolkit.fluxcd.io/name",
 }
 
-// foreign is the refusal to write or delete what somebody else has made. object
+// foreignError is the refusal to write or delete what somebody else has made. object
 // is kind and name, why says more.
-func (w *workload) foreign(object string, meta metav1.Object, why string) error {
+func (w *workload) foreignError(object string, meta metav1.Object, why string) error {
 	var marks []string
-	for _, key := range ownerMarks {
+	for _, key := range ownerLabels {
 		if value, ok := meta.GetLabels()[key]; ok {
 			marks = append(marks, key+"="+value)
 		}
@@ -106,8 +106,8 @@ func writeObject[T metav1.Object](ctx context.Context, w *workload, kind string,
 		case err != nil:
 			return w.explain(err, "read "+object)
 		case !w.owns(is):
-			return w.foreign(object, is, "")
-		case same(is, wanted) && hasMarks(is, wanted):
+			return w.foreignError(object, is, "")
+		case same(is, wanted) && hasMetadata(is, wanted):
 			return nil
 		}
 		wanted.SetResourceVersion(is.GetResourceVersion())
@@ -120,8 +120,8 @@ func writeObject[T metav1.Object](ctx context.Context, w *workload, kind string,
 	})
 }
 
-// hasMarks is true when an object has the labels and annotations of another.
-func hasMarks(is, wanted metav1.Object) bool {
+// hasMetadata is true when an object has the labels and annotations of another.
+func hasMetadata(is, wanted metav1.Object) bool {
 	has := func(is, wanted map[string]string) bool {
 		return !slices.ContainsFunc(slices.Collect(maps.Keys(wanted)), func(key string) bool { return is[key] != wanted[key] })
 	}

@@ -21,14 +21,14 @@ import (
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
-// pluginPatience is how long a credential plugin may take before the log names
+// pluginWarnAfter is how long a credential plugin may take before the log names
 // it. Some ask the network, and some a person.
-const pluginPatience = 3 * time.Second
+const pluginWarnAfter = 3 * time.Second
 
-// reach is the outermost transport of all requests to the API server. It says
+// diagnosingTransport is the outermost transport of all requests to the API server. It says
 // of those that get no answer what did not answer: a credential plugin, a proxy
 // or the API server.
-type reach struct {
+type diagnosingTransport struct {
 	next http.RoundTripper
 	// proxy is how the transport below chooses one; byKubeconfig is true where
 	// the kubeconfig names it.
@@ -39,9 +39,9 @@ type reach struct {
 	log    zerolog.Logger
 }
 
-// newReach wraps the transport that was made of config.
-func newReach(next http.RoundTripper, config *rest.Config, id Identity, log zerolog.Logger) *reach {
-	r := &reach{next: next, proxy: config.Proxy, byKubeconfig: config.Proxy != nil, plugin: pluginOf(config, id), log: log}
+// newDiagnosingTransport wraps the transport that was made of config.
+func newDiagnosingTransport(next http.RoundTripper, config *rest.Config, id Identity, log zerolog.Logger) *diagnosingTransport {
+	r := &diagnosingTransport{next: next, proxy: config.Proxy, byKubeconfig: config.Proxy != nil, plugin: pluginOf(config, id), log: log}
 	if r.proxy == nil {
 		r.proxy = http.ProxyFromEnvironment
 	}
@@ -57,15 +57,15 @@ func pluginOf(config *rest.Config, id Identity) string {
 }
 
 // WrappedRoundTripper returns what is wrapped, as client-go wants it.
-func (r *reach) WrappedRoundTripper() http.RoundTripper { return r.next }
+func (r *diagnosingTransport) WrappedRoundTripper() http.RoundTripper { return r.next }
 
 // RoundTrip implements http.RoundTripper.
-func (r *reach) RoundTrip(request *http.Request) (*http.Response, error) {
+func (r *diagnosingTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	answer, err := r.afterPlugin(request)
 	if known := (*pluginError)(nil); errors.As(err, &known) {
 		return nil, err
 	}
-	u := &unanswered{host: hostPort(request.URL), byKubeconfig: r.byKubeconfig, err: err, ended: request.Context().Err() != nil}
+	u := &unansweredError{host: hostPort(request.URL), byKubeconfig: r.byKubeconfig, err: err, ended: request.Context().Err() != nil}
 	if proxy, proxyErr := r.proxy(request); proxyErr == nil && proxy != nil {
 		u.proxy = proxy.Scheme + "://" + proxy.Host // without a password
 	}
@@ -83,18 +83,18 @@ func (r *reach) RoundTrip(request *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// begun is the key of a context for what happens when a credential is there and
+// credentialReadyKey is the key of a context for what happens when a credential is there and
 // a request leaves.
-type begun struct{}
+type credentialReadyKey struct{}
 
-// leaving marks that the credential of a request is there. It is below
+// credentialMarker marks that the credential of a request is there. It is below
 // client-go's own transport for credential plugins, as all of a rest.Config's
 // are.
-type leaving struct{ next http.RoundTripper }
+type credentialMarker struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
-func (l leaving) RoundTrip(request *http.Request) (*http.Response, error) {
-	if left, ok := request.Context().Value(begun{}).(func()); ok {
+func (l credentialMarker) RoundTrip(request *http.Request) (*http.Response, error) {
+	if left, ok := request.Context().Value(credentialReadyKey{}).(func()); ok {
 		left()
 	}
 	return l.next.RoundTrip(request)
@@ -103,7 +103,7 @@ func (l leaving) RoundTrip(request *http.Request) (*http.Response, error) {
 // afterPlugin sends the request. client-go runs a credential plugin before it,
 // heeds no context in that and cannot end it, so it is left behind at the end of
 // the context; the process is about to end then.
-func (r *reach) afterPlugin(request *http.Request) (*http.Response, error) {
+func (r *diagnosingTransport) afterPlugin(request *http.Request) (*http.Response, error) {
 	if r.plugin == "" {
 		return r.next.RoundTrip(request)
 	}
@@ -115,10 +115,10 @@ func (r *reach) afterPlugin(request *http.Request) (*http.Response, error) {
 	}
 	done := make(chan result, 1)
 	go fault.Protect(func() { //nolint:contextcheck // the request has the context
-		answer, err := r.next.RoundTrip(request.WithContext(context.WithValue(request.Context(), begun{}, happened))) //nolint:bodyclose // whoever takes the answer closes it
+		answer, err := r.next.RoundTrip(request.WithContext(context.WithValue(request.Context(), credentialReadyKey{}, happened))) //nolint:bodyclose // whoever takes the answer closes it
 		done <- result{answer, err}
 	})()
-	slow := time.NewTimer(pluginPatience)
+	slow := time.NewTimer(pluginWarnAfter)
 	defer slow.Stop()
 	for {
 		select {
@@ -167,8 +167,8 @@ func (e *pluginError) hints() []string {
 	}
 }
 
-// unanswered is a request to the API server that was not answered by it.
-type unanswered struct {
+// unansweredError is a request to the API server that was not answered by it.
+type unansweredError struct {
 	// host and port of the API server; proxy is empty without one.
 	host, proxy  string
 	byKubeconfig bool
@@ -177,7 +177,7 @@ type unanswered struct {
 	ended bool
 }
 
-func (u *unanswered) Error() string {
+func (u *unansweredError) Error() string {
 	through := ""
 	if u.proxy != "" {
 		through = " through the proxy " + u.proxy
@@ -196,7 +196,7 @@ func (u *unanswered) Error() string {
 
 // refusedByProxy is true for a proxy's refusal of CONNECT, of which net/http
 // tells the status text alone.
-func (u *unanswered) refusedByProxy() bool {
+func (u *unansweredError) refusedByProxy() bool {
 	if u.proxy == "" || u.err == nil {
 		return false
 	}
@@ -207,7 +207,7 @@ func (u *unanswered) refusedByProxy() bool {
 
 // Unwrap returns what failed. A time limit of the dialer's own is not the end of
 // a context, though net says so.
-func (u *unanswered) Unwrap() error {
+func (u *unansweredError) Unwrap() error {
 	if !u.ended && IsContextError(u.err) {
 		return nil
 	}
@@ -217,12 +217,12 @@ func (u *unanswered) Unwrap() error {
 // IsUnanswered is true for a request that got no answer of the API server: not
 // from it, or not even from the credential plugin.
 func IsUnanswered(err error) bool {
-	lost, failed := (*unanswered)(nil), (*pluginError)(nil)
+	lost, failed := (*unansweredError)(nil), (*pluginError)(nil)
 	return errors.As(err, &lost) || errors.As(err, &failed)
 }
 
 // hints say what to do about it.
-func (u *unanswered) hints() []string {
+func (u *unansweredError) hints() []string {
 	if u.proxy == "" {
 		return nil
 	}

@@ -42,7 +42,7 @@ func TestWhatDoesNotAnswer(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := &reach{
+			r := &diagnosingTransport{
 				next:         roundTrip(func(*http.Request) (*http.Response, error) { return tt.answer, tt.err }),
 				proxy:        func(*http.Request) (*url.URL, error) { return tt.proxy, nil },
 				byKubeconfig: tt.byKubeconfig,

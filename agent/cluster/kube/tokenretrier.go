@@ -6,20 +6,20 @@ import (
 	"strings"
 )
 
-// rotated sends a request once more, with the token that is in the file by
+// tokenRetrier sends a request once more, with the token that is in the file by
 // then, when the API server does not accept the one that it was sent with.
 // client-go keeps a token for up to a minute after it has read it, and a build
 // would fail beside the one that the kubelet has renewed.
-type rotated struct {
+type tokenRetrier struct {
 	next http.RoundTripper
 	file string
 }
 
 // WrappedRoundTripper returns what is wrapped, as client-go wants it.
-func (r rotated) WrappedRoundTripper() http.RoundTripper { return r.next }
+func (r tokenRetrier) WrappedRoundTripper() http.RoundTripper { return r.next }
 
 // RoundTrip implements http.RoundTripper.
-func (r rotated) RoundTrip(request *http.Request) (*http.Response, error) {
+func (r tokenRetrier) RoundTrip(request *http.Request) (*http.Response, error) {
 	answer, err := r.next.RoundTrip(request)
 	if err != nil || answer.StatusCode != http.StatusUnauthorized {
 		return answer, err

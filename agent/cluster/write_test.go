@@ -76,7 +76,7 @@ func TestWhatOthersMadeStaysAsItIs(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newPlant(t)
+			p := newFakeAPI(t)
 			if tt.with {
 				p.holding(driftNode("", nil), nil)
 			}

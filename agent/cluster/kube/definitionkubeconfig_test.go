@@ -11,7 +11,7 @@ import (
 // this machine. They are used when the user names them, and not for a
 // definition's sake.
 func TestAKubeconfigOfADefinitionRunsNothing(t *testing.T) {
-	dir := machine(t, map[string]string{
+	dir := testFiles(t, map[string]string{
 		"token": kubeconfig("api"),
 		"exec":  strings.Replace(kubeconfig("api"), "{token: t}", "{exec: {apiVersion: client.authentication.k8s.io/v1, command: ./evil, interactiveMode: Never}}", 1),
 		"file":  strings.Replace(kubeconfig("api"), "{token: t}", "{tokenFile: /etc/passwd}", 1),
@@ -20,7 +20,7 @@ func TestAKubeconfigOfADefinitionRunsNothing(t *testing.T) {
 	for name, words := range map[string]string{"token": "", "exec": "would run the program ", "file": "would send the content of /etc/passwd"} {
 		file := filepath.Join(dir, name)
 		for _, own := range []string{"empty", name} {
-			around := surroundings{getenv: func(variable string) string {
+			around := environment{getenv: func(variable string) string {
 				if variable == "KUBECONFIG" {
 					return filepath.Join(dir, own)
 				}

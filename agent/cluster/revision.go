@@ -13,8 +13,8 @@ import (
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// wants makes a wanted.
-func (w *workload) wants() (diff.Revision, error) {
+// revision makes a wanted.
+func (w *workload) revision() (diff.Revision, error) {
 	want := diff.Revision{Policy: w.node.Kubernetes.Drift}
 	if !diff.Compares(want.Policy) {
 		return want, nil
@@ -22,10 +22,10 @@ func (w *workload) wants() (diff.Revision, error) {
 	return withHash(want, w.objects)
 }
 
-// widen adds pods of a workload that is reached by exec for want of
+// withExecRevision adds pods of a workload that is reached by exec for want of
 // certificates: they are of the definition, too. They are few, and to make
 // their hash costs up to a millisecond.
-func (w *workload) widen(want diff.Revision) (diff.Revision, error) {
+func (w *workload) withExecRevision(want diff.Revision) (diff.Revision, error) {
 	return withHash(want, w.execObjects)
 }
 
@@ -38,16 +38,16 @@ func withHash(want diff.Revision, of func() (manifest.Objects, error)) (diff.Rev
 	return want, nil
 }
 
-// settle returns those of the pods that the build may use, after it has done
+// reconcileDrift returns those of the pods that the build may use, after it has done
 // what the policy says where they are of another definition. Where all are of
 // this one, it costs no request.
-func (w *workload) settle(ctx context.Context, want diff.Revision, pods []*corev1.Pod) ([]*corev1.Pod, error) {
+func (w *workload) reconcileDrift(ctx context.Context, want diff.Revision, pods []*corev1.Pod) ([]*corev1.Pod, error) {
 	w.outdated = w.client.outdatedPods(w.key())
-	pods = w.accepted(pods)
+	pods = w.acceptedPods(pods)
 	r := want.Examine(pods)
 	if r.Doubtful {
 		var err error
-		if want, err = w.widen(want); err != nil {
+		if want, err = w.withExecRevision(want); err != nil {
 			return nil, err
 		}
 		r = want.Examine(pods)
@@ -73,7 +73,7 @@ func (w *workload) settle(ctx context.Context, want diff.Revision, pods []*corev
 		w.outdated = w.client.outdatedPods(w.key())
 	}
 	w.hashes = want.Hashes
-	return w.accepted(pods), nil
+	return w.acceptedPods(pods), nil
 }
 
 // accepts is false for pods that are not to be used or waited for.
@@ -84,7 +84,7 @@ func (w *workload) accepts(p *corev1.Pod) bool {
 	return len(w.hashes) == 0 || diff.Revision{Hashes: w.hashes}.State(p.Labels, p.Annotations) == diff.Current
 }
 
-func (w *workload) accepted(pods []*corev1.Pod) []*corev1.Pod {
+func (w *workload) acceptedPods(pods []*corev1.Pod) []*corev1.Pod {
 	var out []*corev1.Pod
 	for _, p := range pods {
 		if w.accepts(p) {
@@ -94,14 +94,14 @@ func (w *workload) accepted(pods []*corev1.Pod) []*corev1.Pod {
 	return out
 }
 
-// settleWorkload does what the policy says about a workload that has no pod to
+// reconcileWorkload does what the policy says about a workload that has no pod to
 // tell.
-func (w *workload) settleWorkload(ctx context.Context, is found) error {
-	want, err := w.wants()
+func (w *workload) reconcileWorkload(ctx context.Context, is workloadState) error {
+	want, err := w.revision()
 	if err != nil || !want.NeedsComparison(want.State(is.labels, is.annotations)) {
 		return err
 	}
-	want, err = w.widen(want)
+	want, err = w.withExecRevision(want)
 	if err != nil || !want.NeedsComparison(want.State(is.labels, is.annotations)) {
 		return err
 	}
