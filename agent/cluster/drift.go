@@ -21,14 +21,14 @@ type drift struct {
 	// lines name the fields, files and certificates that differ; none when the
 	// workload is as it should be.
 	lines []string
-	// unapplied are what of the definition stays unapplied, and why.
+	// unapplied is what of the definition is left out, and why.
 	unapplied []string
 	// files are those to be written.
 	files manifest.Objects
 	// needsCertificates is true when certificates are to be made.
 	needsCertificates bool
-	// updates is true when the workload itself differs, rolls when its pods are
-	// to be replaced for it.
+	// updates is true when the workload itself differs, replacesPods when its
+	// pods are to be replaced for it.
 	updates, replacesPods bool
 	// dryRunErr is why the API server could not be asked to compare; then fields
 	// that the definition does not speak of were not compared.

@@ -457,7 +457,7 @@ func TestNewPodsAreTakenInARollout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hash := o.Workload.Hash()
+	hash := o.Hash()
 	for _, tt := range []struct {
 		policy configmap.Drift
 		ready  bool // the new one

@@ -13,7 +13,8 @@ import (
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// revision makes a wanted.
+// revision is that of the node's definition; it has no hash where the policy
+// compares nothing.
 func (w *workload) revision() (diff.Revision, error) {
 	want := diff.Revision{Policy: w.node.Kubernetes.Drift}
 	if !diff.Compares(want.Policy) {
@@ -38,9 +39,9 @@ func withHash(want diff.Revision, of func() (manifest.Objects, error)) (diff.Rev
 	return want, nil
 }
 
-// reconcileDrift returns those of the pods that the build may use, after it has done
-// what the policy says where they are of another definition. Where all are of
-// this one, it costs no request.
+// reconcileDrift returns those of the pods that the build may use, after it has
+// done what the policy says where they are of another definition. Where all are
+// of this one, it costs no request.
 func (w *workload) reconcileDrift(ctx context.Context, want diff.Revision, pods []*corev1.Pod) ([]*corev1.Pod, error) {
 	w.outdated = w.client.outdatedPods(w.key())
 	pods = w.acceptedPods(pods)

@@ -22,7 +22,7 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// wait watches until judge has an answer or ctx ends. before are the pods that
+// wait watches until judge.Decide has an answer or ctx ends. before are the pods that
 // were there when the wait began. All of its goroutines end before it returns.
 func (w *workload) wait(ctx context.Context, before []*corev1.Pod) ([]kube.Pod, error) {
 	watching, stop := context.WithCancel(ctx)

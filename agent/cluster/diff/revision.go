@@ -28,11 +28,11 @@ type Revision struct {
 type RevisionState int
 
 const (
-	// Current: of this definition, as far as a hash tells.
+	// Current is of this definition, as far as a hash tells.
 	Current RevisionState = iota
-	// Unknown: of others, who write no hash.
+	// Unknown is of others, who write no hash.
 	Unknown
-	// Stale: of another definition.
+	// Stale is of another definition.
 	Stale
 )
 

@@ -27,6 +27,7 @@ type Pod struct {
 // String is namespace and name, as kubectl's users write it.
 func (p Pod) String() string { return p.Namespace + "/" + p.Name }
 
+// IsReady is true for a pod that runs and has the condition Ready.
 func IsReady(p *corev1.Pod) bool {
 	if p.Status.Phase != corev1.PodRunning {
 		return false
@@ -35,6 +36,7 @@ func IsReady(p *corev1.Pod) bool {
 	return c != nil && c.Status == corev1.ConditionTrue
 }
 
+// PodCondition is the condition of a kind, nil where the pod has none.
 func PodCondition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
 	for i := range p.Status.Conditions {
 		if p.Status.Conditions[i].Type == kind {
@@ -49,6 +51,7 @@ func IsLive(p *corev1.Pod) bool {
 	return p.DeletionTimestamp == nil && !HasEnded(p)
 }
 
+// HasEnded is true for a pod whose containers have ended for good.
 func HasEnded(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
 }

@@ -70,6 +70,7 @@ type Mirror[T metav1.Object] struct {
 	items  map[types.UID]T
 }
 
+// NewMirror makes an empty mirror; changed is called after each change of it.
 func NewMirror[T metav1.Object](changed func()) *Mirror[T] {
 	return &Mirror[T]{changed: changed, items: map[types.UID]T{}}
 }

@@ -46,7 +46,7 @@ func ServerName(node configmap.Node, namespace string) string {
 	return fmt.Sprintf("buildkitd.%s.%s", WorkloadName(node), namespace)
 }
 
-// ServerSecret and clientSecret are the names of the workload's Secrets.
+// ServerSecret is the name of the Secret with all certificates of node's workload.
 func ServerSecret(node configmap.Node) string {
 	if name := node.Kubernetes.TLS.ServerSecret; name != "" {
 		return name
@@ -54,6 +54,7 @@ func ServerSecret(node configmap.Node) string {
 	return WorkloadName(node) + "-tls"
 }
 
+// ClientSecret is the name of the Secret with the certificates that agents read.
 func ClientSecret(node configmap.Node) string {
 	if name := node.Kubernetes.TLS.ClientSecret; name != "" {
 		return name

@@ -38,6 +38,8 @@ func (d *Dialer) Credential(ctx context.Context, node configmap.Node) (*pki.Cred
 	return made, nil
 }
 
+// KeepCredential is for who has just made the credential of node's workload: it
+// need not be fetched. Its ServerName is set.
 func (d *Dialer) KeepCredential(node configmap.Node, made *pki.Credential) {
 	made.ServerName = manifest.ServerName(node, d.api.Namespace(node))
 	d.mu.Lock()
