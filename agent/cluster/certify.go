@@ -214,8 +214,8 @@ func (w *workload) shareCertificates(ctx context.Context, set pki.Set, how certi
 	return nil
 }
 
-// renewIfDue has the certificates renewed by whichever build first finds
-// that they are due, if it may. Nobody needs to run anything regularly.
+// renewIfDue has the certificates renewed by whichever build first finds that
+// they are due, if it may, so that no periodic job is needed.
 func (w *workload) renewIfDue(ctx context.Context, now time.Time) {
 	tls := w.node.Kubernetes.TLS
 	if tls.ServerSecret != "" || tls.ClientDir != "" {

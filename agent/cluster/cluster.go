@@ -35,7 +35,7 @@ type Client struct {
 	outdated map[string]map[types.UID]bool
 	// members are the pods that checkOwner has found to be their workload's.
 	members map[types.UID]bool
-	// warned are the lines that were told.
+	// warned are the lines that were logged as warnings.
 	warned map[string]bool
 }
 
@@ -74,7 +74,7 @@ func (c *Client) Namespace(node configmap.Node) string { return c.api.Namespace(
 // connection lives until it is closed. Errors are of type *kube.Error but for
 // those of ctx.
 func (c *Client) Dial(ctx context.Context, node configmap.Node, pod kube.Pod, report func(string)) (net.Conn, error) {
-	return c.dialer.Dial(kube.Quiet(ctx), node, pod, report)
+	return c.dialer.Dial(ctx, node, pod, report)
 }
 
 // Reached is the transport that Dial takes first for pod after what it has

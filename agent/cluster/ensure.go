@@ -64,9 +64,9 @@ func (w *workload) state(ctx context.Context) (workloadState, error) {
 	return workloadState{replicas: is.Replicas(), version: is.Meta().ResourceVersion, listens: is.Listens(), labels: is.Meta().Labels, annotations: is.Template().Annotations}, nil
 }
 
-// repairCertificates sees to the Secrets of a workload that exists, without which its pods
-// cannot start. Where that is not this agent's to do, the pods' own reasons
-// will tell.
+// repairCertificates sees to the Secrets of a workload that exists, without which
+// its pods cannot start. An agent that may not do so leaves it: the pods then say
+// what they wait for.
 func (w *workload) repairCertificates(ctx context.Context) {
 	if w.node.Kubernetes.TLS.ServerSecret != "" {
 		return

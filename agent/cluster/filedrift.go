@@ -61,8 +61,8 @@ func (w *workload) compareFiles(ctx context.Context, d *drift, objects manifest.
 	return nil
 }
 
-// addFileLines tells which files of an object differ, by name: what is in them is
-// nobody's business.
+// addFileLines lists the files of an object that differ, by name: their content
+// may be secret.
 func (w *workload) addFileLines(object string, d *drift, before, after map[string][]byte, err error) (differ bool, _ error) {
 	if apierrors.IsForbidden(err) {
 		return d.is.Hash() != d.should.Hash(), nil

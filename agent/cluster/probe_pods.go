@@ -17,7 +17,7 @@ import (
 )
 
 // Trouble looks once at what a wait for node's pods would watch, and judges as
-// the wait does, but without its patience: one look cannot see whether a
+// the wait does, but without its tolerance: one look cannot see whether a
 // trouble lasts. It is for a workload without a ready pod.
 func (c *Client) Trouble(ctx context.Context, node configmap.Node) (judge.Trouble, error) {
 	ctx = kube.Quiet(ctx)

@@ -289,8 +289,8 @@ func distinctBy(list []any, key string) bool {
 	return true
 }
 
-// show writes a value for a line. What a variable is set to may be a password
-// and stays unsaid.
+// show writes a value for a line. What a variable is set to may be a password and
+// is left out.
 func show(path string, v any) string {
 	if v == nil {
 		return "absent"

@@ -57,7 +57,7 @@ type finding struct {
 // Crashed is a container that ends soon after each start.
 type Crashed struct{ Pod, Container string }
 
-// endless is the patience with what may heal by itself.
+// endless is the tolerance with what may heal by itself.
 const endless = time.Duration(1<<63 - 1)
 
 // TroubleSince remember since when a pod has had a trouble. They are times of
@@ -105,9 +105,10 @@ type Verdict struct {
 
 // Decide says whether a wait goes on. seen is what Decide returned for the
 // observation before, nil for the first; grace is how long a pod may be
-// unschedulable without an autoscaler's answer. One ready pod is enough unless more are wanted, and the wait
-// fails only when every pod that could still become ready has trouble beyond
-// its patience: another pod's luck must not be spoilt.
+// unschedulable without an autoscaler's answer. One ready pod is enough unless
+// more are wanted, and the wait fails only when every pod that could still become
+// ready has trouble beyond its tolerance: one pod in trouble does not end the wait
+// for another.
 func Decide(o Observation, seen TroubleSince, grace time.Duration, now time.Time) (Verdict, TroubleSince) {
 	ready := ReadyPods(o.Pods)
 	if len(ready) >= max(o.MinReady, 1) {
@@ -217,7 +218,7 @@ func workloadGone(o Observation) finding {
 // scaleUpLag is how long a workload that was woken may still look asleep.
 const scaleUpLag = 10 * time.Second
 
-func podEvicted(p *corev1.Pod, patience time.Duration) finding {
+func podEvicted(p *corev1.Pod, tolerance time.Duration) finding {
 	words := p.Status.Reason
 	if p.Status.Message != "" {
 		words = strings.TrimPrefix(words+": "+p.Status.Message, ": ")
@@ -229,7 +230,7 @@ func podEvicted(p *corev1.Pod, patience time.Duration) finding {
 		pod:       p.UID,
 		line:      fmt.Sprintf("pod %s: %s; waiting for its replacement", p.Name, words),
 		reason:    kube.ReasonEvicted,
-		tolerance: patience,
+		tolerance: tolerance,
 		message:   fmt.Sprintf("pod %s in namespace %s: %s", p.Name, p.Namespace, words),
 		hints:     []string{"set requests.memory and requests.ephemeral-storage in the definition so that a cluster node with room is chosen"},
 	}

@@ -373,7 +373,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// A trouble that ends and comes back gets its patience anew.
+// A trouble that ends and comes back gets its tolerance anew.
 func TestJudgeForgets(t *testing.T) {
 	stuck := Observation{Pods: []*corev1.Pod{testPod("a", unscheduled("Unschedulable", "no"))}}
 	fine := Observation{Pods: []*corev1.Pod{testPod("a", running)}}

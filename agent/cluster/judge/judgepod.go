@@ -159,7 +159,7 @@ func examineContainer(f *finding, say func(string, ...any), p *corev1.Pod, statu
 }
 
 // examinePull fails when the kubelet backs off: at once where repetition mends
-// nothing, after pullPatience otherwise, because a registry may hiccup. A
+// nothing, after pullTolerance otherwise, because a registry may hiccup. A
 // failed pull alone (ErrImagePull) is never the end.
 func examinePull(f *finding, say func(string, ...any), status corev1.ContainerStatus, events []*corev1.Event) {
 	waiting := status.State.Waiting

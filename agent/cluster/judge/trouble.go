@@ -17,7 +17,7 @@ type Trouble struct {
 	MayHeal bool
 }
 
-// Once judges without the patience of a wait: one observation cannot tell
+// Once judges without the tolerance of a wait: one observation cannot tell
 // whether a trouble lasts. The crashed container, if there is one, has a log
 // that says more.
 func Once(o Observation, grace time.Duration) (Trouble, *Crashed) {

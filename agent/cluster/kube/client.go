@@ -53,8 +53,7 @@ func Connect(access Access, definitionKubeconfig string, log zerolog.Logger) (*C
 	return New(config, id, access.UserAgent, log)
 }
 
-// New makes a client of a config, which it changes, for an identity that
-// is told in messages.
+// New makes a client of a config, which it changes. id is named in messages.
 func New(config *rest.Config, id Identity, userAgent string, log zerolog.Logger) (*Client, error) {
 	tune(config, userAgent, log)
 	// The generated clients register every API group of Kubernetes, which

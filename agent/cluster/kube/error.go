@@ -117,8 +117,8 @@ func Explain(err error, doing string, id Identity, own rbac.SecretNames) error {
 	if !errors.As(err, &status) {
 		return Unreachable(err, doing, id)
 	}
-	// The status speaks better than the chain around it, which for exec
-	// repeats the failed upgrade.
+	// The status says more than the errors around it, which for exec repeat the
+	// failed upgrade.
 	words := status.Status().Message
 	if words == "" {
 		words = err.Error()
@@ -238,8 +238,8 @@ func IsMissingRight(err error) bool {
 // Unreachable is the error of a request that the API server has not answered.
 // doing says what was tried.
 func Unreachable(err error, doing string, id Identity) error {
-	// url.Error repeats the method and the whole request path, which helps
-	// nobody who did not write this program.
+	// url.Error repeats the method and the whole request path, which is of no use
+	// to a user.
 	words := err
 	var u *url.Error
 	if errors.As(err, &u) {

@@ -2,8 +2,8 @@ package kube
 
 import "net/http"
 
-// observingTransport tells of every request when it begins, and calls what it gets back
-// when the answer's header is there.
+// observingTransport reports every request when it begins, and calls what it gets
+// back when the answer's header is there.
 type observingTransport struct {
 	next http.RoundTripper
 	tell func(request string) func()

@@ -25,9 +25,9 @@ import (
 // it. Some ask the network, and some a person.
 const pluginWarnAfter = 3 * time.Second
 
-// diagnosingTransport is the outermost transport of all requests to the API server. It says
-// of those that get no answer what did not answer: a credential plugin, a proxy
-// or the API server.
+// diagnosingTransport is the outermost transport of all requests to the API
+// server. Of those that get no answer it says what did not answer: a credential
+// plugin, a proxy or the API server.
 type diagnosingTransport struct {
 	next http.RoundTripper
 	// proxy is how the transport below chooses one; byKubeconfig is true where

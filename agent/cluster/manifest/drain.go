@@ -13,7 +13,7 @@ import (
 // the signal buildkitd ends running requests, but takes no further one, and a
 // build is many of them.
 //
-// The clients are the established connections to listenPort (04D2; a
+// The clients are the established connections to ListenPort (04D2; a
 // port-forward is one too) and the processes of buildctl dial-stdio, which
 // exec starts and buildx's as well. Two looks in a row must find nobody, so
 // that a build between two connections is not cut. A connection whose data was

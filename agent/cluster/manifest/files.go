@@ -27,7 +27,7 @@ type fileGroup struct {
 	// Name is "config" for the top directory and "config-1", "config-2", …
 	// for the others: volume name and suffix of the object names.
 	Name string
-	// Dir is relative to configPath.
+	// Dir is relative to ConfigPath.
 	Dir     string
 	Public  map[string][]byte
 	Private map[string][]byte

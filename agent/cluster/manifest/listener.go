@@ -121,7 +121,7 @@ func wantsListener(node configmap.Node) bool {
 			} `toml:"tls"`
 		} `toml:"grpc"`
 	}
-	// What cannot be read, buildkitd will say better words about.
+	// buildkitd itself reports a file that cannot be read.
 	if !known || toml.Unmarshal(node.Files[file], &config) != nil {
 		return false
 	}

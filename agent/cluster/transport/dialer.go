@@ -56,11 +56,10 @@ type dialMethod struct {
 	// tls is true for those that need the listener and certificates; from is
 	// nil for the others.
 	tls  bool
-	dial func(d *Dialer, ctx context.Context, pod kube.Pod, from *pki.Credential, patience timeouts) (net.Conn, error)
+	dial func(d *Dialer, ctx context.Context, pod kube.Pod, from *pki.Credential, limits timeouts) (net.Conn, error)
 }
 
-// dialMethods are in the order in which auto tries them: the fewer hands the
-// bytes go through, the faster.
+// dialMethods are in the order in which auto tries them, the fastest first.
 func dialMethods() []dialMethod {
 	return []dialMethod{
 		{configmap.TransportDirect, true, (*Dialer).dialDirect},
@@ -119,6 +118,7 @@ func (d *Dialer) Pinned(node configmap.Node) configmap.Transport {
 // connection lives until it is closed. Errors are of type *kube.Error but for
 // those of ctx.
 func (d *Dialer) Dial(ctx context.Context, node configmap.Node, pod kube.Pod, report func(string)) (net.Conn, error) {
+	ctx = kube.Quiet(ctx)
 	key := d.workloadKey(node)
 	pinned := d.Pinned(node)
 	d.mu.Lock()
@@ -131,11 +131,11 @@ func (d *Dialer) Dial(ctx context.Context, node configmap.Node, pod kube.Pod, re
 		if len(failures) > 0 && !t.worthTrying(failures[len(failures)-1].err) {
 			continue
 		}
-		patience := tryTimeouts
+		limits := tryTimeouts
 		if i == len(all)-1 {
-			patience = lastTimeouts
+			limits = lastTimeouts
 		}
-		conn, err := d.dialWith(ctx, t, node, pod, patience)
+		conn, err := d.dialWith(ctx, t, node, pod, limits)
 		if err == nil {
 			d.log.Debug().Str("pod", pod.Name).Str("transport", string(t.name)).Msg("buildkitd has answered")
 			if len(failures) > 0 {
@@ -163,12 +163,12 @@ func (d *Dialer) Reached(node configmap.Node, pod kube.Pod) configmap.Transport 
 	return candidates(d.Pinned(node), d.worked[d.workloadKey(node)], pod.Listens)[0].name
 }
 
-func (d *Dialer) dialWith(ctx context.Context, t dialMethod, node configmap.Node, pod kube.Pod, patience timeouts) (net.Conn, error) {
+func (d *Dialer) dialWith(ctx context.Context, t dialMethod, node configmap.Node, pod kube.Pod, limits timeouts) (net.Conn, error) {
 	if !t.tls {
 		if err := d.checkOwner(ctx, node, pod); err != nil {
 			return nil, err
 		}
-		return t.dial(d, ctx, pod, nil, patience)
+		return t.dial(d, ctx, pod, nil, limits)
 	}
 	if !pod.Listens {
 		return nil, &kube.Error{
@@ -184,7 +184,7 @@ func (d *Dialer) dialWith(ctx context.Context, t dialMethod, node configmap.Node
 	if err != nil {
 		return nil, err
 	}
-	return t.dial(d, ctx, pod, from, patience)
+	return t.dial(d, ctx, pod, from, limits)
 }
 
 // failure is a transport that did not work.
@@ -195,9 +195,9 @@ type failure struct {
 
 func (f failure) String() string { return fmt.Sprintf("%s: %v", f.name, f.err) }
 
-// joinFailures is one error of all the ways that failed. A pod that is gone is
-// just that, whatever the network said of it before. Where the last way only
-// lacks a right, which may be meant so, the first one's reason counts.
+// joinFailures is one error of all the transports that failed. A pod that is gone
+// is reported as that alone. Where the last transport only lacks a right, which
+// may be meant so, the first one's reason counts.
 func joinFailures(pod kube.Pod, failures []failure) error {
 	last := failures[len(failures)-1]
 	var reason *kube.Error

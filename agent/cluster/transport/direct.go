@@ -30,14 +30,14 @@ var (
 )
 
 // dialDirect connects to buildkitd at the pod's own address.
-func (d *Dialer) dialDirect(ctx context.Context, pod kube.Pod, from *pki.Credential, patience timeouts) (net.Conn, error) {
+func (d *Dialer) dialDirect(ctx context.Context, pod kube.Pod, from *pki.Credential, limits timeouts) (net.Conn, error) {
 	if len(pod.Addresses) == 0 {
 		return nil, &kube.Error{Reason: kube.ReasonBlocked, Message: "pod " + pod.String() + " has no address", Advice: []string{podHint(pod)}}
 	}
 	var failures []error
 	for _, ip := range pod.Addresses {
 		address := net.JoinHostPort(ip, strconv.Itoa(manifest.ListenPort))
-		conn, err := dialTLS(ctx, address, from, patience)
+		conn, err := dialTLS(ctx, address, from, limits)
 		if err == nil {
 			return conn, nil
 		}
@@ -54,23 +54,23 @@ func (d *Dialer) dialDirect(ctx context.Context, pod kube.Pod, from *pki.Credent
 	return nil, failures[0]
 }
 
-func dialTLS(ctx context.Context, address string, from *pki.Credential, patience timeouts) (net.Conn, error) {
-	limited, cancel := context.WithTimeout(ctx, patience.packet)
+func dialTLS(ctx context.Context, address string, from *pki.Credential, limits timeouts) (net.Conn, error) {
+	limited, cancel := context.WithTimeout(ctx, limits.packet)
 	defer cancel()
 	dialer := net.Dialer{KeepAliveConfig: keepAlive, Control: setUserTimeout}
 	conn, err := dialer.DialContext(limited, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	return startTLS(ctx, conn, from, patience)
+	return startTLS(ctx, conn, from, limits)
 }
 
 // startTLS speaks TLS over conn and returns when buildkitd has sent its first
 // bytes, which a gRPC server does unasked. With TLS 1.3 a client learns only
 // by then that its certificate was refused. It costs no round trip: gRPC waits
 // for the same bytes. On failure conn is closed.
-func startTLS(ctx context.Context, conn net.Conn, from *pki.Credential, patience timeouts) (net.Conn, error) {
-	limited, cancel := context.WithTimeout(ctx, patience.answer)
+func startTLS(ctx context.Context, conn net.Conn, from *pki.Credential, limits timeouts) (net.Conn, error) {
+	limited, cancel := context.WithTimeout(ctx, limits.answer)
 	defer cancel()
 	secured := tls.Client(conn, from.Config())
 	if err := secured.HandshakeContext(limited); err != nil {
@@ -114,9 +114,9 @@ func (c *answeredConn) Read(p []byte) (int, error) {
 // Authority is the name that gRPC calls the other end by.
 func (c *answeredConn) Authority() string { return c.name }
 
-// A pod that vanishes, with its cluster node or behind a rule that drops
-// packets, says no goodbye. Idle connections ask after keepAliveIdle, and what was
-// sent must be acknowledged within unackedTimeout.
+// A pod that vanishes, with its cluster node or behind a rule that drops packets,
+// does not close its connections. Idle ones are probed after keepAliveIdle, and
+// what was sent must be acknowledged within unackedTimeout.
 const (
 	keepAliveIdle  = 10 * time.Second
 	unackedTimeout = 30 * time.Second

@@ -165,11 +165,11 @@ func TestDialTLS(t *testing.T) {
 				from.ServerName = tt.server
 			}
 			address := tt.listen(t)
-			patience := shortTimeouts
+			limits := shortTimeouts
 			if tt.reason != kube.ReasonBlocked {
-				patience = lastTimeouts
+				limits = lastTimeouts
 			}
-			conn, err := dialTLS(t.Context(), address, from, patience)
+			conn, err := dialTLS(t.Context(), address, from, limits)
 			if tt.reason == "" {
 				if err != nil {
 					t.Fatal(err)

@@ -30,15 +30,15 @@ import (
 // dialPortForward connects to the same listener as dialDirect, through the API
 // server and the kubelet. The TLS is with buildkitd: neither of them can read
 // along.
-func (d *Dialer) dialPortForward(ctx context.Context, pod kube.Pod, from *pki.Credential, patience timeouts) (net.Conn, error) {
+func (d *Dialer) dialPortForward(ctx context.Context, pod kube.Pod, from *pki.Credential, limits timeouts) (net.Conn, error) {
 	target := d.api.PodURL(pod.Namespace, pod.Name, "portforward", nil)
-	limited, cancel := context.WithTimeout(ctx, patience.answer)
+	limited, cancel := context.WithTimeout(ctx, limits.answer)
 	defer cancel()
 	raw := start(limited, &forwarding{dialer: d, target: target}, pod.String())
 	if err := raw.await(limited, raw.stdin.event); err != nil {
 		return nil, explainForward(ctx, err, pod, d.api.Identity())
 	}
-	conn, err := startTLS(limited, raw, from, patience)
+	conn, err := startTLS(limited, raw, from, limits)
 	var ended *endedError
 	switch {
 	case err == nil:

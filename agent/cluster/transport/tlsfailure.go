@@ -17,10 +17,10 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 )
 
-// explainTLS says why there is no connection with the buildkitd at an
-// address of pod, whose name is for others to tell. The network's ways to fail come first, then those of TLS:
-// what the agent has against the server's certificate, and what the server,
-// whose alerts are all that it says, has against the agent's.
+// explainTLS says why there is no connection with the buildkitd at an address of
+// pod; the message does not name the pod. It tells failures of the network from
+// those of TLS: the agent refuses the server's certificate, or the server refuses
+// the agent's, of which its alert is all that is known.
 func explainTLS(err error, pod kube.Pod, address string, from *pki.Credential, now time.Time) *kube.Error {
 	certificate := func(hint, format string, args ...any) *kube.Error {
 		return &kube.Error{Reason: kube.ReasonCertificate, Message: address + ": " + fmt.Sprintf(format, args...), Advice: []string{hint}, Cause: err, Unproven: true}
