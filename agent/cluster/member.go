@@ -17,8 +17,8 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// KindReplicaSet is the kind between a Deployment and its pods.
-const KindReplicaSet = "ReplicaSet"
+// kindReplicaSet is the kind between a Deployment and its pods.
+const kindReplicaSet = "ReplicaSet"
 
 // isMember is true for a pod that runs buildkitd and whose controller is the
 // workload's by name: its StatefulSet, or a ReplicaSet with the name that a
@@ -33,7 +33,7 @@ func (w *workload) isMember(p *corev1.Pod) bool {
 	switch owner.Kind {
 	case manifest.KindStatefulSet:
 		return owner.Name == w.name
-	case KindReplicaSet:
+	case kindReplicaSet:
 		return owner.Name == w.name+"-"+p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
 	}
 	return false
@@ -52,7 +52,7 @@ func (c *Client) checkOwner(ctx context.Context, node configmap.Node, pod kube.P
 		return nil
 	}
 	kind := manifest.KindStatefulSet
-	if pod.Owner.Kind == KindReplicaSet {
+	if pod.Owner.Kind == kindReplicaSet {
 		kind = manifest.KindDeployment
 	}
 	what := strings.ToLower(kind) + " " + w.name

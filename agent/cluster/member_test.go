@@ -38,9 +38,9 @@ func TestMembers(t *testing.T) {
 		"of the statefulset":                  {owner(manifest.KindStatefulSet, "builder-amd64"), true},
 		"nobody's":                            {func(p *corev1.Pod) { p.OwnerReferences = nil }, false},
 		"owned, not controlled":               {func(p *corev1.Pod) { p.OwnerReferences[0].Controller = nil }, false},
-		"of another replicaset":               {owner(KindReplicaSet, "other-5f6d"), false},
-		"of a replicaset of its own":          {owner(KindReplicaSet, "builder-amd64"), false},
-		"with another hash":                   {owner(KindReplicaSet, "builder-amd64-0000"), false},
+		"of another replicaset":               {owner(kindReplicaSet, "other-5f6d"), false},
+		"of a replicaset of its own":          {owner(kindReplicaSet, "builder-amd64"), false},
+		"with another hash":                   {owner(kindReplicaSet, "builder-amd64-0000"), false},
 		"of another statefulset":              {owner(manifest.KindStatefulSet, "builder-amd64-5f6d"), false},
 		"of a job":                            {owner("Job", "builder-amd64"), false},
 		"of another group":                    {func(p *corev1.Pod) { p.OwnerReferences[0].APIVersion = "example.com/v1" }, false},
@@ -129,7 +129,7 @@ func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 	}
 	set := func(uid, of string) *appsv1.ReplicaSet {
 		return &appsv1.ReplicaSet{
-			TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: KindReplicaSet},
+			TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: kindReplicaSet},
 			ObjectMeta: metav1.ObjectMeta{Name: "builder-amd64-5f6d", UID: types.UID(uid), OwnerReferences: []metav1.OwnerReference{
 				{APIVersion: "apps/v1", Kind: manifest.KindDeployment, Name: "builder-amd64", UID: types.UID(of), Controller: new(true)},
 			}},
