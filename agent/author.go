@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 )
 
 // Author writes definitions into a ConfigMap of the cluster.
@@ -26,7 +27,7 @@ type Author struct {
 // alone. edit gets the text of all keys and may be called several times; its
 // own errors come back as they are.
 func (a Author) Run(ctx context.Context, edit func(data map[string]string) (key, text string, err error)) error {
-	client, err := cluster.Connect(a.Access, "", a.Log)
+	client, err := kube.Connect(a.Access.Access, "", a.Log)
 	if err != nil {
 		return classify(connectClass(err), err)
 	}

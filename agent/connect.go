@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -93,7 +94,7 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 		if err != nil {
 			return nil, fmt.Errorf("node %s: %w", node.Name, err)
 		}
-		fresh := slices.DeleteFunc(slices.Clone(pods), func(p cluster.Pod) bool { return slices.Contains(failed, p.Name) })
+		fresh := slices.DeleteFunc(slices.Clone(pods), func(p kube.Pod) bool { return slices.Contains(failed, p.Name) })
 		if len(fresh) == 0 { // the failed ones are all there is; one more look at them
 			if err := again(ctx, last); err != nil {
 				return nil, fmt.Errorf("node %s: connect to pod %s: %w", node.Name, failed[len(failed)-1], err)
@@ -104,7 +105,7 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 		pod := order[0]
 		daemon, err := c.connectPod(ctx, client, node, pod, report)
 		if err == nil {
-			daemon, pod = relieve(ctx, overflow(node.Kubernetes), order, daemon, func(ctx context.Context, pod cluster.Pod) (*solve.Daemon, error) {
+			daemon, pod = relieve(ctx, overflow(node.Kubernetes), order, daemon, func(ctx context.Context, pod kube.Pod) (*solve.Daemon, error) {
 				return c.connectPod(ctx, client, node, pod, report)
 			})
 			c.log.Debug().Str("node", node.Name).Str("pod", pod.Name).Str("buildkit", daemon.Version()).Msg("connected")
@@ -120,7 +121,7 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 
 // order sorts pods by preference. What the build is, is asked only where there
 // is a choice: git may have to tell.
-func (c *connector) order(pods []cluster.Pod, policy configmap.LoadBalance) []cluster.Pod {
+func (c *connector) order(pods []kube.Pod, policy configmap.LoadBalance) []kube.Pod {
 	key := ""
 	if len(pods) > 1 && c.affinity != nil {
 		key = c.affinity()
@@ -136,7 +137,7 @@ const samePodPause = time.Second
 // why it failed if that lasts: a way that is closed and certificates that do
 // not fit stay so.
 func again(ctx context.Context, why error) error {
-	if known := (*cluster.Error)(nil); errors.As(why, &known) && slices.Contains([]cluster.Reason{cluster.ReasonBlocked, cluster.ReasonCertificate, cluster.ReasonForeign}, known.Reason) {
+	if known := (*kube.Error)(nil); errors.As(why, &known) && slices.Contains([]kube.Reason{kube.ReasonBlocked, kube.ReasonCertificate, kube.ReasonForeign}, known.Reason) {
 		return why
 	}
 	pause := time.NewTimer(samePodPause)
@@ -153,7 +154,7 @@ func again(ctx context.Context, why error) error {
 // connection that stands. It is long because a busy cluster node is slow.
 const answerTimeout = time.Minute
 
-func (c *connector) connectPod(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod, report func(string)) (*solve.Daemon, error) {
+func (c *connector) connectPod(ctx context.Context, client *cluster.Client, node configmap.Node, pod kube.Pod, report func(string)) (*solve.Daemon, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	dial := func(ctx context.Context) (net.Conn, error) {
@@ -165,7 +166,7 @@ func (c *connector) connectPod(ctx context.Context, client *cluster.Client, node
 
 // ask is connectPod for those who only have a question: what they wait for is
 // nobody's news.
-func (c *connector) ask(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod) (*solve.Daemon, error) {
+func (c *connector) ask(ctx context.Context, client *cluster.Client, node configmap.Node, pod kube.Pod) (*solve.Daemon, error) {
 	return c.connectPod(ctx, client, node, pod, func(line string) {
 		c.log.Debug().Str("node", node.Name).Str("pod", pod.Name).Msg(line)
 	})
@@ -174,8 +175,8 @@ func (c *connector) ask(ctx context.Context, client *cluster.Client, node config
 // worthAnotherPod says whether another pod might answer where this one did
 // not: rights are the same for all.
 func worthAnotherPod(err error) bool {
-	known := (*cluster.Error)(nil)
-	return !errors.As(err, &known) || known.Reason != cluster.ReasonForbidden
+	known := (*kube.Error)(nil)
+	return !errors.As(err, &known) || known.Reason != kube.ReasonForbidden
 }
 
 func (c *connector) connectRemote(ctx context.Context, node configmap.Node) (*connection, error) {

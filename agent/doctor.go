@@ -15,6 +15,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/judge"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -177,10 +179,10 @@ type patient struct {
 	server cluster.Server  // of a cluster, by API server
 	user   string          // of a cluster, by API server
 
-	status     cluster.Status  // of a node, by rights
-	trouble    cluster.Trouble // of a node without a ready pod, by rights
-	troubleErr error           // of a node, by rights: why trouble is not known
-	builder    builder         // of a node, by transport
+	status     cluster.Status // of a node, by rights
+	trouble    judge.Trouble  // of a node without a ready pod, by rights
+	troubleErr error          // of a node, by rights: why trouble is not known
+	builder    builder        // of a node, by transport
 }
 
 // scope tells what a probe looks at.
@@ -317,8 +319,8 @@ func hintsOf(err error) []string {
 }
 
 // isReason tells the errors of package cluster apart.
-func isReason(err error, reason cluster.Reason) bool {
-	known := (*cluster.Error)(nil)
+func isReason(err error, reason kube.Reason) bool {
+	known := (*kube.Error)(nil)
 	return errors.As(err, &known) && known.Reason == reason
 }
 

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/util/version"
 
-	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -117,7 +117,7 @@ func slowHints() []string {
 	return []string{"builds wait for it: look at the load of the cluster nodes of agent and builder (kubectl top nodes), and give the builder requests.cpu"}
 }
 
-func (p *patient) tryWay(ctx context.Context, c *connector, pod cluster.Pod) (solve.Speed, error) {
+func (p *patient) tryWay(ctx context.Context, c *connector, pod kube.Pod) (solve.Speed, error) {
 	client, err := c.client(p.node)
 	if err != nil {
 		return solve.Speed{}, err
@@ -167,7 +167,7 @@ func judgeWays(pod string, ways []way) answer {
 	}
 	for _, w := range ways[:works] {
 		// A pod of buildx's offers exec and nothing else.
-		if !isReason(w.err, cluster.ReasonTransport) {
+		if !isReason(w.err, kube.ReasonTransport) {
 			return warned(hintsOf(w.err), "%s", detail)
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 )
 
 // endsSoon is when it should be told that certificates end. Slipway renews its
@@ -14,7 +14,7 @@ const endsSoon = 14 * 24 * time.Hour
 
 // probeCertificates tells when the certificates of the TCP transports end.
 func probeCertificates(ctx context.Context, p *patient) answer {
-	if !slices.ContainsFunc(p.status.Usable, func(pod cluster.Pod) bool { return pod.Listens }) {
+	if !slices.ContainsFunc(p.status.Usable, func(pod kube.Pod) bool { return pod.Listens }) {
 		return skipped("no pod of %s that is ready takes TLS connections", p.name)
 	}
 	end, err := p.within.client.CertificateExpiry(ctx, p.node)

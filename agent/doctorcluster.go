@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 )
 
 func probeDefinition(_ context.Context, p *patient) answer {
@@ -41,7 +42,7 @@ func probeServer(ctx context.Context, p *patient) answer {
 	}
 	p.user, err = p.client.Whoami(ctx)
 	switch {
-	case isReason(err, cluster.ReasonUnauthorized):
+	case isReason(err, kube.ReasonUnauthorized):
 		return failing(ClassCluster, err)
 	case err != nil: // servers before Kubernetes 1.28 do not tell
 		return fine("Kubernetes %s, answers in %s", p.server.Version, short(p.server.Took))
@@ -52,7 +53,7 @@ func probeServer(ctx context.Context, p *patient) answer {
 func probeRights(ctx context.Context, p *patient) answer {
 	client := p.within.client
 	status, err := client.Status(ctx, p.node)
-	if err != nil && !isReason(err, cluster.ReasonForbidden) {
+	if err != nil && !isReason(err, kube.ReasonForbidden) {
 		return failing(ClassCluster, err)
 	}
 	known := err == nil
@@ -83,9 +84,9 @@ func probeRights(ctx context.Context, p *patient) answer {
 func probeClusterNodes(ctx context.Context, p *patient) answer {
 	places, err := p.within.client.Places(ctx, p.node)
 	switch {
-	case isReason(err, cluster.ReasonForbidden):
+	case isReason(err, kube.ReasonForbidden):
 		return skipped("no right to list the cluster nodes, which no build needs")
-	case isReason(err, cluster.ReasonDefinition):
+	case isReason(err, kube.ReasonDefinition):
 		return failing(ClassUsage, err)
 	case err != nil:
 		return failing(ClassCluster, err)
@@ -107,7 +108,7 @@ func probeClusterNodes(ctx context.Context, p *patient) answer {
 func probeQuota(ctx context.Context, p *patient) answer {
 	quota, err := p.within.client.Quota(ctx, p.node)
 	switch {
-	case isReason(err, cluster.ReasonForbidden):
+	case isReason(err, kube.ReasonForbidden):
 		return skipped("no right to list the quotas, which no build needs")
 	case err != nil:
 		return failing(ClassCluster, err)
@@ -127,7 +128,7 @@ func (p *patient) runs() bool { return len(p.status.Usable) > 0 }
 func probePolicy(ctx context.Context, p *patient) answer {
 	trial, err := p.within.client.Try(ctx, p.node)
 	switch {
-	case isReason(err, cluster.ReasonForbidden):
+	case isReason(err, kube.ReasonForbidden):
 		return skipped("no right to create the workload, so it cannot be tried")
 	case err != nil && p.runs():
 		return doubt(err)
@@ -152,7 +153,7 @@ func probeImage(_ context.Context, p *patient) answer {
 	switch trouble := p.trouble; {
 	case p.troubleErr != nil:
 		return failing(ClassCluster, p.troubleErr)
-	case isReason(trouble.Err, cluster.ReasonImage):
+	case isReason(trouble.Err, kube.ReasonImage):
 		return failing(ClassCluster, trouble.Err)
 	}
 	return fine("no trouble with %s", image)
@@ -176,7 +177,7 @@ func probePods(_ context.Context, p *patient) answer {
 	switch trouble := p.trouble; {
 	case p.troubleErr != nil:
 		return failing(ClassCluster, p.troubleErr)
-	case isReason(trouble.Err, cluster.ReasonImage):
+	case isReason(trouble.Err, kube.ReasonImage):
 		return skipped("because of: image of %s", p.name)
 	case trouble.Err != nil && trouble.MayHeal:
 		return doubt(trouble.Err)

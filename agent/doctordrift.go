@@ -4,7 +4,7 @@ import (
 	"context"
 	"strings"
 
-	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 )
 
 // probeDrift compares the workload with its definition. A build goes on with
@@ -12,7 +12,7 @@ import (
 func probeDrift(ctx context.Context, p *patient) answer {
 	lines, err := p.within.client.Drift(ctx, p.node)
 	switch {
-	case isReason(err, cluster.ReasonForbidden):
+	case isReason(err, kube.ReasonForbidden):
 		return skipped("no right to compare the workload with its definition")
 	case err != nil:
 		return doubt(err)

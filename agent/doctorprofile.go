@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -30,7 +31,7 @@ func escapes() map[configmap.Profile]string {
 		configmap.ProfileUserNamespace: "who breaks out of the pod is nobody on the cluster node",
 		configmap.ProfileRootless:      "who breaks out of the pod is a user without rights on the cluster node",
 		configmap.ProfilePrivileged:    "who breaks out of a build is root on the cluster node",
-		cluster.ProfileRoot:            "who breaks out of the pod is root on the cluster node",
+		manifest.ProfileRoot:           "who breaks out of the pod is root on the cluster node",
 	}
 }
 

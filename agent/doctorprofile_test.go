@@ -6,14 +6,15 @@ import (
 	"time"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
 func TestJudgeProfile(t *testing.T) {
 	running := func(profile configmap.Profile) cluster.Status {
 		return cluster.Status{Pods: []cluster.PodStatus{
-			{Name: "going", Ready: true, Terminating: true, Profile: cluster.ProfileRoot},
-			{Name: "coming", Profile: cluster.ProfileRoot},
+			{Name: "going", Ready: true, Terminating: true, Profile: manifest.ProfileRoot},
+			{Name: "coming", Profile: manifest.ProfileRoot},
 			{Name: "pod", Ready: true, Profile: profile},
 		}}
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -64,7 +65,7 @@ func (c *connector) everyPod(ctx context.Context, nodes []configmap.Node, absent
 }
 
 // usablePods are the pods of a node that could take a build now.
-func (c *connector) usablePods(ctx context.Context, node configmap.Node) (*cluster.Client, []cluster.Pod, error) {
+func (c *connector) usablePods(ctx context.Context, node configmap.Node) (*cluster.Client, []kube.Pod, error) {
 	client, err := c.client(node)
 	if err != nil {
 		return nil, nil, err

@@ -11,7 +11,7 @@ import (
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
@@ -91,7 +91,7 @@ const serverPatience = time.Minute
 func outlast[T any](ctx context.Context, limit time.Duration, say func(string), connect func() (T, error)) (T, error) {
 	for began := time.Now(); ; {
 		made, err := connect()
-		if err == nil || !isReason(err, cluster.ReasonUnreachable) || time.Since(began) >= limit {
+		if err == nil || !isReason(err, kube.ReasonUnreachable) || time.Since(began) >= limit {
 			return made, err
 		}
 		say(err.Error() + "; trying again")
@@ -104,9 +104,9 @@ func outlast[T any](ctx context.Context, limit time.Duration, say func(string), 
 // connectClass is the class of a failed connect: what the API server rejects in
 // a definition is for its author to mend, all else lies in the cluster.
 func connectClass(err error) Class {
-	known := (*cluster.Error)(nil)
+	known := (*kube.Error)(nil)
 	switch {
-	case errors.As(err, &known) && known.Reason == cluster.ReasonDefinition:
+	case errors.As(err, &known) && known.Reason == kube.ReasonDefinition:
 		return ClassUsage
 	case errors.Is(err, context.Canceled):
 		return ClassCancelled

@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 )
 
 func TestOutlast(t *testing.T) {
-	gone := &cluster.Error{Reason: cluster.ReasonUnreachable}
-	other := &cluster.Error{Reason: cluster.ReasonForbidden}
+	gone := &kube.Error{Reason: kube.ReasonUnreachable}
+	other := &kube.Error{Reason: kube.ReasonForbidden}
 	for _, tt := range []struct {
 		name  string
 		limit time.Duration

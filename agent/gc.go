@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -155,7 +157,7 @@ func (c Collect) candidates(ctx context.Context, connector *connector, failures 
 				continue // two definitions of one workload
 			}
 			one := &candidate{client: client, node: node, idle: known[at]}
-			one.Collected = Collected{Namespace: at.namespace, Kind: cluster.Kind(node), Name: at.name, Builder: d.Name, Node: node.Name}
+			one.Collected = Collected{Namespace: at.namespace, Kind: manifest.Kind(node), Name: at.name, Builder: d.Name, Node: node.Name}
 			all = append(all, one)
 		}
 	}
@@ -216,7 +218,7 @@ func (c *connector) place(node configmap.Node) (*cluster.Client, place, error) {
 	if err != nil {
 		return nil, place{}, classify(connectClass(err), err)
 	}
-	return client, place{client.Namespace(node), cluster.WorkloadName(node)}, nil
+	return client, place{client.Namespace(node), manifest.WorkloadName(node)}, nil
 }
 
 // collect decides and acts on one workload.
@@ -301,14 +303,14 @@ func (c *connector) podUses(ctx context.Context, client *cluster.Client, node co
 	for i, p := range stay {
 		use := &uses[i]
 		*use = podUse{name: p.Name, running: p.Running, used: p.ReadySince}
-		usable := slices.IndexFunc(is.Usable, func(u cluster.Pod) bool { return u.Name == p.Name })
+		usable := slices.IndexFunc(is.Usable, func(u kube.Pod) bool { return u.Name == p.Name })
 		if usable < 0 {
 			use.silent = "it is not ready"
 			continue
 		}
 		group.Go(fault.Guard(func() error {
 			a, err := c.activity(ctx, client, node, is.Usable[usable])
-			if known := (*cluster.Error)(nil); errors.As(err, &known) && known.Reason == cluster.ReasonForbidden {
+			if known := (*kube.Error)(nil); errors.As(err, &known) && known.Reason == kube.ReasonForbidden {
 				return err
 			}
 			if err != nil {
@@ -327,7 +329,7 @@ func (c *connector) podUses(ctx context.Context, client *cluster.Client, node co
 
 // activity asks a pod what it does, over a connection that is closed again: a
 // pod that is asked to stop waits for those that are open.
-func (c *connector) activity(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod) (solve.Activity, error) {
+func (c *connector) activity(ctx context.Context, client *cluster.Client, node configmap.Node, pod kube.Pod) (solve.Activity, error) {
 	daemon, err := c.ask(ctx, client, node, pod)
 	if err != nil {
 		return solve.Activity{}, err

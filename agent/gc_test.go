@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -84,7 +85,7 @@ func access(t *testing.T, url string) cluster.Access {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return cluster.Access{Kubeconfig: path}
+	return cluster.Access{Access: kube.Access{Kubeconfig: path}}
 }
 
 // TestCollect has definitions that share a workload and an owner, of which one

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -173,7 +174,7 @@ func (c *connector) examinePods(ctx context.Context, node configmap.Node, n *Nod
 	listens := false
 	for _, found := range known.Pods {
 		pod := podDetails(found)
-		if at := slices.IndexFunc(known.Usable, func(p cluster.Pod) bool { return p.Name == found.Name }); at >= 0 {
+		if at := slices.IndexFunc(known.Usable, func(p kube.Pod) bool { return p.Name == found.Name }); at >= 0 {
 			usable := known.Usable[at]
 			listens = listens || usable.Listens
 			daemon, err := c.ask(ctx, client, node, usable)

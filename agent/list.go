@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -87,7 +88,7 @@ func (c *connector) status(ctx context.Context, node configmap.Node) NodeStatus 
 	if err != nil {
 		s.Status = "unreachable"
 		s.Error = sanitize.RedactURLs(err.Error())
-		if isReason(err, cluster.ReasonUnreachable) || isReason(err, cluster.ReasonIdentity) {
+		if isReason(err, kube.ReasonUnreachable) || isReason(err, kube.ReasonIdentity) {
 			s.Hints = hintsOf(err)
 		}
 		return s

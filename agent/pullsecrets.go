@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -27,16 +28,16 @@ func PullSecrets(access cluster.Access, log zerolog.Logger) registry.CredentialS
 }
 
 func pullSecrets(ctx context.Context, access cluster.Access, log zerolog.Logger) ([]registry.PullSecret, error) {
-	known := (*cluster.Error)(nil)
-	client, err := cluster.Connect(access, "", log)
-	if errors.As(err, &known) && known.Reason == cluster.ReasonIdentity {
+	known := (*kube.Error)(nil)
+	client, err := kube.Connect(access.Access, "", log)
+	if errors.As(err, &known) && known.Reason == kube.ReasonIdentity {
 		return nil, nil // no cluster, no secrets of it
 	}
 	if err != nil {
 		return nil, err
 	}
 	found, err := client.PullSecrets(ctx)
-	if errors.As(err, &known) && known.Reason == cluster.ReasonForbidden {
+	if errors.As(err, &known) && known.Reason == kube.ReasonForbidden {
 		// The default: a build's role does not read secrets.
 		return nil, &registry.Unavailable{Why: "the agent has no right to read them: " + known.Error()}
 	}

@@ -3,7 +3,7 @@ package agent
 import (
 	"context"
 
-	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -30,7 +30,7 @@ func overflow(k *configmap.Kubernetes) int {
 // best and is connected to, first of order. It returns the connection that the
 // build is to use, and closes the others. A pod that does not tell is taken as
 // it is: the choice makes a build faster, and must not make one fail.
-func relieve[D busier](ctx context.Context, overflow int, order []cluster.Pod, first D, dial func(context.Context, cluster.Pod) (D, error)) (D, cluster.Pod) {
+func relieve[D busier](ctx context.Context, overflow int, order []kube.Pod, first D, dial func(context.Context, kube.Pod) (D, error)) (D, kube.Pod) {
 	best, pod := first, order[0]
 	if overflow == 0 || len(order) == 1 {
 		return best, pod

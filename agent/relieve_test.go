@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -64,14 +64,14 @@ func TestRelieve(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var log []string
-			var order []cluster.Pod
+			var order []kube.Pod
 			pods := map[string]*busyPod{}
 			for i, n := range tt.builds {
 				name := fmt.Sprintf("p%d", i)
-				order = append(order, cluster.Pod{Name: name})
+				order = append(order, kube.Pod{Name: name})
 				pods[name] = &busyPod{name, n, n == mute, &log}
 			}
-			got, pod := relieve(t.Context(), tt.overflow, order, pods["p0"], func(_ context.Context, pod cluster.Pod) (*busyPod, error) {
+			got, pod := relieve(t.Context(), tt.overflow, order, pods["p0"], func(_ context.Context, pod kube.Pod) (*busyPod, error) {
 				log = append(log, "dial "+pod.Name)
 				if pods[pod.Name].builds == gone {
 					return nil, errors.New("gone")

@@ -2,19 +2,21 @@ package cluster
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 )
 
 // compareCertificates looks whether there are certificates and whether they fit
 // the definition. That they end one day is no drift: whoever builds renews
 // them in time. A Secret that may not be read is left to those who may.
 func (w *workload) compareCertificates(ctx context.Context, d *drift) error {
-	server, client := serverSecret(w.node), clientSecret(w.node)
+	server, client := manifest.ServerSecret(w.node), manifest.ClientSecret(w.node)
 	tls := w.node.Kubernetes.TLS
 	brought := tls.ServerSecret != ""
 	names := []string{server}
@@ -22,7 +24,7 @@ func (w *workload) compareCertificates(ctx context.Context, d *drift) error {
 		names = append(names, client)
 	}
 	for _, name := range names {
-		secret, err := w.client.secrets(w.namespace).Get(ctx, name, metav1.GetOptions{})
+		secret, err := w.client.api.Secrets(w.namespace).Get(ctx, name, metav1.GetOptions{})
 		why := ""
 		switch {
 		case apierrors.IsForbidden(err):
@@ -33,10 +35,11 @@ func (w *workload) compareCertificates(ctx context.Context, d *drift) error {
 			return w.explain(err, "read secret "+name)
 		default:
 			wanted := ""
+			own := pki.Pair{Certificate: secret.Data[pki.KeyCertificate], Key: secret.Data[pki.KeyPrivate]}
 			if name == server {
-				wanted = ServerName(w.node, w.namespace)
+				wanted = manifest.ServerName(w.node, w.namespace)
 			}
-			why = certificateTrouble(pair{secret.Data[keyCertificate], secret.Data[keyPrivate]}, wanted, time.Now())
+			why = own.Problem(wanted, time.Now())
 		}
 		if why == "" {
 			continue
@@ -44,34 +47,10 @@ func (w *workload) compareCertificates(ctx context.Context, d *drift) error {
 		line := fmt.Sprintf("secret %s: %s", name, why)
 		d.lines = append(d.lines, line)
 		if brought {
-			d.left = append(d.left, line+", which is for whoever brings it")
+			d.unapplied = append(d.unapplied, line+", which is for whoever brings it")
 		} else {
-			d.certify = true
+			d.needsCertificates = true
 		}
 	}
 	return nil
-}
-
-// certificateTrouble says why a pair cannot serve under a name; an empty name
-// is any. It repeats nothing of the key.
-func certificateTrouble(p pair, serverName string, now time.Time) string {
-	parsed, err := p.parse()
-	if err != nil {
-		return "no certificate with its key"
-	}
-	leaf := parsed.Leaf
-	switch {
-	case leaf.NotAfter.Before(now):
-		return "expired at " + leaf.NotAfter.UTC().Format(time.RFC3339)
-	case serverName != "" && leaf.VerifyHostname(serverName) != nil:
-		return fmt.Sprintf("for %s -> for %s", namesIn(leaf), serverName)
-	}
-	return ""
-}
-
-func namesIn(c *x509.Certificate) string {
-	if len(c.DNSNames) == 0 {
-		return "no name"
-	}
-	return c.DNSNames[0]
 }

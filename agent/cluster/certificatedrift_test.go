@@ -10,6 +10,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -17,15 +20,15 @@ import (
 // Slipway's own, and that nothing of a key is told.
 func TestDriftOfCertificates(t *testing.T) {
 	const server, client = "builder-amd64-tls", "builder-amd64-tls-client"
-	fresh := func(name string, when time.Time) certificates {
-		set, err := makeCertificates(name, when, nil)
+	fresh := func(name string, when time.Time) pki.Set {
+		set, err := pki.Make(name, when, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return set
 	}
 	const name = "buildkitd.builder-amd64.ci"
-	good, expired := fresh(name, time.Now()), fresh(name, time.Now().Add(-2*certificateLife))
+	good, expired := fresh(name, time.Now()), fresh(name, time.Now().Add(-2*pki.Life))
 	other := fresh("another.name", time.Now())
 	brought := func(n *configmap.Node) {
 		n.Kubernetes.TLS = configmap.TLS{ServerSecret: server, ClientSecret: client}
@@ -37,37 +40,37 @@ func TestDriftOfCertificates(t *testing.T) {
 		want           []string
 		forbidden      bool
 	}{
-		{name: "good", server: good.serverData(), client: good.clientData()},
+		{name: "good", server: good.ServerData(), client: good.ClientData()},
 		{name: "none", want: []string{"secret builder-amd64-tls: absent -> present", "secret builder-amd64-tls-client: absent -> present"}},
 		{name: "none to be seen", forbidden: true},
 		{
-			name: "expired", server: expired.serverData(), client: expired.clientData(),
+			name: "expired", server: expired.ServerData(), client: expired.ClientData(),
 			want: []string{"secret builder-amd64-tls: expired at ", "secret builder-amd64-tls-client: expired at "},
 		},
 		{
-			name: "for another name", server: other.serverData(), client: other.clientData(),
+			name: "for another name", server: other.ServerData(), client: other.ClientData(),
 			want: []string{"secret builder-amd64-tls: for another.name -> for buildkitd.builder-amd64.ci"},
 		},
 		{
-			name: "broken", server: map[string][]byte{keyCertificate: good.server.certificate, keyPrivate: other.server.key}, client: good.clientData(),
+			name: "broken", server: map[string][]byte{pki.KeyCertificate: good.Server.Certificate, pki.KeyPrivate: other.Server.Key}, client: good.ClientData(),
 			want: []string{"secret builder-amd64-tls: no certificate with its key"},
 		},
 		{
-			name: "brought, for another name", change: brought, server: other.serverData(), client: other.clientData(),
+			name: "brought, for another name", change: brought, server: other.ServerData(), client: other.ClientData(),
 			want: []string{"secret builder-amd64-tls: for another.name -> for buildkitd.builder-amd64.ci"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			node := testNode(func(n *configmap.Node) {
+			node := clustertest.Node(func(n *configmap.Node) {
 				n.Kubernetes.Drift = configmap.DriftApply
 				if tt.change != nil {
 					tt.change(n)
 				}
 			})
-			p := newPlant(t).holding(node, nil)
+			p := newFakeAPI(t).holding(node, nil)
 			for name, data := range map[string]map[string][]byte{server: tt.server, client: tt.client} {
 				if data != nil {
-					p.keep("secrets", &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "ci", Labels: map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}}, Data: data})
+					p.keep("secrets", &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "ci", Labels: map[string]string{manifest.LabelManagedBy: manifest.ManagedBy, manifest.LabelApp: "builder-amd64"}}, Data: data})
 				}
 			}
 			if tt.forbidden {

@@ -24,12 +24,16 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// vault is an API server that keeps Secrets and their versions, and has one
+// fakeSecrets is an API server that keeps Secrets and their versions, and has one
 // Deployment.
-type vault struct {
+type fakeSecrets struct {
 	t          *testing.T
 	deployment *appsv1.Deployment
 	decode     runtime.Decoder
@@ -43,7 +47,7 @@ type vault struct {
 	before map[string]func()
 }
 
-func (v *vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (v *fakeSecrets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := path.Base(r.URL.Path)
 	if r.Method == http.MethodPost {
 		name = ""
@@ -113,6 +117,18 @@ const (
 	testClientSecret = "builder-amd64-tls-client"
 )
 
+const testServer = "buildkitd.builder-amd64.ci"
+
+// testCertificates makes a set for testServer.
+func testCertificates(t *testing.T, now time.Time, known *pki.Set) pki.Set {
+	t.Helper()
+	set, err := pki.Make(testServer, now, known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
 // newDecoder reads what clients send.
 func newDecoder(t *testing.T) runtime.Decoder {
 	t.Helper()
@@ -125,21 +141,21 @@ func newDecoder(t *testing.T) runtime.Decoder {
 	return serializer.NewCodecFactory(scheme).UniversalDeserializer()
 }
 
-func newVault(t *testing.T) (*vault, func() *workload) {
+func newFakeSecrets(t *testing.T) (*fakeSecrets, func() *workload) {
 	t.Helper()
-	node := testNode(nil)
-	objects, err := Manifest(node, "ci")
+	node := clustertest.Node(nil)
+	objects, err := manifest.Of(node, "ci")
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &vault{
+	v := &fakeSecrets{
 		t: t, deployment: objects.Deployment, decode: newDecoder(t),
 		secrets: map[string]*corev1.Secret{}, before: map[string]func(){},
 	}
 	server := httptest.NewServer(v)
 	t.Cleanup(server.Close)
 	return v, func() *workload { // each as if in an agent of its own
-		client, err := newClient(&rest.Config{Host: server.URL}, Identity{Namespace: "ci"}, "", zerolog.Nop())
+		client, err := newTestClient(&rest.Config{Host: server.URL}, kube.Identity{Namespace: "ci"}, zerolog.Nop())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +164,7 @@ func newVault(t *testing.T) (*vault, func() *workload) {
 }
 
 // put stores a Secret as if it had been there before.
-func (v *vault) put(name string, labels map[string]string, data map[string][]byte) {
+func (v *fakeSecrets) put(name string, labels map[string]string, data map[string][]byte) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.version++
@@ -161,105 +177,108 @@ func (v *vault) put(name string, labels map[string]string, data map[string][]byt
 
 // set is what the workload's Secret holds; it must be whole, and the agents'
 // must fit it.
-func (v *vault) set() certificates {
+func (v *fakeSecrets) set() pki.Set {
 	v.t.Helper()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	set, err := parseCertificates(v.secrets[testServerSecret].Data)
+	set, err := pki.Parse(v.secrets[testServerSecret].Data)
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	if shared := v.secrets[testClientSecret]; shared == nil || !set.sufficesFor(shared.Data) {
+	if shared := v.secrets[testClientSecret]; shared == nil || !set.SufficesFor(shared.Data) {
 		v.t.Fatal("the Secret of the agents does not fit that of the workload")
 	}
-	if _, ok := v.secrets[testClientSecret].Data[keyClientPrivate]; ok || bytes.Contains(v.secrets[testClientSecret].Data[keyPrivate], set.server.key) {
+	if _, ok := v.secrets[testClientSecret].Data[pki.KeyClientPrivate]; ok || bytes.Contains(v.secrets[testClientSecret].Data[pki.KeyPrivate], set.Server.Key) {
 		v.t.Error("the Secret of the agents holds the server's key")
 	}
 	return set
 }
 
 func TestCertify(t *testing.T) {
-	ours := map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}
+	ours := map[string]string{manifest.LabelManagedBy: manifest.ManagedBy, manifest.LabelApp: "builder-amd64"}
 	now := time.Now()
 	set := testCertificates(t, now, nil)
-	due := testCertificates(t, now.Add(-certificateLife*3/4), nil)
-	half := func() map[string][]byte { d := set.serverData(); delete(d, keyPrivate); return d }
+	due := testCertificates(t, now.Add(-pki.Life*3/4), nil)
+	half := func() map[string][]byte { d := set.ServerData(); delete(d, pki.KeyPrivate); return d }
 	for _, tt := range []struct {
 		name   string
-		before func(*vault)
-		how    certifying
+		before func(*fakeSecrets)
+		how    certifyMode
 		writes []string
 		words  string
-		check  func(*testing.T, certificates)
+		check  func(*testing.T, pki.Set)
 	}{
 		{name: "nothing there", writes: []string{testServerSecret, testClientSecret}},
 		{name: "nothing there, as expected", how: certifyNew, writes: []string{testServerSecret, testClientSecret}},
 		{
 			name: "all there",
-			before: func(v *vault) {
-				v.put(testServerSecret, ours, set.serverData())
-				v.put(testClientSecret, ours, set.clientData())
+			before: func(v *fakeSecrets) {
+				v.put(testServerSecret, ours, set.ServerData())
+				v.put(testClientSecret, ours, set.ClientData())
 			},
 		},
 		{
 			name: "all there, not as expected", how: certifyNew,
-			before: func(v *vault) {
-				v.put(testServerSecret, ours, set.serverData())
-				v.put(testClientSecret, ours, set.clientData())
+			before: func(v *fakeSecrets) {
+				v.put(testServerSecret, ours, set.ServerData())
+				v.put(testClientSecret, ours, set.ClientData())
 			},
 		},
 		{
 			name:   "the agents' is missing",
-			before: func(v *vault) { v.put(testServerSecret, ours, set.serverData()) },
+			before: func(v *fakeSecrets) { v.put(testServerSecret, ours, set.ServerData()) },
 			writes: []string{testClientSecret},
 		},
 		{
 			name: "the agents' is of another time",
-			before: func(v *vault) {
-				v.put(testServerSecret, ours, set.serverData())
-				v.put(testClientSecret, ours, due.clientData())
+			before: func(v *fakeSecrets) {
+				v.put(testServerSecret, ours, set.ServerData())
+				v.put(testClientSecret, ours, due.ClientData())
 			},
 			writes: []string{testClientSecret},
 		},
 		{
 			name: "due",
-			before: func(v *vault) {
-				v.put(testServerSecret, ours, due.serverData())
-				v.put(testClientSecret, ours, due.clientData())
+			before: func(v *fakeSecrets) {
+				v.put(testServerSecret, ours, due.ServerData())
+				v.put(testClientSecret, ours, due.ClientData())
 			},
 			writes: []string{testClientSecret, testServerSecret}, // agents first
-			check: func(t *testing.T, got certificates) {
-				if !bytes.Equal(got.before.certificate, due.client.certificate) || !bytes.Contains(got.authorities, due.authorities) {
+			check: func(t *testing.T, got pki.Set) {
+				if !bytes.Equal(got.Previous.Certificate, due.Client.Certificate) || !bytes.Contains(got.Authorities, due.Authorities) {
 					t.Error("the set before is forgotten")
 				}
 			},
 		},
 		{
 			name: "renewed by order", how: certifyRenew,
-			before: func(v *vault) {
-				v.put(testServerSecret, ours, set.serverData())
-				v.put(testClientSecret, ours, set.clientData())
+			before: func(v *fakeSecrets) {
+				v.put(testServerSecret, ours, set.ServerData())
+				v.put(testClientSecret, ours, set.ClientData())
 			},
 			writes: []string{testClientSecret, testServerSecret},
 		},
 		{
 			name:   "broken",
-			before: func(v *vault) { v.put(testServerSecret, ours, half()) },
+			before: func(v *fakeSecrets) { v.put(testServerSecret, ours, half()) },
 			writes: []string{testClientSecret, testServerSecret},
 		},
 		{
 			name:   "broken and not ours",
-			before: func(v *vault) { v.put(testServerSecret, nil, half()) },
+			before: func(v *fakeSecrets) { v.put(testServerSecret, nil, half()) },
 			words:  "secret builder-amd64-tls in namespace ci is not slipway's",
 		},
 		{
-			name:   "the agents' is not ours",
-			before: func(v *vault) { v.put(testServerSecret, ours, set.serverData()); v.put(testClientSecret, nil, nil) },
-			words:  "secret builder-amd64-tls-client in namespace ci is not slipway's",
+			name: "the agents' is not ours",
+			before: func(v *fakeSecrets) {
+				v.put(testServerSecret, ours, set.ServerData())
+				v.put(testClientSecret, nil, nil)
+			},
+			words: "secret builder-amd64-tls-client in namespace ci is not slipway's",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			v, agent := newVault(t)
+			v, agent := newFakeSecrets(t)
 			if tt.before != nil {
 				tt.before(v)
 			}
@@ -282,7 +301,7 @@ func TestCertify(t *testing.T) {
 				tt.check(t, got)
 			}
 			// Who made them need not ask for them.
-			if from, err := w.client.credential(t.Context(), w.node); err != nil || from.serverName != testServer {
+			if from, err := w.client.dialer.Credential(t.Context(), w.node); err != nil || from.ServerName != testServer {
 				t.Errorf("credential: %+v, %v", from, err)
 			}
 		})
@@ -291,9 +310,9 @@ func TestCertify(t *testing.T) {
 
 // TestCertifyRace ends with one set for all, whoever makes or renews it.
 func TestCertifyRace(t *testing.T) {
-	for _, how := range []certifying{certifyNew, certifyCheck, certifyRenew} {
+	for _, how := range []certifyMode{certifyNew, certifyCheck, certifyRenew} {
 		t.Run(fmt.Sprint(how), func(t *testing.T) {
-			v, agent := newVault(t)
+			v, agent := newFakeSecrets(t)
 			var all sync.WaitGroup
 			for range 20 {
 				w := agent()
@@ -317,7 +336,7 @@ func TestCertifyRace(t *testing.T) {
 func TestRenewalIsNotUndone(t *testing.T) {
 	for _, step := range []string{"PUT " + testClientSecret, "PUT " + testServerSecret} {
 		t.Run(step, func(t *testing.T) {
-			v, agent := newVault(t)
+			v, agent := newFakeSecrets(t)
 			if err := agent().certify(t.Context(), certifyNew); err != nil {
 				t.Fatal(err)
 			}
@@ -332,7 +351,7 @@ func TestRenewalIsNotUndone(t *testing.T) {
 			if err := agent().certify(t.Context(), certifyRenew); err != nil {
 				t.Fatal(err)
 			}
-			if got := v.set(); maps.EqualFunc(got.serverData(), old.serverData(), bytes.Equal) {
+			if got := v.set(); maps.EqualFunc(got.ServerData(), old.ServerData(), bytes.Equal) {
 				t.Error("nothing was renewed")
 			}
 		})
@@ -341,37 +360,37 @@ func TestRenewalIsNotUndone(t *testing.T) {
 
 // TestRenewInPassing renews what a build finds to be due, and only that.
 func TestRenewInPassing(t *testing.T) {
-	v, agent := newVault(t)
+	v, agent := newFakeSecrets(t)
 	if err := agent().certify(t.Context(), certifyNew); err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
 		age    time.Duration
 		renews bool
-	}{{0, false}, {certificateLife * 3 / 4, true}} {
+	}{{0, false}, {pki.Life * 3 / 4, true}} {
 		set := testCertificates(t, time.Now().Add(-tt.age), nil)
-		v.put(testServerSecret, map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}, set.serverData())
-		v.put(testClientSecret, map[string]string{labelManagedBy: managedBy, labelApp: "builder-amd64"}, set.clientData())
+		v.put(testServerSecret, map[string]string{manifest.LabelManagedBy: manifest.ManagedBy, manifest.LabelApp: "builder-amd64"}, set.ServerData())
+		v.put(testClientSecret, map[string]string{manifest.LabelManagedBy: manifest.ManagedBy, manifest.LabelApp: "builder-amd64"}, set.ClientData())
 		w := agent()
-		if _, err := w.client.credential(t.Context(), w.node); err != nil {
+		if _, err := w.client.dialer.Credential(t.Context(), w.node); err != nil {
 			t.Fatal(err)
 		}
-		w.renewInPassing(t.Context(), time.Now())
-		if got := !bytes.Equal(v.set().server.certificate, set.server.certificate); got != tt.renews {
+		w.renewIfDue(t.Context(), time.Now())
+		if got := !bytes.Equal(v.set().Server.Certificate, set.Server.Certificate); got != tt.renews {
 			t.Errorf("at the age of %s: renewed %v", tt.age, got)
 		}
-		from, err := w.client.credential(t.Context(), w.node)
+		from, err := w.client.dialer.Credential(t.Context(), w.node)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := 1; tt.renews != (len(from.pairs) > want) {
-			t.Errorf("at the age of %s: %d pairs", tt.age, len(from.pairs))
+		if want := 1; tt.renews != (len(from.Pairs) > want) {
+			t.Errorf("at the age of %s: %d pairs", tt.age, len(from.Pairs))
 		}
 	}
 }
 
 func TestCertifyByCommand(t *testing.T) {
-	v, agent := newVault(t)
+	v, agent := newFakeSecrets(t)
 	w := agent()
 	var said []string
 	report := func(line string) { said = append(said, line) }
@@ -382,7 +401,7 @@ func TestCertifyByCommand(t *testing.T) {
 	if err := w.client.Certify(t.Context(), w.node, true, report); err != nil {
 		t.Fatal(err)
 	}
-	if got := v.set(); bytes.Equal(got.server.certificate, first.server.certificate) {
+	if got := v.set(); bytes.Equal(got.Server.Certificate, first.Server.Certificate) {
 		t.Error("not renewed")
 	}
 	if len(said) != 1 || !strings.Contains(said[0], "renewed the certificates in secret builder-amd64-tls") {

@@ -12,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -31,27 +33,27 @@ type Made struct {
 
 // Made lists all that Slipway made in a namespace, by name: what bears one of
 // its labels and not the other is somebody else's. Errors are of type
-// *Error but for those of ctx.
+// *kube.Error but for those of ctx.
 func (c *Client) Made(ctx context.Context, namespace string) ([]Made, error) {
-	ctx = quiet(ctx)
-	options := metav1.ListOptions{LabelSelector: labels.SelectorFromSet(labels.Set{labelManagedBy: managedBy}).String()}
-	deployments, err := c.deployments(namespace).List(ctx, options)
+	ctx = kube.Quiet(ctx)
+	options := metav1.ListOptions{LabelSelector: labels.SelectorFromSet(labels.Set{manifest.LabelManagedBy: manifest.ManagedBy}).String()}
+	deployments, err := c.api.Deployments(namespace).List(ctx, options)
 	if err != nil {
 		return nil, c.explainCollection(err, "list deployments in namespace "+namespace)
 	}
-	statefulSets, err := c.statefulSets(namespace).List(ctx, options)
+	statefulSets, err := c.api.StatefulSets(namespace).List(ctx, options)
 	if err != nil {
 		return nil, c.explainCollection(err, "list statefulsets in namespace "+namespace)
 	}
 	var all []Made
 	for _, d := range deployments.Items {
-		if (held{deployment: &d}).managed() {
-			all = append(all, madeOf(KindDeployment, d.ObjectMeta, d.Spec.Template.Spec))
+		if (manifest.Workload{Deployment: &d}).Managed() {
+			all = append(all, madeOf(manifest.KindDeployment, d.ObjectMeta, d.Spec.Template.Spec))
 		}
 	}
 	for _, s := range statefulSets.Items {
-		if (held{statefulSet: &s}).managed() {
-			all = append(all, madeOf(KindStatefulSet, s.ObjectMeta, s.Spec.Template.Spec))
+		if (manifest.Workload{StatefulSet: &s}).Managed() {
+			all = append(all, madeOf(manifest.KindStatefulSet, s.ObjectMeta, s.Spec.Template.Spec))
 		}
 	}
 	slices.SortFunc(all, func(a, b Made) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind)) })
@@ -63,7 +65,7 @@ func madeOf(kind string, meta metav1.ObjectMeta, pod corev1.PodSpec) Made {
 		Kind:      kind,
 		Namespace: meta.Namespace,
 		Name:      meta.Name,
-		Owner:     meta.Labels[labelOwner],
+		Owner:     meta.Labels[manifest.LabelOwner],
 		Created:   meta.CreationTimestamp.Time,
 		mounted:   mountedFiles(meta.Name, pod),
 	}
@@ -97,7 +99,7 @@ func mountedFiles(workload string, pod corev1.PodSpec) []string {
 // It is enough to look at it and to connect to its pods.
 func (m Made) Node() configmap.Node {
 	k := &configmap.Kubernetes{Namespace: m.Namespace, Replicas: 1, Transport: configmap.TransportAuto}
-	if m.Kind == KindStatefulSet {
+	if m.Kind == manifest.KindStatefulSet {
 		k.ClaimStorage = &resource.Quantity{}
 	}
 	return configmap.Node{Name: m.Name, Kubernetes: k}
@@ -108,9 +110,9 @@ func (m Made) String() string { return strings.ToLower(m.Kind) + " " + m.Name }
 
 // PlanCollection finds what belongs to a workload that is left over, as
 // PlanRemoval does for one with a definition. It changes nothing. Errors are
-// of type *Error but for those of ctx.
+// of type *kube.Error but for those of ctx.
 func (c *Client) PlanCollection(ctx context.Context, m Made, claims bool) (Removal, error) {
 	w := newWorkload(c, m.Node(), nil)
 	w.collected, w.mounted = true, m.mounted
-	return w.planRemoval(quiet(ctx), claims)
+	return w.planRemoval(kube.Quiet(ctx), claims)
 }

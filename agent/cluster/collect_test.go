@@ -16,7 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
-	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
 
 // dialTo is a client of an API server that is a handler.
@@ -24,7 +25,7 @@ func dialTo(t *testing.T, api http.Handler) *Client {
 	t.Helper()
 	server := httptest.NewServer(api)
 	t.Cleanup(server.Close)
-	client, err := newClient(&rest.Config{Host: server.URL}, Identity{Namespace: "ci"}, "", zerolog.Nop())
+	client, err := newTestClient(&rest.Config{Host: server.URL}, kube.Identity{Namespace: "ci"}, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestSleep(t *testing.T) {
 		name   string
 		answer *metav1.Status
 		want   error
-		reason Reason
+		reason kube.Reason
 		hint   string
 	}{
 		{name: "idle"},
@@ -48,7 +49,7 @@ func TestSleep(t *testing.T) {
 		{
 			name:   "no right",
 			answer: refusal(403, metav1.StatusReasonForbidden, `statefulsets.apps "b" is forbidden: User "system:serviceaccount:ci:gc" cannot patch resource "statefulsets/scale" in API group "apps" in the namespace "ci"`),
-			reason: ReasonForbidden, hint: "name: slipway-gc",
+			reason: kube.ReasonForbidden, hint: "name: slipway-gc",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -72,8 +73,8 @@ func TestSleep(t *testing.T) {
 					t.Error(err)
 				}
 			}))
-			err := client.Sleep(t.Context(), Status{Kind: KindStatefulSet, Namespace: "ci", Name: "b", version: "41"})
-			known := (*Error)(nil)
+			err := client.Sleep(t.Context(), Status{Kind: manifest.KindStatefulSet, Namespace: "ci", Name: "b", version: "41"})
+			known := (*kube.Error)(nil)
 			switch {
 			case tt.reason != "":
 				if !errors.As(err, &known) || known.Reason != tt.reason || !strings.Contains(strings.Join(known.Hints(), "\n"), tt.hint) {
@@ -110,7 +111,7 @@ func TestCollection(t *testing.T) {
 	labels := object{}
 	first := thing("apps/v1", "StatefulSet", "statefulsets", "a", labels)
 	labels["app"] = "a" // unlike "half", which is b's by its label
-	api := &store{t: t, by: map[string]any{
+	api := &fakeObjects{t: t, by: map[string]any{
 		"deployments":         list("apps/v1", "DeploymentList", deployment),
 		"statefulsets":        list("apps/v1", "StatefulSetList", first, thing("apps/v1", "StatefulSet", "statefulsets", "half", object{})),
 		"deployments/b":       deployment,
@@ -127,13 +128,13 @@ func TestCollection(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Made{
-		{Kind: KindStatefulSet, Namespace: "ci", Name: "a", Created: made.Time},
-		{Kind: KindDeployment, Namespace: "ci", Name: "b", Owner: "ours", Created: made.Time},
+		{Kind: manifest.KindStatefulSet, Namespace: "ci", Name: "a", Created: made.Time},
+		{Kind: manifest.KindDeployment, Namespace: "ci", Name: "b", Owner: "ours", Created: made.Time},
 	}
 	if diff := cmp.Diff(want, found, cmpopts.IgnoreUnexported(Made{})); diff != "" {
 		t.Fatalf("found (-want +got):\n%s", diff)
 	}
-	if Kind(found[0].Node()) != KindStatefulSet || Kind(found[1].Node()) != KindDeployment {
+	if manifest.Kind(found[0].Node()) != manifest.KindStatefulSet || manifest.Kind(found[1].Node()) != manifest.KindDeployment {
 		t.Error("a workload becomes a node of the other kind")
 	}
 	plan, err := client.PlanCollection(t.Context(), found[1], false)
@@ -151,40 +152,7 @@ func TestCollection(t *testing.T) {
 	}
 	api.forbidden = "secrets/b-tls"
 	_, err = client.PlanCollection(t.Context(), found[1], false)
-	if known := (*Error)(nil); !errors.As(err, &known) || !strings.Contains(strings.Join(known.Hints(), "\n"), "name: slipway-gc") {
+	if known := (*kube.Error)(nil); !errors.As(err, &known) || !strings.Contains(strings.Join(known.Hints(), "\n"), "name: slipway-gc") {
 		t.Errorf("without the right: %v", err)
-	}
-}
-
-// TestOwnerLabel has the owner on what is made, and nowhere that a change of it
-// would touch pods.
-func TestOwnerLabel(t *testing.T) {
-	with := func(owner string) Objects {
-		objects, err := Manifest(testNode(func(n *configmap.Node) {
-			n.Kubernetes.Owner = owner
-			n.Files = map[string][]byte{"buildkitd.toml": []byte("debug = true\n"), "certs/key.pem": []byte("key")}
-		}), "ci")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return objects
-	}
-	owned, plain := with("ours"), with("")
-	w := newWorkload(&Client{}, testNode(func(n *configmap.Node) { n.Kubernetes.Owner = "ours" }), nil)
-	for what, labels := range map[string]map[string]string{
-		"deployment":   owned.Deployment.Labels,
-		"configmap":    owned.ConfigMaps[0].Labels,
-		"secret":       owned.Secrets[0].Labels,
-		"certificates": w.secret("b-tls", nil).Labels,
-	} {
-		if labels[labelOwner] != "ours" || labels[labelManagedBy] != managedBy {
-			t.Errorf("%s has the labels %v", what, labels)
-		}
-	}
-	if diff := cmp.Diff(plain.Deployment.Spec, owned.Deployment.Spec); diff != "" {
-		t.Errorf("an owner changes the pods (-without +with):\n%s", diff)
-	}
-	if _, there := plain.Deployment.Labels[labelOwner]; there {
-		t.Error("there is an owner that nobody named")
 	}
 }

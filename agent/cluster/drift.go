@@ -3,68 +3,70 @@ package cluster
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/slipway-build/slipway/agent/cluster/diff"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
 // drift is what lies between a workload and its definition.
 type drift struct {
-	is held
+	is manifest.Workload
 	// should is what is to be written.
-	should held
+	should manifest.Workload
 	// lines name the fields, files and certificates that differ; none when the
 	// workload is as it should be.
 	lines []string
-	// left are what of the definition stays unapplied, and why.
-	left []string
+	// unapplied is what of the definition is left out, and why.
+	unapplied []string
 	// files are those to be written.
-	files Objects
-	// certify is true when certificates are to be made.
-	certify bool
-	// updates is true when the workload itself differs, rolls when its pods are
-	// to be replaced for it.
-	updates, rolls bool
-	// unasked is why the API server could not be asked to compare; then fields
+	files manifest.Objects
+	// needsCertificates is true when certificates are to be made.
+	needsCertificates bool
+	// updates is true when the workload itself differs, replacesPods when its
+	// pods are to be replaced for it.
+	updates, replacesPods bool
+	// dryRunErr is why the API server could not be asked to compare; then fields
 	// that the definition does not speak of were not compared.
-	unasked error
+	dryRunErr error
 }
 
 // writes is true when something of it can be applied.
 func (d drift) writes() bool {
-	return d.updates || d.certify || len(d.files.ConfigMaps)+len(d.files.Secrets) > 0
+	return d.updates || d.needsCertificates || len(d.files.ConfigMaps)+len(d.files.Secrets) > 0
 }
 
 // Drift lists in what node's workload is not as the definition says, one line
 // for each field, file and certificate; none also where there is no workload.
-// It changes nothing. Errors are of type *Error but for those of ctx.
+// It changes nothing. Errors are of type *kube.Error but for those of ctx.
 func (c *Client) Drift(ctx context.Context, node configmap.Node) ([]string, error) {
 	w := newWorkload(c, node, func(string) {})
-	is, err := w.find(quiet(ctx))
+	is, err := w.find(kube.Quiet(ctx))
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	var d drift
 	if err == nil {
-		d, err = w.compare(quiet(ctx), is, false)
+		d, err = w.compare(kube.Quiet(ctx), is, false)
 	}
-	if known := (*Error)(nil); errors.As(err, &known) && known.Reason == ReasonDefinition {
-		return []string{known.message}, nil
+	if known := (*kube.Error)(nil); errors.As(err, &known) && known.Reason == kube.ReasonDefinition {
+		return []string{known.Message}, nil
 	}
 	return d.lines, err
 }
 
 // find reads the workload. That there is none is the API server's own error,
 // all others are explained.
-func (w *workload) find(ctx context.Context) (held, error) {
-	is, err := w.load(ctx, Kind(w.node))
+func (w *workload) find(ctx context.Context) (manifest.Workload, error) {
+	is, err := w.load(ctx, manifest.Kind(w.node))
 	if !apierrors.IsNotFound(err) {
 		return is, err
 	}
-	if other := w.otherKind(ctx); other != nil {
+	if other := w.checkOtherKind(ctx); other != nil {
 		return is, other
 	}
 	return is, err
@@ -78,84 +80,80 @@ func (w *workload) find(ctx context.Context) (held, error) {
 //
 // It is not asked to apply on the server's side: that would leave in place what
 // an Update has set, and takes rights that a role for buildx does not have.
-func (w *workload) compare(ctx context.Context, is held, apply bool) (drift, error) {
+func (w *workload) compare(ctx context.Context, is manifest.Workload, apply bool) (drift, error) {
 	d := drift{is: is}
-	objects, err := w.form(ctx, is, apply)
+	objects, err := w.desiredObjects(ctx, is, apply)
 	if err != nil {
 		return d, err
 	}
-	wanted := objects.held()
-	if is.managed() {
-		err = w.mutable(is, wanted)
-		d.should = bring(is, wanted)
+	wanted := objects.Workload
+	if is.Managed() {
+		err = w.checkImmutable(is, wanted)
+		d.should = diff.Desired(is, wanted)
 	} else {
-		err = w.adoptable(is, wanted)
-		d.should = adopt(is, wanted)
+		err = w.checkAdoptable(is, wanted)
+		d.should = diff.Adopted(is, wanted)
 	}
 	if err != nil {
 		return d, err
 	}
-	differences, err := w.ask(ctx, &d)
+	differences, err := w.dryRunUpdate(ctx, &d)
 	if err != nil {
 		return d, err
 	}
-	if is.managed() {
+	if is.Managed() {
 		err = w.compareFiles(ctx, &d, objects)
 	} else {
 		err = w.compareAdopted(ctx, &d, wanted)
 	}
-	if err == nil && objects.listens() {
+	if err == nil && objects.Listens() {
 		err = w.compareCertificates(ctx, &d)
 	}
-	d.rolls = slices.ContainsFunc(differences, func(f difference) bool { return strings.HasPrefix(f.path, "spec.template.") })
-	if !is.managed() && len(d.lines) == 0 && is.hash() == "" && isHash(differences) {
+	d.replacesPods = diff.ReplacesPods(differences)
+	if !is.Managed() && len(d.lines) == 0 && is.Hash() == "" && diff.OnlyHash(differences) {
 		// It is as it should be; replacing all pods to mark them would be all
 		// that came of it.
 		return d, err
 	}
-	d.lines = append(lines(differences), d.lines...)
+	d.lines = append(diff.Lines(differences), d.lines...)
 	d.updates = len(differences) > 0
 	return d, err
 }
 
-func isHash(differences []difference) bool {
-	return !slices.ContainsFunc(differences, func(d difference) bool { return !strings.Contains(d.path, annotationSpecHash) })
-}
-
-func (w *workload) compareAdopted(ctx context.Context, d *drift, wanted held) error {
-	plain, err := Manifest(bare(w.plain()), w.namespace)
+func (w *workload) compareAdopted(ctx context.Context, d *drift, wanted manifest.Workload) error {
+	plain, err := manifest.Of(diff.WithoutOptions(manifest.WithoutListener(w.node)), w.namespace)
 	if err != nil {
 		return err
 	}
-	paths, err := leftAlone(d.is, d.should, wanted, plain.held())
+	paths, err := diff.Unapplied(d.is, d.should, wanted, plain.Workload)
 	if err != nil {
 		return err
 	}
-	d.left = append(d.left, paths...)
+	d.unapplied = append(d.unapplied, paths...)
 	return w.compareAdoptedFiles(ctx, d)
 }
 
-// form is what the node's workload should be: reached by exec where others made
+// desiredObjects is what the node's workload should be: reached by exec where others made
 // it, and where it was made by one without the right to make certificates and
 // nobody has that now.
-func (w *workload) form(ctx context.Context, is held, apply bool) (Objects, error) {
-	whole, err := Manifest(w.node, w.namespace)
+func (w *workload) desiredObjects(ctx context.Context, is manifest.Workload, apply bool) (manifest.Objects, error) {
+	whole, err := w.objects()
 	switch {
 	case err != nil:
-		return Objects{}, err
-	case !is.managed():
-		return Manifest(w.plain(), w.namespace)
-	case is.listens(), !whole.listens(), needsListener(w.node):
+		return manifest.Objects{}, err
+	case !is.Managed():
+		return w.execObjects()
+	case is.Listens(), !whole.Listens(), needsListener(w.node):
 		return whole, nil
 	case !apply:
-		return Manifest(w.plain(), w.namespace)
+		return w.execObjects()
 	}
 	err = nil
 	if w.node.Kubernetes.TLS.ServerSecret == "" {
 		err = w.certify(ctx, certifyCheck)
 	}
-	if known := (*Error)(nil); errors.As(err, &known) && known.Reason == ReasonForbidden {
-		return Manifest(w.plain(), w.namespace)
+	if known := (*kube.Error)(nil); errors.As(err, &known) && known.Reason == kube.ReasonForbidden {
+		return w.execObjects()
 	}
 	return whole, err
 }
@@ -167,27 +165,19 @@ func needsListener(node configmap.Node) bool {
 	return t == configmap.TransportDirect || t == configmap.TransportPortForward
 }
 
-// ask has the API server say what the workload would become. Where it may not
+// dryRunUpdate has the API server say what the workload would become. Where it may not
 // or cannot, the fields that the definition speaks of are compared as they are.
-func (w *workload) ask(ctx context.Context, d *drift) ([]difference, error) {
+func (w *workload) dryRunUpdate(ctx context.Context, d *drift) ([]diff.Difference, error) {
 	// What the server warns of is told when the workload is written.
-	would, err := w.put(context.WithValue(ctx, unlogged{}, true), d.should, true)
+	would, err := w.put(kube.WithoutWarnings(ctx), d.should, true)
 	switch {
 	case err == nil:
-		return compareWorkloads(d.is, would, false)
+		return diff.Workloads(d.is, would, false)
 	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
 		return nil, err
-	case isMissingRight(err), strings.Contains(err.Error(), "does not support dry run"):
-		d.unasked = err
-		return compareWorkloads(d.is, d.should, true)
+	case kube.IsMissingRight(err), strings.Contains(err.Error(), "does not support dry run"):
+		d.dryRunErr = err
+		return diff.Workloads(d.is, d.should, true)
 	}
 	return nil, w.explain(err, "try to update "+w.String())
-}
-
-func isMissingRight(err error) bool {
-	if !apierrors.IsForbidden(err) {
-		return false
-	}
-	_, known := parseForbidden(err.Error())
-	return known
 }

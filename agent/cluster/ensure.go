@@ -9,6 +9,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
+	"github.com/slipway-build/slipway/agent/cluster/pki"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -17,35 +20,32 @@ import (
 // zero. Everything it does may be done by any number of agents at once: what
 // exists already counts as done, and all write the same.
 func (w *workload) ensure(ctx context.Context) error {
-	for range conflictTries {
-		is, err := w.look(ctx)
+	return w.retryOnConflict(ctx, "write "+w.String(), func() error {
+		is, err := w.state(ctx)
 		switch {
 		case apierrors.IsNotFound(err):
-			if err := w.otherKind(ctx); err != nil {
+			if err := w.checkOtherKind(ctx); err != nil {
 				return err
 			}
 			return w.create(ctx)
 		case err != nil:
 			return err
 		}
-		if err := w.settleWorkload(ctx, is); err != nil {
+		if err := w.reconcileWorkload(ctx, is); err != nil {
 			return err
 		}
 		if is.listens {
-			w.mend(ctx)
+			w.repairCertificates(ctx)
 		}
 		if is.replicas > 0 {
 			return nil
 		}
-		if err := w.wake(ctx, is.version); !apierrors.IsConflict(err) {
-			return err
-		}
-	}
-	return w.busy(w.String())
+		return w.wake(ctx, is.version)
+	})
 }
 
-// found is what a workload is like.
-type found struct {
+// workloadState is what a workload is like.
+type workloadState struct {
 	replicas int32
 	// version is its resource version.
 	version string
@@ -55,19 +55,19 @@ type found struct {
 	labels, annotations map[string]string
 }
 
-// look is load for those who want to know a few things of the workload.
-func (w *workload) look(ctx context.Context) (found, error) {
-	is, err := w.load(ctx, Kind(w.node))
+// state is load for those who want to know a few things of the workload.
+func (w *workload) state(ctx context.Context) (workloadState, error) {
+	is, err := w.load(ctx, manifest.Kind(w.node))
 	if err != nil {
-		return found{}, err
+		return workloadState{}, err
 	}
-	return found{replicas: is.replicas(), version: is.meta().ResourceVersion, listens: is.listens(), labels: is.meta().Labels, annotations: is.template().Annotations}, nil
+	return workloadState{replicas: is.Replicas(), version: is.Meta().ResourceVersion, listens: is.Listens(), labels: is.Meta().Labels, annotations: is.Template().Annotations}, nil
 }
 
-// mend sees to the Secrets of a workload that exists, without which its pods
-// cannot start. Where that is not this agent's to do, the pods' own reasons
-// will tell.
-func (w *workload) mend(ctx context.Context) {
+// repairCertificates sees to the Secrets of a workload that exists, without which
+// its pods cannot start. An agent that may not do so leaves it: the pods then say
+// what they wait for.
+func (w *workload) repairCertificates(ctx context.Context) {
 	if w.node.Kubernetes.TLS.ServerSecret != "" {
 		return
 	}
@@ -84,37 +84,36 @@ func (w *workload) mend(ctx context.Context) {
 // is made as buildx makes it, to be reached by exec, unless another transport
 // is pinned.
 func (w *workload) create(ctx context.Context) error {
-	err := w.createAs(ctx, w.node)
-	var known *Error
-	if !errors.As(err, &known) || known.Reason != ReasonForbidden || !known.aboutCertificates || w.client.pinned(w.node) != configmap.TransportAuto {
-		return err
-	}
-	w.report(fmt.Sprintf("no right to make certificates, so %s will be reached by exec, which is slower: %v", w, known))
-	return w.createAs(ctx, w.plain())
-}
-
-// plain is the node as one that is reached by exec only.
-func (w *workload) plain() configmap.Node {
-	plain, settings := w.node, *w.node.Kubernetes
-	settings.Transport = configmap.TransportExec
-	plain.Kubernetes = &settings
-	return plain
-}
-
-func (w *workload) createAs(ctx context.Context, node configmap.Node) error {
-	objects, err := Manifest(node, w.namespace)
+	objects, err := w.objects()
 	if err != nil {
 		return err
 	}
-	w.report(fmt.Sprintf("creating %s in namespace %s", w, w.namespace))
-	certified := objects.listens() && node.Kubernetes.TLS.ServerSecret == ""
+	err = w.createObjects(ctx, objects)
+	var uncertified *certificateError
+	if !errors.As(err, &uncertified) {
+		return err
+	}
+	var known *kube.Error
+	if !errors.As(uncertified.err, &known) || known.Reason != kube.ReasonForbidden || w.client.dialer.Pinned(w.node) != configmap.TransportAuto {
+		return uncertified.err
+	}
+	w.report(fmt.Sprintf("no right to make certificates, so %s will be reached by exec, which is slower: %v", w, known))
+	if objects, err = w.execObjects(); err != nil {
+		return err
+	}
+	return w.createObjects(ctx, objects)
+}
 
-	var set certificates
+func (w *workload) createObjects(ctx context.Context, objects manifest.Objects) error {
+	w.report(fmt.Sprintf("creating %s in namespace %s", w, w.namespace))
+	certified := objects.Listens() && w.node.Kubernetes.TLS.ServerSecret == ""
+
+	var set pki.Set
 	before, beforeContext := errgroup.WithContext(ctx)
 	if certified {
 		before.Go(fault.Guard(func() (err error) {
 			set, err = w.serverCertificates(beforeContext, certifyNew)
-			return aboutCertificates(err)
+			return asCertificateError(err)
 		}))
 	}
 	before.Go(fault.Guard(func() error { return w.writeFiles(beforeContext, objects) }))
@@ -123,33 +122,39 @@ func (w *workload) createAs(ctx context.Context, node configmap.Node) error {
 	}
 	after, afterContext := errgroup.WithContext(ctx)
 	if certified { // no pod needs what only agents read
-		after.Go(fault.Guard(func() error { return aboutCertificates(w.shareCertificates(afterContext, set, certifyNew)) }))
+		after.Go(fault.Guard(func() error { return asCertificateError(w.shareCertificates(afterContext, set, certifyNew)) }))
 	}
 	after.Go(fault.Guard(func() error { return w.createWorkload(afterContext, objects) }))
 	return after.Wait()
 }
 
-// aboutCertificates marks what went wrong in making them.
-func aboutCertificates(err error) error {
-	var known *Error
-	if errors.As(err, &known) {
-		marked := *known
-		marked.aboutCertificates = true
-		return &marked
+// certificateError marks what went wrong with certificates, which a workload
+// that is reached by exec can do without.
+type certificateError struct{ err error }
+
+// Error implements error.
+func (e *certificateError) Error() string { return e.err.Error() }
+
+// Unwrap returns what was marked.
+func (e *certificateError) Unwrap() error { return e.err }
+
+func asCertificateError(err error) error {
+	if err == nil {
+		return nil
 	}
-	return err
+	return &certificateError{err}
 }
 
-func (w *workload) createWorkload(ctx context.Context, objects Objects) (err error) {
-	options := metav1.CreateOptions{FieldManager: managedBy}
+func (w *workload) createWorkload(ctx context.Context, objects manifest.Objects) (err error) {
+	options := metav1.CreateOptions{FieldManager: kube.FieldManager}
 	if objects.StatefulSet != nil {
-		_, err = w.client.statefulSets(w.namespace).Create(ctx, objects.StatefulSet, options)
+		_, err = w.client.api.StatefulSets(w.namespace).Create(ctx, objects.StatefulSet, options)
 	} else {
-		_, err = w.client.deployments(w.namespace).Create(ctx, objects.Deployment, options)
+		_, err = w.client.api.Deployments(w.namespace).Create(ctx, objects.Deployment, options)
 	}
 	if apierrors.IsAlreadyExists(err) {
 		// Another agent was faster, or somebody else with something else.
-		if _, err = w.load(ctx, Kind(w.node)); apierrors.IsNotFound(err) {
+		if _, err = w.load(ctx, manifest.Kind(w.node)); apierrors.IsNotFound(err) {
 			return nil
 		}
 		return err
@@ -163,6 +168,6 @@ func (w *workload) createWorkload(ctx context.Context, objects Objects) (err err
 func (w *workload) wake(ctx context.Context, version string) error {
 	n := w.node.Kubernetes.Replicas
 	w.report(fmt.Sprintf("%s in namespace %s is scaled to zero: scaling it to %d", w, w.namespace, n))
-	err := w.client.scale(ctx, Status{Kind: Kind(w.node), Namespace: w.namespace, Name: w.name}, n, fmt.Sprintf(`{"metadata":{"resourceVersion":%q},`, version))
+	err := w.client.api.Scale(ctx, manifest.Kind(w.node), w.namespace, w.name, n, version)
 	return w.explain(err, fmt.Sprintf("scale %s, which is scaled to zero,", w))
 }

@@ -15,19 +15,21 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// answers is an API server that has one answer for each request, "POST
+// fakeAnswers is an API server that has one answer for each request, "POST
 // deployments": a status code, or an object as JSON. It remembers the requests.
-type answers struct {
+type fakeAnswers struct {
 	t    *testing.T
 	by   map[string]any
 	mu   sync.Mutex
 	seen []string
 }
 
-func (a *answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *fakeAnswers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	request := r.Method + " " + parts[len(parts)-1]
 	if r.Method != http.MethodPost { // the last part is the object's name
@@ -82,7 +84,7 @@ func TestEnsure(t *testing.T) {
 		files  map[string][]byte
 		by     map[string]any
 		seen   []string
-		reason Reason
+		reason kube.Reason
 	}{
 		{
 			name: "absent: created",
@@ -120,7 +122,7 @@ func TestEnsure(t *testing.T) {
 			name:   "of the other kind: left alone",
 			by:     map[string]any{"GET deployments": 404, "GET statefulsets": object{"apiVersion": "apps/v1", "kind": "StatefulSet", "spec": object{"template": asOfBuildx}}},
 			seen:   []string{"GET deployments", "GET statefulsets"},
-			reason: ReasonDefinition,
+			reason: kube.ReasonDefinition,
 		},
 		{
 			name: "not allowed to look for the other kind",
@@ -131,14 +133,14 @@ func TestEnsure(t *testing.T) {
 			name:   "not allowed",
 			by:     map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST deployments": 403},
 			seen:   []string{"GET deployments", "GET statefulsets", "POST deployments"},
-			reason: ReasonForbidden,
+			reason: kube.ReasonForbidden,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			api := &answers{t: t, by: tt.by}
+			api := &fakeAnswers{t: t, by: tt.by}
 			server := httptest.NewServer(api)
 			defer server.Close()
-			client, err := newClient(&rest.Config{Host: server.URL}, Identity{}, "", zerolog.Nop())
+			client, err := newTestClient(&rest.Config{Host: server.URL}, kube.Identity{}, zerolog.Nop())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +149,7 @@ func TestEnsure(t *testing.T) {
 				node: configmap.Node{Name: "builder-amd64", Files: tt.files, Kubernetes: &configmap.Kubernetes{Image: "buildkit", Replicas: 1, Transport: configmap.TransportExec}},
 			}
 			err = w.ensure(t.Context())
-			known := (*Error)(nil)
+			known := (*kube.Error)(nil)
 			switch {
 			case tt.reason == "" && err != nil:
 				t.Errorf("ensure: %v", err)
@@ -190,15 +192,14 @@ func TestNoWorkloadWithoutCertificates(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			api := &answers{t: t, by: tt.by}
+			api := &fakeAnswers{t: t, by: tt.by}
 			server := httptest.NewServer(api)
 			defer server.Close()
-			client, err := newClient(&rest.Config{Host: server.URL}, Identity{Namespace: "ci"}, "", zerolog.Nop())
+			client, err := newPinnedClient(&rest.Config{Host: server.URL}, kube.Identity{Namespace: "ci"}, tt.pinned, zerolog.Nop())
 			if err != nil {
 				t.Fatal(err)
 			}
-			client.transport = tt.pinned
-			w := newWorkload(client, testNode(nil), func(string) {})
+			w := newWorkload(client, clustertest.Node(nil), func(string) {})
 			if err := w.ensure(t.Context()); (err == nil) != (len(tt.after) > 0) {
 				t.Errorf("ensure: %v", err)
 			}

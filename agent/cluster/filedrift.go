@@ -1,34 +1,36 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
 	"path"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/slipway-build/slipway/agent/cluster/diff"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
 
 // compareFiles finds the ConfigMaps and Secrets whose content is not the
 // definition's. Where they may not be read, the hash on the pods tells whether
 // they were written for this definition.
-func (w *workload) compareFiles(ctx context.Context, d *drift, objects Objects) error {
+func (w *workload) compareFiles(ctx context.Context, d *drift, objects manifest.Objects) error {
 	for _, cm := range objects.ConfigMaps {
-		is, err := w.client.configMaps(w.namespace).Get(ctx, cm.Name, metav1.GetOptions{})
+		is, err := w.client.api.ConfigMaps(w.namespace).Get(ctx, cm.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			is, err = &corev1.ConfigMap{}, nil
 		} else if err == nil && !w.owns(is) {
-			return w.foreign("configmap "+cm.Name, is, "")
+			return w.foreignError("configmap "+cm.Name, is, "")
 		}
 		if err == nil {
+			cm = cm.DeepCopy()
 			cm.ResourceVersion = is.ResourceVersion
 		}
-		differ, err := w.fileLines("configmap "+cm.Name, d, contentOf(is), contentOf(cm), err)
+		differ, err := w.addFileLines("configmap "+cm.Name, d, diff.ContentOf(is), diff.ContentOf(cm), err)
 		if err != nil {
 			return err
 		}
@@ -37,17 +39,18 @@ func (w *workload) compareFiles(ctx context.Context, d *drift, objects Objects) 
 		}
 	}
 	for _, s := range objects.Secrets {
-		is, err := w.client.secrets(w.namespace).Get(ctx, s.Name, metav1.GetOptions{})
+		is, err := w.client.api.Secrets(w.namespace).Get(ctx, s.Name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			is, err = &corev1.Secret{}, nil
 		} else if err == nil && !w.owns(is) {
-			return w.foreign("secret "+s.Name, is, "")
+			return w.foreignError("secret "+s.Name, is, "")
 		}
 		var before map[string][]byte
 		if err == nil {
+			s = s.DeepCopy()
 			before, s.ResourceVersion = is.Data, is.ResourceVersion
 		}
-		differ, err := w.fileLines("secret "+s.Name, d, before, s.Data, err)
+		differ, err := w.addFileLines("secret "+s.Name, d, before, s.Data, err)
 		if err != nil {
 			return err
 		}
@@ -58,66 +61,44 @@ func (w *workload) compareFiles(ctx context.Context, d *drift, objects Objects) 
 	return nil
 }
 
-// fileLines tells which files of an object differ, by name: what is in them is
-// nobody's business.
-func (w *workload) fileLines(object string, d *drift, before, after map[string][]byte, err error) (differ bool, _ error) {
+// addFileLines lists the files of an object that differ, by name: their content
+// may be secret.
+func (w *workload) addFileLines(object string, d *drift, before, after map[string][]byte, err error) (differ bool, _ error) {
 	if apierrors.IsForbidden(err) {
-		return d.is.hash() != d.should.hash(), nil
+		return d.is.Hash() != d.should.Hash(), nil
 	}
 	if err != nil {
 		return false, w.explain(err, "read "+object)
 	}
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(after)) {
-		if is, ok := before[name]; !ok || !bytes.Equal(is, after[name]) {
-			names = append(names, name)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(before)) {
-		if _, ok := after[name]; !ok {
-			names = append(names, name)
-		}
-	}
+	names := diff.Files(before, after)
 	for _, name := range names {
 		d.lines = append(d.lines, fmt.Sprintf("%s[%s]: other content", object, name))
 	}
 	return len(names) > 0, nil
 }
 
-func contentOf(cm *corev1.ConfigMap) map[string][]byte {
-	if cm == nil {
-		return nil
-	}
-	all := map[string][]byte{}
-	for name, text := range cm.Data {
-		all[name] = []byte(text)
-	}
-	maps.Copy(all, cm.BinaryData)
-	return all
-}
-
 // compareAdoptedFiles does the same with the ConfigMaps of others, which are
 // found by where they are mounted: buildx numbers them in any order, and keeps
 // private keys there, too. Volumes are never added.
 func (w *workload) compareAdoptedFiles(ctx context.Context, d *drift) error {
-	for _, g := range splitFiles(w.node.Files) {
-		at := path.Join(configPath, g.dir)
-		name := mountedConfigMap(d.is.template().Spec, at)
+	for _, g := range manifest.SplitFiles(w.node.Files) {
+		at := path.Join(manifest.ConfigPath, g.Dir)
+		name := diff.MountedConfigMap(d.is.Template().Spec, at)
 		if name == "" {
-			d.left = append(d.left, "the files of "+at+", for which it has no volume")
+			d.unapplied = append(d.unapplied, "the files of "+at+", for which it has no volume")
 			continue
 		}
-		is, err := w.client.configMaps(w.namespace).Get(ctx, name, metav1.GetOptions{})
+		is, err := w.client.api.ConfigMaps(w.namespace).Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			is, err = &corev1.ConfigMap{}, nil
 		}
-		if err == nil && !w.shares(name, is) {
-			d.left = append(d.left, fmt.Sprintf("the files of %s, which are in configmap %s of somebody else", at, name))
+		if err == nil && !w.isNodeConfigMap(name, is) {
+			d.unapplied = append(d.unapplied, fmt.Sprintf("the files of %s, which are in configmap %s of somebody else", at, name))
 			continue
 		}
-		wanted := maps.Clone(g.public)
-		maps.Copy(wanted, g.private)
-		differ, failure := w.fileLines("configmap "+name, d, contentOf(is), wanted, err)
+		wanted := maps.Clone(g.Public)
+		maps.Copy(wanted, g.Private)
+		differ, failure := w.addFileLines("configmap "+name, d, diff.ContentOf(is), wanted, err)
 		if failure != nil {
 			return failure
 		}
@@ -128,35 +109,15 @@ func (w *workload) compareAdoptedFiles(ctx context.Context, d *drift) error {
 		if err == nil && is.Name != "" {
 			out = is.DeepCopy()
 		}
-		group := fileObjects([]fileGroup{{name: "config", dir: g.dir, public: wanted}}, metav1.ObjectMeta{})
-		out.Data, out.BinaryData = group.ConfigMaps[0].Data, group.ConfigMaps[0].BinaryData
+		manifest.SetContent(out, wanted)
 		d.files.ConfigMaps = append(d.files.ConfigMaps, out)
 	}
 	return nil
 }
 
-// shares is true for a ConfigMap that buildx makes of a node's files and nobody
+// isNodeConfigMap is true for a ConfigMap that buildx makes of a node's files and nobody
 // else has marked as its own.
-func (w *workload) shares(name string, is *corev1.ConfigMap) bool {
-	by := is.Labels[labelManagedBy]
-	return (name == w.name+"-config" || strings.HasPrefix(name, w.name+"-config-")) && (by == "" || by == managedBy)
-}
-
-// mountedConfigMap is the ConfigMap that buildkitd has at a directory.
-func mountedConfigMap(pod corev1.PodSpec, at string) string {
-	container := buildkitd(&pod)
-	if container == nil {
-		return ""
-	}
-	for _, mount := range container.VolumeMounts {
-		if strings.TrimSuffix(mount.MountPath, "/") != at {
-			continue
-		}
-		for _, volume := range pod.Volumes {
-			if volume.Name == mount.Name && volume.ConfigMap != nil {
-				return volume.ConfigMap.Name
-			}
-		}
-	}
-	return ""
+func (w *workload) isNodeConfigMap(name string, is *corev1.ConfigMap) bool {
+	by := is.Labels[manifest.LabelManagedBy]
+	return (name == w.name+"-config" || strings.HasPrefix(name, w.name+"-config-")) && (by == "" || by == manifest.ManagedBy)
 }

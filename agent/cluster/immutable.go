@@ -2,31 +2,32 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/slipway-build/slipway/agent/cluster/diff"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 )
 
-// unchangeable is the refusal of what a workload cannot become.
-func (w *workload) unchangeable(why string, hints ...string) error {
-	return &Error{
-		Reason:  ReasonDefinition,
-		message: fmt.Sprintf("%s in namespace %s cannot become what the definition of node %s says: %s", w, w.namespace, w.node.Name, why),
-		hints:   append(hints, "or put the definition back"),
+// immutableError is the refusal of what a workload cannot become.
+func (w *workload) immutableError(why string, hints ...string) error {
+	return &kube.Error{
+		Reason:  kube.ReasonDefinition,
+		Message: fmt.Sprintf("%s in namespace %s cannot become what the definition of node %s says: %s", w, w.namespace, w.node.Name, why),
+		Advice:  append(hints, "or put the definition back"),
 	}
 }
 
-// otherKind fails where a workload of the other kind has the name: the two
+// checkOtherKind fails where a workload of the other kind has the name: the two
 // would fight for one set of pods. A role that may not look there is no
 // obstacle.
-func (w *workload) otherKind(ctx context.Context) error {
-	wanted, other := Kind(w.node), KindStatefulSet
-	if wanted == KindStatefulSet {
-		other = KindDeployment
+func (w *workload) checkOtherKind(ctx context.Context) error {
+	wanted, other := manifest.Kind(w.node), manifest.KindStatefulSet
+	if wanted == manifest.KindStatefulSet {
+		other = manifest.KindDeployment
 	}
 	_, err := w.load(ctx, other)
 	switch {
@@ -35,62 +36,50 @@ func (w *workload) otherKind(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	return w.unchangeable(
+	return w.immutableError(
 		fmt.Sprintf("there is a %s of that name, and with these driver-opts it is a %s", other, wanted),
 		fmt.Sprintf("give the node another name, or remove what there is when no build runs there, and slipway up makes it anew: kubectl delete --namespace %s %s %s", w.namespace, strings.ToLower(other), w.name),
 	)
 }
 
-// mutable fails where the definition wants something of a workload of
+// checkImmutable fails where the definition wants something of a workload of
 // Slipway's own that Kubernetes never changes.
-func (w *workload) mutable(is, wanted held) error {
-	for key, value := range is.selector().MatchLabels {
-		if wanted.template().Labels[key] != value {
-			return w.unchangeable(
+func (w *workload) checkImmutable(is, wanted manifest.Workload) error {
+	for key, value := range is.Selector().MatchLabels {
+		if wanted.Template().Labels[key] != value {
+			return w.immutableError(
 				fmt.Sprintf("its selector wants the label %s=%s on pods, and a selector is never changed", key, value),
 				fmt.Sprintf("keep the label, or remove what there is when no build runs there, and slipway up makes it anew: kubectl delete --namespace %s %s", w.namespace, w),
 			)
 		}
 	}
-	if is.statefulSet == nil {
+	if is.StatefulSet == nil {
 		return nil
 	}
-	claims := comparison{wantedOnly: true}
-	for _, claim := range wanted.statefulSet.Spec.VolumeClaimTemplates {
-		path := "spec.volumeClaimTemplates[" + claim.Name + "]"
-		known := is.statefulSet.Spec.VolumeClaimTemplates
-		at := slices.IndexFunc(known, func(c corev1.PersistentVolumeClaim) bool { return c.Name == claim.Name })
-		if at < 0 {
-			claims.add(path, "absent -> present")
-			continue
-		}
-		before, err := specTree(known[at])
-		if err != nil {
-			return err
-		}
-		after, err := specTree(claim)
-		if err != nil {
-			return err
-		}
-		claims.fields(path+".spec", before, after)
+	claims, err := diff.Claims(is, wanted)
+	if err != nil || len(claims) == 0 {
+		return err
 	}
-	if len(claims.found) == 0 {
-		return nil
-	}
-	return w.unchangeable(
-		strings.Join(lines(claims.found), "; "),
+	return w.immutableError(
+		strings.Join(diff.Lines(claims), "; "),
 		fmt.Sprintf("remove the StatefulSet without its pods, which go on, and slipway up makes it anew around them; claims that exist keep their size: kubectl delete --namespace %s --cascade=orphan %s", w.namespace, w),
 	)
 }
 
-func specTree(claim corev1.PersistentVolumeClaim) (map[string]any, error) {
-	text, err := json.Marshal(claim.Spec)
-	if err != nil {
-		return nil, fmt.Errorf("compare the claims: %w", err)
+// checkAdoptable refuses what would only half fit: the image and the arguments of a
+// rootless buildkitd do not run in a privileged container of others, nor the
+// other way round.
+func (w *workload) checkAdoptable(is, wanted manifest.Workload) error {
+	privileged := func(h manifest.Workload) bool {
+		c := manifest.BuildkitdContainer(&h.Template().Spec)
+		return c != nil && c.SecurityContext != nil && c.SecurityContext.Privileged != nil && *c.SecurityContext.Privileged
 	}
-	var tree map[string]any
-	if err := json.Unmarshal(text, &tree); err != nil {
-		return nil, fmt.Errorf("compare the claims: %w", err)
+	if privileged(is) == privileged(wanted) {
+		return nil
 	}
-	return tree, nil
+	words := map[bool]string{true: "privileged", false: "not privileged"}
+	return w.immutableError(
+		fmt.Sprintf("it was made by others and is %s, and the definition asks for one that is %s", words[privileged(is)], words[!privileged(is)]),
+		"have it removed by whoever made it (docker buildx rm), and slipway up makes it anew",
+	)
 }

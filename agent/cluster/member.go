@@ -10,9 +10,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/gentype"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
+	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -26,11 +27,11 @@ const kindReplicaSet = "ReplicaSet"
 // is decided by the server's certificate or, without one, by checkOwner.
 func (w *workload) isMember(p *corev1.Pod) bool {
 	owner := metav1.GetControllerOf(p)
-	if owner == nil || owner.APIVersion != appsv1.SchemeGroupVersion.String() || !runsBuildkitd(p.Spec) {
+	if owner == nil || owner.APIVersion != appsv1.SchemeGroupVersion.String() || !manifest.RunsBuildkitd(p.Spec) {
 		return false
 	}
 	switch owner.Kind {
-	case KindStatefulSet:
+	case manifest.KindStatefulSet:
 		return owner.Name == w.name
 	case kindReplicaSet:
 		return owner.Name == w.name+"-"+p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
@@ -38,107 +39,99 @@ func (w *workload) isMember(p *corev1.Pod) bool {
 	return false
 }
 
-// checkOwner fails unless pod belongs to the workload that exists, by the UIDs
+// checkOwner fails unless pod belongs to node's workload that exists, by the UIDs
 // from pod to ReplicaSet to Deployment, or from pod to StatefulSet. It is for
 // exec, where the pod shows no certificate. It takes one round trip, once for
 // each pod in the client's life.
-func (w *workload) checkOwner(ctx context.Context, pod Pod) error {
-	c := w.client
+func (c *Client) checkOwner(ctx context.Context, node configmap.Node, pod kube.Pod) error {
+	w := newWorkload(c, node, nil)
 	c.mu.Lock()
-	known := c.members[pod.uid]
+	known := c.members[pod.UID]
 	c.mu.Unlock()
 	if known {
 		return nil
 	}
-	kind := KindStatefulSet
-	if pod.owner.Kind == kindReplicaSet {
-		kind = KindDeployment
+	kind := manifest.KindStatefulSet
+	if pod.Owner.Kind == kindReplicaSet {
+		kind = manifest.KindDeployment
 	}
 	what := strings.ToLower(kind) + " " + w.name
-	var is held
+	var is manifest.Workload
 	var set *metav1.ObjectMeta
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(fault.Guard(func() (err error) {
 		is, err = w.get(ctx, kind)
 		if apierrors.IsNotFound(err) {
-			return w.foreignPod(pod, what, "there is no "+what)
+			return w.foreignPodError(pod, what, "there is no "+what)
 		}
 		return w.explain(err, "get "+what)
 	}))
-	if kind != Kind(w.node) {
+	if kind != manifest.Kind(w.node) {
 		// A definition may have changed since its workload was made. Where there
 		// is a workload of its kind, one of the other kind is somebody else's.
 		group.Go(fault.Guard(func() error {
-			_, err := w.get(ctx, Kind(w.node))
+			_, err := w.get(ctx, manifest.Kind(w.node))
 			switch {
 			case err == nil:
-				return w.foreignPod(pod, w.String(), "its owner is "+what)
+				return w.foreignPodError(pod, w.String(), "its owner is "+what)
 			case apierrors.IsNotFound(err):
 				return nil
 			}
 			return w.explain(err, "get "+w.String())
 		}))
 	}
-	if kind == KindDeployment {
+	if kind == manifest.KindDeployment {
 		group.Go(fault.Guard(func() error {
-			found, err := c.replicaSets(w.namespace).Get(ctx, pod.owner.Name, metav1.GetOptions{})
+			found, err := c.api.ReplicaSets(w.namespace).Get(ctx, pod.Owner.Name, metav1.GetOptions{})
 			switch {
 			case err == nil:
 				set = &found.ObjectMeta
 				return nil
 			case apierrors.IsNotFound(err):
-				return w.foreignPod(pod, what, "there is no replicaset "+pod.owner.Name)
-			case isMissingRight(err):
+				return w.foreignPodError(pod, what, "there is no replicaset "+pod.Owner.Name)
+			case kube.IsMissingRight(err):
 				// A role that buildx is content with has no such right.
 				w.warnOnce(fmt.Sprintf("without the right to get replicasets in namespace %s it cannot be checked by UID that pods reached by exec belong to %s; docs/security.md", w.namespace, what))
 				return nil
 			}
-			return w.explain(err, "get replicaset "+pod.owner.Name)
+			return w.explain(err, "get replicaset "+pod.Owner.Name)
 		}))
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
 	if why := notOwned(pod, is, set); why != "" {
-		return w.foreignPod(pod, what, why)
+		return w.foreignPodError(pod, what, why)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.members == nil {
-		c.members = make(map[types.UID]bool)
-	}
-	c.members[pod.uid] = true
+	c.members[pod.UID] = true
 	return nil
 }
 
 // notOwned says why a pod is none of the workload's; empty if it is one. set is
 // the ReplicaSet of the name that the pod gives for its owner; nil where there
 // is none between them or it could not be read.
-func notOwned(pod Pod, is held, set *metav1.ObjectMeta) string {
+func notOwned(pod kube.Pod, is manifest.Workload, set *metav1.ObjectMeta) string {
 	switch {
-	case is.statefulSet != nil && pod.owner.UID != is.meta().UID:
+	case is.StatefulSet != nil && pod.Owner.UID != is.Meta().UID:
 		return "its owner is another statefulset of that name"
-	case set != nil && pod.owner.UID != set.UID:
+	case set != nil && pod.Owner.UID != set.UID:
 		return "its owner is another replicaset than the one named " + set.Name
-	case set != nil && !metav1.IsControlledBy(set, is.meta()):
+	case set != nil && !metav1.IsControlledBy(set, is.Meta()):
 		return "its replicaset " + set.Name + " is not the deployment's"
-	case is.listens() && !pod.Listens:
+	case is.Listens() && !pod.Listens:
 		return "the workload's pods take TLS connections and this one says that it does not"
 	}
 	return ""
 }
 
-// foreignPod is the refusal to use a pod that passes itself off as one of the
+// foreignPodError is the refusal to use a pod that passes itself off as one of the
 // workload's.
-func (w *workload) foreignPod(pod Pod, what, why string) error {
-	return &Error{
-		Reason:  ReasonForeign,
-		message: fmt.Sprintf("pod %s is none of %s: %s", pod, what, why),
-		hints:   []string{fmt.Sprintf("somebody else may have made it, and builds must not go there: kubectl get pod --namespace %s %s -o yaml; see docs/security.md", pod.Namespace, pod.Name)},
+func (w *workload) foreignPodError(pod kube.Pod, what, why string) error {
+	return &kube.Error{
+		Reason:  kube.ReasonForeign,
+		Message: fmt.Sprintf("pod %s is none of %s: %s", pod, what, why),
+		Advice:  []string{fmt.Sprintf("somebody else may have made it, and builds must not go there: kubectl get pod --namespace %s %s -o yaml; see docs/security.md", pod.Namespace, pod.Name)},
 	}
-}
-
-func (c *Client) replicaSets(namespace string) *gentype.Client[*appsv1.ReplicaSet] {
-	return gentype.NewClient("replicasets", c.apps, c.parameters, namespace,
-		func() *appsv1.ReplicaSet { return &appsv1.ReplicaSet{} })
 }

@@ -18,6 +18,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/judge"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -31,20 +35,20 @@ func TestMembers(t *testing.T) {
 		want   bool
 	}{
 		"of the deployment":                   {func(*corev1.Pod) {}, true},
-		"of the statefulset":                  {owner(KindStatefulSet, "builder-amd64"), true},
+		"of the statefulset":                  {owner(manifest.KindStatefulSet, "builder-amd64"), true},
 		"nobody's":                            {func(p *corev1.Pod) { p.OwnerReferences = nil }, false},
 		"owned, not controlled":               {func(p *corev1.Pod) { p.OwnerReferences[0].Controller = nil }, false},
 		"of another replicaset":               {owner(kindReplicaSet, "other-5f6d"), false},
 		"of a replicaset of its own":          {owner(kindReplicaSet, "builder-amd64"), false},
 		"with another hash":                   {owner(kindReplicaSet, "builder-amd64-0000"), false},
-		"of another statefulset":              {owner(KindStatefulSet, "builder-amd64-5f6d"), false},
+		"of another statefulset":              {owner(manifest.KindStatefulSet, "builder-amd64-5f6d"), false},
 		"of a job":                            {owner("Job", "builder-amd64"), false},
 		"of another group":                    {func(p *corev1.Pod) { p.OwnerReferences[0].APIVersion = "example.com/v1" }, false},
 		"of the deployment, but no buildkitd": {func(p *corev1.Pod) { p.Spec.Containers[0].Name = "main" }, false},
 	} {
-		p := aPod("a", "hash", true)
+		p := clustertest.Pod("a", "hash", true)
 		tt.change(p)
-		if got := newWorkload(&Client{}, testNode(nil), nil).isMember(p); got != tt.want {
+		if got := newWorkload(&Client{api: &kube.Client{}}, clustertest.Node(nil), nil).isMember(p); got != tt.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -54,7 +58,7 @@ func TestMembers(t *testing.T) {
 // holds its own pod, too: they cost no request and get no build.
 func TestImpostorsAreNotListed(t *testing.T) {
 	node := driftNode(configmap.DriftWarn, nil)
-	p := newPlant(t).holding(node, nil)
+	p := newFakeAPI(t).holding(node, nil)
 	for _, name := range []string{"aaa", "zzz"} {
 		impostor := *p.pods[0].DeepCopy()
 		impostor.Name, impostor.UID, impostor.OwnerReferences = name, "uid-"+impostor.UID, nil
@@ -70,8 +74,8 @@ func TestImpostorsAreNotListed(t *testing.T) {
 	}
 }
 
-// chain is an API server with a workload and perhaps a ReplicaSet.
-type chain struct {
+// fakeOwners is an API server with a workload and perhaps a ReplicaSet.
+type fakeOwners struct {
 	t         *testing.T
 	by        map[string]any // by plural
 	forbidden string
@@ -80,7 +84,7 @@ type chain struct {
 	seen []string
 }
 
-func (c *chain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (c *fakeOwners) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	plural := path.Base(path.Dir(r.URL.Path))
 	c.mu.Lock()
 	c.seen = append(c.seen, r.Method+" "+plural)
@@ -104,7 +108,7 @@ func (c *chain) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // requests are those that were made so far.
-func (c *chain) requests() []string {
+func (c *fakeOwners) requests() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.seen)
@@ -115,11 +119,11 @@ func (c *chain) requests() []string {
 func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 	deployment := func(listens bool) *appsv1.Deployment {
 		d := &appsv1.Deployment{
-			TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: KindDeployment},
+			TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: manifest.KindDeployment},
 			ObjectMeta: metav1.ObjectMeta{Name: "builder-amd64", UID: "uid-of-deployment"},
 		}
 		if listens {
-			d.Spec.Template.Annotations = map[string]string{annotationTLS: "name"}
+			d.Spec.Template.Annotations = map[string]string{manifest.AnnotationTLS: "name"}
 		}
 		return d
 	}
@@ -127,17 +131,17 @@ func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 		return &appsv1.ReplicaSet{
 			TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: kindReplicaSet},
 			ObjectMeta: metav1.ObjectMeta{Name: "builder-amd64-5f6d", UID: types.UID(uid), OwnerReferences: []metav1.OwnerReference{
-				{APIVersion: "apps/v1", Kind: KindDeployment, Name: "builder-amd64", UID: types.UID(of), Controller: new(true)},
+				{APIVersion: "apps/v1", Kind: manifest.KindDeployment, Name: "builder-amd64", UID: types.UID(of), Controller: new(true)},
 			}},
 		}
 	}
 	statefulSet := &appsv1.StatefulSet{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: KindStatefulSet},
+		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: manifest.KindStatefulSet},
 		ObjectMeta: metav1.ObjectMeta{Name: "builder-amd64", UID: "uid-of-statefulset"},
 	}
 	byStatefulSet := func(uid string) func(*corev1.Pod) {
 		return func(p *corev1.Pod) {
-			p.OwnerReferences[0].Kind, p.OwnerReferences[0].Name, p.OwnerReferences[0].UID = KindStatefulSet, "builder-amd64", types.UID(uid)
+			p.OwnerReferences[0].Kind, p.OwnerReferences[0].Name, p.OwnerReferences[0].UID = manifest.KindStatefulSet, "builder-amd64", types.UID(uid)
 		}
 	}
 	for _, tt := range []struct {
@@ -158,35 +162,35 @@ func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 		{name: "deaf where the workload listens", by: map[string]any{"deployments": deployment(true), "replicasets": set("uid-of-set", "uid-of-deployment")}, words: "this one says that it does not"},
 		{
 			name: "listens as the workload does", by: map[string]any{"deployments": deployment(true), "replicasets": set("uid-of-set", "uid-of-deployment")},
-			pod: func(p *corev1.Pod) { p.Annotations[annotationTLS] = "name" },
+			pod: func(p *corev1.Pod) { p.Annotations[manifest.AnnotationTLS] = "name" },
 		},
 		{name: "of the statefulset", pod: byStatefulSet("uid-of-statefulset"), by: map[string]any{"statefulsets": statefulSet}},
 		{name: "of an earlier statefulset", pod: byStatefulSet("uid-of-other"), by: map[string]any{"statefulsets": statefulSet}, words: "another statefulset of that name"},
 		{name: "of a statefulset beside the deployment", pod: byStatefulSet("uid-of-statefulset"), by: map[string]any{"deployments": deployment(false), "statefulsets": statefulSet}, words: "none of deployment builder-amd64: its owner is statefulset builder-amd64"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			api := &chain{t: t, by: tt.by, forbidden: tt.forbidden}
+			api := &fakeOwners{t: t, by: tt.by, forbidden: tt.forbidden}
 			server := httptest.NewServer(api)
 			t.Cleanup(server.Close)
 			var log strings.Builder
-			c, err := newClient(&rest.Config{Host: server.URL}, Identity{Namespace: "ci"}, "", zerolog.New(&log).Level(zerolog.WarnLevel))
+			c, err := newTestClient(&rest.Config{Host: server.URL}, kube.Identity{Namespace: "ci"}, zerolog.New(&log).Level(zerolog.WarnLevel))
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := aPod("a", "hash", true)
+			p := clustertest.Pod("a", "hash", true)
 			if tt.pod != nil {
 				tt.pod(p)
 			}
-			pod := readyPods([]*corev1.Pod{p})[0]
-			node := testNode(func(n *configmap.Node) { n.Kubernetes.Transport = configmap.TransportExec })
+			pod := judge.ReadyPods([]*corev1.Pod{p})[0]
+			node := clustertest.Node(func(n *configmap.Node) { n.Kubernetes.Transport = configmap.TransportExec })
 			_, err = c.Dial(t.Context(), node, pod, func(string) {})
-			known := (*Error)(nil)
+			known := (*kube.Error)(nil)
 			execs := slices.Contains(api.requests(), "POST a")
 			if tt.words == "" {
-				if !execs || errors.As(err, &known) && known.Reason == ReasonForeign {
+				if !execs || errors.As(err, &known) && known.Reason == kube.ReasonForeign {
 					t.Errorf("no exec into one of its own: %v, requests %q", err, api.requests())
 				}
-			} else if execs || !errors.As(err, &known) || known.Reason != ReasonForeign || !strings.Contains(known.Error(), tt.words) || !strings.Contains(known.Hints()[0], "docs/security.md") {
+			} else if execs || !errors.As(err, &known) || known.Reason != kube.ReasonForeign || !strings.Contains(known.Error(), tt.words) || !strings.Contains(known.Hints()[0], "docs/security.md") {
 				t.Errorf("error %v, requests %q, want a refusal with %q and no exec", err, api.requests(), tt.words)
 			}
 			if warned := strings.Contains(log.String(), "without the right to get replicasets"); warned != tt.warns {

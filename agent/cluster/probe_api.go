@@ -12,6 +12,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/version"
+
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 )
 
 // Server is what an API server has said of itself.
@@ -25,32 +28,27 @@ type Server struct {
 	Behind time.Duration
 }
 
-// Hello asks the API server for its version. Errors are of type *Error but for
+// Hello asks the API server for its version. Errors are of type *kube.Error but for
 // those of ctx.
 func (c *Client) Hello(ctx context.Context) (Server, error) {
 	const doing = "ask the API server for its version"
-	// The header with the time is what the typed clients keep to themselves.
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.core.Get().AbsPath("/version").URL().String(), nil)
-	if err != nil {
-		return Server{}, unreachable(err, doing, c.identity)
-	}
 	began := time.Now()
-	answer, err := c.http.Do(request)
+	answer, err := c.api.RawGet(ctx, "/version")
 	if err != nil {
-		return Server{}, unreachable(err, doing, c.identity)
+		return Server{}, kube.Unreachable(err, doing, c.api.Identity())
 	}
 	defer answer.Body.Close()
 	ended := time.Now()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
 	if err != nil {
-		return Server{}, unreachable(err, doing, c.identity)
+		return Server{}, kube.Unreachable(err, doing, c.api.Identity())
 	}
 	if answer.StatusCode == http.StatusUnauthorized {
-		return Server{}, explain(apierrors.NewUnauthorized(answer.Status), doing, c.identity, secretNames{})
+		return Server{}, kube.Explain(apierrors.NewUnauthorized(answer.Status), doing, c.api.Identity(), rbac.SecretNames{})
 	}
 	var info version.Info
 	if err := json.Unmarshal(body, &info); err != nil || answer.StatusCode != http.StatusOK {
-		return Server{}, unreachable(fmt.Errorf("status %s and no version", answer.Status), doing, c.identity)
+		return Server{}, kube.Unreachable(fmt.Errorf("status %s and no version", answer.Status), doing, c.api.Identity())
 	}
 	server := Server{Version: info.GitVersion, Took: ended.Sub(began)}
 	if date, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
@@ -76,25 +74,8 @@ func behind(began, ended, date time.Time) time.Duration {
 func (c *Client) Whoami(ctx context.Context) (string, error) {
 	const path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 	review := authenticationv1.SelfSubjectReview{TypeMeta: metav1.TypeMeta{APIVersion: "authentication.k8s.io/v1", Kind: "SelfSubjectReview"}}
-	if err := c.review(ctx, path, &review); err != nil {
-		return "", explain(err, "ask the API server who the identity is", c.identity, secretNames{})
+	if err := c.api.Review(ctx, path, &review); err != nil {
+		return "", kube.Explain(err, "ask the API server who the identity is", c.api.Identity(), rbac.SecretNames{})
 	}
 	return review.Status.UserInfo.Username, nil
-}
-
-// review sends an object that exists for its answer alone and puts the answer
-// in its place. It is JSON: the clients know the types of two groups only.
-func (c *Client) review(ctx context.Context, path string, object any) error {
-	body, err := json.Marshal(object)
-	if err != nil {
-		return err
-	}
-	answer, err := c.core.Post().AbsPath(path).
-		SetHeader("Content-Type", "application/json").
-		SetHeader("Accept", "application/json").
-		Body(body).Do(quiet(ctx)).Raw()
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(answer, object)
 }

@@ -11,9 +11,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/client-go/gentype"
 	"k8s.io/klog/v2"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -32,16 +34,16 @@ type Places struct {
 
 // Places compares the selector and the tolerations of node's pod with the
 // labels and taints of the cluster nodes. What else the scheduler looks at,
-// it does not. Errors are of type *Error but for those of ctx.
+// it does not. Errors are of type *kube.Error but for those of ctx.
 func (c *Client) Places(ctx context.Context, node configmap.Node) (Places, error) {
-	list, err := c.clusterNodes().List(quiet(ctx), metav1.ListOptions{})
+	list, err := c.api.ClusterNodes().List(kube.Quiet(ctx), metav1.ListOptions{})
 	if apierrors.IsForbidden(err) {
 		// The words about a right to the whole cluster are not those about a
 		// right in a namespace, and no role is to be offered for it.
-		return Places{}, &Error{Reason: ReasonForbidden, message: "list the cluster nodes: " + err.Error(), cause: err}
+		return Places{}, &kube.Error{Reason: kube.ReasonForbidden, Message: "list the cluster nodes: " + err.Error(), Cause: err}
 	}
 	if err != nil {
-		return Places{}, explain(err, "list the cluster nodes", c.identity, secretNames{})
+		return Places{}, kube.Explain(err, "list the cluster nodes", c.api.Identity(), rbac.SecretNames{})
 	}
 	spec, err := c.podSpec(node)
 	if err != nil {
@@ -52,7 +54,7 @@ func (c *Client) Places(ctx context.Context, node configmap.Node) (Places, error
 
 // podSpec is the spec of node's pods.
 func (c *Client) podSpec(node configmap.Node) (corev1.PodSpec, error) {
-	objects, err := Manifest(node, c.Namespace(node))
+	objects, err := manifest.Of(node, c.Namespace(node))
 	switch {
 	case err != nil:
 		return corev1.PodSpec{}, err
@@ -60,12 +62,6 @@ func (c *Client) podSpec(node configmap.Node) (corev1.PodSpec, error) {
 		return objects.StatefulSet.Spec.Template.Spec, nil
 	}
 	return objects.Deployment.Spec.Template.Spec, nil
-}
-
-func (c *Client) clusterNodes() *gentype.ClientWithList[*corev1.Node, *corev1.NodeList] {
-	return gentype.NewClientWithList("nodes", c.core, c.parameters, "",
-		func() *corev1.Node { return &corev1.Node{} },
-		func() *corev1.NodeList { return &corev1.NodeList{} })
 }
 
 func place(spec corev1.PodSpec, node configmap.Node, all []corev1.Node) Places {

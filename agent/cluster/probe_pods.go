@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,64 +10,36 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/slipway-build/slipway/agent/cluster/judge"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// Trouble is what keeps a node's pods from being ready.
-type Trouble struct {
-	// Waiting says what is waited for.
-	Waiting string
-	// Err is of type *Error; nil while nothing is known to be wrong.
-	Err error
-	// MayHeal is true when the cluster is at work on it.
-	MayHeal bool
-}
-
 // Trouble looks once at what a wait for node's pods would watch, and judges as
-// the wait does, but without its patience: one look cannot see whether a
+// the wait does, but without its tolerance: one look cannot see whether a
 // trouble lasts. It is for a workload without a ready pod.
-func (c *Client) Trouble(ctx context.Context, node configmap.Node) (Trouble, error) {
-	ctx = quiet(ctx)
+func (c *Client) Trouble(ctx context.Context, node configmap.Node) (judge.Trouble, error) {
+	ctx = kube.Quiet(ctx)
 	w := newWorkload(c, node, nil)
 	pods, err := w.list(ctx)
 	if err != nil {
-		return Trouble{}, err
+		return judge.Trouble{}, err
 	}
 	view := newView(w, pods)
-	if err := view.look(ctx, pods); err != nil {
-		return Trouble{}, err
+	if err := view.readOnce(ctx, pods); err != nil {
+		return judge.Trouble{}, err
 	}
-	findings := examine(view.observe(time.Now()), node.Kubernetes.UnschedulableGrace)
-	trouble, crashed := troubleOf(findings)
-	if known := (*Error)(nil); crashed != nil && errors.As(trouble.Err, &known) {
+	trouble, crashed := judge.Once(view.observe(time.Now()), node.Kubernetes.UnschedulableGrace)
+	if known := (*kube.Error)(nil); crashed != nil && errors.As(trouble.Err, &known) {
 		w.addLog(ctx, known, *crashed)
 	}
 	return trouble, nil
 }
 
-// troubleOf is the worst of the findings: what nobody is at work on goes
-// before what may heal.
-func troubleOf(findings []finding) (Trouble, *crashed) {
-	var trouble Trouble
-	var words *crashed
-	var lines []string
-	for _, f := range findings {
-		lines = append(lines, f.line)
-		// A failed pull is tried again for ever, and rarely for good.
-		mayHeal := f.patience == endless && f.reason != ReasonImage
-		if f.reason == "" || trouble.Err != nil && (mayHeal || !trouble.MayHeal) {
-			continue
-		}
-		trouble.Err = &Error{Reason: f.reason, message: f.message, hints: f.hints}
-		trouble.MayHeal, words = mayHeal, f.crashed
-	}
-	trouble.Waiting = strings.Join(lines, "; ")
-	return trouble, words
-}
-
-// look fills the view with one answer each, instead of watching. Events that
+// readOnce fills the view with one answer each, instead of watching. Events that
 // may not be read only add reasons.
-func (v *view) look(ctx context.Context, pods []*corev1.Pod) error {
+func (v *view) readOnce(ctx context.Context, pods []*corev1.Pod) error {
 	c, w := v.workload.client, v.workload
 	of := map[types.UID]fields.Set{}
 	var all []error
@@ -76,27 +47,27 @@ func (v *view) look(ctx context.Context, pods []*corev1.Pod) error {
 		all = append(all, v.pods.Add(p))
 		of[p.UID] = fields.Set{"involvedObject.uid": string(p.UID)}
 	}
-	if Kind(w.node) == KindStatefulSet {
-		s, err := c.statefulSets(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+	if manifest.Kind(w.node) == manifest.KindStatefulSet {
+		s, err := c.api.StatefulSets(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 		if err != nil {
 			return w.explain(err, "get "+w.String())
 		}
 		all = append(all, v.statefulSets.Add(s))
-		of[ofWorkload] = fields.Set{"involvedObject.kind": KindStatefulSet, "involvedObject.name": w.name}
+		of[ofWorkload] = fields.Set{"involvedObject.kind": manifest.KindStatefulSet, "involvedObject.name": w.name}
 	} else {
-		d, err := c.deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+		d, err := c.api.Deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 		if err != nil {
 			return w.explain(err, "get "+w.String())
 		}
 		all = append(all, v.deployments.Add(d))
 	}
 	for key, which := range of {
-		events, err := c.events(w.namespace).List(ctx, metav1.ListOptions{FieldSelector: which.AsSelector().String()})
+		events, err := c.api.Events(w.namespace).List(ctx, metav1.ListOptions{FieldSelector: which.AsSelector().String()})
 		if err != nil {
 			c.log.Debug().Err(err).Str("workload", w.name).Msg("events are not to be had; the look goes on without them")
 			continue
 		}
-		mirror := newMirror[*corev1.Event](v.notify)
+		mirror := kube.NewMirror[*corev1.Event](v.notify)
 		for i := range events.Items {
 			all = append(all, mirror.Add(&events.Items[i]))
 		}

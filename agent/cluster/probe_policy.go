@@ -7,14 +7,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
-
-// unlogged marks the context of a request whose warnings are an answer and are
-// told in another place.
-type unlogged struct{}
 
 // Trial is what the cluster would say to a node's workload.
 type Trial struct {
@@ -28,32 +25,33 @@ type Trial struct {
 }
 
 // Try has the API server check node's workload, and its pod where the identity
-// may create pods, and creates neither. Errors are of type *Error but for
+// may create pods, and creates neither. Errors are of type *kube.Error but for
 // those of ctx; one with ReasonForbidden says that the workload must not even
 // be tried.
 func (c *Client) Try(ctx context.Context, node configmap.Node) (Trial, error) {
 	w := newWorkload(c, node, nil)
-	objects, err := Manifest(node, w.namespace)
+	objects, err := manifest.Of(node, w.namespace)
 	if err != nil {
 		return Trial{}, err
 	}
-	ctx = context.WithValue(quiet(ctx), unlogged{}, true)
+	ctx = kube.WithoutWarnings(kube.Quiet(ctx))
 	var template corev1.PodTemplateSpec
-	var workload rest.Result
+	var warnings []string
 	if s := objects.StatefulSet; s != nil {
-		template, workload = s.Spec.Template, c.dryRun(ctx, c.apps, "statefulsets", w.namespace, s)
+		template = s.Spec.Template
+		warnings, err = c.api.DryRun(ctx, "statefulsets", w.namespace, s)
 	} else {
 		d := objects.Deployment
-		template, workload = d.Spec.Template, c.dryRun(ctx, c.apps, "deployments", w.namespace, d)
+		template = d.Spec.Template
+		warnings, err = c.api.DryRun(ctx, "deployments", w.namespace, d)
 	}
 	// What is refused is refused before the name is looked at.
-	if err := workload.Error(); err != nil && !apierrors.IsAlreadyExists(err) {
+	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return Trial{}, w.explain(err, "try to create "+w.String())
 	}
-	var trial Trial
-	for _, warning := range workload.Warnings() {
-		trial.Warnings = append(trial.Warnings, warning.Text)
-		if reason, hints := refusal(warning.Text); reason == ReasonAdmission {
+	trial := Trial{Warnings: warnings}
+	for _, warning := range warnings {
+		if reason, hints := kube.Refusal(warning); reason == kube.ReasonAdmission {
 			trial.Hints = hints
 		}
 	}
@@ -63,19 +61,11 @@ func (c *Client) Try(ctx context.Context, node configmap.Node) (Trial, error) {
 		Spec:       template.Spec,
 	}
 	pod.Namespace, pod.GenerateName = w.namespace, w.name+"-"
-	err = w.explain(c.dryRun(ctx, c.core, "pods", w.namespace, pod).Error(), "try to create a pod of "+w.String())
-	if known := (*Error)(nil); errors.As(err, &known) && known.Reason == ReasonForbidden {
+	_, err = c.api.DryRun(ctx, "pods", w.namespace, pod)
+	err = w.explain(err, "try to create a pod of "+w.String())
+	if known := (*kube.Error)(nil); errors.As(err, &known) && known.Reason == kube.ReasonForbidden {
 		return trial, nil
 	}
 	trial.Pod = true
 	return trial, err
-}
-
-func (c *Client) dryRun(ctx context.Context, group rest.Interface, resource, namespace string, object metav1.Object) rest.Result {
-	return group.Post().
-		Namespace(namespace).
-		Resource(resource).
-		VersionedParams(&metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldManager: managedBy}, c.parameters).
-		Body(object).
-		Do(ctx)
 }

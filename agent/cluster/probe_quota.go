@@ -8,8 +8,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/gentype"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -23,20 +24,14 @@ type Quota struct {
 }
 
 // Quota compares one pod of node with the quotas of its namespace. Quotas with
-// scopes are passed by: they may not count the pod. Errors are of type *Error
+// scopes are passed by: they may not count the pod. Errors are of type *kube.Error
 // but for those of ctx.
 func (c *Client) Quota(ctx context.Context, node configmap.Node) (Quota, error) {
-	list, err := c.quotas(c.Namespace(node)).List(quiet(ctx), metav1.ListOptions{})
+	list, err := c.api.Quotas(c.Namespace(node)).List(kube.Quiet(ctx), metav1.ListOptions{})
 	if err != nil {
-		return Quota{}, explain(err, "list the quotas of namespace "+c.Namespace(node), c.identity, secretNames{})
+		return Quota{}, kube.Explain(err, "list the quotas of namespace "+c.Namespace(node), c.api.Identity(), rbac.SecretNames{})
 	}
 	return exceeded(node, list.Items), nil
-}
-
-func (c *Client) quotas(namespace string) *gentype.ClientWithList[*corev1.ResourceQuota, *corev1.ResourceQuotaList] {
-	return gentype.NewClientWithList("resourcequotas", c.core, c.parameters, namespace,
-		func() *corev1.ResourceQuota { return &corev1.ResourceQuota{} },
-		func() *corev1.ResourceQuotaList { return &corev1.ResourceQuotaList{} })
 }
 
 func exceeded(node configmap.Node, quotas []corev1.ResourceQuota) Quota {
@@ -67,6 +62,6 @@ func exceeded(node configmap.Node, quotas []corev1.ResourceQuota) Quota {
 
 // QuotaHints say what to do about a quota that leaves no room.
 func QuotaHints() []string {
-	_, hints := refusal("exceeded quota")
+	_, hints := kube.Refusal("exceeded quota")
 	return hints
 }

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -33,80 +34,14 @@ func TestBehind(t *testing.T) {
 	}
 }
 
-func TestNeeds(t *testing.T) {
-	own := secretNames{server: "b-tls", client: "b-tls-client"}
-	names := func(rights []missingRight) string {
-		var all []string
-		for _, r := range rights {
-			all = append(all, r.String())
-		}
-		return strings.Join(all, ", ")
-	}
-	running := Status{Exists: true, Replicas: 1}
-	got := names(needs(configmap.TransportDirect, KindDeployment, own, running, "u", "ci"))
-	want := "list pods, watch pods, get pods/log, list events, watch events, get deployments, list deployments, watch deployments, get secrets b-tls-client"
-	if got != want {
-		t.Errorf("a builder that runs: %s\nwant %s", got, want)
-	}
-	for name, words := range map[string]struct {
-		pinned configmap.Transport
-		is     Status
-		want   string
-	}{
-		"no workload":    {configmap.TransportAuto, Status{}, "create statefulsets, "},
-		"certificates":   {configmap.TransportAuto, Status{}, "update secrets b-tls, "},
-		"scaled to zero": {configmap.TransportAuto, Status{Exists: true}, "patch statefulsets/scale, "},
-		"exec":           {configmap.TransportExec, running, "create pods/exec, get pods/exec, "},
-	} {
-		got := names(needs(words.pinned, KindStatefulSet, own, words.is, "u", "ci")) + ", "
-		if !strings.Contains(got, words.want) || strings.Contains(got, "deployments") {
-			t.Errorf("%s: %s lacks %s", name, got, words.want)
-		}
-	}
-}
-
-func TestWeigh(t *testing.T) {
-	right := func(words string) missingRight {
-		verb, resource, _ := strings.Cut(words, " ")
-		return missingRight{verb: verb, resource: resource}
-	}
-	for _, tt := range []struct {
-		name            string
-		pinned          configmap.Transport
-		missing         []string
-		lacking, lesser []string
-	}{
-		{name: "nothing", pinned: configmap.TransportAuto},
-		{"pods", configmap.TransportAuto, []string{"list pods", "watch pods"}, []string{"list pods"}, []string{"watch pods"}},
-		{"reasons", configmap.TransportAuto, []string{"list events", "get pods/log"}, nil, []string{"list events", "get pods/log"}},
-		{"exec stands in", configmap.TransportAuto, []string{"get secrets", "create pods/portforward"}, nil, []string{"get secrets", "create pods/portforward"}},
-		{"nothing stands in", configmap.TransportAuto, []string{"get secrets", "create pods/exec"}, []string{"get secrets", "create pods/exec"}, nil},
-		{"direct is enough", configmap.TransportAuto, []string{"create pods/exec", "get pods/portforward"}, nil, []string{"create pods/exec", "get pods/portforward"}},
-		{"direct is asked for", configmap.TransportDirect, []string{"get secrets"}, []string{"get secrets"}, nil},
-		{"exec is asked for", configmap.TransportExec, []string{"get pods/exec", "get replicasets"}, []string{"get pods/exec"}, []string{"get replicasets"}},
-		{"no workload", configmap.TransportAuto, []string{"create deployments"}, []string{"create deployments"}, nil},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var missing []missingRight
-			for _, m := range tt.missing {
-				missing = append(missing, right(m))
-			}
-			got := weigh(tt.pinned, missing)
-			if diff := cmp.Diff(Rights{Lacking: tt.lacking, Lesser: tt.lesser}, got); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
-
 // TestExecIsNotMissedWhereBuildersListen has a role without exec, as the chart
 // makes it.
 func TestExecIsNotMissedWhereBuildersListen(t *testing.T) {
-	plain := testNode(func(n *configmap.Node) { n.Flags = []string{"--addr", "tcp://:1"} })
+	plain := clustertest.Node(func(n *configmap.Node) { n.Flags = []string{"--addr", "tcp://:1"} })
 	running := func(listens ...bool) Status {
 		s := Status{Exists: true, Replicas: 1}
 		for _, l := range listens {
-			s.Usable = append(s.Usable, Pod{Listens: l})
+			s.Usable = append(s.Usable, kube.Pod{Listens: l})
 		}
 		return s
 	}
@@ -117,40 +52,13 @@ func TestExecIsNotMissedWhereBuildersListen(t *testing.T) {
 		want bool
 	}{
 		{"pods listen", plain, running(true, true), true},
-		{"one does not", testNode(nil), running(true, false), false},
-		{"no pod, of a definition that listens", testNode(nil), running(), true},
+		{"one does not", clustertest.Node(nil), running(true, false), false},
+		{"no pod, of a definition that listens", clustertest.Node(nil), running(), true},
 		{"no pod, of one that does not", plain, running(), false},
 	} {
 		if got := listens(tt.node, "ci", tt.is); got != tt.want {
 			t.Errorf("%s: listens: %v", tt.name, got)
 		}
-	}
-	exec := missingRight{verb: "create", resource: "pods/exec"}
-	set := missingRight{verb: "get", resource: "replicasets", group: "apps"}
-	certificate := missingRight{verb: "get", resource: "secrets"}
-	if left := withoutExec([]missingRight{exec, set}); len(left) > 0 {
-		t.Errorf("missed: %v", left)
-	}
-	if left := withoutExec([]missingRight{exec, certificate}); len(left) != 2 {
-		t.Errorf("missed by an agent that may not read its certificate: %v", left)
-	}
-}
-
-func TestGrantsHoldAllThatIsMissingOnce(t *testing.T) {
-	own := secretNames{server: "b-tls", client: "b-tls-client"}
-	missing := []missingRight{
-		{user: "system:serviceaccount:ci:agent", verb: "list", resource: "pods", namespace: "ci"},
-		{user: "system:serviceaccount:ci:agent", verb: "get", resource: "secrets", name: "b-tls-client", namespace: "ci"},
-		{user: "system:serviceaccount:ci:agent", verb: "create", resource: "deployments", group: "apps", namespace: "ci"},
-	}
-	got := strings.Join(grants(missing, own), "")
-	for _, words := range []string{"name: slipway-build\n", "name: slipway-b-tls-client\n", "name: slipway-manage\n", "name: slipway-b-tls\n"} {
-		if n := strings.Count(got, words); n != 3 { // the Role, the binding and what it refers to
-			t.Errorf("%q %d times in:\n%s", words, n, got)
-		}
-	}
-	if grants(nil, own) != nil {
-		t.Error("roles for nothing")
 	}
 }
 
@@ -223,38 +131,5 @@ func TestExceeded(t *testing.T) {
 		if got := strings.Join(exceeded(node, []corev1.ResourceQuota{tt.quota}).Exceeded, ";"); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
-	}
-}
-
-func TestTroubleOf(t *testing.T) {
-	waiting := finding{line: "pod a: waiting"}
-	scaling := finding{line: "pod b: scaling", message: "scaling", reason: ReasonUnschedulable, patience: endless}
-	crashing := finding{line: "pod c: crashes", message: "crashes", reason: ReasonCrash, crashed: &crashed{pod: "c"}}
-	pulling := finding{line: "pod d: pulls", message: "pulls", reason: ReasonImage, patience: endless}
-	for _, tt := range []struct {
-		name     string
-		findings []finding
-		want     Reason
-		mayHeal  bool
-	}{
-		{name: "nothing wrong", findings: []finding{waiting}},
-		{"may heal", []finding{waiting, scaling}, ReasonUnschedulable, true},
-		{"the worst counts", []finding{scaling, crashing}, ReasonCrash, false},
-		{"whatever its place", []finding{crashing, scaling}, ReasonCrash, false},
-		{"a pull does not heal", []finding{pulling}, ReasonImage, false},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			got, words := troubleOf(tt.findings)
-			var reason Reason
-			if known := (*Error)(nil); errors.As(got.Err, &known) {
-				reason = known.Reason
-			}
-			if reason != tt.want || got.MayHeal != tt.mayHeal || (words != nil) != (tt.want == ReasonCrash) {
-				t.Errorf("%q, may heal %t, log %v", reason, got.MayHeal, words)
-			}
-			if n := strings.Count(got.Waiting, "; ") + 1; n != len(tt.findings) {
-				t.Errorf("waiting: %s", got.Waiting)
-			}
-		})
 	}
 }

@@ -11,19 +11,22 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/slipway-build/slipway/agent/cluster/diff"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// maxTold is how many fields a message names.
-const maxTold = 6
+// maxListed is how many fields a message names.
+const maxListed = 6
 
 // Reconcile compares node's workload with the definition, field by field, and
 // does about it what node.Kubernetes.Drift says: nothing where that is empty
 // or DriftIgnore. After DriftApply, Up waits for a pod of the new template.
-// Where there is no workload yet, it makes it. Errors are of type *Error but
+// Where there is no workload yet, it makes it. Errors are of type *kube.Error but
 // for those of ctx; a drift under DriftFail has ReasonDrift.
 func (c *Client) Reconcile(ctx context.Context, node configmap.Node, report func(string)) error {
-	limited, cancel := context.WithTimeout(quiet(ctx), node.Kubernetes.Timeout)
+	limited, cancel := context.WithTimeout(kube.Quiet(ctx), node.Kubernetes.Timeout)
 	defer cancel()
 	w := newWorkload(c, node, report)
 	_, err := w.reconcile(limited)
@@ -31,7 +34,7 @@ func (c *Client) Reconcile(ctx context.Context, node configmap.Node, report func
 		err = w.ensure(limited)
 	}
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return w.timedOut(err)
+		return w.timeoutError(err)
 	}
 	return err
 }
@@ -41,42 +44,40 @@ func (c *Client) Reconcile(ctx context.Context, node configmap.Node, report func
 // server's own error.
 func (w *workload) reconcile(ctx context.Context) (fresh bool, err error) {
 	policy := w.node.Kubernetes.Drift
-	if !looks(policy) {
+	if !diff.Compares(policy) {
 		return false, nil
 	}
-	for range conflictTries {
-		var is held
-		var d drift
-		if is, err = w.find(ctx); err == nil {
-			d, err = w.compare(ctx, is, policy == configmap.DriftApply)
-		}
-		switch {
-		case apierrors.IsConflict(err):
-			continue
-		case apierrors.IsNotFound(err), isContextError(err):
-			return false, err
-		case err != nil && policy == configmap.DriftWarn:
-			w.warnOnce(fmt.Sprintf("%s in namespace %s cannot be compared with its definition: %v", w, w.namespace, err))
-			return false, nil
-		case err != nil:
-			return false, err
-		case len(d.lines) == 0:
-			return is.hash() == d.should.hash(), nil
-		case policy == configmap.DriftWarn:
-			w.warnOnce(w.differs(d) + "; slipway up brings it up to date")
-			return false, nil
-		case policy == configmap.DriftFail:
-			return false, w.refused(d)
-		}
-		if fresh, err = w.apply(ctx, d); !apierrors.IsConflict(err) {
-			return fresh, err
-		}
+	err = w.retryOnConflict(ctx, "update "+w.String(), func() (err error) {
+		fresh, err = w.reconcileOnce(ctx, policy)
+		return err
+	})
+	return fresh, err
+}
+
+// reconcileOnce is reconcile up to the first conflict, which is its error.
+func (w *workload) reconcileOnce(ctx context.Context, policy configmap.Drift) (fresh bool, err error) {
+	var is manifest.Workload
+	var d drift
+	if is, err = w.find(ctx); err == nil {
+		d, err = w.compare(ctx, is, policy == configmap.DriftApply)
 	}
-	return false, &Error{
-		Reason:  ReasonServer,
-		message: fmt.Sprintf("update %s in namespace %s: others write it all the time", w, w.namespace),
-		hints:   []string{"try again"},
+	switch {
+	case apierrors.IsConflict(err), apierrors.IsNotFound(err), kube.IsContextError(err):
+		return false, err
+	case err != nil && policy == configmap.DriftWarn:
+		w.warnOnce(fmt.Sprintf("%s in namespace %s cannot be compared with its definition: %v", w, w.namespace, err))
+		return false, nil
+	case err != nil:
+		return false, err
+	case len(d.lines) == 0:
+		return is.Hash() == d.should.Hash(), nil
+	case policy == configmap.DriftWarn:
+		w.warnOnce(w.driftSummary(d) + "; slipway up brings it up to date")
+		return false, nil
+	case policy == configmap.DriftFail:
+		return false, w.driftError(d)
 	}
+	return w.apply(ctx, d)
 }
 
 // apply writes what differs: what pods mount before what makes pods. rolled is
@@ -84,17 +85,17 @@ func (w *workload) reconcile(ctx context.Context) (fresh bool, err error) {
 // written the workload is the API server's own error.
 func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) {
 	switch {
-	case d.updates && isMissingRight(d.unasked):
-		return false, w.mayNot(d)
+	case d.updates && kube.IsMissingRight(d.dryRunErr):
+		return false, w.updateForbiddenError(d)
 	case !d.writes():
-		w.warnOnce(w.differs(d) + "; that is not slipway's to change")
+		w.warnOnce(w.driftSummary(d) + "; that is not slipway's to change")
 		return false, nil
 	}
-	w.report(w.differs(d) + "; updating it")
-	if len(d.left) > 0 {
-		w.report(fmt.Sprintf("left alone in %s: %s", w, strings.Join(d.left, ", ")))
+	w.report(w.driftSummary(d) + "; updating it")
+	if len(d.unapplied) > 0 {
+		w.report(fmt.Sprintf("left alone in %s: %s", w, strings.Join(d.unapplied, ", ")))
 	}
-	if d.certify {
+	if d.needsCertificates {
 		if err := w.certify(ctx, certifyCheck); err != nil {
 			return false, err
 		}
@@ -106,7 +107,7 @@ func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) 
 		return false, nil
 	}
 	var before []*corev1.Pod
-	if d.rolls {
+	if d.replacesPods {
 		if before, err = w.list(ctx); err != nil {
 			return false, err
 		}
@@ -117,42 +118,42 @@ func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) 
 		return false, err
 	case err != nil:
 		return false, w.explain(err, "update "+w.String())
-	case equality.Semantic.DeepEqual(is.template(), d.is.template()):
+	case equality.Semantic.DeepEqual(is.Template(), d.is.Template()):
 		return false, nil
 	}
-	outdated, err := outdatedBy(before, *d.is.template(), *is.template())
+	outdated, err := diff.OutdatedPods(before, *d.is.Template(), *is.Template())
 	if err != nil {
 		return false, err
 	}
-	w.client.keepOutdated(w.client.workloadKey(w.node), outdated)
+	w.client.rememberOutdated(w.key(), outdated)
 	return true, nil
 }
 
-// differs is the drift in one line.
-func (w *workload) differs(d drift) string {
+// driftSummary is the drift in one line.
+func (w *workload) driftSummary(d drift) string {
 	told := d.lines
 	more := ""
-	if len(told) > maxTold {
-		more = fmt.Sprintf("; and %d more, which slipway inspect shows", len(told)-maxTold)
-		told = told[:maxTold]
+	if len(told) > maxListed {
+		more = fmt.Sprintf("; and %d more, which slipway inspect shows", len(told)-maxListed)
+		told = told[:maxListed]
 	}
 	return fmt.Sprintf("%s in namespace %s is not as its definition says: %s%s", w, w.namespace, strings.Join(told, "; "), more)
 }
 
-func (w *workload) refused(d drift) error {
-	return &Error{
-		Reason:  ReasonDrift,
-		message: w.differs(d),
-		hints:   []string{"bring it up to date: slipway up", "or build with it as it is: --drift warn"},
+func (w *workload) driftError(d drift) error {
+	return &kube.Error{
+		Reason:  kube.ReasonDrift,
+		Message: w.driftSummary(d),
+		Advice:  []string{"bring it up to date: slipway up", "or build with it as it is: --drift warn"},
 	}
 }
 
-// mayNot is the error of an agent that is to apply and lacks the right to.
-func (w *workload) mayNot(d drift) error {
-	err := w.explain(d.unasked, "update "+w.String())
-	if known := (*Error)(nil); errors.As(err, &known) {
-		known.message = w.differs(d) + ", and it may not be updated: " + known.message
-		known.hints = append(known.hints, "or leave it as it is: --drift warn")
+// updateForbiddenError is the error of an agent that is to apply and lacks the right to.
+func (w *workload) updateForbiddenError(d drift) error {
+	err := w.explain(d.dryRunErr, "update "+w.String())
+	if known := (*kube.Error)(nil); errors.As(err, &known) {
+		known.Message = w.driftSummary(d) + ", and it may not be updated: " + known.Message
+		known.Advice = append(known.Advice, "or leave it as it is: --drift warn")
 	}
 	return err
 }
@@ -163,9 +164,6 @@ func (w *workload) warnOnce(line string) {
 	c := w.client
 	c.mu.Lock()
 	told := c.warned[line]
-	if c.warned == nil {
-		c.warned = make(map[string]bool)
-	}
 	c.warned[line] = true
 	c.mu.Unlock()
 	if !told {
@@ -173,12 +171,9 @@ func (w *workload) warnOnce(line string) {
 	}
 }
 
-// keepOutdated remembers pods of a template that is no more.
-func (c *Client) keepOutdated(key string, pods map[types.UID]bool) {
+// rememberOutdated remembers pods of a template that is no more.
+func (c *Client) rememberOutdated(key string, pods map[types.UID]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.outdated == nil {
-		c.outdated = make(map[string]map[types.UID]bool)
-	}
 	c.outdated[key] = pods
 }

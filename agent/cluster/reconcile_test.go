@@ -24,13 +24,16 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 
+	"github.com/slipway-build/slipway/agent/cluster/clustertest"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// plant is an API server that keeps objects by plural and name, fills defaults
+// fakeAPI is an API server that keeps objects by plural and name, fills defaults
 // in and refuses to write over what its writer has not seen. When the template
 // of a Deployment changes, its pods become one new pod.
-type plant struct {
+type fakeAPI struct {
 	t      *testing.T
 	decode runtime.Decoder
 	// forbidden are requests, "PUT deployments", that are not allowed.
@@ -45,18 +48,18 @@ type plant struct {
 	seen    []string
 }
 
-func newPlant(t *testing.T) *plant {
+func newFakeAPI(t *testing.T) *fakeAPI {
 	t.Helper()
-	return &plant{
+	return &fakeAPI{
 		t: t, decode: newDecoder(t),
 		objects: map[string]metav1.Object{}, before: map[string]func(){},
 	}
 }
 
 // holding has the objects of a node, with their defaults, and a ready pod.
-func (p *plant) holding(node configmap.Node, change func(*appsv1.Deployment)) *plant {
+func (p *fakeAPI) holding(node configmap.Node, change func(*appsv1.Deployment)) *fakeAPI {
 	p.t.Helper()
-	o, err := Manifest(node, "ci")
+	o, err := manifest.Of(node, "ci")
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -75,11 +78,11 @@ func (p *plant) holding(node configmap.Node, change func(*appsv1.Deployment)) *p
 	return p
 }
 
-func (p *plant) keep(plural string, object metav1.Object) {
+func (p *fakeAPI) keep(plural string, object metav1.Object) {
 	p.version++
 	object.SetResourceVersion(strconv.Itoa(p.version))
 	if d, ok := object.(*appsv1.Deployment); ok {
-		d.TypeMeta = metav1.TypeMeta{APIVersion: "apps/v1", Kind: KindDeployment}
+		d.TypeMeta = metav1.TypeMeta{APIVersion: "apps/v1", Kind: manifest.KindDeployment}
 		d.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyAlways
 		for i := range d.Spec.Template.Spec.Containers {
 			d.Spec.Template.Spec.Containers[i].TerminationMessagePath = corev1.TerminationMessagePathDefault
@@ -88,21 +91,21 @@ func (p *plant) keep(plural string, object metav1.Object) {
 	p.objects[plural+"/"+object.GetName()] = object
 }
 
-func (p *plant) roll(template corev1.PodTemplateSpec) {
-	one := aPod("pod-"+strconv.Itoa(p.version), "", true)
+func (p *fakeAPI) roll(template corev1.PodTemplateSpec) {
+	one := clustertest.Pod("pod-"+strconv.Itoa(p.version), "", true)
 	one.Labels, one.Annotations, one.Spec = maps.Clone(template.Labels), template.Annotations, template.Spec
-	ownedByReplicaSet(one)
+	clustertest.OwnedByReplicaSet(one)
 	p.pods = append(p.pods, *one)
 }
 
 // requests are those that were made so far.
-func (p *plant) requests() []string {
+func (p *fakeAPI) requests() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.seen)
 }
 
-func (p *plant) deployment() *appsv1.Deployment {
+func (p *fakeAPI) deployment() *appsv1.Deployment {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d, ok := p.objects["deployments/builder-amd64"].(*appsv1.Deployment)
@@ -112,7 +115,7 @@ func (p *plant) deployment() *appsv1.Deployment {
 	return d
 }
 
-func (p *plant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.Trim(r.URL.Path[strings.Index(r.URL.Path, "/ci/")+len("/ci/"):], "/"), "/")
 	request := r.Method + " " + parts[0]
 	dry := r.URL.Query().Get("dryRun") == "All"
@@ -215,11 +218,17 @@ func (p *plant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // client is one of an agent of its own; log gets its log.
-func (p *plant) client(log io.Writer) *Client {
+func (p *fakeAPI) client(log io.Writer) *Client {
+	p.t.Helper()
+	return p.pinnedClient("", log)
+}
+
+// pinnedClient is client with the transport of all nodes.
+func (p *fakeAPI) pinnedClient(pin configmap.Transport, log io.Writer) *Client {
 	p.t.Helper()
 	server := httptest.NewServer(p)
 	p.t.Cleanup(server.Close)
-	c, err := newClient(&rest.Config{Host: server.URL}, Identity{Namespace: "ci"}, "", zerolog.New(log).Level(zerolog.WarnLevel))
+	c, err := newPinnedClient(&rest.Config{Host: server.URL}, kube.Identity{Namespace: "ci"}, pin, zerolog.New(log).Level(zerolog.WarnLevel))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -228,7 +237,7 @@ func (p *plant) client(log io.Writer) *Client {
 
 // driftNode is a node that is reached by exec, with a policy.
 func driftNode(policy configmap.Drift, change func(*configmap.Node)) configmap.Node {
-	return testNode(func(n *configmap.Node) {
+	return clustertest.Node(func(n *configmap.Node) {
 		n.Kubernetes.Transport, n.Kubernetes.Drift, n.Kubernetes.Timeout = configmap.TransportExec, policy, time.Minute
 		n.Files = map[string][]byte{"buildkitd.toml": []byte("debug = true\n"), "tls/reg.key": []byte("the key")}
 		if change != nil {
@@ -242,7 +251,7 @@ func debugging(n *configmap.Node) { n.Flags = []string{"--debug"} }
 // TestAWarmBuildAsksForPodsOnly is what drift costs where there is none.
 func TestAWarmBuildAsksForPodsOnly(t *testing.T) {
 	for _, policy := range []configmap.Drift{"", configmap.DriftIgnore, configmap.DriftWarn, configmap.DriftApply, configmap.DriftFail} {
-		p := newPlant(t).holding(driftNode(policy, nil), nil)
+		p := newFakeAPI(t).holding(driftNode(policy, nil), nil)
 		pods, err := p.client(io.Discard).Up(t.Context(), driftNode(policy, nil), func(string) {})
 		if err != nil || len(pods) != 1 {
 			t.Errorf("%q: pods %v, error %v", policy, pods, err)
@@ -259,7 +268,7 @@ func TestPolicies(t *testing.T) {
 		policy configmap.Drift
 		// log and told are what is logged and reported of it.
 		log, told string
-		reason    Reason
+		reason    kube.Reason
 		requests  []string
 		pod       string
 	}{
@@ -269,20 +278,20 @@ func TestPolicies(t *testing.T) {
 			requests: []string{"GET pods", "GET deployments", "TRY deployments", "GET configmaps", "GET secrets"},
 		},
 		{
-			policy: configmap.DriftFail, reason: ReasonDrift,
+			policy: configmap.DriftFail, reason: kube.ReasonDrift,
 			requests: []string{"GET pods", "GET deployments", "TRY deployments", "GET configmaps", "GET secrets"},
 		},
 		{policy: configmap.DriftApply, told: line + "; updating it", pod: "new"},
 	} {
 		t.Run(string(tt.policy), func(t *testing.T) {
-			p := newPlant(t).holding(driftNode(tt.policy, nil), nil)
+			p := newFakeAPI(t).holding(driftNode(tt.policy, nil), nil)
 			before := p.deployment().ResourceVersion
 			old := p.pods[0].Name
 			var log bytes.Buffer
 			var told []string
 			client := p.client(&log)
 			pods, err := client.Up(t.Context(), driftNode(tt.policy, debugging), func(line string) { told = append(told, line) })
-			known := (*Error)(nil)
+			known := (*kube.Error)(nil)
 			switch {
 			case tt.reason != "":
 				if !errors.As(err, &known) || known.Reason != tt.reason || known.Error() != line || len(known.Hints()) == 0 {
@@ -360,15 +369,15 @@ func TestReconcile(t *testing.T) {
 			words: `is not as its definition says: spec.template.spec.containers[buildkitd].args: absent -> ["--debug"], and it may not be updated: update deployment builder-amd64 in namespace ci: deployments "x" is forbidden`,
 		},
 		{
-			name: "of buildx, as it should be", live: func(d *appsv1.Deployment) { delete(d.Labels, labelManagedBy); unhash(d) },
+			name: "of buildx, as it should be", live: func(d *appsv1.Deployment) { delete(d.Labels, manifest.LabelManagedBy); unhash(d) },
 		},
 		{
 			name: "of buildx", change: debugging, writes: []string{"PUT deployments"},
-			live: func(d *appsv1.Deployment) { delete(d.Labels, labelManagedBy); unhash(d) },
+			live: func(d *appsv1.Deployment) { delete(d.Labels, manifest.LabelManagedBy); unhash(d) },
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newPlant(t).holding(driftNode("", nil), tt.live)
+			p := newFakeAPI(t).holding(driftNode("", nil), tt.live)
 			p.forbidden = tt.forbidden
 			node := driftNode(configmap.DriftApply, tt.change)
 			var told []string
@@ -403,15 +412,15 @@ func TestReconcile(t *testing.T) {
 
 // unhash takes away what buildx does not write.
 func unhash(d *appsv1.Deployment) {
-	delete(d.Annotations, annotationSpecHash)
-	delete(d.Spec.Template.Annotations, annotationSpecHash)
-	delete(d.Spec.Template.Labels, labelManagedBy)
+	delete(d.Annotations, manifest.AnnotationSpecHash)
+	delete(d.Spec.Template.Annotations, manifest.AnnotationSpecHash)
+	delete(d.Spec.Template.Labels, manifest.LabelManagedBy)
 }
 
 // TestReconcileAfterOthersHaveWritten has somebody write between the look and
 // the update: nothing of theirs is lost.
 func TestReconcileAfterOthersHaveWritten(t *testing.T) {
-	p := newPlant(t).holding(driftNode("", nil), nil)
+	p := newFakeAPI(t).holding(driftNode("", nil), nil)
 	p.before["PUT deployments"] = func() {
 		theirs := p.deployment().DeepCopy()
 		p.mu.Lock()
@@ -430,7 +439,7 @@ func TestReconcileAfterOthersHaveWritten(t *testing.T) {
 
 // TestAbsentIsMade has slipway up make what is not there.
 func TestAbsentIsMade(t *testing.T) {
-	p := newPlant(t)
+	p := newFakeAPI(t)
 	if err := p.client(io.Discard).Reconcile(t.Context(), driftNode(configmap.DriftApply, nil), func(string) {}); err != nil {
 		t.Fatal(err)
 	}
@@ -444,11 +453,11 @@ func TestAbsentIsMade(t *testing.T) {
 // definition.
 func TestNewPodsAreTakenInARollout(t *testing.T) {
 	node := driftNode("", nil)
-	o, err := Manifest(node, "ci")
+	o, err := manifest.Of(node, "ci")
 	if err != nil {
 		t.Fatal(err)
 	}
-	hash := o.held().hash()
+	hash := o.Hash()
 	for _, tt := range []struct {
 		policy configmap.Drift
 		ready  bool // the new one
@@ -462,8 +471,8 @@ func TestNewPodsAreTakenInARollout(t *testing.T) {
 		{configmap.DriftWarn, false, "old"},
 		{configmap.DriftFail, false, "old"},
 	} {
-		p := newPlant(t)
-		p.pods = []corev1.Pod{*aPod("old", "0000", true), *aPod("new", hash, tt.ready)}
+		p := newFakeAPI(t)
+		p.pods = []corev1.Pod{*clustertest.Pod("old", "0000", true), *clustertest.Pod("new", hash, tt.ready)}
 		pods, err := p.client(io.Discard).Up(t.Context(), driftNode(tt.policy, nil), func(string) {})
 		var names []string
 		for _, pod := range pods {
@@ -480,7 +489,7 @@ func TestNewPodsAreTakenInARollout(t *testing.T) {
 
 // TestManyApplyAtOnce ends with one new template and no error.
 func TestManyApplyAtOnce(t *testing.T) {
-	p := newPlant(t).holding(driftNode("", nil), nil)
+	p := newFakeAPI(t).holding(driftNode("", nil), nil)
 	var all sync.WaitGroup
 	for range 20 {
 		client := p.client(io.Discard)
@@ -503,7 +512,7 @@ func TestAsleepIsBroughtUpToDateBeforeItIsWoken(t *testing.T) {
 		configmap.DriftApply: "GET pods, GET deployments, GET deployments, TRY deployments, GET configmaps, GET secrets, GET pods, PUT deployments",
 		configmap.DriftWarn:  "GET pods, GET deployments, GET deployments, TRY deployments, GET configmaps, GET secrets",
 	} {
-		p := newPlant(t).holding(driftNode("", nil), func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(0)) })
+		p := newFakeAPI(t).holding(driftNode("", nil), func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(0)) })
 		p.pods = nil
 		_, err := p.client(io.Discard).Up(t.Context(), driftNode(policy, debugging), func(string) {})
 		if err == nil || !strings.Contains(err.Error(), "nothing is scaled here") {
@@ -518,10 +527,10 @@ func TestAsleepIsBroughtUpToDateBeforeItIsWoken(t *testing.T) {
 // TestMadeWithoutCertificates is about a workload that is reached by exec only
 // because its maker could not make certificates.
 func TestMadeWithoutCertificates(t *testing.T) {
-	node := testNode(func(n *configmap.Node) {
+	node := clustertest.Node(func(n *configmap.Node) {
 		n.Kubernetes.Transport, n.Kubernetes.Drift, n.Kubernetes.Timeout = configmap.TransportAuto, configmap.DriftApply, time.Minute
 	})
-	plain := testNode(func(n *configmap.Node) { n.Kubernetes.Transport = configmap.TransportExec })
+	plain := clustertest.Node(func(n *configmap.Node) { n.Kubernetes.Transport = configmap.TransportExec })
 	for _, tt := range []struct {
 		name      string
 		forbidden []string
@@ -531,18 +540,18 @@ func TestMadeWithoutCertificates(t *testing.T) {
 		{"made to listen by one who can", nil, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newPlant(t).holding(plain, nil)
+			p := newFakeAPI(t).holding(plain, nil)
 			p.forbidden = tt.forbidden
 			pods, err := p.client(io.Discard).Up(t.Context(), node, func(string) {})
 			if diff := cmp.Diff([]string{"GET pods"}, slices.DeleteFunc(p.requests(), func(r string) bool { return r == "GET secrets" })); err != nil || len(pods) != 1 || diff != "" {
 				t.Errorf("a build: pods %v, error %v, requests (-want +got):\n%s", pods, err, diff)
 			}
-			client := p.client(io.Discard)
-			client.transport = configmap.TransportDirect // how it is reached is no matter of the definition
+			// How it is reached is no matter of the definition.
+			client := p.pinnedClient(configmap.TransportDirect, io.Discard)
 			if err := client.Reconcile(t.Context(), node, func(string) {}); err != nil {
 				t.Fatal(err)
 			}
-			if d := p.deployment(); (held{deployment: d}).listens() != tt.listens {
+			if d := p.deployment(); (manifest.Workload{Deployment: d}).Listens() != tt.listens {
 				t.Errorf("it listens: %v", !tt.listens)
 			}
 		})

@@ -14,8 +14,10 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/gentype"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
+	"github.com/slipway-build/slipway/agent/cluster/rbac"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -54,9 +56,9 @@ func (r Removal) Objects() []string {
 
 // PlanRemoval finds what Slipway made for node; claims says whether the claims
 // with its cache are to go as well. A workload that others made is refused. It
-// changes nothing. Errors are of type *Error but for those of ctx.
+// changes nothing. Errors are of type *kube.Error but for those of ctx.
 func (c *Client) PlanRemoval(ctx context.Context, node configmap.Node, claims bool) (Removal, error) {
-	return newWorkload(c, node, nil).planRemoval(quiet(ctx), claims)
+	return newWorkload(c, node, nil).planRemoval(kube.Quiet(ctx), claims)
 }
 
 func (w *workload) planRemoval(ctx context.Context, claims bool) (Removal, error) {
@@ -72,7 +74,7 @@ func (w *workload) planRemoval(ctx context.Context, claims bool) (Removal, error
 		return r, err
 	}
 	switch {
-	case !made || Kind(w.node) != KindStatefulSet:
+	case !made || manifest.Kind(w.node) != manifest.KindStatefulSet:
 		return r, nil
 	case !claims:
 		r.Kept = append(r.Kept, fmt.Sprintf("the persistent volume claims of %s in namespace %s are kept", w, w.namespace))
@@ -84,7 +86,7 @@ func (w *workload) planRemoval(ctx context.Context, claims bool) (Removal, error
 // Remove deletes what was found; what is gone already counts as done. done gets
 // each as it goes.
 func (r Removal) Remove(ctx context.Context, done func(string)) error {
-	ctx = quiet(ctx)
+	ctx = kube.Quiet(ctx)
 	for _, o := range r.objects {
 		if err := r.removeOne(ctx, o); err != nil {
 			return err
@@ -99,16 +101,16 @@ func (r Removal) Remove(ctx context.Context, done func(string)) error {
 func (r Removal) removeOne(ctx context.Context, o removable) error {
 	background := metav1.DeletePropagationBackground
 	w := r.workload
-	for range conflictTries {
-		err := o.remove(ctx, o.name, metav1.DeleteOptions{
+	return w.retryOnConflict(ctx, "write "+o.String(), func() error {
+		conflict := o.remove(ctx, o.name, metav1.DeleteOptions{
 			PropagationPolicy: &background,
 			Preconditions:     &metav1.Preconditions{UID: &o.uid, ResourceVersion: &o.version},
 		})
 		switch {
-		case apierrors.IsNotFound(err):
+		case apierrors.IsNotFound(conflict):
 			return nil
-		case !apierrors.IsConflict(err):
-			return w.explainRemoval(err, "delete "+o.String())
+		case !apierrors.IsConflict(conflict):
+			return w.explainRemoval(conflict, "delete "+o.String())
 		}
 		is, err := o.read(ctx, o.name)
 		switch {
@@ -117,13 +119,13 @@ func (r Removal) removeOne(ctx context.Context, o removable) error {
 		case err != nil:
 			return w.explainRemoval(err, "read "+o.String())
 		case is.GetUID() != o.uid:
-			return w.foreign(o.String(), is, "it has taken the place of the one that was to go")
+			return w.foreignError(o.String(), is, "it has taken the place of the one that was to go")
 		case o.kind != claimKind && !w.owns(is):
-			return w.foreign(o.String(), is, "")
+			return w.foreignError(o.String(), is, "")
 		}
 		o.version = is.GetResourceVersion()
-	}
-	return w.busy(o.String())
+		return conflict
+	})
 }
 
 // claimKind is the kind of what holds a cache. The controller that makes it
@@ -133,16 +135,16 @@ const claimKind = "persistentvolumeclaim"
 // planWorkload is first to go, so that no pod misses what it mounts. made is
 // false when there is none.
 func (w *workload) planWorkload(ctx context.Context, r *Removal) (made bool, err error) {
-	is, err := w.get(ctx, Kind(w.node))
+	is, err := w.get(ctx, manifest.Kind(w.node))
 	switch {
 	case apierrors.IsNotFound(err):
 		return false, nil
 	case err != nil:
 		return false, w.explainRemoval(err, "get "+w.String())
-	case !w.owns(is.meta()):
-		err := w.foreign(w.String(), is.meta(), "")
-		if refused := (*Error)(nil); errors.As(err, &refused) {
-			refused.hints = []string{
+	case !w.owns(is.Meta()):
+		err := w.foreignError(w.String(), is.Meta(), "")
+		if refused := (*kube.Error)(nil); errors.As(err, &refused) {
+			refused.Advice = []string{
 				fmt.Sprintf("remove it yourself: kubectl delete --namespace %s %s", w.namespace, w),
 				"or remove the definition alone, with --keep-daemon",
 			}
@@ -150,14 +152,14 @@ func (w *workload) planWorkload(ctx context.Context, r *Removal) (made bool, err
 		return false, err
 	}
 	read := func(ctx context.Context, _ string) (metav1.Object, error) {
-		is, err := w.get(ctx, Kind(w.node))
-		return is.meta(), err
+		is, err := w.get(ctx, manifest.Kind(w.node))
+		return is.Meta(), err
 	}
-	remove := w.client.deployments(w.namespace).Delete
-	if is.statefulSet != nil {
-		remove = w.client.statefulSets(w.namespace).Delete
+	remove := w.client.api.Deployments(w.namespace).Delete
+	if is.StatefulSet != nil {
+		remove = w.client.api.StatefulSets(w.namespace).Delete
 	}
-	r.add(strings.ToLower(Kind(w.node)), is.meta(), remove, read)
+	r.add(strings.ToLower(manifest.Kind(w.node)), is.Meta(), remove, read)
 	return true, nil
 }
 
@@ -181,15 +183,13 @@ func readByList[L any](list func(context.Context, metav1.ListOptions) (L, error)
 
 // ownSelector finds what Slipway made for the workload.
 func (w *workload) ownSelector() string {
-	return labels.SelectorFromSet(labels.Set{labelApp: w.name, labelManagedBy: managedBy}).String()
+	return labels.SelectorFromSet(labels.Set{manifest.LabelApp: w.name, manifest.LabelManagedBy: manifest.ManagedBy}).String()
 }
 
 // planConfigMaps finds them by label: an earlier definition may have had more
 // files than this one.
 func (w *workload) planConfigMaps(ctx context.Context, r *Removal) error {
-	client := gentype.NewClientWithList("configmaps", w.client.core, w.client.parameters, w.namespace,
-		func() *corev1.ConfigMap { return &corev1.ConfigMap{} },
-		func() *corev1.ConfigMapList { return &corev1.ConfigMapList{} })
+	client := w.client.api.ConfigMaps(w.namespace)
 	list, err := client.List(ctx, metav1.ListOptions{LabelSelector: w.ownSelector()})
 	if err != nil {
 		return w.explainRemoval(err, "list configmaps of "+w.name)
@@ -209,7 +209,7 @@ func (w *workload) planConfigMaps(ctx context.Context, r *Removal) error {
 // planSecrets finds them by name: the right to list Secrets is the right to
 // read all of the namespace.
 func (w *workload) planSecrets(ctx context.Context, r *Removal) error {
-	client := w.client.secrets(w.namespace)
+	client := w.client.api.Secrets(w.namespace)
 	for _, name := range w.secretNames() {
 		o, err := client.Get(ctx, name, metav1.GetOptions{})
 		switch {
@@ -232,9 +232,9 @@ func (w *workload) planSecrets(ctx context.Context, r *Removal) error {
 func (w *workload) secretNames() []string {
 	names := []string{w.name + "-tls", w.name + "-tls-client"}
 	names = append(names, w.mounted...)
-	for _, g := range splitFiles(w.node.Files) {
-		if len(g.private) > 0 {
-			names = append(names, w.name+"-"+g.name)
+	for _, g := range manifest.SplitFiles(w.node.Files) {
+		if len(g.Private) > 0 {
+			names = append(names, w.name+"-"+g.Name)
 		}
 	}
 	return names
@@ -243,14 +243,12 @@ func (w *workload) secretNames() []string {
 // planClaims finds the claims that the StatefulSet's controller has made. They
 // bear its selector's labels, and names that end in the number of the pod.
 func (w *workload) planClaims(ctx context.Context, r *Removal) error {
-	client := gentype.NewClientWithList("persistentvolumeclaims", w.client.core, w.client.parameters, w.namespace,
-		func() *corev1.PersistentVolumeClaim { return &corev1.PersistentVolumeClaim{} },
-		func() *corev1.PersistentVolumeClaimList { return &corev1.PersistentVolumeClaimList{} })
+	client := w.client.api.Claims(w.namespace)
 	list, err := client.List(ctx, metav1.ListOptions{LabelSelector: w.selector()})
 	if err != nil {
 		return w.explainRemoval(err, "list persistent volume claims of "+w.name)
 	}
-	own := regexp.MustCompile("^" + regexp.QuoteMeta(stateVolume+"-"+w.name) + "-[0-9]+$")
+	own := regexp.MustCompile("^" + regexp.QuoteMeta(manifest.StateVolume+"-"+w.name) + "-[0-9]+$")
 	read := readByList(client.List, func(l *corev1.PersistentVolumeClaimList) metav1.Object {
 		if len(l.Items) == 0 {
 			return nil
@@ -268,17 +266,9 @@ func (w *workload) planClaims(ctx context.Context, r *Removal) error {
 // explainRemoval names the role of who removes where a right is missing: it is
 // not one that builds should have.
 func (w *workload) explainRemoval(err error, doing string) error {
-	err = w.explain(err, doing)
-	var known *Error
-	if !errors.As(err, &known) || known.Reason != ReasonForbidden {
-		return err
+	granted := rbac.RemoveRole(w.name, w.secretNames())
+	if w.collected {
+		granted = rbac.CollectRole()
 	}
-	if missing, ok := parseForbidden(known.message); ok {
-		granted := removeRole(w.name, w.secretNames())
-		if w.collected {
-			granted = collectRole()
-		}
-		known.hints = []string{missing.grant([]role{granted})}
-	}
-	return err
+	return kube.OfferRole(w.explain(err, doing), granted)
 }

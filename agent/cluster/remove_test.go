@@ -16,11 +16,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
-// store is an API server with objects by path, which can be listed and deleted.
-type store struct {
+// fakeObjects is an API server with objects by path, which can be listed and deleted.
+type fakeObjects struct {
 	t         *testing.T
 	by        map[string]any
 	forbidden string // the path that is
@@ -28,7 +29,7 @@ type store struct {
 	deleted   []string
 }
 
-func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *fakeObjects) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path[strings.LastIndex(r.URL.Path, "/ci/")+len("/ci/"):]
 	w.Header().Set("Content-Type", "application/json")
 	fail := func(code int, reason metav1.StatusReason, message string) {
@@ -101,21 +102,21 @@ func TestRemoval(t *testing.T) {
 		forbidden string
 		deleted   []string
 		kept      int
-		reason    Reason
+		reason    kube.Reason
 		hint      string
 	}{
 		{name: "deployment", by: full("slipway"), deleted: []string{"deployments/b", "configmaps/b-config", "secrets/b-tls"}, kept: 1},
 		{name: "claims kept", by: full("slipway"), claim: &storage, deleted: []string{"statefulsets/b", "configmaps/b-config", "secrets/b-tls"}, kept: 2},
 		{name: "claims too", by: full("slipway"), claim: &storage, claims: true, deleted: []string{"statefulsets/b", "configmaps/b-config", "secrets/b-tls", "persistentvolumeclaims/buildkitd-b-0"}, kept: 1},
-		{name: "made by others", by: full("somebody"), reason: ReasonForeign, hint: "kubectl delete --namespace ci deployment b"},
+		{name: "made by others", by: full("somebody"), reason: kube.ReasonForeign, hint: "kubectl delete --namespace ci deployment b"},
 		{name: "nothing there", by: map[string]any{"configmaps": list("ConfigMapList")}},
-		{name: "no right", by: full("slipway"), forbidden: "secrets/b-tls", reason: ReasonForbidden, hint: "name: slipway-remove-b"},
+		{name: "no right", by: full("slipway"), forbidden: "secrets/b-tls", reason: kube.ReasonForbidden, hint: "name: slipway-remove-b"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			api := &store{t: t, by: tt.by, forbidden: tt.forbidden}
+			api := &fakeObjects{t: t, by: tt.by, forbidden: tt.forbidden}
 			server := httptest.NewServer(api)
 			defer server.Close()
-			client, err := newClient(&rest.Config{Host: server.URL}, Identity{Namespace: "ci"}, "", zerolog.Nop())
+			client, err := newTestClient(&rest.Config{Host: server.URL}, kube.Identity{Namespace: "ci"}, zerolog.Nop())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -125,7 +126,7 @@ func TestRemoval(t *testing.T) {
 				t.Errorf("the plan deletes %q", api.deleted)
 			}
 			if tt.reason != "" {
-				known := (*Error)(nil)
+				known := (*kube.Error)(nil)
 				if !errors.As(err, &known) || known.Reason != tt.reason || !strings.Contains(strings.Join(known.Hints(), "\n"), tt.hint) {
 					t.Fatalf("got %v, want reason %s with the hint %q", err, tt.reason, tt.hint)
 				}

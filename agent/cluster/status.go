@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/judge"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -33,7 +34,7 @@ type Status struct {
 	// Pods are by name and include those that terminate.
 	Pods []PodStatus
 	// Usable are the pods that a build may use, as Up returns them.
-	Usable []Pod
+	Usable []kube.Pod
 
 	// version is the workload's resource version when it was read.
 	version string
@@ -70,9 +71,9 @@ type PodStatus struct {
 
 // Status reads how node's workload is. It creates and changes nothing.
 func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error) {
-	ctx = quiet(ctx)
+	ctx = kube.Quiet(ctx)
 	w := newWorkload(c, node, nil)
-	s := Status{Kind: Kind(node), Namespace: w.namespace, Name: w.name}
+	s := Status{Kind: manifest.Kind(node), Namespace: w.namespace, Name: w.name}
 	if err := w.read(ctx, &s); err != nil {
 		if apierrors.IsNotFound(err) {
 			return s, nil
@@ -83,24 +84,23 @@ func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error
 	if err != nil {
 		return Status{}, err
 	}
-	s.Usable = readyPods(pods)
+	s.Usable = judge.ReadyPods(pods)
 	for _, p := range pods {
 		ps := PodStatus{
 			Name:        p.Name,
 			Phase:       string(p.Status.Phase),
-			Ready:       isReady(p),
-			ReadySince:  readySince(p),
-			Running:     runs(p),
+			Ready:       kube.IsReady(p),
+			ReadySince:  judge.ReadySince(p),
+			Running:     judge.IsRunning(p),
 			Terminating: p.DeletionTimestamp != nil,
 			ClusterNode: p.Spec.NodeName,
 			Created:     p.CreationTimestamp.Time,
-			Profile:     profileOf(p.Spec),
-			Beside:      containersBeside(p.Spec),
+			Profile:     manifest.ProfileOf(p.Spec),
+			Beside:      judge.OtherContainers(p.Spec),
 		}
-		ps.OutOfMemory, ps.MemoryLimit = outOfMemory(p)
-		if isLive(p) && !ps.Ready {
-			f := examinePod(p, nil, node.Kubernetes.UnschedulableGrace)
-			ps.Waiting = strings.TrimPrefix(f.line, "pod "+p.Name+": ")
+		ps.OutOfMemory, ps.MemoryLimit = judge.OutOfMemory(p)
+		if kube.IsLive(p) && !ps.Ready {
+			ps.Waiting = judge.WaitsFor(p, node.Kubernetes.UnschedulableGrace)
 		}
 		s.Pods = append(s.Pods, ps)
 	}
@@ -111,14 +111,14 @@ func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error
 func (w *workload) read(ctx context.Context, s *Status) error {
 	var meta metav1.ObjectMeta
 	var replicas *int32
-	if s.Kind == KindStatefulSet {
-		o, err := w.client.statefulSets(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+	if s.Kind == manifest.KindStatefulSet {
+		o, err := w.client.api.StatefulSets(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
 		meta, replicas, s.Ready = o.ObjectMeta, o.Spec.Replicas, o.Status.ReadyReplicas
 	} else {
-		o, err := w.client.deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+		o, err := w.client.api.Deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
@@ -126,53 +126,10 @@ func (w *workload) read(ctx context.Context, s *Status) error {
 	}
 	s.Exists = true
 	s.Managed = w.owns(&meta)
-	s.Owner, s.Created, s.version = meta.Labels[labelOwner], meta.CreationTimestamp.Time, meta.ResourceVersion
+	s.Owner, s.Created, s.version = meta.Labels[manifest.LabelOwner], meta.CreationTimestamp.Time, meta.ResourceVersion
 	s.Replicas = 1
 	if replicas != nil {
 		s.Replicas = *replicas
 	}
 	return nil
-}
-
-// readySince is when a pod became ready, zero when it is not.
-func readySince(p *corev1.Pod) time.Time {
-	if !isReady(p) {
-		return time.Time{}
-	}
-	return podCondition(p, corev1.PodReady).LastTransitionTime.Time
-}
-
-// containersBeside are those of a pod that end only when they are told to.
-func containersBeside(spec corev1.PodSpec) []string {
-	var names []string
-	for _, c := range spec.Containers {
-		if c.Name != containerName {
-			names = append(names, c.Name)
-		}
-	}
-	return names
-}
-
-// outOfMemory is when buildkitd's last run was ended for want of memory, and the
-// limit that it has.
-func outOfMemory(p *corev1.Pod) (at time.Time, limit string) {
-	s := status(p.Status.ContainerStatuses, containerName)
-	if s == nil {
-		return time.Time{}, ""
-	}
-	last := s.LastTerminationState.Terminated
-	if last == nil || last.Reason != "OOMKilled" {
-		return time.Time{}, ""
-	}
-	if c := buildkitd(&p.Spec); c != nil && !c.Resources.Limits.Memory().IsZero() {
-		limit = c.Resources.Limits.Memory().String()
-	}
-	return last.FinishedAt.Time, limit
-}
-
-// runs is true while buildkitd's container does.
-func runs(p *corev1.Pod) bool {
-	return slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool {
-		return c.Name == containerName && c.State.Running != nil
-	})
 }

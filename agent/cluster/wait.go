@@ -16,25 +16,28 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/slipway-build/slipway/agent/cluster/judge"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// wait watches until judge has an answer or ctx ends. before are the pods that
+// wait watches until judge.Decide has an answer or ctx ends. before are the pods that
 // were there when the wait began. All of its goroutines end before it returns.
-func (w *workload) wait(ctx context.Context, before []*corev1.Pod) ([]Pod, error) {
+func (w *workload) wait(ctx context.Context, before []*corev1.Pod) ([]kube.Pod, error) {
 	watching, stop := context.WithCancel(ctx)
 	view := newView(w, before)
 	defer view.goroutines.Wait()
 	defer stop()
 	view.start(watching)
 
-	var seen sightings
+	var seen judge.TroubleSince
 	var told []string
 	for {
-		var v verdict
-		if view.pods.isSynced() {
+		var v judge.Verdict
+		if view.pods.IsSynced() {
 			view.followEvents(watching)
-			v, seen = judge(view.observe(time.Now()), seen, w.node.Kubernetes.UnschedulableGrace, time.Now())
+			v, seen = judge.Decide(view.observe(time.Now()), seen, w.node.Kubernetes.UnschedulableGrace, time.Now())
 		}
 		if len(v.Ready) > 0 {
 			return v.Ready, nil
@@ -50,8 +53,8 @@ func (w *workload) wait(ctx context.Context, before []*corev1.Pod) ([]Pod, error
 			}
 			return nil, v.Failure
 		}
-		if view.pods.isSynced() {
-			told, w.last = v.Waiting, v.Last
+		if view.pods.IsSynced() {
+			told, w.lastWaiting = v.Waiting, v.Last
 		}
 		if err := view.next(ctx, v.Recheck); err != nil {
 			return nil, err
@@ -69,10 +72,10 @@ type view struct {
 	// awake is true once the workload was seen with replicas.
 	awake bool
 
-	pods         *mirror[*corev1.Pod]
-	deployments  *mirror[*appsv1.Deployment]
-	statefulSets *mirror[*appsv1.StatefulSet]
-	events       map[types.UID]*mirror[*corev1.Event]
+	pods         *kube.Mirror[*corev1.Pod]
+	deployments  *kube.Mirror[*appsv1.Deployment]
+	statefulSets *kube.Mirror[*appsv1.StatefulSet]
+	events       map[types.UID]*kube.Mirror[*corev1.Event]
 }
 
 // ofWorkload is the key of the workload's own events among those of pods.
@@ -84,13 +87,13 @@ func newView(w *workload, before []*corev1.Pod) *view {
 		ended:    map[types.UID]bool{},
 		changed:  make(chan struct{}, 1),
 		refused:  make(chan error, 1),
-		events:   map[types.UID]*mirror[*corev1.Event]{},
+		events:   map[types.UID]*kube.Mirror[*corev1.Event]{},
 	}
-	v.pods = newMirror[*corev1.Pod](v.notify)
-	v.deployments = newMirror[*appsv1.Deployment](v.notify)
-	v.statefulSets = newMirror[*appsv1.StatefulSet](v.notify)
+	v.pods = kube.NewMirror[*corev1.Pod](v.notify)
+	v.deployments = kube.NewMirror[*appsv1.Deployment](v.notify)
+	v.statefulSets = kube.NewMirror[*appsv1.StatefulSet](v.notify)
 	for _, p := range before {
-		if hasEnded(p) {
+		if kube.HasEnded(p) {
 			// The remains of old evictions stay for weeks.
 			v.ended[p.UID] = true
 		}
@@ -115,7 +118,7 @@ func (v *view) start(ctx context.Context) {
 		defer stopPods()
 		selector := metav1.ListOptions{LabelSelector: w.selector()}
 		var warn sync.Once
-		follow(podsContext, c.pods(w.namespace), selector, &corev1.Pod{}, v.pods, func(verb string, err error) {
+		kube.Follow(podsContext, c.api.Pods(w.namespace), selector, &corev1.Pod{}, v.pods, func(verb string, err error) {
 			switch {
 			case !isRefusal(err):
 				c.log.Debug().Err(err).Str("workload", w.name).Msg(verb + " pods failed; trying again")
@@ -134,16 +137,16 @@ func (v *view) start(ctx context.Context) {
 	}))
 	one := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", w.name).String()}
 	v.optional(ctx, "workload", func(ctx context.Context, failed func(string, error)) {
-		if Kind(w.node) == KindStatefulSet {
-			follow(ctx, c.statefulSets(w.namespace), one, &appsv1.StatefulSet{}, v.statefulSets, failed)
+		if manifest.Kind(w.node) == manifest.KindStatefulSet {
+			kube.Follow(ctx, c.api.StatefulSets(w.namespace), one, &appsv1.StatefulSet{}, v.statefulSets, failed)
 		} else {
-			follow(ctx, c.deployments(w.namespace), one, &appsv1.Deployment{}, v.deployments, failed)
+			kube.Follow(ctx, c.api.Deployments(w.namespace), one, &appsv1.Deployment{}, v.deployments, failed)
 		}
 	})
-	if Kind(w.node) == KindStatefulSet {
+	if manifest.Kind(w.node) == manifest.KindStatefulSet {
 		// A Deployment says in its status why pods cannot be created; a
 		// StatefulSet says it only in events.
-		v.followEventsOf(ctx, ofWorkload, fields.Set{"involvedObject.kind": KindStatefulSet, "involvedObject.name": w.name})
+		v.followEventsOf(ctx, ofWorkload, fields.Set{"involvedObject.kind": manifest.KindStatefulSet, "involvedObject.name": w.name})
 	}
 }
 
@@ -151,19 +154,19 @@ func (v *view) start(ctx context.Context) {
 // per pod, because in a namespace full of CI agents all events together are
 // megabytes.
 func (v *view) followEvents(ctx context.Context) {
-	for _, p := range v.pods.snapshot() {
-		if _, ok := v.events[p.UID]; !ok && isLive(p) {
+	for _, p := range v.pods.Snapshot() {
+		if _, ok := v.events[p.UID]; !ok && kube.IsLive(p) {
 			v.followEventsOf(ctx, p.UID, fields.Set{"involvedObject.uid": string(p.UID)})
 		}
 	}
 }
 
 func (v *view) followEventsOf(ctx context.Context, key types.UID, which fields.Set) {
-	m := newMirror[*corev1.Event](v.notify)
+	m := kube.NewMirror[*corev1.Event](v.notify)
 	v.events[key] = m
 	v.optional(ctx, "events", func(ctx context.Context, failed func(string, error)) {
 		selector := metav1.ListOptions{FieldSelector: which.AsSelector().String()}
-		follow(ctx, v.workload.client.events(v.workload.namespace), selector, &corev1.Event{}, m, failed)
+		kube.Follow(ctx, v.workload.client.api.Events(v.workload.namespace), selector, &corev1.Event{}, m, failed)
 	})
 }
 
@@ -212,50 +215,50 @@ func (v *view) next(ctx context.Context, recheck time.Time) error {
 // hour, and the trouble of an earlier build must not end this one.
 const staleEvent = 5 * time.Minute
 
-func (v *view) observe(now time.Time) observation {
-	o := observation{
-		workload:  v.workload.String(),
-		namespace: v.workload.namespace,
-		replicas:  v.workload.node.Kubernetes.Replicas,
-		least:     v.workload.least,
-		gone:      v.deployments.hasLost() || v.statefulSets.hasLost(),
+func (v *view) observe(now time.Time) judge.Observation {
+	o := judge.Observation{
+		Workload:  v.workload.String(),
+		Namespace: v.workload.namespace,
+		Replicas:  v.workload.node.Kubernetes.Replicas,
+		MinReady:  v.workload.minReady,
+		Gone:      v.deployments.HasLost() || v.statefulSets.HasLost(),
 	}
-	for _, p := range v.pods.snapshot() {
+	for _, p := range v.pods.Snapshot() {
 		accepted := v.workload.accepts(p)
 		switch {
 		case v.ended[p.UID] || !v.workload.isMember(p):
-		case Kind(v.workload.node) == KindStatefulSet && !hasEnded(p) && (!accepted || p.DeletionTimestamp != nil):
-			o.finishing = append(o.finishing, p.Name)
+		case manifest.Kind(v.workload.node) == manifest.KindStatefulSet && !kube.HasEnded(p) && (!accepted || p.DeletionTimestamp != nil):
+			o.Draining = append(o.Draining, p.Name)
 		case accepted:
-			o.pods = append(o.pods, p)
+			o.Pods = append(o.Pods, p)
 		}
 	}
 	for key, m := range v.events {
-		events := m.snapshot()
-		sortEvents(events)
+		events := m.Snapshot()
+		judge.SortEvents(events)
 		if key != ofWorkload {
-			o.events = append(o.events, events...)
+			o.Events = append(o.Events, events...)
 			continue
 		}
-		e := lastEvent(events, "FailedCreate", "SuccessfulCreate")
-		if e != nil && e.Reason == "FailedCreate" && now.Sub(eventTime(e)) < staleEvent {
-			o.createFailure = e.Message
+		e := judge.LastEvent(events, "FailedCreate", "SuccessfulCreate")
+		if e != nil && e.Reason == "FailedCreate" && now.Sub(judge.EventTime(e)) < staleEvent {
+			o.CreateFailure = e.Message
 		}
 	}
-	sortEvents(o.events)
-	slices.Sort(o.finishing)
-	for _, d := range v.deployments.snapshot() {
-		o.zero = v.sleeps(d.Spec.Replicas)
+	judge.SortEvents(o.Events)
+	slices.Sort(o.Draining)
+	for _, d := range v.deployments.Snapshot() {
+		o.ScaledToZero = v.sleeps(d.Spec.Replicas)
 		for _, c := range d.Status.Conditions {
 			if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {
-				o.createFailure = c.Message
+				o.CreateFailure = c.Message
 			}
 		}
 	}
-	for _, s := range v.statefulSets.snapshot() {
-		o.zero = v.sleeps(s.Spec.Replicas)
+	for _, s := range v.statefulSets.Snapshot() {
+		o.ScaledToZero = v.sleeps(s.Spec.Replicas)
 	}
-	o.awake = v.awake
+	o.WasUp = v.awake
 	return o
 }
 
@@ -273,36 +276,30 @@ func (v *view) sleeps(replicas *int32) bool {
 // The last run is the previous one while the container runs again or waits to,
 // and the current one for a moment before that, when kubelet may have removed
 // the one before.
-func (w *workload) addLog(ctx context.Context, e *Error, of crashed) {
-	text, err := w.lastWords(ctx, of, true)
+func (w *workload) addLog(ctx context.Context, e *kube.Error, of judge.Crashed) {
+	text, err := w.logTail(ctx, of, true)
 	if text == "" {
-		text, err = w.lastWords(ctx, of, false)
+		text, err = w.logTail(ctx, of, false)
 	}
 	if text == "" {
-		w.client.log.Debug().Err(err).Str("pod", of.pod).Msg("no log of the crashed container")
-		e.hints = append(e.hints, fmt.Sprintf("see kubectl logs --namespace %s --previous %s --container %s", w.namespace, of.pod, of.container))
+		w.client.log.Debug().Err(err).Str("pod", of.Pod).Msg("no log of the crashed container")
+		e.Advice = append(e.Advice, fmt.Sprintf("see kubectl logs --namespace %s --previous %s --container %s", w.namespace, of.Pod, of.Container))
 		return
 	}
 	lines := strings.Split(text, "\n")
-	e.message += ": " + strings.TrimSpace(lines[len(lines)-1])
-	e.hints = append(e.hints, fmt.Sprintf("last lines of the log of container %s:\n  %s", of.container, strings.Join(lines, "\n  ")))
+	e.Message += ": " + strings.TrimSpace(lines[len(lines)-1])
+	e.Advice = append(e.Advice, fmt.Sprintf("last lines of the log of container %s:\n  %s", of.Container, strings.Join(lines, "\n  ")))
 }
 
-// lastWords are the last lines of a container's previous or current run; empty
+// logTail are the last lines of a container's previous or current run; empty
 // with an error.
-func (w *workload) lastWords(ctx context.Context, of crashed, previous bool) (string, error) {
-	log, err := w.client.core.Get().
-		Namespace(w.namespace).
-		Resource("pods").
-		Name(of.pod).
-		SubResource("log").
-		VersionedParams(&corev1.PodLogOptions{
-			Container:  of.container,
-			Previous:   previous,
-			TailLines:  new(int64(10)),
-			LimitBytes: new(int64(8 << 10)),
-		}, w.client.parameters).
-		DoRaw(ctx)
+func (w *workload) logTail(ctx context.Context, of judge.Crashed, previous bool) (string, error) {
+	log, err := w.client.api.PodLog(w.namespace, of.Pod, &corev1.PodLogOptions{
+		Container:  of.Container,
+		Previous:   previous,
+		TailLines:  new(int64(10)),
+		LimitBytes: new(int64(8 << 10)),
+	}).DoRaw(ctx)
 	if err != nil {
 		return "", err
 	}

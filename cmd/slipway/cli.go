@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
@@ -70,7 +71,10 @@ type global struct {
 // access is how the cluster is reached.
 func (in *invocation) access() cluster.Access {
 	g := in.global
-	return cluster.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, Transport: configmap.Transport(g.Transport), UserAgent: "slipway/" + version, Files: in.files}
+	return cluster.Access{
+		Access:    kube.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, UserAgent: "slipway/" + version, Files: in.files},
+		Transport: configmap.Transport(g.Transport),
+	}
 }
 
 // transportFlag is a transport's name, checked when flags are read.

@@ -1,9 +1,0 @@
-//go:build !linux
-
-package cluster
-
-import "syscall"
-
-// noticeLoss has no portable form; the keep-alive probes of idle connections
-// and the watch over silent solves remain.
-func noticeLoss(string, string, syscall.RawConn) error { return nil }

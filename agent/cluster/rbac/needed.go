@@ -1,0 +1,161 @@
+package rbac
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// Rights is what an identity may do of what a node needs.
+type Rights struct {
+	// Asked counts the rights that were asked for.
+	Asked int
+	// Lacking are the rights without which there is no build, Lesser those
+	// without which it is slower or tells less; as in "list pods".
+	Lacking, Lesser []string
+	// Hints hold the roles with what is missing, ready to paste.
+	Hints []string
+}
+
+// WithoutExec leaves out the rights of exec unless the client's certificate
+// cannot be read: builders that listen are reached without them, and roles are
+// to be small.
+func WithoutExec(missing []Right) []Right {
+	if slices.ContainsFunc(missing, func(m Right) bool { return m.Resource == "secrets" && m.Verb == "get" }) {
+		return missing
+	}
+	return slices.DeleteFunc(missing, func(m Right) bool { return m.in(execRules()) })
+}
+
+// Target is the workload that rights are asked for.
+type Target struct {
+	Namespace string
+	// Kind is Deployment or StatefulSet.
+	Kind string
+	Name string
+	// Exists is false where it is still to be created; replicas is 0 where it
+	// is scaled to zero.
+	Exists   bool
+	Replicas int32
+	Secrets  SecretNames
+}
+
+// Needed are the rights that a build takes, one each.
+func Needed(pinned configmap.Transport, is Target, user string) []Right {
+	own, plural := is.Secrets, strings.ToLower(is.Kind)+"s"
+	rules := append(buildRules(), execRules()...)
+	if own.Client != "" && pinned != configmap.TransportExec {
+		rules = append(rules, own.readRole().rules...)
+	}
+	switch {
+	case !is.Exists:
+		rules = append(rules, manageRules()...)
+		if own.Server != "" {
+			rules = append(rules, own.manageRole().rules...)
+		}
+	case is.Replicas == 0:
+		rules = append(rules, wakeRole(is.Name).rules...)
+	}
+	var all []Right
+	for _, rule := range rules {
+		names := rule.ResourceNames
+		if len(names) == 0 {
+			names = []string{""}
+		}
+		for _, resource := range rule.Resources {
+			if !concerns(resource, plural, pinned) {
+				continue
+			}
+			for _, verb := range rule.Verbs {
+				for _, name := range names {
+					right := Right{User: user, Verb: verb, Resource: resource, Group: rule.APIGroups[0], Namespace: is.Namespace, Name: name}
+					if !slices.Contains(all, right) {
+						all = append(all, right)
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// concerns leaves out the rights to workloads of the other kind and to
+// transports that are not to be used.
+func concerns(resource, plural string, pinned configmap.Transport) bool {
+	base, _, _ := strings.Cut(resource, "/")
+	switch {
+	case base == "deployments" || base == "statefulsets":
+		return base == plural
+	case resource == "replicasets":
+		return plural == "deployments" && (pinned == configmap.TransportAuto || pinned == configmap.TransportExec)
+	case resource == "pods/exec":
+		return pinned == configmap.TransportAuto || pinned == configmap.TransportExec
+	case resource == "pods/portforward":
+		return pinned == configmap.TransportAuto || pinned == configmap.TransportPortForward
+	}
+	return true
+}
+
+// Weigh tells the rights without which there is no build from the lesser ones:
+// one transport of several is enough, and a wait goes on without its reasons.
+func Weigh(pinned configmap.Transport, missing []Right) Rights {
+	lacks := func(resource, verb string) bool {
+		return slices.ContainsFunc(missing, func(m Right) bool { return m.Resource == resource && m.Verb == verb })
+	}
+	execs := !lacks("pods/exec", "create") && !lacks("pods/exec", "get")
+	// With auto, exec stands in for all that certificates are needed for.
+	standIn := pinned == configmap.TransportAuto && execs
+	var r Rights
+	for _, m := range missing {
+		vital := true
+		switch {
+		case m.Resource == "pods/log", m.Resource == "events", m.Verb == "watch":
+			vital = false
+		case m.Resource == "replicasets":
+			// Then pods are known by name and not by UID.
+			vital = false
+		case m.Group == "apps" && m.Verb == "update", m.Resource == "configmaps" && m.Verb == "get":
+			// Only what differs from its definition is changed.
+			vital = false
+		case m.Resource == "secrets":
+			vital = !standIn
+		case m.Resource == "pods/exec", m.Resource == "pods/portforward":
+			vital = pinned != configmap.TransportAuto || lacks("secrets", "get") && !execs
+		}
+		if vital {
+			r.Lacking = append(r.Lacking, m.String())
+		} else {
+			r.Lesser = append(r.Lesser, m.String())
+		}
+	}
+	return r
+}
+
+// String is the right as kubectl's users call it.
+func (m Right) String() string {
+	return strings.TrimSpace(fmt.Sprintf("%s %s %s", m.Verb, m.Resource, m.Name))
+}
+
+// Grants are the roles that hold all of what is missing, each once, for one
+// paste.
+func Grants(missing []Right, own SecretNames) []string {
+	var all []Role
+	for _, m := range missing {
+		for _, r := range m.roles(own) {
+			at := slices.IndexFunc(all, func(known Role) bool { return known.name == r.name })
+			switch {
+			case at < 0:
+				all = append(all, r)
+			case r.name == "slipway-extra", len(r.rules) > len(all[at].rules):
+				all[at].rules = append(slices.Clone(all[at].rules), r.rules...)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	first := missing[0]
+	return []string{fmt.Sprintf("whoever administers the cluster can grant %s what is missing in namespace %s with kubectl apply -f - and this:", first.User, first.Namespace) + first.manifest(all)}
+}

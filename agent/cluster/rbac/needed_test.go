@@ -1,0 +1,110 @@
+package rbac
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+func TestNeeds(t *testing.T) {
+	own := SecretNames{Server: "b-tls", Client: "b-tls-client"}
+	names := func(rights []Right) string {
+		var all []string
+		for _, r := range rights {
+			all = append(all, r.String())
+		}
+		return strings.Join(all, ", ")
+	}
+	target := func(kind string, is Target) Target {
+		is.Kind, is.Namespace, is.Secrets = kind, "ci", own
+		return is
+	}
+	running := Target{Exists: true, Replicas: 1}
+	got := names(Needed(configmap.TransportDirect, target("Deployment", running), "u"))
+	want := "list pods, watch pods, get pods/log, list events, watch events, get deployments, list deployments, watch deployments, get secrets b-tls-client"
+	if got != want {
+		t.Errorf("a builder that runs: %s\nwant %s", got, want)
+	}
+	for name, words := range map[string]struct {
+		pinned configmap.Transport
+		is     Target
+		want   string
+	}{
+		"no workload":    {configmap.TransportAuto, Target{}, "create statefulsets, "},
+		"certificates":   {configmap.TransportAuto, Target{}, "update secrets b-tls, "},
+		"scaled to zero": {configmap.TransportAuto, Target{Exists: true}, "patch statefulsets/scale, "},
+		"exec":           {configmap.TransportExec, running, "create pods/exec, get pods/exec, "},
+	} {
+		got := names(Needed(words.pinned, target("StatefulSet", words.is), "u")) + ", "
+		if !strings.Contains(got, words.want) || strings.Contains(got, "deployments") {
+			t.Errorf("%s: %s lacks %s", name, got, words.want)
+		}
+	}
+}
+
+func TestWeigh(t *testing.T) {
+	right := func(words string) Right {
+		verb, resource, _ := strings.Cut(words, " ")
+		return Right{Verb: verb, Resource: resource}
+	}
+	for _, tt := range []struct {
+		name            string
+		pinned          configmap.Transport
+		missing         []string
+		lacking, lesser []string
+	}{
+		{name: "nothing", pinned: configmap.TransportAuto},
+		{"pods", configmap.TransportAuto, []string{"list pods", "watch pods"}, []string{"list pods"}, []string{"watch pods"}},
+		{"reasons", configmap.TransportAuto, []string{"list events", "get pods/log"}, nil, []string{"list events", "get pods/log"}},
+		{"exec stands in", configmap.TransportAuto, []string{"get secrets", "create pods/portforward"}, nil, []string{"get secrets", "create pods/portforward"}},
+		{"nothing stands in", configmap.TransportAuto, []string{"get secrets", "create pods/exec"}, []string{"get secrets", "create pods/exec"}, nil},
+		{"direct is enough", configmap.TransportAuto, []string{"create pods/exec", "get pods/portforward"}, nil, []string{"create pods/exec", "get pods/portforward"}},
+		{"direct is asked for", configmap.TransportDirect, []string{"get secrets"}, []string{"get secrets"}, nil},
+		{"exec is asked for", configmap.TransportExec, []string{"get pods/exec", "get replicasets"}, []string{"get pods/exec"}, []string{"get replicasets"}},
+		{"no workload", configmap.TransportAuto, []string{"create deployments"}, []string{"create deployments"}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var missing []Right
+			for _, m := range tt.missing {
+				missing = append(missing, right(m))
+			}
+			got := Weigh(tt.pinned, missing)
+			if diff := cmp.Diff(Rights{Lacking: tt.lacking, Lesser: tt.lesser}, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestWithoutExec(t *testing.T) {
+	exec := Right{Verb: "create", Resource: "pods/exec"}
+	set := Right{Verb: "get", Resource: "replicasets", Group: "apps"}
+	certificate := Right{Verb: "get", Resource: "secrets"}
+	if left := WithoutExec([]Right{exec, set}); len(left) > 0 {
+		t.Errorf("missed: %v", left)
+	}
+	if left := WithoutExec([]Right{exec, certificate}); len(left) != 2 {
+		t.Errorf("missed by an agent that may not read its certificate: %v", left)
+	}
+}
+
+func TestGrantsHoldAllThatIsMissingOnce(t *testing.T) {
+	own := SecretNames{Server: "b-tls", Client: "b-tls-client"}
+	missing := []Right{
+		{User: "system:serviceaccount:ci:agent", Verb: "list", Resource: "pods", Namespace: "ci"},
+		{User: "system:serviceaccount:ci:agent", Verb: "get", Resource: "secrets", Name: "b-tls-client", Namespace: "ci"},
+		{User: "system:serviceaccount:ci:agent", Verb: "create", Resource: "deployments", Group: "apps", Namespace: "ci"},
+	}
+	got := strings.Join(Grants(missing, own), "")
+	for _, words := range []string{"name: slipway-build\n", "name: slipway-b-tls-client\n", "name: slipway-manage\n", "name: slipway-b-tls\n"} {
+		if n := strings.Count(got, words); n != 3 { // the Role, the binding and what it refers to
+			t.Errorf("%q %d times in:\n%s", words, n, got)
+		}
+	}
+	if Grants(nil, own) != nil {
+		t.Error("roles for nothing")
+	}
+}
