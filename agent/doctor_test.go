@@ -11,11 +11,12 @@ import (
 
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func TestJudgeWays(t *testing.T) {
 	good := way{transport: configmap.TransportPortForward, speed: solve.Speed{Latency: 1500000, Rate: 80e6}}
-	bad := way{transport: configmap.TransportDirect, err: &solve.UsageError{Flag: "direct", Problem: "blocked", Hint: "open it"}}
+	bad := way{transport: configmap.TransportDirect, err: &fault.Usage{Flag: "direct", Problem: "blocked", Hint: "open it"}}
 	slow := way{transport: configmap.TransportDirect, slow: "took longer than 3s"}
 	half := way{transport: configmap.TransportDirect, slow: "took longer than 3s", speed: solve.Speed{Latency: 2e9}}
 	for _, tt := range []struct {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/tonistiigi/go-csvvalue"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // hostGateway stands for the address of the machine that runs the builder.
@@ -15,10 +17,10 @@ const hostGateway = "host-gateway"
 // ParseAddHost parses one value of --add-host, host:ip or host=ip, several
 // separated by commas; an IPv6 address may stand in brackets, and a quoted
 // field may list several addresses. It returns host=ip for each. The error is
-// a *UsageError.
+// a *fault.Usage.
 func ParseAddHost(value string) ([]string, error) {
 	fail := func(problem, hint string) error {
-		return &UsageError{Flag: "--add-host", Value: value, Problem: problem, Hint: hint}
+		return &fault.Usage{Flag: "--add-host", Value: value, Problem: problem, Hint: hint}
 	}
 	if value == "" {
 		return nil, fail("is empty", "")

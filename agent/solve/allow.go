@@ -2,6 +2,8 @@ package solve
 
 import (
 	"github.com/moby/buildkit/util/entitlements"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // allowLocalDelete is the entitlement that buildx checks itself: a local
@@ -10,13 +12,13 @@ const allowLocalDelete = "buildx.local.delete"
 
 // ParseAllow checks an entitlement of --allow: network.host,
 // security.insecure, device[=NAME] or buildx.local.delete. The error is a
-// *UsageError.
+// *fault.Usage.
 func ParseAllow(value string) (string, error) {
 	if value == allowLocalDelete {
 		return value, nil
 	}
 	if _, _, err := entitlements.Parse(value); err != nil {
-		return "", &UsageError{
+		return "", &fault.Usage{
 			Flag: "--allow", Value: value, Problem: err.Error(),
 			Hint: "there are network.host, security.insecure, device[=NAME] and " + allowLocalDelete,
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/moby/buildkit/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -354,7 +355,7 @@ func newArchive(o Output, r Request, dest destination) *archiveOutput {
 }
 
 // openArchive opens what type=oci and type=docker with a dest share.
-func openArchive(o Output, r Request) (sink, *UsageError) {
+func openArchive(o Output, r Request) (sink, *fault.Usage) {
 	if isFalse(o.Attrs[attrTar]) {
 		dest, problem := openLayoutDir(o, r.WorkDir)
 		if problem != nil {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/distribution/reference"
 	"github.com/tonistiigi/go-csvvalue"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Attest is a parsed --attest, --provenance or --sbom.
@@ -53,26 +55,26 @@ func provenanceParameters() []provenanceParameter {
 }
 
 // ParseAttest parses --attest: type=TYPE[,disabled=BOOL][,KEY=VALUE…] as CSV.
-// The error is a *UsageError.
+// The error is a *fault.Usage.
 func ParseAttest(value string) (Attest, error) {
 	return parseAttest("--attest", value, value, "")
 }
 
 // ParseProvenance parses --provenance: true, false or the parameters of
-// --attest type=provenance. The error is a *UsageError.
+// --attest type=provenance. The error is a *fault.Usage.
 func ParseProvenance(value string) (Attest, error) {
 	return parseShortAttest("--provenance", attestProvenance, value)
 }
 
 // ParseSBOM parses --sbom: true, false or the parameters of --attest
-// type=sbom. The error is a *UsageError.
+// type=sbom. The error is a *fault.Usage.
 func ParseSBOM(value string) (Attest, error) {
 	return parseShortAttest("--sbom", attestSBOM, value)
 }
 
 func parseShortAttest(flag, kind, value string) (Attest, error) {
 	if value == "" {
-		return Attest{}, &UsageError{Flag: flag, Problem: "is empty", Hint: "give true, false or parameters"}
+		return Attest{}, &fault.Usage{Flag: flag, Problem: "is empty", Hint: "give true, false or parameters"}
 	}
 	if on, err := strconv.ParseBool(value); err == nil {
 		return Attest{Type: kind, Disabled: !on, Attrs: map[string]string{}}, nil
@@ -83,7 +85,7 @@ func parseShortAttest(flag, kind, value string) (Attest, error) {
 // parseAttest parses fields. A kind that the flag implies is not among them.
 func parseAttest(flag, given, value, kind string) (Attest, error) {
 	fail := func(problem, hint string) (Attest, error) {
-		return Attest{}, &UsageError{Flag: flag, Value: given, Problem: problem, Hint: hint}
+		return Attest{}, &fault.Usage{Flag: flag, Value: given, Problem: problem, Hint: hint}
 	}
 	form := "the form is type=provenance|sbom[,KEY=VALUE…]"
 	if kind != "" {

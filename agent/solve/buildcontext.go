@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/distribution/reference"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // BuildContext is a parsed --build-context: further files or an image under a
@@ -16,10 +18,10 @@ type BuildContext struct {
 	Value string
 }
 
-// ParseBuildContext parses NAME=VALUE. The error is a *UsageError.
+// ParseBuildContext parses NAME=VALUE. The error is a *fault.Usage.
 func ParseBuildContext(value string) (BuildContext, error) {
 	fail := func(problem string) (BuildContext, error) {
-		return BuildContext{}, &UsageError{
+		return BuildContext{}, &fault.Usage{
 			Flag: "--build-context", Value: value, Problem: problem,
 			Hint: "the form is NAME=DIR, NAME=URL, NAME=docker-image://REF or NAME=oci-layout://DIR[:TAG][@DIGEST]",
 		}

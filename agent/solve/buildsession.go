@@ -155,7 +155,7 @@ func (s *exportServer) DiffCopy(stream filesync.FileSend_DiffCopyServer) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.broken == nil {
-			s.broken = &builderFault{fmt.Sprintf("output type=%s has not been sent whole, and the builder says that it has", s.outputs[id].entry.Type), err}
+			s.broken = &fault.Builder{What: fmt.Sprintf("output type=%s has not been sent whole, and the builder says that it has", s.outputs[id].entry.Type), Err: err}
 		}
 	}
 	return err

@@ -9,6 +9,8 @@ import (
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	"github.com/tonistiigi/go-csvvalue"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Cache is a parsed --cache-from or --cache-to. Its attributes may hold
@@ -146,7 +148,7 @@ func checkCacheAttr(key, value string) string {
 }
 
 // ParseCacheFrom parses --cache-from: type=TYPE[,KEY=VALUE…] as CSV, or image
-// references, several separated by commas. The error is a *UsageError and
+// references, several separated by commas. The error is a *fault.Usage and
 // shows no credential.
 func ParseCacheFrom(value string) ([]Cache, error) { return parseCaches(importing(), value) }
 
@@ -155,7 +157,7 @@ func ParseCacheTo(value string) ([]Cache, error) { return parseCaches(exporting(
 
 func parseCaches(d direction, value string) ([]Cache, error) {
 	fail := func(problem, hint string) ([]Cache, error) {
-		return nil, &UsageError{Flag: d.flag, Value: maskCacheValue(value), Problem: problem, Hint: hint}
+		return nil, &fault.Usage{Flag: d.flag, Value: maskCacheValue(value), Problem: problem, Hint: hint}
 	}
 	if value == "" {
 		return fail("is empty", "")

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func cache(kind string, pairs ...string) Cache { return Cache{Type: kind, Attrs: attrs(pairs...)} }
@@ -124,7 +126,7 @@ func TestCacheHidesCredentials(t *testing.T) {
 				t.Errorf("%s is accepted: %v", value, list)
 				continue
 			}
-			var usage *UsageError
+			var usage *fault.Usage
 			if !errors.As(err, &usage) || strings.Contains(err.Error(), "sekret") || strings.Contains(usage.Hint, "sekret") {
 				t.Errorf("error %v shows a credential", err)
 			}
@@ -149,9 +151,9 @@ func FuzzParseCache(f *testing.F) {
 		for _, d := range []direction{importing(), exporting()} {
 			list, err := parseCaches(d, value)
 			if err != nil {
-				var usage *UsageError
+				var usage *fault.Usage
 				if !errors.As(err, &usage) {
-					t.Errorf("error %v is no *UsageError", err)
+					t.Errorf("error %v is no *fault.Usage", err)
 				}
 				continue
 			}

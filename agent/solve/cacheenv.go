@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // resolveCaches completes the caches from the environment, as buildx does, and
@@ -160,7 +162,7 @@ func (p *preparation) checkTwice() {
 			return maps.Equal(c.Attrs, other.Attrs)
 		}
 		if slices.ContainsFunc(p.request.CacheTo[:i], same) {
-			p.add(&UsageError{Flag: "--cache-to", Value: c.String(), Problem: "is given twice"})
+			p.mistakes.Add(&fault.Usage{Flag: "--cache-to", Value: c.String(), Problem: "is given twice"})
 		}
 	}
 }

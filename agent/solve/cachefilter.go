@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // CacheFilter chooses records of a builder's cache. The zero value chooses all.
@@ -24,18 +26,18 @@ var cacheFields = []string{"id", "parents", "description", "type"}
 
 // ParseCacheFilter reads the values of --filter, which are docker's: NAME=VALUE,
 // with ~= and != for a match and for what is not. All mistakes are reported at
-// once, as UsageErrors.
+// once, as fault.UsageList.
 func ParseCacheFilter(values []string) (CacheFilter, error) {
 	var f CacheFilter
 	var terms []string
-	var all problems
+	var all fault.UsageList
 	for _, given := range values {
 		if given == "" { // a pipeline's variable
 			continue
 		}
 		term, err := f.term(given)
 		if err != nil {
-			all.add(err)
+			all.Add(err)
 			continue
 		}
 		if term != "" {
@@ -43,14 +45,14 @@ func ParseCacheFilter(values []string) (CacheFilter, error) {
 		}
 	}
 	f.Expression = strings.Join(terms, ",")
-	return f, all.err()
+	return f, all.Err()
 }
 
 // term is one value of --filter in BuildKit's words; empty for a time, which it
 // takes in a field of its own.
-func (f *CacheFilter) term(given string) (string, *UsageError) {
-	mistake := func(problem string) *UsageError {
-		return &UsageError{
+func (f *CacheFilter) term(given string) (string, *fault.Usage) {
+	mistake := func(problem string) *fault.Usage {
+		return &fault.Usage{
 			Flag: "--filter", Value: given, Problem: problem,
 			Hint: "filters are until=24h, " + strings.Join(cacheFlags, ", ") + ", and " + strings.Join(cacheFields, ", ") + " with =, != or ~= and a value",
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
 
@@ -21,11 +22,11 @@ func (p *preparation) resolveLocalCache(d direction, c Cache) {
 	if d.export {
 		dir := c.Attrs["dest"]
 		if err := checkCacheDest(p.request.WorkDir, dir); err != nil {
-			mistake := &UsageError{Flag: d.flag, Value: "type=local,dest=" + dir, Problem: cause(err)}
+			mistake := &fault.Usage{Flag: d.flag, Value: "type=local,dest=" + dir, Problem: fault.Cause(err)}
 			if leaves := (*target.LeavesError)(nil); errors.As(err, &leaves) {
 				mistake.Hint = leaves.Hint()
 			}
-			p.add(mistake)
+			p.mistakes.Add(mistake)
 		}
 		return
 	}

@@ -1,6 +1,10 @@
 package solve
 
-import "context"
+import (
+	"context"
+
+	"github.com/slipway-build/slipway/internal/fault"
+)
 
 // checkCacheOnly finds mistakes in a type=cacheonly output: it has nothing to
 // say.
@@ -13,4 +17,4 @@ func checkCacheOnly(o Output) (problem, hint string) {
 
 // openCacheOnly asks BuildKit for no exporter: the result stays in the
 // builder's cache, and nobody is warned of it.
-func openCacheOnly(context.Context, Output, Request) (sink, *UsageError) { return nil, nil }
+func openCacheOnly(context.Context, Output, Request) (sink, *fault.Usage) { return nil, nil }

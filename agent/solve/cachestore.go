@@ -10,6 +10,8 @@ import (
 	contentlocal "github.com/containerd/containerd/v2/plugins/content/local"
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // cacheStore is the directory of a local cache that is written. What of it
@@ -37,14 +39,14 @@ func newCacheStore(dir string) (*cacheStore, error) {
 }
 
 func (s *cacheStore) unwritable(err error) error {
-	return &UsageError{Flag: "--cache-to", Value: "type=local,dest=" + s.dir, Problem: err.Error(), Hint: faultHint(err)}
+	return &fault.Usage{Flag: "--cache-to", Value: "type=local,dest=" + s.dir, Problem: err.Error(), Hint: fault.AgentHint(err)}
 }
 
 // note keeps the first error that is the agent's own.
 func (s *cacheStore) note(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failed == nil && faultHint(err) != "" {
+	if s.failed == nil && fault.AgentHint(err) != "" {
 		s.failed = s.unwritable(err)
 	}
 	return err

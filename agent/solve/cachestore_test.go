@@ -11,6 +11,8 @@ import (
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // TestCacheStore writes a blob that becomes complete, and one for which there
@@ -36,7 +38,7 @@ func TestCacheStore(t *testing.T) {
 	_ = s.note(&fs.PathError{Op: "write", Path: "p", Err: syscall.ENOSPC})
 	_ = s.note(errors.New("a later one"))
 	err = s.end(t.Context())
-	var usage *UsageError
+	var usage *fault.Usage
 	if !errors.As(err, &usage) || !strings.Contains(err.Error(), "no space left") || usage.Flag != "--cache-to" || usage.Hint == "" {
 		t.Errorf("%v", err)
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/moby/buildkit/frontend/subrequests"
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/tonistiigi/go-csvvalue"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Call is a parsed --call: what is asked of the frontend in place of a build.
@@ -37,10 +39,10 @@ const callLint = "lint"
 
 // ParseCall parses --call: build (the default), outline, targets, check or
 // lint, or another request of the frontend, followed by
-// [,format=json|text][,ignorestatus=BOOL]. The error is a *UsageError.
+// [,format=json|text][,ignorestatus=BOOL]. The error is a *fault.Usage.
 func ParseCall(value string) (Call, error) {
 	fail := func(problem, hint string) (Call, error) {
-		return Call{}, &UsageError{Flag: "--call", Value: value, Problem: problem, Hint: hint}
+		return Call{}, &fault.Usage{Flag: "--call", Value: value, Problem: problem, Hint: hint}
 	}
 	const form = "the form is check, outline or targets[,format=json|text][,ignorestatus=true]"
 	if value == "" {
@@ -92,7 +94,7 @@ const capSubrequests = "moby.buildkit.frontend.subrequests+forward"
 
 // Call asks the frontend of a job instead of building it. Nothing is exported.
 // Progress and cancellation are those of Solve. What the frontend does not
-// know is a *UsageError that lists what it does.
+// know is a *fault.Usage that lists what it does.
 func (d *Daemon) Call(ctx context.Context, p *Plan, job Job, call Call, updates chan *client.SolveStatus) (*CallResult, error) {
 	feed := newFeed(updates)
 	defer feed.close()
@@ -180,5 +182,5 @@ func unknownCall(call Call, known []string) error {
 	if len(known) > 0 {
 		hint = "it knows " + strings.Join(known, ", ")
 	}
-	return &UsageError{Flag: "--call", Value: call.Name, Problem: "the frontend of the builder does not know this method", Hint: hint}
+	return &fault.Usage{Flag: "--call", Value: call.Name, Problem: "the frontend of the builder does not know this method", Hint: hint}
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/buildkit/solver/errdefs"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // What a frontend calls JSON goes to a terminal as it is, if it is that.
@@ -62,10 +64,10 @@ func FuzzParseCall(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, value string) {
 		c, err := ParseCall(value)
-		var usage *UsageError
+		var usage *fault.Usage
 		switch {
 		case err != nil && !errors.As(err, &usage):
-			t.Errorf("error %v is no *UsageError", err)
+			t.Errorf("error %v is no *fault.Usage", err)
 		case err == nil && c.Name != "" && c.Format != FormatText && c.Format != FormatJSON:
 			t.Errorf("ParseCall(%q) = %+v", value, c)
 		}
@@ -109,7 +111,7 @@ func TestUnknownCall(t *testing.T) {
 		t.Error("another error is taken for an unknown method")
 	}
 	wantUsage(t, unknownCall(call, nil), "--call", "does not know")
-	var usage *UsageError
+	var usage *fault.Usage
 	if err := unknownCall(call, []string{"outline", "targets"}); !errors.As(err, &usage) || !strings.Contains(usage.Hint, "outline, targets") {
 		t.Errorf("%v does not list what there is", err)
 	}

@@ -12,6 +12,8 @@ import (
 	solvererrdefs "github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/util/grpcerrors"
 	"google.golang.org/grpc/codes"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Kind is whose fault a failed solve is. It decides whether trying again can
@@ -58,14 +60,14 @@ func (k Kind) String() string {
 
 // Classify finds the kind of an error of this package.
 func Classify(err error) Kind {
-	var usage *UsageError
+	var usage *fault.Usage
 	var gone *lostError
 	var call *CallError
 	var refused *registryError
 	var file *contextError
-	var fault *agentFault
-	var invalid *builderFault
-	var room *builderFull
+	var agent *fault.Agent
+	var invalid *fault.Builder
+	var room *fault.BuilderFull
 	switch {
 	case err == nil:
 		return KindInternal
@@ -79,7 +81,7 @@ func Classify(err error) Kind {
 		return KindBuild // by what runs beside it
 	case errors.As(err, &file):
 		return KindUsage
-	case errors.As(err, &fault):
+	case errors.As(err, &agent):
 		return KindUsage
 	case errors.As(err, &refused):
 		return KindRegistry

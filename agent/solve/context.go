@@ -9,6 +9,8 @@ import (
 
 	"github.com/moby/buildkit/frontend/dockerfile/dfgitutil"
 	"github.com/moby/buildkit/util/gitutil"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // stdin is the value of a context or Dockerfile that is read from stdin.
@@ -57,13 +59,13 @@ func gitCaps(value string, named bool) []string {
 func localDir(path string) (abs, problem string) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", cause(err)
+		return "", fault.Cause(err)
 	}
 	if !info.IsDir() {
 		return "", "is not a directory"
 	}
 	if _, err := os.ReadDir(path); err != nil {
-		return "", "cannot be read: " + cause(err)
+		return "", "cannot be read: " + fault.Cause(err)
 	}
 	abs, err = filepath.Abs(path)
 	if err != nil {
@@ -76,7 +78,7 @@ func localDir(path string) (abs, problem string) {
 func (p *preparation) resolveContext() {
 	value := p.request.Context
 	fail := func(problem, hint string) {
-		p.add(&UsageError{Flag: "build context", Value: value, Problem: problem, Hint: hint})
+		p.mistakes.Add(&fault.Usage{Flag: "build context", Value: value, Problem: problem, Hint: hint})
 	}
 	switch {
 	case value == "":
@@ -138,7 +140,7 @@ func isDir(path string) bool {
 func (p *preparation) resolveContexts() {
 	for _, c := range p.request.Contexts {
 		if problem := p.resolveNamed(c); problem != "" {
-			p.add(&UsageError{Flag: "--build-context", Value: c.Name + "=" + c.Value, Problem: problem})
+			p.mistakes.Add(&fault.Usage{Flag: "--build-context", Value: c.Name + "=" + c.Value, Problem: problem})
 		}
 	}
 	if len(p.request.Contexts) > 0 {

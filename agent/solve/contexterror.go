@@ -3,6 +3,8 @@ package solve
 import (
 	"errors"
 	"fmt"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // errChanged is a file that is not what it was when it was listed or read
@@ -22,7 +24,7 @@ type contextError struct {
 
 // Error implements error.
 func (e *contextError) Error() string {
-	reason := cause(e.err)
+	reason := fault.Cause(e.err)
 	if errors.Is(e.err, errChanged) {
 		reason = errChanged.Error()
 	}
@@ -34,7 +36,7 @@ func (e *contextError) Unwrap() error { return e.err }
 
 // Hints says what to do about the error.
 func (e *contextError) Hints() []string {
-	if hint := faultHint(e.err); hint != "" {
+	if hint := fault.AgentHint(e.err); hint != "" {
 		return []string{hint}
 	}
 	switch {

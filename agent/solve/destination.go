@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
 
@@ -26,7 +27,7 @@ type destination interface {
 }
 
 // openDestination checks the dest of an output that is a single file.
-func openDestination(o Output, r Request) (destination, *UsageError) {
+func openDestination(o Output, r Request) (destination, *fault.Usage) {
 	if o.Dest == stdoutDest || o.Dest == "" || o.Dest == "/dev/stdout" {
 		return openStdout(o, r)
 	}
@@ -44,12 +45,12 @@ func openDestination(o Output, r Request) (destination, *UsageError) {
 }
 
 // unusable is the mistake of a destination that cannot be written to.
-func (o Output) unusable(err error) *UsageError {
+func (o Output) unusable(err error) *fault.Usage {
 	hint := ""
 	if leaves := (*target.LeavesError)(nil); errors.As(err, &leaves) {
 		hint = leaves.Hint()
 	}
-	return o.mistake(cause(err), hint)
+	return o.mistake(fault.Cause(err), hint)
 }
 
 // fileDest is a file that a dest names.
@@ -74,7 +75,7 @@ func (d fileDest) place(ctx context.Context, file string) error {
 }
 
 // openStdout is for a result that goes to stdout.
-func openStdout(o Output, r Request) (destination, *UsageError) {
+func openStdout(o Output, r Request) (destination, *fault.Usage) {
 	if r.Stdout == nil {
 		return nil, o.mistake("there is no stdout", "give a file: dest=FILE")
 	}

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/moby/buildkit/session/filesync"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // dirReception is a directory in staging that receives the files of one solve.
@@ -37,7 +39,7 @@ func (r *dirReception) receive(stream filesync.FileSend_DiffCopyServer) error {
 		defer r.mu.Unlock()
 		r.denied = r.denied.with(modes{path: mode})
 	})
-	disk, invalid := (*diskError)(nil), (*builderFault)(nil)
+	disk, invalid := (*diskError)(nil), (*fault.Builder)(nil)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {

@@ -1,6 +1,10 @@
 package solve
 
-import "context"
+import (
+	"context"
+
+	"github.com/slipway-build/slipway/internal/fault"
+)
 
 // attrDockerContext is buildx's choice of an engine by a context of the
 // docker CLI.
@@ -15,7 +19,7 @@ func checkDocker(o Output) (problem, hint string) {
 }
 
 // openDocker opens an archive file or, without dest, an engine to load into.
-func openDocker(ctx context.Context, o Output, r Request) (sink, *UsageError) {
+func openDocker(ctx context.Context, o Output, r Request) (sink, *fault.Usage) {
 	if o.Dest != "" || isFalse(o.Attrs[attrTar]) {
 		return openArchive(o, r)
 	}

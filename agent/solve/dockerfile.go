@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 )
 
@@ -14,7 +15,7 @@ import (
 func (p *preparation) resolveDockerfile() {
 	value := p.request.Dockerfile
 	fail := func(problem, hint string) {
-		p.add(&UsageError{Flag: "--file", Value: value, Problem: problem, Hint: hint})
+		p.mistakes.Add(&fault.Usage{Flag: "--file", Value: value, Problem: problem, Hint: hint})
 	}
 	switch {
 	case p.streamed && p.inputs.ContextFile == "":
@@ -35,7 +36,7 @@ func (p *preparation) resolveDockerfile() {
 		if temp := (*tempError)(nil); errors.As(err, &temp) {
 			fail(err.Error(), hintOf(err))
 		} else if err != nil {
-			fail(cause(err), hintOf(err))
+			fail(fault.Cause(err), hintOf(err))
 		}
 	case isHTTP(value):
 		p.inputs.DockerfileURL = value
@@ -66,15 +67,15 @@ const maxLocalDockerfile = 16 << 20
 func (p *preparation) localDockerfile(path string) {
 	path = lowercaseDockerfile(path)
 	fail := func(problem string) {
-		e := &UsageError{Flag: "--file", Value: path, Problem: problem}
+		e := &fault.Usage{Flag: "--file", Value: path, Problem: problem}
 		if p.request.Dockerfile == "" {
-			e = &UsageError{Flag: "build context", Value: p.request.Context, Problem: "Dockerfile: " + problem, Hint: "name the Dockerfile with --file"}
+			e = &fault.Usage{Flag: "build context", Value: p.request.Context, Problem: "Dockerfile: " + problem, Hint: "name the Dockerfile with --file"}
 		}
-		p.add(e)
+		p.mistakes.Add(e)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		fail(cause(err))
+		fail(fault.Cause(err))
 		return
 	}
 	switch {
@@ -90,11 +91,11 @@ func (p *preparation) localDockerfile(path string) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		fail(cause(err))
+		fail(fault.Cause(err))
 		return
 	}
 	if err := f.Close(); err != nil {
-		fail(cause(err))
+		fail(fault.Cause(err))
 		return
 	}
 	dir, err := filepath.Abs(filepath.Dir(path))

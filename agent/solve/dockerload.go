@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 )
 
@@ -36,7 +37,7 @@ type engine struct {
 
 // openEngine finds the engine that type=docker without dest loads into, and
 // asks whether it is there.
-func openEngine(ctx context.Context, o Output, r Request) (destination, *UsageError) {
+func openEngine(ctx context.Context, o Output, r Request) (destination, *fault.Usage) {
 	e, err := findEngine(r)
 	if err == nil {
 		err = e.ping(ctx)
@@ -58,7 +59,7 @@ func findEngine(r Request) (*engine, error) {
 	if host == "" {
 		info, err := os.Stat(dockerSocket)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %s", dockerSocket, cause(err))
+			return nil, fmt.Errorf("%s: %s", dockerSocket, fault.Cause(err))
 		}
 		if info.Mode()&fs.ModeSocket == 0 {
 			return nil, fmt.Errorf("%s is not a socket", dockerSocket)

@@ -27,6 +27,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
 
@@ -404,7 +405,7 @@ func TestExportThatFailsOnTheAgent(t *testing.T) {
 					d.hangs = hangs
 					err := solveWith(t, d, p)
 					wantUsage(t, err, "--output", tt.want)
-					if usage := (*UsageError)(nil); !errors.As(err, &usage) || !strings.Contains(usage.Hint, tt.hint) {
+					if usage := (*fault.Usage)(nil); !errors.As(err, &usage) || !strings.Contains(usage.Hint, tt.hint) {
 						t.Errorf("the hint of %v is not %q", err, tt.hint)
 					}
 					must(t, p.Close()) // while no descriptor is free
@@ -466,7 +467,7 @@ func TestExplainFault(t *testing.T) {
 		{"no descriptor for a connection", &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}, "ulimit -n", KindUsage},
 		{"another error", path(syscall.ENOENT), "", KindInternal},
 	} {
-		err := ExplainFault(tt.err)
+		err := fault.ExplainAgent(tt.err)
 		var hinted interface{ Hints() []string }
 		if errors.As(err, &hinted) != (tt.hint != "") || tt.hint != "" && !strings.Contains(hinted.Hints()[0], tt.hint) {
 			t.Errorf("%s became %v", tt.name, err)
@@ -475,12 +476,12 @@ func TestExplainFault(t *testing.T) {
 			t.Errorf("%s is %s, want %s", tt.name, kind, tt.kind)
 		}
 	}
-	own := &UsageError{Flag: "--output", Hint: "h"}
-	if err := ExplainFault(errors.Join(own, path(syscall.EMFILE))); !errors.Is(err, own) {
+	own := &fault.Usage{Flag: "--output", Hint: "h"}
+	if err := fault.ExplainAgent(errors.Join(own, path(syscall.EMFILE))); !errors.Is(err, own) {
 		t.Errorf("a hint gave way: %v", err)
 	}
 	for errno, want := range map[syscall.Errno]Kind{syscall.EMFILE: KindUsage, syscall.ENFILE: KindUsage, syscall.ECONNREFUSED: KindInternal} {
-		if kind := Classify(OutOfFiles(&net.OpError{Op: "dial", Err: os.NewSyscallError("socket", errno)})); kind != want {
+		if kind := Classify(fault.OutOfFiles(&net.OpError{Op: "dial", Err: os.NewSyscallError("socket", errno)})); kind != want {
 			t.Errorf("a connect that failed with %s is %s, want %s", errno, kind, want)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -44,7 +45,7 @@ func firstTagged(names string) string {
 }
 
 // openImage opens an output that stays on the builder or is pushed.
-func openImage(_ context.Context, o Output, r Request) (sink, *UsageError) {
+func openImage(_ context.Context, o Output, r Request) (sink, *fault.Usage) {
 	if o.Type == exporterRegistry {
 		o = pushed(o)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -54,7 +55,7 @@ func imageAttrs(o Output, job Job) (map[string]string, error) {
 		case annotation.Platform == nil || len(job.Platforms) == 0 || has(job.Platforms, *annotation.Platform):
 			attrs[key] = value
 		case !has(slices.Concat(job.Siblings...), *annotation.Platform):
-			return nil, &UsageError{
+			return nil, &fault.Usage{
 				Flag: "--annotation", Value: strings.TrimPrefix(key, "annotation-"),
 				Problem: "the build has no platform " + platforms.FormatAll(*annotation.Platform),
 				Hint:    "add it to --platform or leave the annotation out",
@@ -85,7 +86,7 @@ func annotationsAt(o Output, level registry.Level) []registry.Annotation {
 }
 
 // checkAnnotations finds annotations that the media types have no room for.
-func checkAnnotations(o Output) *UsageError {
+func checkAnnotations(o Output) *fault.Usage {
 	if !isFalse(o.Attrs[attrOCIMediaTypes]) {
 		return nil
 	}
@@ -111,10 +112,10 @@ func setOCIArtifact(entry client.ExportEntry, r Request) {
 }
 
 // checkNoDefaultOCIArtifact checks the variable's value.
-func checkNoDefaultOCIArtifact(r Request) *UsageError {
+func checkNoDefaultOCIArtifact(r Request) *fault.Usage {
 	value, ok := r.lookup(noDefaultOCIArtifactEnv)
 	if _, err := strconv.ParseBool(value); ok && err != nil {
-		return &UsageError{Flag: noDefaultOCIArtifactEnv, Value: value, Problem: "is neither true nor false"}
+		return &fault.Usage{Flag: noDefaultOCIArtifactEnv, Value: value, Problem: "is neither true nor false"}
 	}
 	return nil
 }

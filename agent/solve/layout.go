@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -64,7 +65,7 @@ func openLayout(value string) (layout, error) {
 	file := filepath.Join(l.dir, ocispecs.ImageIndexFile)
 	data, err := readFile(file)
 	if err != nil {
-		return layout{}, fmt.Errorf("%s is not an OCI image layout: %s: %s", l.dir, ocispecs.ImageIndexFile, cause(err))
+		return layout{}, fmt.Errorf("%s is not an OCI image layout: %s: %s", l.dir, ocispecs.ImageIndexFile, fault.Cause(err))
 	}
 	if l.digest == "" {
 		if l.digest, err = tagged(data, l.tag); err != nil {

@@ -14,6 +14,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
 
@@ -22,20 +23,20 @@ import (
 type layoutDest struct{ path string }
 
 // openLayoutDir checks the dest of an output that is an image layout.
-func openLayoutDir(o Output, workdir string) (destination, *UsageError) {
+func openLayoutDir(o Output, workdir string) (destination, *fault.Usage) {
 	existing, rest, err := target.Resolve(workdir, o.Dest)
 	if err != nil {
 		return nil, o.unusable(err)
 	}
 	d := layoutDest{path: filepath.Join(existing, rest)}
 	if err := target.WritableDir(existing); err != nil {
-		return nil, o.mistake(cause(err), "")
+		return nil, o.mistake(fault.Cause(err), "")
 	}
 	if err := checkLayoutLinks(workdir, o.Dest); err != nil {
 		return nil, o.unusable(err)
 	}
 	if err := d.check(); err != nil {
-		return nil, o.mistake(cause(err), "")
+		return nil, o.mistake(fault.Cause(err), "")
 	}
 	return d, nil
 }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // dockerignore is the file that says what of a directory is not sent.
@@ -30,7 +32,7 @@ func (p *preparation) checkLinks() {
 			if target != "" {
 				hint = "name the file itself: --file " + target
 			}
-			p.add(&UsageError{Flag: flag, Value: value, Problem: problem, Hint: hint})
+			p.mistakes.Add(&fault.Usage{Flag: flag, Value: value, Problem: problem, Hint: hint})
 		}
 		own := name + dockerignore // takes the place of the context's
 		p.checkIgnoreFile(dir, own)
@@ -48,11 +50,11 @@ func (p *preparation) checkLinks() {
 func (p *preparation) checkIgnoreFile(dir, name string) {
 	// Whoever opens a named pipe waits, the builder included.
 	if info, err := os.Stat(filepath.Join(dir, name)); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-		p.add(&UsageError{Flag: "directory", Value: dir, Problem: name + " is not a regular file", Hint: "put a file in its place, or remove it"})
+		p.mistakes.Add(&fault.Usage{Flag: "directory", Value: dir, Problem: name + " is not a regular file", Hint: "put a file in its place, or remove it"})
 		return
 	}
 	if problem, _ := lostLink(dir, name); problem != "" {
-		p.add(&UsageError{
+		p.mistakes.Add(&fault.Usage{
 			Flag: "directory", Value: dir, Problem: name + " " + problem + ", so nothing would be excluded",
 			Hint: "put the file itself in the place of the link",
 		})
@@ -83,11 +85,11 @@ func lostLink(dir, name string) (problem, target string) {
 	target, targetErr := filepath.EvalSymlinks(path)
 	switch {
 	case readErr != nil:
-		return "is a symbolic link that cannot be read: " + cause(readErr), ""
+		return "is a symbolic link that cannot be read: " + fault.Cause(readErr), ""
 	case errors.Is(targetErr, fs.ErrNotExist):
 		return fmt.Sprintf("is a symbolic link to %s, which does not exist", link), ""
 	case targetErr != nil:
-		return fmt.Sprintf("is a symbolic link to %s: %s", link, cause(err)), ""
+		return fmt.Sprintf("is a symbolic link to %s: %s", link, fault.Cause(err)), ""
 	}
 	return fmt.Sprintf("is a symbolic link to %s, and BuildKit follows only relative links that stay in the directory", link), target
 }

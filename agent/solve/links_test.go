@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func TestLinks(t *testing.T) {
@@ -90,7 +92,7 @@ func TestLinks(t *testing.T) {
 				}
 				return
 			}
-			var all UsageErrors
+			var all fault.UsageList
 			if want := strings.ReplaceAll(tt.want, "DIR", dir); !errors.As(err, &all) || len(all) != 1 || !strings.Contains(all[0].Error(), want) {
 				t.Errorf("%v, want one mistake: %s", err, want)
 			}
@@ -130,7 +132,7 @@ func TestFilesWithoutAnEnd(t *testing.T) {
 			if err == nil {
 				err = p.Close()
 			}
-			var all UsageErrors
+			var all fault.UsageList
 			if !errors.As(err, &all) || len(all) != 1 || !strings.Contains(all[0].Error(), tt.want) {
 				t.Errorf("%v, want one mistake: %s", err, tt.want)
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"golang.org/x/sys/unix"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
 
@@ -41,15 +42,15 @@ type localOutput struct {
 }
 
 // openLocal checks the destination without leaving a trace.
-func openLocal(_ context.Context, o Output, r Request) (sink, *UsageError) {
-	fail := func(problem, hint string) (sink, *UsageError) { return nil, o.mistake(problem, hint) }
+func openLocal(_ context.Context, o Output, r Request) (sink, *fault.Usage) {
+	fail := func(problem, hint string) (sink, *fault.Usage) { return nil, o.mistake(problem, hint) }
 	existing, rest, err := target.Resolve(r.WorkDir, o.Dest)
 	if err != nil {
 		return nil, o.unusable(err)
 	}
 	info, err := os.Stat(existing)
 	if err != nil {
-		return fail(cause(err), "")
+		return fail(fault.Cause(err), "")
 	}
 	if !info.IsDir() {
 		return fail(fmt.Sprintf("%s is not a directory", existing), "")

@@ -1,6 +1,10 @@
 package solve
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/slipway-build/slipway/internal/fault"
+)
 
 // The values of --network; the zero value is NetworkDefault.
 const (
@@ -9,7 +13,7 @@ const (
 	NetworkNone    = "none"
 )
 
-// ParseNetwork checks the mode of --network. The error is a *UsageError.
+// ParseNetwork checks the mode of --network. The error is a *fault.Usage.
 func ParseNetwork(value string) (string, error) {
 	switch value {
 	case "", NetworkDefault:
@@ -17,7 +21,7 @@ func ParseNetwork(value string) (string, error) {
 	case NetworkHost, NetworkNone:
 		return value, nil
 	}
-	return "", &UsageError{
+	return "", &fault.Usage{
 		Flag: "--network", Value: value,
 		Problem: "BuildKit has no such network mode",
 		Hint:    fmt.Sprintf("use %s, %s or %s", NetworkDefault, NetworkHost, NetworkNone),

@@ -1,8 +1,12 @@
 package solve
 
-import "context"
+import (
+	"context"
+
+	"github.com/slipway-build/slipway/internal/fault"
+)
 
 // checkOCI finds mistakes in a type=oci output.
 func checkOCI(o Output) (problem, hint string) { return checkArchive(o) }
 
-func openOCI(_ context.Context, o Output, r Request) (sink, *UsageError) { return openArchive(o, r) }
+func openOCI(_ context.Context, o Output, r Request) (sink, *fault.Usage) { return openArchive(o, r) }

@@ -9,6 +9,8 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/session/filesync"
 	"github.com/tonistiigi/go-csvvalue"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // The exporters that exist on the agent only.
@@ -36,9 +38,9 @@ func (o Output) String() string {
 	return "type=" + o.Type + ",dest=" + o.Dest
 }
 
-// mistake is a UsageError about the output.
-func (o Output) mistake(problem, hint string) *UsageError {
-	return &UsageError{Flag: "--output", Value: o.String(), Problem: problem, Hint: hint}
+// mistake is a fault.Usage about the output.
+func (o Output) mistake(problem, hint string) *fault.Usage {
+	return &fault.Usage{Flag: "--output", Value: o.String(), Problem: problem, Hint: hint}
 }
 
 // outputType is one row of the table of exporters.
@@ -49,7 +51,7 @@ type outputType struct {
 	// open checks the destination, without leaving a trace, and returns what
 	// receives the result; nil when there is nothing to receive. The output's
 	// attributes are complete: names and annotations of the request included.
-	open func(ctx context.Context, o Output, r Request) (sink, *UsageError)
+	open func(ctx context.Context, o Output, r Request) (sink, *fault.Usage)
 	// image says that the result is an image: it has a name and annotations.
 	image bool
 }
@@ -132,10 +134,10 @@ type attempt struct {
 
 // ParseOutput parses --output: type=TYPE[,dest=PATH][,KEY=VALUE…] as CSV,
 // DIR for type=local,dest=DIR, or - for type=tar,dest=-. The error is a
-// *UsageError.
+// *fault.Usage.
 func ParseOutput(value string) (Output, error) {
 	fail := func(problem, hint string) (Output, error) {
-		return Output{}, &UsageError{Flag: "--output", Value: value, Problem: problem, Hint: hint}
+		return Output{}, &fault.Usage{Flag: "--output", Value: value, Problem: problem, Hint: hint}
 	}
 	o, problem := parseOutput(value)
 	if problem != "" {

@@ -15,6 +15,7 @@ import (
 	"github.com/moby/buildkit/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -263,7 +264,7 @@ func TestOldDaemonTakesOneExporter(t *testing.T) {
 
 func TestBlame(t *testing.T) {
 	remote := errors.New("failed to solve: write /var/lib/buildkit/x: no space left on device")
-	own := &UsageError{Flag: "--output", Problem: "full"}
+	own := &fault.Usage{Flag: "--output", Problem: "full"}
 	none := attempt{failed: func() error { return nil }}
 	mine := attempt{failed: func() error { return own }}
 	if err := (attempts{none, mine}).blame(remote); !errors.Is(err, own) {
@@ -294,7 +295,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatalf("Write = %v", err)
 	}
 	wantUsage(t, in.failed(), "--output", "no space left on device")
-	var usage *UsageError
+	var usage *fault.Usage
 	if err := in.failed(); !errors.As(err, &usage) || !strings.Contains(usage.Hint, "in place:") {
 		t.Errorf("error %v does not say where there is no room", err)
 	}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/containerd/platforms"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // env is an environment for tests.
@@ -25,9 +27,9 @@ func env(pairs ...string) func(string) (string, bool) {
 // what it should.
 func wantUsage(t *testing.T, err error, flag, want string) {
 	t.Helper()
-	var usage *UsageError
+	var usage *fault.Usage
 	if !errors.As(err, &usage) {
-		t.Fatalf("error %v is no *UsageError", err)
+		t.Fatalf("error %v is no *fault.Usage", err)
 	}
 	if !strings.HasPrefix(err.Error(), flag) || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %q does not name %s or say %q", err, flag, want)
@@ -135,9 +137,9 @@ func FuzzParseOutput(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		o, err := ParseOutput(value)
 		if err != nil {
-			var usage *UsageError
+			var usage *fault.Usage
 			if !errors.As(err, &usage) {
-				t.Errorf("error %v is no *UsageError", err)
+				t.Errorf("error %v is no *fault.Usage", err)
 			}
 			return
 		}

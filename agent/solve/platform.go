@@ -5,11 +5,13 @@ import (
 
 	"github.com/containerd/platforms"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // ParsePlatforms parses the values of --platform, each a list with commas of
 // os/arch[/variant], or "local" for the agent's own. They come back
-// normalized, in order, each once. The error is a *UsageError.
+// normalized, in order, each once. The error is a *fault.Usage.
 func ParsePlatforms(values []string) ([]ocispecs.Platform, error) {
 	var list []ocispecs.Platform
 	seen := map[string]bool{}
@@ -17,7 +19,7 @@ func ParsePlatforms(values []string) ([]ocispecs.Platform, error) {
 		for name := range strings.SplitSeq(value, ",") {
 			p, err := parsePlatform(strings.TrimSpace(name))
 			if err != nil {
-				return nil, &UsageError{Flag: "--platform", Value: value, Problem: cleanPlatformError(err), Hint: "the form is OS/ARCH[/VARIANT], for example linux/amd64,linux/arm64"}
+				return nil, &fault.Usage{Flag: "--platform", Value: value, Problem: cleanPlatformError(err), Hint: "the form is OS/ARCH[/VARIANT], for example linux/amd64,linux/arm64"}
 			}
 			if key := platforms.FormatAll(p); !seen[key] {
 				seen[key] = true

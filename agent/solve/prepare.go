@@ -13,6 +13,7 @@ import (
 
 	"github.com/moby/buildkit/session"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
 
@@ -69,7 +70,7 @@ func (p *Plan) Close() error {
 // preparation is a plan in the making.
 type preparation struct {
 	*Plan
-	problems
+	mistakes   fault.UsageList
 	contextDir string         // set for a context that is a local directory
 	remote     bool           // the context is a URL
 	streamed   bool           // the context came through a pipe
@@ -79,7 +80,7 @@ type preparation struct {
 
 // Prepare checks a request and opens what it needs on the agent. It touches
 // no network: whether a URL can be fetched shows in the solve. All mistakes
-// that can be found are reported at once, as UsageErrors.
+// that can be found are reported at once, as a fault.UsageList.
 func Prepare(ctx context.Context, r Request) (*Plan, error) {
 	p := &preparation{Plan: &Plan{
 		request: r,
@@ -110,7 +111,7 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 		slices.Sort(p.caps)
 		p.inputs.Attrs[attrFrontendCaps] = strings.Join(slices.Compact(p.caps), ",")
 	}
-	err := p.err()
+	err := p.mistakes.Err()
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
@@ -126,10 +127,10 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 // checkFlags finds flags that contradict each other.
 func (p *preparation) checkFlags() {
 	if p.request.NoCache && len(p.request.NoCacheFilter) > 0 {
-		p.add(&UsageError{Flag: "--no-cache", Problem: "cannot be used together with --no-cache-filter"})
+		p.mistakes.Add(&fault.Usage{Flag: "--no-cache", Problem: "cannot be used together with --no-cache-filter"})
 	}
 	if syntax, ok := p.request.BuildArgs[argSyntax]; ok && strings.TrimSpace(syntax) == "" {
-		p.add(&UsageError{Flag: "--build-arg", Value: argSyntax + "=", Problem: "is empty", Hint: "leave the = out to take the value of the environment if there is one"})
+		p.mistakes.Add(&fault.Usage{Flag: "--build-arg", Value: argSyntax + "=", Problem: "is empty", Hint: "leave the = out to take the value of the environment if there is one"})
 	}
 }
 
@@ -138,7 +139,7 @@ func (p *preparation) checkFlags() {
 func (p *preparation) checkText() {
 	check := func(flag, name, value string) {
 		if !utf8.ValidString(name) || !utf8.ValidString(value) {
-			p.add(&UsageError{Flag: flag, Value: name, Problem: "is not valid UTF-8", Hint: "convert it, for example with iconv, or leave it out"})
+			p.mistakes.Add(&fault.Usage{Flag: flag, Value: name, Problem: "is not valid UTF-8", Hint: "convert it, for example with iconv, or leave it out"})
 		}
 	}
 	r := p.request
@@ -155,7 +156,7 @@ func (p *preparation) resolveSecrets() {
 	resolved := make([]Secret, 0, len(p.request.Secrets))
 	for _, s := range p.request.Secrets {
 		s, warning, problem := s.resolve(p.request.Files, p.request.lookup)
-		p.add(problem)
+		p.mistakes.Add(problem)
 		if warning != "" {
 			p.warnings = append(p.warnings, warning)
 		}
@@ -169,27 +170,27 @@ func (p *preparation) resolveSSH(ctx context.Context) {
 	if len(list) == 0 && isGitSSH(p.request.Context) {
 		list = []SSH{{ID: "default"}}
 	}
-	agents := sshAgents(ctx, list, p.request.Files, p.request.lookup, &p.problems)
+	agents := sshAgents(ctx, list, p.request.Files, p.request.lookup, &p.mistakes)
 	server, err := newSSHServer(agents, list)
 	if err != nil {
-		p.add(&UsageError{Flag: "--ssh", Problem: err.Error()})
+		p.mistakes.Add(&fault.Usage{Flag: "--ssh", Problem: err.Error()})
 	}
 	p.ssh = server
 }
 
 func (p *preparation) openOutputs(ctx context.Context) {
-	p.add(checkNoDefaultOCIArtifact(p.request))
+	p.mistakes.Add(checkNoDefaultOCIArtifact(p.request))
 	seen := map[string]bool{}
 	images := false
 	for _, o := range p.request.Outputs {
 		opened, image, problem := p.openOutput(ctx, o)
 		images = images || image
 		if problem != nil || opened == nil {
-			p.add(problem)
+			p.mistakes.Add(problem)
 			continue
 		}
 		if place := opened.traits().place; place != "" && seen[place] {
-			p.add(&UsageError{Flag: "--output", Value: cmp.Or("dest="+o.Dest, place), Problem: "is given twice"})
+			p.mistakes.Add(&fault.Usage{Flag: "--output", Value: cmp.Or("dest="+o.Dest, place), Problem: "is given twice"})
 			continue
 		} else if place != "" {
 			seen[place] = true
@@ -199,7 +200,7 @@ func (p *preparation) openOutputs(ctx context.Context) {
 	if len(p.request.Annotations) > 0 && len(p.request.Outputs) == 0 {
 		p.warnings = append(p.warnings, "--annotation has no effect: no output is an image")
 	} else if len(p.request.Annotations) > 0 && !images {
-		p.add(&UsageError{Flag: "--annotation", Problem: "no output is an image", Hint: "annotations go to type=registry, image, oci and docker"})
+		p.mistakes.Add(&fault.Usage{Flag: "--annotation", Problem: "no output is an image", Hint: "annotations go to type=registry, image, oci and docker"})
 	}
 	if len(p.request.Outputs) == 0 {
 		p.warnings = append(p.warnings, "no --output: the result stays in the cache of the builder")
@@ -208,7 +209,7 @@ func (p *preparation) openOutputs(ctx context.Context) {
 
 // openOutput opens one output with what other flags say of it. Its attributes
 // are checked again: not all outputs come from ParseOutput.
-func (p *preparation) openOutput(ctx context.Context, o Output) (opened sink, image bool, problem *UsageError) {
+func (p *preparation) openOutput(ctx context.Context, o Output) (opened sink, image bool, problem *fault.Usage) {
 	kind, ok := findOutputType(o.Type)
 	if !ok {
 		return nil, false, o.mistake("is not supported", "there are "+outputTypeNames())
@@ -229,13 +230,13 @@ func (p *preparation) openOutput(ctx context.Context, o Output) (opened sink, im
 // readEnvironment reads the variables that change what is solved.
 func (p *preparation) readEnvironment() {
 	policy, problem := readSourcePolicy(p.request.Files, p.request.lookup)
-	p.add(problem)
+	p.mistakes.Add(problem)
 	p.inputs.SourcePolicy = policy
 
 	if value, ok := p.request.lookup(noDefaultAttestationsEnv); ok {
 		off, err := strconv.ParseBool(value)
 		if err != nil {
-			p.add(&UsageError{Flag: noDefaultAttestationsEnv, Value: value, Problem: "is neither true nor false"})
+			p.mistakes.Add(&fault.Usage{Flag: noDefaultAttestationsEnv, Value: value, Problem: "is neither true nor false"})
 		}
 		p.inputs.NoDefaultAttestations = off
 	}
@@ -257,7 +258,7 @@ func (p *preparation) openMounts() {
 	for name, dir := range p.inputs.Mounts {
 		m, err := openDir(dir)
 		if err != nil {
-			p.add(&UsageError{Flag: "directory", Value: dir, Problem: cause(err)})
+			p.mistakes.Add(&fault.Usage{Flag: "directory", Value: dir, Problem: fault.Cause(err)})
 			continue
 		}
 		m.sums, m.keep = p.sums, p.mtime == MtimeKeep

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 )
 
@@ -329,9 +330,9 @@ func TestPrepareMistakes(t *testing.T) {
 			before := tree(t, dir)
 			t.Setenv("TMPDIR", t.TempDir())
 			_, err := Prepare(t.Context(), tt.request)
-			var all UsageErrors
+			var all fault.UsageList
 			if !errors.As(err, &all) {
-				t.Fatalf("error %v is no UsageErrors", err)
+				t.Fatalf("error %v is no fault.UsageList", err)
 			}
 			if len(all) != len(tt.want) {
 				t.Errorf("%d mistakes, want %d:\n%v", len(all), len(tt.want), err)

@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -75,8 +76,8 @@ func (a attempts) blame(err error) error {
 			return own
 		}
 	}
-	if usage := (*UsageError)(nil); saysFull(err) && !full(err) && !errors.As(err, &usage) {
-		return &builderFull{err}
+	if usage := (*fault.Usage)(nil); saysFull(err) && !full(err) && !errors.As(err, &usage) {
+		return &fault.BuilderFull{Err: err}
 	}
 	return err
 }
@@ -127,7 +128,7 @@ func (r *Result) check(asked []client.ExportEntry) error {
 	for _, key := range []string{exptypes.ExporterImageDigestKey, exptypes.ExporterImageConfigDigestKey} {
 		if text := r.Response[key]; text != "" {
 			if _, err := digest.Parse(text); err != nil {
-				return &builderFault{what, fmt.Errorf("%s %q: %w", key, text, err)}
+				return &fault.Builder{What: what, Err: fmt.Errorf("%s %q: %w", key, text, err)}
 			}
 		}
 	}
@@ -141,7 +142,7 @@ func (r *Result) check(asked []client.ExportEntry) error {
 	for name := range strings.SplitSeq(r.Response[exptypes.ExporterImageNameKey], ",") {
 		normal := normalizedNames(name)
 		if name != "" && (len(normal) == 0 || !slices.Contains(names, normal[0])) {
-			return &builderFault{what, fmt.Errorf("it names the image %q, which was not asked for", name)}
+			return &fault.Builder{What: what, Err: fmt.Errorf("it names the image %q, which was not asked for", name)}
 		}
 	}
 	return nil
@@ -167,7 +168,7 @@ func (r *Result) describe() error {
 func (p *Plan) Seal(ctx context.Context) error {
 	for _, s := range p.ordered() {
 		if err := s.seal(ctx); err != nil {
-			return ExplainFault(err)
+			return fault.ExplainAgent(err)
 		}
 	}
 	p.sealed = true
@@ -185,7 +186,7 @@ func (p *Plan) Commit(ctx context.Context) (*Outcome, error) {
 			return nil, &cancelledError{context.Cause(ctx)}
 		}
 		if err := s.commit(ctx); err != nil {
-			return nil, ExplainFault(err)
+			return nil, fault.ExplainAgent(err)
 		}
 	}
 	return p.outcome(), nil
@@ -247,7 +248,7 @@ func (d *Daemon) takesExporters(n int) error {
 	if n < 2 || major != "0" || err != nil || number == 0 || number >= exportersSince {
 		return nil
 	}
-	return &UsageError{
+	return &fault.Usage{
 		Flag: "--output", Problem: "several outputs in one build need BuildKit v0.13 or newer, the builder has " + d.version,
 		Hint: "update the builder's image or give one output",
 	}

@@ -17,6 +17,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"google.golang.org/grpc/codes"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // ProvenanceMode is how much of a build's provenance is wanted.
@@ -33,7 +35,7 @@ const (
 const envMetadataProvenance = "BUILDX_METADATA_PROVENANCE"
 
 // ParseProvenanceMode reads BUILDX_METADATA_PROVENANCE: min (the default),
-// max, or disabled or a false boolean. The error is a *UsageError.
+// max, or disabled or a false boolean. The error is a *fault.Usage.
 func ParseProvenanceMode(lookup func(string) (string, bool)) (ProvenanceMode, error) {
 	value, _ := lookup(envMetadataProvenance)
 	switch mode := ProvenanceMode(value); mode {
@@ -48,7 +50,7 @@ func ParseProvenanceMode(lookup func(string) (string, bool)) (ProvenanceMode, er
 		}
 		return ProvenanceDisabled, nil
 	}
-	return "", &UsageError{Flag: envMetadataProvenance, Value: value, Problem: "is unknown", Hint: "there are min, max and disabled"}
+	return "", &fault.Usage{Flag: envMetadataProvenance, Value: value, Problem: "is unknown", Hint: "there are min, max and disabled"}
 }
 
 // inTotoType is the media type of attestations in a build's record.
@@ -81,7 +83,7 @@ func (d *Daemon) Provenance(ctx context.Context, ref string, mode ProvenanceMode
 	if err != nil {
 		const what = "read the provenance of the build"
 		if ctx.Err() == nil && !unreachable(err) {
-			return nil, &builderFault{what, err}
+			return nil, &fault.Builder{What: what, Err: err}
 		}
 		return nil, explain(ctx, fmt.Errorf("%s: %w", what, err))
 	}

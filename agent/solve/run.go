@@ -65,7 +65,7 @@ func (d *Daemon) Solve(ctx context.Context, p *Plan, job Job, updates chan *clie
 		err = d.takesExporters(len(outputs))
 	}
 	if err != nil {
-		return nil, ExplainFault(errors.Join(err, outputs.end(nil, false)))
+		return nil, fault.ExplainAgent(errors.Join(err, outputs.end(nil, false)))
 	}
 	started := time.Now()
 	result, err := d.solve(ctx, p, job, outputs, feed)
@@ -86,7 +86,7 @@ func (d *Daemon) Solve(ctx context.Context, p *Plan, job Job, updates chan *clie
 		err = errors.Join(err, endErr)
 	}
 	if err != nil {
-		return nil, ExplainFault(err)
+		return nil, fault.ExplainAgent(err)
 	}
 	p.keep(result)
 	return result, nil
@@ -142,7 +142,7 @@ func (d *Daemon) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, 
 // decode.
 func notDecoded(err error) error {
 	if errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) || errors.As(err, new(base64.CorruptInputError)) {
-		return &builderFault{"the builder's answer is not valid", err}
+		return &fault.Builder{What: "the builder's answer is not valid", Err: err}
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/tonistiigi/go-csvvalue"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 )
 
@@ -24,11 +25,11 @@ type Secret struct {
 }
 
 // ParseSecret parses id=ID[,src=FILE|,env=NAME][,type=file|env]. The error is
-// a *UsageError.
+// a *fault.Usage.
 func ParseSecret(value string) (Secret, error) {
 	s, problem := parseSecret(value)
 	if problem != "" {
-		return Secret{}, &UsageError{Flag: "--secret", Value: value, Problem: problem, Hint: "the form is id=ID,src=FILE or id=ID,env=NAME"}
+		return Secret{}, &fault.Usage{Flag: "--secret", Value: value, Problem: problem, Hint: "the form is id=ID,src=FILE or id=ID,env=NAME"}
 	}
 	return s, nil
 }
@@ -82,7 +83,7 @@ func parseSecret(value string) (s Secret, problem string) {
 // resolve settles where the value comes from and checks that it is there. An
 // unset variable is an empty secret, as with buildx, but worth a warning, and so
 // is a pipe that nothing was written to.
-func (s Secret) resolve(files *source.Reader, lookup func(string) (string, bool)) (_ Secret, warning string, _ *UsageError) {
+func (s Secret) resolve(files *source.Reader, lookup func(string) (string, bool)) (_ Secret, warning string, _ *fault.Usage) {
 	if s.Env == "" && s.File == "" {
 		if _, ok := lookup(s.ID); ok {
 			s.Env = s.ID
@@ -105,12 +106,12 @@ func (s Secret) resolve(files *source.Reader, lookup func(string) (string, bool)
 	case errors.Is(err, syscall.EISDIR):
 		problem = fmt.Sprintf("%q is a directory", s.File)
 	case err != nil:
-		problem = fmt.Sprintf("file %q cannot be read: %s", s.File, cause(err))
+		problem = fmt.Sprintf("file %q cannot be read: %s", s.File, fault.Cause(err))
 	case len(data) == 0 && isStream(s.File):
 		warning = fmt.Sprintf("--secret id=%s: nothing was written to %s, the secret is empty", s.ID, s.File)
 	}
 	if problem != "" {
-		return s, "", &UsageError{Flag: "--secret", Value: "id=" + s.ID, Problem: problem}
+		return s, "", &fault.Usage{Flag: "--secret", Value: "id=" + s.ID, Problem: problem}
 	}
 	return s, warning, nil
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 )
 
@@ -58,9 +59,9 @@ func TestSSHKeyOfPipe(t *testing.T) {
 	files := source.New(t.Context(), nil)
 	defer func() { _ = files.Close() }()
 	_, key := keyPair(t)
-	var found problems
+	var found fault.UsageList
 	agents := sshAgents(t.Context(), []SSH{{ID: "default", Paths: []string{pipeOf(t, []byte(key))}}}, files, env(), &found)
-	if err := found.err(); err != nil || agents == nil {
+	if err := found.Err(); err != nil || agents == nil {
 		t.Errorf("%v, %v", agents, err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
 	"github.com/moby/buildkit/util/gitutil"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 )
 
@@ -29,10 +30,10 @@ type SSH struct {
 	Paths []string
 }
 
-// ParseSSH parses default|ID[=SOCKET|KEY[,KEY]]. The error is a *UsageError.
+// ParseSSH parses default|ID[=SOCKET|KEY[,KEY]]. The error is a *fault.Usage.
 func ParseSSH(value string) (SSH, error) {
 	if value == "" {
-		return SSH{}, &UsageError{Flag: "--ssh", Problem: "is empty"}
+		return SSH{}, &fault.Usage{Flag: "--ssh", Problem: "is empty"}
 	}
 	id, paths, ok := strings.Cut(value, "=")
 	s := SSH{ID: id}
@@ -44,7 +45,7 @@ func ParseSSH(value string) (SSH, error) {
 	}
 	for _, p := range s.Paths {
 		if p == "" {
-			return SSH{}, &UsageError{Flag: "--ssh", Value: value, Problem: "a path is empty", Hint: "the form is default or ID=SOCKET or ID=KEY[,KEY]"}
+			return SSH{}, &fault.Usage{Flag: "--ssh", Value: value, Problem: "a path is empty", Hint: "the form is default or ID=SOCKET or ID=KEY[,KEY]"}
 		}
 	}
 	return s, nil
@@ -63,7 +64,7 @@ const sshDialTimeout = 2 * time.Second
 
 // sshAgents opens the keys and finds the agents of all --ssh; nil when there
 // are none.
-func sshAgents(ctx context.Context, list []SSH, files *source.Reader, lookup func(string) (string, bool), found *problems) session.Attachable {
+func sshAgents(ctx context.Context, list []SSH, files *source.Reader, lookup func(string) (string, bool), found *fault.UsageList) session.Attachable {
 	var configs []sshprovider.AgentConfig
 	seen := map[string]bool{}
 	for _, s := range list {
@@ -73,7 +74,7 @@ func sshAgents(ctx context.Context, list []SSH, files *source.Reader, lookup fun
 		}
 		seen[s.ID] = true
 		if err != nil {
-			found.add(err)
+			found.Add(err)
 			continue
 		}
 		configs = append(configs, config)
@@ -84,21 +85,21 @@ func sshAgents(ctx context.Context, list []SSH, files *source.Reader, lookup fun
 	provider, err := sshprovider.NewSSHAgentProvider(configs)
 	if err != nil {
 		// Each was tried alone before, so this is a change on disk since.
-		found.add(&UsageError{Flag: "--ssh", Problem: err.Error()})
+		found.Add(&fault.Usage{Flag: "--ssh", Problem: err.Error()})
 		return nil
 	}
 	return provider
 }
 
-func (s SSH) problem(text, hint string) *UsageError {
+func (s SSH) problem(text, hint string) *fault.Usage {
 	value := s.ID
 	if len(s.Paths) > 0 {
 		value += "=" + strings.Join(s.Paths, ",")
 	}
-	return &UsageError{Flag: "--ssh", Value: value, Problem: text, Hint: hint}
+	return &fault.Usage{Flag: "--ssh", Value: value, Problem: text, Hint: hint}
 }
 
-func (s SSH) agent(ctx context.Context, files *source.Reader, lookup func(string) (string, bool)) (sshprovider.AgentConfig, *UsageError) {
+func (s SSH) agent(ctx context.Context, files *source.Reader, lookup func(string) (string, bool)) (sshprovider.AgentConfig, *fault.Usage) {
 	config := sshprovider.AgentConfig{ID: s.ID, Paths: s.Paths}
 	if len(s.Paths) == 0 {
 		sock, _ := lookup(sshAuthSock)
@@ -111,12 +112,12 @@ func (s SSH) agent(ctx context.Context, files *source.Reader, lookup func(string
 	for i, p := range config.Paths {
 		info, err := os.Stat(p)
 		if err != nil {
-			return config, s.problem(fmt.Sprintf("%q cannot be used: %s", p, cause(err)), "")
+			return config, s.problem(fmt.Sprintf("%q cannot be used: %s", p, fault.Cause(err)), "")
 		}
 		if info.Mode()&os.ModeSocket == 0 {
 			// BuildKit's provider opens it itself, here and for each build.
 			if paths[i], err = files.Path(p, source.MaxConfig); err != nil {
-				return config, s.problem(fmt.Sprintf("%q cannot be used: %s", p, cause(err)), "")
+				return config, s.problem(fmt.Sprintf("%q cannot be used: %s", p, fault.Cause(err)), "")
 			}
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 )
 
@@ -17,9 +18,9 @@ func TestMissingSSHAgents(t *testing.T) {
 	defer func() { _ = files.Close() }()
 	_, key := keyPair(t)
 	list := []SSH{{ID: "github", Paths: []string{pipeOf(t, []byte(key))}}}
-	var found problems
+	var found fault.UsageList
 	some, err := newSSHServer(sshAgents(t.Context(), list, files, env(), &found), list)
-	if err := errors.Join(err, found.err()); err != nil {
+	if err := errors.Join(err, found.Err()); err != nil {
 		t.Fatal(err)
 	}
 	none, err := newSSHServer(nil, nil)

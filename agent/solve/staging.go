@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
 
@@ -106,10 +107,10 @@ func full(err error) bool {
 // unwritable is the error for an output that the agent could not write; where
 // is the file or directory that was written to.
 func (o Output) unwritable(err error, where string) error {
-	if known := (*UsageError)(nil); errors.As(err, &known) {
+	if known := (*fault.Usage)(nil); errors.As(err, &known) {
 		return err
 	}
-	hint := faultHint(err)
+	hint := fault.AgentHint(err)
 	switch dir := besideStaging(where); {
 	case !full(err):
 	case dir == filepath.Clean(os.TempDir()) && !strings.HasPrefix(o.Dest, dir+"/"):
@@ -137,15 +138,4 @@ func saysFull(err error) bool {
 	}
 	text := err.Error()
 	return full(err) || strings.Contains(text, syscall.ENOSPC.Error()) || strings.Contains(text, syscall.EDQUOT.Error())
-}
-
-// builderFull is a solve that failed for lack of room on the builder.
-type builderFull struct{ err error }
-
-func (e *builderFull) Error() string { return e.err.Error() }
-func (e *builderFull) Unwrap() error { return e.err }
-
-// Hints says what to do about the error.
-func (e *builderFull) Hints() []string {
-	return []string{"the agent has room, it is the disk of the builder that is full: give the builder a larger one, or limit its build cache (gc in buildkitd.toml)"}
 }

@@ -2,15 +2,17 @@ package solve
 
 import (
 	"github.com/distribution/reference"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // ParseTag checks an image reference of --tag and returns it in full:
 // docker.io/library/app:latest for app. Registries, BuildKit and the merging
 // of several nodes' images then mean the same by it. The error is a
-// *UsageError.
+// *fault.Usage.
 func ParseTag(value string) (string, error) {
 	fail := func(problem, hint string) (string, error) {
-		return "", &UsageError{Flag: "--tag", Value: value, Problem: problem, Hint: hint}
+		return "", &fault.Usage{Flag: "--tag", Value: value, Problem: problem, Hint: hint}
 	}
 	if value == "" {
 		return fail("is empty", "")

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func TestParseTag(t *testing.T) {
@@ -44,9 +46,9 @@ func FuzzParseTag(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		once, err := ParseTag(value)
 		if err != nil {
-			var usage *UsageError
+			var usage *fault.Usage
 			if !errors.As(err, &usage) {
-				t.Errorf("error %v is no *UsageError", err)
+				t.Errorf("error %v is no *fault.Usage", err)
 			}
 			return
 		}

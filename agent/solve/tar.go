@@ -7,12 +7,14 @@ import (
 	"sync"
 
 	"github.com/moby/buildkit/client"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // checkTar finds mistakes in a type=tar output.
 func checkTar(o Output) (problem, hint string) { return checkAttrs(o, fileAttributes) }
 
-func openTar(_ context.Context, o Output, r Request) (sink, *UsageError) {
+func openTar(_ context.Context, o Output, r Request) (sink, *fault.Usage) {
 	dest, problem := openDestination(o, r)
 	if problem != nil {
 		return nil, problem

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path"
 	"strings"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // tarBlock is the unit of a tar: headers and content are padded to it, and
@@ -164,7 +166,7 @@ func contentEnd(f io.Seeker, header *tar.Header) (int64, error) {
 }
 
 // severalProduced is the error for a path that two platforms write.
-func (o Output) severalProduced(path string) *UsageError {
+func (o Output) severalProduced(path string) *fault.Usage {
 	return o.mistake("several platforms produced "+path,
 		"leave "+attrPlatformSplit+"=false out, each platform then gets a directory of its own")
 }

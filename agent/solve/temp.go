@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
 
@@ -32,12 +33,12 @@ func hintOf(err error) string {
 	if temp := (*tempError)(nil); errors.As(err, &temp) || full(err) {
 		return tempHint
 	}
-	return faultHint(err)
+	return fault.AgentHint(err)
 }
 
 // checkTemp refuses an output that is kept in a temporary file until it can be
 // written, where there are none.
-func (o Output) checkTemp() *UsageError {
+func (o Output) checkTemp() *fault.Usage {
 	if _, err := tempDir(); err != nil {
 		return o.mistake(fmt.Sprintf("it is kept in a file until all is built, and %s", err), tempHint)
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/tonistiigi/fsutil"
 	fstypes "github.com/tonistiigi/fsutil/types"
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // askedFor is how many files the daemon is asked for at a time: as many requests
@@ -136,7 +138,7 @@ func (r *treeReceiver) receive() error {
 
 // notAsked is the error of a builder that sends what nobody has asked for.
 func notAsked(format string, args ...any) error {
-	return &builderFault{"the builder has sent what it was not asked for", fmt.Errorf(format, args...)}
+	return &fault.Builder{What: "the builder has sent what it was not asked for", Err: fmt.Errorf(format, args...)}
 }
 
 // ask asks for files, as long as the daemon has few to send.
@@ -159,7 +161,7 @@ func (r *treeReceiver) listed(stat *fstypes.Stat) error {
 		return nil
 	}
 	if strings.ContainsRune(stat.Path+stat.Linkname, 0) {
-		return &builderFault{"the builder has sent a list that is not valid", fmt.Errorf("%q has a zero byte", stat.Path)}
+		return &fault.Builder{What: "the builder has sent a list that is not valid", Err: fmt.Errorf("%q has a zero byte", stat.Path)}
 	}
 	id := r.next
 	if r.next++; r.next == manyFilesListed {
@@ -169,7 +171,7 @@ func (r *treeReceiver) listed(stat *fstypes.Stat) error {
 	// They hold that each entry's directory has been listed as one before it,
 	// so nothing is written outside.
 	if err := errors.Join(r.order.HandleChange(fsutil.ChangeKindAdd, stat.Path, info, nil), r.links.HandleChange(fsutil.ChangeKindAdd, stat.Path, info, nil)); err != nil {
-		return &builderFault{"the builder has sent a list that is not valid", err}
+		return &fault.Builder{What: "the builder has sent a list that is not valid", Err: err}
 	}
 	path := filepath.Join(r.dir, stat.Path)
 	if info.IsDir() {

@@ -107,7 +107,7 @@ func parseDescriptor(text string) (desc ocispecs.Descriptor, err error) {
 		err = desc.Digest.Validate()
 	}
 	if err != nil {
-		return desc, &builderFault{"the builder's description of the image is not valid", err}
+		return desc, &fault.Builder{What: "the builder's description of the image is not valid", Err: err}
 	}
 	return desc, nil
 }
@@ -173,13 +173,13 @@ func (u *unpacking) index(in io.Reader) error {
 		err = unmarshalIndex(data, &index)
 	}
 	if err != nil {
-		return &builderFault{"the builder has sent an " + ocispecs.ImageIndexFile + " that is not valid", err}
+		return &fault.Builder{What: "the builder has sent an " + ocispecs.ImageIndexFile + " that is not valid", Err: err}
 	}
 	if len(index.Manifests) == 0 {
 		return nil
 	}
 	if err := index.Manifests[0].Digest.Validate(); err != nil {
-		return &builderFault{"the builder has sent an " + ocispecs.ImageIndexFile + " that is not valid", err}
+		return &fault.Builder{What: "the builder has sent an " + ocispecs.ImageIndexFile + " that is not valid", Err: err}
 	}
 	u.root = index.Manifests[0]
 	delete(u.root.Annotations, imageNameAnnotation)
@@ -244,7 +244,7 @@ func (u *unpacking) blob(d digest.Digest, in io.Reader) error {
 		return fmt.Errorf("read the archive that the builder has sent: %w", err)
 	}
 	if got := digester.Digest(); got != d {
-		return &builderFault{"the builder has sent what is not an image", fmt.Errorf("blob %s has the content of %s", d, got)}
+		return &fault.Builder{What: "the builder has sent what is not an image", Err: fmt.Errorf("blob %s has the content of %s", d, got)}
 	}
 	// The mode of blobs in any layout; they never change.
 	if err := errors.Join(f.Chmod(0o444), f.Close()); err != nil {
@@ -280,7 +280,7 @@ func (u *unpacking) failed() error {
 	if !u.wait() {
 		return nil
 	}
-	if invalid := (*builderFault)(nil); errors.As(u.err, &invalid) {
+	if invalid := (*fault.Builder)(nil); errors.As(u.err, &invalid) {
 		return invalid
 	}
 	if u.err != nil && u.local {
@@ -315,10 +315,10 @@ func (u *unpacking) finish() (ocispecs.Descriptor, error) {
 		return u.root, u.output.unwritable(u.err, u.dir)
 	}
 	if u.err != nil {
-		if invalid := (*builderFault)(nil); errors.As(u.err, &invalid) {
+		if invalid := (*fault.Builder)(nil); errors.As(u.err, &invalid) {
 			return u.root, invalid
 		}
-		return u.root, &builderFault{"the builder has sent what is not an image", u.err}
+		return u.root, &fault.Builder{What: "the builder has sent what is not an image", Err: u.err}
 	}
 	return u.root, u.checkRoot()
 }
@@ -330,7 +330,7 @@ func (u *unpacking) checkRoot() error {
 		err = unmarshalIndex(data, &struct{}{})
 	}
 	if err != nil {
-		return &builderFault{"the builder has sent what is not an image", err}
+		return &fault.Builder{What: "the builder has sent what is not an image", Err: err}
 	}
 	return nil
 }

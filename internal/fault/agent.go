@@ -1,4 +1,4 @@
-package solve
+package fault
 
 import (
 	"errors"
@@ -23,25 +23,27 @@ var agentFaults = []struct {
 	{syscall.EIO, "a disk or network file system of the agent does not work: its kernel's log says more"},
 }
 
-// agentFault is a failure of the agent or its disks that no more special error
+// Agent is a failure of the agent or its disks that no more special error
 // explains.
-type agentFault struct {
-	err  error
-	hint string
+type Agent struct {
+	// Err is what failed.
+	Err error
+	// Hint says what to do about it.
+	Hint string
 }
 
 // Error implements error.
-func (e *agentFault) Error() string { return "on the agent: " + e.err.Error() }
+func (e *Agent) Error() string { return "on the agent: " + e.Err.Error() }
 
 // Unwrap returns the cause.
-func (e *agentFault) Unwrap() error { return e.err }
+func (e *Agent) Unwrap() error { return e.Err }
 
 // Hints says what to do about the error.
-func (e *agentFault) Hints() []string { return []string{e.hint} }
+func (e *Agent) Hints() []string { return []string{e.Hint} }
 
-// faultHint says what to do about an error of the agent's file systems; empty
+// AgentHint says what to do about an error of the agent's file systems; empty
 // when it is none.
-func faultHint(err error) string {
+func AgentHint(err error) string {
 	// What a connection fails with is about the way to the builder, unless the
 	// agent has no descriptor for it.
 	if network := (*net.OpError)(nil); errors.As(err, &network) && !outOfFiles(err) {
@@ -59,12 +61,12 @@ func faultHint(err error) string {
 	return ""
 }
 
-// ExplainFault gives an error of the agent's file systems its hint, unless it
+// ExplainAgent gives an error of the agent's file systems its hint, unless it
 // has one.
-func ExplainFault(err error) error {
+func ExplainAgent(err error) error {
 	var hinted interface{ Hints() []string }
-	if hint := faultHint(err); hint != "" && !errors.As(err, &hinted) {
-		return &agentFault{err, hint}
+	if hint := AgentHint(err); hint != "" && !errors.As(err, &hinted) {
+		return &Agent{err, hint}
 	}
 	return err
 }
@@ -78,9 +80,9 @@ func outOfFiles(err error) bool {
 // OutOfFiles returns a failed connect as what it is when the agent had no
 // descriptor for it, which says nothing of the builder; nil for all others.
 func OutOfFiles(err error) error {
-	hint := faultHint(err)
+	hint := AgentHint(err)
 	if hint == "" || !outOfFiles(err) {
 		return nil
 	}
-	return &agentFault{err, hint}
+	return &Agent{err, hint}
 }

@@ -1,4 +1,4 @@
-package solve
+package fault
 
 import (
 	"errors"
@@ -10,9 +10,9 @@ import (
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
-// UsageError is one mistake in what the user asked for, found on the agent
-// before anything else is touched.
-type UsageError struct {
+// Usage is one mistake in what the user asked for, found on the agent before
+// anything else is touched.
+type Usage struct {
 	// Flag is the flag at fault ("--secret"), or "build context".
 	Flag string
 	// Value is the flag's value as it was given; credentials in a URL are
@@ -25,26 +25,26 @@ type UsageError struct {
 }
 
 // Error implements error.
-func (e *UsageError) Error() string {
+func (e *Usage) Error() string {
 	if e.Value == "" {
 		return fmt.Sprintf("%s: %s", e.Flag, e.Problem)
 	}
-	return fmt.Sprintf("%s %q: %s", e.Flag, redact(e.Value), e.Problem)
+	return fmt.Sprintf("%s %q: %s", e.Flag, sanitize.RedactURLs(e.Value), e.Problem)
 }
 
 // Hints says what to do about the error.
-func (e *UsageError) Hints() []string {
+func (e *Usage) Hints() []string {
 	if e.Hint == "" {
 		return nil
 	}
 	return []string{e.Hint}
 }
 
-// UsageErrors are all mistakes of a request at once.
-type UsageErrors []*UsageError
+// UsageList are all mistakes of a request at once.
+type UsageList []*Usage
 
 // Error has a line per mistake.
-func (e UsageErrors) Error() string {
+func (e UsageList) Error() string {
 	lines := make([]string, len(e))
 	for i, problem := range e {
 		lines[i] = problem.Error()
@@ -53,7 +53,7 @@ func (e UsageErrors) Error() string {
 }
 
 // Unwrap gives access to each mistake.
-func (e UsageErrors) Unwrap() []error {
+func (e UsageList) Unwrap() []error {
 	errs := make([]error, len(e))
 	for i, problem := range e {
 		errs[i] = problem
@@ -62,7 +62,7 @@ func (e UsageErrors) Unwrap() []error {
 }
 
 // Hints are the hints of all mistakes, each once.
-func (e UsageErrors) Hints() []string {
+func (e UsageList) Hints() []string {
 	var hints []string
 	seen := map[string]bool{}
 	for _, problem := range e {
@@ -76,31 +76,9 @@ func (e UsageErrors) Hints() []string {
 	return hints
 }
 
-// problems collects mistakes while the rest of a request is still checked.
-type problems struct{ found UsageErrors }
-
-// add keeps a mistake; nil is none.
-func (p *problems) add(err *UsageError) {
-	if err != nil {
-		p.found = append(p.found, err)
-	}
-}
-
-// err is nil when no mistake was found.
-func (p *problems) err() error {
-	if len(p.found) == 0 {
-		return nil
-	}
-	return p.found
-}
-
-// redact removes what URLs hide, also where one stands after name= as in
-// --build-context. Anything else is returned as it is.
-func redact(value string) string { return sanitize.RedactURLs(value) }
-
-// cause is the bare reason of a file error, for messages that name the file
+// Cause is the bare reason of a file error, for messages that name the file
 // themselves.
-func cause(err error) string {
+func Cause(err error) string {
 	var pathErr *fs.PathError
 	if errors.As(err, &pathErr) {
 		return pathErr.Err.Error()
