@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
@@ -31,7 +32,7 @@ type Build struct {
 	Platforms []ocispecs.Platform
 	// Provenance is how much of what the builders have recorded goes into the
 	// report; empty for nothing.
-	Provenance solve.ProvenanceMode
+	Provenance buildkit.ProvenanceMode
 
 	// Ledger notes what the time is spent on; it may be nil.
 	Ledger *Ledger
@@ -70,7 +71,7 @@ func (b Build) Call(ctx context.Context, call solve.Call) (answer *solve.CallRes
 	b.Request.Outputs, b.Request.Annotations, b.Request.CacheTo = []solve.Output{{Type: "cacheonly"}}, nil, nil
 	err = b.onStage(ctx, func(s stage) error {
 		return b.tryJob(ctx, s.fleet, s.jobs[0].node, func(conn *connection) (err error) {
-			answer, err = conn.Call(ctx, s.plan, b.jobs(s.jobs)[0], call, s.display.Solve(""))
+			answer, err = s.plan.Call(ctx, conn.Daemon, b.jobs(s.jobs)[0], call, s.display.Solve(""))
 			return err
 		})
 	})
@@ -229,7 +230,7 @@ func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
 			}
 			return b.tryJob(ctx, s.fleet, s.jobs[i].node, func(conn *connection) error {
 				defer b.Ledger.Begin(work.Node, "solve")()
-				result, err := conn.Solve(ctx, s.plan, work, s.display.Solve(label))
+				result, err := s.plan.Solve(ctx, conn.Daemon, work, s.display.Solve(label))
 				if err != nil {
 					return err
 				}

@@ -19,6 +19,7 @@ import (
 	"github.com/moby/buildkit/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -189,7 +190,7 @@ func (a *archiveOutput) seal(ctx context.Context) error {
 		err = a.write(ctx, path, root)
 	}
 	if ctx.Err() != nil {
-		return &cancelledError{context.Cause(ctx)}
+		return &buildkit.CancelledError{Cause: context.Cause(ctx)}
 	}
 	if err != nil {
 		return a.output.unwritable(err, path)
@@ -207,7 +208,7 @@ func (a *archiveOutput) assemble(ctx context.Context) (ocispecs.Descriptor, erro
 	store := layoutStore{a.blobs}
 	sources := make([]registry.Manifest, len(a.images))
 	for i, img := range a.images {
-		data, err := readBlob(ctx, store, img.root, registry.MaxManifest)
+		data, err := buildkit.ReadBlob(ctx, store, img.root, registry.MaxManifest)
 		if err != nil {
 			return ocispecs.Descriptor{}, fmt.Errorf("output %s: read the image of a platform: %w", a.output, err)
 		}
@@ -302,7 +303,7 @@ func members(ctx context.Context, store content.Provider, root ocispecs.Descript
 	if !images.IsIndexType(root.MediaType) {
 		return nil, nil
 	}
-	data, err := readBlob(ctx, store, root, registry.MaxManifest)
+	data, err := buildkit.ReadBlob(ctx, store, root, registry.MaxManifest)
 	if err != nil {
 		return nil, err
 	}

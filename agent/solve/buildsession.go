@@ -23,7 +23,7 @@ import (
 // own receives directories by itself: why it could not do so, it tells the
 // daemon only. What receives the outputs is ended after the session. The
 // returned function ends that and returns why it could not be opened.
-func (d *Daemon) openSession(ctx context.Context, cancel context.CancelCauseFunc, opt *client.SolveOpt, outputs attempts) (exports *exportServer, end func() error, err error) {
+func openSession(ctx context.Context, cancel context.CancelCauseFunc, c *client.Client, opt *client.SolveOpt, outputs attempts) (exports *exportServer, end func() error, err error) {
 	stores, caches, err := contentStores(*opt)
 	if err != nil {
 		return nil, nil, err
@@ -47,7 +47,7 @@ func (d *Daemon) openSession(ctx context.Context, cancel context.CancelCauseFunc
 	opt.SharedSession, opt.SessionPreInitialized = s, true
 	ended := make(chan error, 1)
 	go fault.Protect(func() {
-		err := s.Run(background, d.client.Dialer())
+		err := s.Run(background, c.Dialer())
 		if err != nil {
 			cancel(err)
 		}

@@ -3,16 +3,14 @@ package solve
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
 	"regexp"
 	"strings"
 
-	"github.com/containerd/errdefs"
 	solvererrdefs "github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/util/grpcerrors"
 	"google.golang.org/grpc/codes"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -61,7 +59,7 @@ func (k Kind) String() string {
 // Classify finds the kind of an error of this package.
 func Classify(err error) Kind {
 	var usage *fault.Usage
-	var gone *lostError
+	var gone *buildkit.LostError
 	var call *CallError
 	var refused *registryError
 	var file *contextError
@@ -92,7 +90,7 @@ func Classify(err error) Kind {
 	}
 	text := err.Error()
 	switch {
-	case lost(err):
+	case buildkit.IsLost(err):
 		return KindLost
 	// Before anything else is read from the message: it quotes the user's
 	// command, which may say what it likes.
@@ -124,22 +122,6 @@ func Classify(err error) Kind {
 		}
 	}
 	return KindInternal
-}
-
-// lost reports whether the daemon or the way to it broke. A solve that the
-// daemon cancelled by itself was ended by its shutdown.
-func lost(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || unreachable(err)
-}
-
-// unreachable is lost without what a content that ends too early is, too.
-func unreachable(err error) bool {
-	var network *net.OpError
-	if errors.As(err, &network) || errors.Is(err, errOneConnection) || errdefs.IsUnavailable(err) || errdefs.IsCanceled(err) {
-		return true
-	}
-	code := grpcerrors.Code(err)
-	return code == codes.Unavailable || code == codes.Canceled
 }
 
 // refusedByConfig reports whether the daemon's configuration forbids what was

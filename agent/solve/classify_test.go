@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -41,8 +42,8 @@ func TestClassify(t *testing.T) {
 	}{
 		{"usage", fault.UsageList{{Flag: "--x"}}, KindUsage},
 		{"wrapped usage", fmt.Errorf("x: %w", &fault.Usage{Flag: "--x"}), KindUsage},
-		{"lost", &lostError{errors.New("x")}, KindLost},
-		{"own cancellation", &cancelledError{errors.New("SIGTERM")}, KindCancelled},
+		{"lost", &buildkit.LostError{Err: errors.New("x")}, KindLost},
+		{"own cancellation", &buildkit.CancelledError{Cause: errors.New("SIGTERM")}, KindCancelled},
 		{"context", context.Canceled, KindCancelled},
 		{"command", sourced(answer(codes.Unknown, fmt.Sprintf(exit, "make"))), KindBuild},
 		{"command that talks like a registry", answer(codes.Unknown, fmt.Sprintf(exit, "echo failed to push: unexpected status from")), KindBuild},

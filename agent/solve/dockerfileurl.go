@@ -20,9 +20,9 @@ const maxDockerfile = 2 << 20
 
 // fetchDockerfile lets the daemon fetch a Dockerfile, because the agent may
 // not reach what the builder reaches, and returns a directory with it.
-func (d *Daemon) fetchDockerfile(ctx context.Context, url string, feed *feed) (fsutil.FS, error) {
+func fetchDockerfile(ctx context.Context, daemon *client.Client, url string, feed *feed) (fsutil.FS, error) {
 	var data []byte
-	_, err := d.client.Build(ctx, client.SolveOpt{Internal: true}, "slipway", func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+	_, err := daemon.Build(ctx, client.SolveOpt{Internal: true}, "slipway", func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 		def, err := llb.HTTP(url, llb.Filename(defaultDockerfile), llb.WithCustomName("[internal] load "+redact(url))).Marshal(ctx)
 		if err != nil {
 			return nil, err

@@ -117,7 +117,7 @@ func engineTLS(r Request) (*tls.Config, error) {
 	if !pool.AppendCertsFromPEM(ca) {
 		return nil, fmt.Errorf("DOCKER_TLS_VERIFY: %s holds no certificate", filepath.Join(dir, "ca.pem"))
 	}
-	own, err := readKeyPair(r.Files, filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	own, err := r.Files.KeyPair(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
 	if err != nil {
 		return nil, fmt.Errorf("DOCKER_TLS_VERIFY: %w", err)
 	}

@@ -27,13 +27,15 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/buildkit/buildkittest"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
 
 // exportingDaemon is a buildkitd whose solves do nothing but export.
 type exportingDaemon struct {
-	buildkitd
+	buildkittest.Server
 	manager *session.Manager
 	export  func(ctx context.Context, caller session.Caller) error
 	hangs   bool // when an export fails
@@ -44,7 +46,7 @@ func newExportingDaemon(t *testing.T, export func(context.Context, session.Calle
 	t.Helper()
 	manager, err := session.NewManager()
 	must(t, err)
-	return &exportingDaemon{buildkitd: buildkitd{workers: 1}, manager: manager, export: export, done: make(chan struct{})}
+	return &exportingDaemon{Server: buildkittest.Server{Workers: 1}, manager: manager, export: export, done: make(chan struct{})}
 }
 
 func (d *exportingDaemon) Session(s grpc.BidiStreamingServer[control.BytesMessage, control.BytesMessage]) error {
@@ -89,11 +91,11 @@ func (d *exportingDaemon) Status(_ *control.StatusRequest, s grpc.ServerStreamin
 // solveWith solves a plan on a daemon.
 func solveWith(t *testing.T, d *exportingDaemon, p *Plan) error {
 	t.Helper()
-	dial, _ := serve(t, d)
-	daemon, err := Connect(t.Context(), dial)
+	dial, _ := buildkittest.Serve(t, d)
+	daemon, err := buildkit.Connect(t.Context(), dial)
 	must(t, err)
 	defer func() { must(t, daemon.Close()) }()
-	_, err = daemon.Solve(t.Context(), p, Job{}, nil)
+	_, err = p.Solve(t.Context(), daemon, Job{}, nil)
 	return err
 }
 

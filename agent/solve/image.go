@@ -14,6 +14,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -235,7 +236,7 @@ func (i *imageOutput) published() (published, bool) {
 // publishError is a failure of the registry, or the caller's cancellation.
 func publishError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return &cancelledError{context.Cause(ctx)}
+		return &buildkit.CancelledError{Cause: context.Cause(ctx)}
 	}
 	return &registryError{err}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"golang.org/x/sys/unix"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
@@ -144,7 +145,7 @@ func (l *localOutput) seal(ctx context.Context) error {
 	}
 	ready, err := l.arrange(ctx)
 	if ctx.Err() != nil {
-		return &cancelledError{context.Cause(ctx)}
+		return &buildkit.CancelledError{Cause: context.Cause(ctx)}
 	}
 	if err != nil {
 		return l.output.unwritable(err, l.dest)

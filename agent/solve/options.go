@@ -43,7 +43,7 @@ const (
 )
 
 // Options is the solve of one job as BuildKit's client takes it. The session
-// (mounts, stores, credentials, secrets) is added by Daemon.Solve.
+// (mounts, stores, credentials, secrets) is added by Plan.Solve.
 func Options(r Request, in Inputs, job Job, exports []client.ExportEntry) client.SolveOpt {
 	opt := client.SolveOpt{
 		Frontend:            "dockerfile.v0",

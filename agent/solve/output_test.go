@@ -255,7 +255,7 @@ func TestOldDaemonTakesOneExporter(t *testing.T) {
 		{"v0.12.5", 2, false}, {"v0.12.5", 1, true}, {"v0.13.0", 2, true}, {"v0.33.1", 9, true}, {"v1.2.0", 2, true}, {"", 2, true}, {"v0.0.0+unknown", 2, true},
 	}
 	for _, tt := range tests {
-		err := (&Daemon{version: tt.version}).takesExporters(tt.n)
+		err := takesExporters(tt.version, tt.n)
 		if (err == nil) != tt.ok {
 			t.Errorf("%d outputs on %q: %v", tt.n, tt.version, err)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -183,7 +184,7 @@ func (p *Plan) Commit(ctx context.Context) (*Outcome, error) {
 	}
 	for _, s := range p.ordered() {
 		if ctx.Err() != nil {
-			return nil, &cancelledError{context.Cause(ctx)}
+			return nil, &buildkit.CancelledError{Cause: context.Cause(ctx)}
 		}
 		if err := s.commit(ctx); err != nil {
 			return nil, fault.ExplainAgent(err)
@@ -240,16 +241,16 @@ func (p *Plan) Publishes() []string {
 // before it take the first and say nothing of the others.
 const exportersSince = 13
 
-// takesExporters fails when the daemon is known not to take so many outputs.
-func (d *Daemon) takesExporters(n int) error {
-	major, rest, _ := strings.Cut(strings.TrimPrefix(d.version, "v"), ".")
+// takesExporters fails when a daemon of the version is known not to take so many outputs.
+func takesExporters(version string, n int) error {
+	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
 	minor, _, _ := strings.Cut(rest, ".")
 	number, err := strconv.Atoi(minor)
 	if n < 2 || major != "0" || err != nil || number == 0 || number >= exportersSince {
 		return nil
 	}
 	return &fault.Usage{
-		Flag: "--output", Problem: "several outputs in one build need BuildKit v0.13 or newer, the builder has " + d.version,
+		Flag: "--output", Problem: "several outputs in one build need BuildKit v0.13 or newer, the builder has " + version,
 		Hint: "update the builder's image or give one output",
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/buildkit/buildkittest"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -223,7 +225,7 @@ func TestExplainLeavesOthersAlone(t *testing.T) {
 	}
 	for name, one := range map[string]error{
 		"a command":        answer(codes.Unknown, `process "/bin/sh -c echo failed to push r.example/a:1: 401 Unauthorized" did not complete successfully: exit code: 1`),
-		"cancelled":        &cancelledError{context.Canceled},
+		"cancelled":        &buildkit.CancelledError{Cause: context.Canceled},
 		"a broken source":  answer(codes.Unknown, "failed to push broken.example/a:1: failed to authorize: 401 Unauthorized"),
 		"nothing is known": answer(codes.Unknown, "failed to push r.example/a:1: failed to copy: closed pipe"),
 	} {
@@ -243,8 +245,8 @@ func TestExplainLeavesOthersAlone(t *testing.T) {
 
 // A daemon's answer is explained to who asked for the solve.
 func TestSolveExplainsARefusal(t *testing.T) {
-	b := &buildkitd{workers: 1, refusal: status.Error(codes.Unknown, refusals[0].text)}
-	err := <-solveOne(t.Context(), t, b, func(*Daemon) {})
+	b := &buildkittest.Server{Workers: 1, Refusal: status.Error(codes.Unknown, refusals[0].text)}
+	err := <-solveOne(t.Context(), t, b, func(*buildkit.Daemon) {})
 	if refused := asRefused(err); refused == nil || refused.target.Repository != "acme/app" {
 		t.Errorf("error %v", err)
 	}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
@@ -18,6 +17,7 @@ import (
 	"github.com/moby/buildkit/session/upload/uploadprovider"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -39,36 +39,24 @@ type Result struct {
 	Warnings []Warning
 }
 
-// lostError is a connection that broke during a solve.
-type lostError struct{ err error }
-
-func (e *lostError) Error() string { return "lost the connection to buildkitd: " + e.err.Error() }
-func (e *lostError) Unwrap() error { return e.err }
-
-// cancelledError is a solve that the caller ended.
-type cancelledError struct{ cause error }
-
-func (e *cancelledError) Error() string   { return "the build was cancelled: " + e.cause.Error() }
-func (e *cancelledError) Unwrap() []error { return []error{context.Canceled, e.cause} }
-
-// Solve runs one job of a plan. Progress goes to updates, which may be nil
+// Solve runs one job of the plan on a daemon. Progress goes to updates, which may be nil
 // and which Solve closes; it must be read until then. When ctx is cancelled
 // the solve is cancelled on the daemon and Solve returns within seconds, with
 // an error that wraps the context's cause; the Daemon may be unusable then.
 // Errors are classified by Classify.
-func (d *Daemon) Solve(ctx context.Context, p *Plan, job Job, updates chan *client.SolveStatus) (*Result, error) {
+func (p *Plan) Solve(ctx context.Context, d *buildkit.Daemon, job Job, updates chan *client.SolveStatus) (*Result, error) {
 	feed := newFeed(updates)
 	defer feed.close()
 
 	outputs, err := p.begin(job)
 	if err == nil {
-		err = d.takesExporters(len(outputs))
+		err = takesExporters(d.Version(), len(outputs))
 	}
 	if err != nil {
 		return nil, fault.ExplainAgent(errors.Join(err, outputs.end(nil, false)))
 	}
 	started := time.Now()
-	result, err := d.solve(ctx, p, job, outputs, feed)
+	result, err := p.solve(ctx, d, job, outputs, feed)
 	if err == nil {
 		result.Started, result.Completed = started, time.Now()
 		if err = result.check(outputs.entries()); err == nil {
@@ -92,14 +80,14 @@ func (d *Daemon) Solve(ctx context.Context, p *Plan, job Job, updates chan *clie
 	return result, nil
 }
 
-func (d *Daemon) solve(ctx context.Context, p *Plan, job Job, outputs attempts, feed *feed) (*Result, error) {
+func (p *Plan) solve(ctx context.Context, d *buildkit.Daemon, job Job, outputs attempts, feed *feed) (*Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	unguard := d.guard(ctx, cancel)
+	unguard := d.Guard(ctx, cancel)
 	defer unguard()
 
 	for try := 1; ; try++ {
-		result, err := d.solveOnce(ctx, cancel, p, job, outputs, feed)
+		result, err := p.solveOnce(ctx, cancel, d, job, outputs, feed)
 		if err == nil || !errors.Is(err, errChanged) || try == contextTries {
 			return result, err
 		}
@@ -110,20 +98,20 @@ func (d *Daemon) solve(ctx context.Context, p *Plan, job Job, outputs attempts, 
 // It is rare and over in a moment: a file that is written at that very time.
 const contextTries = 3
 
-func (d *Daemon) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, p *Plan, job Job, outputs attempts, feed *feed) (*Result, error) {
+func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d *buildkit.Daemon, job Job, outputs attempts, feed *feed) (*Result, error) {
 	opt := Options(p.request, p.resolved(), job, exportsOf(outputs.entries()))
 	opt.Ref = identity.NewID()
 	opt.CacheImports = present(opt.CacheImports)
 	feed.expectAbsent(derived(p.request, opt.CacheImports))
-	session, err := d.attach(ctx, p, &opt, feed)
+	session, err := p.attach(ctx, d, &opt, feed)
 	if err != nil {
-		return nil, explain(ctx, err)
+		return nil, buildkit.Explain(ctx, err)
 	}
-	exports, end, err := d.openSession(ctx, cancel, &opt, outputs)
+	exports, end, err := openSession(ctx, cancel, d.Client(), &opt, outputs)
 	if err != nil {
-		return nil, explain(ctx, err)
+		return nil, buildkit.Explain(ctx, err)
 	}
-	response, err := d.client.Solve(ctx, nil, opt, feed.start())
+	response, err := d.Client().Solve(ctx, nil, opt, feed.start())
 	endErr := end()
 	incomplete := exports.end()
 	switch {
@@ -147,22 +135,6 @@ func notDecoded(err error) error {
 	return err
 }
 
-// explain gives a failed solve its reason when it is not in the error: the
-// caller's cancellation, or a connection that broke.
-func explain(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		var gone *lostError
-		if errors.As(cause, &gone) {
-			return cause
-		}
-		return &cancelledError{cause}
-	}
-	if lost(err) {
-		return &lostError{err}
-	}
-	return err
-}
-
 // attached are the parts of a session that know why a solve failed.
 type attached struct {
 	auth  *credentials
@@ -175,11 +147,11 @@ func (a attached) explain(ctx context.Context, err error) error {
 	if failed := a.files.failed(); failed != nil && ctx.Err() == nil {
 		return failed
 	}
-	return a.ssh.explain(a.auth.explain(ctx, explain(ctx, err)))
+	return a.ssh.explain(a.auth.explain(ctx, buildkit.Explain(ctx, err)))
 }
 
 // attach adds the session: what the daemon may ask the agent for.
-func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed *feed) (attached, error) {
+func (p *Plan) attach(ctx context.Context, d *buildkit.Daemon, opt *client.SolveOpt, feed *feed) (attached, error) {
 	auth, err := newCredentials(p.request, p.hosts, feed.send)
 	if err != nil {
 		return attached{}, err
@@ -204,7 +176,7 @@ func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed
 		context.AfterFunc(ctx, func() { closeQuietly(f) })
 	}
 	if p.inputs.DockerfileURL != "" {
-		dir, err := d.fetchDockerfile(ctx, p.inputs.DockerfileURL, feed)
+		dir, err := fetchDockerfile(ctx, d.Client(), p.inputs.DockerfileURL, feed)
 		if err != nil {
 			return attached{}, err
 		}
@@ -215,38 +187,3 @@ func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed
 
 // closeQuietly closes a file that was only read and may be closed already.
 func closeQuietly(c io.Closer) { _ = c.Close() }
-
-// guard watches the connection while a solve runs: it closes it when the
-// daemon has fallen silent, and when a cancelled solve does not end in time.
-// The returned function ends the watch.
-func (d *Daemon) guard(ctx context.Context, cancel context.CancelCauseFunc) func() {
-	done := make(chan struct{})
-	var running sync.WaitGroup
-	running.Go(fault.Protect(func() {
-		ticker := time.NewTicker(d.maxSilence / 9)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-ticker.C:
-				if silence := d.conn.silence(); silence > d.maxSilence {
-					cancel(&lostError{fmt.Errorf("it has been silent for %s", silence.Round(time.Second))})
-				}
-			case <-ctx.Done():
-				grace := time.NewTimer(d.cancelGrace)
-				defer grace.Stop()
-				select {
-				case <-done:
-				case <-grace.C:
-					closeQuietly(d.conn)
-				}
-				return
-			}
-		}
-	}))
-	return func() {
-		close(done)
-		running.Wait()
-	}
-}

@@ -5,40 +5,19 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
+	"github.com/slipway-build/slipway/internal/source/sourcetest"
 )
-
-// pipeOf is what a shell's process substitution gives to a command: the name of
-// a descriptor that can be read once.
-func pipeOf(t *testing.T, content []byte) string {
-	t.Helper()
-	out, in, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(content) > 0 {
-		if _, err := in.Write(content); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := in.Close(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = out.Close() })
-	return "/proc/self/fd/" + strconv.Itoa(int(out.Fd()))
-}
 
 // Two nodes ask for a secret that can be read once.
 func TestSecretOfPipe(t *testing.T) {
 	files := source.New(t.Context(), nil)
-	secret, warning, problem := Secret{ID: "t", File: pipeOf(t, []byte("0123456789"))}.resolve(files, env())
+	secret, warning, problem := Secret{ID: "t", File: sourcetest.Pipe(t, []byte("0123456789"))}.resolve(files, env())
 	if problem != nil || warning != "" {
 		t.Fatal(problem, warning)
 	}
@@ -48,7 +27,7 @@ func TestSecretOfPipe(t *testing.T) {
 			t.Errorf("%q, %v", got, err)
 		}
 	}
-	_, warning, problem = Secret{ID: "t", File: pipeOf(t, nil)}.resolve(files, env())
+	_, warning, problem = Secret{ID: "t", File: sourcetest.Pipe(t, nil)}.resolve(files, env())
 	if problem != nil || warning == "" {
 		t.Errorf("an empty pipe: %v, %q", problem, warning)
 	}
@@ -60,21 +39,9 @@ func TestSSHKeyOfPipe(t *testing.T) {
 	defer func() { _ = files.Close() }()
 	_, key := keyPair(t)
 	var found fault.UsageList
-	agents := sshAgents(t.Context(), []SSH{{ID: "default", Paths: []string{pipeOf(t, []byte(key))}}}, files, env(), &found)
+	agents := sshAgents(t.Context(), []SSH{{ID: "default", Paths: []string{sourcetest.Pipe(t, []byte(key))}}}, files, env(), &found)
 	if err := found.Err(); err != nil || agents == nil {
 		t.Errorf("%v, %v", agents, err)
-	}
-}
-
-// A node is connected to several times, with the certificates of a pipe.
-func TestRemoteCertificateOfPipe(t *testing.T) {
-	files := source.New(t.Context(), nil)
-	remote := configmap.Remote{Address: "tcp://127.0.0.1:1", CACert: pipeOf(t, []byte("no certificate"))}
-	for range 2 {
-		_, err := DialRemote(remote, files)(t.Context())
-		if err == nil || err.Error() != "cacert "+remote.CACert+": holds no certificate" {
-			t.Errorf("%v", err)
-		}
 	}
 }
 

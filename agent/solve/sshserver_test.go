@@ -9,15 +9,17 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
+	"github.com/slipway-build/slipway/internal/source/sourcetest"
 )
 
 func TestMissingSSHAgents(t *testing.T) {
 	files := source.New(t.Context(), nil)
 	defer func() { _ = files.Close() }()
 	_, key := keyPair(t)
-	list := []SSH{{ID: "github", Paths: []string{pipeOf(t, []byte(key))}}}
+	list := []SSH{{ID: "github", Paths: []string{sourcetest.Pipe(t, []byte(key))}}}
 	var found fault.UsageList
 	some, err := newSSHServer(sshAgents(t.Context(), list, files, env(), &found), list)
 	if err := errors.Join(err, found.Err()); err != nil {
@@ -58,7 +60,7 @@ func TestMissingSSHAgents(t *testing.T) {
 			if err.Error() != failed.Error() || Classify(err) != KindBuild {
 				t.Errorf("%v, %s", err, Classify(err))
 			}
-			lost, missing := &lostError{failed}, (*sshMissingError)(nil)
+			lost, missing := &buildkit.LostError{Err: failed}, (*sshMissingError)(nil)
 			if got := tt.server.explain(lost); !errors.Is(got, lost) || errors.As(got, &missing) {
 				t.Error("an error of the connection was changed")
 			}

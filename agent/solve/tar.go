@@ -8,6 +8,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -122,7 +123,7 @@ func (t *tarOutput) commit(ctx context.Context) error {
 // notPlaced is the error of a commit that failed.
 func notPlaced(ctx context.Context, o Output, err error) error {
 	if ctx.Err() != nil {
-		return &cancelledError{context.Cause(ctx)}
+		return &buildkit.CancelledError{Cause: context.Cause(ctx)}
 	}
 	return o.unwritable(err, o.Dest)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -193,7 +194,7 @@ const maxIndexValues = 200_000
 
 // unmarshalIndex parses an index or a manifest that a builder has sent.
 func unmarshalIndex(data []byte, into any) error {
-	if n := values(data); n > maxIndexValues {
+	if n := buildkit.CountValues(data); n > maxIndexValues {
 		return fmt.Errorf("it has %d values, and at most %d are read", n, maxIndexValues)
 	}
 	return json.Unmarshal(data, into)
@@ -325,7 +326,7 @@ func (u *unpacking) finish() (ocispecs.Descriptor, error) {
 
 // checkRoot checks that the root is what its descriptor says, and can be read.
 func (u *unpacking) checkRoot() error {
-	data, err := readBlob(context.Background(), layoutStore{u.dir}, u.root, registry.MaxManifest)
+	data, err := buildkit.ReadBlob(context.Background(), layoutStore{u.dir}, u.root, registry.MaxManifest)
 	if err == nil {
 		err = unmarshalIndex(data, &struct{}{})
 	}

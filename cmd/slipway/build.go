@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
@@ -219,8 +220,8 @@ func (c *buildCmd) outputs(in *invocation, outputs []solve.Output, definition co
 }
 
 // provenance is what is asked of the builders for the metadata file.
-func (c *buildCmd) provenance() (solve.ProvenanceMode, error) {
-	mode, err := solve.ParseProvenanceMode(os.LookupEnv)
+func (c *buildCmd) provenance() (buildkit.ProvenanceMode, error) {
+	mode, err := buildkit.ParseProvenanceMode(os.LookupEnv)
 	if err != nil {
 		return "", &usageError{err: err}
 	}

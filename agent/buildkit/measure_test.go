@@ -1,4 +1,4 @@
-package solve
+package buildkit
 
 import (
 	"context"
@@ -6,11 +6,13 @@ import (
 	"testing"
 
 	control "github.com/moby/buildkit/api/services/control"
+
+	"github.com/slipway-build/slipway/agent/buildkit/buildkittest"
 )
 
 // weighed is a buildkitd that counts what large requests weigh.
 type weighed struct {
-	buildkitd
+	buildkittest.Server
 	bytes, requests atomic.Int64
 	// stuck, if set, is called in place of an answer to the large requests after
 	// the first few.
@@ -27,12 +29,12 @@ func (b *weighed) ListWorkers(ctx context.Context, r *control.ListWorkersRequest
 			return nil, context.Cause(ctx)
 		}
 	}
-	return b.buildkitd.ListWorkers(ctx, r)
+	return b.Server.ListWorkers(ctx, r)
 }
 
 func TestMeasureSendsWhatItDividesBy(t *testing.T) {
-	server := &weighed{buildkitd: buildkitd{workers: 1}}
-	dial, _ := serve(t, server)
+	server := &weighed{Server: buildkittest.Server{Workers: 1}}
+	dial, _ := buildkittest.Serve(t, server)
 	d, err := Connect(t.Context(), dial)
 	if err != nil {
 		t.Fatal(err)
@@ -54,8 +56,8 @@ func TestMeasureSendsWhatItDividesBy(t *testing.T) {
 func TestMeasureOfASlowConnection(t *testing.T) {
 	for answered, known := range map[int64]bool{0: false, 1: true} {
 		ctx, cancel := context.WithCancel(t.Context())
-		server := &weighed{buildkitd: buildkitd{workers: 1}, after: answered, stuck: cancel}
-		dial, _ := serve(t, server)
+		server := &weighed{Server: buildkittest.Server{Workers: 1}, after: answered, stuck: cancel}
+		dial, _ := buildkittest.Serve(t, server)
 		d, err := Connect(t.Context(), dial)
 		if err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package solve
+package buildkit
 
 import (
 	"context"
@@ -28,7 +28,7 @@ type GCRule struct {
 func (d *Daemon) Worker(ctx context.Context) (Worker, error) {
 	workers, err := d.client.ListWorkers(ctx)
 	if err != nil {
-		return Worker{}, explain(ctx, fmt.Errorf("ask buildkitd for its workers: %w", err))
+		return Worker{}, Explain(ctx, fmt.Errorf("ask buildkitd for its workers: %w", err))
 	}
 	if len(workers) == 0 {
 		return Worker{}, errors.New("buildkitd has no worker")

@@ -1,4 +1,4 @@
-package solve
+package buildkit
 
 import (
 	"context"
@@ -23,16 +23,18 @@ type Daemon struct {
 	platforms []ocispecs.Platform
 	version   string
 
-	cancelGrace, maxSilence time.Duration
+	// CancelGrace is how long a cancelled solve may take to end on the daemon
+	// before Guard closes the connection over it.
+	CancelGrace time.Duration
+	// MaxSilence is how long the daemon may send nothing during a solve before
+	// Guard takes it for lost.
+	MaxSilence time.Duration
 }
 
 const (
-	// cancelGrace is how long a cancelled solve may take to end on the daemon
-	// before the connection is closed over it.
 	cancelGrace = 2 * time.Second
-	// maxSilence is how long a daemon may send nothing during a solve. It
-	// checks the session's health every 5 s, so this is several checks missed
-	// and the pod is gone. (gRPC's own keepalive cannot be used: buildkitd
+	// The daemon checks the session's health every 5 s, so this is several
+	// checks missed and the pod is gone. (gRPC's own keepalive cannot be used: buildkitd
 	// leaves the server's default, which takes offence at more than a ping in
 	// 5 minutes.)
 	maxSilence = 45 * time.Second
@@ -64,7 +66,7 @@ func Connect(ctx context.Context, dial func(context.Context) (net.Conn, error), 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connect to buildkitd: %w", err), conn.Close())
 	}
-	d := &Daemon{client: c, conn: heard, cancelGrace: cancelGrace, maxSilence: maxSilence}
+	d := &Daemon{client: c, conn: heard, CancelGrace: cancelGrace, MaxSilence: maxSilence}
 	if err := d.ask(ctx); err != nil {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("buildkitd has not answered: %w", context.Cause(ctx))
@@ -114,6 +116,10 @@ func (d *Daemon) Platforms() []ocispecs.Platform { return slices.Clone(d.platfor
 // Version is BuildKit's version, for example "v0.33.1"; empty when the daemon
 // is too old to tell.
 func (d *Daemon) Version() string { return d.version }
+
+// Client is BuildKit's client on the connection, for solves and builds. It
+// belongs to the Daemon and is closed with it.
+func (d *Daemon) Client() *client.Client { return d.client }
 
 // Close closes the connection; a running solve fails.
 func (d *Daemon) Close() error {

@@ -1,4 +1,4 @@
-package solve
+package buildkit
 
 import (
 	"context"
@@ -22,14 +22,15 @@ type Activity struct {
 // to be stopped.
 func (d *Daemon) Activity(ctx context.Context) (Activity, error) {
 	var a Activity
-	err := d.history(ctx, "builds", &control.BuildHistoryRequest{EarlyExit: true}, func(event *control.BuildHistoryEvent) {
+	err := d.history(ctx, "builds", &control.BuildHistoryRequest{EarlyExit: true}, func(event *control.BuildHistoryEvent) error {
 		if event.Type == control.BuildHistoryEventType_STARTED {
 			a.Active++
-			return
+			return nil
 		}
 		if at := event.GetRecord().GetCompletedAt(); at != nil && at.AsTime().After(a.Ended) {
 			a.Ended = at.AsTime()
 		}
+		return nil
 	})
 	if err != nil {
 		return Activity{}, err

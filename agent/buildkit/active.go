@@ -1,4 +1,4 @@
-package solve
+package buildkit
 
 import (
 	"context"
@@ -11,7 +11,10 @@ import (
 // It is one round trip. A daemon that keeps no history has none to tell of.
 func (d *Daemon) Active(ctx context.Context) (int, error) {
 	n := 0
-	err := d.history(ctx, "active builds", &control.BuildHistoryRequest{ActiveOnly: true, EarlyExit: true}, func(*control.BuildHistoryEvent) { n++ })
+	err := d.history(ctx, "active builds", &control.BuildHistoryRequest{ActiveOnly: true, EarlyExit: true}, func(*control.BuildHistoryEvent) error {
+		n++
+		return nil
+	})
 	if errors.Is(err, ErrNoHistory) {
 		return 0, nil
 	}

@@ -1,16 +1,18 @@
-package solve
+package buildkit
 
 import (
 	"fmt"
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/slipway-build/slipway/agent/buildkit/buildkittest"
 )
 
 func TestObserve(t *testing.T) {
 	b := &busyDaemon{active: 2}
-	b.workers = 1
-	dial, _ := serve(t, b)
+	b.Workers = 1
+	dial, _ := buildkittest.Serve(t, b)
 	var mu sync.Mutex
 	var seen []string
 	d, err := Connect(t.Context(), dial, Observe(func(method string) func() {

@@ -1,4 +1,4 @@
-package solve
+package buildkit
 
 import (
 	"context"
@@ -55,7 +55,7 @@ func (d *Daemon) Prune(ctx context.Context, p Prune, removed func(CacheRecord)) 
 	close(gone)
 	<-told
 	if err != nil {
-		return explain(ctx, fmt.Errorf("remove cache of buildkitd: %w", err))
+		return Explain(ctx, fmt.Errorf("remove cache of buildkitd: %w", err))
 	}
 	return nil
 }
@@ -68,7 +68,7 @@ func (d *Daemon) knowsSpaceBounds(ctx context.Context) error {
 		return nil, nil
 	}, nil)
 	if err != nil {
-		return explain(ctx, fmt.Errorf("ask buildkitd what it can: %w", err))
+		return Explain(ctx, fmt.Errorf("ask buildkitd what it can: %w", err))
 	}
 	if can.Supports(pb.CapGCFreeSpaceFilter) != nil {
 		return errNoSpaceBounds

@@ -1,4 +1,4 @@
-package solve
+package buildkit
 
 import (
 	"context"
@@ -12,11 +12,13 @@ import (
 	"github.com/moby/buildkit/solver/pb"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/slipway-build/slipway/agent/buildkit/buildkittest"
 )
 
 // cachedDaemon has a cache, and remembers what was asked of it.
 type cachedDaemon struct {
-	buildkitd
+	buildkittest.Server
 	records []*control.UsageRecord
 	asked   *control.DiskUsageRequest
 	pruned  *control.PruneRequest
@@ -48,9 +50,9 @@ func (c *cachedDaemon) ListWorkers(context.Context, *control.ListWorkersRequest)
 	}}}, nil
 }
 
-func connectTo(t *testing.T, b daemonServer) *Daemon {
+func connectTo(t *testing.T, b buildkittest.Daemon) *Daemon {
 	t.Helper()
-	dial, _ := serve(t, b)
+	dial, _ := buildkittest.Serve(t, b)
 	d, err := Connect(t.Context(), dial)
 	if err != nil {
 		t.Fatal(err)

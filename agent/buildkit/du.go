@@ -1,4 +1,4 @@
-package solve
+package buildkit
 
 import (
 	"context"
@@ -51,7 +51,7 @@ func recordOf(u *client.UsageInfo) CacheRecord {
 func (d *Daemon) DiskUsage(ctx context.Context, filter CacheFilter) ([]CacheRecord, error) {
 	found, err := d.client.DiskUsage(ctx, client.WithFilter(filter.list()), client.WithAgeLimit(filter.Unused))
 	if err != nil {
-		return nil, explain(ctx, fmt.Errorf("ask buildkitd for its cache: %w", err))
+		return nil, Explain(ctx, fmt.Errorf("ask buildkitd for its cache: %w", err))
 	}
 	records := make([]CacheRecord, 0, len(found))
 	for _, u := range found {

@@ -1,4 +1,4 @@
-package solve
+package buildkit
 
 import (
 	"context"
@@ -18,20 +18,21 @@ var ErrNoHistory = errors.New("its buildkitd keeps no history of builds")
 // history calls each for every event that the daemon has for the request, until
 // the daemon ends the stream. what names the events in errors. The error is
 // ErrNoHistory where there is none.
-func (d *Daemon) history(ctx context.Context, what string, request *control.BuildHistoryRequest, each func(*control.BuildHistoryEvent)) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the stream
+func (d *Daemon) history(ctx context.Context, what string, request *control.BuildHistoryRequest, each func(*control.BuildHistoryEvent) error) error {
 	err := d.eachEvent(ctx, request, each)
 	if grpcerrors.Code(err) == codes.Unimplemented {
 		return ErrNoHistory
 	}
 	if err != nil {
-		return explain(ctx, fmt.Errorf("ask buildkitd for its %s: %w", what, err))
+		return Explain(ctx, fmt.Errorf("ask buildkitd for its %s: %w", what, err))
 	}
 	return nil
 }
 
-func (d *Daemon) eachEvent(ctx context.Context, request *control.BuildHistoryRequest, each func(*control.BuildHistoryEvent)) error {
+// eachEvent is history with the errors as they come, of the daemon and of each.
+func (d *Daemon) eachEvent(ctx context.Context, request *control.BuildHistoryRequest, each func(*control.BuildHistoryEvent) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // ends the stream
 	events, err := d.client.ControlClient().ListenBuildHistory(ctx, request)
 	if err != nil {
 		return err
@@ -44,6 +45,8 @@ func (d *Daemon) eachEvent(ctx context.Context, request *control.BuildHistoryReq
 		if err != nil {
 			return err
 		}
-		each(event)
+		if err := each(event); err != nil {
+			return err
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package solve
+package buildkit
 
 import (
 	"context"
@@ -83,26 +83,13 @@ func remoteTLS(u *url.URL, r configmap.Remote, files *source.Reader) (*tls.Confi
 		}
 	}
 	if r.Cert != "" || r.Key != "" {
-		pair, err := readKeyPair(files, r.Cert, r.Key)
+		pair, err := files.KeyPair(r.Cert, r.Key)
 		if err != nil {
 			return nil, fmt.Errorf("cert %s, key %s: %w", r.Cert, r.Key, err)
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
-}
-
-// readKeyPair reads a certificate and its key.
-func readKeyPair(files *source.Reader, certificate, key string) (tls.Certificate, error) {
-	certPEM, err := files.Read(certificate, source.MaxConfig)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	keyPEM, err := files.Read(key, source.MaxConfig)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	return tls.X509KeyPair(certPEM, keyPEM)
 }
 
 // namedConn tells gRPC the name of the other end, for its :authority header.

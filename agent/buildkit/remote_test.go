@@ -1,4 +1,4 @@
-package solve
+package buildkit
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/source"
+	"github.com/slipway-build/slipway/internal/source/sourcetest"
 )
 
 func TestDialRemote(t *testing.T) {
@@ -82,5 +83,17 @@ func TestDialRemote(t *testing.T) {
 	cancel()
 	if _, err := DialRemote(tests[1].remote, source.New(t.Context(), nil))(ctx); err == nil {
 		t.Error("dialled with a context that is over")
+	}
+}
+
+// A node is connected to several times, with the certificates of a pipe.
+func TestRemoteCertificateOfPipe(t *testing.T) {
+	files := source.New(t.Context(), nil)
+	remote := configmap.Remote{Address: "tcp://127.0.0.1:1", CACert: sourcetest.Pipe(t, []byte("no certificate"))}
+	for range 2 {
+		_, err := DialRemote(remote, files)(t.Context())
+		if err == nil || err.Error() != "cacert "+remote.CACert+": holds no certificate" {
+			t.Errorf("%v", err)
+		}
 	}
 }

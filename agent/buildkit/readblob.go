@@ -1,7 +1,8 @@
-package solve
+package buildkit
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"io"
 
@@ -15,15 +16,22 @@ import (
 // a request where the store is a builder's.
 const blobBuffer = 256 << 10
 
-// readBlob reads what a descriptor refers to into memory, up to a limit.
+// ReadBlob reads what a descriptor refers to into memory, up to a limit.
 // containerd's own reader believes what the store says of the size.
-func readBlob(ctx context.Context, store content.Provider, desc ocispecs.Descriptor, limit int64) ([]byte, error) {
+func ReadBlob(ctx context.Context, store content.Provider, desc ocispecs.Descriptor, limit int64) ([]byte, error) {
 	at, err := store.ReaderAt(ctx, desc)
 	if err != nil {
 		return nil, err
 	}
-	defer closeQuietly(at)
+	defer func() { _ = at.Close() }() // it was only read
 	// Not up to the size that the store has: it may be another one, or none.
 	section := io.NewSectionReader(at, 0, max(0, min(desc.Size, limit)))
 	return registry.ReadContent(bufio.NewReaderSize(section, blobBuffer), desc, limit)
+}
+
+// CountValues is how many values a JSON has at least, and not many more: commas
+// in texts count, too. Each takes many times the memory that it has in JSON, so
+// what a builder has sent is counted before it is parsed.
+func CountValues(data []byte) int {
+	return bytes.Count(data, []byte(",")) + bytes.Count(data, []byte("{"))
 }

@@ -1,12 +1,10 @@
-package solve
+package buildkit
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -75,7 +73,7 @@ func (d *Daemon) Provenance(ctx context.Context, ref string, mode ProvenanceMode
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer d.guard(ctx, cancel)()
+	defer d.Guard(ctx, cancel)()
 	found, err := d.provenance(ctx, ref, mode)
 	if code := grpcerrors.Code(err); code == codes.Unimplemented || code == codes.NotFound {
 		return nil, nil
@@ -85,30 +83,17 @@ func (d *Daemon) Provenance(ctx context.Context, ref string, mode ProvenanceMode
 		if ctx.Err() == nil && !unreachable(err) {
 			return nil, &fault.Builder{What: what, Err: err}
 		}
-		return nil, explain(ctx, fmt.Errorf("%s: %w", what, err))
+		return nil, Explain(ctx, fmt.Errorf("%s: %w", what, err))
 	}
 	return found, nil
 }
 
 func (d *Daemon) provenance(ctx context.Context, ref string, mode ProvenanceMode) (map[string]json.RawMessage, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the stream
-	events, err := d.client.ControlClient().ListenBuildHistory(ctx, &control.BuildHistoryRequest{Ref: ref, EarlyExit: true})
-	if err != nil {
-		return nil, err
-	}
 	store := proxy.NewContentStore(d.client.ContentClient())
 	found := map[string]json.RawMessage{}
-	for {
-		event, err := events.Recv()
-		if errors.Is(err, io.EOF) {
-			return found, nil
-		}
-		if err != nil {
-			return nil, err
-		}
+	err := d.eachEvent(ctx, &control.BuildHistoryRequest{Ref: ref, EarlyExit: true}, func(event *control.BuildHistoryEvent) error {
 		if event.Record == nil || event.Record.Ref != ref {
-			continue
+			return nil
 		}
 		results := event.Record.Results
 		if len(results) == 0 && event.Record.Result != nil {
@@ -119,23 +104,24 @@ func (d *Daemon) provenance(ctx context.Context, ref string, mode ProvenanceMode
 			if !ok {
 				continue
 			}
-			data, err := readBlob(ctx, store, desc, maxProvenance)
+			data, err := ReadBlob(ctx, store, desc, maxProvenance)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			if values(data) > maxProvenanceValues {
+			if CountValues(data) > maxProvenanceValues {
 				continue
 			}
 			if found[platform], err = predicate(data, desc.Annotations[predicateAnnotation], mode); err != nil {
-				return nil, err
+				return err
 			}
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
+	return found, nil
 }
-
-// values is how many values a JSON has at least, and not many more: commas in
-// texts count, too.
-func values(data []byte) int { return bytes.Count(data, []byte(",")) + bytes.Count(data, []byte("{")) }
 
 // predicateAnnotation names the type of an attestation's predicate.
 const predicateAnnotation = "in-toto.io/predicate-type"

@@ -1,4 +1,4 @@
-package solve
+package buildkit
 
 import (
 	"errors"
@@ -8,11 +8,13 @@ import (
 	control "github.com/moby/buildkit/api/services/control"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/slipway-build/slipway/agent/buildkit/buildkittest"
 )
 
 // historicDaemon has builds that run, and builds that ended.
 type historicDaemon struct {
-	buildkitd
+	buildkittest.Server
 	active int
 	ended  []time.Time
 }
@@ -50,8 +52,8 @@ func TestActivity(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := &historicDaemon{active: tt.active, ended: tt.ended}
-			h.workers = 1
-			dial, _ := serve(t, h)
+			h.Workers = 1
+			dial, _ := buildkittest.Serve(t, h)
 			d, err := Connect(t.Context(), dial)
 			if err != nil {
 				t.Fatal(err)
@@ -63,12 +65,12 @@ func TestActivity(t *testing.T) {
 			if err := d.conn.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := d.Activity(t.Context()); Classify(err) != KindLost {
+			if _, err := d.Activity(t.Context()); !IsLost(err) {
 				t.Errorf("over a broken connection: %v", err)
 			}
 		})
 	}
-	dial, _ := serve(t, &buildkitd{workers: 1})
+	dial, _ := buildkittest.Serve(t, &buildkittest.Server{Workers: 1})
 	d, err := Connect(t.Context(), dial)
 	if err != nil {
 		t.Fatal(err)

@@ -1,15 +1,17 @@
-package solve
+package buildkit
 
 import (
 	"testing"
 
 	control "github.com/moby/buildkit/api/services/control"
 	"google.golang.org/grpc"
+
+	"github.com/slipway-build/slipway/agent/buildkit/buildkittest"
 )
 
 // busyDaemon has builds, and old ones in its history.
 type busyDaemon struct {
-	buildkitd
+	buildkittest.Server
 	active int
 }
 
@@ -33,8 +35,8 @@ func (b *busyDaemon) ListenBuildHistory(r *control.BuildHistoryRequest, s grpc.S
 func TestActive(t *testing.T) {
 	for _, n := range []int{0, 1, 7} {
 		b := &busyDaemon{active: n}
-		b.workers = 1
-		dial, _ := serve(t, b)
+		b.Workers = 1
+		dial, _ := buildkittest.Serve(t, b)
 		d, err := Connect(t.Context(), dial)
 		if err != nil {
 			t.Fatal(err)
@@ -46,11 +48,11 @@ func TestActive(t *testing.T) {
 		if err := d.conn.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.Active(t.Context()); Classify(err) != KindLost {
+		if _, err := d.Active(t.Context()); !IsLost(err) {
 			t.Errorf("over a broken connection: %v", err)
 		}
 	}
-	dial, _ := serve(t, &buildkitd{workers: 1})
+	dial, _ := buildkittest.Serve(t, &buildkittest.Server{Workers: 1})
 	d, err := Connect(t.Context(), dial)
 	if err != nil {
 		t.Fatal(err)
