@@ -141,7 +141,7 @@ func (a *archiveOutput) beginLayout(entry client.ExportEntry, job Job) (attempt,
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.images = append(a.images, received{job.place(), root})
+		a.images = append(a.images, received{job.Place(), root})
 		return nil
 	}
 	return attempt{entry: entry, failed: in.failed, end: end}, nil
