@@ -12,6 +12,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/solve/layout"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // stdin is the value of a context or Dockerfile that is read from stdin.
@@ -39,6 +40,13 @@ func remoteProblem(value string) string {
 		return err.Error()
 	}
 	return ""
+}
+
+// isGitSSH reports whether a context is cloned over ssh, which wants an agent
+// without being told.
+func isGitSSH(context string) bool {
+	u, err := gitutil.ParseURL(context)
+	return err == nil && u.Scheme == gitutil.SSHProtocol
 }
 
 // gitCaps is what the frontend must know to understand a git URL with a query
@@ -111,7 +119,7 @@ func (p *preparation) resolveContext() {
 		p.caps = append(p.caps, gitCaps(value, false)...)
 		p.inputs.SharedKey = sharedKey(cmp.Or(p.request.ContextKey, value))
 		p.remote = true
-	case isStream(value):
+	case source.IsStream(value):
 		in, err := p.request.Files.Stream(value)
 		if err == nil {
 			err = p.streamContext("the pipe", in)
@@ -123,13 +131,6 @@ func (p *preparation) resolveContext() {
 		_, problem := localDir(value)
 		fail(problem, "")
 	}
-}
-
-// isStream reports whether a path is that of a pipe, a device or a socket: what
-// is not on disk and may be there to be read once only.
-func isStream(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && !info.IsDir() && !info.Mode().IsRegular()
 }
 
 func isDir(path string) bool {

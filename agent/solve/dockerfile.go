@@ -29,7 +29,7 @@ func (p *preparation) resolveDockerfile() {
 		if err != nil {
 			fail(err.Error(), hintOf(err))
 		}
-	case isStream(value):
+	case source.IsStream(value):
 		data, err := p.request.Files.Read(value, maxDockerfile)
 		if err == nil {
 			err = p.keepDockerfile(data)

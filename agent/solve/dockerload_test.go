@@ -2,16 +2,11 @@ package solve
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -19,11 +14,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-build/slipway/internal/source"
+	"github.com/slipway-build/slipway/internal/source/sourcetest"
 )
 
 // fakeEngine answers as a Docker engine does; got is what it has loaded.
@@ -103,7 +98,7 @@ func TestLoadOverTLS(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	dir := t.TempDir()
-	certificate, key := keyPair(t)
+	certificate, key := sourcetest.KeyPair(t)
 	write(t, dir, attrs("cert.pem", certificate, "key.pem", key,
 		"ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))))
 	host := "tcp://" + server.Listener.Addr().String()
@@ -168,23 +163,4 @@ func TestFindEngine(t *testing.T) {
 	if err != nil || fmt.Sprint(e.address, e.base) != "tcp://127.0.0.1:1http://127.0.0.1:1" {
 		t.Errorf("engine %+v, %v", e, err)
 	}
-}
-
-// keyPair makes a certificate of no importance.
-func keyPair(t *testing.T) (certificate, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw}))
 }

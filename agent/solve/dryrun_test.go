@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/buildkit/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/agent/solve/session"
 )
 
 func TestDescribe(t *testing.T) {
@@ -18,8 +20,8 @@ func TestDescribe(t *testing.T) {
 		BuildArgs: attrs("VERSION", "1", "NPM_TOKEN", "sekret", "db_password", "sekret", "SIGNING_KEY", "sekret", "EMPTY_KEY", "", "URL", "https://u:sekret@h/"),
 		Labels:    attrs("l", "x"),
 		Proxy:     attrs("HTTP_PROXY", "http://u:sekret@proxy:3128"),
-		Secrets:   []Secret{{ID: "z", Env: "SEKRET"}, {ID: "a", File: "/run/sekret"}},
-		SSH:       []SSH{{ID: "default", Paths: []string{"/sekret"}}},
+		Secrets:   []session.Secret{{ID: "z", Env: "SEKRET"}, {ID: "a", File: "/run/sekret"}},
+		SSH:       []session.SSH{{ID: "default", Paths: []string{"/sekret"}}},
 		CacheFrom: []Cache{cache("registry", "ref", "h/a")},
 		CacheTo:   []Cache{cache("s3", "bucket", "b", "secret_access_key", "sekret")},
 		Allow:     []string{"security.insecure"},

@@ -11,8 +11,9 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"github.com/moby/buildkit/session"
+	buildsession "github.com/moby/buildkit/session"
 
+	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
@@ -25,13 +26,13 @@ type Plan struct {
 	mounts  map[string]mount
 	mtime   MtimeMode // MtimeKeep or MtimeContent; empty without directories
 	sums    *sums     // nil without directories
-	secrets session.Attachable
-	ssh     *sshServer
+	secrets buildsession.Attachable
+	ssh     *session.SSHServer
 	sinks   []sink
 	temp    *target.Staging // nil when nothing was spooled
 	git     *gitTask        // nil when there is nothing to ask
 	keys    []contextKey
-	hosts   *namedHosts
+	hosts   *session.Hosts
 
 	warnings []string
 	notes    []string
@@ -153,29 +154,20 @@ func (p *preparation) checkText() {
 }
 
 func (p *preparation) resolveSecrets() {
-	resolved := make([]Secret, 0, len(p.request.Secrets))
-	for _, s := range p.request.Secrets {
-		s, warning, problem := s.resolve(p.request.Files, p.request.lookup)
-		p.mistakes.Add(problem)
-		if warning != "" {
-			p.warnings = append(p.warnings, warning)
-		}
-		resolved = append(resolved, s)
-	}
-	p.secrets = secretProvider(resolved, p.request.Files, p.request.lookup, p.request.OnSecret)
+	secrets, warnings, mistakes := session.OpenSecrets(p.request.Secrets, p.request.Files, p.request.lookup, p.request.OnSecret)
+	p.secrets = secrets
+	p.warnings = append(p.warnings, warnings...)
+	p.mistakes = append(p.mistakes, mistakes...)
 }
 
 func (p *preparation) resolveSSH(ctx context.Context) {
 	list := p.request.SSH
 	if len(list) == 0 && isGitSSH(p.request.Context) {
-		list = []SSH{{ID: "default"}}
+		list = []session.SSH{{ID: "default"}}
 	}
-	agents := sshAgents(ctx, list, p.request.Files, p.request.lookup, &p.mistakes)
-	server, err := newSSHServer(agents, list)
-	if err != nil {
-		p.mistakes.Add(&fault.Usage{Flag: "--ssh", Problem: err.Error()})
-	}
+	server, mistakes := session.OpenSSH(ctx, list, p.request.Files, p.request.lookup)
 	p.ssh = server
+	p.mistakes = append(p.mistakes, mistakes...)
 }
 
 func (p *preparation) openOutputs(ctx context.Context) {

@@ -11,13 +11,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 )
@@ -305,22 +305,22 @@ func TestPrepareMistakes(t *testing.T) {
 		{"named context is a file", Request{Context: "ctx", Contexts: []BuildContext{{"a", "file"}}}, []string{`is not a directory`}},
 		{"named context scheme", Request{Context: "ctx", Contexts: []BuildContext{{"a", "target://x"}}}, []string{`unknown scheme target://`}},
 		{"layout absent", Request{Context: "ctx", Contexts: []BuildContext{{"a", "oci-layout://none"}}}, []string{`is not an OCI image layout`}},
-		{"secret absent", Request{Context: "ctx", Secrets: []Secret{{ID: "a", File: "nope"}}}, []string{`--secret "id=a": file "nope" cannot be read: no such file`}},
-		{"secret by id absent", Request{Context: "ctx", Secrets: []Secret{{ID: "nope"}}}, []string{`--secret "id=nope": file "nope" cannot be read`}},
-		{"secret is a directory", Request{Context: "ctx", Secrets: []Secret{{ID: "a", File: "ctx"}}}, []string{`is a directory`}},
-		{"secret too big", Request{Context: "ctx", Secrets: []Secret{{ID: "a", File: "big"}}}, []string{`"big" is longer than 512000 bytes`}},
-		{"no agent", Request{Context: "ctx", SSH: []SSH{{ID: "default"}}}, []string{`--ssh "default": there is no SSH agent`}},
+		{"secret absent", Request{Context: "ctx", Secrets: []session.Secret{{ID: "a", File: "nope"}}}, []string{`--secret "id=a": file "nope" cannot be read: no such file`}},
+		{"secret by id absent", Request{Context: "ctx", Secrets: []session.Secret{{ID: "nope"}}}, []string{`--secret "id=nope": file "nope" cannot be read`}},
+		{"secret is a directory", Request{Context: "ctx", Secrets: []session.Secret{{ID: "a", File: "ctx"}}}, []string{`is a directory`}},
+		{"secret too big", Request{Context: "ctx", Secrets: []session.Secret{{ID: "a", File: "big"}}}, []string{`"big" is longer than 512000 bytes`}},
+		{"no agent", Request{Context: "ctx", SSH: []session.SSH{{ID: "default"}}}, []string{`--ssh "default": there is no SSH agent`}},
 		{"no agent for git over ssh", Request{Context: "git@example.com:r.git"}, []string{`there is no SSH agent`}},
-		{"agent is dead", Request{Context: "ctx", SSH: []SSH{{ID: "default"}}, Lookup: env("SSH_AUTH_SOCK", gone)}, []string{`no SSH agent answers`}},
-		{"key absent", Request{Context: "ctx", SSH: []SSH{{ID: "k", Paths: []string{"nope"}}}}, []string{`--ssh "k=nope": "nope" cannot be used: no such file`}},
-		{"not a key", Request{Context: "ctx", SSH: []SSH{{ID: "k", Paths: []string{"file"}}}}, []string{`--ssh "k=file": ssh: no key found`}},
+		{"agent is dead", Request{Context: "ctx", SSH: []session.SSH{{ID: "default"}}, Lookup: env("SSH_AUTH_SOCK", gone)}, []string{`no SSH agent answers`}},
+		{"key absent", Request{Context: "ctx", SSH: []session.SSH{{ID: "k", Paths: []string{"nope"}}}}, []string{`--ssh "k=nope": "nope" cannot be used: no such file`}},
+		{"not a key", Request{Context: "ctx", SSH: []session.SSH{{ID: "k", Paths: []string{"file"}}}}, []string{`--ssh "k=file": ssh: no key found`}},
 		{"output twice", Request{Context: "ctx", Outputs: []Output{local("o"), local("o")}}, []string{`is given twice`}},
 		{"attestations", Request{Context: "ctx", Lookup: env("BUILDX_NO_DEFAULT_ATTESTATIONS", "maybe")}, []string{`BUILDX_NO_DEFAULT_ATTESTATIONS "maybe"`}},
 		{"source policy absent", Request{Context: "ctx", Lookup: env("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "nope")}, []string{`EXPERIMENTAL_BUILDKIT_SOURCE_POLICY "nope": no such file`}},
 		{"source policy", Request{Context: "ctx", Lookup: env("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "file")}, []string{`is not a source policy`}},
 		{
 			"everything at once",
-			Request{Context: "nope", Secrets: []Secret{{ID: "a", File: "b"}}, SSH: []SSH{{ID: "default"}}, Outputs: []Output{local("file")}, Contexts: []BuildContext{{"c", "d"}}},
+			Request{Context: "nope", Secrets: []session.Secret{{ID: "a", File: "b"}}, SSH: []session.SSH{{ID: "default"}}, Outputs: []Output{local("file")}, Contexts: []BuildContext{{"c", "d"}}},
 			[]string{`build context "nope"`, `--build-context "c=d"`, `--secret "id=a"`, `--ssh "default"`, `--output "type=local,dest=file"`},
 		},
 	}
@@ -378,7 +378,7 @@ func TestPrepareCancelledWhileStdinBlocks(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	workdir(t)
-	p, err := Prepare(t.Context(), Request{Context: "ctx", Secrets: []Secret{{ID: "tok", Env: "UNSET"}}})
+	p, err := Prepare(t.Context(), Request{Context: "ctx", Secrets: []session.Secret{{ID: "tok", Env: "UNSET"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,39 +388,6 @@ func TestWarnings(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("warnings %q do not say %q", got, want)
 		}
-	}
-}
-
-func TestSecretStore(t *testing.T) {
-	workdir(t)
-	lookup := env("VAR", "from env", "byid", "named like its id")
-	files := source.New(t.Context(), nil)
-	var told []string
-	store := secretStore{map[string]Secret{}, files, lookup, func(value string) { told = append(told, value) }}
-	for _, s := range []Secret{{ID: "e", Env: "VAR"}, {ID: "f", File: "secret"}, {ID: "byid"}, {ID: "secret"}} {
-		resolved, _, problem := s.resolve(files, lookup)
-		if problem != nil {
-			t.Fatal(problem)
-		}
-		store.byID[s.ID] = resolved
-	}
-	for id, want := range map[string]string{"e": "from env", "f": "s", "byid": "named like its id", "secret": "s"} {
-		if got, err := store.GetSecret(t.Context(), id); err != nil || string(got) != want {
-			t.Errorf("secret %s = %q, %v; want %q", id, got, err, want)
-		}
-	}
-	// A token that is renewed during the build is fresh.
-	write(t, ".", attrs("secret", "renewed"))
-	if got, err := store.GetSecret(t.Context(), "f"); err != nil || string(got) != "renewed" {
-		t.Errorf("renewed secret = %q, %v", got, err)
-	}
-	if _, err := store.GetSecret(t.Context(), "nope"); err == nil {
-		t.Error("no error for an unknown secret")
-	}
-	// What a builder knows may be printed, and must be known before.
-	slices.Sort(told)
-	if diff := cmp.Diff([]string{"from env", "named like its id", "renewed", "s", "s"}, told); diff != "" {
-		t.Errorf("told of (-want +got):\n%s", diff)
 	}
 }
 
@@ -462,7 +429,7 @@ func TestPermissions(t *testing.T) {
 		request Request
 		want    string
 	}{
-		{Request{Context: "ctx", Secrets: []Secret{{ID: "a", File: "secret"}}}, `--secret "id=a": file "secret" cannot be read: permission denied`},
+		{Request{Context: "ctx", Secrets: []session.Secret{{ID: "a", File: "secret"}}}, `--secret "id=a": file "secret" cannot be read: permission denied`},
 		{Request{Context: "noread"}, `build context "noread": Dockerfile: permission denied`},
 		{Request{Context: "ctx", Dockerfile: "noread/Dockerfile"}, `--file "noread/Dockerfile": permission denied`},
 		{Request{Context: "nodir", Dockerfile: "ctx/Dockerfile"}, `build context "nodir": cannot be read: permission denied`},

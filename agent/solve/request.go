@@ -6,6 +6,7 @@ import (
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -33,8 +34,8 @@ type Request struct {
 	CgroupParent  string
 	Allow         []string // see ParseAllow
 	Contexts      []BuildContext
-	Secrets       []Secret
-	SSH           []SSH
+	Secrets       []session.Secret
+	SSH           []session.SSH
 	Outputs       []Output
 	// Tags are the image references of --tag, normalized (see ParseTag). They
 	// become the name of every image output.
@@ -79,7 +80,7 @@ type Request struct {
 	Keychain registry.Keychain
 	// Tokens fetches the tokens that BuildKit asks for with it; nil is a
 	// client that knows no certificates of registries.
-	Tokens Tokens
+	Tokens session.Tokens
 	// RegistryAllow are registries that builders may have credentials for
 	// although the build does not name them: mirrors, and what only a frontend
 	// knows.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/solve/layout"
+	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -104,7 +105,7 @@ func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d 
 	opt.Ref = identity.NewID()
 	opt.CacheImports = present(opt.CacheImports)
 	feed.expectAbsent(derived(p.request, opt.CacheImports))
-	session, err := p.attach(ctx, d, &opt, feed)
+	parts, err := p.attach(ctx, d, &opt, feed)
 	if err != nil {
 		return nil, buildkit.Explain(ctx, err)
 	}
@@ -122,7 +123,7 @@ func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d 
 		err = incomplete
 	}
 	if err != nil {
-		return nil, session.explain(ctx, notDecoded(err))
+		return nil, parts.explain(ctx, notDecoded(err))
 	}
 	return &Result{Job: job, Ref: opt.Ref, Response: response.ExporterResponse, Warnings: feed.found()}, nil
 }
@@ -138,9 +139,9 @@ func notDecoded(err error) error {
 
 // attached are the parts of a session that know why a solve failed.
 type attached struct {
-	auth  *credentials
+	auth  *session.Credentials
 	files *fileServer
-	ssh   *sshServer
+	ssh   *session.SSHServer
 }
 
 // explain gives a failed solve its reason.
@@ -148,12 +149,22 @@ func (a attached) explain(ctx context.Context, err error) error {
 	if failed := a.files.failed(); failed != nil && ctx.Err() == nil {
 		return failed
 	}
-	return a.ssh.explain(a.auth.explain(ctx, buildkit.Explain(ctx, err)))
+	if own := a.auth.Panicked(); own != nil {
+		return own
+	}
+	err = buildkit.Explain(ctx, err)
+	switch Classify(err) {
+	case KindRegistry:
+		return a.auth.Explain(ctx, err)
+	case KindBuild:
+		return a.ssh.Explain(err)
+	}
+	return err
 }
 
 // attach adds the session: what the daemon may ask the agent for.
 func (p *Plan) attach(ctx context.Context, d *buildkit.Daemon, opt *client.SolveOpt, feed *feed) (attached, error) {
-	auth, err := newCredentials(p.request, p.hosts, feed.send)
+	auth, err := session.NewCredentials(p.request.Keychain, p.request.Tokens, p.hosts, feed.send)
 	if err != nil {
 		return attached{}, err
 	}

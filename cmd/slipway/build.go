@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
@@ -290,8 +291,8 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 	r.Ulimits = each(&all, c.Ulimit, solve.ParseUlimit)
 	r.Allow = each(&all, c.Allow, solve.ParseAllow)
 	r.Contexts = each(&all, c.BuildContext, solve.ParseBuildContext)
-	r.Secrets = each(&all, c.Secret, solve.ParseSecret)
-	r.SSH = each(&all, c.SSH, solve.ParseSSH)
+	r.Secrets = each(&all, c.Secret, session.ParseSecret)
+	r.SSH = each(&all, c.SSH, session.ParseSSH)
 	r.Outputs = each(&all, c.Output, solve.ParseOutput)
 	r.Tags = each(&all, c.Tag, solve.ParseTag)
 	for _, annotations := range each(&all, c.Annotation, registry.ParseAnnotation) {

@@ -12,6 +12,8 @@ import (
 	apitypes "github.com/moby/buildkit/api/types"
 	"github.com/moby/buildkit/solver/pb"
 	"google.golang.org/grpc"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Server plays the daemon's side of the protocol, for what the client does
@@ -86,7 +88,7 @@ func Serve(t *testing.T, b Daemon) (func(context.Context) (net.Conn, error), *at
 	server := grpc.NewServer()
 	control.RegisterControlServer(server, b)
 	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
+	go fault.Protect(func() { done <- server.Serve(listener) })()
 	t.Cleanup(func() {
 		server.Stop()
 		if err := <-done; err != nil {

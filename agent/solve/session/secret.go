@@ -1,4 +1,4 @@
-package solve
+package session
 
 import (
 	"context"
@@ -107,7 +107,7 @@ func (s Secret) resolve(files *source.Reader, lookup func(string) (string, bool)
 		problem = fmt.Sprintf("%q is a directory", s.File)
 	case err != nil:
 		problem = fmt.Sprintf("file %q cannot be read: %s", s.File, fault.Cause(err))
-	case len(data) == 0 && isStream(s.File):
+	case len(data) == 0 && source.IsStream(s.File):
 		warning = fmt.Sprintf("--secret id=%s: nothing was written to %s, the secret is empty", s.ID, s.File)
 	}
 	if problem != "" {
@@ -147,12 +147,18 @@ func (s secretStore) read(secret Secret) ([]byte, error) {
 	return s.files.Read(secret.File, secretsprovider.MaxSecretSize)
 }
 
-// secretProvider is the session's side of resolved secrets; the last one of
-// an id wins.
-func secretProvider(list []Secret, files *source.Reader, lookup func(string) (string, bool), told func(string)) session.Attachable {
+// OpenSecrets checks secrets and returns what serves them to a daemon; the last
+// one of an id wins. told gets every value that is given out; it may be nil.
+// Warnings are of secrets that are empty.
+func OpenSecrets(list []Secret, files *source.Reader, lookup func(string) (string, bool), told func(value string)) (_ session.Attachable, warnings []string, mistakes fault.UsageList) {
 	byID := make(map[string]Secret, len(list))
 	for _, s := range list {
+		s, warning, problem := s.resolve(files, lookup)
+		mistakes.Add(problem)
+		if warning != "" {
+			warnings = append(warnings, warning)
+		}
 		byID[s.ID] = s
 	}
-	return secretsprovider.NewSecretProvider(secretStore{byID, files, lookup, told})
+	return secretsprovider.NewSecretProvider(secretStore{byID, files, lookup, told}), warnings, mistakes
 }

@@ -1,4 +1,4 @@
-package solve
+package session
 
 import (
 	"context"
@@ -13,7 +13,6 @@ import (
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/sshforward"
 	"github.com/moby/buildkit/session/sshforward/sshprovider"
-	"github.com/moby/buildkit/util/gitutil"
 
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
@@ -49,13 +48,6 @@ func ParseSSH(value string) (SSH, error) {
 		}
 	}
 	return s, nil
-}
-
-// isGitSSH reports whether a context is cloned over ssh, which wants an agent
-// without being told.
-func isGitSSH(context string) bool {
-	u, err := gitutil.ParseURL(context)
-	return err == nil && u.Scheme == gitutil.SSHProtocol
 }
 
 // sshDialTimeout bounds the question whether an agent is alive. It listens on

@@ -1,9 +1,8 @@
-package solve
+package session
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -14,8 +13,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/slipway-build/slipway/agent/buildkit"
-	"github.com/slipway-build/slipway/agent/buildkit/buildkittest"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -67,9 +64,6 @@ func TestParseRefusal(t *testing.T) {
 			if !ok || got != want || (got.hint != "") != (tt.reason == forbidden) {
 				t.Errorf("%+v, %t; want %+v", got, ok, want)
 			}
-			if kind := Classify(answer(codes.Unknown, tt.text)); kind != KindRegistry {
-				t.Errorf("it is classified as %s", kind)
-			}
 		})
 	}
 	for name, text := range map[string]string{
@@ -102,7 +96,7 @@ func FuzzParseRefusal(f *testing.F) {
 		if err != nil || reference.Domain(named) != r.target.Host || reference.Path(named) != r.target.Repository || !reference.IsNameOnly(named) {
 			t.Errorf("%q is no repository: %v", r.target, err)
 		}
-		e := &refusedError{refusal: r, err: errors.New(text)}
+		e := &RefusedError{refusal: r, err: errors.New(text)}
 		if e.what() == "" || len(r.hints(registry.Credential{}, time.Now())) == 0 {
 			t.Errorf("nothing is said of reason %d", r.reason)
 		}
@@ -110,8 +104,8 @@ func FuzzParseRefusal(f *testing.F) {
 }
 
 // asRefused is the refusal in err, nil for none.
-func asRefused(err error) *refusedError {
-	var refused *refusedError
+func asRefused(err error) *RefusedError {
+	var refused *RefusedError
 	errors.As(err, &refused)
 	return refused
 }
@@ -189,14 +183,14 @@ func TestExplain(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := newCredentials(Request{Keychain: tt.keychain}, nil, nil)
+			c, err := NewCredentials(tt.keychain, nil, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			explained := c.explain(t.Context(), answer(codes.Unknown, tt.text))
+			explained := c.Explain(t.Context(), status.Error(codes.Unknown, tt.text))
 			refused := asRefused(explained)
-			if refused == nil || Classify(explained) != KindRegistry {
-				t.Fatalf("error %v is %s", explained, Classify(explained))
+			if refused == nil {
+				t.Fatalf("error %v", explained)
 			}
 			if !strings.Contains(explained.Error(), tt.want) {
 				t.Errorf("error %q, want %q", explained, tt.want)
@@ -214,40 +208,5 @@ func TestExplain(t *testing.T) {
 				t.Error("a secret is in the message")
 			}
 		})
-	}
-}
-
-// Only what a registry refused is explained: a command may say what it likes.
-func TestExplainLeavesOthersAlone(t *testing.T) {
-	c, err := newCredentials(Request{Keychain: keys{"broken.example": {}}}, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, one := range map[string]error{
-		"a command":        answer(codes.Unknown, `process "/bin/sh -c echo failed to push r.example/a:1: 401 Unauthorized" did not complete successfully: exit code: 1`),
-		"cancelled":        &buildkit.CancelledError{Cause: context.Canceled},
-		"a broken source":  answer(codes.Unknown, "failed to push broken.example/a:1: failed to authorize: 401 Unauthorized"),
-		"nothing is known": answer(codes.Unknown, "failed to push r.example/a:1: failed to copy: closed pipe"),
-	} {
-		if got := c.explain(t.Context(), one); !errors.Is(got, one) || asRefused(got) != nil {
-			t.Errorf("%s: %v", name, got)
-		}
-	}
-	if got := c.explain(t.Context(), nil); got != nil {
-		t.Errorf("nil became %v", got)
-	}
-	// Where the step failed must stay known.
-	wrapped := sourced(answer(codes.Unknown, refusals[0].text))
-	if got := c.explain(t.Context(), fmt.Errorf("x: %w", wrapped)); asRefused(got) == nil || Excerpt(got) == "" {
-		t.Errorf("no excerpt of %v", got)
-	}
-}
-
-// A daemon's answer is explained to who asked for the solve.
-func TestSolveExplainsARefusal(t *testing.T) {
-	b := &buildkittest.Server{Workers: 1, Refusal: status.Error(codes.Unknown, refusals[0].text)}
-	err := <-solveOne(t.Context(), t, b, func(*buildkit.Daemon) {})
-	if refused := asRefused(err); refused == nil || refused.target.Repository != "acme/app" {
-		t.Errorf("error %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package solve
+package session
 
 import (
 	"context"
@@ -9,9 +9,9 @@ import (
 	"github.com/slipway-build/slipway/registry"
 )
 
-// refusedError is a registry that refused what a build asked of it, with the
+// RefusedError is a registry that refused what a build asked of it, with the
 // credential that was used.
-type refusedError struct {
+type RefusedError struct {
 	refusal
 	// credential is whose it was and where it came from, never a secret.
 	credential string
@@ -21,7 +21,7 @@ type refusedError struct {
 }
 
 // Error implements error.
-func (e *refusedError) Error() string {
+func (e *RefusedError) Error() string {
 	verb := "pull"
 	if e.target.Push {
 		verb = "push"
@@ -29,14 +29,17 @@ func (e *refusedError) Error() string {
 	return fmt.Sprintf("cannot %s %s: %s (%s): %s", verb, e.target, e.what(), e.credential, registry.BareText(e.err.Error()))
 }
 
+// Target is the repository, and whether it was written to.
+func (e *RefusedError) Target() registry.Request { return e.target }
+
 // Unwrap returns what buildkitd said.
-func (e *refusedError) Unwrap() error { return e.err }
+func (e *RefusedError) Unwrap() error { return e.err }
 
 // Hints says what to do about the error.
-func (e *refusedError) Hints() []string { return e.hints }
+func (e *RefusedError) Hints() []string { return e.hints }
 
 // what is the reason in words.
-func (e *refusedError) what() string {
+func (e *RefusedError) what() string {
 	switch e.reason {
 	case notAccepted:
 		if e.anonymous {
@@ -78,18 +81,10 @@ type informed interface {
 	Broken(host string) []error
 }
 
-// explain adds to the error of a solve which repository it is about, whose
-// credential was used and what the likely mistake is, if it is a refusal.
-func (c *credentials) explain(ctx context.Context, err error) error {
-	c.mu.Lock()
-	own := c.fault
-	c.mu.Unlock()
-	if own != nil && err != nil {
-		return own
-	}
-	if err == nil || Classify(err) != KindRegistry {
-		return err
-	}
+// Explain adds to the error of a solve in which a registry refused something
+// which repository it is about, whose credential was used and what the likely
+// mistake is: it returns a *RefusedError, or err where that is not known.
+func (c *Credentials) Explain(ctx context.Context, err error) error {
 	text := err.Error()
 	r, ok := parseRefusal(text)
 	if !ok {
@@ -99,7 +94,7 @@ func (c *credentials) explain(ctx context.Context, err error) error {
 	if resolveErr != nil {
 		return err // the reason is more likely there than in what follows
 	}
-	refused := &refusedError{refusal: r, credential: cred.String(), anonymous: cred.Anonymous(), err: err}
+	refused := &RefusedError{refusal: r, credential: cred.String(), anonymous: cred.Anonymous(), err: err}
 	refused.hints = r.hints(cred, time.Now())
 	if !c.hosts.allows(r.target.Host) {
 		refused.hints = append([]string{fmt.Sprintf("this build does not name %s, so its builders get no credential for it: if they need one, add --registry-allow %s", r.target.Host, r.target.Host)}, refused.hints...)

@@ -1,4 +1,4 @@
-package solve
+package session
 
 import (
 	"cmp"
@@ -14,13 +14,16 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/source"
 )
 
-// sshServer is the part of a session through which steps reach SSH agents. It
+// SSHServer is the part of a session through which steps reach SSH agents. It
 // keeps which ids were asked for in vain: a step whose mount is optional, as it
 // is by default, runs without an agent then and fails over a socket that is not
 // there, in words that name no id.
-type sshServer struct {
+type SSHServer struct {
 	agents sshforward.SSHServer // nil when none was given
 	given  []string
 
@@ -28,9 +31,21 @@ type sshServer struct {
 	missing []string
 }
 
+// OpenSSH opens the keys and finds the agents of a list, and returns what serves
+// them to a daemon.
+func OpenSSH(ctx context.Context, list []SSH, files *source.Reader, lookup func(string) (string, bool)) (*SSHServer, fault.UsageList) {
+	var mistakes fault.UsageList
+	agents := sshAgents(ctx, list, files, lookup, &mistakes)
+	server, err := newSSHServer(agents, list)
+	if err != nil {
+		mistakes.Add(&fault.Usage{Flag: "--ssh", Problem: err.Error()})
+	}
+	return server, mistakes
+}
+
 // newSSHServer serves agents, which may be nil, under the ids of a list.
-func newSSHServer(agents session.Attachable, list []SSH) (*sshServer, error) {
-	s := &sshServer{}
+func newSSHServer(agents session.Attachable, list []SSH) (*SSHServer, error) {
+	s := &SSHServer{}
 	if agents == nil {
 		return s, nil
 	}
@@ -46,10 +61,10 @@ func newSSHServer(agents session.Attachable, list []SSH) (*sshServer, error) {
 }
 
 // Register implements session.Attachable.
-func (s *sshServer) Register(server *grpc.Server) { sshforward.RegisterSSHServer(server, s) }
+func (s *SSHServer) Register(server *grpc.Server) { sshforward.RegisterSSHServer(server, s) }
 
 // CheckAgent implements sshforward.SSHServer.
-func (s *sshServer) CheckAgent(ctx context.Context, req *sshforward.CheckAgentRequest) (*sshforward.CheckAgentResponse, error) {
+func (s *SSHServer) CheckAgent(ctx context.Context, req *sshforward.CheckAgentRequest) (*sshforward.CheckAgentResponse, error) {
 	id := cmp.Or(req.ID, sshforward.DefaultID)
 	if slices.Contains(s.given, id) {
 		return s.agents.CheckAgent(ctx, req)
@@ -66,18 +81,18 @@ func (s *sshServer) CheckAgent(ctx context.Context, req *sshforward.CheckAgentRe
 
 // ForwardAgent implements sshforward.SSHServer. The daemon asks CheckAgent
 // before.
-func (s *sshServer) ForwardAgent(stream sshforward.SSH_ForwardAgentServer) error {
+func (s *SSHServer) ForwardAgent(stream sshforward.SSH_ForwardAgentServer) error {
 	if s.agents == nil {
 		return status.Error(codes.Unimplemented, "no SSH agents")
 	}
 	return s.agents.ForwardAgent(stream)
 }
 
-// explain adds to a failed build which SSH agents were missing.
-func (s *sshServer) explain(err error) error {
+// Explain adds to the error of a step that failed which SSH agents were missing.
+func (s *SSHServer) Explain(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err == nil || len(s.missing) == 0 || Classify(err) != KindBuild {
+	if err == nil || len(s.missing) == 0 {
 		return err
 	}
 	return &sshMissingError{err: err, missing: slices.Clone(s.missing), given: s.given}

@@ -1,8 +1,9 @@
-package solve
+package session
 
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -41,7 +42,7 @@ func TestCredentials(t *testing.T) {
 		"token.example":  {Username: "ignored", Password: "ignored", IdentityToken: "idt"},
 		"bearer.example": {Username: "u", Password: "p"},
 	}
-	c, err := newCredentials(Request{Keychain: keychain, Tokens: seen{"basic.example", "token.example"}}, nil, nil)
+	c, err := NewCredentials(keychain, seen{"basic.example", "token.example"}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,8 +61,8 @@ func TestCredentials(t *testing.T) {
 	if _, err := c.Credentials(t.Context(), &auth.CredentialsRequest{Host: "broken.example"}); err == nil {
 		t.Error("no error from a keychain that fails")
 	}
-	if left := tree(t, home); len(left) != 0 {
-		t.Errorf("written to the home directory: %v", left)
+	if left, err := os.ReadDir(home); err != nil || len(left) != 0 {
+		t.Errorf("written to the home directory: %v, %v", left, err)
 	}
 }
 
@@ -69,15 +70,15 @@ func TestCredentials(t *testing.T) {
 // with the same rights have the same key.
 func TestTokenAuthority(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
-	newOne := func(k registry.Keychain) *credentials {
+	newOne := func(k registry.Keychain) *Credentials {
 		t.Helper()
-		c, err := newCredentials(Request{Keychain: k}, nil, nil)
+		c, err := NewCredentials(k, nil, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c
 	}
-	key := func(c *credentials, host string) [32]byte {
+	key := func(c *Credentials, host string) [32]byte {
 		t.Helper()
 		got, err := c.GetTokenAuthority(t.Context(), &auth.GetTokenAuthorityRequest{Host: host, Salt: []byte("salt")})
 		if err != nil {
@@ -117,7 +118,7 @@ func (panicking) Resolve(context.Context, registry.Request) (registry.Credential
 
 // A fault in an answer to the daemon ends the build and says what it is.
 func TestFaultInAnAnswer(t *testing.T) {
-	c, err := newCredentials(Request{Keychain: panicking{}, Tokens: seen{}}, nil, nil)
+	c, err := NewCredentials(panicking{}, seen{}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,7 @@ func TestFaultInAnAnswer(t *testing.T) {
 	if !errors.As(err, &own) || strings.Contains(err.Error(), "TOPSECRET") {
 		t.Errorf("error %v", err)
 	}
-	if explained := c.explain(t.Context(), errors.New("failed to authorize")); !errors.As(explained, &own) {
-		t.Errorf("explained as %v", explained)
+	if own = nil; !errors.As(c.Panicked(), &own) {
+		t.Errorf("kept as %v", c.Panicked())
 	}
 }

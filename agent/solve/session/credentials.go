@@ -1,4 +1,4 @@
-package solve
+package session
 
 import (
 	"context"
@@ -36,17 +36,17 @@ type Tokens interface {
 	TakesPassword(ctx context.Context, host string) bool
 }
 
-// credentials answers the daemon's requests for registry credentials from a
+// Credentials answers the daemon's requests for registry credentials from a
 // keychain. Tokens are fetched on the agent, so passwords stay there as long
 // as the registry speaks OAuth.
 //
 // BuildKit's own does not serve: it takes certificates of token services only
 // from files, keeps them for all services after the first, and keeps its seed
 // in the home directory, which an agent may not be able to write.
-type credentials struct {
+type Credentials struct {
 	auth.UnimplementedAuthServer
 	keychain registry.Keychain // nil is anonymous
-	hosts    *namedHosts       // nil is all
+	hosts    *Hosts            // nil is all
 	tokens   Tokens
 	seed     []byte
 	send     progresswriter.Logger // nil when nobody reads
@@ -59,32 +59,33 @@ type credentials struct {
 	fault error
 }
 
-// newCredentials returns the session's side of a request's keychain, for the
-// hosts that the build names. The steps "[auth] …" that the display shows go to
-// send.
-func newCredentials(r Request, hosts *namedHosts, send progresswriter.Logger) (*credentials, error) {
-	c := &credentials{
-		keychain: r.Keychain,
+// NewCredentials returns what serves a keychain to a daemon; a nil keychain is
+// anonymous. Nil tokens are a client that knows no certificates of registries.
+// The daemon gets credentials for the hosts only; nil is all. The steps "[auth] …"
+// that the display shows go to send, which may be nil.
+func NewCredentials(keychain registry.Keychain, tokens Tokens, hosts *Hosts, send progresswriter.Logger) (*Credentials, error) {
+	c := &Credentials{
+		keychain: keychain,
 		hosts:    hosts,
-		tokens:   r.Tokens,
+		tokens:   tokens,
 		seed:     make([]byte, 32),
 		send:     send,
 		shown:    map[string]bool{},
 		refused:  map[string]error{},
 	}
 	if c.tokens == nil {
-		c.tokens = registry.New(registry.Options{Keychain: r.Keychain})
+		c.tokens = registry.New(registry.Options{Keychain: keychain})
 	}
 	_, err := rand.Read(c.seed)
 	return c, err
 }
 
 // Register implements session.Attachable.
-func (c *credentials) Register(server *grpc.Server) { auth.RegisterAuthServer(server, c) }
+func (c *Credentials) Register(server *grpc.Server) { auth.RegisterAuthServer(server, c) }
 
 // resolve is the credential that a builder may have; anonymous for hosts that
 // the build does not name.
-func (c *credentials) resolve(ctx context.Context, r registry.Request) (registry.Credential, error) {
+func (c *Credentials) resolve(ctx context.Context, r registry.Request) (registry.Credential, error) {
 	if c.keychain == nil {
 		return registry.Credential{}, nil
 	}
@@ -92,7 +93,7 @@ func (c *credentials) resolve(ctx context.Context, r registry.Request) (registry
 	if err != nil || cred.Anonymous() {
 		return cred, err
 	}
-	c.hosts.asked(r.Host)
+	c.hosts.warnHost(r.Host)
 	if !c.hosts.allows(r.Host) {
 		return registry.Credential{}, nil
 	}
@@ -101,7 +102,7 @@ func (c *credentials) resolve(ctx context.Context, r registry.Request) (registry
 
 // Credentials implements auth.AuthServer. The daemon asks for a password only
 // where the registry takes nothing else.
-func (c *credentials) Credentials(ctx context.Context, req *auth.CredentialsRequest) (_ *auth.CredentialsResponse, err error) {
+func (c *Credentials) Credentials(ctx context.Context, req *auth.CredentialsRequest) (_ *auth.CredentialsResponse, err error) {
 	defer c.catch(&err)
 	cred, err := c.resolve(ctx, registry.Request{Host: req.Host})
 	if err != nil {
@@ -124,7 +125,7 @@ func (c *credentials) Credentials(ctx context.Context, req *auth.CredentialsRequ
 var errNoToken = errors.New("no token")
 
 // FetchToken implements auth.AuthServer.
-func (c *credentials) FetchToken(ctx context.Context, req *auth.FetchTokenRequest) (_ *auth.FetchTokenResponse, err error) {
+func (c *Credentials) FetchToken(ctx context.Context, req *auth.FetchTokenRequest) (_ *auth.FetchTokenResponse, err error) {
 	defer c.catch(&err)
 	scopes, refused := c.hosts.narrow(req.Host, req.Scopes)
 	cred, err := c.resolve(ctx, registry.ScopedRequest(req.Host, scopes))
@@ -135,7 +136,7 @@ func (c *credentials) FetchToken(ctx context.Context, req *auth.FetchTokenReques
 		return nil, err
 	}
 	if !cred.Anonymous() {
-		c.hosts.kept(req.Host, refused)
+		c.hosts.warnScopes(req.Host, refused)
 	}
 	var token registry.Token
 	fetch := func() (err error) {
@@ -162,16 +163,16 @@ func (c *credentials) FetchToken(ctx context.Context, req *auth.FetchTokenReques
 // named is an error for a host that the build does not name. It has the code of
 // a client that fetches no tokens, at which BuildKit fetches one itself, for
 // nobody: a builder does not choose whom the agent asks.
-func (c *credentials) named(host string) error {
+func (c *Credentials) named(host string) error {
 	if c.hosts.allows(host) {
 		return nil
 	}
 	return status.Errorf(codes.Unimplemented, "this build does not name %s", host)
 }
 
-// catch turns a panic into an error that explain passes on: gRPC, which calls
+// catch turns a panic into the error of Panicked: gRPC, which calls
 // the methods, would let it end the process.
-func (c *credentials) catch(err *error) {
+func (c *Credentials) catch(err *error) {
 	// recover works in a deferred function only, and not in what that calls.
 	if thrown := recover(); thrown != nil {
 		*err = fault.Caught(thrown)
@@ -179,6 +180,14 @@ func (c *credentials) catch(err *error) {
 		defer c.mu.Unlock()
 		c.fault = *err
 	}
+}
+
+// Panicked is the panic of an answer to the daemon, which only quotes it; nil
+// when there was none.
+func (c *Credentials) Panicked() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fault
 }
 
 // scopeNames are scopes as they are shown: library/alpine:pull.
@@ -205,7 +214,7 @@ func tokenResponse(token registry.Token) *auth.FetchTokenResponse {
 }
 
 // step does work and shows it, once under a name however often it is done.
-func (c *credentials) step(name string, work func() error) (err error) {
+func (c *Credentials) step(name string, work func() error) (err error) {
 	c.mu.Lock()
 	quiet := c.shown[name] || c.send == nil
 	c.shown[name] = true
@@ -223,7 +232,7 @@ func (c *credentials) step(name string, work func() error) (err error) {
 }
 
 // note keeps why a registry gave no token; the daemon passes on the text only.
-func (c *credentials) note(host string, err error) {
+func (c *Credentials) note(host string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {
@@ -234,7 +243,7 @@ func (c *credentials) note(host string, err error) {
 }
 
 // refusal is the error that a solve's error quotes, if there is one.
-func (c *credentials) refusal(text string) error {
+func (c *Credentials) refusal(text string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, err := range c.refused {
@@ -246,7 +255,7 @@ func (c *credentials) refusal(text string) error {
 }
 
 // GetTokenAuthority implements auth.AuthServer.
-func (c *credentials) GetTokenAuthority(ctx context.Context, req *auth.GetTokenAuthorityRequest) (*auth.GetTokenAuthorityResponse, error) {
+func (c *Credentials) GetTokenAuthority(ctx context.Context, req *auth.GetTokenAuthorityRequest) (*auth.GetTokenAuthorityResponse, error) {
 	key, err := c.authority(ctx, req.Host, req.Salt)
 	if err != nil {
 		return nil, err
@@ -255,7 +264,7 @@ func (c *credentials) GetTokenAuthority(ctx context.Context, req *auth.GetTokenA
 }
 
 // VerifyTokenAuthority implements auth.AuthServer.
-func (c *credentials) VerifyTokenAuthority(ctx context.Context, req *auth.VerifyTokenAuthorityRequest) (*auth.VerifyTokenAuthorityResponse, error) {
+func (c *Credentials) VerifyTokenAuthority(ctx context.Context, req *auth.VerifyTokenAuthorityRequest) (*auth.VerifyTokenAuthorityResponse, error) {
 	key, err := c.authority(ctx, req.Host, req.Salt)
 	if err != nil {
 		return nil, err
@@ -267,7 +276,7 @@ func (c *credentials) VerifyTokenAuthority(ctx context.Context, req *auth.Verify
 // a client with the same rights at a registry: anonymous clients share one. A
 // credential for any of its repositories makes a client of its own, for the
 // daemon would hand the tokens of that client to all others.
-func (c *credentials) authority(ctx context.Context, host string, salt []byte) (ed25519.PrivateKey, error) {
+func (c *Credentials) authority(ctx context.Context, host string, salt []byte) (ed25519.PrivateKey, error) {
 	cred, err := c.resolve(ctx, registry.Request{Host: host})
 	if err != nil {
 		return nil, err
