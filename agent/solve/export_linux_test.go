@@ -24,7 +24,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/tonistiigi/fsutil"
 	fstypes "github.com/tonistiigi/fsutil/types"
-	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
@@ -290,16 +289,6 @@ func TestExportThatBreaksOff(t *testing.T) {
 	}
 }
 
-// ordinary runs a test as an ordinary user.
-func ordinary(t *testing.T) bool {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		return true
-	}
-	runUnprivileged(t)
-	return false
-}
-
 // Directories that deny their owner something come out as they were built, the
 // second time, too.
 func TestExportOfReadOnlyDirectories(t *testing.T) {
@@ -421,29 +410,6 @@ func TestExportThatFailsOnTheAgent(t *testing.T) {
 				})
 			})
 		}
-	}
-}
-
-// takeDescriptors opens files until there can be no more.
-func takeDescriptors(t *testing.T) (release func()) {
-	t.Helper()
-	var before unix.Rlimit
-	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
-	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: min(64, before.Max), Max: before.Max}))
-	var taken []*os.File
-	for {
-		f, err := os.Open(os.DevNull)
-		if errors.Is(err, unix.EMFILE) {
-			break
-		}
-		must(t, err)
-		taken = append(taken, f)
-	}
-	return func() {
-		for _, f := range taken {
-			must(t, f.Close())
-		}
-		must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &before))
 	}
 }
 

@@ -1,84 +1,13 @@
 package solve
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// write creates files below dir; a value "->x" is a symbolic link, a name
-// that ends in / a directory.
-func write(t *testing.T, dir string, files map[string]string) {
-	t.Helper()
-	for name, content := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		var err error
-		if strings.HasSuffix(name, "/") {
-			err = os.MkdirAll(path, 0o755)
-		} else if target, ok := strings.CutPrefix(content, "->"); ok {
-			err = os.Symlink(target, path)
-		} else {
-			err = os.WriteFile(path, []byte(content), 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// tree is the inverse of write.
-func tree(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || path == dir {
-			return err
-		}
-		rel, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		switch {
-		case entry.IsDir():
-			if entries, err := os.ReadDir(path); err != nil || len(entries) > 0 {
-				return err
-			}
-			files[rel+"/"] = ""
-		case entry.Type()&fs.ModeSymlink != 0:
-			target, err := os.Readlink(path)
-			if err != nil {
-				return err
-			}
-			files[rel] = "->" + target
-		default:
-			data, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			files[rel] = string(data)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
-}
-
-func wantTree(t *testing.T, dir string, want map[string]string) {
-	t.Helper()
-	if diff := cmp.Diff(want, tree(t, dir)); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", dir, diff)
-	}
-}
 
 // outputPlan prepares a build with one local output.
 func outputPlan(t *testing.T, value string, allow ...string) (*Plan, error) {

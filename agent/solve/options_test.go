@@ -12,15 +12,6 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 )
 
-// attrs is a map of pairs.
-func attrs(pairs ...string) map[string]string {
-	m := map[string]string{}
-	for i := 0; i < len(pairs); i += 2 {
-		m[pairs[i]] = pairs[i+1]
-	}
-	return m
-}
-
 func plats(names ...string) []ocispecs.Platform {
 	var list []ocispecs.Platform
 	for _, name := range names {

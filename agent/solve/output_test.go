@@ -112,16 +112,6 @@ func mustPublish(t *testing.T, p *Plan) *Outcome {
 	return outcome
 }
 
-// wantClean fails when dir holds a staging directory.
-func wantClean(t *testing.T, dir string) {
-	t.Helper()
-	for path := range tree(t, dir) {
-		if strings.Contains(path, stagingPrefix) {
-			t.Errorf("%s is left in %s", path, dir)
-		}
-	}
-}
-
 func TestApplyPushAndLoad(t *testing.T) {
 	image := func(kv ...string) Output { return Output{Type: "image", Attrs: attrs(kv...)} }
 	file := Output{Type: "docker", Dest: "x.tar", Attrs: attrs()}

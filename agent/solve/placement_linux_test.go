@@ -1,11 +1,9 @@
 package solve
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -15,50 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
-
-// again runs a test once more in a second process of the test binary, for what
-// a process can only do to itself as a whole, and reports whether this is the
-// second one.
-func again(t *testing.T, tune func(*exec.Cmd)) bool {
-	t.Helper()
-	const mark = "SLIPWAY_TEST_AGAIN"
-	if os.Getenv(mark) == t.Name() {
-		return true
-	}
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=5m")
-	cmd.Env = append(os.Environ(), mark+"="+t.Name())
-	tune(cmd)
-	out, err := cmd.CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {
-		t.Errorf("in a process of its own: %v\n%s", err, out)
-	}
-	return false
-}
-
-// ownMounts runs a test in a mount namespace of its own.
-func ownMounts(t *testing.T) bool {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("only root can mount")
-	}
-	return again(t, func(cmd *exec.Cmd) {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	})
-}
-
-// mountTmpfs mounts a file system of its own.
-func mountTmpfs(t *testing.T, dir, options string) {
-	t.Helper()
-	must(t, os.MkdirAll(dir, 0o755), unix.Mount("tmpfs", dir, "tmpfs", 0, options))
-	t.Cleanup(func() { must(t, unix.Unmount(dir, unix.MNT_DETACH)) })
-}
-
-// mountBind mounts a file or directory of the same file system.
-func mountBind(t *testing.T, from, to string) {
-	t.Helper()
-	must(t, unix.Mount(from, to, "", unix.MS_BIND, ""))
-	t.Cleanup(func() { must(t, unix.Unmount(to, unix.MNT_DETACH)) })
-}
 
 // volumes are ways in which a volume comes to be below a destination.
 var volumes = map[string]func(t *testing.T, dir string){

@@ -23,14 +23,6 @@ func cancelledContext(t *testing.T) (context.Context, func()) {
 	return ctx, func() { cancel(nil) }
 }
 
-// stagingDirs are the staging directories in a directory.
-func stagingDirs(t *testing.T, dir string) []string {
-	t.Helper()
-	found, err := filepath.Glob(filepath.Join(dir, stagingPrefix+"*"))
-	must(t, err)
-	return found
-}
-
 // A build that was killed leaves its staging directory; the next one with that
 // destination removes it. Builds that run keep theirs.
 func TestStagingOfKilledBuild(t *testing.T) {

@@ -115,13 +115,6 @@ func TestSumStore(t *testing.T) {
 	}
 }
 
-func mustRead(t *testing.T, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	must(t, err)
-	return string(data)
-}
-
 // What changes while it is read, or just before, is not written down.
 func TestSumsKeepOnlyWhatIsSettled(t *testing.T) {
 	dir := t.TempDir()
