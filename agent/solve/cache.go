@@ -49,6 +49,10 @@ const (
 	cacheAzblob   = "azblob"
 )
 
+// attrPlatformSplit says whether a cache is divided by platform; it has the name
+// that outputs have for the same.
+const attrPlatformSplit = "platform-split"
+
 // cacheTypes is every backend of BuildKit with its attributes; see its
 // cache/remotecache, and client/solve.go for what the client reads of local.
 func cacheTypes() []cacheType {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -202,8 +203,8 @@ func TestPrepareCaches(t *testing.T) {
 			dir := workdir(t)
 			before := tree(t, dir)
 			given := fmt.Sprint(tt.cache.Attrs)
-			out := Output{Type: "local", Dest: "out", Attrs: attrs()}
-			r := Request{Context: "ctx", Lookup: env(tt.env...), Outputs: []Output{out}}
+			out := output.Output{Type: "local", Dest: "out", Attrs: attrs()}
+			r := Request{Context: "ctx", Lookup: env(tt.env...), Outputs: []output.Output{out}}
 			if tt.to {
 				r.CacheTo = []Cache{tt.cache}
 			} else {

@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/opencontainers/go-digest"
 
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -48,7 +49,7 @@ func TestCacheStore(t *testing.T) {
 	if _, err := s.Info(t.Context(), digest.FromBytes(whole)); err != nil {
 		t.Error(err)
 	}
-	if blamed := (attempts)(nil).blame(err); !errors.Is(blamed, usage) {
+	if blamed := (&output.Attempt{}).Blame(err); !errors.Is(blamed, usage) {
 		t.Errorf("%v is blamed", blamed)
 	}
 	if _, err := newCacheStore(filepath.Join(dir, "ingest", "..", "file", "x")); err != nil {

@@ -25,6 +25,8 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // serveFiles serves mounts over a real connection, as a session does.
@@ -441,8 +443,8 @@ func TestTransferOfNamesThatAreNoText(t *testing.T) {
 // not sent is a file with all its bytes.
 func TestTransferOfOddFiles(t *testing.T) {
 	dir, dest := t.TempDir(), t.TempDir()
-	write(t, dir, attrs(stagingPrefix+"1/first", "12345"))
-	must(t, os.Link(filepath.Join(dir, stagingPrefix+"1/first"), filepath.Join(dir, "second")))
+	write(t, dir, attrs(target.StagingPrefix+"1/first", "12345"))
+	must(t, os.Link(filepath.Join(dir, target.StagingPrefix+"1/first"), filepath.Join(dir, "second")))
 	listener, err := net.Listen("unix", filepath.Join(dir, "sock"))
 	must(t, err)
 	defer func() { must(t, listener.Close()) }()

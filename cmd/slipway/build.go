@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -102,7 +103,7 @@ func (c *buildCmd) Run(in *invocation) error {
 		return err
 	}
 	request.Outputs = c.outputs(in, request.Outputs, definition)
-	insecure := solve.InsecureRegistries(request.Tags, request.Outputs)
+	insecure := output.InsecureRegistries(request.Tags, request.Outputs)
 	client, err := in.registryClient(request.Keychain, insecure, definition)
 	if err != nil {
 		return err
@@ -209,13 +210,13 @@ func (c *buildCmd) call() (solve.Call, error) {
 
 // outputs are those of --output, --push and --load, or what the definition
 // says when there are none.
-func (c *buildCmd) outputs(in *invocation, outputs []solve.Output, definition configmap.Definition) []solve.Output {
+func (c *buildCmd) outputs(in *invocation, outputs []output.Output, definition configmap.Definition) []output.Output {
 	if c.Push {
-		outputs = solve.ApplyPush(outputs)
+		outputs = output.ApplyPush(outputs)
 	}
 	load := c.Load || len(outputs) == 0 && agent.DefaultLoad(definition) && !in.env.NoDefaultLoad
 	if load {
-		outputs = solve.ApplyLoad(outputs)
+		outputs = output.ApplyLoad(outputs)
 	}
 	return outputs
 }
@@ -293,7 +294,7 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 	r.Contexts = each(&all, c.BuildContext, solve.ParseBuildContext)
 	r.Secrets = each(&all, c.Secret, session.ParseSecret)
 	r.SSH = each(&all, c.SSH, session.ParseSSH)
-	r.Outputs = each(&all, c.Output, solve.ParseOutput)
+	r.Outputs = each(&all, c.Output, output.Parse)
 	r.Tags = each(&all, c.Tag, solve.ParseTag)
 	for _, annotations := range each(&all, c.Annotation, registry.ParseAnnotation) {
 		r.Annotations = append(r.Annotations, annotations...)
