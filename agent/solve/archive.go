@@ -20,6 +20,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/solve/layout"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -140,7 +141,7 @@ func (a *archiveOutput) beginLayout(entry client.ExportEntry, job Job) (attempt,
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.images = append(a.images, received{job.place(), root})
+		a.images = append(a.images, received{job.Place(), root})
 		return nil
 	}
 	return attempt{entry: entry, failed: in.failed, end: end}, nil
@@ -205,7 +206,7 @@ func (a *archiveOutput) assemble(ctx context.Context) (ocispecs.Descriptor, erro
 	if len(a.images) == 1 {
 		return a.images[0].root, nil
 	}
-	store := layoutStore{a.blobs}
+	store := layout.Store{Dir: a.blobs}
 	sources := make([]registry.Manifest, len(a.images))
 	for i, img := range a.images {
 		data, err := buildkit.ReadBlob(ctx, store, img.root, registry.MaxManifest)
@@ -218,7 +219,7 @@ func (a *archiveOutput) assemble(ctx context.Context) (ocispecs.Descriptor, erro
 	if err != nil {
 		return ocispecs.Descriptor{}, fmt.Errorf("output %s: %w", a.output, err)
 	}
-	path, err := store.path(index.Descriptor.Digest)
+	path, err := store.Path(index.Descriptor.Digest)
 	if err == nil {
 		err = os.WriteFile(path, index.Content, 0o444)
 	}
@@ -265,7 +266,7 @@ func created(list []received) string {
 func (a *archiveOutput) write(ctx context.Context, path string, root ocispecs.Descriptor) (err error) {
 	opts := []archive.ExportOpt{archive.WithManifest(root, a.names...), archive.WithAllPlatforms()}
 	if a.output.Type == client.ExporterDocker {
-		list, err := members(ctx, layoutStore{a.blobs}, root)
+		list, err := members(ctx, layout.Store{Dir: a.blobs}, root)
 		if err != nil {
 			return err
 		}
@@ -277,7 +278,7 @@ func (a *archiveOutput) write(ctx context.Context, path string, root ocispecs.De
 	if err != nil {
 		return err
 	}
-	if err := archive.Export(ctx, layoutStore{a.blobs}, contextWriter{ctx, f}, opts...); err != nil {
+	if err := archive.Export(ctx, layout.Store{Dir: a.blobs}, contextWriter{ctx, f}, opts...); err != nil {
 		closeQuietly(f)
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/agent/solve/layout"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -141,7 +142,7 @@ func wantMerged(t *testing.T, files map[string]string, outcome *Outcome, a, b im
 	top := decode[ocispecs.Index](t, files["index.json"])
 	var got []string
 	for _, m := range top.Manifests {
-		got = append(got, m.Annotations[imageNameAnnotation])
+		got = append(got, m.Annotations[layout.ImageNameAnnotation])
 		if m.Digest != outcome.Descriptor.Digest || m.Annotations[ocispecs.AnnotationCreated] != created2001 {
 			t.Errorf("index.json has %+v, want %s of %s", m, outcome.Descriptor.Digest, created2001)
 		}
@@ -311,7 +312,7 @@ func TestLayoutDirectory(t *testing.T) {
 		t.Helper()
 		got := map[string]digest.Digest{}
 		for _, m := range decode[ocispecs.Index](t, files(t, dir)["index.json"]).Manifests {
-			got[m.Annotations[imageNameAnnotation]+" "+m.Annotations[ocispecs.AnnotationRefName]] = m.Digest
+			got[m.Annotations[layout.ImageNameAnnotation]+" "+m.Annotations[ocispecs.AnnotationRefName]] = m.Digest
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("index.json (-want +got):\n%s", diff)

@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/agent/solve/layout"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
@@ -55,12 +56,12 @@ func checkCacheDest(workdir, dir string) error {
 			if _, _, err := target.Resolve(workdir, part); err != nil {
 				return err
 			}
-			if err := checkLayoutLinks(workdir, part); err != nil {
+			if err := layout.CheckLinks(workdir, part); err != nil {
 				return err
 			}
 		}
 	}
-	return checkLayoutLinks(workdir, dir)
+	return layout.CheckLinks(workdir, dir)
 }
 
 // hasCache reports whether a directory holds a cache or, split by platform,
@@ -111,7 +112,7 @@ func indexed(dir, tag string) digest.Digest {
 	if tag == "" {
 		tag = "latest"
 	}
-	data, err := readFile(filepath.Join(dir, ocispecs.ImageIndexFile))
+	data, err := layout.ReadFile(filepath.Join(dir, ocispecs.ImageIndexFile))
 	if err != nil {
 		return ""
 	}
@@ -119,7 +120,7 @@ func indexed(dir, tag string) digest.Digest {
 	if err := json.Unmarshal(data, &index); err != nil {
 		return ""
 	}
-	for _, annotation := range []string{imageNameAnnotation, ocispecs.AnnotationRefName} {
+	for _, annotation := range []string{layout.ImageNameAnnotation, ocispecs.AnnotationRefName} {
 		for _, m := range index.Manifests {
 			if m.Annotations[annotation] == tag {
 				return m.Digest

@@ -10,6 +10,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/dfgitutil"
 	"github.com/moby/buildkit/util/gitutil"
 
+	"github.com/slipway-build/slipway/agent/solve/layout"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 )
@@ -160,14 +161,14 @@ func (p *preparation) resolveNamed(c BuildContext) (problem string) {
 		p.caps = append(p.caps, gitCaps(c.Value, true)...)
 	case strings.HasPrefix(c.Value, "docker-image://"):
 		p.inputs.Attrs[attr] = c.Value
-	case strings.HasPrefix(c.Value, layoutScheme):
-		layout, err := openLayout(c.Value)
+	case strings.HasPrefix(c.Value, layout.Scheme):
+		image, err := layout.Open(c.Value)
 		if err != nil {
 			return err.Error()
 		}
 		store := fmt.Sprintf("layout%d", len(p.inputs.Layouts))
-		p.inputs.Layouts[store] = layout.dir
-		p.inputs.Attrs[attr] = layout.reference(store)
+		p.inputs.Layouts[store] = image.Dir
+		p.inputs.Attrs[attr] = image.Reference(store)
 	case strings.Contains(c.Value, "://"):
 		scheme, _, _ := strings.Cut(c.Value, "://")
 		return fmt.Sprintf("unknown scheme %s://", scheme)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // resolveDockerfile finds the Dockerfile. It runs after resolveContext.
@@ -33,7 +34,7 @@ func (p *preparation) resolveDockerfile() {
 		if err == nil {
 			err = p.keepDockerfile(data)
 		}
-		if temp := (*tempError)(nil); errors.As(err, &temp) {
+		if temp := (*target.TempError)(nil); errors.As(err, &temp) {
 			fail(err.Error(), hintOf(err))
 		} else if err != nil {
 			fail(fault.Cause(err), hintOf(err))

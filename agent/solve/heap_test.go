@@ -11,6 +11,14 @@ import (
 
 	fstypes "github.com/tonistiigi/fsutil/types"
 	"google.golang.org/grpc/metadata"
+
+	"github.com/slipway-build/slipway/internal/heap"
+)
+
+// The collector's percentages: Go's own, and that of large contexts.
+const (
+	usualGC   = 100
+	sparingGC = 50
 )
 
 // setGC sets the percentage for the rest of a test.
@@ -41,10 +49,10 @@ func TestLargeContextsSpareMemory(t *testing.T) {
 		percent, want int
 	}{
 		{"a small context", 0, usualGC, usualGC},
-		{"one file short", manyFilesListed - 4, usualGC, usualGC},
-		{"large enough", manyFilesListed - 3, usualGC, sparingGC},
-		{"as before", manyFilesListed - 3, sparingGC, sparingGC},
-		{"somebody's choice", manyFilesListed - 3, 400, 400},
+		{"one file short", heap.ManyFiles - 4, usualGC, usualGC},
+		{"large enough", heap.ManyFiles - 3, usualGC, sparingGC},
+		{"as before", heap.ManyFiles - 3, sparingGC, sparingGC},
+		{"somebody's choice", heap.ManyFiles - 3, 400, 400},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			setGC(t, tt.percent)
@@ -58,7 +66,7 @@ func TestLargeContextsSpareMemory(t *testing.T) {
 				must(t, transfer.SendMsg(&fstypes.Packet{Type: fstypes.PACKET_STAT, Stat: &fstypes.Stat{Path: name, Mode: 0o644, Size: 1}}))
 			}
 			must(t, transfer.end(nil))
-			if got := gcPercent(); got != uint64(tt.want) {
+			if got := heap.Percent(); got != uint64(tt.want) {
 				t.Errorf("%d %%, want %d", got, tt.want)
 			}
 		})

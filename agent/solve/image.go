@@ -140,7 +140,7 @@ func (i *imageOutput) begin(job Job) (attempt, error) {
 		}
 		i.mu.Lock()
 		defer i.mu.Unlock()
-		i.images = append(i.images, received{job.place(), root})
+		i.images = append(i.images, received{job.Place(), root})
 		return nil
 	}
 	// It writes nothing on the agent that could fail there.

@@ -119,15 +119,3 @@ func checkNoDefaultOCIArtifact(r Request) *fault.Usage {
 	}
 	return nil
 }
-
-// place is the job's place among the jobs of its build.
-func (j Job) place() int {
-	for i, sibling := range j.Siblings {
-		if slices.EqualFunc(sibling, j.Platforms, func(a, b ocispecs.Platform) bool {
-			return platforms.FormatAll(a) == platforms.FormatAll(b)
-		}) {
-			return i
-		}
-	}
-	return 0
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
+	"github.com/slipway-build/slipway/agent/solve/layout"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
@@ -32,7 +32,7 @@ func openLayoutDir(o Output, workdir string) (destination, *fault.Usage) {
 	if err := target.WritableDir(existing); err != nil {
 		return nil, o.mistake(fault.Cause(err), "")
 	}
-	if err := checkLayoutLinks(workdir, o.Dest); err != nil {
+	if err := layout.CheckLinks(workdir, o.Dest); err != nil {
 		return nil, o.unusable(err)
 	}
 	if err := d.check(); err != nil {
@@ -62,37 +62,8 @@ func (d layoutDest) check() error {
 			return err
 		}
 	}
-	_, err = readIndex(dir)
+	_, err = layout.ReadIndex(dir)
 	return err
-}
-
-// checkLayoutLinks refuses links in a layout through which its parts would be
-// written outside of the working directory. What is no layout yet has none.
-func checkLayoutLinks(workdir, dir string) error {
-	for _, name := range []string{ocispecs.ImageIndexFile, ocispecs.ImageIndexFile + ".lock", ocispecs.ImageLayoutFile, "ingest", ocispecs.ImageBlobsDir, filepath.Join(ocispecs.ImageBlobsDir, "sha256")} {
-		if _, _, err := target.Resolve(workdir, filepath.Join(dir, name)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// readIndex returns the content of a layout's index.json, nil when there is
-// none.
-func readIndex(dir string) ([]byte, error) {
-	file := filepath.Join(dir, ocispecs.ImageIndexFile)
-	data, err := readFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var index ocispecs.Index
-	if err := json.Unmarshal(data, &index); err != nil && len(data) > 0 {
-		return nil, fmt.Errorf("%s is not valid: %w", file, err)
-	}
-	return data, nil
 }
 
 // layoutNames are the names an image gets in a layout, as BuildKit's client
@@ -111,13 +82,13 @@ func layoutNames(names []string) []ociindex.NameOrTag {
 // buildLayout makes a complete layout in dir of the image that root names.
 // The blobs are moved there from another layout.
 func buildLayout(ctx context.Context, from, dir string, root ocispecs.Descriptor, names []string) error {
-	source, target := layoutStore{from}, layoutStore{dir}
+	source, target := layout.Store{Dir: from}, layout.Store{Dir: dir}
 	move := images.HandlerFunc(func(_ context.Context, desc ocispecs.Descriptor) ([]ocispecs.Descriptor, error) {
-		old, err := source.path(desc.Digest)
+		old, err := source.Path(desc.Digest)
 		if err != nil {
 			return nil, err
 		}
-		path, err := target.path(desc.Digest)
+		path, err := target.Path(desc.Digest)
 		if err != nil {
 			return nil, err
 		}
@@ -165,7 +136,7 @@ func (d layoutDest) place(ctx context.Context, dir string) error {
 		return err
 	}
 	defer unlock()
-	data, err := readIndex(d.path)
+	data, err := layout.ReadIndex(d.path)
 	if err != nil {
 		return err
 	}
@@ -200,7 +171,7 @@ func putAll(dir string, added []byte) error {
 	}
 	for _, desc := range index.Manifests {
 		name := ociindex.Tag(desc.Annotations[ocispecs.AnnotationRefName])
-		if full := desc.Annotations[imageNameAnnotation]; full != "" {
+		if full := desc.Annotations[layout.ImageNameAnnotation]; full != "" {
 			name = ociindex.Name(full)
 		}
 		if err := ociindex.NewStoreIndex(dir).Put(desc, name); err != nil {

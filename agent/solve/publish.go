@@ -16,6 +16,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/target"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -77,7 +78,7 @@ func (a attempts) blame(err error) error {
 			return own
 		}
 	}
-	if usage := (*fault.Usage)(nil); saysFull(err) && !full(err) && !errors.As(err, &usage) {
+	if usage := (*fault.Usage)(nil); saysFull(err) && !target.IsFull(err) && !errors.As(err, &usage) {
 		return &fault.BuilderFull{Err: err}
 	}
 	return err

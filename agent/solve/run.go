@@ -18,6 +18,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/solve/layout"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -172,7 +173,7 @@ func (p *Plan) attach(ctx context.Context, d *buildkit.Daemon, opt *client.Solve
 	opt.Session = append(opt.Session, files)
 	opt.OCIStores = make(map[string]content.Store, len(p.inputs.Layouts))
 	for name, dir := range p.inputs.Layouts {
-		opt.OCIStores[name] = layoutStore{dir}
+		opt.OCIStores[name] = layout.Store{Dir: dir}
 	}
 	if p.inputs.ContextFile != "" {
 		f, err := os.Open(p.inputs.ContextFile)

@@ -99,11 +99,6 @@ func (s *staging) close() error {
 	return errors.Join(errs...)
 }
 
-// full reports whether the error is a disk without room, or a quota.
-func full(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
 // unwritable is the error for an output that the agent could not write; where
 // is the file or directory that was written to.
 func (o Output) unwritable(err error, where string) error {
@@ -112,9 +107,9 @@ func (o Output) unwritable(err error, where string) error {
 	}
 	hint := fault.AgentHint(err)
 	switch dir := besideStaging(where); {
-	case !full(err):
+	case !target.IsFull(err):
 	case dir == filepath.Clean(os.TempDir()) && !strings.HasPrefix(o.Dest, dir+"/"):
-		hint = "until all is built the result is kept in " + dir + ": make room on that disk of the agent, or " + tempHint
+		hint = "until all is built the result is kept in " + dir + ": make room on that disk of the agent, or " + target.TempHint
 	default:
 		hint = "until all is built the result is kept beside the output, in " + dir + ": make room on that disk of the agent or choose another dest"
 	}
@@ -137,5 +132,5 @@ func saysFull(err error) bool {
 		return false
 	}
 	text := err.Error()
-	return full(err) || strings.Contains(text, syscall.ENOSPC.Error()) || strings.Contains(text, syscall.EDQUOT.Error())
+	return target.IsFull(err) || strings.Contains(text, syscall.ENOSPC.Error()) || strings.Contains(text, syscall.EDQUOT.Error())
 }

@@ -76,13 +76,13 @@ func (p *preparation) keepDockerfile(data []byte) error {
 // messages.
 func (p *preparation) spool(name, from string, in io.Reader) (path string, err error) {
 	if p.temp == nil {
-		dir, err := tempDir()
+		dir, err := target.TempDir()
 		if err != nil {
 			return "", err
 		}
 		made, err := target.Stage(dir)
 		if err != nil {
-			return "", &tempError{err}
+			return "", &target.TempError{Err: err}
 		}
 		p.temp = made
 	}

@@ -63,7 +63,7 @@ func (t *tarOutput) begin(job Job) (attempt, error) {
 		}
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.files = append(t.files, staged{job.place(), path})
+		t.files = append(t.files, staged{job.Place(), path})
 		return nil
 	}
 	entry.Output = in.open

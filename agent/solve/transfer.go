@@ -12,6 +12,7 @@ import (
 	fstypes "github.com/tonistiigi/fsutil/types"
 
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/heap"
 )
 
 // statWindow is how many entries may be listed ahead of the first whose digest
@@ -124,8 +125,8 @@ func (t *transfer) SendMsg(m any) error {
 	e := &entry{packet: packet}
 	if packet.Stat != nil && t.mount.reads(packet.Stat) {
 		e.done = make(chan struct{})
-		if t.listed++; t.listed == manyFilesListed {
-			spareMemory()
+		if t.listed++; t.listed == heap.ManyFiles {
+			heap.Spare()
 		}
 		select {
 		case t.work <- e:

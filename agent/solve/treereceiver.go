@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/heap"
 )
 
 // askedFor is how many files the daemon is asked for at a time: as many requests
@@ -164,8 +165,8 @@ func (r *treeReceiver) listed(stat *fstypes.Stat) error {
 		return &fault.Builder{What: "the builder has sent a list that is not valid", Err: fmt.Errorf("%q has a zero byte", stat.Path)}
 	}
 	id := r.next
-	if r.next++; r.next == manyFilesListed {
-		spareMemory()
+	if r.next++; r.next == heap.ManyFiles {
+		heap.Spare()
 	}
 	info := &fsutil.StatInfo{Stat: stat}
 	// They hold that each entry's directory has been listed as one before it,

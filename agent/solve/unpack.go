@@ -19,6 +19,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/solve/layout"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -183,7 +184,7 @@ func (u *unpacking) index(in io.Reader) error {
 		return &fault.Builder{What: "the builder has sent an " + ocispecs.ImageIndexFile + " that is not valid", Err: err}
 	}
 	u.root = index.Manifests[0]
-	delete(u.root.Annotations, imageNameAnnotation)
+	delete(u.root.Annotations, layout.ImageNameAnnotation)
 	delete(u.root.Annotations, ocispecs.AnnotationRefName)
 	return nil
 }
@@ -206,7 +207,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 1<<20); return &b }}
 // blob stores one blob under its digest. Solves that have it too may do so at
 // the same time: it appears by rename.
 func (u *unpacking) blob(d digest.Digest, in io.Reader) error {
-	final, err := layoutStore{u.dir}.path(d)
+	final, err := layout.Store{Dir: u.dir}.Path(d)
 	if err != nil {
 		return err
 	}
@@ -326,7 +327,7 @@ func (u *unpacking) finish() (ocispecs.Descriptor, error) {
 
 // checkRoot checks that the root is what its descriptor says, and can be read.
 func (u *unpacking) checkRoot() error {
-	data, err := buildkit.ReadBlob(context.Background(), layoutStore{u.dir}, u.root, registry.MaxManifest)
+	data, err := buildkit.ReadBlob(context.Background(), layout.Store{Dir: u.dir}, u.root, registry.MaxManifest)
 	if err == nil {
 		err = unmarshalIndex(data, &struct{}{})
 	}

@@ -1,4 +1,4 @@
-package solve
+package layout
 
 import (
 	"context"
@@ -19,16 +19,20 @@ import (
 	"github.com/slipway-build/slipway/registry"
 )
 
-// layoutStore serves the blobs of an OCI image layout to the daemon. It only
-// reads; containerd's own store tries the file system by writing to it, which
+// Store serves the blobs of an OCI image layout to the daemon. It implements
+// content.Store and only reads; containerd's own store tries the file system by writing to it, which
 // a layout on a read-only mount does not take.
-type layoutStore struct{ dir string }
+type Store struct {
+	// Dir is the directory of the layout.
+	Dir string
+}
 
-func (s layoutStore) path(d digest.Digest) (string, error) {
+// Path is where a blob lies, or would lie, in the layout.
+func (s Store) Path(d digest.Digest) (string, error) {
 	if err := d.Validate(); err != nil {
 		return "", fmt.Errorf("digest %q: %w", d, errdefs.ErrInvalidArgument)
 	}
-	return filepath.Join(s.dir, ocispecs.ImageBlobsDir, d.Algorithm().String(), d.Encoded()), nil
+	return filepath.Join(s.Dir, ocispecs.ImageBlobsDir, d.Algorithm().String(), d.Encoded()), nil
 }
 
 // notFound turns a missing file into the error that containerd's clients know.
@@ -44,8 +48,8 @@ func blobInfo(d digest.Digest, info fs.FileInfo) content.Info {
 }
 
 // Info implements content.InfoProvider.
-func (s layoutStore) Info(_ context.Context, d digest.Digest) (content.Info, error) {
-	path, err := s.path(d)
+func (s Store) Info(_ context.Context, d digest.Digest) (content.Info, error) {
+	path, err := s.Path(d)
 	if err != nil {
 		return content.Info{}, err
 	}
@@ -57,8 +61,8 @@ func (s layoutStore) Info(_ context.Context, d digest.Digest) (content.Info, err
 }
 
 // ReaderAt implements content.Provider.
-func (s layoutStore) ReaderAt(_ context.Context, desc ocispecs.Descriptor) (content.ReaderAt, error) {
-	path, err := s.path(desc.Digest)
+func (s Store) ReaderAt(_ context.Context, desc ocispecs.Descriptor) (content.ReaderAt, error) {
+	path, err := s.Path(desc.Digest)
 	if err != nil {
 		return nil, err
 	}
@@ -71,11 +75,11 @@ func (s layoutStore) ReaderAt(_ context.Context, desc ocispecs.Descriptor) (cont
 		err = &fs.PathError{Op: "open", Path: path, Err: errors.New("is not a regular file")}
 	}
 	if err != nil {
-		closeQuietly(f)
+		_ = f.Close()
 		return nil, err
 	}
 	if (images.IsManifestType(desc.MediaType) || images.IsIndexType(desc.MediaType)) && info.Size() > registry.MaxManifest {
-		closeQuietly(f) // who asks for it reads it whole
+		_ = f.Close() // who asks for it reads it whole
 		return nil, fmt.Errorf("manifest %s has more than the %d bytes that are read: %w", desc.Digest, registry.MaxManifest, errdefs.ErrOutOfRange)
 	}
 	return blob{f, info.Size()}, nil
@@ -92,11 +96,11 @@ func (b blob) Size() int64 { return b.size }
 
 // Walk implements content.Manager. Filters select by label, and a layout has
 // none, so with filters there is nothing to visit.
-func (s layoutStore) Walk(_ context.Context, fn content.WalkFunc, filters ...string) error {
+func (s Store) Walk(_ context.Context, fn content.WalkFunc, filters ...string) error {
 	if len(filters) > 0 {
 		return nil
 	}
-	blobs := filepath.Join(s.dir, ocispecs.ImageBlobsDir)
+	blobs := filepath.Join(s.Dir, ocispecs.ImageBlobsDir)
 	return filepath.WalkDir(blobs, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -118,32 +122,32 @@ func (s layoutStore) Walk(_ context.Context, fn content.WalkFunc, filters ...str
 }
 
 // readOnly answers everything that would change the layout.
-func (s layoutStore) readOnly() error {
-	return fmt.Errorf("OCI image layout %s is read-only: %w", s.dir, errdefs.ErrNotImplemented)
+func (s Store) readOnly() error {
+	return fmt.Errorf("OCI image layout %s is read-only: %w", s.Dir, errdefs.ErrNotImplemented)
 }
 
 // Update implements content.Manager.
-func (s layoutStore) Update(context.Context, content.Info, ...string) (content.Info, error) {
+func (s Store) Update(context.Context, content.Info, ...string) (content.Info, error) {
 	return content.Info{}, s.readOnly()
 }
 
 // Delete implements content.Manager.
-func (s layoutStore) Delete(context.Context, digest.Digest) error { return s.readOnly() }
+func (s Store) Delete(context.Context, digest.Digest) error { return s.readOnly() }
 
 // Writer implements content.Ingester.
-func (s layoutStore) Writer(context.Context, ...content.WriterOpt) (content.Writer, error) {
+func (s Store) Writer(context.Context, ...content.WriterOpt) (content.Writer, error) {
 	return nil, s.readOnly()
 }
 
 // Status implements content.IngestManager.
-func (s layoutStore) Status(context.Context, string) (content.Status, error) {
+func (s Store) Status(context.Context, string) (content.Status, error) {
 	return content.Status{}, s.readOnly()
 }
 
 // ListStatuses implements content.IngestManager.
-func (s layoutStore) ListStatuses(context.Context, ...string) ([]content.Status, error) {
+func (s Store) ListStatuses(context.Context, ...string) ([]content.Status, error) {
 	return nil, nil
 }
 
 // Abort implements content.IngestManager.
-func (s layoutStore) Abort(context.Context, string) error { return s.readOnly() }
+func (s Store) Abort(context.Context, string) error { return s.readOnly() }

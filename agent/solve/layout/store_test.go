@@ -1,4 +1,4 @@
-package solve
+package layout
 
 import (
 	"os"
@@ -31,7 +31,7 @@ func TestLayoutHasNoEndlessManifest(t *testing.T) {
 	if err := file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	store := layoutStore{dir}
+	store := Store{dir}
 	for mediaType, fails := range map[string]bool{ocispecs.MediaTypeImageIndex: true, ocispecs.MediaTypeImageManifest: true, ocispecs.MediaTypeImageLayer: false} {
 		desc := ocispecs.Descriptor{MediaType: mediaType, Digest: d, Size: registry.MaxManifest + 1}
 		at, err := store.ReaderAt(t.Context(), desc)
@@ -39,7 +39,7 @@ func TestLayoutHasNoEndlessManifest(t *testing.T) {
 			t.Errorf("%s: %v", mediaType, err)
 		}
 		if err == nil {
-			closeQuietly(at)
+			_ = at.Close()
 		}
 		if _, err := images.Children(t.Context(), store, desc); fails && (err == nil || !strings.Contains(err.Error(), "more than the 4194304 bytes")) {
 			t.Errorf("%s: error %v", mediaType, err)
