@@ -1,10 +1,12 @@
 package solve
 
 import (
+	"maps"
 	"sync"
 
 	"github.com/moby/buildkit/client"
 
+	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -31,7 +33,7 @@ func (f *feed) start() chan *client.SolveStatus {
 		for s := range in {
 			s = limit.apply(s)
 			f.keep(s)
-			f.send(excuse(s, f.absent))
+			f.send(cache.Excuse(s, f.absent))
 		}
 	}))
 	return in
@@ -56,3 +58,7 @@ func (f *feed) close() {
 		close(f.out)
 	}
 }
+
+// expectAbsent names the steps that may fail with "not found". It is called
+// before the solve starts.
+func (f *feed) expectAbsent(steps map[string]bool) { f.absent = maps.Clone(steps) }

@@ -170,6 +170,13 @@ func (p *preparation) resolveSSH(ctx context.Context) {
 	p.mistakes = append(p.mistakes, mistakes...)
 }
 
+func (p *preparation) resolveCaches() {
+	resolved, warnings, mistakes := p.request.caches().Resolve(p.request.WorkDir, p.request.lookup)
+	p.request.CacheFrom, p.request.CacheTo = resolved.From, resolved.To
+	p.warnings = append(p.warnings, warnings...)
+	p.mistakes = append(p.mistakes, mistakes...)
+}
+
 func (p *preparation) openOutputs(ctx context.Context) {
 	p.mistakes.Add(checkNoDefaultOCIArtifact(p.request))
 	seen := map[string]bool{}

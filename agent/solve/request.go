@@ -6,6 +6,7 @@ import (
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
@@ -42,8 +43,8 @@ type Request struct {
 	Tags        []string
 	Annotations []registry.Annotation // see registry.ParseAnnotation
 	Attests     []Attest              // see ParseAttest
-	CacheFrom   []Cache               // see ParseCacheFrom
-	CacheTo     []Cache               // see ParseCacheTo
+	CacheFrom   []cache.Entry         // see cache.ParseFrom
+	CacheTo     []cache.Entry         // see cache.ParseTo
 
 	// Files reads what the other fields name, and standard input; nil reads
 	// regular files only.
@@ -106,6 +107,9 @@ type Registry interface {
 	// and verifies that it does.
 	Tag(ctx context.Context, reference string, m registry.Manifest) error
 }
+
+// caches are the caches of the request.
+func (r Request) caches() cache.Set { return cache.Set{From: r.CacheFrom, To: r.CacheTo} }
 
 // lookup is Lookup with "not set" for a request without an environment.
 func (r Request) lookup(name string) (string, bool) {

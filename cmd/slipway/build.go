@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -301,10 +302,10 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 	r.Attests = each(&all, c.Attest, solve.ParseAttest)
 	r.Attests = append(r.Attests, each(&all, []string{c.Provenance}, solve.ParseProvenance)...)
 	r.Attests = append(r.Attests, each(&all, []string{c.SBOM}, solve.ParseSBOM)...)
-	for _, caches := range each(&all, c.CacheFrom, solve.ParseCacheFrom) {
+	for _, caches := range each(&all, c.CacheFrom, cache.ParseFrom) {
 		r.CacheFrom = append(r.CacheFrom, caches...)
 	}
-	for _, caches := range each(&all, c.CacheTo, solve.ParseCacheTo) {
+	for _, caches := range each(&all, c.CacheTo, cache.ParseTo) {
 		r.CacheTo = append(r.CacheTo, caches...)
 	}
 	for _, value := range c.RegistryAllow {
