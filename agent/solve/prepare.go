@@ -48,6 +48,16 @@ func (p *Plan) Warnings() []string { return p.warnings }
 // Notes say what was decided and may be worth knowing, one line each.
 func (p *Plan) Notes() []string { return p.notes }
 
+// Affinity identifies what is built: its context, wherever the agent has it,
+// and its target. Builds of the same thing find their cache on the same pod.
+func (p *Plan) Affinity() string {
+	in := p.resolved()
+	if in.SharedKey == "" { // standard input
+		return sharedKey(p.request.Target)
+	}
+	return sharedKey(in.SharedKey, p.request.Target)
+}
+
 // Close removes staging and temporary files.
 func (p *Plan) Close() error {
 	p.git.stop()
