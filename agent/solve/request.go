@@ -59,6 +59,9 @@ type Request struct {
 	// Lookup reads the environment: values of secrets, SSH_AUTH_SOCK,
 	// SOURCE_DATE_EPOCH and the BUILDX_* variables that shape a solve.
 	Lookup func(name string) (string, bool)
+	// Environ is the environment of programs that are started, which is git, as
+	// os.Environ has it.
+	Environ []string
 	// OnSecret is told the value of each of Secrets before a builder gets it.
 	// It may be nil, and is called from several goroutines.
 	OnSecret func(value string)
