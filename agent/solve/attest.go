@@ -11,6 +11,7 @@ import (
 	"github.com/distribution/reference"
 	"github.com/tonistiigi/go-csvvalue"
 
+	"github.com/slipway-build/slipway/agent/solve/attr"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -43,14 +44,14 @@ type provenanceParameter struct {
 // goes to the scanner as it is.)
 func provenanceParameters() []provenanceParameter {
 	return []provenanceParameter{
-		{"mode", wantOneOf("min", "max", "full")}, // full is the old word for max
-		{"version", wantOneOf("v0.2", "v1")},
-		{"inline-only", wantBoolean},
-		{"builder-id", wantAnything},
-		{"reproducible", wantBoolean},
-		{"filename", wantSome},
-		{"capture-usage", wantBoolean},
-		{"complete-materials", wantBoolean},
+		{"mode", attr.OneOf("min", "max", "full")}, // full is the old word for max
+		{"version", attr.OneOf("v0.2", "v1")},
+		{"inline-only", attr.Boolean},
+		{"builder-id", attr.Anything},
+		{"reproducible", attr.Boolean},
+		{"filename", attr.NotEmpty},
+		{"capture-usage", attr.Boolean},
+		{"complete-materials", attr.Boolean},
 	}
 }
 

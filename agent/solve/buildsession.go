@@ -10,6 +10,7 @@ import (
 	"github.com/moby/buildkit/session"
 	sessioncontent "github.com/moby/buildkit/session/content"
 
+	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -51,9 +52,9 @@ func openSession(ctx context.Context, cancel context.CancelCauseFunc, c *client.
 	return exports, func() error {
 		closeQuietly(s)
 		err := <-ended
-		for _, cache := range caches {
+		for _, written := range caches {
 			// Why it could not be written explains what else failed.
-			if own := cache.end(background); own != nil {
+			if own := written.End(background); own != nil {
 				err = own
 			}
 		}
@@ -64,13 +65,13 @@ func openSession(ctx context.Context, cancel context.CancelCauseFunc, c *client.
 // contentStores are what the daemon may read and write by digest, under the
 // names that BuildKit's client gives them: image layouts and local caches. The
 // caches are those of them that are written.
-func contentStores(opt client.SolveOpt) (stores map[string]content.Store, caches []*cacheStore, err error) {
+func contentStores(opt client.SolveOpt) (stores map[string]content.Store, caches []*cache.Store, err error) {
 	stores = map[string]content.Store{}
 	for name, store := range opt.OCIStores {
 		stores["oci:"+name] = store
 	}
 	for _, entry := range opt.CacheImports {
-		if dir := entry.Attrs["src"]; entry.Type == cacheLocal {
+		if dir := entry.Attrs["src"]; entry.Type == cache.TypeLocal {
 			// One that cannot be opened is left out of the request.
 			if store, err := contentlocal.NewStore(dir); err == nil {
 				stores["local:"+dir] = store
@@ -78,8 +79,8 @@ func contentStores(opt client.SolveOpt) (stores map[string]content.Store, caches
 		}
 	}
 	for _, entry := range opt.CacheExports {
-		if dir := entry.Attrs["dest"]; entry.Type == cacheLocal {
-			store, err := newCacheStore(dir)
+		if dir := entry.Attrs["dest"]; entry.Type == cache.TypeLocal {
+			store, err := cache.OpenStore(dir)
 			if err != nil {
 				return nil, nil, err
 			}

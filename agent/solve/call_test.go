@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/buildkit/solver/errdefs"
 
+	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -77,7 +78,7 @@ func FuzzParseCall(f *testing.F) {
 func TestCallOptions(t *testing.T) {
 	r := Request{
 		Attests:   []Attest{{Type: "sbom"}},
-		CacheFrom: []Cache{cache("registry", "ref", "a")}, CacheTo: []Cache{cache("registry", "ref", "a")},
+		CacheFrom: []cache.Entry{cacheEntry("registry", "ref", "a")}, CacheTo: []cache.Entry{cacheEntry("registry", "ref", "a")},
 		BuildArgs: attrs("A", "1"), Target: "t",
 	}
 	in := Inputs{Attrs: attrs("filename", "Dockerfile", "frontend.caps", "x+forward")}

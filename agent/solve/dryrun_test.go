@@ -11,6 +11,7 @@ import (
 	"github.com/moby/buildkit/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
 )
@@ -23,8 +24,8 @@ func TestDescribe(t *testing.T) {
 		Proxy:     attrs("HTTP_PROXY", "http://u:sekret@proxy:3128"),
 		Secrets:   []session.Secret{{ID: "z", Env: "SEKRET"}, {ID: "a", File: "/run/sekret"}},
 		SSH:       []session.SSH{{ID: "default", Paths: []string{"/sekret"}}},
-		CacheFrom: []Cache{cache("registry", "ref", "h/a")},
-		CacheTo:   []Cache{cache("s3", "bucket", "b", "secret_access_key", "sekret")},
+		CacheFrom: []cache.Entry{cacheEntry("registry", "ref", "h/a")},
+		CacheTo:   []cache.Entry{cacheEntry("s3", "bucket", "b", "secret_access_key", "sekret")},
 		Allow:     []string{"security.insecure"},
 		Attests:   []Attest{{Type: "provenance", Disabled: true}},
 	}

@@ -28,6 +28,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/buildkit/buildkittest"
+	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
@@ -148,9 +149,9 @@ func TestExportsOfASolve(t *testing.T) {
 	must(t, os.Chmod(filepath.Join(source, "sub"), 0o555))
 	files, err := fsutil.NewFS(source)
 	must(t, err)
-	dest, tar, cache := filepath.Join(dir, "out"), filepath.Join(dir, "out.tar"), filepath.Join(dir, "cache")
+	dest, tar, cached := filepath.Join(dir, "out"), filepath.Join(dir, "out.tar"), filepath.Join(dir, "cache")
 	p := outputsOf(t, func(r *Request) {
-		r.CacheTo = []Cache{{Type: cacheLocal, Attrs: attrs("dest", cache)}}
+		r.CacheTo = []cache.Entry{{Type: cache.TypeLocal, Attrs: attrs("dest", cached)}}
 	}, dest, "type=tar,dest="+tar)
 	d := newExportingDaemon(t, func(ctx context.Context, caller session.Caller) error {
 		stream, err := filesync.CopyFileWriter(ctx, nil, 1, caller)
@@ -160,7 +161,7 @@ func TestExportsOfASolve(t *testing.T) {
 		if _, err := stream.Write(tarball(t)); err != nil {
 			return err
 		}
-		store := sessioncontent.NewCallerStore(caller, "local:"+cache)
+		store := sessioncontent.NewCallerStore(caller, "local:"+cached)
 		if _, err := store.Info(ctx, digest.FromString("x")); err == nil || !strings.Contains(err.Error(), "not found") {
 			return fmt.Errorf("the cache answers %w", err)
 		}

@@ -139,11 +139,6 @@ func TestFilesWithoutAnEnd(t *testing.T) {
 			}
 		})
 	}
-	dir := t.TempDir()
-	must(t, pipe(filepath.Join(dir, "index.json")))
-	if got := indexed(dir, ""); got != "" {
-		t.Errorf("an index that is a pipe has %s", got)
-	}
 }
 
 // TestLinksOutOfALayout has links in an image layout by which its parts would

@@ -16,6 +16,7 @@ import (
 	spb "github.com/moby/buildkit/sourcepolicy/pb"
 	"github.com/tonistiigi/go-csvvalue"
 
+	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -40,12 +41,12 @@ func (p *preparation) findNamedHosts() *session.Hosts {
 		n.AddImage(tag)
 	}
 	for _, c := range slices.Concat(p.request.CacheFrom, p.request.CacheTo) {
-		if c.Type == cacheRegistry {
+		if c.Type == cache.TypeRegistry {
 			n.AddImage(c.Attrs["ref"])
 		}
 	}
 	for _, c := range p.request.CacheTo {
-		if c.Type == cacheRegistry {
+		if c.Type == cache.TypeRegistry {
 			n.AddPush(c.Attrs["ref"])
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	spb "github.com/moby/buildkit/sourcepolicy/pb"
 
+	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
 )
@@ -94,8 +95,8 @@ func TestNamedHosts(t *testing.T) {
 		{"outputs, tags and caches", "FROM scratch", func(r *Request) {
 			r.Tags = []string{"t.example/app:1"}
 			r.Outputs = []output.Output{{Type: "image", Attrs: attrs("name", "t.example/app:1", "push", "true")}}
-			r.CacheFrom = []Cache{{Type: "registry", Attrs: attrs("ref", "cf.example/c")}, {Type: "gha"}}
-			r.CacheTo = []Cache{{Type: "registry", Attrs: attrs("ref", "ct.example/c")}}
+			r.CacheFrom = []cache.Entry{{Type: "registry", Attrs: attrs("ref", "cf.example/c")}, {Type: "gha"}}
+			r.CacheTo = []cache.Entry{{Type: "registry", Attrs: attrs("ref", "ct.example/c")}}
 		}, "cf.example ct.example t.example", ""},
 		{"an output's own name", "FROM scratch", func(r *Request) {
 			r.Outputs = []output.Output{{Type: "registry", Attrs: attrs("name", "o.example/a,p.example/b")}}
@@ -144,8 +145,8 @@ func TestPushedRepositories(t *testing.T) {
 			r.Outputs = []output.Output{{Type: "registry", Attrs: attrs("name", "o.example/a,p.example/b")}}
 		}, "o.example/a p.example/b", false},
 		{"caches that are written", func(r *Request) {
-			r.CacheFrom = []Cache{{Type: "registry", Attrs: attrs("ref", "cf.example/c")}}
-			r.CacheTo = []Cache{{Type: "registry", Attrs: attrs("ref", "ct.example/c")}}
+			r.CacheFrom = []cache.Entry{{Type: "registry", Attrs: attrs("ref", "cf.example/c")}}
+			r.CacheTo = []cache.Entry{{Type: "registry", Attrs: attrs("ref", "ct.example/c")}}
 		}, "ct.example/c", false},
 		{"a name that the frontend gives", func(r *Request) {
 			r.Outputs = []output.Output{{Type: "image", Attrs: attrs("name", "*", "push", "true")}}

@@ -50,7 +50,7 @@ func Options(r Request, in Inputs, job Job, exports []client.ExportEntry) client
 	setRun(attrs, r)
 
 	setAttests(attrs, r, in.NoDefaultAttestations)
-	opt.CacheImports, opt.CacheExports = caches(r, job)
+	opt.CacheImports, opt.CacheExports = r.caches().Options(job, enabled(r, argInlineCache))
 	return opt
 }
 

@@ -10,6 +10,8 @@ import (
 	spb "github.com/moby/buildkit/sourcepolicy/pb"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"google.golang.org/protobuf/testing/protocmp"
+
+	"github.com/slipway-build/slipway/agent/solve/cache"
 )
 
 func plats(names ...string) []ocispecs.Platform {
@@ -93,14 +95,14 @@ func TestOptions(t *testing.T) {
 		},
 		{
 			name: "caches", job: single,
-			request: Request{CacheFrom: []Cache{cache("gha", "scope", "s")}, CacheTo: []Cache{cache("registry", "ref", "a", "mode", "max")}},
+			request: Request{CacheFrom: []cache.Entry{cacheEntry("gha", "scope", "s")}, CacheTo: []cache.Entry{cacheEntry("registry", "ref", "a", "mode", "max")}},
 			attrs:   attrs("platform", "linux/amd64"),
 			imports: []client.CacheOptionsEntry{{Type: "gha", Attrs: attrs("scope", "s")}},
 			cache:   []client.CacheOptionsEntry{{Type: "registry", Attrs: attrs("ref", "a", "mode", "max")}},
 		},
 		{
 			name: "caches of several jobs", job: Job{Platforms: plats("linux/amd64"), Siblings: [][]ocispecs.Platform{plats("linux/amd64"), plats("linux/arm64")}},
-			request: Request{CacheTo: []Cache{cache("registry", "ref", "a:t")}},
+			request: Request{CacheTo: []cache.Entry{cacheEntry("registry", "ref", "a:t")}},
 			attrs:   attrs("platform", "linux/amd64", "multi-platform", "true"),
 			cache:   []client.CacheOptionsEntry{{Type: "registry", Attrs: attrs("ref", "a:t-linux-amd64")}},
 		},

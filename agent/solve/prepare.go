@@ -44,6 +44,16 @@ func (p *Plan) Warnings() []string { return p.warnings }
 // Notes say what was decided and may be worth knowing, one line each.
 func (p *Plan) Notes() []string { return p.notes }
 
+// Affinity identifies what is built: its context, wherever the agent has it,
+// and its target. Builds of the same thing find their cache on the same pod.
+func (p *Plan) Affinity() string {
+	in := p.resolved()
+	if in.SharedKey == "" { // standard input
+		return contextfs.SharedKey(p.request.Target)
+	}
+	return contextfs.SharedKey(in.SharedKey, p.request.Target)
+}
+
 // Close removes staging and temporary files.
 func (p *Plan) Close() error {
 	p.git.stop()
@@ -161,6 +171,13 @@ func (p *preparation) resolveSSH(ctx context.Context) {
 	}
 	server, mistakes := session.OpenSSH(ctx, list, p.request.Files, p.request.lookup)
 	p.ssh = server
+	p.mistakes = append(p.mistakes, mistakes...)
+}
+
+func (p *preparation) resolveCaches() {
+	resolved, warnings, mistakes := p.request.caches().Resolve(p.request.WorkDir, p.request.lookup)
+	p.request.CacheFrom, p.request.CacheTo = resolved.From, resolved.To
+	p.warnings = append(p.warnings, warnings...)
 	p.mistakes = append(p.mistakes, mistakes...)
 }
 

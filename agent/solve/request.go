@@ -4,6 +4,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
@@ -42,8 +43,8 @@ type Request struct {
 	Tags        []string
 	Annotations []registry.Annotation // see registry.ParseAnnotation
 	Attests     []Attest              // see ParseAttest
-	CacheFrom   []Cache               // see ParseCacheFrom
-	CacheTo     []Cache               // see ParseCacheTo
+	CacheFrom   []cache.Entry         // see cache.ParseFrom
+	CacheTo     []cache.Entry         // see cache.ParseTo
 
 	// Files reads what the other fields name, and standard input; nil reads
 	// regular files only.
@@ -58,6 +59,9 @@ type Request struct {
 	// Lookup reads the environment: values of secrets, SSH_AUTH_SOCK,
 	// SOURCE_DATE_EPOCH and the BUILDX_* variables that shape a solve.
 	Lookup func(name string) (string, bool)
+	// Environ is the environment of programs that are started, which is git, as
+	// os.Environ has it.
+	Environ []string
 	// OnSecret is told the value of each of Secrets before a builder gets it.
 	// It may be nil, and is called from several goroutines.
 	OnSecret func(value string)
@@ -109,6 +113,9 @@ func (r Request) outputEnv() output.Env {
 		Attested:       slices.ContainsFunc(r.Attests, func(a Attest) bool { return !a.Disabled }),
 	}
 }
+
+// caches are the caches of the request.
+func (r Request) caches() cache.Set { return cache.Set{From: r.CacheFrom, To: r.CacheTo} }
 
 // lookup is Lookup with "not set" for a request without an environment.
 func (r Request) lookup(name string) (string, bool) {

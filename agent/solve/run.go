@@ -17,6 +17,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/layout"
 	"github.com/slipway-build/slipway/agent/solve/output"
@@ -101,8 +102,8 @@ const contextTries = 3
 func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d *buildkit.Daemon, job Job, outputs *output.Attempt, feed *feed) (*Result, error) {
 	opt := Options(p.request, p.resolved(), job, outputs.Entries())
 	opt.Ref = identity.NewID()
-	opt.CacheImports = present(opt.CacheImports)
-	feed.expectAbsent(derived(p.request, opt.CacheImports))
+	opt.CacheImports = cache.Present(opt.CacheImports)
+	feed.expectAbsent(p.request.caches().MayBeAbsent(opt.CacheImports))
 	parts, err := p.attach(ctx, d, &opt, feed)
 	if err != nil {
 		return nil, buildkit.Explain(ctx, err)

@@ -47,6 +47,7 @@ type gitQuestion struct {
 	dirty      bool              // mark a revision with changes beside it
 	key        bool              // for the shared keys of contexts
 	timeout    time.Duration     // for all of git's work
+	environ    []string          // that git is started in
 }
 
 // newGitQuestion reads the variables. As with buildx, a value that is no
@@ -93,7 +94,7 @@ func askGit(ctx context.Context, q gitQuestion) gitFacts {
 	}
 	ctx, cancel := context.WithTimeout(ctx, q.timeout)
 	defer cancel()
-	g := git{program: program, dir: q.dir, env: gitEnvironment(os.Environ())}
+	g := git{program: program, dir: q.dir, env: gitEnvironment(q.environ)}
 
 	var root, revision, remote string
 	var dirty bool
@@ -379,6 +380,7 @@ func (p *preparation) askGit(ctx context.Context) {
 		return
 	}
 	q := newGitQuestion(p.request.lookup)
+	q.environ = p.request.Environ
 	q.dir, q.mounts = p.contextDir, maps.Clone(p.inputs.Mounts)
 	// A Dockerfile that was written to a temporary directory is not below the
 	// root and gets no label.
@@ -389,7 +391,7 @@ func (p *preparation) askGit(ctx context.Context) {
 	p.git = startGit(ctx, q)
 	for i, k := range p.keys {
 		if _, inside := below(p.contextDir, k.dir); !inside {
-			p.keys[i].git = startGit(ctx, gitQuestion{dir: k.dir, key: true, timeout: gitTimeout})
+			p.keys[i].git = startGit(ctx, gitQuestion{dir: k.dir, key: true, timeout: gitTimeout, environ: q.environ})
 		}
 	}
 }

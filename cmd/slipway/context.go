@@ -9,7 +9,6 @@ import (
 
 	"github.com/slipway-build/slipway/agent/ci"
 	"github.com/slipway-build/slipway/agent/solve"
-	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/internal/target"
 )
 
@@ -23,7 +22,6 @@ type contextFlags struct {
 // setContext puts the flags into a request.
 func (f contextFlags) setContext(r *solve.Request, in *invocation) error {
 	env := in.env
-	r.ContextKey, r.Mtime = f.ContextKey, contextfs.MtimeMode(f.ContextMtime)
 	if id, ok := env.Job.ci(env.Home).Identify(); ok {
 		r.Identify = id.Path
 	}

@@ -273,6 +273,10 @@ func TestBlame(t *testing.T) {
 	if err := (&Attempt{receivers: receivers{none, mine}}).Blame(remote); !errors.Is(err, own) {
 		t.Errorf("the agent's own error gave way to %v", err)
 	}
+	// Such as the error of a local cache that could not be written.
+	if err := (&Attempt{}).Blame(own); !errors.Is(err, own) {
+		t.Errorf("%v became %v", own, err)
+	}
 	var hinted interface{ Hints() []string }
 	if err := (&Attempt{receivers: receivers{none}}).Blame(remote); !errors.As(err, &hinted) || !strings.Contains(hinted.Hints()[0], "disk of the builder") || !errors.Is(err, remote) {
 		t.Errorf("a full disk of the builder became %v", err)

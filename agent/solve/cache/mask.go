@@ -1,4 +1,4 @@
-package solve
+package cache
 
 import (
 	"fmt"
@@ -8,15 +8,17 @@ import (
 	"strings"
 
 	"github.com/tonistiigi/go-csvvalue"
+
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // masked stands in messages where a credential is.
 const masked = "***"
 
-// maskCacheAttr returns what may be shown of an attribute. Only the values of
+// maskAttr returns what may be shown of an attribute. Only the values of
 // attributes that are known and harmless are shown: a misspelled
 // secret_access_key is a credential all the same.
-func maskCacheAttr(key, value string) string {
+func maskAttr(key, value string) string {
 	switch key {
 	case "token", "ghtoken", "access_key_id", "secret_access_key", "session_token":
 		return masked
@@ -29,22 +31,22 @@ func maskCacheAttr(key, value string) string {
 		if u.RawQuery != "" {
 			u.RawQuery = masked
 		}
-		return redact(u.String())
+		return sanitize.RedactURLs(u.String())
 	case "type", attrPlatformSplit:
 		return value
 	}
-	for _, t := range cacheTypes() {
+	for _, t := range backends() {
 		if t.has(key) {
-			return redact(value)
+			return sanitize.RedactURLs(value)
 		}
 	}
 	return masked
 }
 
-// maskCacheValue is the value of a flag as it may be shown.
-func maskCacheValue(value string) string {
+// maskValue is the value of a flag as it may be shown.
+func maskValue(value string) string {
 	if !strings.Contains(value, "=") {
-		return redact(value)
+		return sanitize.RedactURLs(value)
 	}
 	fields, err := csvvalue.Fields(value, nil)
 	if err != nil {
@@ -56,32 +58,33 @@ func maskCacheValue(value string) string {
 			fields[i] = masked // perhaps the rest of a credential with a comma
 			continue
 		}
-		fields[i] = key + "=" + maskCacheAttr(strings.ToLower(strings.TrimSpace(key)), v)
+		fields[i] = key + "=" + maskAttr(strings.ToLower(strings.TrimSpace(key)), v)
 	}
 	return strings.Join(fields, ",")
 }
 
 // Redacted returns the cache with its credentials masked, for messages.
-func (c Cache) Redacted() Cache {
-	return Cache{Type: c.Type, Attrs: maskCacheAttrs(c.Attrs)}
+func (c Entry) Redacted() Entry {
+	return Entry{Type: c.Type, Attrs: MaskAttrs(c.Attrs)}
 }
 
-func maskCacheAttrs(attrs map[string]string) map[string]string {
+// MaskAttrs returns the attributes of a cache with its credentials masked.
+func MaskAttrs(attrs map[string]string) map[string]string {
 	out := make(map[string]string, len(attrs))
 	for key, value := range attrs {
-		out[key] = maskCacheAttr(key, value)
+		out[key] = maskAttr(key, value)
 	}
 	return out
 }
 
 // String is the cache as a flag's value, credentials masked.
-func (c Cache) String() string {
+func (c Entry) String() string {
 	fields := []string{"type=" + c.Type}
 	for _, key := range slices.Sorted(maps.Keys(c.Attrs)) {
-		fields = append(fields, key+"="+maskCacheAttr(key, c.Attrs[key]))
+		fields = append(fields, key+"="+maskAttr(key, c.Attrs[key]))
 	}
 	return strings.Join(fields, ",")
 }
 
 // GoString implements fmt.GoStringer, which %#v uses.
-func (c Cache) GoString() string { return fmt.Sprintf("solve.Cache{%s}", c) }
+func (c Entry) GoString() string { return fmt.Sprintf("cache.Entry{%s}", c) }

@@ -1,4 +1,4 @@
-package solve
+package cache
 
 import (
 	"encoding/json"
@@ -17,29 +17,29 @@ import (
 	"github.com/slipway-build/slipway/internal/target"
 )
 
-// resolveLocalCache checks the directory of a local cache. One that shall be
+// resolveLocal checks the directory of a local cache. One that shall be
 // read may be missing, as in the first build of all.
-func (p *preparation) resolveLocalCache(d direction, c Cache) {
+func (r *resolution) resolveLocal(d direction, c Entry) {
 	if d.export {
 		dir := c.Attrs["dest"]
-		if err := checkCacheDest(p.request.WorkDir, dir); err != nil {
-			mistake := &fault.Usage{Flag: d.flag, Value: "type=local,dest=" + dir, Problem: fault.Cause(err)}
+		if err := checkDest(r.workdir, dir); err != nil {
+			problem := &fault.Usage{Flag: d.flag, Value: "type=local,dest=" + dir, Problem: fault.Cause(err)}
 			if leaves := (*target.LeavesError)(nil); errors.As(err, &leaves) {
-				mistake.Hint = leaves.Hint()
+				problem.Hint = leaves.Hint()
 			}
-			p.mistakes.Add(mistake)
+			r.mistakes.Add(problem)
 		}
 		return
 	}
-	if dir := c.Attrs["src"]; !hasCache(dir) {
-		p.warnings = append(p.warnings, fmt.Sprintf("%s type=local: there is no cache in %s, the build goes without", d.flag, dir))
+	if dir := c.Attrs["src"]; !holdsCache(dir) {
+		r.warnings = append(r.warnings, fmt.Sprintf("%s type=local: there is no cache in %s, the build goes without", d.flag, dir))
 	}
 }
 
-// checkCacheDest fails when nothing can be written to a directory that may not
+// checkDest fails when nothing can be written to a directory that may not
 // exist yet, or links in it lead out of the working directory. A cache that is
 // split by platform has its parts in sub-directories.
-func checkCacheDest(workdir, dir string) error {
+func checkDest(workdir, dir string) error {
 	existing, rest, err := target.Resolve(workdir, dir)
 	if err != nil {
 		return err
@@ -64,9 +64,9 @@ func checkCacheDest(workdir, dir string) error {
 	return layout.CheckLinks(workdir, dir)
 }
 
-// hasCache reports whether a directory holds a cache or, split by platform,
+// holdsCache reports whether a directory holds a cache or, split by platform,
 // its sub-directories do.
-func hasCache(dir string) bool {
+func holdsCache(dir string) bool {
 	for _, pattern := range []string{".", "*"} {
 		// The only possible error is a bad pattern, from a directory with a
 		// bracket in its name.
@@ -77,14 +77,14 @@ func hasCache(dir string) bool {
 	return false
 }
 
-// present keeps the imports that exist as far as the agent can tell: of local
+// Present keeps the imports that exist as far as the agent can tell: of local
 // caches, those whose index names a cache. BuildKit's client would look, too,
 // but it creates directories that are missing and locks the index, which two
 // solves at once or a read-only mount do not permit.
-func present(imports []client.CacheOptionsEntry) []client.CacheOptionsEntry {
+func Present(imports []client.CacheOptionsEntry) []client.CacheOptionsEntry {
 	var kept []client.CacheOptionsEntry
 	for _, entry := range imports {
-		if entry.Type != cacheLocal {
+		if entry.Type != TypeLocal {
 			kept = append(kept, entry)
 			continue
 		}

@@ -1,4 +1,4 @@
-package solve
+package cache
 
 import (
 	"context"
@@ -14,9 +14,9 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// cacheStore is the directory of a local cache that is written. What of it
-// cannot be written on the agent, the daemon only quotes, so it is noted here.
-type cacheStore struct {
+// Store is the directory of a local cache that is written. An error of writing
+// is kept for End, because the daemon only quotes it.
+type Store struct {
 	content.Store
 	dir string
 
@@ -25,8 +25,10 @@ type cacheStore struct {
 	failed error
 }
 
-func newCacheStore(dir string) (*cacheStore, error) {
-	s := &cacheStore{dir: dir, begun: map[string]bool{}}
+// OpenStore opens the directory of a local cache for writing, and makes it. The
+// error is a *fault.Usage.
+func OpenStore(dir string) (*Store, error) {
+	s := &Store{dir: dir, begun: map[string]bool{}}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, s.unwritable(err)
 	}
@@ -38,12 +40,12 @@ func newCacheStore(dir string) (*cacheStore, error) {
 	return s, nil
 }
 
-func (s *cacheStore) unwritable(err error) error {
+func (s *Store) unwritable(err error) error {
 	return &fault.Usage{Flag: "--cache-to", Value: "type=local,dest=" + s.dir, Problem: err.Error(), Hint: fault.AgentHint(err)}
 }
 
 // note keeps the first error that is the agent's own.
-func (s *cacheStore) note(err error) error {
+func (s *Store) note(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failed == nil && fault.AgentHint(err) != "" {
@@ -53,7 +55,7 @@ func (s *cacheStore) note(err error) error {
 }
 
 // Writer implements content.Ingester.
-func (s *cacheStore) Writer(ctx context.Context, opts ...content.WriterOpt) (content.Writer, error) {
+func (s *Store) Writer(ctx context.Context, opts ...content.WriterOpt) (content.Writer, error) {
 	var o content.WriterOpts
 	for _, opt := range opts {
 		if err := opt(&o); err != nil {
@@ -68,12 +70,12 @@ func (s *cacheStore) Writer(ctx context.Context, opts ...content.WriterOpt) (con
 	if err != nil {
 		return nil, s.note(err)
 	}
-	return &cacheWriter{w, s, o.Ref}, nil
+	return &writer{w, s, o.Ref}, nil
 }
 
-// end removes what was begun and has not become complete, and returns why the
+// End removes what was begun and has not become complete, and returns why the
 // cache could not be written.
-func (s *cacheStore) end(ctx context.Context) error {
+func (s *Store) End(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	errs := []error{s.failed}
@@ -85,21 +87,21 @@ func (s *cacheStore) end(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// cacheWriter writes one blob.
-type cacheWriter struct {
+// writer writes one blob.
+type writer struct {
 	content.Writer
-	store *cacheStore
+	store *Store
 	ref   string
 }
 
 // Write implements io.Writer.
-func (w *cacheWriter) Write(p []byte) (int, error) {
+func (w *writer) Write(p []byte) (int, error) {
 	n, err := w.Writer.Write(p)
 	return n, w.store.note(err)
 }
 
 // Commit implements content.Writer.
-func (w *cacheWriter) Commit(ctx context.Context, size int64, expected digest.Digest, opts ...content.Opt) error {
+func (w *writer) Commit(ctx context.Context, size int64, expected digest.Digest, opts ...content.Opt) error {
 	err := w.store.note(w.Writer.Commit(ctx, size, expected, opts...))
 	if err == nil {
 		w.store.mu.Lock()

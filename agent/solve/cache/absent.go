@@ -1,7 +1,6 @@
-package solve
+package cache
 
 import (
-	"maps"
 	"strings"
 
 	"github.com/moby/buildkit/client"
@@ -10,21 +9,21 @@ import (
 // importVertex starts the name of the step in which BuildKit reads a cache.
 const importVertex = "importing cache manifest from "
 
-// derived names the steps of imports from registries that the user did not
+// MayBeAbsent names the steps of imports from registries that the user did not
 // write, or wrote as the name that is split by platform. That one of them does
 // not exist is to be expected.
-func derived(r Request, imports []client.CacheOptionsEntry) map[string]bool {
+func (s Set) MayBeAbsent(imports []client.CacheOptionsEntry) map[string]bool {
 	steps := map[string]bool{}
 	count := 0
 	for _, entry := range imports {
-		if entry.Type == cacheRegistry {
+		if entry.Type == TypeRegistry {
 			steps[importVertex+entry.Attrs["ref"]] = true
 			count++
 		}
 	}
 	given := 0
-	for _, c := range r.CacheFrom {
-		if c.Type == cacheRegistry {
+	for _, c := range s.From {
+		if c.Type == TypeRegistry {
 			given++
 		}
 	}
@@ -34,10 +33,10 @@ func derived(r Request, imports []client.CacheOptionsEntry) map[string]bool {
 	return steps
 }
 
-// excuse takes the error from a step that found no cache where there need not
+// Excuse takes the error from a step that found no cache where there need not
 // be one, and says so in the step's log. A build that fails later would list
 // the step among its errors. The status itself stays as it is.
-func excuse(s *client.SolveStatus, absent map[string]bool) *client.SolveStatus {
+func Excuse(s *client.SolveStatus, absent map[string]bool) *client.SolveStatus {
 	if len(absent) == 0 {
 		return s
 	}
@@ -65,7 +64,3 @@ func excuse(s *client.SolveStatus, absent map[string]bool) *client.SolveStatus {
 	}
 	return out
 }
-
-// expectAbsent names the steps that may fail with "not found". It is called
-// before the solve starts.
-func (f *feed) expectAbsent(steps map[string]bool) { f.absent = maps.Clone(steps) }

@@ -1,4 +1,4 @@
-package solve
+package cache
 
 import (
 	"fmt"
@@ -10,12 +10,14 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/tonistiigi/go-csvvalue"
 
+	"github.com/slipway-build/slipway/agent/solve/attr"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
-// Cache is a parsed --cache-from or --cache-to. Its attributes may hold
+// Entry is a parsed --cache-from or --cache-to. Its attributes may hold
 // credentials; printing it shows them masked.
-type Cache struct {
+type Entry struct {
 	// Type is registry, inline, local, gha, s3 or azblob.
 	Type string
 	// Attrs are BuildKit's attributes of the type, keys in lower case, and
@@ -23,8 +25,8 @@ type Cache struct {
 	Attrs map[string]string
 }
 
-// cacheType is one row of the table of cache backends.
-type cacheType struct {
+// backend is one row of the table of cache backends.
+type backend struct {
 	name string
 	// imports and exports are the attributes that BuildKit reads in each
 	// direction; nil when there is no such direction.
@@ -40,22 +42,23 @@ type cacheType struct {
 	partDefault string
 }
 
+// The types of caches.
 const (
-	cacheRegistry = "registry"
-	cacheInline   = "inline"
-	cacheLocal    = "local"
-	cacheGHA      = "gha"
-	cacheS3       = "s3"
-	cacheAzblob   = "azblob"
+	TypeRegistry = "registry"
+	TypeInline   = "inline"
+	TypeLocal    = "local"
+	TypeGHA      = "gha"
+	TypeS3       = "s3"
+	TypeAzblob   = "azblob"
 )
 
-// attrPlatformSplit says whether a cache is divided by platform; it has the name
-// that outputs have for the same.
+// attrPlatformSplit is the agent's own attribute: whether a cache is divided by
+// platform.
 const attrPlatformSplit = "platform-split"
 
-// cacheTypes is every backend of BuildKit with its attributes; see its
+// backends is every backend of BuildKit with its attributes; see its
 // cache/remotecache, and client/solve.go for what the client reads of local.
-func cacheTypes() []cacheType {
+func backends() []backend {
 	always := []string{"mode", "ignore-error"}
 	blobs := []string{"compression", "compression-level", "force-compression", "oci-mediatypes", "image-manifest"}
 	gha := []string{"scope", "url", "url_v2", "token", "version", "timeout", "repository", "ghtoken"}
@@ -65,82 +68,82 @@ func cacheTypes() []cacheType {
 		"disable_accept_encoding", "retry_mode", "retry_max_attempts",
 	}
 	azblob := []string{"account_url", "account_name", "container", "prefix", "manifests_prefix", "blobs_prefix", "name", "secret_access_key"}
-	return []cacheType{
+	return []backend{
 		{
-			name: cacheRegistry, imports: []string{"ref", "registry.insecure"}, importNeeds: "ref",
+			name: TypeRegistry, imports: []string{"ref", "registry.insecure"}, importNeeds: "ref",
 			exports: slices.Concat([]string{"ref", "registry.insecure"}, always, blobs), exportNeeds: "ref", part: "ref",
 		},
-		{name: cacheInline, exports: always},
+		{name: TypeInline, exports: always},
 		{
-			name: cacheLocal, imports: []string{"src", "digest", "tag"}, importNeeds: "src",
+			name: TypeLocal, imports: []string{"src", "digest", "tag"}, importNeeds: "src",
 			exports: slices.Concat([]string{"dest", "tag", "reset"}, always, blobs), exportNeeds: "dest",
 		},
-		{name: cacheGHA, imports: gha, exports: slices.Concat(gha, always), part: "scope", partDefault: "buildkit"},
-		{name: cacheS3, imports: s3, exports: slices.Concat(s3, always), part: "name", partDefault: "buildkit"},
-		{name: cacheAzblob, imports: azblob, exports: slices.Concat(azblob, always), part: "name", partDefault: "buildkit"},
+		{name: TypeGHA, imports: gha, exports: slices.Concat(gha, always), part: "scope", partDefault: "buildkit"},
+		{name: TypeS3, imports: s3, exports: slices.Concat(s3, always), part: "name", partDefault: "buildkit"},
+		{name: TypeAzblob, imports: azblob, exports: slices.Concat(azblob, always), part: "name", partDefault: "buildkit"},
 	}
 }
 
-func findCacheType(name string) (cacheType, bool) {
-	for _, t := range cacheTypes() {
+func findBackend(name string) (backend, bool) {
+	for _, t := range backends() {
 		if t.name == name {
 			return t, true
 		}
 	}
-	return cacheType{}, false
+	return backend{}, false
 }
 
 // direction is what tells --cache-from and --cache-to apart.
 type direction struct {
 	flag   string
-	attrs  func(cacheType) []string
-	needs  func(cacheType) string
+	attrs  func(backend) []string
+	needs  func(backend) string
 	export bool
 }
 
 func importing() direction {
 	return direction{
 		flag:  "--cache-from",
-		attrs: func(t cacheType) []string { return t.imports },
-		needs: func(t cacheType) string { return t.importNeeds },
+		attrs: func(t backend) []string { return t.imports },
+		needs: func(t backend) string { return t.importNeeds },
 	}
 }
 
 func exporting() direction {
 	return direction{
 		flag: "--cache-to", export: true,
-		attrs: func(t cacheType) []string { return t.exports },
-		needs: func(t cacheType) string { return t.exportNeeds },
+		attrs: func(t backend) []string { return t.exports },
+		needs: func(t backend) string { return t.exportNeeds },
 	}
 }
 
-// checkCacheAttr returns what is wrong with the value of an attribute.
-func checkCacheAttr(key, value string) string {
+// checkAttr returns what is wrong with the value of an attribute.
+func checkAttr(key, value string) string {
 	switch key {
 	case "mode":
-		return wantOneOf("min", "max")(value)
+		return attr.OneOf("min", "max")(value)
 	case "ignore-error", "oci-mediatypes", "image-manifest", "registry.insecure", "reset",
 		"use_path_style", "disable_accept_encoding", attrPlatformSplit:
-		return wantBoolean(value)
+		return attr.Boolean(value)
 	case "force-compression":
 		if value == "" { // BuildKit takes the bare word for true
 			return ""
 		}
-		return wantBoolean(value)
+		return attr.Boolean(value)
 	case "compression":
-		return wantOneOf("uncompressed", "gzip", "estargz", "zstd")(value)
+		return attr.OneOf("uncompressed", "gzip", "estargz", "zstd")(value)
 	case "compression-level":
-		return wantNumber(value)
+		return attr.Number(value)
 	case "version":
-		return wantOneOf("1", "2")(value)
+		return attr.OneOf("1", "2")(value)
 	case "timeout", "touch_refresh":
-		return wantDuration(value)
+		return attr.Duration(value)
 	case "upload_parallelism", "retry_max_attempts":
-		return wantPositive(value)
+		return attr.Positive(value)
 	case "retry_mode":
-		return wantOneOf("standard", "adaptive")(value)
+		return attr.OneOf("standard", "adaptive")(value)
 	case "ref", "src", "dest", "bucket", "tag":
-		return wantSome(value)
+		return attr.NotEmpty(value)
 	case "digest":
 		if _, err := digest.Parse(value); err != nil {
 			return "is not a digest"
@@ -151,17 +154,17 @@ func checkCacheAttr(key, value string) string {
 	}
 }
 
-// ParseCacheFrom parses --cache-from: type=TYPE[,KEY=VALUE…] as CSV, or image
+// ParseFrom parses --cache-from: type=TYPE[,KEY=VALUE…] as CSV, or image
 // references, several separated by commas. The error is a *fault.Usage and
 // shows no credential.
-func ParseCacheFrom(value string) ([]Cache, error) { return parseCaches(importing(), value) }
+func ParseFrom(value string) ([]Entry, error) { return parse(importing(), value) }
 
-// ParseCacheTo parses --cache-to, like ParseCacheFrom.
-func ParseCacheTo(value string) ([]Cache, error) { return parseCaches(exporting(), value) }
+// ParseTo parses --cache-to, like ParseFrom.
+func ParseTo(value string) ([]Entry, error) { return parse(exporting(), value) }
 
-func parseCaches(d direction, value string) ([]Cache, error) {
-	fail := func(problem, hint string) ([]Cache, error) {
-		return nil, &fault.Usage{Flag: d.flag, Value: maskCacheValue(value), Problem: problem, Hint: hint}
+func parse(d direction, value string) ([]Entry, error) {
+	fail := func(problem, hint string) ([]Entry, error) {
+		return nil, &fault.Usage{Flag: d.flag, Value: maskValue(value), Problem: problem, Hint: hint}
 	}
 	if value == "" {
 		return fail("is empty", "")
@@ -170,16 +173,16 @@ func parseCaches(d direction, value string) ([]Cache, error) {
 	if err != nil {
 		return fail(fmt.Sprintf("is not valid CSV: %s", err), "")
 	}
-	var list []Cache
+	var list []Entry
 	if strings.Contains(value, "=") {
-		c, problem := parseCacheFields(fields)
+		c, problem := parseFields(fields)
 		if problem != "" {
-			return fail(problem, "the form is IMAGE or type="+strings.Join(cacheTypeNames(d), "|")+",KEY=VALUE…")
+			return fail(problem, "the form is IMAGE or type="+strings.Join(typeNames(d), "|")+",KEY=VALUE…")
 		}
 		list = append(list, c)
 	} else {
 		for _, ref := range fields {
-			list = append(list, Cache{Type: cacheRegistry, Attrs: map[string]string{"ref": ref}})
+			list = append(list, Entry{Type: TypeRegistry, Attrs: map[string]string{"ref": ref}})
 		}
 	}
 	for _, c := range list {
@@ -190,10 +193,10 @@ func parseCaches(d direction, value string) ([]Cache, error) {
 	return list, nil
 }
 
-// parseCacheFields parses fields of which at least one is key=value. A field
+// parseFields parses fields of which at least one is key=value. A field
 // that is not may be the rest of a credential with a comma, so messages give
 // its number only.
-func parseCacheFields(fields []string) (c Cache, problem string) {
+func parseFields(fields []string) (c Entry, problem string) {
 	c.Attrs = map[string]string{}
 	for i, field := range fields {
 		key, v, ok := strings.Cut(field, "=")
@@ -213,9 +216,9 @@ func parseCacheFields(fields []string) (c Cache, problem string) {
 	return c, ""
 }
 
-func cacheTypeNames(d direction) []string {
+func typeNames(d direction) []string {
 	var names []string
-	for _, t := range cacheTypes() {
+	for _, t := range backends() {
 		if d.attrs(t) != nil {
 			names = append(names, t.name)
 		}
@@ -226,10 +229,10 @@ func cacheTypeNames(d direction) []string {
 // check finds what BuildKit would refuse or pass over. An attribute of the
 // other direction is none of it: pipelines share one value between both flags,
 // and Prepare warns.
-func (c Cache) check(d direction) (problem, hint string) {
-	kind, ok := findCacheType(c.Type)
+func (c Entry) check(d direction) (problem, hint string) {
+	kind, ok := findBackend(c.Type)
 	if !ok {
-		return fmt.Sprintf("unknown type %q", c.Type), "there are " + strings.Join(cacheTypeNames(d), ", ")
+		return fmt.Sprintf("unknown type %q", c.Type), "there are " + strings.Join(typeNames(d), ", ")
 	}
 	known := d.attrs(kind)
 	if known == nil {
@@ -242,19 +245,19 @@ func (c Cache) check(d direction) (problem, hint string) {
 		if !slices.Contains(known, key) && !kind.has(key) {
 			return fmt.Sprintf("type=%s has no attribute %q", c.Type, key), "it has " + strings.Join(known, ", ")
 		}
-		if wrong := checkCacheAttr(key, c.Attrs[key]); wrong != "" {
-			return fmt.Sprintf("%s=%q %s", key, maskCacheAttr(key, c.Attrs[key]), wrong), ""
+		if wrong := checkAttr(key, c.Attrs[key]); wrong != "" {
+			return fmt.Sprintf("%s=%q %s", key, maskAttr(key, c.Attrs[key]), wrong), ""
 		}
 	}
 	if needed := d.needs(kind); needed != "" && c.Attrs[needed] == "" {
 		return fmt.Sprintf("%s is missing", needed), fmt.Sprintf("add %s=…", needed)
 	}
-	if c.Type != cacheRegistry {
+	if c.Type != TypeRegistry {
 		return "", ""
 	}
 	named, err := reference.ParseNormalizedNamed(c.Attrs["ref"])
 	if err != nil {
-		return fmt.Sprintf("ref=%q is not an image: %s", redact(c.Attrs["ref"]), err), ""
+		return fmt.Sprintf("ref=%q is not an image: %s", sanitize.RedactURLs(c.Attrs["ref"]), err), ""
 	}
 	if _, ok := named.(reference.Digested); ok && d.export {
 		return "a cache cannot be written to a digest", "give a tag"
@@ -263,9 +266,9 @@ func (c Cache) check(d direction) (problem, hint string) {
 }
 
 // has reports whether an attribute exists in either direction.
-func (t cacheType) has(key string) bool {
+func (t backend) has(key string) bool {
 	return slices.Contains(t.imports, key) || slices.Contains(t.exports, key)
 }
 
 // splits reports whether caches of the type can be divided by platform.
-func (t cacheType) splits() bool { return t.part != "" || t.name == cacheLocal }
+func (t backend) splits() bool { return t.part != "" || t.name == TypeLocal }

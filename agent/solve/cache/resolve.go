@@ -1,4 +1,4 @@
-package solve
+package cache
 
 import (
 	"fmt"
@@ -9,25 +9,36 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// resolveCaches completes the caches from the environment, as buildx does, and
-// checks what is theirs on the agent.
-func (p *preparation) resolveCaches() {
-	p.request.CacheFrom = p.resolveEach(importing(), p.request.CacheFrom)
-	p.request.CacheTo = p.resolveEach(exporting(), p.request.CacheTo)
-	p.checkTwice()
+// Resolve completes the caches from the environment, as buildx does, and checks
+// what is theirs on the agent. Caches that cannot work here are left out, with a
+// warning. A destination below workdir must not leave it through a symbolic
+// link; empty allows that.
+func (s Set) Resolve(workdir string, lookup func(name string) (string, bool)) (_ Set, warnings []string, mistakes fault.UsageList) {
+	r := &resolution{workdir: workdir, lookup: lookup}
+	resolved := Set{From: r.resolve(importing(), s.From), To: r.resolve(exporting(), s.To)}
+	r.checkTwice(resolved.To)
+	return resolved, r.warnings, r.mistakes
 }
 
-func (p *preparation) resolveEach(d direction, list []Cache) []Cache {
-	var kept []Cache
+// resolution collects what is found while caches are resolved.
+type resolution struct {
+	workdir  string
+	lookup   func(string) (string, bool)
+	warnings []string
+	mistakes fault.UsageList
+}
+
+func (r *resolution) resolve(d direction, list []Entry) []Entry {
+	var kept []Entry
 	for _, c := range list {
-		c = c.fromEnvironment(p.request.lookup)
+		c = c.fromEnvironment(r.lookup)
 		if why := c.unusable(); why != "" {
-			p.warnings = append(p.warnings, fmt.Sprintf("%s type=%s is left out: %s", d.flag, c.Type, why))
+			r.warnings = append(r.warnings, fmt.Sprintf("%s type=%s is left out: %s", d.flag, c.Type, why))
 			continue
 		}
-		p.warnings = append(p.warnings, c.doubts(d)...)
-		if c.Type == cacheLocal {
-			p.resolveLocalCache(d, c)
+		r.warnings = append(r.warnings, c.doubts(d)...)
+		if c.Type == TypeLocal {
+			r.resolveLocal(d, c)
 		}
 		kept = append(kept, c)
 	}
@@ -36,15 +47,15 @@ func (p *preparation) resolveEach(d direction, list []Cache) []Cache {
 
 // fromEnvironment adds what the CI system put into the environment. The
 // caller's attributes stay as they are.
-func (c Cache) fromEnvironment(lookup func(string) (string, bool)) Cache {
+func (c Entry) fromEnvironment(lookup func(string) (string, bool)) Entry {
 	c.Attrs = maps.Clone(c.Attrs)
 	if c.Attrs == nil {
 		c.Attrs = map[string]string{}
 	}
 	switch c.Type {
-	case cacheGHA:
+	case TypeGHA:
 		fillGHA(c.Attrs, lookup)
-	case cacheS3:
+	case TypeS3:
 		fillS3(c.Attrs, lookup)
 	}
 	return c
@@ -97,8 +108,8 @@ func fillS3(attrs map[string]string, lookup func(string) (string, bool)) {
 
 // unusable says why a cache cannot work here although it may elsewhere: a
 // pipeline that also runs outside of GitHub builds there without the cache.
-func (c Cache) unusable() string {
-	if c.Type != cacheGHA {
+func (c Entry) unusable() string {
+	if c.Type != TypeGHA {
 		return ""
 	}
 	const how = ", which GitHub gives to actions and not to run steps; export it there with an action such as crazy-max/ghaction-github-runtime"
@@ -112,18 +123,18 @@ func (c Cache) unusable() string {
 }
 
 // doubts are the warnings about a cache that is used all the same.
-func (c Cache) doubts(d direction) []string {
+func (c Entry) doubts(d direction) []string {
 	var list []string
 	doubt := func(format string, values ...any) {
 		list = append(list, fmt.Sprintf("%s type=%s: ", d.flag, c.Type)+fmt.Sprintf(format, values...))
 	}
-	kind, _ := findCacheType(c.Type)
+	kind, _ := findBackend(c.Type)
 	for _, key := range slices.Sorted(maps.Keys(c.Attrs)) {
 		if kind.has(key) && !slices.Contains(d.attrs(kind), key) {
 			doubt("%s has no effect here", key)
 		}
 	}
-	if c.Type == cacheInline && c.Attrs["mode"] == "max" {
+	if c.Type == TypeInline && c.Attrs["mode"] == "max" {
 		doubt("mode=max has no effect, an inline cache only holds the layers of the image")
 	}
 	// The builder's own environment may name them, which only the builder
@@ -134,35 +145,35 @@ func (c Cache) doubts(d direction) []string {
 		}
 	}
 	switch c.Type {
-	case cacheS3:
+	case TypeS3:
 		builder("bucket", "AWS_BUCKET")
 		builder("region", "AWS_REGION")
-	case cacheAzblob:
+	case TypeAzblob:
 		builder("account_url", "BUILDKIT_AZURE_STORAGE_ACCOUNT_URL")
 	}
 	return list
 }
 
 // checkTwice finds exports that BuildKit would refuse as duplicates.
-func (p *preparation) checkTwice() {
-	for i, c := range p.request.CacheTo {
-		if c.Type == cacheInline {
+func (r *resolution) checkTwice(exports []Entry) {
+	for i, c := range exports {
+		if c.Type == TypeInline {
 			continue
 		}
-		same := func(other Cache) bool {
+		same := func(other Entry) bool {
 			if c.Type != other.Type {
 				return false
 			}
 			switch c.Type {
-			case cacheRegistry:
+			case TypeRegistry:
 				return c.Attrs["ref"] == other.Attrs["ref"]
-			case cacheLocal:
+			case TypeLocal:
 				return c.Attrs["dest"] == other.Attrs["dest"]
 			}
 			return maps.Equal(c.Attrs, other.Attrs)
 		}
-		if slices.ContainsFunc(p.request.CacheTo[:i], same) {
-			p.mistakes.Add(&fault.Usage{Flag: "--cache-to", Value: c.String(), Problem: "is given twice"})
+		if slices.ContainsFunc(exports[:i], same) {
+			r.mistakes.Add(&fault.Usage{Flag: "--cache-to", Value: c.String(), Problem: "is given twice"})
 		}
 	}
 }

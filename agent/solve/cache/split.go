@@ -1,4 +1,4 @@
-package solve
+package cache
 
 import (
 	"crypto/sha256"
@@ -13,18 +13,24 @@ import (
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/agent/solve/job"
 )
 
-// caches are the caches of one job. Two nodes that write the same cache would
+// Set is the caches of a build: what it reads and what it writes.
+type Set struct{ From, To []Entry }
+
+// Options are the caches of one job as BuildKit takes them. Two nodes that write the same cache would
 // overwrite each other, so what several jobs export is split: each has its
 // own, named after its platforms. What they import is each cache as written
 // (one node may have made it) and the parts of all jobs, because a stage that
 // runs on the build platform is worth the same to every node.
 //
-// platform-split=BOOL of an entry decides otherwise for it.
-func caches(r Request, job Job) (imports, exports []client.CacheOptionsEntry) {
-	for _, c := range r.CacheFrom {
-		for _, part := range append([]Cache{c}, parts(c, job)...) {
+// platform-split=BOOL of an entry decides otherwise for it. With inline there is
+// an inline cache whether or not the set has one.
+func (s Set) Options(j job.Job, inline bool) (imports, exports []client.CacheOptionsEntry) {
+	for _, c := range s.From {
+		for _, part := range append([]Entry{c}, parts(c, j)...) {
 			entry := part.entry()
 			same := func(e client.CacheOptionsEntry) bool { return e.Type == entry.Type && maps.Equal(e.Attrs, entry.Attrs) }
 			if !slices.ContainsFunc(imports, same) {
@@ -32,21 +38,21 @@ func caches(r Request, job Job) (imports, exports []client.CacheOptionsEntry) {
 			}
 		}
 	}
-	for _, c := range r.CacheTo {
-		if splits(c, job) {
-			c = part(c, job.Platforms)
+	for _, c := range s.To {
+		if splits(c, j) {
+			c = part(c, j.Platforms)
 		}
 		exports = append(exports, c.entry())
 	}
-	inline := func(e client.CacheOptionsEntry) bool { return e.Type == cacheInline }
-	if enabled(r, argInlineCache) && !slices.ContainsFunc(exports, inline) {
-		exports = append(exports, Cache{Type: cacheInline}.entry())
+	isInline := func(e client.CacheOptionsEntry) bool { return e.Type == TypeInline }
+	if inline && !slices.ContainsFunc(exports, isInline) {
+		exports = append(exports, Entry{Type: TypeInline}.entry())
 	}
 	return imports, exports
 }
 
 // entry is the cache as BuildKit takes it.
-func (c Cache) entry() client.CacheOptionsEntry {
+func (c Entry) entry() client.CacheOptionsEntry {
 	attrs := make(map[string]string, len(c.Attrs))
 	maps.Copy(attrs, c.Attrs)
 	delete(attrs, attrPlatformSplit)
@@ -54,30 +60,30 @@ func (c Cache) entry() client.CacheOptionsEntry {
 }
 
 // splits reports whether a cache is divided by platform.
-func splits(c Cache, job Job) bool {
-	kind, ok := findCacheType(c.Type)
+func splits(c Entry, j job.Job) bool {
+	kind, ok := findBackend(c.Type)
 	if !ok || !kind.splits() {
 		return false
 	}
 	if on, err := strconv.ParseBool(c.Attrs[attrPlatformSplit]); err == nil {
 		return on
 	}
-	return job.Several()
+	return j.Several()
 }
 
 // parts are the parts of an import, one per job of the build.
-func parts(c Cache, job Job) []Cache {
-	siblings := job.Siblings
+func parts(c Entry, j job.Job) []Entry {
+	siblings := j.Siblings
 	if len(siblings) == 0 {
-		siblings = [][]ocispecs.Platform{job.Platforms}
+		siblings = [][]ocispecs.Platform{j.Platforms}
 	}
 	// That a directory holds no such part is seen without asking anybody, so
 	// a build for one platform also finds what a build for several wrote.
-	probe := c.Type == cacheLocal && c.Attrs[attrPlatformSplit] == ""
-	if !splits(c, job) && !probe {
+	probe := c.Type == TypeLocal && c.Attrs[attrPlatformSplit] == ""
+	if !splits(c, j) && !probe {
 		return nil
 	}
-	var list []Cache
+	var list []Entry
 	for _, sibling := range siblings {
 		list = append(list, part(c, sibling))
 	}
@@ -85,13 +91,13 @@ func parts(c Cache, job Job) []Cache {
 }
 
 // part is a cache's part for platforms. A cache that a digest names has none.
-func part(c Cache, of []ocispecs.Platform) Cache {
-	suffix := cacheSuffix(of)
+func part(c Entry, of []ocispecs.Platform) Entry {
+	suffix := suffixOf(of)
 	if suffix == "" || c.Attrs["digest"] != "" {
 		return c
 	}
 	c.Attrs = maps.Clone(c.Attrs)
-	if c.Type == cacheLocal {
+	if c.Type == TypeLocal {
 		for _, key := range []string{"src", "dest"} {
 			if dir := c.Attrs[key]; dir != "" {
 				// As a local output names its directories.
@@ -100,7 +106,7 @@ func part(c Cache, of []ocispecs.Platform) Cache {
 		}
 		return c
 	}
-	kind, ok := findCacheType(c.Type)
+	kind, ok := findBackend(c.Type)
 	if !ok || kind.part == "" {
 		return c
 	}
@@ -108,7 +114,7 @@ func part(c Cache, of []ocispecs.Platform) Cache {
 	if name == "" {
 		name = kind.partDefault
 	}
-	if kind.name == cacheRegistry {
+	if kind.name == TypeRegistry {
 		c.Attrs[kind.part] = splitReference(name, suffix)
 		return c
 	}
@@ -129,9 +135,9 @@ const (
 	maxSuffix = 64
 )
 
-// cacheSuffix names platforms so that it can be part of a tag: linux-arm-v7,
+// suffixOf names platforms so that it can be part of a tag: linux-arm-v7,
 // linux-amd64_linux-386. Their order does not matter. It is empty for none.
-func cacheSuffix(list []ocispecs.Platform) string {
+func suffixOf(list []ocispecs.Platform) string {
 	names := make([]string, len(list))
 	for i, p := range list {
 		names[i] = strings.Map(tagRune, platforms.FormatAll(p))

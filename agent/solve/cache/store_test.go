@@ -1,4 +1,4 @@
-package solve
+package cache
 
 import (
 	"errors"
@@ -12,7 +12,6 @@ import (
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/opencontainers/go-digest"
 
-	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -20,7 +19,7 @@ import (
 // is no room.
 func TestCacheStore(t *testing.T) {
 	dir := t.TempDir()
-	s, err := newCacheStore(dir)
+	s, err := OpenStore(dir)
 	must(t, err)
 	whole := []byte("whole")
 	w, err := s.Writer(t.Context(), content.WithRef("whole"))
@@ -28,7 +27,7 @@ func TestCacheStore(t *testing.T) {
 	_, err = w.Write(whole)
 	must(t, err)
 	must(t, w.Commit(t.Context(), 0, ""))
-	must(t, s.end(t.Context()))
+	must(t, s.End(t.Context()))
 
 	w, err = s.Writer(t.Context(), content.WithRef("half"))
 	must(t, err)
@@ -38,7 +37,7 @@ func TestCacheStore(t *testing.T) {
 	must(t, s.note(nil))
 	_ = s.note(&fs.PathError{Op: "write", Path: "p", Err: syscall.ENOSPC})
 	_ = s.note(errors.New("a later one"))
-	err = s.end(t.Context())
+	err = s.End(t.Context())
 	var usage *fault.Usage
 	if !errors.As(err, &usage) || !strings.Contains(err.Error(), "no space left") || usage.Flag != "--cache-to" || usage.Hint == "" {
 		t.Errorf("%v", err)
@@ -49,14 +48,11 @@ func TestCacheStore(t *testing.T) {
 	if _, err := s.Info(t.Context(), digest.FromBytes(whole)); err != nil {
 		t.Error(err)
 	}
-	if blamed := (&output.Attempt{}).Blame(err); !errors.Is(blamed, usage) {
-		t.Errorf("%v is blamed", blamed)
-	}
-	if _, err := newCacheStore(filepath.Join(dir, "ingest", "..", "file", "x")); err != nil {
+	if _, err := OpenStore(filepath.Join(dir, "ingest", "..", "file", "x")); err != nil {
 		t.Fatal(err)
 	}
 	must(t, os.WriteFile(filepath.Join(dir, "plain"), nil, 0o600))
-	if _, err := newCacheStore(filepath.Join(dir, "plain")); Classify(err) != KindUsage {
+	if _, err := OpenStore(filepath.Join(dir, "plain")); !errors.As(err, &usage) {
 		t.Errorf("a cache in a file: %v", err)
 	}
 }
