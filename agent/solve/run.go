@@ -66,7 +66,7 @@ func (p *Plan) Solve(ctx context.Context, d *buildkit.Daemon, job Job, updates c
 		result.Descriptor, err = outputs.Check(result.Response)
 	} else if ctx.Err() == nil {
 		// While everything that was written is still there.
-		err = outputs.Blame(err)
+		err = outputs.Explain(err)
 	}
 	var response map[string]string
 	if err == nil {

@@ -157,7 +157,7 @@ func (t *transfer) finish() {
 // deliver sends the listed entries, each as soon as its time is known.
 func (t *transfer) deliver() {
 	for e := range t.queue {
-		if err := t.settle(e); err != nil {
+		if err := t.setTime(e); err != nil {
 			return
 		}
 		if err := t.send(e.packet); err != nil {
@@ -167,8 +167,8 @@ func (t *transfer) deliver() {
 	}
 }
 
-// settle waits for the digest of an entry and gives it its time.
-func (t *transfer) settle(e *entry) error {
+// setTime waits for the digest of an entry and gives it its time.
+func (t *transfer) setTime(e *entry) error {
 	stat := e.packet.Stat
 	if stat == nil { // the end of the list
 		return nil

@@ -127,7 +127,7 @@ func (a *archiveOutput) beginLayout(entry client.ExportEntry, of job.Job) (recei
 	if err != nil {
 		return receiver{}, a.output.unwritable(err, a.staging.where())
 	}
-	in := &unpacking{output: a.output, dir: dir}
+	in := &imageReceiver{output: a.output, dir: dir}
 	entry.Output = in.open
 	end := func(_ map[string]string, keep bool) error {
 		if !keep {
@@ -214,7 +214,7 @@ func (a *archiveOutput) assemble(ctx context.Context) (ocispecs.Descriptor, erro
 		if err != nil {
 			return ocispecs.Descriptor{}, fmt.Errorf("output %s: read the image of a platform: %w", a.output, err)
 		}
-		sources[i] = registry.Manifest{Descriptor: bare(img.root), Content: data}
+		sources[i] = registry.Manifest{Descriptor: withoutAnnotations(img.root), Content: data}
 	}
 	index, err := registry.Assemble(sources, annotationsAt(a.output, registry.LevelIndex))
 	if err != nil {
@@ -236,8 +236,8 @@ func (a *archiveOutput) assemble(ctx context.Context) (ocispecs.Descriptor, erro
 	return root, nil
 }
 
-// bare is a descriptor without what only index.json says of it.
-func bare(d ocispecs.Descriptor) ocispecs.Descriptor {
+// withoutAnnotations is a descriptor without what only index.json says of it.
+func withoutAnnotations(d ocispecs.Descriptor) ocispecs.Descriptor {
 	d.Annotations = nil
 	return d
 }

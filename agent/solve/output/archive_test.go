@@ -376,7 +376,7 @@ func TestUnpackRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			u := &unpacking{dir: dir}
+			u := &imageReceiver{dir: dir}
 			if err := send2(u, tt.md, tt.data); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("the daemon is told %v, want %q", err, tt.want)
 			}
@@ -395,7 +395,7 @@ func TestUnpackRefuses(t *testing.T) {
 	}
 
 	t.Run("no room", func(t *testing.T) {
-		u := &unpacking{dir: filepath.Join(t.TempDir(), "file", "below")}
+		u := &imageReceiver{dir: filepath.Join(t.TempDir(), "file", "below")}
 		write(t, filepath.Dir(filepath.Dir(u.dir)), attrs("file", "in the way"))
 		if err := send2(u, i.metadata(t), i.archive(t)); err == nil {
 			t.Error("the daemon is told of success")
@@ -403,7 +403,7 @@ func TestUnpackRefuses(t *testing.T) {
 		wantUsage(t, u.failed(), "--output", "not a directory")
 	})
 	t.Run("ended while the stream runs", func(t *testing.T) {
-		u := &unpacking{dir: t.TempDir()}
+		u := &imageReceiver{dir: t.TempDir()}
 		w, err := u.open(i.metadata(t))
 		if err != nil {
 			t.Fatal(err)
@@ -420,7 +420,7 @@ func TestUnpackRefuses(t *testing.T) {
 		}
 	})
 	t.Run("a blob without end", func(t *testing.T) {
-		u := &unpacking{dir: t.TempDir()}
+		u := &imageReceiver{dir: t.TempDir()}
 		w, err := u.open(i.metadata(t))
 		must(t, err)
 		_, err = w.Write(tarHeader(blobName(i.root.Digest), tar.TypeReg, 1<<40))
@@ -445,7 +445,7 @@ func TestUnpackRefuses(t *testing.T) {
 		}
 	})
 	t.Run("the root in index.json", func(t *testing.T) {
-		u := &unpacking{dir: t.TempDir()}
+		u := &imageReceiver{dir: t.TempDir()}
 		if err := send2(u, nil, i.archive(t)); err != nil {
 			t.Fatal(err)
 		}
@@ -455,7 +455,7 @@ func TestUnpackRefuses(t *testing.T) {
 	})
 }
 
-func send2(u *unpacking, md map[string]string, data []byte) error {
+func send2(u *imageReceiver, md map[string]string, data []byte) error {
 	w, err := u.open(md)
 	if err != nil {
 		return err
@@ -477,7 +477,7 @@ func FuzzUnpack(f *testing.F) {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		u := &unpacking{dir: dir}
+		u := &imageReceiver{dir: dir}
 		_ = send2(u, nil, data)
 		u.wait()
 		for name, content := range tree(t, parent) {

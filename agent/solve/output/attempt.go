@@ -64,16 +64,16 @@ func (a *Attempt) End(response map[string]string, keep bool) error {
 	return nil
 }
 
-// Blame finds out whether a solve that failed with err did so because the
+// Explain finds out whether a solve that failed with err did so because the
 // agent could not take its result: what the daemon says of that is a quote
 // without the agent's words.
-func (a *Attempt) Blame(err error) error {
+func (a *Attempt) Explain(err error) error {
 	for _, one := range a.receivers {
 		if own := one.failed(); own != nil {
 			return own
 		}
 	}
-	if usage := (*fault.Usage)(nil); saysFull(err) && !target.IsFull(err) && !errors.As(err, &usage) {
+	if usage := (*fault.Usage)(nil); mentionsFullDisk(err) && !target.IsFull(err) && !errors.As(err, &usage) {
 		return &fault.BuilderFull{Err: err}
 	}
 	return err
@@ -84,7 +84,7 @@ func (a *Attempt) Blame(err error) error {
 func (s *Set) Begin(of job.Job) (*Attempt, error) {
 	a := &Attempt{set: s}
 	if of.Several() {
-		if err := agreeable(s.sinks); err != nil {
+		if err := checkSameImage(s.sinks); err != nil {
 			return a, err
 		}
 	}

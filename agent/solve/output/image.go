@@ -162,7 +162,7 @@ func (i *imageOutput) seal(ctx context.Context) error {
 	repos := repositories(i.output.Attrs[attrName])
 	sources := make([]registry.Manifest, len(i.images))
 	for n, img := range i.images {
-		m, err := i.env.Registry.Fetch(ctx, repos[0], bare(img.root))
+		m, err := i.env.Registry.Fetch(ctx, repos[0], withoutAnnotations(img.root))
 		if err != nil {
 			return publishError(ctx, &unreadableError{fmt.Errorf("fetch the image of a platform from %s: %w", repos[0], err)})
 		}
@@ -274,9 +274,9 @@ func (e *RegistryError) Error() string { return e.Err.Error() }
 // Unwrap returns the refusal.
 func (e *RegistryError) Unwrap() error { return e.Err }
 
-// agreeable fails when several outputs push different images of one build in
+// checkSameImage fails when several outputs push different images of one build in
 // several parts: BuildKit's answer describes the last of them only.
-func agreeable(sinks []sink) error {
+func checkSameImage(sinks []sink) error {
 	var first *imageOutput
 	for _, s := range sinks {
 		i, ok := s.(*imageOutput)

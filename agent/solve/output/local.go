@@ -122,10 +122,10 @@ func (l *localOutput) begin(of job.Job) (receiver, error) {
 func (l *localOutput) seal(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if path, err := clash(l.trees); err != nil {
+	if path, err := conflict(l.trees); err != nil {
 		return fmt.Errorf("output %s: %w", l.output, err)
 	} else if path != "" {
-		return l.output.severalProduced(path)
+		return l.output.producedTwice(path)
 	}
 	if len(l.trees) == 0 {
 		return nil

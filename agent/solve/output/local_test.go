@@ -270,7 +270,7 @@ func TestOutputDestination(t *testing.T) {
 func TestAppearBesideConcurrentBuild(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, attrs("tree/a", "mine", "dest/b", "of the other build"))
-	if err := appear(filepath.Join(dir, "tree"), filepath.Join(dir, "dest")); err != nil {
+	if err := placeNew(filepath.Join(dir, "tree"), filepath.Join(dir, "dest")); err != nil {
 		t.Fatal(err)
 	}
 	wantTree(t, filepath.Join(dir, "dest"), attrs("a", "mine", "b", "of the other build"))

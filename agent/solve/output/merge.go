@@ -121,9 +121,9 @@ func paths(trees []string) (map[string]bool, error) {
 	return all, nil
 }
 
-// clash returns a path that two trees have and that is not a directory in
+// conflict returns a path that two trees have and that is not a directory in
 // both; empty when there is none.
-func clash(trees []string) (string, error) {
+func conflict(trees []string) (string, error) {
 	if len(trees) < 2 {
 		return "", nil
 	}

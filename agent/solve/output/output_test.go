@@ -270,19 +270,19 @@ func TestBlame(t *testing.T) {
 	own := &fault.Usage{Flag: "--output", Problem: "full"}
 	none := receiver{failed: func() error { return nil }}
 	mine := receiver{failed: func() error { return own }}
-	if err := (&Attempt{receivers: receivers{none, mine}}).Blame(remote); !errors.Is(err, own) {
+	if err := (&Attempt{receivers: receivers{none, mine}}).Explain(remote); !errors.Is(err, own) {
 		t.Errorf("the agent's own error gave way to %v", err)
 	}
 	// Such as the error of a local cache that could not be written.
-	if err := (&Attempt{}).Blame(own); !errors.Is(err, own) {
+	if err := (&Attempt{}).Explain(own); !errors.Is(err, own) {
 		t.Errorf("%v became %v", own, err)
 	}
 	var hinted interface{ Hints() []string }
-	if err := (&Attempt{receivers: receivers{none}}).Blame(remote); !errors.As(err, &hinted) || !strings.Contains(hinted.Hints()[0], "disk of the builder") || !errors.Is(err, remote) {
+	if err := (&Attempt{receivers: receivers{none}}).Explain(remote); !errors.As(err, &hinted) || !strings.Contains(hinted.Hints()[0], "disk of the builder") || !errors.Is(err, remote) {
 		t.Errorf("a full disk of the builder became %v", err)
 	}
 	other := errors.New("exit code 1")
-	if err := (&Attempt{receivers: receivers{none}}).Blame(other); !errors.Is(err, other) || errors.As(err, &hinted) {
+	if err := (&Attempt{receivers: receivers{none}}).Explain(other); !errors.Is(err, other) || errors.As(err, &hinted) {
 		t.Errorf("%v became %v", other, err)
 	}
 }

@@ -49,7 +49,7 @@ func (p *placement) compare(ctx context.Context, src, dst string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.enter(dst, parent); err != nil {
+	if err := p.checkWritable(dst, parent); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(src)
@@ -66,8 +66,8 @@ func (p *placement) compare(ctx context.Context, src, dst string) error {
 			return err
 		}
 		switch {
-		case entry.IsDir() && old.IsDir() && separate(p.mounts, parent, to, old):
-			err = p.carry(ctx, from, to)
+		case entry.IsDir() && old.IsDir() && onOtherMount(p.mounts, parent, to, old):
+			err = p.stageOnMount(ctx, from, to)
 		case entry.IsDir() && old.IsDir():
 			err = p.compare(ctx, from, to)
 		case p.mounts[to] && entry.Type().IsRegular() && old.Mode().IsRegular():
@@ -86,10 +86,10 @@ func (p *placement) compare(ctx context.Context, src, dst string) error {
 	return nil
 }
 
-// enter fails for a directory in dest that cannot be written to. One that is
+// checkWritable fails for a directory in dest that cannot be written to. One that is
 // read-only in this build, too, is what an earlier build has left, and is
 // opened for this one.
-func (p *placement) enter(dir string, info fs.FileInfo) error {
+func (p *placement) checkWritable(dir string, info fs.FileInfo) error {
 	err := target.WritableDir(dir)
 	if err == nil {
 		return nil
@@ -104,9 +104,9 @@ func (p *placement) enter(dir string, info fs.FileInfo) error {
 	return err
 }
 
-// carry copies a directory in staging to the mount that it belongs to. An empty
+// stageOnMount copies a directory in staging to the mount that it belongs to. An empty
 // one stays in its place, for the mode and time of the mount.
-func (p *placement) carry(ctx context.Context, from, to string) error {
+func (p *placement) stageOnMount(ctx context.Context, from, to string) error {
 	if err := target.WritableDir(to); err != nil {
 		return err
 	}
@@ -154,10 +154,10 @@ func (p *placement) put(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := p.deny(p.trees[0]); err != nil {
+		if err := p.setModes(p.trees[0]); err != nil {
 			return err
 		}
-		return appear(p.trees[0], p.dest)
+		return placeNew(p.trees[0], p.dest)
 	} else if err != nil {
 		return err
 	}
@@ -181,7 +181,7 @@ func (p *placement) put(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := p.deny(p.dest); err != nil {
+	if err := p.setModes(p.dest); err != nil {
 		return err
 	}
 	for _, s := range p.files {
@@ -192,8 +192,8 @@ func (p *placement) put(ctx context.Context) error {
 	return nil
 }
 
-// deny sets the modes of directories, those in others first.
-func (p *placement) deny(root string) error {
+// setModes sets the modes of directories, those in others first.
+func (p *placement) setModes(root string) error {
 	for _, path := range slices.Backward(slices.Sorted(maps.Keys(p.modes))) {
 		// A directory of another user that the agent may write to keeps its own.
 		if err := os.Chmod(filepath.Join(root, path), p.modes[path]); err != nil && !errors.Is(err, fs.ErrPermission) {
@@ -203,8 +203,8 @@ func (p *placement) deny(root string) error {
 	return nil
 }
 
-// appear moves a complete tree to where nothing was a moment ago.
-func appear(tree, dest string) error {
+// placeNew moves a complete tree to where nothing was a moment ago.
+func placeNew(tree, dest string) error {
 	if err := os.MkdirAll(filepath.Dir(dest), 0o700); err != nil {
 		return err
 	}
@@ -216,8 +216,8 @@ func appear(tree, dest string) error {
 	return err
 }
 
-// separate reports whether files cannot be renamed from a directory into one of
+// onOtherMount reports whether files cannot be renamed from a directory into one of
 // its directories: there is a mount, or a subvolume with a device of its own.
-func separate(mounts target.MountPoints, parent fs.FileInfo, path string, dir fs.FileInfo) bool {
+func onOtherMount(mounts target.MountPoints, parent fs.FileInfo, path string, dir fs.FileInfo) bool {
 	return mounts[filepath.Clean(path)] || deviceOf(parent) != deviceOf(dir)
 }

@@ -101,7 +101,7 @@ func (o Output) unwritable(err error, where string) error {
 		return err
 	}
 	hint := fault.AgentHint(err)
-	switch dir := besideStaging(where); {
+	switch dir := stagingParent(where); {
 	case !target.IsFull(err):
 	case dir == filepath.Clean(os.TempDir()) && !strings.HasPrefix(o.Dest, dir+"/"):
 		hint = "until all is built the result is kept in " + dir + ": make room on that disk of the agent, or " + target.TempHint
@@ -111,8 +111,8 @@ func (o Output) unwritable(err error, where string) error {
 	return o.mistake(err.Error(), hint)
 }
 
-// besideStaging is the directory that holds the staging directory of a path.
-func besideStaging(path string) string {
+// stagingParent is the directory that holds the staging directory of a path.
+func stagingParent(path string) string {
 	for dir := path; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		if strings.HasPrefix(filepath.Base(dir), target.StagingPrefix) {
 			return filepath.Dir(dir)
@@ -121,8 +121,8 @@ func besideStaging(path string) string {
 	return filepath.Dir(path)
 }
 
-// saysFull reports whether an error is, or quotes, a disk without room.
-func saysFull(err error) bool {
+// mentionsFullDisk reports whether an error is, or quotes, a disk without room.
+func mentionsFullDisk(err error) bool {
 	if err == nil {
 		return false
 	}

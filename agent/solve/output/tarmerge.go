@@ -125,7 +125,7 @@ func scanTar(ctx context.Context, o Output, f io.ReadSeeker, seen map[string]tar
 		name := path.Clean("/" + header.Name)
 		entry := tarEntry{header.Typeflag == tar.TypeDir, header.Mode, header.Uid, header.Gid}
 		if other, ok := seen[name]; ok && (!entry.dir || other != entry) {
-			return 0, o.severalProduced(name[1:])
+			return 0, o.producedTwice(name[1:])
 		}
 		own[name] = entry
 	}
@@ -165,8 +165,8 @@ func contentEnd(f io.Seeker, header *tar.Header) (int64, error) {
 	return start + (header.Size+tarBlock-1)/tarBlock*tarBlock, nil
 }
 
-// severalProduced is the error for a path that two platforms write.
-func (o Output) severalProduced(path string) *fault.Usage {
+// producedTwice is the error for a path that two platforms write.
+func (o Output) producedTwice(path string) *fault.Usage {
 	return o.mistake("several platforms produced "+path,
 		"leave "+attrPlatformSplit+"=false out, each platform then gets a directory of its own")
 }

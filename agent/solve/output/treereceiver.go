@@ -119,7 +119,7 @@ func (r *treeReceiver) receive() error {
 		case fstypes.PACKET_DATA:
 			err = r.data(packet.ID, packet.Data)
 		default:
-			err = notAsked("a packet of type %s", packet.Type)
+			err = unrequested("a packet of type %s", packet.Type)
 		}
 		if err == nil {
 			err = r.ask()
@@ -137,8 +137,8 @@ func (r *treeReceiver) receive() error {
 	return nil
 }
 
-// notAsked is the error of a builder that sends what nobody has asked for.
-func notAsked(format string, args ...any) error {
+// unrequested is the error of a builder that sends what nobody has asked for.
+func unrequested(format string, args ...any) error {
 	return &fault.Builder{What: "the builder has sent what it was not asked for", Err: fmt.Errorf(format, args...)}
 }
 
@@ -290,7 +290,7 @@ func setXattrs(path string, stat *fstypes.Stat) {
 func (r *treeReceiver) data(id uint32, data []byte) error {
 	f, known := r.files[id]
 	if !known {
-		return notAsked("a part of file %d", id)
+		return unrequested("a part of file %d", id)
 	}
 	if len(data) > 0 {
 		return onDisk(f.write(data))

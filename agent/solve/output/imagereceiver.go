@@ -27,9 +27,9 @@ import (
 // maxIndex is how large the index.json of an archive may be, in bytes.
 const maxIndex = 4 << 20
 
-// unpacking receives the image archive of one solve and unpacks it, while it
+// imageReceiver receives the image archive of one solve and unpacks it, while it
 // comes, into a layout that several solves may share.
-type unpacking struct {
+type imageReceiver struct {
 	output Output
 	dir    string // the layout
 
@@ -49,7 +49,7 @@ type unpacking struct {
 // open implements BuildKit's FileOutputFunc. The metadata describes this
 // exporter's image; the daemon's answer to the solve would not do, for in it
 // several exporters overwrite each other.
-func (u *unpacking) open(md map[string]string) (io.WriteCloser, error) {
+func (u *imageReceiver) open(md map[string]string) (io.WriteCloser, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.ended || u.started {
@@ -88,7 +88,7 @@ func (p pipeEnd) Close() error { return p.in.CloseWithError(p.err) }
 // unpackWriter is the end of the stream that BuildKit writes to.
 type unpackWriter struct {
 	*io.PipeWriter
-	u *unpacking
+	u *imageReceiver
 }
 
 // Close ends the stream and returns when all of it is in place: the daemon
@@ -116,7 +116,7 @@ func parseDescriptor(text string) (desc ocispecs.Descriptor, err error) {
 
 // unpack reads an archive of an image: blobs, and files that only say which
 // of them is the root.
-func (u *unpacking) unpack(in io.Reader) error {
+func (u *imageReceiver) unpack(in io.Reader) error {
 	r := tar.NewReader(in)
 	for {
 		header, err := r.Next()
@@ -140,12 +140,12 @@ func (u *unpacking) unpack(in io.Reader) error {
 	return nil
 }
 
-func (u *unpacking) entry(header *tar.Header, in io.Reader) error {
+func (u *imageReceiver) entry(header *tar.Header, in io.Reader) error {
 	name := strings.TrimPrefix(filepath.ToSlash(header.Name), "./")
 	rest, blob := strings.CutPrefix(name, ocispecs.ImageBlobsDir+"/")
 	switch {
 	case isSparse(header):
-		return notAsked("%s as a sparse file, which no image has", header.Name)
+		return unrequested("%s as a sparse file, which no image has", header.Name)
 	case header.Typeflag == tar.TypeDir:
 		return nil
 	case header.Typeflag != tar.TypeReg:
@@ -153,7 +153,7 @@ func (u *unpacking) entry(header *tar.Header, in io.Reader) error {
 		algorithm, encoded, _ := strings.Cut(rest, "/")
 		d := digest.NewDigestFromEncoded(digest.Algorithm(algorithm), encoded)
 		if err := d.Validate(); err != nil {
-			return notAsked("a blob named %q: %w", header.Name, err)
+			return unrequested("a blob named %q: %w", header.Name, err)
 		}
 		return u.blob(d, in)
 	case name == ocispecs.ImageIndexFile:
@@ -161,11 +161,11 @@ func (u *unpacking) entry(header *tar.Header, in io.Reader) error {
 	case name == ocispecs.ImageLayoutFile, name == dockerManifestFile:
 		return nil // written anew where they are needed
 	}
-	return notAsked("%q, which has no place in an image", header.Name)
+	return unrequested("%q, which has no place in an image", header.Name)
 }
 
 // index takes the root from an index.json where the daemon has not named it.
-func (u *unpacking) index(in io.Reader) error {
+func (u *imageReceiver) index(in io.Reader) error {
 	if u.root.Digest != "" {
 		return nil
 	}
@@ -206,7 +206,7 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 1<<20); return &b }}
 
 // blob stores one blob under its digest. Solves that have it too may do so at
 // the same time: it appears by rename.
-func (u *unpacking) blob(d digest.Digest, in io.Reader) error {
+func (u *imageReceiver) blob(d digest.Digest, in io.Reader) error {
 	final, err := layout.Store{Dir: u.dir}.Path(d)
 	if err != nil {
 		return err
@@ -278,7 +278,7 @@ func (w *diskWriter) Write(p []byte) (int, error) {
 func removeQuietly(path string) { _ = os.Remove(path) }
 
 // failed is receiver.failed.
-func (u *unpacking) failed() error {
+func (u *imageReceiver) failed() error {
 	if !u.wait() {
 		return nil
 	}
@@ -293,7 +293,7 @@ func (u *unpacking) failed() error {
 
 // wait ends a stream that still runs, and returns when nothing is written any
 // more; false when there was none.
-func (u *unpacking) wait() bool {
+func (u *imageReceiver) wait() bool {
 	u.mu.Lock()
 	u.ended = true
 	started, pipe := u.started, u.pipe
@@ -309,7 +309,7 @@ func (u *unpacking) wait() bool {
 }
 
 // finish returns the root of the image that was received.
-func (u *unpacking) finish() (ocispecs.Descriptor, error) {
+func (u *imageReceiver) finish() (ocispecs.Descriptor, error) {
 	if !u.wait() {
 		return u.root, u.output.notSent()
 	}
@@ -326,7 +326,7 @@ func (u *unpacking) finish() (ocispecs.Descriptor, error) {
 }
 
 // checkRoot checks that the root is what its descriptor says, and can be read.
-func (u *unpacking) checkRoot() error {
+func (u *imageReceiver) checkRoot() error {
 	data, err := buildkit.ReadBlob(context.Background(), layout.Store{Dir: u.dir}, u.root, registry.MaxManifest)
 	if err == nil {
 		err = unmarshalIndex(data, &struct{}{})
