@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -68,7 +69,7 @@ func (b Build) Run(ctx context.Context) (report *Report, err error) {
 // one is asked.
 func (b Build) Call(ctx context.Context, call solve.Call) (answer *solve.CallResult, err error) {
 	// Nothing comes out but the answer.
-	b.Request.Outputs, b.Request.Annotations, b.Request.CacheTo = []solve.Output{{Type: "cacheonly"}}, nil, nil
+	b.Request.Outputs, b.Request.Annotations, b.Request.CacheTo = []output.Output{{Type: "cacheonly"}}, nil, nil
 	err = b.onStage(ctx, func(s stage) error {
 		return b.tryJob(ctx, s.fleet, s.jobs[0].node, func(conn *connection) (err error) {
 			answer, err = s.plan.Call(ctx, conn.Daemon, b.jobs(s.jobs)[0], call, s.display.Solve(""))
@@ -300,7 +301,7 @@ func worthAnotherSolve(class Class, err error) bool {
 
 // publish puts together what the nodes have made, lets files appear and
 // moves tags.
-func (b Build) publish(ctx context.Context, s stage) (*solve.Outcome, error) {
+func (b Build) publish(ctx context.Context, s stage) (*output.Outcome, error) {
 	defer b.Ledger.Begin("", "publish")()
 	names := s.plan.Publishes()
 	step := s.display.Step("[" + b.Definition.Name + "] publishing")
@@ -321,7 +322,7 @@ func (b Build) publish(ctx context.Context, s stage) (*solve.Outcome, error) {
 	return outcome, nil
 }
 
-func commit(ctx context.Context, plan *solve.Plan) (*solve.Outcome, error) {
+func commit(ctx context.Context, plan *solve.Plan) (*output.Outcome, error) {
 	if err := plan.Seal(ctx); err != nil {
 		return nil, err
 	}

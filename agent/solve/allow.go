@@ -3,12 +3,13 @@ package solve
 import (
 	"github.com/moby/buildkit/util/entitlements"
 
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // allowLocalDelete is the entitlement that buildx checks itself: a local
 // output with mode=delete may empty a directory outside the working directory.
-const allowLocalDelete = "buildx.local.delete"
+const allowLocalDelete = output.EntitlementLocalDelete
 
 // ParseAllow checks an entitlement of --allow: network.host,
 // security.insecure, device[=NAME] or buildx.local.delete. The error is a

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/output"
 )
 
 func cacheEntry(kind string, pairs ...string) cache.Entry {
@@ -51,8 +52,8 @@ func TestPrepareCaches(t *testing.T) {
 			dir := workdir(t)
 			before := tree(t, dir)
 			given := fmt.Sprint(tt.cache.Attrs)
-			out := Output{Type: "local", Dest: "out", Attrs: attrs()}
-			r := Request{Context: "ctx", Lookup: env(tt.env...), Outputs: []Output{out}}
+			out := output.Output{Type: "local", Dest: "out", Attrs: attrs()}
+			r := Request{Context: "ctx", Lookup: env(tt.env...), Outputs: []output.Output{out}}
 			if tt.to {
 				r.CacheTo = []cache.Entry{tt.cache}
 			} else {

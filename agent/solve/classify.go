@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -61,7 +62,7 @@ func Classify(err error) Kind {
 	var usage *fault.Usage
 	var gone *buildkit.LostError
 	var call *CallError
-	var refused *registryError
+	var refused *output.RegistryError
 	var file *contextError
 	var agent *fault.Agent
 	var invalid *fault.Builder

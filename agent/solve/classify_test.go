@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -70,6 +71,7 @@ func TestClassify(t *testing.T) {
 		{"builder without room", &fault.BuilderFull{Err: sourced(answer(codes.Unknown, "failed to compute cache key: write /var/lib/buildkit/x: no space left on device"))}, KindBuilder},
 		{"command without room", &fault.BuilderFull{Err: sourced(answer(codes.Unknown, fmt.Sprintf(exit, "echo no space left on device")))}, KindBuild},
 		{"registry without room", &fault.BuilderFull{Err: answer(codes.Unknown, "failed to push h.example/x:1: unexpected status from PUT request: 500: no space left on device")}, KindRegistry},
+		{"registry, asked by the agent", &output.RegistryError{Err: errors.New("denied")}, KindRegistry},
 		{"internal", answer(codes.Internal, "oops"), KindInternal},
 		{"ours", errors.New("disk full"), KindInternal},
 	}

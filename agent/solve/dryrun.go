@@ -107,14 +107,9 @@ func Describe(r Request, in Inputs, job Job, exports []client.ExportEntry, args 
 // written for it; args is that of the function Describe. The error is that of an
 // output that the job cannot have.
 func (p *Plan) Describe(job Job, args bool) (Description, error) {
-	var exports []client.ExportEntry
-	for _, s := range p.sinks {
-		entry, err := s.entry(job)
-		if err != nil {
-			return Description{}, err
-		}
-		entry.OutputDir = s.traits().place
-		exports = append(exports, entry)
+	exports, err := p.outputs.Entries(job)
+	if err != nil {
+		return Description{}, err
 	}
 	return Describe(p.request, p.resolved(), job, exports, args), nil
 }

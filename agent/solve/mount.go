@@ -7,6 +7,8 @@ import (
 
 	"github.com/tonistiigi/fsutil"
 	fstypes "github.com/tonistiigi/fsutil/types"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // mount is a directory that the daemon may read.
@@ -53,7 +55,7 @@ func openDir(dir string) (mount, error) {
 		return mount{}, err
 	}
 	files, err := fsutil.NewFilterFS(base, &fsutil.FilterOpt{Map: func(path string, stat *fstypes.Stat) fsutil.MapResult {
-		if os.FileMode(stat.Mode).IsDir() && strings.HasPrefix(filepath.Base(path), stagingPrefix) {
+		if os.FileMode(stat.Mode).IsDir() && strings.HasPrefix(filepath.Base(path), target.StagingPrefix) {
 			return fsutil.MapResultSkipDir
 		}
 		// As BuildKit's client does: who owns a clone says nothing of an image.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
@@ -54,8 +53,8 @@ func (p *preparation) resolveMtime() {
 // of it before, and a tool such as make or cargo would not look at it again.
 func (p *preparation) needsTimes() string {
 	for _, o := range p.request.Outputs {
-		if on, err := strconv.ParseBool(o.Attrs[attrRewriteTimestamp]); err == nil && on {
-			return attrRewriteTimestamp + " of an output lowers later times to SOURCE_DATE_EPOCH and leaves earlier ones, such as derived ones, as they are"
+		if o.RewritesTimes() {
+			return "rewrite-timestamp of an output lowers later times to SOURCE_DATE_EPOCH and leaves earlier ones, such as derived ones, as they are"
 		}
 	}
 	dir, name := p.inputs.Mounts[mountDockerfile], p.inputs.Attrs[attrFilename]

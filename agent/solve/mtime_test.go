@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/source"
 )
 
@@ -57,8 +58,8 @@ func TestMtimeModes(t *testing.T) {
 		{"keep", Request{Context: dir + "/plain", Mtime: MtimeKeep}, false, 0},
 		{"auto with results", Request{Context: dir, Mtime: MtimeAuto}, false, 1},
 		{"auto without", Request{Context: dir + "/plain", Mtime: MtimeAuto}, true, 0},
-		{"auto with rewritten times", Request{Context: dir + "/plain", Outputs: []Output{{Type: "image", Attrs: attrs("rewrite-timestamp", "true")}}}, false, 1},
-		{"auto without rewritten times", Request{Context: dir + "/plain", Outputs: []Output{{Type: "image", Attrs: attrs("rewrite-timestamp", "false")}}}, true, 0},
+		{"auto with rewritten times", Request{Context: dir + "/plain", Outputs: []output.Output{{Type: "image", Attrs: attrs("rewrite-timestamp", "true")}}}, false, 1},
+		{"auto without rewritten times", Request{Context: dir + "/plain", Outputs: []output.Output{{Type: "image", Attrs: attrs("rewrite-timestamp", "false")}}}, true, 0},
 		{"a Dockerfile that is not here", Request{Context: dir, Dockerfile: "https://example.com/D"}, false, 1},
 		{"a Dockerfile from stdin", Request{Context: dir, Dockerfile: "-", Files: source.New(t.Context(), strings.NewReader("FROM a\n"))}, true, 0},
 		{"a remote context", Request{Context: "https://example.com/r.git"}, false, 0},

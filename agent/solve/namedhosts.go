@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/distribution/reference"
-	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 	spb "github.com/moby/buildkit/sourcepolicy/pb"
@@ -29,14 +28,11 @@ func (p *preparation) findNamedHosts() *session.Hosts {
 		n.Named[registry.CanonicalHost(host)] = true
 	}
 	for _, o := range p.request.Outputs {
-		if o.Type != client.ExporterImage && o.Type != exporterRegistry {
-			continue
-		}
-		names := p.request.dressed(o).Attrs[attrName]
-		n.PushesAny = n.PushesAny || names == anyName
-		for _, name := range normalizedNames(names) {
+		images := o.Images(p.request.Tags)
+		n.PushesAny = n.PushesAny || images.AnyName
+		for _, name := range images.Names {
 			n.AddImage(name)
-			if o.Type == exporterRegistry || isTrue(o.Attrs, attrPush) {
+			if images.Pushed {
 				n.AddPush(name)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	spb "github.com/moby/buildkit/sourcepolicy/pb"
 
 	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
 )
 
@@ -93,12 +94,12 @@ func TestNamedHosts(t *testing.T) {
 		{"syntax as an argument", "FROM scratch", func(r *Request) { r.BuildArgs = map[string]string{"BUILDKIT_SYNTAX": "f.example/x"} }, "f.example", "f.example/x"},
 		{"outputs, tags and caches", "FROM scratch", func(r *Request) {
 			r.Tags = []string{"t.example/app:1"}
-			r.Outputs = []Output{{Type: "image", Attrs: attrs("name", "t.example/app:1", "push", "true")}}
+			r.Outputs = []output.Output{{Type: "image", Attrs: attrs("name", "t.example/app:1", "push", "true")}}
 			r.CacheFrom = []cache.Entry{{Type: "registry", Attrs: attrs("ref", "cf.example/c")}, {Type: "gha"}}
 			r.CacheTo = []cache.Entry{{Type: "registry", Attrs: attrs("ref", "ct.example/c")}}
 		}, "cf.example ct.example t.example", ""},
 		{"an output's own name", "FROM scratch", func(r *Request) {
-			r.Outputs = []Output{{Type: "registry", Attrs: attrs("name", "o.example/a,p.example/b")}}
+			r.Outputs = []output.Output{{Type: "registry", Attrs: attrs("name", "o.example/a,p.example/b")}}
 		}, "o.example p.example", ""},
 		{"named contexts", "FROM base", func(r *Request) { r.Contexts = []BuildContext{{Name: "base", Value: "docker-image://n.example/b:1"}} }, "n.example", ""},
 		{"the scanner", "FROM scratch", func(r *Request) { r.Attests = []Attest{{Type: "sbom"}} }, "docker.io", ""},
@@ -135,20 +136,20 @@ func TestPushedRepositories(t *testing.T) {
 		any    bool
 	}{
 		{"tags that are pushed", func(r *Request) {
-			r.Tags, r.Outputs = []string{"t.example:5000/team/app:1", "app"}, ApplyPush(nil)
+			r.Tags, r.Outputs = []string{"t.example:5000/team/app:1", "app"}, output.ApplyPush(nil)
 		}, "docker.io/library/app t.example:5000/team/app", false},
 		{"tags that are not", func(r *Request) {
-			r.Tags, r.Outputs = []string{"t.example/app:1"}, []Output{{Type: "image"}}
+			r.Tags, r.Outputs = []string{"t.example/app:1"}, []output.Output{{Type: "image"}}
 		}, "", false},
 		{"an output's own name", func(r *Request) {
-			r.Outputs = []Output{{Type: "registry", Attrs: attrs("name", "o.example/a,p.example/b")}}
+			r.Outputs = []output.Output{{Type: "registry", Attrs: attrs("name", "o.example/a,p.example/b")}}
 		}, "o.example/a p.example/b", false},
 		{"caches that are written", func(r *Request) {
 			r.CacheFrom = []cache.Entry{{Type: "registry", Attrs: attrs("ref", "cf.example/c")}}
 			r.CacheTo = []cache.Entry{{Type: "registry", Attrs: attrs("ref", "ct.example/c")}}
 		}, "ct.example/c", false},
 		{"a name that the frontend gives", func(r *Request) {
-			r.Outputs = []Output{{Type: "image", Attrs: attrs("name", "*", "push", "true")}}
+			r.Outputs = []output.Output{{Type: "image", Attrs: attrs("name", "*", "push", "true")}}
 		}, "", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -14,15 +14,6 @@ import (
 	"github.com/slipway-build/slipway/agent/solve/cache"
 )
 
-// attrs is a map of pairs.
-func attrs(pairs ...string) map[string]string {
-	m := map[string]string{}
-	for i := 0; i < len(pairs); i += 2 {
-		m[pairs[i]] = pairs[i+1]
-	}
-	return m
-}
-
 func plats(names ...string) []ocispecs.Platform {
 	var list []ocispecs.Platform
 	for _, name := range names {
@@ -178,5 +169,25 @@ func TestOptions(t *testing.T) {
 				t.Errorf("inputs were changed (-before +after):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Test that outputs are told what the request says of the image.
+func TestOutputEnv(t *testing.T) {
+	for _, tt := range []struct {
+		name                    string
+		request                 Request
+		multi, attested, delete bool
+	}{
+		{"nothing", Request{}, false, false, false},
+		{"attestations", Request{Attests: []Attest{{Type: "sbom"}}}, false, true, false},
+		{"no attestations", Request{Attests: []Attest{{Type: "provenance", Disabled: true}}}, false, false, false},
+		{"an image as a list", Request{BuildArgs: attrs("BUILDKIT_MULTI_PLATFORM", "1")}, true, false, false},
+		{"files may be removed", Request{Allow: []string{"buildx.local.delete"}}, false, false, true},
+	} {
+		env := tt.request.outputEnv()
+		if env.MultiPlatform != tt.multi || env.Attested != tt.attested || env.AllowDelete != tt.delete {
+			t.Errorf("%s: %+v", tt.name, env)
+		}
 	}
 }

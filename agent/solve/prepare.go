@@ -1,18 +1,17 @@
 package solve
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
 	buildsession "github.com/moby/buildkit/session"
 
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
@@ -28,7 +27,7 @@ type Plan struct {
 	sums    *sums     // nil without directories
 	secrets buildsession.Attachable
 	ssh     *session.SSHServer
-	sinks   []sink
+	outputs *output.Set
 	temp    *target.Staging // nil when nothing was spooled
 	git     *gitTask        // nil when there is nothing to ask
 	keys    []contextKey
@@ -36,10 +35,6 @@ type Plan struct {
 
 	warnings []string
 	notes    []string
-
-	mu      sync.Mutex
-	results []*Result // of the solves that count
-	sealed  bool
 }
 
 // Warnings are things that work but are probably not meant, one line each.
@@ -65,9 +60,7 @@ func (p *Plan) Close() error {
 		k.git.stop()
 	}
 	var errs []error
-	for _, s := range p.sinks {
-		errs = append(errs, s.close())
-	}
+	errs = append(errs, p.outputs.Close())
 	if p.sums != nil {
 		// Without it the next build reads more; that is no reason to fail.
 		_ = p.sums.keep()
@@ -188,52 +181,10 @@ func (p *preparation) resolveCaches() {
 }
 
 func (p *preparation) openOutputs(ctx context.Context) {
-	p.mistakes.Add(checkNoDefaultOCIArtifact(p.request))
-	seen := map[string]bool{}
-	images := false
-	for _, o := range p.request.Outputs {
-		opened, image, problem := p.openOutput(ctx, o)
-		images = images || image
-		if problem != nil || opened == nil {
-			p.mistakes.Add(problem)
-			continue
-		}
-		if place := opened.traits().place; place != "" && seen[place] {
-			p.mistakes.Add(&fault.Usage{Flag: "--output", Value: cmp.Or("dest="+o.Dest, place), Problem: "is given twice"})
-			continue
-		} else if place != "" {
-			seen[place] = true
-		}
-		p.sinks = append(p.sinks, opened)
-	}
-	if len(p.request.Annotations) > 0 && len(p.request.Outputs) == 0 {
-		p.warnings = append(p.warnings, "--annotation has no effect: no output is an image")
-	} else if len(p.request.Annotations) > 0 && !images {
-		p.mistakes.Add(&fault.Usage{Flag: "--annotation", Problem: "no output is an image", Hint: "annotations go to type=registry, image, oci and docker"})
-	}
-	if len(p.request.Outputs) == 0 {
-		p.warnings = append(p.warnings, "no --output: the result stays in the cache of the builder")
-	}
-}
-
-// openOutput opens one output with what other flags say of it. Its attributes
-// are checked again: not all outputs come from ParseOutput.
-func (p *preparation) openOutput(ctx context.Context, o Output) (opened sink, image bool, problem *fault.Usage) {
-	kind, ok := findOutputType(o.Type)
-	if !ok {
-		return nil, false, o.mistake("is not supported", "there are "+outputTypeNames())
-	}
-	if kind.image {
-		o = p.request.dressed(o)
-	}
-	if problem, hint := kind.check(o); problem != "" {
-		return nil, kind.image, o.mistake(problem, hint)
-	}
-	if problem := checkAnnotations(o); problem != nil {
-		return nil, kind.image, problem
-	}
-	opened, problem = kind.open(ctx, o, p.request)
-	return opened, kind.image, problem
+	outputs, mistakes := output.Open(ctx, p.request.Outputs, p.request.outputEnv())
+	p.outputs = outputs
+	p.mistakes = append(p.mistakes, mistakes...)
+	p.warnings = append(p.warnings, outputs.Warnings()...)
 }
 
 // readEnvironment reads the variables that change what is solved.

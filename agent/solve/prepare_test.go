@@ -1,7 +1,6 @@
 package solve
 
 import (
-	"archive/tar"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -9,35 +8,18 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
+	"github.com/slipway-build/slipway/internal/target"
 )
-
-// tarball is a tar with one file.
-func tarball(t *testing.T) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
-	if err := w.WriteHeader(&tar.Header{Name: "Dockerfile", Mode: 0o644, Size: 12}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write([]byte("FROM scratch")); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
-}
 
 func gzipped(t *testing.T, data []byte) []byte {
 	t.Helper()
@@ -277,7 +259,7 @@ func TestPrepareMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	local := func(dest string) Output { return Output{Type: "local", Dest: dest} }
+	local := func(dest string) output.Output { return output.Output{Type: "local", Dest: dest} }
 	tests := []struct {
 		name    string
 		request Request
@@ -314,13 +296,13 @@ func TestPrepareMistakes(t *testing.T) {
 		{"agent is dead", Request{Context: "ctx", SSH: []session.SSH{{ID: "default"}}, Lookup: env("SSH_AUTH_SOCK", gone)}, []string{`no SSH agent answers`}},
 		{"key absent", Request{Context: "ctx", SSH: []session.SSH{{ID: "k", Paths: []string{"nope"}}}}, []string{`--ssh "k=nope": "nope" cannot be used: no such file`}},
 		{"not a key", Request{Context: "ctx", SSH: []session.SSH{{ID: "k", Paths: []string{"file"}}}}, []string{`--ssh "k=file": ssh: no key found`}},
-		{"output twice", Request{Context: "ctx", Outputs: []Output{local("o"), local("o")}}, []string{`is given twice`}},
+		{"output twice", Request{Context: "ctx", Outputs: []output.Output{local("o"), local("o")}}, []string{`is given twice`}},
 		{"attestations", Request{Context: "ctx", Lookup: env("BUILDX_NO_DEFAULT_ATTESTATIONS", "maybe")}, []string{`BUILDX_NO_DEFAULT_ATTESTATIONS "maybe"`}},
 		{"source policy absent", Request{Context: "ctx", Lookup: env("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "nope")}, []string{`EXPERIMENTAL_BUILDKIT_SOURCE_POLICY "nope": no such file`}},
 		{"source policy", Request{Context: "ctx", Lookup: env("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "file")}, []string{`is not a source policy`}},
 		{
 			"everything at once",
-			Request{Context: "nope", Secrets: []session.Secret{{ID: "a", File: "b"}}, SSH: []session.SSH{{ID: "default"}}, Outputs: []Output{local("file")}, Contexts: []BuildContext{{"c", "d"}}},
+			Request{Context: "nope", Secrets: []session.Secret{{ID: "a", File: "b"}}, SSH: []session.SSH{{ID: "default"}}, Outputs: []output.Output{local("file")}, Contexts: []BuildContext{{"c", "d"}}},
 			[]string{`build context "nope"`, `--build-context "c=d"`, `--secret "id=a"`, `--ssh "default"`, `--output "type=local,dest=file"`},
 		},
 	}
@@ -376,6 +358,23 @@ func TestPrepareCancelledWhileStdinBlocks(t *testing.T) {
 	}
 }
 
+// What was kept of a context from standard input does not outlive a build that
+// was killed for longer than until the next one.
+func TestTemporaryFilesOfKilledBuild(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	prepare := func() *Plan {
+		p, err := Prepare(t.Context(), Request{Context: stdin, Files: source.New(t.Context(), strings.NewReader("FROM scratch\n"))})
+		must(t, err)
+		return p
+	}
+	write(t, os.TempDir(), attrs(target.StagingPrefix+"killed/lock", "", target.StagingPrefix+"killed/Dockerfile", "x"))
+	next := prepare()
+	if left := stagingDirs(t, os.TempDir()); len(left) != 1 || left[0] != next.temp.Path() {
+		t.Errorf("%q are left, want %s", left, next.temp.Path())
+	}
+	must(t, next.Close())
+}
+
 func TestWarnings(t *testing.T) {
 	workdir(t)
 	p, err := Prepare(t.Context(), Request{Context: "ctx", Secrets: []session.Secret{{ID: "tok", Env: "UNSET"}}})
@@ -393,7 +392,7 @@ func TestWarnings(t *testing.T) {
 
 func TestMountHidesStaging(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, attrs("a", "1", stagingPrefix+"1/x", "y", "out/"+stagingPrefix+"2/x", "y", "out/b", "2", stagingPrefix+"file", "a file of the user"))
+	write(t, dir, attrs("a", "1", target.StagingPrefix+"1/x", "y", "out/"+target.StagingPrefix+"2/x", "y", "out/b", "2", target.StagingPrefix+"file", "a file of the user"))
 	mount, err := openDir(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -406,7 +405,7 @@ func TestMountHidesStaging(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{stagingPrefix + "file", "a", "out", "out/b"}, got); diff != "" {
+	if diff := cmp.Diff([]string{target.StagingPrefix + "file", "a", "out", "out/b"}, got); diff != "" {
 		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }
@@ -433,8 +432,8 @@ func TestPermissions(t *testing.T) {
 		{Request{Context: "noread"}, `build context "noread": Dockerfile: permission denied`},
 		{Request{Context: "ctx", Dockerfile: "noread/Dockerfile"}, `--file "noread/Dockerfile": permission denied`},
 		{Request{Context: "nodir", Dockerfile: "ctx/Dockerfile"}, `build context "nodir": cannot be read: permission denied`},
-		{Request{Context: "ctx", Outputs: []Output{{Type: "local", Dest: "ro"}}}, "ro is not writable: permission denied"},
-		{Request{Context: "ctx", Outputs: []Output{{Type: "local", Dest: "ro/new/dir"}}}, "ro is not writable: permission denied"},
+		{Request{Context: "ctx", Outputs: []output.Output{{Type: "local", Dest: "ro"}}}, "ro is not writable: permission denied"},
+		{Request{Context: "ctx", Outputs: []output.Output{{Type: "local", Dest: "ro/new/dir"}}}, "ro is not writable: permission denied"},
 	}
 	for _, tt := range tests {
 		_, err := Prepare(t.Context(), tt.request)
@@ -443,92 +442,9 @@ func TestPermissions(t *testing.T) {
 		}
 	}
 
-	// A commit that cannot succeed moves nothing at all.
-	write(t, dir, attrs("out/locked/old", "x"))
-	p, err := outputPlan(t, filepath.Join(dir, "out"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	produce(t, p, true, attrs("a", "new", "locked/new", "y"))
-	if err := os.Chmod("out/locked", 0o555); err != nil {
-		t.Fatal(err)
-	}
-	if err := publish(t, p); err == nil || !strings.Contains(err.Error(), "locked is not writable") {
-		t.Errorf("Commit = %v", err)
-	}
-	if err := p.Close(); err != nil {
-		t.Fatal(err)
-	}
-	wantTree(t, filepath.Join(dir, "out"), attrs("locked/old", "x"))
-
-	// Read-only directories of an export can be moved and removed.
-	p, err = outputPlan(t, filepath.Join(dir, "new"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, dir, attrs("new/d/x", "old"))
-	outputs, err := p.begin(Job{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, outputs.entries()[0].OutputDir, attrs("d/y", "1", "r/z", "2"))
-	for _, name := range []string{"d", "r"} {
-		if err := os.Chmod(filepath.Join(outputs.entries()[0].OutputDir, name), 0o555); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := outputs.end(nil, true); err != nil {
-		t.Fatal(err)
-	}
-	if err := publish(t, p); err != nil {
-		t.Error(err)
-	}
-	if err := p.Close(); err != nil {
-		t.Error(err)
-	}
-	wantTree(t, filepath.Join(dir, "new"), attrs("d/x", "old", "d/y", "1", "r/z", "2"))
-	for _, name := range []string{"nodir", "ro", "out/locked", "new/d", "new/r"} {
+	for _, name := range []string{"nodir", "ro"} {
 		if err := os.Chmod(name, 0o755); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-func runUnprivileged(t *testing.T) {
-	// A place that an ordinary user can reach.
-	dir, err := os.MkdirTemp("/tmp", "slipway-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	self, err := os.ReadFile("/proc/self/exe")
-	if err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(dir, "solve.test")
-	if err := os.WriteFile(program, self, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	temp := filepath.Join(dir, "tmp")
-	if err := os.Mkdir(temp, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	const nobody = 65534
-	for path, mode := range map[string]os.FileMode{dir: 0o755, temp: 0o777} {
-		if err := os.Chmod(path, mode); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.CommandContext(t.Context(), program, "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Dir = dir
-	cmd.Env = []string{"TMPDIR=" + temp, "PATH=" + os.Getenv("PATH")}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	out, err := cmd.CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {
-		t.Errorf("as an ordinary user: %v\n%s", err, out)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-build/slipway/agent/solve/output"
 )
 
 func TestReadAhead(t *testing.T) {
@@ -67,7 +69,7 @@ func TestReadAhead(t *testing.T) {
 			if tt.mtime == "" {
 				tt.mtime = MtimeContent
 			}
-			p, err := Prepare(t.Context(), Request{Context: dir, Dockerfile: file, Mtime: tt.mtime, Outputs: []Output{{Type: "cacheonly"}}})
+			p, err := Prepare(t.Context(), Request{Context: dir, Dockerfile: file, Mtime: tt.mtime, Outputs: []output.Output{{Type: "cacheonly"}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,7 +103,7 @@ func TestReadAhead(t *testing.T) {
 func TestAffinity(t *testing.T) {
 	affinity := func(r Request) string {
 		t.Helper()
-		r.Outputs = []Output{{Type: "cacheonly"}}
+		r.Outputs = []output.Output{{Type: "cacheonly"}}
 		p, err := Prepare(t.Context(), r)
 		if err != nil {
 			t.Fatal(err)

@@ -1,12 +1,11 @@
 package solve
 
 import (
-	"context"
 	"io"
-
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"slices"
 
 	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
@@ -37,7 +36,7 @@ type Request struct {
 	Contexts      []BuildContext
 	Secrets       []session.Secret
 	SSH           []session.SSH
-	Outputs       []Output
+	Outputs       []output.Output
 	// Tags are the image references of --tag, normalized (see ParseTag). They
 	// become the name of every image output.
 	Tags        []string
@@ -94,21 +93,24 @@ type Request struct {
 	Warn func(message string)
 	// Registry publishes what several nodes have built as one image; it is
 	// not used when one node builds all.
-	Registry Registry
+	Registry output.Registry
 }
 
-// Registry is what publishing an image that was merged on the agent needs.
-// Repositories and references are normalized: docker.io/library/name[:tag].
-type Registry interface {
-	// Fetch returns a manifest or index of a repository, verified against the
-	// descriptor's digest.
-	Fetch(ctx context.Context, repository string, desc ocispecs.Descriptor) (registry.Manifest, error)
-	// Push uploads a manifest or index under its digest. What it refers to
-	// must be there.
-	Push(ctx context.Context, repository string, m registry.Manifest) error
-	// Tag makes a reference with a tag point at a manifest of its repository
-	// and verifies that it does.
-	Tag(ctx context.Context, reference string, m registry.Manifest) error
+// outputEnv is what the outputs take from the request.
+func (r Request) outputEnv() output.Env {
+	return output.Env{
+		WorkDir:        r.WorkDir,
+		Stdout:         r.Stdout,
+		StdoutTerminal: r.StdoutTerminal,
+		Lookup:         r.Lookup,
+		Files:          r.Files,
+		Registry:       r.Registry,
+		Tags:           r.Tags,
+		Annotations:    r.Annotations,
+		AllowDelete:    slices.Contains(r.Allow, allowLocalDelete),
+		MultiPlatform:  enabled(r, argMultiPlatform),
+		Attested:       slices.ContainsFunc(r.Attests, func(a Attest) bool { return !a.Disabled }),
+	}
 }
 
 // caches are the caches of the request.

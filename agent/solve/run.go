@@ -20,6 +20,7 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/agent/solve/layout"
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -51,39 +52,36 @@ func (p *Plan) Solve(ctx context.Context, d *buildkit.Daemon, job Job, updates c
 	feed := newFeed(updates)
 	defer feed.close()
 
-	outputs, err := p.begin(job)
+	outputs, err := p.outputs.Begin(job)
 	if err == nil {
-		err = takesExporters(d.Version(), len(outputs))
+		err = output.CheckVersion(d.Version(), len(outputs.Entries()))
 	}
 	if err != nil {
-		return nil, fault.ExplainAgent(errors.Join(err, outputs.end(nil, false)))
+		return nil, fault.ExplainAgent(errors.Join(err, outputs.End(nil, false)))
 	}
 	started := time.Now()
 	result, err := p.solve(ctx, d, job, outputs, feed)
 	if err == nil {
 		result.Started, result.Completed = started, time.Now()
-		if err = result.check(outputs.entries()); err == nil {
-			err = result.describe()
-		}
+		result.Descriptor, err = outputs.Check(result.Response)
 	} else if ctx.Err() == nil {
 		// While everything that was written is still there.
-		err = outputs.blame(err)
+		err = outputs.Blame(err)
 	}
 	var response map[string]string
 	if err == nil {
 		response = result.Response
 	}
-	if endErr := outputs.end(response, err == nil); endErr != nil {
+	if endErr := outputs.End(response, err == nil); endErr != nil {
 		err = errors.Join(err, endErr)
 	}
 	if err != nil {
 		return nil, fault.ExplainAgent(err)
 	}
-	p.keep(result)
 	return result, nil
 }
 
-func (p *Plan) solve(ctx context.Context, d *buildkit.Daemon, job Job, outputs attempts, feed *feed) (*Result, error) {
+func (p *Plan) solve(ctx context.Context, d *buildkit.Daemon, job Job, outputs *output.Attempt, feed *feed) (*Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	unguard := d.Guard(ctx, cancel)
@@ -101,8 +99,8 @@ func (p *Plan) solve(ctx context.Context, d *buildkit.Daemon, job Job, outputs a
 // It is rare and over in a moment: a file that is written at that very time.
 const contextTries = 3
 
-func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d *buildkit.Daemon, job Job, outputs attempts, feed *feed) (*Result, error) {
-	opt := Options(p.request, p.resolved(), job, exportsOf(outputs.entries()))
+func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d *buildkit.Daemon, job Job, outputs *output.Attempt, feed *feed) (*Result, error) {
+	opt := Options(p.request, p.resolved(), job, outputs.Entries())
 	opt.Ref = identity.NewID()
 	opt.CacheImports = cache.Present(opt.CacheImports)
 	feed.expectAbsent(p.request.caches().MayBeAbsent(opt.CacheImports))
@@ -116,7 +114,7 @@ func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d 
 	}
 	response, err := d.Client().Solve(ctx, nil, opt, feed.start())
 	endErr := end()
-	incomplete := exports.end()
+	incomplete := exports.End()
 	switch {
 	case err != nil && endErr != nil:
 		err = endErr
@@ -200,3 +198,16 @@ func (p *Plan) attach(ctx context.Context, d *buildkit.Daemon, opt *client.Solve
 
 // closeQuietly closes a file that was only read and may be closed already.
 func closeQuietly(c io.Closer) { _ = c.Close() }
+
+// Seal makes the outputs ready: it merges what several nodes have sent and
+// pushes merged images by digest. Nothing has appeared yet when it fails. It
+// is called once all solves have succeeded.
+func (p *Plan) Seal(ctx context.Context) error { return p.outputs.Seal(ctx) }
+
+// Commit makes the outputs appear, each whole: files by a rename, then the
+// tags of pushed images. Seal must have succeeded.
+func (p *Plan) Commit(ctx context.Context) (*output.Outcome, error) { return p.outputs.Commit(ctx) }
+
+// Publishes are the references that Commit tags through Request.Registry,
+// known once the first solve has begun: none when one node builds all.
+func (p *Plan) Publishes() []string { return p.outputs.Publishes() }

@@ -82,3 +82,13 @@ func TestSolveSilentDaemon(t *testing.T) {
 		t.Fatal("Solve did not return")
 	}
 }
+
+// publish is the end of a build whose solves have all succeeded.
+func publish(t *testing.T, p *Plan) error {
+	t.Helper()
+	if err := p.Seal(t.Context()); err != nil {
+		return err
+	}
+	_, err := p.Commit(t.Context())
+	return err
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
@@ -24,9 +25,9 @@ type Spec struct {
 	Target        string   `json:"target,omitempty"`
 	Platforms     []string `json:"platforms,omitempty"`     // see ParsePlatforms
 	Tags          []string `json:"tags,omitempty"`          // see ParseTag
-	Outputs       []string `json:"outputs,omitempty"`       // see ParseOutput
-	Push          bool     `json:"push,omitempty"`          // see ApplyPush
-	Load          bool     `json:"load,omitempty"`          // see ApplyLoad
+	Outputs       []string `json:"outputs,omitempty"`       // see output.Parse
+	Push          bool     `json:"push,omitempty"`          // see output.ApplyPush
+	Load          bool     `json:"load,omitempty"`          // see output.ApplyLoad
 	BuildArgs     []string `json:"buildArgs,omitempty"`     // see ParseBuildArgs
 	BuildContexts []string `json:"buildContexts,omitempty"` // see ParseBuildContext
 	Labels        []string `json:"labels,omitempty"`        // see ParseLabels
@@ -105,7 +106,7 @@ func (s Spec) Request(from Surroundings) (Request, error) {
 	r.Contexts = fault.Each(&all, s.BuildContexts, ParseBuildContext)
 	r.Secrets = fault.Each(&all, s.Secrets, session.ParseSecret)
 	r.SSH = fault.Each(&all, s.SSH, session.ParseSSH)
-	r.Outputs = fault.Each(&all, s.Outputs, ParseOutput)
+	r.Outputs = fault.Each(&all, s.Outputs, output.Parse)
 	r.Tags = fault.Each(&all, s.Tags, ParseTag)
 	r.Annotations = flat(fault.Each(&all, s.Annotations, registry.ParseAnnotation))
 	r.Attests = fault.Each(&all, s.Attests, ParseAttest)
@@ -117,10 +118,10 @@ func (s Spec) Request(from Surroundings) (Request, error) {
 		r.RegistryAllow = append(r.RegistryAllow, fault.Each(&all, strings.Fields(value), parseAllowedRegistry)...)
 	}
 	if s.Push {
-		r.Outputs = ApplyPush(r.Outputs)
+		r.Outputs = output.ApplyPush(r.Outputs)
 	}
 	if s.Load {
-		r.Outputs = ApplyLoad(r.Outputs)
+		r.Outputs = output.ApplyLoad(r.Outputs)
 	}
 	if len(all) > 0 {
 		return r, all

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 func TestContentTime(t *testing.T) {
@@ -113,13 +115,6 @@ func TestSumStore(t *testing.T) {
 	if n := readAll(); n != 16 && n != 24 { // a rename may change the ctime
 		t.Errorf("%d bytes were read after changes", n)
 	}
-}
-
-func mustRead(t *testing.T, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	must(t, err)
-	return string(data)
 }
 
 // What changes while it is read, or just before, is not written down.
@@ -251,7 +246,7 @@ func TestStoresArePruned(t *testing.T) {
 		must(t, os.WriteFile(path, nil, 0o600), os.Chtimes(path, time.Unix(int64(i), 0), time.Unix(int64(i), 0)))
 	}
 	write(t, dir, attrs("other", "x"))
-	write(t, dir, attrs(stagingPrefix+"killed/lock", "")) // by a build that was killed while it wrote
+	write(t, dir, attrs(target.StagingPrefix+"killed/lock", "")) // by a build that was killed while it wrote
 	must(t, newSumStore(dir, keyPrefix+"mine").save(1, func(yield func(fileID, contentSum) bool) { yield(fileID{}, contentSum{}) }))
 	entries, err := os.ReadDir(dir)
 	must(t, err)

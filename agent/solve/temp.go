@@ -2,7 +2,6 @@ package solve
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
@@ -14,13 +13,4 @@ func hintOf(err error) string {
 		return target.TempHint
 	}
 	return fault.AgentHint(err)
-}
-
-// checkTemp refuses an output that is kept in a temporary file until it can be
-// written, where there are none.
-func (o Output) checkTemp() *fault.Usage {
-	if _, err := target.TempDir(); err != nil {
-		return o.mistake(fmt.Sprintf("it is kept in a file until all is built, and %s", err), target.TempHint)
-	}
-	return nil
 }

@@ -2,25 +2,10 @@ package solve
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
 )
-
-// manyFiles writes files of a size each, 500 to a directory.
-func manyFiles(t testing.TB, dir string, count, size int) {
-	t.Helper()
-	data := make([]byte, size)
-	for i := range count {
-		sub := filepath.Join(dir, fmt.Sprint(i/500))
-		if i%500 == 0 {
-			must(t, os.Mkdir(sub, 0o755))
-		}
-		copy(data, fmt.Sprint(i))
-		must(t, os.WriteFile(filepath.Join(sub, fmt.Sprint(i)), data, 0o644))
-	}
-}
 
 // cpuTime is the CPU time that the process has used, in seconds.
 func cpuTime(t testing.TB) float64 {

@@ -8,7 +8,6 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"math/rand"
 	"net"
 	"os"
 	"path/filepath"
@@ -16,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +25,8 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // serveFiles serves mounts over a real connection, as a session does.
@@ -116,93 +116,6 @@ func transferTo(t *testing.T, dir, dest string) []string {
 		t.Fatal(err)
 	}
 	return list
-}
-
-// snapshot is a tree as text: mode, link target or content, identity of hard
-// links, one line per entry. Directories have no size, and times are not in it.
-func snapshot(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	inodes := map[uint64]string{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || path == dir {
-			return err
-		}
-		rel, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		line := info.Mode().String()
-		switch {
-		case info.Mode().IsRegular():
-			data, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			line += fmt.Sprintf(" %x", sha256.Sum256(data))
-			if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-				if first, linked := inodes[stat.Ino]; linked {
-					line += " = " + first
-				} else {
-					inodes[stat.Ino] = rel
-				}
-			}
-		case info.Mode()&fs.ModeSymlink != 0:
-			target, err := os.Readlink(path)
-			if err != nil {
-				return err
-			}
-			line += " -> " + target
-		}
-		out[rel] = line
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// must runs steps that prepare a test.
-func must(t testing.TB, errs ...error) {
-	t.Helper()
-	if err := errors.Join(errs...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// mixedTree writes a tree with one of everything and times of its own.
-func mixedTree(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	write(t, dir, attrs("a", "alpha", "empty", "", "sub/b", "beta", "sub/deep/c", "gamma"))
-	must(t,
-		os.Symlink("sub/b", filepath.Join(dir, "link")),
-		os.Link(filepath.Join(dir, "sub/b"), filepath.Join(dir, "sub/hard")),
-		os.Chmod(filepath.Join(dir, "sub/deep/c"), 0o755),
-		unix.Mkfifo(filepath.Join(dir, "pipe"), 0o644),
-	)
-	sparse, err := os.Create(filepath.Join(dir, "sparse"))
-	must(t, err)
-	must(t, sparse.Truncate(1<<20), sparse.Close())
-	age(t, dir)
-	return dir
-}
-
-// age gives all files new times, as another clone has them.
-func age(t *testing.T, dir string) {
-	t.Helper()
-	must(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		stamp := unix.NsecToTimespec(time.Now().Add(-time.Duration(rand.Int63n(int64(time.Hour)))).UnixNano())
-		return unix.UtimesNanoAt(unix.AT_FDCWD, path, []unix.Timespec{stamp, stamp}, unix.AT_SYMLINK_NOFOLLOW)
-	}))
 }
 
 func TestTransferSendsWhatChanged(t *testing.T) {
@@ -530,8 +443,8 @@ func TestTransferOfNamesThatAreNoText(t *testing.T) {
 // not sent is a file with all its bytes.
 func TestTransferOfOddFiles(t *testing.T) {
 	dir, dest := t.TempDir(), t.TempDir()
-	write(t, dir, attrs(stagingPrefix+"1/first", "12345"))
-	must(t, os.Link(filepath.Join(dir, stagingPrefix+"1/first"), filepath.Join(dir, "second")))
+	write(t, dir, attrs(target.StagingPrefix+"1/first", "12345"))
+	must(t, os.Link(filepath.Join(dir, target.StagingPrefix+"1/first"), filepath.Join(dir, "second")))
 	listener, err := net.Listen("unix", filepath.Join(dir, "sock"))
 	must(t, err)
 	defer func() { must(t, listener.Close()) }()

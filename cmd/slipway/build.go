@@ -11,6 +11,7 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
@@ -99,9 +100,9 @@ func (c *buildCmd) Run(in *invocation) error {
 		return err
 	}
 	if len(request.Outputs) == 0 && agent.DefaultLoad(definition) && !in.env.NoDefaultLoad {
-		request.Outputs = solve.ApplyLoad(nil)
+		request.Outputs = output.ApplyLoad(nil)
 	}
-	insecure := solve.InsecureRegistries(request.Tags, request.Outputs)
+	insecure := output.InsecureRegistries(request.Tags, request.Outputs)
 	client, err := in.registryClient(request.Keychain, insecure, definition)
 	if err != nil {
 		return err
