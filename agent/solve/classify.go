@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -63,7 +64,7 @@ func Classify(err error) Kind {
 	var gone *buildkit.LostError
 	var call *CallError
 	var refused *output.RegistryError
-	var file *contextError
+	var file *contextfs.FileError
 	var agent *fault.Agent
 	var invalid *fault.Builder
 	var room *fault.BuilderFull
@@ -76,7 +77,7 @@ func Classify(err error) Kind {
 		return KindLost
 	case errors.As(err, &call):
 		return KindBuild
-	case errors.Is(err, errChanged):
+	case errors.Is(err, contextfs.ErrChanged):
 		return KindBuild // by what runs beside it
 	case errors.As(err, &file):
 		return KindUsage

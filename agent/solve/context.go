@@ -10,6 +10,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/dfgitutil"
 	"github.com/moby/buildkit/util/gitutil"
 
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/layout"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
@@ -117,7 +118,7 @@ func (p *preparation) resolveContext() {
 		}
 		p.inputs.Attrs[attrContext] = value
 		p.caps = append(p.caps, gitCaps(value, false)...)
-		p.inputs.SharedKey = sharedKey(cmp.Or(p.request.ContextKey, value))
+		p.inputs.SharedKey = contextfs.SharedKey(cmp.Or(p.request.ContextKey, value))
 		p.remote = true
 	case source.IsStream(value):
 		in, err := p.request.Files.Stream(value)

@@ -1,6 +1,10 @@
 package solve
 
-import "maps"
+import (
+	"maps"
+
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
+)
 
 // contextKey is the shared key of a local directory whose identity the caller
 // does not know. Git may know it: a solve asks when it begins.
@@ -42,10 +46,10 @@ func (p *preparation) key(k contextKey) string {
 // keyOf makes a key of what identifies a context. Kept and derived times have
 // keys of their own: they would make each other's files look changed.
 func (p *Plan) keyOf(parts ...string) string {
-	if p.mtime == MtimeContent {
-		parts = append(parts, string(MtimeContent))
+	if p.mtime == contextfs.MtimeContent {
+		parts = append(parts, string(contextfs.MtimeContent))
 	}
-	return sharedKey(parts...)
+	return contextfs.SharedKey(parts...)
 }
 
 // resolved are the inputs with what git had to say.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/buildkit/buildkittest"
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
@@ -46,7 +47,7 @@ func attach(t *testing.T, k registry.Keychain) attached {
 	if err := mistakes.Err(); err != nil {
 		t.Fatal(err)
 	}
-	return attached{auth: auth, files: &fileServer{}, ssh: ssh}
+	return attached{auth: auth, files: &contextfs.Server{}, ssh: ssh}
 }
 
 // asRefused is the refusal in err, nil for none.

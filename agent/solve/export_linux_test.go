@@ -406,22 +406,3 @@ func TestExplainFault(t *testing.T) {
 		}
 	}
 }
-
-// A directory of a context that cannot be read is the agent's fault, too.
-func TestTransferOfWhatCannotBeListed(t *testing.T) {
-	for errno, want := range map[syscall.Errno]string{syscall.EMFILE: "ulimit -n", syscall.EIO: "kernel's log", syscall.EACCES: "make the file readable"} {
-		dir := t.TempDir()
-		write(t, dir, attrs("d/f", "1"))
-		m, err := openDir(dir)
-		must(t, err)
-		m.FS = meddledList{m.FS, func() error { return &fs.PathError{Op: "open", Path: filepath.Join(dir, "d"), Err: errno} }}
-		server := &fileServer{mounts: map[string]mount{"m": m}}
-		if _, err := receive(t.Context(), serveFiles(t, server), t.TempDir()); err == nil {
-			t.Error("the transfer succeeded")
-		}
-		failed := server.failed()
-		if failed == nil || Classify(failed) != KindUsage || !strings.Contains(failed.Error(), filepath.Join(dir, "d")) || !strings.Contains(failed.Hints()[0], want) {
-			t.Errorf("%s became %v", errno, failed)
-		}
-	}
-}

@@ -11,6 +11,7 @@ import (
 
 	buildsession "github.com/moby/buildkit/session"
 
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -22,9 +23,9 @@ import (
 type Plan struct {
 	request Request
 	inputs  Inputs
-	mounts  map[string]mount
-	mtime   MtimeMode // MtimeKeep or MtimeContent; empty without directories
-	sums    *sums     // nil without directories
+	mounts  map[string]contextfs.Mount
+	mtime   contextfs.MtimeMode // contextfs.MtimeKeep or contextfs.MtimeContent; empty without directories
+	sums    *contextfs.Sums     // nil without directories
 	secrets buildsession.Attachable
 	ssh     *session.SSHServer
 	outputs *output.Set
@@ -48,9 +49,9 @@ func (p *Plan) Notes() []string { return p.notes }
 func (p *Plan) Affinity() string {
 	in := p.resolved()
 	if in.SharedKey == "" { // standard input
-		return sharedKey(p.request.Target)
+		return contextfs.SharedKey(p.request.Target)
 	}
-	return sharedKey(in.SharedKey, p.request.Target)
+	return contextfs.SharedKey(in.SharedKey, p.request.Target)
 }
 
 // Close removes staging and temporary files.
@@ -63,7 +64,7 @@ func (p *Plan) Close() error {
 	errs = append(errs, p.outputs.Close())
 	if p.sums != nil {
 		// Without it the next build reads more; that is no reason to fail.
-		_ = p.sums.keep()
+		_ = p.sums.Keep()
 	}
 	if p.temp != nil {
 		errs = append(errs, p.temp.Remove())
@@ -214,14 +215,14 @@ func (p *preparation) readEnvironment() {
 
 // openMounts opens the directories that the daemon may read.
 func (p *preparation) openMounts() {
-	p.mounts = make(map[string]mount, len(p.inputs.Mounts))
+	p.mounts = make(map[string]contextfs.Mount, len(p.inputs.Mounts))
 	for name, dir := range p.inputs.Mounts {
-		m, err := openDir(dir)
+		m, err := contextfs.OpenDir(dir)
 		if err != nil {
 			p.mistakes.Add(&fault.Usage{Flag: "directory", Value: dir, Problem: fault.Cause(err)})
 			continue
 		}
-		m.sums, m.keep = p.sums, p.mtime == MtimeKeep
+		m.Sums, m.Keep = p.sums, p.mtime == contextfs.MtimeKeep
 		p.mounts[name] = m
 	}
 }

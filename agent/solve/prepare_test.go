@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -154,8 +155,8 @@ func TestPrepareInputs(t *testing.T) {
 				{"lib", "none"}, {"context", "other"}, {"img", "docker-image://alpine:3"}, {"g", "https://example.com/r.git?branch=x"}, {"h", "https://example.com/x.txt"}, {"l", "oci-layout://layout:1"},
 			}},
 			attrs: attrs("filename", "Dockerfile",
-				"context:lib", "local:lib", "sharedkey:localdir:lib", sharedKey("ABS/none", "content"),
-				"context:context", "local:_context", "sharedkey:localdir:context", sharedKey("ABS/other", "content"),
+				"context:lib", "local:lib", "sharedkey:localdir:lib", contextfs.SharedKey("ABS/none", "content"),
+				"context:context", "local:_context", "sharedkey:localdir:context", contextfs.SharedKey("ABS/other", "content"),
 				"context:img", "docker-image://alpine:3", "context:g", "https://example.com/r.git?branch=x", "context:h", "https://example.com/x.txt",
 				"context:l", "oci-layout://layout0:1@"+layoutDigest,
 				"frontend.caps", "moby.buildkit.frontend.contexts+forward,moby.buildkit.frontend.gitquerystring+forward"),
@@ -168,10 +169,10 @@ func TestPrepareInputs(t *testing.T) {
 		},
 		{
 			name: "the caller's identity", request: Request{Context: "ctx", ContextKey: "repo", Contexts: []BuildContext{{"lib", "none"}}},
-			attrs: attrs("filename", "Dockerfile", "context:lib", "local:lib", "sharedkey:localdir:lib", sharedKey("repo", "lib", "content"),
+			attrs: attrs("filename", "Dockerfile", "context:lib", "local:lib", "sharedkey:localdir:lib", contextfs.SharedKey("repo", "lib", "content"),
 				"frontend.caps", "moby.buildkit.frontend.contexts+forward"),
 			check: func(t *testing.T, p *Plan) {
-				if p.inputs.SharedKey != sharedKey("repo", "", "content") {
+				if p.inputs.SharedKey != contextfs.SharedKey("repo", "", "content") {
 					t.Errorf("SharedKey = %q", p.inputs.SharedKey)
 				}
 			},
@@ -208,8 +209,8 @@ func TestPrepareInputs(t *testing.T) {
 				t.Fatal(err)
 			}
 			for key, value := range tt.attrs {
-				if place, ok := map[string]string{sharedKey("ABS/none", "content"): "none", sharedKey("ABS/other", "content"): "other"}[value]; ok {
-					tt.attrs[key] = sharedKey(filepath.Join(dir, place), "content")
+				if place, ok := map[string]string{contextfs.SharedKey("ABS/none", "content"): "none", contextfs.SharedKey("ABS/other", "content"): "other"}[value]; ok {
+					tt.attrs[key] = contextfs.SharedKey(filepath.Join(dir, place), "content")
 				}
 			}
 			if tt.attrs != nil {
@@ -387,26 +388,6 @@ func TestWarnings(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("warnings %q do not say %q", got, want)
 		}
-	}
-}
-
-func TestMountHidesStaging(t *testing.T) {
-	dir := t.TempDir()
-	write(t, dir, attrs("a", "1", target.StagingPrefix+"1/x", "y", "out/"+target.StagingPrefix+"2/x", "y", "out/b", "2", target.StagingPrefix+"file", "a file of the user"))
-	mount, err := openDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	err = mount.Walk(t.Context(), "", func(path string, _ os.DirEntry, err error) error {
-		got = append(got, path)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{target.StagingPrefix + "file", "a", "out", "out/b"}, got); diff != "" {
-		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }
 

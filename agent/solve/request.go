@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/source"
@@ -75,7 +76,7 @@ type Request struct {
 	// whichever agent it lies; false when that is not known. May be nil.
 	Identify func(dir string) (string, bool)
 	// Mtime is which modification times the files of contexts are sent with.
-	Mtime MtimeMode
+	Mtime contextfs.MtimeMode
 	// SumDir is a directory in which digests of files are kept for the next
 	// build of the same workspace; empty for none.
 	SumDir string

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/layout"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
@@ -89,7 +89,7 @@ func (p *Plan) solve(ctx context.Context, d *buildkit.Daemon, job Job, outputs *
 
 	for try := 1; ; try++ {
 		result, err := p.solveOnce(ctx, cancel, d, job, outputs, feed)
-		if err == nil || !errors.Is(err, errChanged) || try == contextTries {
+		if err == nil || !errors.Is(err, contextfs.ErrChanged) || try == contextTries {
 			return result, err
 		}
 	}
@@ -139,13 +139,13 @@ func notDecoded(err error) error {
 // attached are the parts of a session that know why a solve failed.
 type attached struct {
 	auth  *session.Credentials
-	files *fileServer
+	files *contextfs.Server
 	ssh   *session.SSHServer
 }
 
 // explain gives a failed solve its reason.
 func (a attached) explain(ctx context.Context, err error) error {
-	if failed := a.files.failed(); failed != nil && ctx.Err() == nil {
+	if failed := a.files.Failed(); failed != nil && ctx.Err() == nil {
 		return failed
 	}
 	if own := a.auth.Panicked(); own != nil {
@@ -168,7 +168,7 @@ func (p *Plan) attach(ctx context.Context, d *buildkit.Daemon, opt *client.Solve
 		return attached{}, err
 	}
 	opt.Session = append(opt.Session, auth, p.secrets, p.ssh)
-	files := &fileServer{mounts: maps.Clone(p.mounts)}
+	files := contextfs.NewServer(p.mounts)
 	opt.Session = append(opt.Session, files)
 	opt.OCIStores = make(map[string]content.Store, len(p.inputs.Layouts))
 	for name, dir := range p.inputs.Layouts {
@@ -191,7 +191,7 @@ func (p *Plan) attach(ctx context.Context, d *buildkit.Daemon, opt *client.Solve
 		if err != nil {
 			return attached{}, err
 		}
-		files.mounts[mountDockerfile] = mount{FS: dir}
+		files.Add(mountDockerfile, dir)
 	}
 	return attached{auth, files, p.ssh}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -84,7 +85,7 @@ func (s Spec) Request(from Surroundings) (Request, error) {
 		Pull:           s.Pull,
 		CgroupParent:   s.CgroupParent,
 		ContextKey:     s.ContextKey,
-		Mtime:          MtimeMode(s.ContextMtime),
+		Mtime:          contextfs.MtimeMode(s.ContextMtime),
 		WorkDir:        from.WorkDir,
 		Files:          from.Files,
 		Stdout:         from.Stdout,

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
@@ -59,7 +60,7 @@ func TestSpecRequest(t *testing.T) {
 		CacheFrom: []cache.Entry{cacheEntry("registry", "ref", "a"), cacheEntry("registry", "ref", "b")},
 		CacheTo:   []cache.Entry{cacheEntry("inline")},
 		WorkDir:   "/w", Environ: []string{"X=1"}, Proxy: attrs("HTTP_PROXY", "p"),
-		ContextKey: "k", Mtime: MtimeKeep, RegistryAllow: []string{"m.example", "n.example"},
+		ContextKey: "k", Mtime: contextfs.MtimeKeep, RegistryAllow: []string{"m.example", "n.example"},
 	}
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)

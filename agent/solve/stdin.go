@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/internal/target"
 )
 
@@ -32,7 +33,7 @@ func (p *preparation) streamContext(name string, stream io.ReadCloser) (err erro
 	if len(head) == 0 {
 		return fmt.Errorf("%s is empty, expected a tar or a Dockerfile", name)
 	}
-	p.inputs.SharedKey = sharedKey(cmp.Or(p.request.ContextKey, stdin))
+	p.inputs.SharedKey = contextfs.SharedKey(cmp.Or(p.request.ContextKey, stdin))
 	if isArchive(head) {
 		// Several nodes read it, so it is kept in a file (mode 0600).
 		p.inputs.ContextFile, err = p.spool("context.tar", name, in)

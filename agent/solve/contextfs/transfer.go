@@ -1,4 +1,4 @@
-package solve
+package contextfs
 
 import (
 	"context"
@@ -29,8 +29,8 @@ type transfer struct {
 	filesync.FileSync_DiffCopyServer
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	report func(*contextError)
-	mount  mount
+	report func(*FileError)
+	mount  Mount
 
 	requests *requests
 	queue    chan *entry // listed, in order; nil when nothing is read
@@ -40,7 +40,7 @@ type transfer struct {
 
 	// sending guards the stream, which takes one message at a time.
 	sending sync.Mutex
-	failure *contextError
+	failure *FileError
 
 	listed int // files that are read, counted by SendMsg
 
@@ -72,7 +72,7 @@ func newPromise(size int64, digest contentSum) promise {
 // kept reports whether that content was promised.
 func (p promise) kept(sent contentSum) bool { return newPromise(p.size, sent) == p }
 
-func newTransfer(stream filesync.FileSync_DiffCopyServer, report func(*contextError)) *transfer {
+func newTransfer(stream filesync.FileSync_DiffCopyServer, report func(*FileError)) *transfer {
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	return &transfer{FileSync_DiffCopyServer: stream, ctx: ctx, cancel: cancel, report: report, requests: newRequests()}
 }
@@ -81,9 +81,9 @@ func newTransfer(stream filesync.FileSync_DiffCopyServer, report func(*contextEr
 func (t *transfer) Context() context.Context { return t.ctx }
 
 // start is called once, before anything is listed.
-func (t *transfer) start(m mount) {
+func (t *transfer) start(m Mount) {
 	t.mount = m
-	if m.sums == nil {
+	if m.Sums == nil {
 		return
 	}
 	t.promised = map[string]promise{}
@@ -92,7 +92,7 @@ func (t *transfer) start(m mount) {
 		t.running.Go(fault.Protect(func() {
 			for e := range t.work {
 				stat := e.packet.Stat
-				e.digest, e.size, e.err = m.sums.of(t.ctx, place(m.root, stat.Path), stat.Size)
+				e.digest, e.size, e.err = m.Sums.of(t.ctx, place(m.root, stat.Path), stat.Size)
 				close(e.done)
 			}
 		}))
@@ -213,9 +213,9 @@ func (t *transfer) fail(path string, err error) error {
 		return context.Cause(t.ctx)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		err = errors.Join(errChanged, err)
+		err = errors.Join(ErrChanged, err)
 	}
-	failure := &contextError{path: place(t.mount.root, path), err: err}
+	failure := &FileError{path: place(t.mount.root, path), err: err}
 	t.sending.Lock()
 	if t.failure == nil {
 		t.failure = failure
@@ -256,7 +256,7 @@ func (t *transfer) watch(path string, file io.ReadCloser) io.ReadCloser {
 	promise, promised := t.promised[path]
 	delete(t.promised, path)
 	t.mu.Unlock()
-	if !promised && t.mount.keep {
+	if !promised && t.mount.Keep {
 		return w
 	}
 	w.promise = promise

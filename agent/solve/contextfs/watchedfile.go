@@ -1,4 +1,4 @@
-package solve
+package contextfs
 
 import (
 	"errors"
@@ -47,6 +47,6 @@ func (f *watchedFile) Read(buf []byte) (int, error) {
 }
 
 func (f *watchedFile) changed() error {
-	f.transfer.mount.sums.forget(place(f.transfer.mount.root, f.path))
-	return f.transfer.fail(f.path, errChanged)
+	f.transfer.mount.Sums.forget(place(f.transfer.mount.root, f.path))
+	return f.transfer.fail(f.path, ErrChanged)
 }

@@ -1,4 +1,4 @@
-package solve
+package contextfs
 
 import (
 	"maps"
@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/slipway-build/slipway/agent/solve/output"
 )
 
 func TestReadAhead(t *testing.T) {
@@ -62,23 +60,13 @@ func TestReadAhead(t *testing.T) {
 				}
 				must(t, os.Chtimes(path, stamp, stamp))
 			}
-			file := ""
-			if tt.file != "" {
-				file = filepath.Join(dir, tt.file)
+			if tt.file == "" {
+				tt.file = "Dockerfile"
 			}
-			if tt.mtime == "" {
-				tt.mtime = MtimeContent
-			}
-			p, err := Prepare(t.Context(), Request{Context: dir, Dockerfile: file, Mtime: tt.mtime, Outputs: []output.Output{{Type: "cacheonly"}}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				if err := p.Close(); err != nil {
-					t.Error(err)
-				}
-			}()
-			p.ReadAhead(t.Context())
+			m, err := OpenDir(dir)
+			must(t, err)
+			m.Sums, m.Keep = newSums(nil), tt.mtime == MtimeKeep
+			m.ReadAhead(t.Context(), tt.file)
 			var got []string
 			names := map[fileID]string{}
 			for name := range tt.files {
@@ -89,7 +77,7 @@ func TestReadAhead(t *testing.T) {
 				id, _ := idOf(info)
 				names[id] = name
 			}
-			for id := range maps.Keys(p.sums.known) {
+			for id := range maps.Keys(m.Sums.known) {
 				got = append(got, names[id])
 			}
 			slices.Sort(got)
@@ -97,44 +85,5 @@ func TestReadAhead(t *testing.T) {
 				t.Errorf("files that were read (-want +got):\n%s", diff)
 			}
 		})
-	}
-}
-
-func TestAffinity(t *testing.T) {
-	affinity := func(r Request) string {
-		t.Helper()
-		r.Outputs = []output.Output{{Type: "cacheonly"}}
-		p, err := Prepare(t.Context(), r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := p.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-		return p.Affinity()
-	}
-	dir := func() string {
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return dir
-	}
-	identify := func(string) (string, bool) { return "gitlab.example/team/app", true }
-	one := affinity(Request{Context: dir(), Identify: identify})
-	if other := affinity(Request{Context: dir(), Identify: identify}); other != one {
-		t.Error("two clones of one repository differ")
-	}
-	for name, r := range map[string]Request{
-		"another target":      {Context: dir(), Identify: identify, Target: "test"},
-		"no identity":         {Context: dir()},
-		"a key of its own":    {Context: dir(), Identify: identify, ContextKey: "mine"},
-		"a remote repository": {Context: "https://example.com/team/app.git"},
-	} {
-		if affinity(r) == one {
-			t.Errorf("%s makes no difference", name)
-		}
 	}
 }

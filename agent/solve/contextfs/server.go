@@ -1,10 +1,11 @@
-package solve
+package contextfs
 
 import (
 	"context"
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,23 +16,29 @@ import (
 	"google.golang.org/grpc"
 )
 
-// fileServer is the part of a session from which the daemon fetches
+// Server is the part of a session from which the daemon fetches
 // directories. BuildKit's own does the work; this one stands around it where
 // it must know how a transfer goes.
-type fileServer struct {
-	mounts map[string]mount
+type Server struct {
+	mounts map[string]Mount
 
 	mu      sync.Mutex
-	failure *contextError // the first one
+	failure *FileError // the first one
 }
 
+// NewServer serves directories by the names that the daemon asks for.
+func NewServer(mounts map[string]Mount) *Server { return &Server{mounts: maps.Clone(mounts)} }
+
+// Add serves one more directory. It is called before the session starts.
+func (s *Server) Add(name string, m Mount) { s.mounts[name] = m }
+
 // Register implements session.Attachable.
-func (s *fileServer) Register(server *grpc.Server) {
+func (s *Server) Register(server *grpc.Server) {
 	filesync.RegisterFileSyncServer(server, s)
 }
 
 // DiffCopy implements filesync.FileSyncServer: one transfer of one directory.
-func (s *fileServer) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
+func (s *Server) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 	t := newTransfer(stream, s.fail)
 	provider, ok := filesync.NewFSSyncProvider(chosenMount{s.mounts, t}).(filesync.FileSyncServer)
 	if !ok {
@@ -43,12 +50,12 @@ func (s *fileServer) DiffCopy(stream filesync.FileSync_DiffCopyServer) error {
 
 // TarStream implements filesync.FileSyncServer. No BuildKit of today asks for
 // it.
-func (s *fileServer) TarStream(filesync.FileSync_TarStreamServer) error {
+func (s *Server) TarStream(filesync.FileSync_TarStreamServer) error {
 	return errors.New("tar streams are not served")
 }
 
 // fail keeps why a transfer failed.
-func (s *fileServer) fail(err *contextError) {
+func (s *Server) fail(err *FileError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failure == nil {
@@ -56,8 +63,8 @@ func (s *fileServer) fail(err *contextError) {
 	}
 }
 
-// failed is why a transfer failed, nil when none did.
-func (s *fileServer) failed() *contextError {
+// Failed is why a transfer failed, nil when none did.
+func (s *Server) Failed() *FileError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failure
@@ -65,7 +72,7 @@ func (s *fileServer) failed() *contextError {
 
 // chosenMount tells a transfer which directory it is of.
 type chosenMount struct {
-	mounts   map[string]mount
+	mounts   map[string]Mount
 	transfer *transfer
 }
 
@@ -82,14 +89,14 @@ func (c chosenMount) LookupDir(name string) (fsutil.FS, bool) {
 // transferFS is the directory of a transfer, whose files are watched as they
 // are read.
 type transferFS struct {
-	mount
+	Mount
 	transfer *transfer
 }
 
 // Walk implements fsutil.FS. Directories that cannot be read are the agent's
 // matter, and the daemon would report them as the build's.
 func (f transferFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) error {
-	err := f.mount.Walk(ctx, target, fn)
+	err := f.Mount.Walk(ctx, target, fn)
 	unread := (*fs.PathError)(nil)
 	if !errors.As(err, &unread) || f.root == "" {
 		return err
@@ -104,7 +111,7 @@ func (f transferFS) Walk(ctx context.Context, target string, fn fs.WalkDirFunc) 
 // Open implements fsutil.FS. It returns no error: the sender would send an
 // empty file instead.
 func (f transferFS) Open(path string) (io.ReadCloser, error) {
-	file, err := f.mount.Open(path)
+	file, err := f.Mount.Open(path)
 	if err != nil && isSocket(place(f.root, path)) {
 		file, err = io.NopCloser(strings.NewReader("")), nil // a socket is an empty file
 	}

@@ -1,4 +1,4 @@
-package solve
+package contextfs
 
 import (
 	"context"
@@ -56,11 +56,11 @@ func TestLargeContextsSpareMemory(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			setGC(t, tt.percent)
-			transfer := newTransfer(deafStream{t.Context()}, func(err *contextError) { t.Error(err.err) })
+			transfer := newTransfer(deafStream{t.Context()}, func(err *FileError) { t.Error(err.err) })
 			transfer.listed = tt.listed
-			m, err := openDir(dir)
+			m, err := OpenDir(dir)
 			must(t, err)
-			m.sums = newSums(nil)
+			m.Sums = newSums(nil)
 			transfer.start(m)
 			for _, name := range []string{"a", "b", "c"} {
 				must(t, transfer.SendMsg(&fstypes.Packet{Type: fstypes.PACKET_STAT, Stat: &fstypes.Stat{Path: name, Mode: 0o644, Size: 1}}))

@@ -1,4 +1,4 @@
-package solve
+package contextfs
 
 import (
 	"errors"
@@ -7,42 +7,42 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// errChanged is a file that is not what it was when it was listed or read
+// ErrChanged is a file that is not what it was when it was listed or read
 // before.
-var errChanged = errors.New("it changed while it was sent")
+var ErrChanged = errors.New("it changed while it was sent")
 
 // errNotText is a name or link target that BuildKit's protocol cannot carry.
 var errNotText = errors.New("its name or the target of the link is not valid UTF-8, and BuildKit transfers no other")
 
-// contextError is a file of a context that could not be sent as it was
+// FileError is a file of a context that could not be sent as it was
 // announced. The transfer has failed then, and the daemon keeps nothing of it.
-type contextError struct {
+type FileError struct {
 	// path is absolute.
 	path string
 	err  error
 }
 
 // Error implements error.
-func (e *contextError) Error() string {
+func (e *FileError) Error() string {
 	reason := fault.Cause(e.err)
-	if errors.Is(e.err, errChanged) {
-		reason = errChanged.Error()
+	if errors.Is(e.err, ErrChanged) {
+		reason = ErrChanged.Error()
 	}
 	return fmt.Sprintf("file %q of the build context: %s", e.path, reason)
 }
 
 // Unwrap returns the cause.
-func (e *contextError) Unwrap() error { return e.err }
+func (e *FileError) Unwrap() error { return e.err }
 
 // Hints says what to do about the error.
-func (e *contextError) Hints() []string {
+func (e *FileError) Hints() []string {
 	if hint := fault.AgentHint(e.err); hint != "" {
 		return []string{hint}
 	}
 	switch {
 	case errors.Is(e.err, errNotText):
 		return []string{"rename the file, or exclude it in .dockerignore"}
-	case errors.Is(e.err, errChanged):
+	case errors.Is(e.err, ErrChanged):
 		return []string{"let whatever writes the file end before the build, or exclude the file in .dockerignore"}
 	}
 	return []string{"make the file readable for the user of the agent, or exclude it in .dockerignore"}

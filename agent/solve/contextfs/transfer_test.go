@@ -1,4 +1,4 @@
-package solve
+package contextfs
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ import (
 )
 
 // serveFiles serves mounts over a real connection, as a session does.
-func serveFiles(t testing.TB, server *fileServer) *grpc.ClientConn {
+func serveFiles(t testing.TB, server *Server) *grpc.ClientConn {
 	t.Helper()
 	listener, err := net.Listen("unix", filepath.Join(t.TempDir(), "sock"))
 	if err != nil {
@@ -106,12 +107,12 @@ func receive(ctx context.Context, conn *grpc.ClientConn, dest string, excludes .
 // transferTo transfers a directory with derived times over a connection of its own.
 func transferTo(t *testing.T, dir, dest string) []string {
 	t.Helper()
-	m, err := openDir(dir)
+	m, err := OpenDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.sums = newSums(nil)
-	list, err := receive(t.Context(), serveFiles(t, &fileServer{mounts: map[string]mount{"m": m}}), dest)
+	m.Sums = newSums(nil)
+	list, err := receive(t.Context(), serveFiles(t, &Server{mounts: map[string]Mount{"m": m}}), dest)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,10 +221,10 @@ func TestTransferTimes(t *testing.T) {
 func TestTransferReadsOnce(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, attrs("kept", "12345", "skipped", "123456789"))
-	m, err := openDir(dir)
+	m, err := OpenDir(dir)
 	must(t, err)
-	m.sums = newSums(nil)
-	conn := serveFiles(t, &fileServer{mounts: map[string]mount{"m": m}})
+	m.Sums = newSums(nil)
+	conn := serveFiles(t, &Server{mounts: map[string]Mount{"m": m}})
 	var nodes sync.WaitGroup
 	for range 4 {
 		dest := t.TempDir()
@@ -234,8 +235,8 @@ func TestTransferReadsOnce(t *testing.T) {
 		})
 	}
 	nodes.Wait()
-	if m.sums.read != 5 {
-		t.Errorf("%d bytes were hashed, want 5", m.sums.read)
+	if m.Sums.read != 5 {
+		t.Errorf("%d bytes were hashed, want 5", m.Sums.read)
 	}
 }
 
@@ -261,31 +262,31 @@ func TestTransferOfWhatChangesMeanwhile(t *testing.T) {
 		name   string
 		meddle func(dir, path string) error
 		fails  string // empty when what was listed is sent
-		kind   Kind
+		usage  bool   // it is not ErrChanged
 	}{
-		{"nothing", func(string, string) error { return nil }, "", 0},
-		{"a byte", over("12346"), "changed while it was sent", KindBuild},
-		{"shorter", over("123"), "changed while it was sent", KindBuild},
-		{"empty", over(""), "changed while it was sent", KindBuild},
-		{"longer, as a log grows", over("12345 and more"), "", 0},
-		{"longer and other", over("abcdefgh"), "changed while it was sent", KindBuild},
-		{"gone", func(dir, path string) error { return os.Remove(filepath.Join(dir, path)) }, "changed while it was sent", KindBuild},
-		{"not readable", func(string, string) error { return &fs.PathError{Op: "open", Path: "f", Err: fs.ErrPermission} }, "permission denied", KindUsage},
+		{"nothing", func(string, string) error { return nil }, "", false},
+		{"a byte", over("12346"), "changed while it was sent", false},
+		{"shorter", over("123"), "changed while it was sent", false},
+		{"empty", over(""), "changed while it was sent", false},
+		{"longer, as a log grows", over("12345 and more"), "", false},
+		{"longer and other", over("abcdefgh"), "changed while it was sent", false},
+		{"gone", func(dir, path string) error { return os.Remove(filepath.Join(dir, path)) }, "changed while it was sent", false},
+		{"not readable", func(string, string) error { return &fs.PathError{Op: "open", Path: "f", Err: fs.ErrPermission} }, "permission denied", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			dir, dest := t.TempDir(), t.TempDir()
 			write(t, dir, attrs("f", "12345", "sibling", "x"))
-			m, err := openDir(dir)
+			m, err := OpenDir(dir)
 			must(t, err)
-			m.sums = newSums(nil)
+			m.Sums = newSums(nil)
 			m.FS = meddled{m.FS, func(path string) error {
 				if path != "f" {
 					return nil
 				}
 				return tt.meddle(dir, path)
 			}}
-			server := &fileServer{mounts: map[string]mount{"m": m}}
+			server := &Server{mounts: map[string]Mount{"m": m}}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			_, err = receive(ctx, serveFiles(t, server), dest)
@@ -300,12 +301,12 @@ func TestTransferOfWhatChangesMeanwhile(t *testing.T) {
 			if err == nil {
 				t.Fatal("the daemon took it")
 			}
-			failed := server.failed()
+			failed := server.Failed()
 			if failed == nil || !strings.Contains(failed.Error(), tt.fails) || !strings.Contains(failed.Error(), filepath.Join(dir, "f")) {
 				t.Fatalf("the reason is %v, want %q", failed, tt.fails)
 			}
-			if Classify(failed) != tt.kind || len(failed.Hints()) == 0 {
-				t.Errorf("%v is %s, hints %q", failed, Classify(failed), failed.Hints())
+			if errors.Is(failed, ErrChanged) == tt.usage || len(failed.Hints()) == 0 {
+				t.Errorf("%v has changed: %v, hints %q", failed, errors.Is(failed, ErrChanged), failed.Hints())
 			}
 		})
 	}
@@ -315,13 +316,13 @@ func TestTransferOfWhatChangesMeanwhile(t *testing.T) {
 func TestTransferOfWhatIsListedAndGone(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, attrs("f", "12345"))
-	m, err := openDir(dir)
+	m, err := OpenDir(dir)
 	must(t, err)
-	m.sums = newSums(nil)
+	m.Sums = newSums(nil)
 	m.FS = meddledList{m.FS, func() error { return os.Remove(filepath.Join(dir, "f")) }}
-	server := &fileServer{mounts: map[string]mount{"m": m}}
-	if _, err := receive(t.Context(), serveFiles(t, server), t.TempDir()); err == nil || !errors.Is(server.failed(), errChanged) {
-		t.Errorf("error %v, reason %v", err, server.failed())
+	server := &Server{mounts: map[string]Mount{"m": m}}
+	if _, err := receive(t.Context(), serveFiles(t, server), t.TempDir()); err == nil || !errors.Is(server.Failed(), ErrChanged) {
+		t.Errorf("error %v, reason %v", err, server.Failed())
 	}
 }
 
@@ -330,11 +331,11 @@ func TestTransferOfWhatIsListedAndGone(t *testing.T) {
 func TestTransferOfWhatWasListedEmpty(t *testing.T) {
 	dir, dest := t.TempDir(), t.TempDir()
 	write(t, dir, attrs("f", ""))
-	m, err := openDir(dir)
+	m, err := OpenDir(dir)
 	must(t, err)
-	m.sums = newSums(nil)
+	m.Sums = newSums(nil)
 	m.FS = meddledList{m.FS, func() error { return os.WriteFile(filepath.Join(dir, "f"), []byte("12345"), 0o644) }}
-	_, err = receive(t.Context(), serveFiles(t, &fileServer{mounts: map[string]mount{"m": m}}), dest)
+	_, err = receive(t.Context(), serveFiles(t, &Server{mounts: map[string]Mount{"m": m}}), dest)
 	must(t, err)
 	if got := mustRead(t, filepath.Join(dest, "f")); got != "12345" {
 		t.Errorf("received %q", got)
@@ -348,7 +349,7 @@ func TestTransferOfOwners(t *testing.T) {
 	if os.Geteuid() == 0 { // else they are not root's anyway
 		must(t, os.Chown(filepath.Join(dir, "f"), 1234, 1234))
 	}
-	m, err := openDir(dir)
+	m, err := OpenDir(dir)
 	must(t, err)
 	listed := 0
 	must(t, m.Walk(t.Context(), "", func(path string, d fs.DirEntry, err error) error {
@@ -398,9 +399,9 @@ func TestTransferKeepsTimes(t *testing.T) {
 	write(t, dir, attrs("f", "12345"))
 	stamp := time.Date(2030, 2, 3, 4, 5, 6, 789, time.UTC)
 	must(t, os.Chtimes(filepath.Join(dir, "f"), stamp, stamp))
-	m, err := openDir(dir)
+	m, err := OpenDir(dir)
 	must(t, err)
-	server := &fileServer{mounts: map[string]mount{"m": m}}
+	server := &Server{mounts: map[string]Mount{"m": m}}
 	conn := serveFiles(t, server)
 	_, err = receive(t.Context(), conn, dest)
 	must(t, err)
@@ -410,29 +411,29 @@ func TestTransferKeepsTimes(t *testing.T) {
 		t.Errorf("the time is %s, want %s", info.ModTime(), stamp)
 	}
 	m.FS = meddled{m.FS, func(string) error { return fs.ErrPermission }}
-	server = &fileServer{mounts: map[string]mount{"m": m}}
-	if _, err := receive(t.Context(), serveFiles(t, server), t.TempDir()); err == nil || server.failed() == nil {
-		t.Errorf("error %v, reason %v", err, server.failed())
+	server = &Server{mounts: map[string]Mount{"m": m}}
+	if _, err := receive(t.Context(), serveFiles(t, server), t.TempDir()); err == nil || server.Failed() == nil {
+		t.Errorf("error %v, reason %v", err, server.Failed())
 	}
 }
 
 // BuildKit's own message says nothing of which file it is.
 func TestTransferOfNamesThatAreNoText(t *testing.T) {
-	for _, sums := range []*sums{nil, newSums(nil)} {
+	for _, sums := range []*Sums{nil, newSums(nil)} {
 		for _, change := range []func(dir string) error{
 			func(dir string) error { return os.WriteFile(filepath.Join(dir, "a\xffb"), nil, 0o644) },
 			func(dir string) error { return os.Symlink("a\xffb", filepath.Join(dir, "link")) },
 		} {
 			dir := t.TempDir()
 			must(t, change(dir))
-			m, err := openDir(dir)
+			m, err := OpenDir(dir)
 			must(t, err)
-			m.sums = sums
-			server := &fileServer{mounts: map[string]mount{"m": m}}
+			m.Sums = sums
+			server := &Server{mounts: map[string]Mount{"m": m}}
 			if _, err := receive(t.Context(), serveFiles(t, server), t.TempDir()); err == nil {
 				t.Error("the transfer succeeded")
 			}
-			if failed := server.failed(); failed == nil || !errors.Is(failed, errNotText) || Classify(failed) != KindUsage {
+			if failed := server.Failed(); failed == nil || !errors.Is(failed, errNotText) || errors.Is(failed, ErrChanged) {
 				t.Errorf("the reason is %v", failed)
 			}
 		}
@@ -467,10 +468,10 @@ func TestTransferOfManyFiles(t *testing.T) {
 	dir, dest := t.TempDir(), t.TempDir()
 	const count = statWindow + statWindow/4
 	manyFiles(t, dir, count, 8)
-	m, err := openDir(dir)
+	m, err := OpenDir(dir)
 	must(t, err)
-	m.sums = newSums(nil)
-	conn := serveFiles(t, &fileServer{mounts: map[string]mount{"m": m}})
+	m.Sums = newSums(nil)
+	conn := serveFiles(t, &Server{mounts: map[string]Mount{"m": m}})
 	ctx, cancel := context.WithCancel(t.Context())
 	var seen atomic.Int32 // files are sent by several goroutines
 	m.FS = meddled{m.FS, func(string) error {
@@ -479,7 +480,7 @@ func TestTransferOfManyFiles(t *testing.T) {
 		}
 		return nil
 	}}
-	half := serveFiles(t, &fileServer{mounts: map[string]mount{"m": m}})
+	half := serveFiles(t, &Server{mounts: map[string]Mount{"m": m}})
 	if _, err := receive(ctx, half, t.TempDir()); err == nil {
 		t.Error("a cancelled transfer succeeded")
 	}
@@ -518,10 +519,10 @@ func TestTransferIsNeverStale(t *testing.T) {
 						}
 					}
 					transfer := func() []string {
-						m, err := openDir(dir)
+						m, err := OpenDir(dir)
 						must(t, err)
-						m.sums, m.keep = newSums(nil), keep
-						list, err := receive(t.Context(), serveFiles(t, &fileServer{mounts: map[string]mount{"m": m}}), dest)
+						m.Sums, m.Keep = newSums(nil), keep
+						list, err := receive(t.Context(), serveFiles(t, &Server{mounts: map[string]Mount{"m": m}}), dest)
 						must(t, err)
 						if diff := cmp.Diff(snapshot(t, dir), snapshot(t, dest)); diff != "" {
 							t.Errorf("the copy is another tree (-context +copy):\n%s", diff)
@@ -559,13 +560,13 @@ func TestTransferReadsWholeSeconds(t *testing.T) {
 		stamp := time.Unix(1700000000, ns)
 		must(t, os.Chtimes(filepath.Join(dir, name), stamp, stamp))
 	}
-	m, err := openDir(dir)
+	m, err := OpenDir(dir)
 	must(t, err)
-	m.sums, m.keep = newSums(nil), true
-	_, err = receive(t.Context(), serveFiles(t, &fileServer{mounts: map[string]mount{"m": m}}), t.TempDir())
+	m.Sums, m.Keep = newSums(nil), true
+	_, err = receive(t.Context(), serveFiles(t, &Server{mounts: map[string]Mount{"m": m}}), t.TempDir())
 	must(t, err)
-	if m.sums.read != 8 {
-		t.Errorf("%d bytes were hashed, want 8", m.sums.read)
+	if m.Sums.read != 8 {
+		t.Errorf("%d bytes were hashed, want 8", m.Sums.read)
 	}
 }
 
@@ -578,17 +579,17 @@ func TestTransferOfKeptTimesWhileFilesChange(t *testing.T) {
 			write(t, dir, attrs("f", "12345"))
 			stamp := time.Unix(1700000000, ns)
 			must(t, os.Chtimes(filepath.Join(dir, "f"), stamp, stamp))
-			m, err := openDir(dir)
+			m, err := OpenDir(dir)
 			must(t, err)
-			m.sums, m.keep = newSums(nil), true
+			m.Sums, m.Keep = newSums(nil), true
 			m.FS = meddled{m.FS, func(string) error { return os.WriteFile(filepath.Join(dir, "f"), []byte("12346"), 0o644) }}
-			server := &fileServer{mounts: map[string]mount{"m": m}}
+			server := &Server{mounts: map[string]Mount{"m": m}}
 			_, err = receive(t.Context(), serveFiles(t, server), t.TempDir())
 			if ns != 0 {
 				must(t, err)
 				return
 			}
-			if failed := server.failed(); err == nil || !errors.Is(failed, errChanged) {
+			if failed := server.Failed(); err == nil || !errors.Is(failed, ErrChanged) {
 				t.Errorf("error %v, reason %v", err, failed)
 			}
 		})
@@ -599,11 +600,30 @@ func TestTransferOfKeptTimesWhileFilesChange(t *testing.T) {
 func TestTransferOfAFetchedDockerfile(t *testing.T) {
 	dest := t.TempDir()
 	for _, text := range []string{"FROM a\n", "FROM b\n"} {
-		server := &fileServer{mounts: map[string]mount{"m": {FS: dockerfileDir([]byte(text))}}}
+		server := &Server{mounts: map[string]Mount{"m": OneFile("Dockerfile", []byte(text))}}
 		_, err := receive(t.Context(), serveFiles(t, server), dest)
 		must(t, err)
-		if got := mustRead(t, filepath.Join(dest, defaultDockerfile)); got != text {
+		if got := mustRead(t, filepath.Join(dest, "Dockerfile")); got != text {
 			t.Errorf("received %q, want %q", got, text)
+		}
+	}
+}
+
+// A directory of a context that cannot be read is the agent's fault, too.
+func TestTransferOfWhatCannotBeListed(t *testing.T) {
+	for errno, want := range map[syscall.Errno]string{syscall.EMFILE: "ulimit -n", syscall.EIO: "kernel's log", syscall.EACCES: "make the file readable"} {
+		dir := t.TempDir()
+		write(t, dir, attrs("d/f", "1"))
+		m, err := OpenDir(dir)
+		must(t, err)
+		m.FS = meddledList{m.FS, func() error { return &fs.PathError{Op: "open", Path: filepath.Join(dir, "d"), Err: errno} }}
+		server := &Server{mounts: map[string]Mount{"m": m}}
+		if _, err := receive(t.Context(), serveFiles(t, server), t.TempDir()); err == nil {
+			t.Error("the transfer succeeded")
+		}
+		failed := server.Failed()
+		if failed == nil || errors.Is(failed, ErrChanged) || !strings.Contains(failed.Error(), filepath.Join(dir, "d")) || !strings.Contains(failed.Hints()[0], want) {
+			t.Errorf("%s became %v", errno, failed)
 		}
 	}
 }

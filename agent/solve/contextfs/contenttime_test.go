@@ -1,4 +1,4 @@
-package solve
+package contextfs
 
 import (
 	"crypto/sha256"
@@ -110,10 +110,10 @@ func TestTimeOf(t *testing.T) {
 	digest := contentSum(sha256.Sum256([]byte("a")))
 	file := func(modTime int64) *fstypes.Stat { return &fstypes.Stat{Mode: 0o644, ModTime: modTime} }
 	const modeDir, modeLink = 1 << 31, 1 << 27
-	keep, derive := mount{sums: newSums(nil), keep: true}, mount{sums: newSums(nil)}
+	keep, derive := Mount{Sums: newSums(nil), Keep: true}, Mount{Sums: newSums(nil)}
 	for _, tt := range []struct {
 		name  string
-		mount mount
+		mount Mount
 		stat  *fstypes.Stat
 		reads bool
 		want  int64

@@ -1,4 +1,4 @@
-package solve
+package contextfs
 
 import (
 	"bytes"
@@ -82,7 +82,7 @@ func TestSumStore(t *testing.T) {
 	count := worthKeepingFiles + 10
 	manyFiles(t, dir, count, 8)
 	file := func(i int) string { return filepath.Join(dir, fmt.Sprint(i/500), fmt.Sprint(i)) }
-	store := newSumStore(filepath.Join(t.TempDir(), "made", "when needed"), sharedKey("x"))
+	store := newSumStore(filepath.Join(t.TempDir(), "made", "when needed"), SharedKey("x"))
 	readAll := func() int64 {
 		t.Helper()
 		s := newSums(store)
@@ -98,7 +98,7 @@ func TestSumStore(t *testing.T) {
 				s.known[id] = one
 			}
 		}
-		must(t, s.keep())
+		must(t, s.Keep())
 		return s.read
 	}
 	if n := readAll(); n != int64(8*count) {
@@ -148,14 +148,14 @@ func TestSumsKeepWhatMayBeOfUse(t *testing.T) {
 		{"most is unused", []sum{used, unused, unused, unsettled}, 1},
 		{"none is settled", []sum{unsettled}, 0},
 	} {
-		s := newSums(newSumStore(t.TempDir(), sharedKey("x")))
+		s := newSums(newSumStore(t.TempDir(), SharedKey("x")))
 		s.read = worthKeepingBytes
 		for i, one := range tt.in {
 			s.known[fileID{Ino: uint64(i)}] = one
 		}
-		must(t, s.keep())
+		must(t, s.Keep())
 		again := newSums(s.store)
-		again.load()
+		again.Load()
 		if len(again.known) != tt.want {
 			t.Errorf("%s: %d entries are kept, want %d", tt.name, len(again.known), tt.want)
 		}

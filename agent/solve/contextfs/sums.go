@@ -1,4 +1,4 @@
-package solve
+package contextfs
 
 import (
 	"context"
@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// sums are the digests of the files of a build's contexts. All solves of a
+// Sums are the digests of the files of a build's contexts. All solves of a
 // plan share them, so that a file is read once however many nodes ask for it.
-type sums struct {
+type Sums struct {
 	reading *semaphore.Weighted // one unit per file that is read
 	store   *sumStore           // nil when nothing is kept between builds
 	loading sync.Once
@@ -51,16 +51,20 @@ type pendingSum struct {
 // small files on a network disk are waited for, not computed.
 func readers() int { return max(4, runtime.GOMAXPROCS(0)) }
 
+// NewSums keeps the digests of a context between builds in a directory, under the
+// context's key. An empty directory keeps nothing.
+func NewSums(dir, key string) *Sums { return newSums(newSumStore(dir, key)) }
+
 // newSums knows what the store holds, once it has been loaded.
-func newSums(store *sumStore) *sums {
-	return &sums{
+func newSums(store *sumStore) *Sums {
+	return &Sums{
 		reading: semaphore.NewWeighted(int64(readers())), store: store,
 		known: map[fileID]sum{}, underWay: map[fileID]*pendingSum{},
 	}
 }
 
-// load reads the store, the first time it is called.
-func (s *sums) load() {
+// Load reads the store, the first time it is called.
+func (s *Sums) Load() {
 	s.loading.Do(func() {
 		known := s.store.load()
 		s.mu.Lock()
@@ -73,7 +77,7 @@ func (s *sums) load() {
 // these are: as many as it was listed with. What comes after them was written
 // since, to a log for example, and is not sent. A hard link is listed with no
 // size; it has all the bytes of its file.
-func (s *sums) of(ctx context.Context, path string, listed int64) (contentSum, int64, error) {
+func (s *Sums) of(ctx context.Context, path string, listed int64) (contentSum, int64, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return contentSum{}, 0, err
@@ -86,19 +90,19 @@ func (s *sums) of(ctx context.Context, path string, listed int64) (contentSum, i
 		size = info.Size()
 	}
 	if !info.Mode().IsRegular() || info.Size() < size {
-		return contentSum{}, 0, errChanged
+		return contentSum{}, 0, ErrChanged
 	}
 	d, err := s.prefix(ctx, path, info, size)
 	return d, size, err
 }
 
-func (s *sums) prefix(ctx context.Context, path string, info fs.FileInfo, size int64) (contentSum, error) {
+func (s *Sums) prefix(ctx context.Context, path string, info fs.FileInfo, size int64) (contentSum, error) {
 	id, ok := idOf(info)
 	if !ok || id.Size != size {
 		d, _, err := s.sum(ctx, path, size)
 		return d, err
 	}
-	s.load()
+	s.Load()
 	s.mu.Lock()
 	if one, found := s.known[id]; found {
 		if !one.used {
@@ -132,7 +136,7 @@ func (s *sums) prefix(ctx context.Context, path string, info fs.FileInfo, size i
 }
 
 // compute reads a file for everybody who waits for its digest.
-func (s *sums) compute(ctx context.Context, pending *pendingSum, id fileID, path string) {
+func (s *Sums) compute(ctx context.Context, pending *pendingSum, id fileID, path string) {
 	defer close(pending.done)
 	began := time.Now()
 	d, after, err := s.sum(ctx, path, id.Size)
@@ -164,7 +168,7 @@ var hashBuffers = sync.Pool{New: func() any { return new([128 << 10]byte) }}
 
 // sum reads a file and returns the digest of its first size bytes, with the
 // identity it had at the end.
-func (s *sums) sum(ctx context.Context, path string, size int64) (d contentSum, after fileID, err error) {
+func (s *Sums) sum(ctx context.Context, path string, size int64) (d contentSum, after fileID, err error) {
 	if err := s.reading.Acquire(ctx, 1); err != nil {
 		return d, after, err
 	}
@@ -185,7 +189,7 @@ func (s *sums) sum(ctx context.Context, path string, size int64) (d contentSum, 
 		h.Write(buf[:n])
 		left -= int64(n)
 		if errors.Is(err, io.EOF) && left > 0 {
-			return d, after, errChanged
+			return d, after, ErrChanged
 		}
 		if err != nil && left > 0 {
 			return d, after, err
@@ -207,20 +211,20 @@ func (s *sums) sum(ctx context.Context, path string, size int64) (d contentSum, 
 func openFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, syscall.ELOOP) || errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %w", errChanged, err)
+		return nil, fmt.Errorf("%w: %w", ErrChanged, err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		closeQuietly(f)
-		return nil, errors.Join(errChanged, err)
+		return nil, errors.Join(ErrChanged, err)
 	}
 	return f, nil
 }
 
 // forget drops what is known of a file whose content turned out to be another.
-func (s *sums) forget(path string) {
+func (s *Sums) forget(path string) {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return
@@ -240,9 +244,9 @@ const (
 	worthKeepingFiles = 2000
 )
 
-// keep writes the digests that this build used for the next one, when enough
+// Keep writes the digests that this build used for the next one, when enough
 // had to be read. It is called when no solve runs any more.
-func (s *sums) keep() error {
+func (s *Sums) Keep() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.store == nil || s.read < worthKeepingBytes && len(s.known)-s.store.loaded < worthKeepingFiles {

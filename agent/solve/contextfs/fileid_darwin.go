@@ -1,4 +1,4 @@
-package solve
+package contextfs
 
 import "syscall"
 

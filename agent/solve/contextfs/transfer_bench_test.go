@@ -1,4 +1,4 @@
-package solve
+package contextfs
 
 import (
 	"fmt"
@@ -22,13 +22,13 @@ func BenchmarkTransfer(b *testing.B) {
 		dir := b.TempDir()
 		manyFiles(b, dir, shape.count, shape.size)
 		for _, mode := range []MtimeMode{MtimeKeep, MtimeContent} {
-			m, err := openDir(dir)
+			m, err := OpenDir(dir)
 			must(b, err)
 			run := func(b *testing.B, dest string) {
 				if mode == MtimeContent {
-					m.sums = newSums(nil)
+					m.Sums = newSums(nil)
 				}
-				conn := serveFiles(b, &fileServer{mounts: map[string]mount{"m": m}})
+				conn := serveFiles(b, &Server{mounts: map[string]Mount{"m": m}})
 				_, err := receive(b.Context(), conn, dest)
 				must(b, err)
 			}
