@@ -4,7 +4,6 @@ import "github.com/slipway-build/slipway/internal/filetest"
 
 // The helpers of these tests.
 var (
-	age         = filetest.Age
 	attrs       = filetest.Map
 	manyFiles   = filetest.Many
 	mixedTree   = filetest.Mixed
