@@ -213,17 +213,18 @@ func setAttests(attrs map[string]string, r Request, noDefault bool) {
 	}
 }
 
-// warnAttests tells of attestations that do not count.
-func (p *preparation) warnAttests() {
+// uncounted warns of attestations that do not count.
+func uncounted(r Request) (warnings []string) {
 	seen := map[string]Attest{}
-	for _, a := range p.request.Attests {
+	for _, a := range r.Attests {
 		first, ok := seen[a.Type]
 		if !ok {
 			seen[a.Type] = a
 			continue
 		}
 		if first.Disabled != a.Disabled || !maps.Equal(first.Attrs, a.Attrs) {
-			p.warnings = append(p.warnings, fmt.Sprintf("the attestation %s is asked for twice and differently, the first counts (--attest before --provenance and --sbom, as with buildx)", a.Type))
+			warnings = append(warnings, fmt.Sprintf("the attestation %s is asked for twice and differently, the first counts (--attest before --provenance and --sbom, as with buildx)", a.Type))
 		}
 	}
+	return warnings
 }

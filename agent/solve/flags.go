@@ -8,9 +8,11 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
 	"github.com/docker/go-units"
+	"github.com/moby/buildkit/util/entitlements"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/tonistiigi/go-csvvalue"
 
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -231,4 +233,24 @@ func ParseUlimit(value string) (string, error) {
 		return "", &fault.Usage{Flag: "--ulimit", Value: value, Problem: err.Error(), Hint: "the form is NAME=SOFT[:HARD], for example nofile=1024:2048"}
 	}
 	return limit.String(), nil
+}
+
+// allowLocalDelete is the entitlement that buildx checks itself: a local
+// output with mode=delete may empty a directory outside the working directory.
+const allowLocalDelete = output.EntitlementLocalDelete
+
+// ParseAllow checks an entitlement of --allow: network.host,
+// security.insecure, device[=NAME] or buildx.local.delete. The error is a
+// *fault.Usage.
+func ParseAllow(value string) (string, error) {
+	if value == allowLocalDelete {
+		return value, nil
+	}
+	if _, _, err := entitlements.Parse(value); err != nil {
+		return "", &fault.Usage{
+			Flag: "--allow", Value: value, Problem: err.Error(),
+			Hint: "there are network.host, security.insecure, device[=NAME] and " + allowLocalDelete,
+		}
+	}
+	return value, nil
 }

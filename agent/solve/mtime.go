@@ -6,36 +6,44 @@ import (
 	"github.com/slipway-build/slipway/agent/solve/contextfs"
 )
 
-// resolveMtime decides about the times and opens what is known of the files.
-func (p *preparation) resolveMtime() {
-	if len(p.inputs.Mounts) == 0 {
-		return
+// times are the modification times that files of contexts are sent with.
+type times struct {
+	mode contextfs.MtimeMode // MtimeKeep or MtimeContent; empty without directories
+	sums *contextfs.Sums     // what is known of the files; nil without directories
+}
+
+// decideTimes decides about the times of the sources' files and opens what is
+// known of them. The note says why they are kept, if nobody asked for that.
+func decideTimes(r Request, s *sources) (t times, note string) {
+	if len(s.inputs.Mounts) == 0 {
+		return times{}, ""
 	}
-	p.mtime = p.request.Mtime
-	if p.mtime != contextfs.MtimeKeep && p.mtime != contextfs.MtimeContent {
-		p.mtime = contextfs.MtimeContent
-		if reason := p.needsTimes(); reason != "" {
-			p.mtime = contextfs.MtimeKeep
-			p.notes = append(p.notes, "the files of the context keep their times, which differ in every clone, so all are sent: "+reason)
+	t.mode = r.Mtime
+	if t.mode != contextfs.MtimeKeep && t.mode != contextfs.MtimeContent {
+		t.mode = contextfs.MtimeContent
+		if reason := needsTimes(r, s.inputs); reason != "" {
+			t.mode = contextfs.MtimeKeep
+			note = "the files of the context keep their times, which differ in every clone, so all are sent: " + reason
 		}
 	}
-	p.sums = contextfs.NewSums(p.request.SumDir, contextfs.SharedKey(p.contextDir))
-	if p.mtime == contextfs.MtimeContent {
-		p.sums.Load() // with kept times no file may have to be read
+	t.sums = contextfs.NewSums(r.SumDir, contextfs.SharedKey(s.dir))
+	if t.mode == contextfs.MtimeContent {
+		t.sums.Load() // with kept times no file may have to be read
 	}
+	return t, note
 }
 
 // needsTimes says why a build may depend on the files' own times; empty when it
 // does not. Results that tools keep between builds are one reason: a changed
 // file whose derived time lies in the past would look older than what was made
 // of it before, and a tool such as make or cargo would not look at it again.
-func (p *preparation) needsTimes() string {
-	for _, o := range p.request.Outputs {
+func needsTimes(r Request, in Inputs) string {
+	for _, o := range r.Outputs {
 		if o.RewritesTimes() {
 			return "rewrite-timestamp of an output lowers later times to SOURCE_DATE_EPOCH and leaves earlier ones, such as derived ones, as they are"
 		}
 	}
-	dir, name := p.inputs.Mounts[mountDockerfile], p.inputs.Attrs[attrFilename]
+	dir, name := in.dockerfile()
 	if dir == "" {
 		return "the Dockerfile is not on the agent, so it is not known whether it has cache mounts"
 	}

@@ -39,8 +39,8 @@ func TestMtimeAuto(t *testing.T) {
 			must(t, err)
 			defer func() { must(t, p.Close()) }()
 			note := strings.Join(p.Notes(), "\n")
-			if (p.mtime == contextfs.MtimeKeep) != (tt.keeps != "") || !strings.Contains(note, tt.keeps) || tt.keeps == "" && note != "" {
-				t.Errorf("times: %s, note %q", p.mtime, note)
+			if (p.keys.mode == contextfs.MtimeKeep) != (tt.keeps != "") || !strings.Contains(note, tt.keeps) || tt.keeps == "" && note != "" {
+				t.Errorf("times: %s, note %q", p.keys.mode, note)
 			}
 		})
 	}
@@ -72,8 +72,8 @@ func TestMtimeModes(t *testing.T) {
 			p, err := Prepare(t.Context(), tt.request)
 			must(t, err)
 			defer func() { must(t, p.Close()) }()
-			if (p.mtime == contextfs.MtimeContent) != tt.derived || len(p.Notes()) != tt.notes {
-				t.Errorf("times: %q, notes %q", p.mtime, p.Notes())
+			if (p.keys.mode == contextfs.MtimeContent) != tt.derived || len(p.Notes()) != tt.notes {
+				t.Errorf("times: %q, notes %q", p.keys.mode, p.Notes())
 			}
 			for name, m := range p.mounts {
 				if m.Sums == nil || m.Keep == tt.derived {

@@ -22,13 +22,13 @@ import (
 )
 
 // findNamedHosts finds the registries that a prepared request names.
-func (p *preparation) findNamedHosts() *session.Hosts {
-	n := &session.Hosts{Named: map[string]bool{}, Pushes: map[string]bool{}, Warn: p.request.Warn}
-	for _, host := range p.request.RegistryAllow {
+func findNamedHosts(r Request, in Inputs) *session.Hosts {
+	n := &session.Hosts{Named: map[string]bool{}, Pushes: map[string]bool{}, Warn: r.Warn}
+	for _, host := range r.RegistryAllow {
 		n.Named[registry.CanonicalHost(host)] = true
 	}
-	for _, o := range p.request.Outputs {
-		images := o.Images(p.request.Tags)
+	for _, o := range r.Outputs {
+		images := o.Images(r.Tags)
 		n.PushesAny = n.PushesAny || images.AnyName
 		for _, name := range images.Names {
 			n.AddImage(name)
@@ -37,31 +37,31 @@ func (p *preparation) findNamedHosts() *session.Hosts {
 			}
 		}
 	}
-	for _, tag := range p.request.Tags {
+	for _, tag := range r.Tags {
 		n.AddImage(tag)
 	}
-	for _, c := range slices.Concat(p.request.CacheFrom, p.request.CacheTo) {
+	for _, c := range slices.Concat(r.CacheFrom, r.CacheTo) {
 		if c.Type == cache.TypeRegistry {
 			n.AddImage(c.Attrs["ref"])
 		}
 	}
-	for _, c := range p.request.CacheTo {
+	for _, c := range r.CacheTo {
 		if c.Type == cache.TypeRegistry {
 			n.AddPush(c.Attrs["ref"])
 		}
 	}
-	for _, c := range p.request.Contexts {
+	for _, c := range r.Contexts {
 		if ref, ok := strings.CutPrefix(c.Value, imageScheme); ok {
 			n.AddImage(ref)
 		}
 	}
-	for _, a := range attests(p.request) {
+	for _, a := range attests(r) {
 		if a.Type == attestSBOM && !a.Disabled {
 			n.AddImage(cmp.Or(a.Attrs["generator"], defaultScanner))
 		}
 	}
-	addPolicy(n, p.inputs.SourcePolicy)
-	p.dockerfileHosts(n)
+	addPolicy(n, in.SourcePolicy)
+	addDockerfile(n, r, in)
 	return n
 }
 
@@ -84,10 +84,10 @@ func addPolicy(n *session.Hosts, policy *spb.Policy) {
 	}
 }
 
-// dockerfileHosts adds the registries of the images that the Dockerfile names,
+// addDockerfile adds the registries of the images that the Dockerfile names,
 // if it is on the agent and its syntax is that of Docker's frontend.
-func (p *preparation) dockerfileHosts(n *session.Hosts) {
-	dir, name := p.inputs.Mounts[mountDockerfile], p.inputs.Attrs[attrFilename]
+func addDockerfile(n *session.Hosts, r Request, in Inputs) {
+	dir, name := in.dockerfile()
 	if dir == "" {
 		n.AddUnknown("the Dockerfile is not on this agent, so it cannot be known what the build needs")
 		return
@@ -97,7 +97,7 @@ func (p *preparation) dockerfileHosts(n *session.Hosts) {
 		return // found and reported already
 	}
 	syntax, _, _, _ := parser.DetectSyntax(data)
-	if given := p.request.BuildArgs[argSyntax]; given != "" {
+	if given := r.BuildArgs[argSyntax]; given != "" {
 		syntax = given
 	}
 	if syntax != "" {
@@ -107,8 +107,8 @@ func (p *preparation) dockerfileHosts(n *session.Hosts) {
 			n.AddUnknown(fmt.Sprintf("the frontend %s may need any", ref))
 		}
 	}
-	d := dockerfileImages{args: p.request.BuildArgs, named: map[string]bool{}, stages: map[string]bool{}}
-	for _, c := range p.request.Contexts {
+	d := dockerfileImages{args: r.BuildArgs, named: map[string]bool{}, stages: map[string]bool{}}
+	for _, c := range r.Contexts {
 		d.named[c.Name] = true
 	}
 	if err := d.read(data); err != nil {

@@ -41,6 +41,7 @@ var importRules = []struct {
 	{module + "/internal/filetest", nil, "it serves tests only"},
 	{module + "/internal/heap", []string{"agent/solve/contextfs", "agent/solve/output"}, "large transfers spare memory; nothing else changes the collector"},
 	{module + "/agent/solve/session", []string{"agent/solve", "cmd/slipway"}, "a part of solve; cmd parses its flags"},
+	{module + "/agent/solve/attr", []string{"agent/solve", "agent/solve/cache"}, "checks of the values of flags"},
 	{module + "/agent/buildkit", []string{"agent", "agent/solve", "agent/solve/output", "cmd/slipway"}, "a connection to one buildkitd; it knows neither solves nor Kubernetes"},
 	{module + "/agent/buildkit/buildkittest", nil, "it serves tests only"},
 	{module + "/agent/progress", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},

@@ -20,13 +20,18 @@ import (
 // when it misbehaves; real solves are tested against a real one elsewhere.
 type Server struct {
 	control.UnimplementedControlServer
+	// Workers is how many workers it has.
 	Workers int
-	Mute    atomic.Bool // answers nothing any more, even to a cancellation
+	// Mute makes it answer nothing any more, even to a cancellation.
+	Mute atomic.Bool
+	// Started gets a value when a solve begins.
 	Started chan struct{}
-	Refusal error         // ends a solve at once
-	Refused chan struct{} // closed then
+	// Refusal, if set, ends a solve at once; Refused is closed then.
+	Refusal error
+	Refused chan struct{}
 }
 
+// ListWorkers implements control.ControlServer.
 func (b *Server) ListWorkers(ctx context.Context, _ *control.ListWorkersRequest) (*control.ListWorkersResponse, error) {
 	if b.Mute.Load() {
 		<-ctx.Done()
@@ -42,6 +47,7 @@ func (b *Server) ListWorkers(ctx context.Context, _ *control.ListWorkersRequest)
 	return r, nil
 }
 
+// Solve implements control.ControlServer: it lasts until it is cancelled or ends with Refusal.
 func (b *Server) Solve(ctx context.Context, _ *control.SolveRequest) (*control.SolveResponse, error) {
 	b.Started <- struct{}{}
 	if b.Refusal != nil {
@@ -52,10 +58,12 @@ func (b *Server) Solve(ctx context.Context, _ *control.SolveRequest) (*control.S
 	return nil, ctx.Err()
 }
 
+// Status implements control.ControlServer.
 func (b *Server) Status(_ *control.StatusRequest, s grpc.ServerStreamingServer[control.StatusResponse]) error {
 	return b.untilTheEnd(s.Context())
 }
 
+// Session implements control.ControlServer.
 func (b *Server) Session(s grpc.BidiStreamingServer[control.BytesMessage, control.BytesMessage]) error {
 	return b.untilTheEnd(s.Context())
 }
