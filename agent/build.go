@@ -11,9 +11,11 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -31,7 +33,7 @@ type Build struct {
 	Platforms []ocispecs.Platform
 	// Provenance is how much of what the builders have recorded goes into the
 	// report; empty for nothing.
-	Provenance solve.ProvenanceMode
+	Provenance buildkit.ProvenanceMode
 
 	// Ledger notes what the time is spent on; it may be nil.
 	Ledger *Ledger
@@ -67,10 +69,10 @@ func (b Build) Run(ctx context.Context) (report *Report, err error) {
 // one is asked.
 func (b Build) Call(ctx context.Context, call solve.Call) (answer *solve.CallResult, err error) {
 	// Nothing comes out but the answer.
-	b.Request.Outputs, b.Request.Annotations, b.Request.CacheTo = []solve.Output{{Type: "cacheonly"}}, nil, nil
+	b.Request.Outputs, b.Request.Annotations, b.Request.CacheTo = []output.Output{{Type: "cacheonly"}}, nil, nil
 	err = b.onStage(ctx, func(s stage) error {
 		return b.tryJob(ctx, s.fleet, s.jobs[0].node, func(conn *connection) (err error) {
-			answer, err = conn.Call(ctx, s.plan, b.jobs(s.jobs)[0], call, s.display.Solve(""))
+			answer, err = s.plan.Call(ctx, conn.Daemon, b.jobs(s.jobs)[0], call, s.display.Solve(""))
 			return err
 		})
 	})
@@ -229,7 +231,7 @@ func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
 			}
 			return b.tryJob(ctx, s.fleet, s.jobs[i].node, func(conn *connection) error {
 				defer b.Ledger.Begin(work.Node, "solve")()
-				result, err := conn.Solve(ctx, s.plan, work, s.display.Solve(label))
+				result, err := s.plan.Solve(ctx, conn.Daemon, work, s.display.Solve(label))
 				if err != nil {
 					return err
 				}
@@ -299,7 +301,7 @@ func worthAnotherSolve(class Class, err error) bool {
 
 // publish puts together what the nodes have made, lets files appear and
 // moves tags.
-func (b Build) publish(ctx context.Context, s stage) (*solve.Outcome, error) {
+func (b Build) publish(ctx context.Context, s stage) (*output.Outcome, error) {
 	defer b.Ledger.Begin("", "publish")()
 	names := s.plan.Publishes()
 	step := s.display.Step("[" + b.Definition.Name + "] publishing")
@@ -320,7 +322,7 @@ func (b Build) publish(ctx context.Context, s stage) (*solve.Outcome, error) {
 	return outcome, nil
 }
 
-func commit(ctx context.Context, plan *solve.Plan) (*solve.Outcome, error) {
+func commit(ctx context.Context, plan *solve.Plan) (*output.Outcome, error) {
 	if err := plan.Seal(ctx); err != nil {
 		return nil, err
 	}

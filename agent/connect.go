@@ -12,9 +12,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
-	"github.com/slipway-build/slipway/agent/cluster/kube"
-	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -44,7 +43,7 @@ type connector struct {
 
 // connection is a buildkitd that has answered.
 type connection struct {
-	*solve.Daemon
+	*buildkit.Daemon
 	// pod is the name of the pod, empty with the remote driver.
 	pod string
 }
@@ -105,7 +104,7 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 		pod := order[0]
 		daemon, err := c.connectPod(ctx, client, node, pod, report)
 		if err == nil {
-			daemon, pod = relieve(ctx, overflow(node.Kubernetes), order, daemon, func(ctx context.Context, pod kube.Pod) (*solve.Daemon, error) {
+			daemon, pod = relieve(ctx, overflow(node.Kubernetes), order, daemon, func(ctx context.Context, pod cluster.Pod) (*buildkit.Daemon, error) {
 				return c.connectPod(ctx, client, node, pod, report)
 			})
 			c.log.Debug().Str("node", node.Name).Str("pod", pod.Name).Str("buildkit", daemon.Version()).Msg("connected")
@@ -154,19 +153,19 @@ func again(ctx context.Context, why error) error {
 // connection that stands. It is long because a busy cluster node is slow.
 const answerTimeout = time.Minute
 
-func (c *connector) connectPod(ctx context.Context, client *cluster.Client, node configmap.Node, pod kube.Pod, report func(string)) (*solve.Daemon, error) {
+func (c *connector) connectPod(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod, report func(string)) (*buildkit.Daemon, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	dial := func(ctx context.Context) (net.Conn, error) {
 		defer c.ledger.Begin(node.Name, "dial pod "+pod.Name)()
 		return client.Dial(ctx, node, pod, report)
 	}
-	return solve.Connect(ctx, dial, solve.Observe(c.ledger.observe(node.Name)))
+	return buildkit.Connect(ctx, dial, buildkit.Observe(c.ledger.observe(node.Name)))
 }
 
 // ask is connectPod for those who only have a question: what they wait for is
 // nobody's news.
-func (c *connector) ask(ctx context.Context, client *cluster.Client, node configmap.Node, pod kube.Pod) (*solve.Daemon, error) {
+func (c *connector) ask(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod) (*buildkit.Daemon, error) {
 	return c.connectPod(ctx, client, node, pod, func(line string) {
 		c.log.Debug().Str("node", node.Name).Str("pod", pod.Name).Msg(line)
 	})
@@ -188,7 +187,7 @@ func (c *connector) connectRemote(ctx context.Context, node configmap.Node) (*co
 	}
 	ctx, cancel := context.WithTimeout(ctx, node.Remote.Timeout)
 	defer cancel()
-	daemon, err := solve.Connect(ctx, solve.DialRemote(*node.Remote, c.access.Files), solve.Observe(c.ledger.observe(node.Name)))
+	daemon, err := buildkit.Connect(ctx, buildkit.DialRemote(*node.Remote, c.access.Files), buildkit.Observe(c.ledger.observe(node.Name)))
 	if err != nil {
 		return nil, fmt.Errorf("node %s: connect to %s: %w", node.Name, node.Remote.Address, err)
 	}

@@ -14,10 +14,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
-	"github.com/slipway-build/slipway/agent/cluster/judge"
-	"github.com/slipway-build/slipway/agent/cluster/kube"
-	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -282,12 +280,12 @@ func failing(class Class, err error) answer {
 	if errors.As(err, &known) {
 		class = known.Class
 	}
-	return answer{verdict: VerdictFailed, detail: sanitize.RedactURLs(err.Error()), hints: hintsOf(err), class: class, late: solve.TimedOut(err)}
+	return answer{verdict: VerdictFailed, detail: sanitize.RedactURLs(err.Error()), hints: hintsOf(err), class: class, late: buildkit.TimedOut(err)}
 }
 
 // doubt is failing where a build may succeed all the same.
 func doubt(err error) answer {
-	return answer{verdict: VerdictWarning, detail: sanitize.RedactURLs(err.Error()), hints: hintsOf(err), late: solve.TimedOut(err)}
+	return answer{verdict: VerdictWarning, detail: sanitize.RedactURLs(err.Error()), hints: hintsOf(err), late: buildkit.TimedOut(err)}
 }
 
 // tookLonger says of something slow that it was slow, and whether this machine

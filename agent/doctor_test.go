@@ -9,15 +9,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func TestJudgeWays(t *testing.T) {
-	good := way{transport: configmap.TransportPortForward, speed: solve.Speed{Latency: 1500000, Rate: 80e6}}
-	bad := way{transport: configmap.TransportDirect, err: &solve.UsageError{Flag: "direct", Problem: "blocked", Hint: "open it"}}
+	good := way{transport: configmap.TransportPortForward, speed: buildkit.Speed{Latency: 1500000, Rate: 80e6}}
+	bad := way{transport: configmap.TransportDirect, err: &fault.Usage{Flag: "direct", Problem: "blocked", Hint: "open it"}}
 	slow := way{transport: configmap.TransportDirect, slow: "took longer than 3s"}
-	half := way{transport: configmap.TransportDirect, slow: "took longer than 3s", speed: solve.Speed{Latency: 2e9}}
+	half := way{transport: configmap.TransportDirect, slow: "took longer than 3s", speed: buildkit.Speed{Latency: 2e9}}
 	for _, tt := range []struct {
 		name    string
 		ways    []way
@@ -54,13 +55,13 @@ func TestSlowIsNotCancelled(t *testing.T) {
 	p := &patient{doctor: &Doctor{}}
 	over, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()
-	late := p.try(over, func(ctx context.Context) (solve.Speed, error) {
-		return solve.Speed{Latency: time.Second}, fmt.Errorf("ask: %w", ctx.Err())
+	late := p.try(over, func(ctx context.Context) (buildkit.Speed, error) {
+		return buildkit.Speed{Latency: time.Second}, fmt.Errorf("ask: %w", ctx.Err())
 	})
 	if late.err != nil || !strings.HasPrefix(late.slow, "took longer than 6s") || late.speed.Latency != time.Second {
 		t.Errorf("out of time: %+v", late)
 	}
-	broken := p.try(over, func(context.Context) (solve.Speed, error) { return solve.Speed{}, errors.New("refused") })
+	broken := p.try(over, func(context.Context) (buildkit.Speed, error) { return buildkit.Speed{}, errors.New("refused") })
 	if broken.err == nil || broken.slow != "" {
 		t.Errorf("another error: %+v", broken)
 	}

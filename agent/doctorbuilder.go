@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/util/version"
 
-	"github.com/slipway-build/slipway/agent/cluster/kube"
-	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -31,7 +31,7 @@ type builder struct {
 // way is one transport that was tried.
 type way struct {
 	transport configmap.Transport
-	speed     solve.Speed
+	speed     buildkit.Speed
 	// slow says that the way answers, or may answer, in more time than it was
 	// given: a build would wait for it. It is empty for one that is not.
 	slow string
@@ -62,7 +62,7 @@ func probeTransport(ctx context.Context, p *patient) answer {
 		if err != nil {
 			return failing(ClassCluster, err)
 		}
-		w := p.try(ctx, func(ctx context.Context) (solve.Speed, error) { return p.examine(ctx, conn.Daemon) })
+		w := p.try(ctx, func(ctx context.Context) (buildkit.Speed, error) { return p.examine(ctx, conn.Daemon) })
 		return judgeRemote(p.node.Remote.Address, w)
 	}
 	if !p.runs() {
@@ -74,7 +74,7 @@ func probeTransport(ctx context.Context, p *patient) answer {
 	for _, name := range waysOf(cmp.Or(access.Transport, p.node.Kubernetes.Transport)) {
 		access.Transport = name
 		c := &connector{access: access, log: p.doctor.Log}
-		w := p.try(ctx, func(ctx context.Context) (solve.Speed, error) { return p.tryWay(ctx, c, pod) })
+		w := p.try(ctx, func(ctx context.Context) (buildkit.Speed, error) { return p.tryWay(ctx, c, pod) })
 		w.transport = name
 		ways = append(ways, w)
 	}
@@ -90,12 +90,12 @@ func waysOf(asked configmap.Transport) []configmap.Transport {
 }
 
 // try measures one way within its limit.
-func (p *patient) try(ctx context.Context, measure func(context.Context) (solve.Speed, error)) way {
+func (p *patient) try(ctx context.Context, measure func(context.Context) (buildkit.Speed, error)) way {
 	limit := p.doctor.limit(wayLimit)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	speed, err := measure(limited)
-	if err != nil && limited.Err() != nil && solve.TimedOut(err) {
+	if err != nil && limited.Err() != nil && buildkit.TimedOut(err) {
 		return way{speed: speed, slow: tookLonger(limit)}
 	}
 	return way{speed: speed, err: err}
@@ -117,20 +117,20 @@ func slowHints() []string {
 	return []string{"builds wait for it: look at the load of the cluster nodes of agent and builder (kubectl top nodes), and give the builder requests.cpu"}
 }
 
-func (p *patient) tryWay(ctx context.Context, c *connector, pod kube.Pod) (solve.Speed, error) {
+func (p *patient) tryWay(ctx context.Context, c *connector, pod cluster.Pod) (buildkit.Speed, error) {
 	client, err := c.client(p.node)
 	if err != nil {
-		return solve.Speed{}, err
+		return buildkit.Speed{}, err
 	}
 	daemon, err := c.connectPod(ctx, client, p.node, pod, func(string) {})
 	if err != nil {
-		return solve.Speed{}, err
+		return buildkit.Speed{}, err
 	}
 	return p.examine(ctx, daemon)
 }
 
 // examine measures a connection, keeps what the daemon tells and closes it.
-func (p *patient) examine(ctx context.Context, d *solve.Daemon) (solve.Speed, error) {
+func (p *patient) examine(ctx context.Context, d *buildkit.Daemon) (buildkit.Speed, error) {
 	p.builder.version, p.builder.platforms = d.Version(), strings.Join(format(d.Platforms()), ", ")
 	speed, err := d.Measure(ctx)
 	if err == nil && !p.builder.counted {
@@ -141,10 +141,10 @@ func (p *patient) examine(ctx context.Context, d *solve.Daemon) (solve.Speed, er
 
 // measureCache asks once, over the first way that works: each tells the same.
 // What is left of the way's time bounds it.
-func (b *builder) measureCache(ctx context.Context, d *solve.Daemon) {
+func (b *builder) measureCache(ctx context.Context, d *buildkit.Daemon) {
 	b.cache, b.inUse = 0, 0
-	var records []solve.CacheRecord
-	records, b.cacheErr = d.DiskUsage(ctx, solve.CacheFilter{})
+	var records []buildkit.CacheRecord
+	records, b.cacheErr = d.DiskUsage(ctx, buildkit.CacheFilter{})
 	b.counted = b.cacheErr == nil
 	for _, r := range records {
 		b.cache += r.Size

@@ -9,8 +9,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
-	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -19,14 +19,14 @@ type PodCache struct {
 	Node string
 	// Pod is empty with the remote driver.
 	Pod     string
-	Records []solve.CacheRecord
+	Records []buildkit.CacheRecord
 }
 
 // DiskUsage asks all pods of all nodes of a builder for their caches.
 type DiskUsage struct {
 	Definition configmap.Definition
 	Access     cluster.Access
-	Filter     solve.CacheFilter
+	Filter     buildkit.CacheFilter
 	// Timeout bounds the whole; zero is no bound.
 	Timeout time.Duration
 	Log     zerolog.Logger
@@ -40,7 +40,7 @@ func (u DiskUsage) Run(ctx context.Context) ([]PodCache, error) {
 	var mu sync.Mutex
 	var caches []PodCache
 	connector := &connector{access: u.Access, log: u.Log}
-	err := connector.everyPod(ctx, u.Definition.Nodes, warnAbsent(u.Log), func(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon) error {
+	err := connector.everyPod(ctx, u.Definition.Nodes, warnAbsent(u.Log), func(ctx context.Context, node configmap.Node, pod string, d *buildkit.Daemon) error {
 		records, err := d.DiskUsage(ctx, u.Filter)
 		if err != nil {
 			return err

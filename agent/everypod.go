@@ -10,9 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
-	"github.com/slipway-build/slipway/agent/cluster/kube"
-	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -21,7 +20,7 @@ import (
 // has a cache of its own. pod is empty with the remote driver. A pod that
 // cannot be reached does not keep the others from their turn; the error is
 // PodErrors. A node without a pod to ask is told to absent.
-func (c *connector) everyPod(ctx context.Context, nodes []configmap.Node, absent func(configmap.Node), do func(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon) error) error {
+func (c *connector) everyPod(ctx context.Context, nodes []configmap.Node, absent func(configmap.Node), do func(ctx context.Context, node configmap.Node, pod string, d *buildkit.Daemon) error) error {
 	var failures failedPods
 	var group errgroup.Group
 	group.SetLimit(listParallel)
@@ -78,7 +77,7 @@ func (c *connector) usablePods(ctx context.Context, node configmap.Node) (*clust
 }
 
 // use calls do and closes the connection.
-func use(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon, do func(context.Context, configmap.Node, string, *solve.Daemon) error) error {
+func use(ctx context.Context, node configmap.Node, pod string, d *buildkit.Daemon, do func(context.Context, configmap.Node, string, *buildkit.Daemon) error) error {
 	err := do(ctx, node, pod, d)
 	if err != nil {
 		where := "node " + node.Name

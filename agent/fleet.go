@@ -7,13 +7,11 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/progress"
-	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -65,8 +63,8 @@ func (f *fleet) connect(ctx context.Context, i int) (*connection, error) {
 	made, err := outlast(ctx, patience, step.Say, func() (*connection, error) { return f.connector.connect(ctx, node, step.Say) })
 	if err != nil {
 		step.Done(errSeeBelow)
-		if fault := solve.OutOfFiles(err); fault != nil {
-			return nil, classify(ClassUsage, fault)
+		if own := fault.OutOfFiles(err); own != nil {
+			return nil, classify(ClassUsage, own)
 		}
 		return nil, classify(connectClass(err), err)
 	}

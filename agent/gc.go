@@ -11,10 +11,8 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
-	"github.com/slipway-build/slipway/agent/cluster/kube"
-	"github.com/slipway-build/slipway/agent/cluster/manifest"
-	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -329,10 +327,10 @@ func (c *connector) podUses(ctx context.Context, client *cluster.Client, node co
 
 // activity asks a pod what it does, over a connection that is closed again: a
 // pod that is asked to stop waits for those that are open.
-func (c *connector) activity(ctx context.Context, client *cluster.Client, node configmap.Node, pod kube.Pod) (solve.Activity, error) {
+func (c *connector) activity(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod) (buildkit.Activity, error) {
 	daemon, err := c.ask(ctx, client, node, pod)
 	if err != nil {
-		return solve.Activity{}, err
+		return buildkit.Activity{}, err
 	}
 	a, err := daemon.Activity(ctx)
 	_ = daemon.Close() // what was asked for has been answered

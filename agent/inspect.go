@@ -11,9 +11,8 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
-	"github.com/slipway-build/slipway/agent/cluster/kube"
-	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -252,7 +251,7 @@ func podDetails(p cluster.PodStatus) PodDetails {
 }
 
 // examineDaemon asks a buildkitd about itself and closes the connection.
-func (c *connector) examineDaemon(ctx context.Context, d *solve.Daemon, n *NodeDetails, pod *PodDetails) {
+func (c *connector) examineDaemon(ctx context.Context, d *buildkit.Daemon, n *NodeDetails, pod *PodDetails) {
 	defer func() { _ = d.Close() }() // what was asked for has been answered
 	pod.BuildKit = d.Version()
 	if err := ask(ctx, d, n, pod); err != nil {
@@ -260,11 +259,11 @@ func (c *connector) examineDaemon(ctx context.Context, d *solve.Daemon, n *NodeD
 	}
 }
 
-func ask(ctx context.Context, d *solve.Daemon, n *NodeDetails, pod *PodDetails) (err error) {
+func ask(ctx context.Context, d *buildkit.Daemon, n *NodeDetails, pod *PodDetails) (err error) {
 	if pod.ActiveBuilds, err = d.Active(ctx); err != nil {
 		return err
 	}
-	records, err := d.DiskUsage(ctx, solve.CacheFilter{})
+	records, err := d.DiskUsage(ctx, buildkit.CacheFilter{})
 	if err != nil {
 		return err
 	}

@@ -7,9 +7,8 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
-	"github.com/slipway-build/slipway/agent/cluster/kube"
-	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -108,7 +107,7 @@ func (c *connector) status(ctx context.Context, node configmap.Node) NodeStatus 
 }
 
 // look fills in what the cluster knows and connects to a pod if one is ready.
-func (c *connector) look(ctx context.Context, node configmap.Node, s *NodeStatus) (*solve.Daemon, error) {
+func (c *connector) look(ctx context.Context, node configmap.Node, s *NodeStatus) (*buildkit.Daemon, error) {
 	if node.Remote != nil {
 		s.Endpoint = node.Remote.Address
 		s.Desired = 1

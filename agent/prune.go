@@ -6,8 +6,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
-	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -15,21 +15,21 @@ import (
 type Prune struct {
 	Definition configmap.Definition
 	Access     cluster.Access
-	What       solve.Prune
+	What       buildkit.Prune
 	Log        zerolog.Logger
 }
 
 // Run calls removed for every record that is gone, in turn, and goes on with
 // the other pods where one fails.
-func (p Prune) Run(ctx context.Context, removed func(node, pod string, r solve.CacheRecord)) error {
+func (p Prune) Run(ctx context.Context, removed func(node, pod string, r buildkit.CacheRecord)) error {
 	var mu sync.Mutex
 	asked := 0
 	connector := &connector{access: p.Access, log: p.Log}
-	err := connector.everyPod(ctx, p.Definition.Nodes, warnAbsent(p.Log), func(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon) error {
+	err := connector.everyPod(ctx, p.Definition.Nodes, warnAbsent(p.Log), func(ctx context.Context, node configmap.Node, pod string, d *buildkit.Daemon) error {
 		mu.Lock()
 		asked++
 		mu.Unlock()
-		return d.Prune(ctx, p.What, func(r solve.CacheRecord) {
+		return d.Prune(ctx, p.What, func(r buildkit.CacheRecord) {
 			mu.Lock()
 			defer mu.Unlock()
 			removed(node.Name, pod, r)

@@ -12,6 +12,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/solve/output"
 )
 
 // Report is what a build has produced and how.
@@ -19,7 +20,7 @@ type Report struct {
 	// Builder is the name of the builder.
 	Builder string
 	// Outcome is the result of the build as a whole.
-	Outcome solve.Outcome
+	Outcome output.Outcome
 	// Parts are what each node did, in the order of the builder's nodes.
 	Parts []Part
 }

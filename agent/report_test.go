@@ -10,6 +10,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/solve/output"
 )
 
 func linux(architecture string) []ocispecs.Platform {
@@ -37,7 +38,7 @@ func TestMetadataOfOneNode(t *testing.T) {
 	encoded := base64.StdEncoding.EncodeToString([]byte(`{"mediaType":"x","digest":"sha256:aa","size":3}`))
 	r := Report{
 		Builder: "kube",
-		Outcome: solve.Outcome{Descriptor: &descriptor, ConfigDigest: "sha256:cc", Names: []string{"r/a:1", "r/b:2"}},
+		Outcome: output.Outcome{Descriptor: &descriptor, ConfigDigest: "sha256:cc", Names: []string{"r/a:1", "r/b:2"}},
 		Parts: []Part{{
 			Node: "amd", Pod: "amd-1",
 			Result: &solve.Result{
@@ -90,7 +91,7 @@ func TestMetadataOfTwoNodes(t *testing.T) {
 	}
 	r := Report{
 		Builder: "kube",
-		Outcome: solve.Outcome{Descriptor: &index, Platforms: map[string]ocispecs.Descriptor{
+		Outcome: output.Outcome{Descriptor: &index, Platforms: map[string]ocispecs.Descriptor{
 			"linux/amd64": {Digest: "sha256:a"}, "linux/arm64": {Digest: "sha256:b"},
 		}},
 		Parts: []Part{part("amd64", "sha256:own-index"), part("arm64", "sha256:own-index")},

@@ -8,8 +8,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
-	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -93,7 +93,7 @@ func (r Removal) Run(ctx context.Context, done func(string)) error {
 func (r Remove) idle(ctx context.Context, connector *connector, nodes []configmap.Node) error {
 	var mu sync.Mutex
 	builds := 0
-	err := connector.everyPod(ctx, nodes, func(configmap.Node) {}, func(ctx context.Context, _ configmap.Node, _ string, d *solve.Daemon) error {
+	err := connector.everyPod(ctx, nodes, func(configmap.Node) {}, func(ctx context.Context, _ configmap.Node, _ string, d *buildkit.Daemon) error {
 		n, err := d.Active(ctx)
 		mu.Lock()
 		defer mu.Unlock()

@@ -10,6 +10,9 @@ import (
 
 	"github.com/distribution/reference"
 	"github.com/tonistiigi/go-csvvalue"
+
+	"github.com/slipway-build/slipway/agent/solve/attr"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Attest is a parsed --attest, --provenance or --sbom.
@@ -41,38 +44,38 @@ type provenanceParameter struct {
 // goes to the scanner as it is.)
 func provenanceParameters() []provenanceParameter {
 	return []provenanceParameter{
-		{"mode", wantOneOf("min", "max", "full")}, // full is the old word for max
-		{"version", wantOneOf("v0.2", "v1")},
-		{"inline-only", wantBoolean},
-		{"builder-id", wantAnything},
-		{"reproducible", wantBoolean},
-		{"filename", wantSome},
-		{"capture-usage", wantBoolean},
-		{"complete-materials", wantBoolean},
+		{"mode", attr.OneOf("min", "max", "full")}, // full is the old word for max
+		{"version", attr.OneOf("v0.2", "v1")},
+		{"inline-only", attr.Boolean},
+		{"builder-id", attr.Anything},
+		{"reproducible", attr.Boolean},
+		{"filename", attr.NotEmpty},
+		{"capture-usage", attr.Boolean},
+		{"complete-materials", attr.Boolean},
 	}
 }
 
 // ParseAttest parses --attest: type=TYPE[,disabled=BOOL][,KEY=VALUE…] as CSV.
-// The error is a *UsageError.
+// The error is a *fault.Usage.
 func ParseAttest(value string) (Attest, error) {
 	return parseAttest("--attest", value, value, "")
 }
 
 // ParseProvenance parses --provenance: true, false or the parameters of
-// --attest type=provenance. The error is a *UsageError.
+// --attest type=provenance. The error is a *fault.Usage.
 func ParseProvenance(value string) (Attest, error) {
 	return parseShortAttest("--provenance", attestProvenance, value)
 }
 
 // ParseSBOM parses --sbom: true, false or the parameters of --attest
-// type=sbom. The error is a *UsageError.
+// type=sbom. The error is a *fault.Usage.
 func ParseSBOM(value string) (Attest, error) {
 	return parseShortAttest("--sbom", attestSBOM, value)
 }
 
 func parseShortAttest(flag, kind, value string) (Attest, error) {
 	if value == "" {
-		return Attest{}, &UsageError{Flag: flag, Problem: "is empty", Hint: "give true, false or parameters"}
+		return Attest{}, &fault.Usage{Flag: flag, Problem: "is empty", Hint: "give true, false or parameters"}
 	}
 	if on, err := strconv.ParseBool(value); err == nil {
 		return Attest{Type: kind, Disabled: !on, Attrs: map[string]string{}}, nil
@@ -83,7 +86,7 @@ func parseShortAttest(flag, kind, value string) (Attest, error) {
 // parseAttest parses fields. A kind that the flag implies is not among them.
 func parseAttest(flag, given, value, kind string) (Attest, error) {
 	fail := func(problem, hint string) (Attest, error) {
-		return Attest{}, &UsageError{Flag: flag, Value: given, Problem: problem, Hint: hint}
+		return Attest{}, &fault.Usage{Flag: flag, Value: given, Problem: problem, Hint: hint}
 	}
 	form := "the form is type=provenance|sbom[,KEY=VALUE…]"
 	if kind != "" {
@@ -210,17 +213,18 @@ func setAttests(attrs map[string]string, r Request, noDefault bool) {
 	}
 }
 
-// warnAttests tells of attestations that do not count.
-func (p *preparation) warnAttests() {
+// uncounted warns of attestations that do not count.
+func uncounted(r Request) (warnings []string) {
 	seen := map[string]Attest{}
-	for _, a := range p.request.Attests {
+	for _, a := range r.Attests {
 		first, ok := seen[a.Type]
 		if !ok {
 			seen[a.Type] = a
 			continue
 		}
 		if first.Disabled != a.Disabled || !maps.Equal(first.Attrs, a.Attrs) {
-			p.warnings = append(p.warnings, fmt.Sprintf("the attestation %s is asked for twice and differently, the first counts (--attest before --provenance and --sbom, as with buildx)", a.Type))
+			warnings = append(warnings, fmt.Sprintf("the attestation %s is asked for twice and differently, the first counts (--attest before --provenance and --sbom, as with buildx)", a.Type))
 		}
 	}
+	return warnings
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/buildkit/frontend/attestations"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func TestParseAttest(t *testing.T) {
@@ -77,9 +79,9 @@ func FuzzParseAttest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		a, err := ParseAttest(value)
 		if err != nil {
-			var usage *UsageError
+			var usage *fault.Usage
 			if !errors.As(err, &usage) {
-				t.Errorf("error %v is no *UsageError", err)
+				t.Errorf("error %v is no *fault.Usage", err)
 			}
 			return
 		}

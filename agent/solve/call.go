@@ -13,6 +13,9 @@ import (
 	"github.com/moby/buildkit/frontend/subrequests"
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/tonistiigi/go-csvvalue"
+
+	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Call is a parsed --call: what is asked of the frontend in place of a build.
@@ -37,10 +40,10 @@ const callLint = "lint"
 
 // ParseCall parses --call: build (the default), outline, targets, check or
 // lint, or another request of the frontend, followed by
-// [,format=json|text][,ignorestatus=BOOL]. The error is a *UsageError.
+// [,format=json|text][,ignorestatus=BOOL]. The error is a *fault.Usage.
 func ParseCall(value string) (Call, error) {
 	fail := func(problem, hint string) (Call, error) {
-		return Call{}, &UsageError{Flag: "--call", Value: value, Problem: problem, Hint: hint}
+		return Call{}, &fault.Usage{Flag: "--call", Value: value, Problem: problem, Hint: hint}
 	}
 	const form = "the form is check, outline or targets[,format=json|text][,ignorestatus=true]"
 	if value == "" {
@@ -90,27 +93,27 @@ const frontendRequests = "frontend."
 // that frontend and not the one in the daemon.
 const capSubrequests = "moby.buildkit.frontend.subrequests+forward"
 
-// Call asks the frontend of a job instead of building it. Nothing is exported.
+// Call asks the frontend of a job on a daemon instead of building it. Nothing is exported.
 // Progress and cancellation are those of Solve. What the frontend does not
-// know is a *UsageError that lists what it does.
-func (d *Daemon) Call(ctx context.Context, p *Plan, job Job, call Call, updates chan *client.SolveStatus) (*CallResult, error) {
+// know is a *fault.Usage that lists what it does.
+func (p *Plan) Call(ctx context.Context, d *buildkit.Daemon, job Job, call Call, updates chan *client.SolveStatus) (*CallResult, error) {
 	feed := newFeed(updates)
 	defer feed.close()
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	unguard := d.guard(ctx, cancel)
+	unguard := d.Guard(ctx, cancel)
 	defer unguard()
 
 	opt := callOptions(p.request, p.resolved(), job)
-	auth, err := d.attach(ctx, p, &opt, feed)
+	auth, err := p.attach(ctx, d, &opt, feed)
 	if err != nil {
-		return nil, explain(ctx, err)
+		return nil, buildkit.Explain(ctx, err)
 	}
 	request := callRequest(opt, call)
 	var meta map[string][]byte
 	var known []string
-	_, err = d.client.Build(ctx, opt, "slipway", func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+	_, err = d.Client().Build(ctx, opt, "slipway", func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 		result, err := c.Solve(ctx, request)
 		if err != nil {
 			if unsupported(err, call) {
@@ -125,7 +128,7 @@ func (d *Daemon) Call(ctx context.Context, p *Plan, job Job, call Call, updates 
 		if unsupported(err, call) {
 			return nil, unknownCall(call, known)
 		}
-		return nil, auth.explain(ctx, explain(ctx, err))
+		return nil, auth.explain(ctx, buildkit.Explain(ctx, err))
 	}
 	return &CallResult{Call: call, meta: meta}, nil
 }
@@ -180,5 +183,5 @@ func unknownCall(call Call, known []string) error {
 	if len(known) > 0 {
 		hint = "it knows " + strings.Join(known, ", ")
 	}
-	return &UsageError{Flag: "--call", Value: call.Name, Problem: "the frontend of the builder does not know this method", Hint: hint}
+	return &fault.Usage{Flag: "--call", Value: call.Name, Problem: "the frontend of the builder does not know this method", Hint: hint}
 }

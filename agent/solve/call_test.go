@@ -9,6 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/buildkit/solver/errdefs"
+
+	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // What a frontend calls JSON goes to a terminal as it is, if it is that.
@@ -62,10 +65,10 @@ func FuzzParseCall(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, value string) {
 		c, err := ParseCall(value)
-		var usage *UsageError
+		var usage *fault.Usage
 		switch {
 		case err != nil && !errors.As(err, &usage):
-			t.Errorf("error %v is no *UsageError", err)
+			t.Errorf("error %v is no *fault.Usage", err)
 		case err == nil && c.Name != "" && c.Format != FormatText && c.Format != FormatJSON:
 			t.Errorf("ParseCall(%q) = %+v", value, c)
 		}
@@ -75,7 +78,7 @@ func FuzzParseCall(f *testing.F) {
 func TestCallOptions(t *testing.T) {
 	r := Request{
 		Attests:   []Attest{{Type: "sbom"}},
-		CacheFrom: []Cache{cache("registry", "ref", "a")}, CacheTo: []Cache{cache("registry", "ref", "a")},
+		CacheFrom: []cache.Entry{cacheEntry("registry", "ref", "a")}, CacheTo: []cache.Entry{cacheEntry("registry", "ref", "a")},
 		BuildArgs: attrs("A", "1"), Target: "t",
 	}
 	in := Inputs{Attrs: attrs("filename", "Dockerfile", "frontend.caps", "x+forward")}
@@ -109,7 +112,7 @@ func TestUnknownCall(t *testing.T) {
 		t.Error("another error is taken for an unknown method")
 	}
 	wantUsage(t, unknownCall(call, nil), "--call", "does not know")
-	var usage *UsageError
+	var usage *fault.Usage
 	if err := unknownCall(call, []string{"outline", "targets"}); !errors.As(err, &usage) || !strings.Contains(usage.Hint, "outline, targets") {
 		t.Errorf("%v does not list what there is", err)
 	}

@@ -3,15 +3,17 @@ package solve
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
 	"regexp"
 	"strings"
 
-	"github.com/containerd/errdefs"
 	solvererrdefs "github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/util/grpcerrors"
 	"google.golang.org/grpc/codes"
+
+	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
+	"github.com/slipway-build/slipway/agent/solve/output"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Kind is whose fault a failed solve is. It decides whether trying again can
@@ -58,14 +60,14 @@ func (k Kind) String() string {
 
 // Classify finds the kind of an error of this package.
 func Classify(err error) Kind {
-	var usage *UsageError
-	var gone *lostError
+	var usage *fault.Usage
+	var gone *buildkit.LostError
 	var call *CallError
-	var refused *registryError
-	var file *contextError
-	var fault *agentFault
-	var invalid *builderFault
-	var room *builderFull
+	var refused *output.RegistryError
+	var file *contextfs.FileError
+	var agent *fault.Agent
+	var invalid *fault.Builder
+	var room *fault.BuilderFull
 	switch {
 	case err == nil:
 		return KindInternal
@@ -75,11 +77,11 @@ func Classify(err error) Kind {
 		return KindLost
 	case errors.As(err, &call):
 		return KindBuild
-	case errors.Is(err, errChanged):
+	case errors.Is(err, contextfs.ErrChanged):
 		return KindBuild // by what runs beside it
 	case errors.As(err, &file):
 		return KindUsage
-	case errors.As(err, &fault):
+	case errors.As(err, &agent):
 		return KindUsage
 	case errors.As(err, &refused):
 		return KindRegistry
@@ -90,7 +92,7 @@ func Classify(err error) Kind {
 	}
 	text := err.Error()
 	switch {
-	case lost(err):
+	case buildkit.IsLost(err):
 		return KindLost
 	// Before anything else is read from the message: it quotes the user's
 	// command, which may say what it likes.
@@ -122,22 +124,6 @@ func Classify(err error) Kind {
 		}
 	}
 	return KindInternal
-}
-
-// lost reports whether the daemon or the way to it broke. A solve that the
-// daemon cancelled by itself was ended by its shutdown.
-func lost(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || unreachable(err)
-}
-
-// unreachable is lost without what a content that ends too early is, too.
-func unreachable(err error) bool {
-	var network *net.OpError
-	if errors.As(err, &network) || errors.Is(err, errOneConnection) || errdefs.IsUnavailable(err) || errdefs.IsCanceled(err) {
-		return true
-	}
-	code := grpcerrors.Code(err)
-	return code == codes.Unavailable || code == codes.Canceled
 }
 
 // refusedByConfig reports whether the daemon's configuration forbids what was

@@ -15,6 +15,10 @@ import (
 	"github.com/moby/buildkit/util/grpcerrors"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/solve/output"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // answer is an error as it comes from buildkitd.
@@ -37,10 +41,10 @@ func TestClassify(t *testing.T) {
 		err  error
 		want Kind
 	}{
-		{"usage", UsageErrors{{Flag: "--x"}}, KindUsage},
-		{"wrapped usage", fmt.Errorf("x: %w", &UsageError{Flag: "--x"}), KindUsage},
-		{"lost", &lostError{errors.New("x")}, KindLost},
-		{"own cancellation", &cancelledError{errors.New("SIGTERM")}, KindCancelled},
+		{"usage", fault.UsageList{{Flag: "--x"}}, KindUsage},
+		{"wrapped usage", fmt.Errorf("x: %w", &fault.Usage{Flag: "--x"}), KindUsage},
+		{"lost", &buildkit.LostError{Err: errors.New("x")}, KindLost},
+		{"own cancellation", &buildkit.CancelledError{Cause: errors.New("SIGTERM")}, KindCancelled},
 		{"context", context.Canceled, KindCancelled},
 		{"command", sourced(answer(codes.Unknown, fmt.Sprintf(exit, "make"))), KindBuild},
 		{"command that talks like a registry", answer(codes.Unknown, fmt.Sprintf(exit, "echo failed to push: unexpected status from")), KindBuild},
@@ -64,9 +68,10 @@ func TestClassify(t *testing.T) {
 		{"helper", answer(codes.Unknown, "credential helper docker-credential-x, asked for ghcr.io: exit status 1"), KindRegistry},
 		{"image absent", sourced(answer(codes.Unknown, "docker.io/library/nope:1: failed to resolve source metadata for docker.io/library/nope:1: docker.io/library/nope:1: not found")), KindBuild},
 		{"no such platform", sourced(answer(codes.Unknown, "x: failed to resolve source metadata for x: no match for platform in manifest: not found")), KindBuild},
-		{"builder without room", &builderFull{sourced(answer(codes.Unknown, "failed to compute cache key: write /var/lib/buildkit/x: no space left on device"))}, KindBuilder},
-		{"command without room", &builderFull{sourced(answer(codes.Unknown, fmt.Sprintf(exit, "echo no space left on device")))}, KindBuild},
-		{"registry without room", &builderFull{answer(codes.Unknown, "failed to push h.example/x:1: unexpected status from PUT request: 500: no space left on device")}, KindRegistry},
+		{"builder without room", &fault.BuilderFull{Err: sourced(answer(codes.Unknown, "failed to compute cache key: write /var/lib/buildkit/x: no space left on device"))}, KindBuilder},
+		{"command without room", &fault.BuilderFull{Err: sourced(answer(codes.Unknown, fmt.Sprintf(exit, "echo no space left on device")))}, KindBuild},
+		{"registry without room", &fault.BuilderFull{Err: answer(codes.Unknown, "failed to push h.example/x:1: unexpected status from PUT request: 500: no space left on device")}, KindRegistry},
+		{"registry, asked by the agent", &output.RegistryError{Err: errors.New("denied")}, KindRegistry},
 		{"internal", answer(codes.Internal, "oops"), KindInternal},
 		{"ours", errors.New("disk full"), KindInternal},
 	}

@@ -9,6 +9,11 @@ import (
 
 	"github.com/moby/buildkit/frontend/dockerfile/dfgitutil"
 	"github.com/moby/buildkit/util/gitutil"
+
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
+	"github.com/slipway-build/slipway/agent/solve/layout"
+	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // stdin is the value of a context or Dockerfile that is read from stdin.
@@ -38,6 +43,13 @@ func remoteProblem(value string) string {
 	return ""
 }
 
+// isGitSSH reports whether a context is cloned over ssh, which wants an agent
+// without being told.
+func isGitSSH(context string) bool {
+	u, err := gitutil.ParseURL(context)
+	return err == nil && u.Scheme == gitutil.SSHProtocol
+}
+
 // gitCaps is what the frontend must know to understand a git URL with a query
 // (?ref=…&subdir=…): an old one would take it for part of the path.
 func gitCaps(value string, named bool) []string {
@@ -57,13 +69,13 @@ func gitCaps(value string, named bool) []string {
 func localDir(path string) (abs, problem string) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", cause(err)
+		return "", fault.Cause(err)
 	}
 	if !info.IsDir() {
 		return "", "is not a directory"
 	}
 	if _, err := os.ReadDir(path); err != nil {
-		return "", "cannot be read: " + cause(err)
+		return "", "cannot be read: " + fault.Cause(err)
 	}
 	abs, err = filepath.Abs(path)
 	if err != nil {
@@ -72,21 +84,30 @@ func localDir(path string) (abs, problem string) {
 	return abs, ""
 }
 
-// resolveContext finds the main context.
-func (p *preparation) resolveContext() {
-	value := p.request.Context
+// mainContext is what the main context is; the zero value is one that was not
+// found.
+type mainContext struct {
+	dir      string // absolute, of a local directory
+	remote   bool   // it is a URL
+	streamed bool   // it came through a pipe
+}
+
+// findContext finds the main context.
+func (s *sources) findContext() (main mainContext) {
+	value := s.request.Context
 	fail := func(problem, hint string) {
-		p.add(&UsageError{Flag: "build context", Value: value, Problem: problem, Hint: hint})
+		s.mistakes.Add(&fault.Usage{Flag: "build context", Value: value, Problem: problem, Hint: hint})
 	}
 	switch {
 	case value == "":
 		fail("is missing", `give one, for example "." for the current directory`)
-	case value == stdin && p.request.Dockerfile == stdin:
+	case value == stdin && s.request.Dockerfile == stdin:
 		fail("stdin cannot be both the context and the Dockerfile", "")
 	case value == stdin:
-		in, err := p.request.Files.StreamStdin()
+		in, err := s.request.Files.StreamStdin()
 		if err == nil {
-			err = p.streamContext("stdin", in)
+			main.streamed = true
+			err = s.streamContext("stdin", in)
 		}
 		if err != nil {
 			fail(err.Error(), hintOf(err))
@@ -95,23 +116,24 @@ func (p *preparation) resolveContext() {
 		abs, problem := localDir(value)
 		if problem != "" {
 			fail(problem, "")
-			return
+			return main
 		}
-		p.inputs.Mounts[mountContext] = abs
-		p.contextDir = abs
+		s.inputs.Mounts[mountContext] = abs
+		main.dir = abs
 	case isRemote(value):
 		if problem := remoteProblem(value); problem != "" {
 			fail(problem, "")
-			return
+			return main
 		}
-		p.inputs.Attrs[attrContext] = value
-		p.caps = append(p.caps, gitCaps(value, false)...)
-		p.inputs.SharedKey = sharedKey(cmp.Or(p.request.ContextKey, value))
-		p.remote = true
-	case isStream(value):
-		in, err := p.request.Files.Stream(value)
+		s.inputs.Attrs[attrContext] = value
+		s.caps = append(s.caps, gitCaps(value, false)...)
+		s.inputs.SharedKey = contextfs.SharedKey(cmp.Or(s.request.ContextKey, value))
+		main.remote = true
+	case source.IsStream(value):
+		in, err := s.request.Files.Stream(value)
 		if err == nil {
-			err = p.streamContext("the pipe", in)
+			main.streamed = true
+			err = s.streamContext("the pipe", in)
 		}
 		if err != nil {
 			fail(err.Error(), hintOf(err))
@@ -120,13 +142,7 @@ func (p *preparation) resolveContext() {
 		_, problem := localDir(value)
 		fail(problem, "")
 	}
-}
-
-// isStream reports whether a path is that of a pipe, a device or a socket: what
-// is not on disk and may be there to be read once only.
-func isStream(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && !info.IsDir() && !info.Mode().IsRegular()
+	return main
 }
 
 func isDir(path string) bool {
@@ -134,37 +150,37 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// resolveContexts finds the contexts of --build-context.
-func (p *preparation) resolveContexts() {
-	for _, c := range p.request.Contexts {
-		if problem := p.resolveNamed(c); problem != "" {
-			p.add(&UsageError{Flag: "--build-context", Value: c.Name + "=" + c.Value, Problem: problem})
+// findNamed finds the contexts of --build-context.
+func (s *sources) findNamed() {
+	for _, c := range s.request.Contexts {
+		if problem := s.resolveNamed(c); problem != "" {
+			s.mistakes.Add(&fault.Usage{Flag: "--build-context", Value: c.Name + "=" + c.Value, Problem: problem})
 		}
 	}
-	if len(p.request.Contexts) > 0 {
-		p.caps = append(p.caps, "moby.buildkit.frontend.contexts+forward")
+	if len(s.request.Contexts) > 0 {
+		s.caps = append(s.caps, "moby.buildkit.frontend.contexts+forward")
 	}
 }
 
-func (p *preparation) resolveNamed(c BuildContext) (problem string) {
+func (s *sources) resolveNamed(c BuildContext) (problem string) {
 	attr := "context:" + c.Name
 	switch {
 	case isRemote(c.Value):
 		if problem := remoteProblem(c.Value); problem != "" {
 			return problem
 		}
-		p.inputs.Attrs[attr] = c.Value
-		p.caps = append(p.caps, gitCaps(c.Value, true)...)
+		s.inputs.Attrs[attr] = c.Value
+		s.caps = append(s.caps, gitCaps(c.Value, true)...)
 	case strings.HasPrefix(c.Value, "docker-image://"):
-		p.inputs.Attrs[attr] = c.Value
-	case strings.HasPrefix(c.Value, layoutScheme):
-		layout, err := openLayout(c.Value)
+		s.inputs.Attrs[attr] = c.Value
+	case strings.HasPrefix(c.Value, layout.Scheme):
+		image, err := layout.Open(c.Value)
 		if err != nil {
 			return err.Error()
 		}
-		store := fmt.Sprintf("layout%d", len(p.inputs.Layouts))
-		p.inputs.Layouts[store] = layout.dir
-		p.inputs.Attrs[attr] = layout.reference(store)
+		store := fmt.Sprintf("layout%d", len(s.inputs.Layouts))
+		s.inputs.Layouts[store] = image.Dir
+		s.inputs.Attrs[attr] = image.Reference(store)
 	case strings.Contains(c.Value, "://"):
 		scheme, _, _ := strings.Cut(c.Value, "://")
 		return fmt.Sprintf("unknown scheme %s://", scheme)
@@ -177,9 +193,9 @@ func (p *preparation) resolveNamed(c BuildContext) (problem string) {
 		if mount == mountContext || mount == mountDockerfile {
 			mount = "_" + mount // the frontend's own names stay theirs
 		}
-		p.inputs.Mounts[mount] = abs
-		p.inputs.Attrs[attr] = "local:" + mount
-		p.named = append(p.named, BuildContext{Name: c.Name, Value: abs})
+		s.inputs.Mounts[mount] = abs
+		s.inputs.Attrs[attr] = "local:" + mount
+		s.named = append(s.named, BuildContext{Name: c.Name, Value: abs})
 	}
 	return ""
 }

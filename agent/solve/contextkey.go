@@ -1,6 +1,10 @@
 package solve
 
-import "maps"
+import (
+	"maps"
+
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
+)
 
 // contextKey is the shared key of a local directory whose identity the caller
 // does not know. Git may know it: a solve asks when it begins.
@@ -11,41 +15,50 @@ type contextKey struct {
 	git  *gitTask // nil for that of the main context
 }
 
-// resolveKeys finds the shared keys of the contexts that are local
-// directories. It runs when the times of files are decided.
-func (p *preparation) resolveKeys() {
-	if p.contextDir != "" {
-		p.inputs.SharedKey = p.key(contextKey{dir: p.contextDir})
-	}
-	for _, c := range p.named {
-		attr := "sharedkey:localdir:" + c.Name
-		p.inputs.Attrs[attr] = p.key(contextKey{attr: attr, name: c.Name, dir: c.Value})
-	}
+// contextKeys are the shared keys of the contexts that are local directories.
+type contextKeys struct {
+	mode    contextfs.MtimeMode // of the files' times
+	session string              // that of the main context; empty when it is no directory
+	attrs   map[string]string   // those of named contexts, by attribute
+	unknown []contextKey        // those that git may know better
 }
 
-// key is the key of a directory as far as it is known without git: the given
+// findKeys finds the keys of the sources, whose files have these times.
+func findKeys(r Request, s *sources, t times) contextKeys {
+	keys := contextKeys{mode: t.mode, attrs: map[string]string{}}
+	if s.dir != "" {
+		keys.session = keys.find(r, contextKey{dir: s.dir})
+	}
+	for _, c := range s.named {
+		attr := "sharedkey:localdir:" + c.Name
+		keys.attrs[attr] = keys.find(r, contextKey{attr: attr, name: c.Name, dir: c.Value})
+	}
+	return keys
+}
+
+// find is the key of a directory as far as it is known without git: the given
 // one (the name tells the contexts of one build apart), the caller's, else its
 // place.
-func (p *preparation) key(k contextKey) string {
-	if given := p.request.ContextKey; given != "" {
-		return p.keyOf(given, k.name)
+func (keys *contextKeys) find(r Request, k contextKey) string {
+	if given := r.ContextKey; given != "" {
+		return keys.of(given, k.name)
 	}
-	if p.request.Identify != nil {
-		if identity, ok := p.request.Identify(k.dir); ok {
-			return p.keyOf(identity)
+	if r.Identify != nil {
+		if identity, ok := r.Identify(k.dir); ok {
+			return keys.of(identity)
 		}
 	}
-	p.keys = append(p.keys, k)
-	return p.keyOf(k.dir)
+	keys.unknown = append(keys.unknown, k)
+	return keys.of(k.dir)
 }
 
-// keyOf makes a key of what identifies a context. Kept and derived times have
-// keys of their own: they would make each other's files look changed.
-func (p *Plan) keyOf(parts ...string) string {
-	if p.mtime == MtimeContent {
-		parts = append(parts, string(MtimeContent))
+// of makes a key of what identifies a context. Kept and derived times have keys
+// of their own: they would make each other's files look changed.
+func (keys contextKeys) of(parts ...string) string {
+	if keys.mode == contextfs.MtimeContent {
+		parts = append(parts, string(contextfs.MtimeContent))
 	}
-	return sharedKey(parts...)
+	return contextfs.SharedKey(parts...)
 }
 
 // resolved are the inputs with what git had to say.
@@ -54,7 +67,7 @@ func (p *Plan) resolved() Inputs {
 	facts := p.git.wait()
 	in.Attrs = maps.Clone(in.Attrs)
 	maps.Copy(in.Attrs, facts.attrs)
-	for _, k := range p.keys {
+	for _, k := range p.keys.unknown {
 		known := facts
 		if k.git != nil {
 			known = k.git.wait()
@@ -63,7 +76,7 @@ func (p *Plan) resolved() Inputs {
 		if !ok || known.root == "" || known.remote == "" {
 			continue
 		}
-		if key := p.keyOf(known.remote, rel); k.attr == "" {
+		if key := p.keys.of(known.remote, rel); k.attr == "" {
 			in.SharedKey = key
 		} else {
 			in.Attrs[k.attr] = key

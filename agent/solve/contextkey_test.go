@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
 )
 
 func TestContextKeys(t *testing.T) {
@@ -31,7 +33,7 @@ func TestContextKeys(t *testing.T) {
 		{"the CI system for one of them", Request{Context: repo + "/app", Contexts: lib(bare), Identify: identify}, []string{"gitlab.example/team/app//app", "content"}, []string{bare, "content"}},
 		{"a given key", Request{Context: repo + "/app", Contexts: lib(bare), Identify: identify, ContextKey: "mine"}, []string{"mine", "", "content"}, []string{"mine", "lib", "content"}},
 		{"kept times", Request{Context: repo + "/kept", Identify: identify}, []string{"gitlab.example/team/app//kept"}, nil},
-		{"kept times by git", Request{Context: repo + "/app", Mtime: MtimeKeep}, []string{remote, "app"}, nil},
+		{"kept times by git", Request{Context: repo + "/app", Mtime: contextfs.MtimeKeep}, []string{remote, "app"}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -39,10 +41,10 @@ func TestContextKeys(t *testing.T) {
 			must(t, err)
 			defer func() { must(t, p.Close()) }()
 			in := p.resolved()
-			if want := sharedKey(tt.main...); in.SharedKey != want {
+			if want := contextfs.SharedKey(tt.main...); in.SharedKey != want {
 				t.Errorf("the key is not that of %q", tt.main)
 			}
-			if want := sharedKey(tt.libs...); tt.libs != nil && in.Attrs["sharedkey:localdir:lib"] != want {
+			if want := contextfs.SharedKey(tt.libs...); tt.libs != nil && in.Attrs["sharedkey:localdir:lib"] != want {
 				t.Errorf("the key of the named context is not that of %q", tt.libs)
 			}
 			if strings.Contains(in.SharedKey, "mine") {

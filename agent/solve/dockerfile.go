@@ -7,53 +7,55 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
+	"github.com/slipway-build/slipway/internal/target"
 )
 
-// resolveDockerfile finds the Dockerfile. It runs after resolveContext.
-func (p *preparation) resolveDockerfile() {
-	value := p.request.Dockerfile
+// findDockerfile finds the Dockerfile of a context.
+func (s *sources) findDockerfile(main mainContext) {
+	value := s.request.Dockerfile
 	fail := func(problem, hint string) {
-		p.add(&UsageError{Flag: "--file", Value: value, Problem: problem, Hint: hint})
+		s.mistakes.Add(&fault.Usage{Flag: "--file", Value: value, Problem: problem, Hint: hint})
 	}
 	switch {
-	case p.streamed && p.inputs.ContextFile == "":
+	case main.streamed && s.inputs.ContextFile == "":
 		// The Dockerfile came with the context, or its stream failed.
 	case value == stdin:
-		data, err := p.request.Files.ReadStdin(maxDockerfile)
+		data, err := s.request.Files.ReadStdin(maxDockerfile)
 		if err == nil {
-			err = p.keepDockerfile(data)
+			err = s.keepDockerfile(data)
 		}
 		if err != nil {
 			fail(err.Error(), hintOf(err))
 		}
-	case isStream(value):
-		data, err := p.request.Files.Read(value, maxDockerfile)
+	case source.IsStream(value):
+		data, err := s.request.Files.Read(value, maxDockerfile)
 		if err == nil {
-			err = p.keepDockerfile(data)
+			err = s.keepDockerfile(data)
 		}
-		if temp := (*tempError)(nil); errors.As(err, &temp) {
+		if temp := (*target.TempError)(nil); errors.As(err, &temp) {
 			fail(err.Error(), hintOf(err))
 		} else if err != nil {
-			fail(cause(err), hintOf(err))
+			fail(fault.Cause(err), hintOf(err))
 		}
 	case isHTTP(value):
-		p.inputs.DockerfileURL = value
-		p.inputs.Attrs[attrDockerfileKey] = mountDockerfile
-		p.inputs.Attrs[attrFilename] = defaultDockerfile
-	case p.remote && filepath.IsAbs(value):
-		p.inputs.Attrs[attrDockerfileKey] = mountDockerfile
-		p.localDockerfile(value)
-	case p.remote || p.inputs.ContextFile != "":
+		s.inputs.DockerfileURL = value
+		s.inputs.Attrs[attrDockerfileKey] = mountDockerfile
+		s.inputs.Attrs[attrFilename] = defaultDockerfile
+	case main.remote && filepath.IsAbs(value):
+		s.inputs.Attrs[attrDockerfileKey] = mountDockerfile
+		s.localDockerfile(value)
+	case main.remote || s.inputs.ContextFile != "":
 		// Inside the context, which only the daemon reads.
-		p.inputs.Attrs[attrFilename] = defaultDockerfile
+		s.inputs.Attrs[attrFilename] = defaultDockerfile
 		if value != "" {
-			p.inputs.Attrs[attrFilename] = value
+			s.inputs.Attrs[attrFilename] = value
 		}
 	case value != "":
-		p.localDockerfile(value)
-	case p.contextDir != "":
-		p.localDockerfile(filepath.Join(p.contextDir, defaultDockerfile))
+		s.localDockerfile(value)
+	case main.dir != "":
+		s.localDockerfile(filepath.Join(main.dir, defaultDockerfile))
 	}
 }
 
@@ -63,18 +65,18 @@ const maxLocalDockerfile = 16 << 20
 
 // localDockerfile serves a Dockerfile from its own directory, where the
 // frontend also looks for <Dockerfile>.dockerignore.
-func (p *preparation) localDockerfile(path string) {
+func (s *sources) localDockerfile(path string) {
 	path = lowercaseDockerfile(path)
 	fail := func(problem string) {
-		e := &UsageError{Flag: "--file", Value: path, Problem: problem}
-		if p.request.Dockerfile == "" {
-			e = &UsageError{Flag: "build context", Value: p.request.Context, Problem: "Dockerfile: " + problem, Hint: "name the Dockerfile with --file"}
+		e := &fault.Usage{Flag: "--file", Value: path, Problem: problem}
+		if s.request.Dockerfile == "" {
+			e = &fault.Usage{Flag: "build context", Value: s.request.Context, Problem: "Dockerfile: " + problem, Hint: "name the Dockerfile with --file"}
 		}
-		p.add(e)
+		s.mistakes.Add(e)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		fail(cause(err))
+		fail(fault.Cause(err))
 		return
 	}
 	switch {
@@ -90,11 +92,11 @@ func (p *preparation) localDockerfile(path string) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		fail(cause(err))
+		fail(fault.Cause(err))
 		return
 	}
 	if err := f.Close(); err != nil {
-		fail(cause(err))
+		fail(fault.Cause(err))
 		return
 	}
 	dir, err := filepath.Abs(filepath.Dir(path))
@@ -107,8 +109,8 @@ func (p *preparation) localDockerfile(path string) {
 		fail(fmt.Sprintf("source policies are not supported, and %s exists", filepath.Base(path)+".rego"))
 		return
 	}
-	p.inputs.Mounts[mountDockerfile] = dir
-	p.inputs.Attrs[attrFilename] = filepath.Base(path)
+	s.inputs.Mounts[mountDockerfile] = dir
+	s.inputs.Attrs[attrFilename] = filepath.Base(path)
 }
 
 // lowercaseDockerfile returns the path of "dockerfile" when it exists where

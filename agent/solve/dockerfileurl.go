@@ -2,16 +2,14 @@ package solve
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/client/llb"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
-	"github.com/moby/buildkit/util/staticfs"
-	"github.com/tonistiigi/fsutil"
-	fstypes "github.com/tonistiigi/fsutil/types"
+
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
 )
 
 // maxDockerfile bounds a Dockerfile that is no file on the agent, as buildx does
@@ -20,9 +18,9 @@ const maxDockerfile = 2 << 20
 
 // fetchDockerfile lets the daemon fetch a Dockerfile, because the agent may
 // not reach what the builder reaches, and returns a directory with it.
-func (d *Daemon) fetchDockerfile(ctx context.Context, url string, feed *feed) (fsutil.FS, error) {
+func fetchDockerfile(ctx context.Context, daemon *client.Client, url string, feed *feed) (contextfs.Mount, error) {
 	var data []byte
-	_, err := d.client.Build(ctx, client.SolveOpt{Internal: true}, "slipway", func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+	_, err := daemon.Build(ctx, client.SolveOpt{Internal: true}, "slipway", func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
 		def, err := llb.HTTP(url, llb.Filename(defaultDockerfile), llb.WithCustomName("[internal] load "+redact(url))).Marshal(ctx)
 		if err != nil {
 			return nil, err
@@ -46,18 +44,7 @@ func (d *Daemon) fetchDockerfile(ctx context.Context, url string, feed *feed) (f
 		return nil, err
 	}, feed.start())
 	if err != nil {
-		return nil, fmt.Errorf("fetch the Dockerfile %s: %w", redact(url), err)
+		return contextfs.Mount{}, fmt.Errorf("fetch the Dockerfile %s: %w", redact(url), err)
 	}
-	return dockerfileDir(data), nil
-}
-
-// dockerfileDir is a directory with a Dockerfile. Its time is a function of the
-// content, for the builder keeps the file of the build before and compares
-// times and sizes.
-func dockerfileDir(data []byte) fsutil.FS {
-	dir := staticfs.NewFS()
-	dir.Add(defaultDockerfile, &fstypes.Stat{
-		Mode: 0o644, Path: defaultDockerfile, Size: int64(len(data)), ModTime: contentTime(sha256.Sum256(data), nil),
-	}, data)
-	return dir
+	return contextfs.OneFile(defaultDockerfile, data), nil
 }

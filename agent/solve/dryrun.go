@@ -8,6 +8,8 @@ import (
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
+
+	"github.com/slipway-build/slipway/agent/solve/cache"
 )
 
 // Description is the resolved request of one job, for --dry-run. It holds no
@@ -105,14 +107,9 @@ func Describe(r Request, in Inputs, job Job, exports []client.ExportEntry, args 
 // written for it; args is that of the function Describe. The error is that of an
 // output that the job cannot have.
 func (p *Plan) Describe(job Job, args bool) (Description, error) {
-	var exports []client.ExportEntry
-	for _, s := range p.sinks {
-		entry, err := s.entry(job)
-		if err != nil {
-			return Description{}, err
-		}
-		entry.OutputDir = s.traits().place
-		exports = append(exports, entry)
+	exports, err := p.outputs.Entries(job)
+	if err != nil {
+		return Description{}, err
 	}
 	return Describe(p.request, p.resolved(), job, exports, args), nil
 }
@@ -120,10 +117,13 @@ func (p *Plan) Describe(job Job, args bool) (Description, error) {
 func describeCaches(list []client.CacheOptionsEntry) []DescribedBackend {
 	var out []DescribedBackend
 	for _, e := range list {
-		out = append(out, DescribedBackend{Type: e.Type, Attributes: maskCacheAttrs(e.Attrs)})
+		out = append(out, DescribedBackend{Type: e.Type, Attributes: cache.MaskAttrs(e.Attrs)})
 	}
 	return out
 }
+
+// masked stands in a description where a value is hidden.
+const masked = "***"
 
 // secretName is what an argument is called that holds a secret.
 var secretName = regexp.MustCompile(`(?i)token|passw|secret|key|credential`)

@@ -10,6 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/moby/buildkit/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/output"
+	"github.com/slipway-build/slipway/agent/solve/session"
 )
 
 func TestDescribe(t *testing.T) {
@@ -18,10 +22,10 @@ func TestDescribe(t *testing.T) {
 		BuildArgs: attrs("VERSION", "1", "NPM_TOKEN", "sekret", "db_password", "sekret", "SIGNING_KEY", "sekret", "EMPTY_KEY", "", "URL", "https://u:sekret@h/"),
 		Labels:    attrs("l", "x"),
 		Proxy:     attrs("HTTP_PROXY", "http://u:sekret@proxy:3128"),
-		Secrets:   []Secret{{ID: "z", Env: "SEKRET"}, {ID: "a", File: "/run/sekret"}},
-		SSH:       []SSH{{ID: "default", Paths: []string{"/sekret"}}},
-		CacheFrom: []Cache{cache("registry", "ref", "h/a")},
-		CacheTo:   []Cache{cache("s3", "bucket", "b", "secret_access_key", "sekret")},
+		Secrets:   []session.Secret{{ID: "z", Env: "SEKRET"}, {ID: "a", File: "/run/sekret"}},
+		SSH:       []session.SSH{{ID: "default", Paths: []string{"/sekret"}}},
+		CacheFrom: []cache.Entry{cacheEntry("registry", "ref", "h/a")},
+		CacheTo:   []cache.Entry{cacheEntry("s3", "bucket", "b", "secret_access_key", "sekret")},
 		Allow:     []string{"security.insecure"},
 		Attests:   []Attest{{Type: "provenance", Disabled: true}},
 	}
@@ -83,7 +87,7 @@ func TestPlanDescribesWhatEachNodeIsAskedFor(t *testing.T) {
 	plan, err := Prepare(t.Context(), Request{
 		Context: dir,
 		Tags:    []string{"reg.example/app:1", "reg.example/app:2"},
-		Outputs: []Output{
+		Outputs: []output.Output{
 			{Type: "registry", Attrs: map[string]string{}},
 			{Type: "docker", Dest: filepath.Join(dir, "image.tar"), Attrs: map[string]string{}},
 			{Type: "tar", Dest: filepath.Join(dir, "files.tar"), Attrs: map[string]string{}},
@@ -115,22 +119,5 @@ func TestPlanDescribesWhatEachNodeIsAskedFor(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
 		t.Errorf("a description has left %v: %v", left, err)
-	}
-}
-
-func TestInsecureRegistries(t *testing.T) {
-	got := InsecureRegistries([]string{"tag.example:5000/app:1"}, []Output{
-		{Type: "registry", Attrs: map[string]string{"registry.insecure": "true"}},
-		{Type: "image", Attrs: map[string]string{"registry.insecure": "", "name": "one.example/a:1,two.example/b"}},
-		{Type: "image", Attrs: map[string]string{"name": "safe.example/a:1"}},
-		{Type: "oci", Dest: "x", Attrs: map[string]string{"name": "other.example/a"}},
-	})
-	// With tags, names are theirs.
-	if diff := cmp.Diff([]string{"tag.example:5000"}, got); diff != "" {
-		t.Errorf("with tags (-want +got):\n%s", diff)
-	}
-	got = InsecureRegistries(nil, []Output{{Type: "image", Attrs: map[string]string{"registry.insecure": "", "name": "one.example/a:1,two.example/b"}}})
-	if diff := cmp.Diff([]string{"one.example", "two.example"}, got); diff != "" {
-		t.Errorf("without tags (-want +got):\n%s", diff)
 	}
 }

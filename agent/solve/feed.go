@@ -1,12 +1,18 @@
 package solve
 
 import (
+	"maps"
 	"sync"
 
 	"github.com/moby/buildkit/client"
 
+	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/internal/fault"
 )
+
+// Warning is one finding of the Dockerfile linter. In JSON it has the shape
+// that buildx writes under buildx.build.warnings.
+type Warning = client.VertexWarning
 
 // feed brings the progress of a solve to its reader: that of the daemon, and
 // that of the session's parts on the agent, which have no end of their own.
@@ -31,7 +37,7 @@ func (f *feed) start() chan *client.SolveStatus {
 		for s := range in {
 			s = limit.apply(s)
 			f.keep(s)
-			f.send(excuse(s, f.absent))
+			f.send(cache.Excuse(s, f.absent))
 		}
 	}))
 	return in
@@ -55,4 +61,26 @@ func (f *feed) close() {
 	if f.out != nil {
 		close(f.out)
 	}
+}
+
+// expectAbsent names the steps that may fail with "not found". It is called
+// before the solve starts.
+func (f *feed) expectAbsent(steps map[string]bool) { f.absent = maps.Clone(steps) }
+
+// keep remembers the warnings of an increment.
+func (f *feed) keep(s *client.SolveStatus) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range s.Warnings {
+		f.warnings = append(f.warnings, *w)
+	}
+}
+
+// found are the warnings so far. It waits until the solves that have ended are
+// passed on.
+func (f *feed) found() []Warning {
+	f.running.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.warnings
 }

@@ -1,9 +1,6 @@
 package solve
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-
 	spb "github.com/moby/buildkit/sourcepolicy/pb"
 )
 
@@ -47,16 +44,3 @@ const (
 
 	defaultDockerfile = "Dockerfile"
 )
-
-const keyPrefix = "slipway:"
-
-// sharedKey is a key for the daemon's file sync. It is a hash, so that it
-// tells nothing about the agent.
-func sharedKey(parts ...string) string {
-	h := sha256.New()
-	for _, part := range parts {
-		h.Write([]byte(part))
-		h.Write([]byte{0})
-	}
-	return keyPrefix + hex.EncodeToString(h.Sum(nil)[:16])
-}

@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/slipway-build/slipway/agent/solve/output"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func TestLinks(t *testing.T) {
@@ -90,7 +93,7 @@ func TestLinks(t *testing.T) {
 				}
 				return
 			}
-			var all UsageErrors
+			var all fault.UsageList
 			if want := strings.ReplaceAll(tt.want, "DIR", dir); !errors.As(err, &all) || len(all) != 1 || !strings.Contains(all[0].Error(), want) {
 				t.Errorf("%v, want one mistake: %s", err, want)
 			}
@@ -116,7 +119,7 @@ func TestFilesWithoutAnEnd(t *testing.T) {
 		{"ignore file", "app/.dockerignore", pipe, Request{}, ".dockerignore is not a regular file"},
 		{"its own ignore file", "app/Dockerfile.dockerignore", pipe, Request{}, "Dockerfile.dockerignore is not a regular file"},
 		{"index of a layout", "layout/index.json", pipe, Request{Contexts: []BuildContext{{"c", "oci-layout://layout"}}}, "index.json: is not a regular file"},
-		{"index of a layout to be written", "layout/index.json", pipe, Request{Outputs: []Output{{Type: "oci", Dest: "layout", Attrs: attrs("tar", "false")}}}, "is not a regular file"},
+		{"index of a layout to be written", "layout/index.json", pipe, Request{Outputs: []output.Output{{Type: "oci", Dest: "layout", Attrs: attrs("tar", "false")}}}, "is not a regular file"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
@@ -130,16 +133,11 @@ func TestFilesWithoutAnEnd(t *testing.T) {
 			if err == nil {
 				err = p.Close()
 			}
-			var all UsageErrors
+			var all fault.UsageList
 			if !errors.As(err, &all) || len(all) != 1 || !strings.Contains(all[0].Error(), tt.want) {
 				t.Errorf("%v, want one mistake: %s", err, tt.want)
 			}
 		})
-	}
-	dir := t.TempDir()
-	must(t, pipe(filepath.Join(dir, "index.json")))
-	if got := indexed(dir, ""); got != "" {
-		t.Errorf("an index that is a pipe has %s", got)
 	}
 }
 
@@ -154,7 +152,7 @@ func TestLinksOutOfALayout(t *testing.T) {
 			must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, "work/layout", name)), 0o755))
 			must(t, os.Symlink(filepath.Join(dir, "home/secret"), filepath.Join(dir, "work/layout", name)))
 			t.Chdir(filepath.Join(dir, "work"))
-			_, err = Prepare(t.Context(), Request{Context: "app", WorkDir: filepath.Join(dir, "work"), Outputs: []Output{{Type: "oci", Dest: "layout", Attrs: attrs("tar", "false")}}})
+			_, err = Prepare(t.Context(), Request{Context: "app", WorkDir: filepath.Join(dir, "work"), Outputs: []output.Output{{Type: "oci", Dest: "layout", Attrs: attrs("tar", "false")}}})
 			if err == nil || !strings.Contains(err.Error(), "leads out of the working directory") {
 				t.Errorf("%v", err)
 			}

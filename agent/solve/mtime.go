@@ -1,147 +1,51 @@
 package solve
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
-	"github.com/tonistiigi/go-csvvalue"
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
 )
 
-// MtimeMode is which modification times the files of contexts have for the
-// builder and in images.
-type MtimeMode string
+// times are the modification times that files of contexts are sent with.
+type times struct {
+	mode contextfs.MtimeMode // MtimeKeep or MtimeContent; empty without directories
+	sums *contextfs.Sums     // what is known of the files; nil without directories
+}
 
-// The modes. The zero value is MtimeAuto.
-const (
-	// MtimeAuto is MtimeContent unless the Dockerfile keeps results of tools
-	// between builds, which may compare times, or an output is to have times
-	// of its own.
-	MtimeAuto MtimeMode = "auto"
-	// MtimeKeep leaves the times as they are on the agent; whole seconds get a
-	// fraction that is derived from the content.
-	MtimeKeep MtimeMode = "keep"
-	// MtimeContent derives them from the content, so that a file is sent once
-	// whichever clone it comes from.
-	MtimeContent MtimeMode = "content"
-)
-
-// resolveMtime decides about the times and opens what is known of the files.
-func (p *preparation) resolveMtime() {
-	if len(p.inputs.Mounts) == 0 {
-		return
+// decideTimes decides about the times of the sources' files and opens what is
+// known of them. The note says why they are kept, if nobody asked for that.
+func decideTimes(r Request, s *sources) (t times, note string) {
+	if len(s.inputs.Mounts) == 0 {
+		return times{}, ""
 	}
-	p.mtime = p.request.Mtime
-	if p.mtime != MtimeKeep && p.mtime != MtimeContent {
-		p.mtime = MtimeContent
-		if reason := p.needsTimes(); reason != "" {
-			p.mtime = MtimeKeep
-			p.notes = append(p.notes, "the files of the context keep their times, which differ in every clone, so all are sent: "+reason)
+	t.mode = r.Mtime
+	if t.mode != contextfs.MtimeKeep && t.mode != contextfs.MtimeContent {
+		t.mode = contextfs.MtimeContent
+		if reason := needsTimes(r, s.inputs); reason != "" {
+			t.mode = contextfs.MtimeKeep
+			note = "the files of the context keep their times, which differ in every clone, so all are sent: " + reason
 		}
 	}
-	p.sums = newSums(newSumStore(p.request.SumDir, sharedKey(p.contextDir)))
-	if p.mtime == MtimeContent {
-		p.sums.load() // with kept times no file may have to be read
+	t.sums = contextfs.NewSums(r.SumDir, contextfs.SharedKey(s.dir))
+	if t.mode == contextfs.MtimeContent {
+		t.sums.Load() // with kept times no file may have to be read
 	}
+	return t, note
 }
 
 // needsTimes says why a build may depend on the files' own times; empty when it
 // does not. Results that tools keep between builds are one reason: a changed
 // file whose derived time lies in the past would look older than what was made
 // of it before, and a tool such as make or cargo would not look at it again.
-func (p *preparation) needsTimes() string {
-	for _, o := range p.request.Outputs {
-		if on, err := strconv.ParseBool(o.Attrs[attrRewriteTimestamp]); err == nil && on {
-			return attrRewriteTimestamp + " of an output lowers later times to SOURCE_DATE_EPOCH and leaves earlier ones, such as derived ones, as they are"
+func needsTimes(r Request, in Inputs) string {
+	for _, o := range r.Outputs {
+		if o.RewritesTimes() {
+			return "rewrite-timestamp of an output lowers later times to SOURCE_DATE_EPOCH and leaves earlier ones, such as derived ones, as they are"
 		}
 	}
-	dir, name := p.inputs.Mounts[mountDockerfile], p.inputs.Attrs[attrFilename]
+	dir, name := in.dockerfile()
 	if dir == "" {
 		return "the Dockerfile is not on the agent, so it is not known whether it has cache mounts"
 	}
-	f, err := os.Open(filepath.Join(dir, name))
-	if err != nil {
-		return "" // found and reported already
-	}
-	defer closeQuietly(f)
-	parsed, err := parser.Parse(f)
-	if err != nil {
-		return "" // the builder will say so
-	}
-	for _, node := range parsed.AST.Children {
-		if target, found := resultMount(node); found {
-			return fmt.Sprintf("line %d of the Dockerfile has a cache mount at %s, and a tool that compares times would not see what has changed; if there is none, use --context-mtime=content", node.StartLine, target)
-		}
-	}
-	return ""
-}
-
-// resultMount returns the target of an instruction's cache mount that may hold
-// results made from files of the context.
-func resultMount(node *parser.Node) (target string, found bool) {
-	if node.Next != nil && strings.EqualFold(node.Value, "onbuild") && len(node.Next.Children) > 0 {
-		return resultMount(node.Next.Children[0])
-	}
-	if !strings.EqualFold(node.Value, "run") {
-		return "", false
-	}
-	for _, flag := range node.Flags {
-		value, ok := strings.CutPrefix(flag, "--mount=")
-		if !ok {
-			continue
-		}
-		if target, found := cacheTarget(value); found && !holdsPackages(target) {
-			return target, true
-		}
-	}
-	return "", false
-}
-
-// cacheTarget returns the target of a mount if it is, or may be, a cache.
-func cacheTarget(value string) (target string, cache bool) {
-	fields, err := csvvalue.Fields(value, nil)
-	if err != nil {
-		return value, true
-	}
-	for _, field := range fields {
-		key, value, _ := strings.Cut(field, "=")
-		switch strings.ToLower(key) {
-		case "type":
-			cache = strings.EqualFold(value, "cache") || strings.Contains(value, "$")
-		case "target", "dst", "destination":
-			target = value
-		}
-	}
-	return target, cache
-}
-
-// packageDirs are directories in which package managers and compilers keep
-// what they find again by name or content, never by comparing its time with
-// that of a source. They may stand anywhere in a path.
-var packageDirs = []string{
-	"/.cache/", "/var/cache/", "/var/lib/apt/", // XDG, pip, go-build, apk, apt, dnf
-	"/go/pkg/mod/",
-	"/.cargo/registry/", "/cargo/registry/", "/.cargo/git/", "/cargo/git/", "/.rustup/",
-	"/.npm/", "/.yarn/", "/.pnpm-store/", "/pnpm/store/", "/.bun/",
-	"/.m2/", "/.gradle/", "/.ivy2/", "/.sbt/",
-	"/.nuget/", "/.composer/", "/.bundle/", "/.gem/", "/.conda/", "/.hex/",
-	"/.ccache/", "/ccache/", "/sccache/",
-}
-
-// holdsPackages reports whether the target of a cache mount is for packages. A
-// path with a variable may be anything.
-func holdsPackages(target string) bool {
-	if !filepath.IsAbs(target) && !strings.HasPrefix(target, "~/") || strings.Contains(target, "$") {
-		return false
-	}
-	full := filepath.Clean("/"+target) + "/"
-	for _, dir := range packageDirs {
-		if strings.Contains(full, dir) {
-			return true
-		}
-	}
-	return false
+	return contextfs.ComparesTimes(filepath.Join(dir, name))
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/source"
 )
 
@@ -37,8 +39,8 @@ func TestMtimeAuto(t *testing.T) {
 			must(t, err)
 			defer func() { must(t, p.Close()) }()
 			note := strings.Join(p.Notes(), "\n")
-			if (p.mtime == MtimeKeep) != (tt.keeps != "") || !strings.Contains(note, tt.keeps) || tt.keeps == "" && note != "" {
-				t.Errorf("times: %s, note %q", p.mtime, note)
+			if (p.keys.mode == contextfs.MtimeKeep) != (tt.keeps != "") || !strings.Contains(note, tt.keeps) || tt.keeps == "" && note != "" {
+				t.Errorf("times: %s, note %q", p.keys.mode, note)
 			}
 		})
 	}
@@ -53,29 +55,29 @@ func TestMtimeModes(t *testing.T) {
 		derived bool
 		notes   int
 	}{
-		{"content", Request{Context: dir, Mtime: MtimeContent}, true, 0},
-		{"keep", Request{Context: dir + "/plain", Mtime: MtimeKeep}, false, 0},
-		{"auto with results", Request{Context: dir, Mtime: MtimeAuto}, false, 1},
-		{"auto without", Request{Context: dir + "/plain", Mtime: MtimeAuto}, true, 0},
-		{"auto with rewritten times", Request{Context: dir + "/plain", Outputs: []Output{{Type: "image", Attrs: attrs("rewrite-timestamp", "true")}}}, false, 1},
-		{"auto without rewritten times", Request{Context: dir + "/plain", Outputs: []Output{{Type: "image", Attrs: attrs("rewrite-timestamp", "false")}}}, true, 0},
+		{"content", Request{Context: dir, Mtime: contextfs.MtimeContent}, true, 0},
+		{"keep", Request{Context: dir + "/plain", Mtime: contextfs.MtimeKeep}, false, 0},
+		{"auto with results", Request{Context: dir, Mtime: contextfs.MtimeAuto}, false, 1},
+		{"auto without", Request{Context: dir + "/plain", Mtime: contextfs.MtimeAuto}, true, 0},
+		{"auto with rewritten times", Request{Context: dir + "/plain", Outputs: []output.Output{{Type: "image", Attrs: attrs("rewrite-timestamp", "true")}}}, false, 1},
+		{"auto without rewritten times", Request{Context: dir + "/plain", Outputs: []output.Output{{Type: "image", Attrs: attrs("rewrite-timestamp", "false")}}}, true, 0},
 		{"a Dockerfile that is not here", Request{Context: dir, Dockerfile: "https://example.com/D"}, false, 1},
 		{"a Dockerfile from stdin", Request{Context: dir, Dockerfile: "-", Files: source.New(t.Context(), strings.NewReader("FROM a\n"))}, true, 0},
 		{"a remote context", Request{Context: "https://example.com/r.git"}, false, 0},
 		{"a Dockerfile beside a remote context", Request{Context: "https://example.com/r.git", Dockerfile: dir + "/plain/Dockerfile"}, true, 0},
-		{"a directory beside a remote context", Request{Context: "https://example.com/r.git", Contexts: []BuildContext{{"lib", dir}}, Mtime: MtimeContent}, true, 0},
+		{"a directory beside a remote context", Request{Context: "https://example.com/r.git", Contexts: []BuildContext{{"lib", dir}}, Mtime: contextfs.MtimeContent}, true, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			p, err := Prepare(t.Context(), tt.request)
 			must(t, err)
 			defer func() { must(t, p.Close()) }()
-			if (p.mtime == MtimeContent) != tt.derived || len(p.Notes()) != tt.notes {
-				t.Errorf("times: %q, notes %q", p.mtime, p.Notes())
+			if (p.keys.mode == contextfs.MtimeContent) != tt.derived || len(p.Notes()) != tt.notes {
+				t.Errorf("times: %q, notes %q", p.keys.mode, p.Notes())
 			}
 			for name, m := range p.mounts {
-				if m.sums == nil || m.keep == tt.derived {
-					t.Errorf("mount %s: sums %v, keeps times %v", name, m.sums != nil, m.keep)
+				if m.Sums == nil || m.Keep == tt.derived {
+					t.Errorf("mount %s: sums %v, keeps times %v", name, m.Sums != nil, m.Keep)
 				}
 			}
 		})

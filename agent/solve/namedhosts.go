@@ -9,156 +9,59 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/distribution/reference"
-	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 	spb "github.com/moby/buildkit/sourcepolicy/pb"
 	"github.com/tonistiigi/go-csvvalue"
 
+	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/registry"
 )
 
-// namedHosts are the registries that a build names. Credentials for others are
-// none of its builders' business: a builder runs other people's code.
-type namedHosts struct {
-	hosts map[string]bool // canonical
-	// open says why the build may need others that cannot be known; empty when
-	// all are known.
-	open string
-	// pushes are the repositories that the build pushes to, HOST/NAME; pushesAny
-	// says that the frontend names one.
-	pushes    map[string]bool
-	pushesAny bool
-	// warn is told, once for a host or repository, of questions for others.
-	warn func(message string)
-
-	mu     sync.Mutex
-	warned map[string]bool
-}
-
-// allows reports whether a builder may have the credential for a host. Where
-// it cannot be known what a build needs, it may. A nil *namedHosts allows all.
-func (n *namedHosts) allows(host string) bool {
-	return n == nil || n.hosts[registry.CanonicalHost(host)] || n.open != ""
-}
-
-// asked tells of a credential that there is for a host that is not named.
-func (n *namedHosts) asked(host string) {
-	switch {
-	case n == nil || n.hosts[registry.CanonicalHost(host)] || !n.first(host):
-	case n.open != "":
-		n.warn(fmt.Sprintf("the builder has asked for a credential for %s, which nothing that this agent has read names, and has got it: %s", host, n.open))
-	default:
-		n.warn(fmt.Sprintf("the builder asks for a credential for %s, which this build does not name, and does not get it: if it is a mirror or the like, allow it with --registry-allow %s", host, host))
-	}
-}
-
-// first reports whether something is to be told that has not been told yet.
-func (n *namedHosts) first(what string) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.warn == nil || n.warned[what] {
-		return false
-	}
-	if n.warned == nil {
-		n.warned = map[string]bool{}
-	}
-	n.warned[what] = true
-	return true
-}
-
-// actionPull is the one thing that a token lets a builder do everywhere.
-const actionPull = "pull"
-
-// narrow returns what a builder may have of the scopes that it asks for, and
-// the others. It may do what it likes where the build pushes. Elsewhere it may
-// pull: what a frontend or the bases of an image need, and from where a push
-// mounts layers, nobody knows beforehand. Nothing else is for a builder, such as
-// the list of all repositories.
-func (n *namedHosts) narrow(host string, scopes []string) (left, refused []string) {
-	if n == nil || n.pushesAny {
-		return scopes, nil
-	}
-	for _, list := range scopes {
-		for scope := range strings.FieldsSeq(list) {
-			// Who reads it may look for either colon, so there are no others.
-			part := strings.Split(scope, ":")
-			switch {
-			case len(part) != 3 || part[0] != "repository":
-				refused = append(refused, scope)
-				continue
-			case n.pushes[registry.CanonicalHost(host)+"/"+part[1]]:
-				left = append(left, scope)
-				continue
-			}
-			actions := strings.Split(part[2], ",")
-			if slices.Contains(actions, actionPull) {
-				left = append(left, "repository:"+part[1]+":"+actionPull)
-			}
-			if slices.ContainsFunc(actions, func(a string) bool { return a != actionPull }) {
-				refused = append(refused, scope)
-			}
-		}
-	}
-	return left, refused
-}
-
-// kept tells of rights that a builder has asked for and not got.
-func (n *namedHosts) kept(host string, scopes []string) {
-	for _, scope := range scopes {
-		if n.first(host + " " + scope) {
-			n.warn(fmt.Sprintf("the builder asks for the right %s at %s and does not get it: a build pushes to the repositories of its outputs and caches, and may pull from others", scope, host))
-		}
-	}
-}
-
 // findNamedHosts finds the registries that a prepared request names.
-func (p *preparation) findNamedHosts() *namedHosts {
-	n := &namedHosts{hosts: map[string]bool{}, pushes: map[string]bool{}, warn: p.request.Warn}
-	for _, host := range p.request.RegistryAllow {
-		n.hosts[registry.CanonicalHost(host)] = true
+func findNamedHosts(r Request, in Inputs) *session.Hosts {
+	n := &session.Hosts{Named: map[string]bool{}, Pushes: map[string]bool{}, Warn: r.Warn}
+	for _, host := range r.RegistryAllow {
+		n.Named[registry.CanonicalHost(host)] = true
 	}
-	for _, o := range p.request.Outputs {
-		if o.Type != client.ExporterImage && o.Type != exporterRegistry {
-			continue
-		}
-		names := p.request.dressed(o).Attrs[attrName]
-		n.pushesAny = n.pushesAny || names == anyName
-		for _, name := range normalizedNames(names) {
-			n.image(name)
-			if o.Type == exporterRegistry || isTrue(o.Attrs, attrPush) {
-				n.push(name)
+	for _, o := range r.Outputs {
+		images := o.Images(r.Tags)
+		n.PushesAny = n.PushesAny || images.AnyName
+		for _, name := range images.Names {
+			n.AddImage(name)
+			if images.Pushed {
+				n.AddPush(name)
 			}
 		}
 	}
-	for _, tag := range p.request.Tags {
-		n.image(tag)
+	for _, tag := range r.Tags {
+		n.AddImage(tag)
 	}
-	for _, c := range slices.Concat(p.request.CacheFrom, p.request.CacheTo) {
-		if c.Type == cacheRegistry {
-			n.image(c.Attrs["ref"])
+	for _, c := range slices.Concat(r.CacheFrom, r.CacheTo) {
+		if c.Type == cache.TypeRegistry {
+			n.AddImage(c.Attrs["ref"])
 		}
 	}
-	for _, c := range p.request.CacheTo {
-		if c.Type == cacheRegistry {
-			n.push(c.Attrs["ref"])
+	for _, c := range r.CacheTo {
+		if c.Type == cache.TypeRegistry {
+			n.AddPush(c.Attrs["ref"])
 		}
 	}
-	for _, c := range p.request.Contexts {
+	for _, c := range r.Contexts {
 		if ref, ok := strings.CutPrefix(c.Value, imageScheme); ok {
-			n.image(ref)
+			n.AddImage(ref)
 		}
 	}
-	for _, a := range attests(p.request) {
+	for _, a := range attests(r) {
 		if a.Type == attestSBOM && !a.Disabled {
-			n.image(cmp.Or(a.Attrs["generator"], defaultScanner))
+			n.AddImage(cmp.Or(a.Attrs["generator"], defaultScanner))
 		}
 	}
-	n.policy(p.inputs.SourcePolicy)
-	p.dockerfileHosts(n)
+	addPolicy(n, in.SourcePolicy)
+	addDockerfile(n, r, in)
 	return n
 }
 
@@ -167,48 +70,26 @@ const imageScheme = "docker-image://"
 // defaultScanner is BuildKit's own generator of package lists.
 const defaultScanner = "docker/buildkit-syft-scanner:stable-1"
 
-// image adds the registry of an image. What is no reference is the builder's to
-// refuse.
-func (n *namedHosts) image(ref string) {
-	if named, err := reference.ParseNormalizedNamed(ref); err == nil {
-		n.hosts[registry.CanonicalHost(reference.Domain(named))] = true
-	}
-}
-
-// push adds the repository of an image that is pushed.
-func (n *namedHosts) push(ref string) {
-	if named, err := reference.ParseNormalizedNamed(ref); err == nil {
-		n.pushes[registry.CanonicalHost(reference.Domain(named))+"/"+reference.Path(named)] = true
-	}
-}
-
-// opens notes the first reason why hosts cannot be known.
-func (n *namedHosts) opens(reason string) {
-	if n.open == "" {
-		n.open = reason
-	}
-}
-
-// policy adds what a source policy replaces images by.
-func (n *namedHosts) policy(policy *spb.Policy) {
+// addPolicy adds what a source policy replaces images by.
+func addPolicy(n *session.Hosts, policy *spb.Policy) {
 	for _, rule := range policy.GetRules() {
 		ref, ok := strings.CutPrefix(rule.GetUpdates().GetIdentifier(), imageScheme)
 		switch {
 		case !ok:
 		case strings.Contains(ref, "$"):
-			n.opens("a source policy replaces images by a pattern")
+			n.AddUnknown("a source policy replaces images by a pattern")
 		default:
-			n.image(ref)
+			n.AddImage(ref)
 		}
 	}
 }
 
-// dockerfileHosts adds the registries of the images that the Dockerfile names,
+// addDockerfile adds the registries of the images that the Dockerfile names,
 // if it is on the agent and its syntax is that of Docker's frontend.
-func (p *preparation) dockerfileHosts(n *namedHosts) {
-	dir, name := p.inputs.Mounts[mountDockerfile], p.inputs.Attrs[attrFilename]
+func addDockerfile(n *session.Hosts, r Request, in Inputs) {
+	dir, name := in.dockerfile()
 	if dir == "" {
-		n.opens("the Dockerfile is not on this agent, so it cannot be known what the build needs")
+		n.AddUnknown("the Dockerfile is not on this agent, so it cannot be known what the build needs")
 		return
 	}
 	data, err := os.ReadFile(filepath.Join(dir, name))
@@ -216,28 +97,28 @@ func (p *preparation) dockerfileHosts(n *namedHosts) {
 		return // found and reported already
 	}
 	syntax, _, _, _ := parser.DetectSyntax(data)
-	if given := p.request.BuildArgs[argSyntax]; given != "" {
+	if given := r.BuildArgs[argSyntax]; given != "" {
 		syntax = given
 	}
 	if syntax != "" {
 		ref, _, _ := strings.Cut(strings.TrimSpace(syntax), " ")
-		n.image(ref)
+		n.AddImage(ref)
 		if !isDockerfileFrontend(ref) {
-			n.opens(fmt.Sprintf("the frontend %s may need any", ref))
+			n.AddUnknown(fmt.Sprintf("the frontend %s may need any", ref))
 		}
 	}
-	d := dockerfileImages{args: p.request.BuildArgs, named: map[string]bool{}, stages: map[string]bool{}}
-	for _, c := range p.request.Contexts {
+	d := dockerfileImages{args: r.BuildArgs, named: map[string]bool{}, stages: map[string]bool{}}
+	for _, c := range r.Contexts {
 		d.named[c.Name] = true
 	}
 	if err := d.read(data); err != nil {
-		n.opens("the Dockerfile cannot be read here as the builder reads it")
+		n.AddUnknown("the Dockerfile cannot be read here as the builder reads it")
 	}
 	for _, ref := range d.images {
-		n.image(ref)
+		n.AddImage(ref)
 	}
 	if d.unknown != "" {
-		n.opens(d.unknown)
+		n.AddUnknown(d.unknown)
 	}
 }
 

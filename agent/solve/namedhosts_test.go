@@ -1,7 +1,6 @@
 package solve
 
 import (
-	"context"
 	"maps"
 	"os"
 	"path/filepath"
@@ -9,12 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/moby/buildkit/session/auth"
 	spb "github.com/moby/buildkit/sourcepolicy/pb"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/output"
+	"github.com/slipway-build/slipway/agent/solve/session"
 )
 
 func TestDockerfileImages(t *testing.T) {
@@ -59,7 +57,7 @@ func TestDockerfileImages(t *testing.T) {
 }
 
 // hostsOf prepares a request and returns the registries that it names.
-func hostsOf(t *testing.T, dockerfile string, change func(*Request)) *namedHosts {
+func hostsOf(t *testing.T, dockerfile string, change func(*Request)) *session.Hosts {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o644); err != nil {
@@ -96,12 +94,12 @@ func TestNamedHosts(t *testing.T) {
 		{"syntax as an argument", "FROM scratch", func(r *Request) { r.BuildArgs = map[string]string{"BUILDKIT_SYNTAX": "f.example/x"} }, "f.example", "f.example/x"},
 		{"outputs, tags and caches", "FROM scratch", func(r *Request) {
 			r.Tags = []string{"t.example/app:1"}
-			r.Outputs = []Output{{Type: "image", Attrs: attrs("name", "t.example/app:1", "push", "true")}}
-			r.CacheFrom = []Cache{{Type: "registry", Attrs: attrs("ref", "cf.example/c")}, {Type: "gha"}}
-			r.CacheTo = []Cache{{Type: "registry", Attrs: attrs("ref", "ct.example/c")}}
+			r.Outputs = []output.Output{{Type: "image", Attrs: attrs("name", "t.example/app:1", "push", "true")}}
+			r.CacheFrom = []cache.Entry{{Type: "registry", Attrs: attrs("ref", "cf.example/c")}, {Type: "gha"}}
+			r.CacheTo = []cache.Entry{{Type: "registry", Attrs: attrs("ref", "ct.example/c")}}
 		}, "cf.example ct.example t.example", ""},
 		{"an output's own name", "FROM scratch", func(r *Request) {
-			r.Outputs = []Output{{Type: "registry", Attrs: attrs("name", "o.example/a,p.example/b")}}
+			r.Outputs = []output.Output{{Type: "registry", Attrs: attrs("name", "o.example/a,p.example/b")}}
 		}, "o.example p.example", ""},
 		{"named contexts", "FROM base", func(r *Request) { r.Contexts = []BuildContext{{Name: "base", Value: "docker-image://n.example/b:1"}} }, "n.example", ""},
 		{"the scanner", "FROM scratch", func(r *Request) { r.Attests = []Attest{{Type: "sbom"}} }, "docker.io", ""},
@@ -111,83 +109,22 @@ func TestNamedHosts(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n := hostsOf(t, tt.dockerfile, tt.change)
-			if got := strings.Join(slices.Sorted(maps.Keys(n.hosts)), " "); got != tt.want {
+			if got := strings.Join(slices.Sorted(maps.Keys(n.Named)), " "); got != tt.want {
 				t.Errorf("hosts %q, want %q", got, tt.want)
 			}
-			if (n.open != "") != (tt.open != "") || !strings.Contains(n.open, tt.open) {
-				t.Errorf("open because %q, want %q", n.open, tt.open)
+			if (n.Open != "") != (tt.open != "") || !strings.Contains(n.Open, tt.open) {
+				t.Errorf("open because %q, want %q", n.Open, tt.open)
 			}
 		})
 	}
-	n := &namedHosts{hosts: map[string]bool{}}
-	n.policy(&spb.Policy{Rules: []*spb.Rule{{Updates: &spb.Update{Identifier: "docker-image://p.example/x:1"}}, {}}})
-	if !n.hosts["p.example"] || n.open != "" {
-		t.Errorf("policy: %v, %q", n.hosts, n.open)
+	n := &session.Hosts{Named: map[string]bool{}}
+	addPolicy(n, &spb.Policy{Rules: []*spb.Rule{{Updates: &spb.Update{Identifier: "docker-image://p.example/x:1"}}, {}}})
+	if !n.Named["p.example"] || n.Open != "" {
+		t.Errorf("policy: %v, %q", n.Named, n.Open)
 	}
-	n.policy(&spb.Policy{Rules: []*spb.Rule{{Updates: &spb.Update{Identifier: "docker-image://${1}/x:1"}}}})
-	if n.open == "" {
+	addPolicy(n, &spb.Policy{Rules: []*spb.Rule{{Updates: &spb.Update{Identifier: "docker-image://${1}/x:1"}}}})
+	if n.Open == "" {
 		t.Error("a policy with a pattern: all is known")
-	}
-}
-
-// askedTokens notes for whom tokens were fetched.
-type askedTokens struct {
-	seen
-	requests []registry.TokenRequest
-}
-
-func (a *askedTokens) Token(_ context.Context, r registry.TokenRequest) (registry.Token, error) {
-	a.requests = append(a.requests, r)
-	return registry.Token{Value: "t"}, nil
-}
-
-// A builder that asks for the credential of a registry that the build has
-// nothing to do with is nobody there.
-func TestOtherHostsGetNoCredential(t *testing.T) {
-	for _, tt := range []struct {
-		name  string
-		hosts *namedHosts
-		host  string
-		gets  bool
-		warns string
-	}{
-		{"named", &namedHosts{hosts: map[string]bool{"a.example": true}}, "a.example", true, ""},
-		{"by another spelling", &namedHosts{hosts: map[string]bool{"docker.io": true}}, "registry-1.docker.io", true, ""},
-		{"not named", &namedHosts{hosts: map[string]bool{"a.example": true}}, "other.example", false, "--registry-allow other.example"},
-		{"not to be known", &namedHosts{hosts: map[string]bool{"a.example": true}, open: "the frontend x may need any"}, "other.example", true, "the frontend x may need any"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var warnings []string
-			tt.hosts.warn = func(message string) { warnings = append(warnings, message) }
-			tokens := &askedTokens{seen: seen{tt.host}}
-			keychain := keys{tt.host: {Username: "u", Password: "p"}, "none.example": {}}
-			c, err := newCredentials(Request{Keychain: keychain, Tokens: tokens}, tt.hosts, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := c.Credentials(t.Context(), &auth.CredentialsRequest{Host: tt.host})
-			if err != nil || (got.Secret != "") != tt.gets {
-				t.Errorf("password %q, %v", got.Secret, err)
-			}
-			// BuildKit fetches tokens itself where a client does not.
-			_, err = c.FetchToken(t.Context(), &auth.FetchTokenRequest{Host: tt.host, Realm: "https://x"})
-			if (err == nil) != tt.gets || err != nil && status.Code(err) != codes.Unimplemented {
-				t.Error(err)
-			}
-			if len(tokens.requests) > 0 != tt.gets || tt.gets && tokens.requests[0].Anonymous {
-				t.Errorf("tokens that were fetched: %+v", tokens.requests)
-			}
-			_, err = c.GetTokenAuthority(t.Context(), &auth.GetTokenAuthorityRequest{Host: tt.host, Salt: []byte("salt")})
-			if (err == nil) != tt.gets || err != nil && status.Code(err) != codes.Unimplemented {
-				t.Error(err)
-			}
-			if _, err := c.FetchToken(t.Context(), &auth.FetchTokenRequest{Host: "none.example", Realm: "https://x"}); (err == nil) != (tt.hosts.open != "") {
-				t.Errorf("a token of another registry: %v", err)
-			}
-			if len(warnings) > 1 || (len(warnings) == 1) != (tt.warns != "") || !strings.Contains(strings.Join(warnings, ""), tt.warns) {
-				t.Errorf("warned %q, want %q once", warnings, tt.warns)
-			}
-		})
 	}
 }
 
@@ -199,76 +136,26 @@ func TestPushedRepositories(t *testing.T) {
 		any    bool
 	}{
 		{"tags that are pushed", func(r *Request) {
-			r.Tags, r.Outputs = []string{"t.example:5000/team/app:1", "app"}, ApplyPush(nil)
+			r.Tags, r.Outputs = []string{"t.example:5000/team/app:1", "app"}, output.ApplyPush(nil)
 		}, "docker.io/library/app t.example:5000/team/app", false},
 		{"tags that are not", func(r *Request) {
-			r.Tags, r.Outputs = []string{"t.example/app:1"}, []Output{{Type: "image"}}
+			r.Tags, r.Outputs = []string{"t.example/app:1"}, []output.Output{{Type: "image"}}
 		}, "", false},
 		{"an output's own name", func(r *Request) {
-			r.Outputs = []Output{{Type: "registry", Attrs: attrs("name", "o.example/a,p.example/b")}}
+			r.Outputs = []output.Output{{Type: "registry", Attrs: attrs("name", "o.example/a,p.example/b")}}
 		}, "o.example/a p.example/b", false},
 		{"caches that are written", func(r *Request) {
-			r.CacheFrom = []Cache{{Type: "registry", Attrs: attrs("ref", "cf.example/c")}}
-			r.CacheTo = []Cache{{Type: "registry", Attrs: attrs("ref", "ct.example/c")}}
+			r.CacheFrom = []cache.Entry{{Type: "registry", Attrs: attrs("ref", "cf.example/c")}}
+			r.CacheTo = []cache.Entry{{Type: "registry", Attrs: attrs("ref", "ct.example/c")}}
 		}, "ct.example/c", false},
 		{"a name that the frontend gives", func(r *Request) {
-			r.Outputs = []Output{{Type: "image", Attrs: attrs("name", "*", "push", "true")}}
+			r.Outputs = []output.Output{{Type: "image", Attrs: attrs("name", "*", "push", "true")}}
 		}, "", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			n := hostsOf(t, "FROM b.example/base", tt.change)
-			if got := strings.Join(slices.Sorted(maps.Keys(n.pushes)), " "); got != tt.want || n.pushesAny != tt.any {
-				t.Errorf("pushes to %q, any: %t; want %q, %t", got, n.pushesAny, tt.want, tt.any)
-			}
-		})
-	}
-}
-
-// A builder gets no token that does more than pull from where the build pushes
-// nothing to.
-func TestTokensPushWhereTheBuildDoes(t *testing.T) {
-	const host = "a.example"
-	for _, tt := range []struct {
-		name, scopes string
-		want         string
-		warns        bool
-		any          bool
-	}{
-		{"where the build pushes", "repository:team/app:pull,push", "repository:team/app:pull,push", false, false},
-		{"elsewhere", "repository:other/secret:pull,push", "repository:other/secret:pull", true, false},
-		{"pulls", "repository:other/base:pull", "repository:other/base:pull", false, false},
-		{"a push that mounts layers", "repository:other/base:pull repository:team/app:pull,push", "repository:other/base:pull repository:team/app:pull,push", false, false},
-		{"a push alone", "repository:other/secret:push", "", true, false},
-		{"everything", "repository:other/secret:*", "", true, false},
-		{"a name like it", "repository:team/app2:pull,push repository:team/app/x:push", "repository:team/app2:pull", true, false},
-		{"the list of repositories", "registry:catalog:*", "", true, false},
-		{"too many colons", "repository:team/app:5000/secret:push", "", true, false},
-		{"several lines", "repository:other/secret:pull\nrepository:other/secret:push", "repository:other/secret:pull", true, false},
-		{"no name", "repository:push", "", true, false},
-		{"nothing", "", "", false, false},
-		{"where the frontend names the image", "repository:other/app:pull,push", "repository:other/app:pull,push", false, true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var warnings []string
-			hosts := &namedHosts{
-				hosts: map[string]bool{host: true}, pushes: map[string]bool{host + "/team/app": true}, pushesAny: tt.any,
-				warn: func(message string) { warnings = append(warnings, message) },
-			}
-			tokens := &askedTokens{}
-			c, err := newCredentials(Request{Keychain: keys{host + ":443": {Username: "u", Password: "p"}}, Tokens: tokens}, hosts, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for range 2 {
-				if _, err := c.FetchToken(t.Context(), &auth.FetchTokenRequest{Host: host + ":443", Realm: "https://x", Scopes: strings.Split(tt.scopes, " ")}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if got := strings.Join(tokens.requests[1].Scopes, " "); got != tt.want {
-				t.Errorf("scopes %q, want %q", got, tt.want)
-			}
-			if (len(warnings) > 0) != tt.warns || len(warnings) != len(slices.Compact(slices.Sorted(slices.Values(warnings)))) {
-				t.Errorf("warned %q", warnings)
+			if got := strings.Join(slices.Sorted(maps.Keys(n.Pushes)), " "); got != tt.want || n.PushesAny != tt.any {
+				t.Errorf("pushes to %q, any: %t; want %q, %t", got, n.PushesAny, tt.want, tt.any)
 			}
 		})
 	}

@@ -10,26 +10,12 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/entitlements"
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/agent/solve/job"
 )
 
 // Job is one solve: the part of a build that one node does.
-type Job struct {
-	// Node is the name of the node, for messages.
-	Node string
-	// Platforms are what this solve builds; empty for the daemon's default.
-	Platforms []ocispecs.Platform
-	// Single says that the whole build has one platform, so its result needs
-	// no division by platform.
-	Single bool
-	// Siblings are the platforms of each of the build's jobs, this one
-	// included, in the order of the builder's nodes. More than one means that
-	// outputs and caches of several nodes meet.
-	Siblings [][]ocispecs.Platform
-}
-
-// Several reports whether the build has more jobs than this one.
-func (j Job) Several() bool { return len(j.Siblings) > 1 }
+type Job = job.Job
 
 // Build arguments and variables with a meaning of their own, as buildx and
 // the Dockerfile frontend have them.
@@ -43,7 +29,7 @@ const (
 )
 
 // Options is the solve of one job as BuildKit's client takes it. The session
-// (mounts, stores, credentials, secrets) is added by Daemon.Solve.
+// (mounts, stores, credentials, secrets) is added by Plan.Solve.
 func Options(r Request, in Inputs, job Job, exports []client.ExportEntry) client.SolveOpt {
 	opt := client.SolveOpt{
 		Frontend:            "dockerfile.v0",
@@ -64,7 +50,7 @@ func Options(r Request, in Inputs, job Job, exports []client.ExportEntry) client
 	setRun(attrs, r)
 
 	setAttests(attrs, r, in.NoDefaultAttestations)
-	opt.CacheImports, opt.CacheExports = caches(r, job)
+	opt.CacheImports, opt.CacheExports = r.caches().Options(job, enabled(r, argInlineCache))
 	return opt
 }
 

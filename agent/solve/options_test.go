@@ -10,16 +10,9 @@ import (
 	spb "github.com/moby/buildkit/sourcepolicy/pb"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"google.golang.org/protobuf/testing/protocmp"
-)
 
-// attrs is a map of pairs.
-func attrs(pairs ...string) map[string]string {
-	m := map[string]string{}
-	for i := 0; i < len(pairs); i += 2 {
-		m[pairs[i]] = pairs[i+1]
-	}
-	return m
-}
+	"github.com/slipway-build/slipway/agent/solve/cache"
+)
 
 func plats(names ...string) []ocispecs.Platform {
 	var list []ocispecs.Platform
@@ -102,14 +95,14 @@ func TestOptions(t *testing.T) {
 		},
 		{
 			name: "caches", job: single,
-			request: Request{CacheFrom: []Cache{cache("gha", "scope", "s")}, CacheTo: []Cache{cache("registry", "ref", "a", "mode", "max")}},
+			request: Request{CacheFrom: []cache.Entry{cacheEntry("gha", "scope", "s")}, CacheTo: []cache.Entry{cacheEntry("registry", "ref", "a", "mode", "max")}},
 			attrs:   attrs("platform", "linux/amd64"),
 			imports: []client.CacheOptionsEntry{{Type: "gha", Attrs: attrs("scope", "s")}},
 			cache:   []client.CacheOptionsEntry{{Type: "registry", Attrs: attrs("ref", "a", "mode", "max")}},
 		},
 		{
 			name: "caches of several jobs", job: Job{Platforms: plats("linux/amd64"), Siblings: [][]ocispecs.Platform{plats("linux/amd64"), plats("linux/arm64")}},
-			request: Request{CacheTo: []Cache{cache("registry", "ref", "a:t")}},
+			request: Request{CacheTo: []cache.Entry{cacheEntry("registry", "ref", "a:t")}},
 			attrs:   attrs("platform", "linux/amd64", "multi-platform", "true"),
 			cache:   []client.CacheOptionsEntry{{Type: "registry", Attrs: attrs("ref", "a:t-linux-amd64")}},
 		},
@@ -176,5 +169,25 @@ func TestOptions(t *testing.T) {
 				t.Errorf("inputs were changed (-before +after):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Test that outputs are told what the request says of the image.
+func TestOutputEnv(t *testing.T) {
+	for _, tt := range []struct {
+		name                    string
+		request                 Request
+		multi, attested, delete bool
+	}{
+		{"nothing", Request{}, false, false, false},
+		{"attestations", Request{Attests: []Attest{{Type: "sbom"}}}, false, true, false},
+		{"no attestations", Request{Attests: []Attest{{Type: "provenance", Disabled: true}}}, false, false, false},
+		{"an image as a list", Request{BuildArgs: attrs("BUILDKIT_MULTI_PLATFORM", "1")}, true, false, false},
+		{"files may be removed", Request{Allow: []string{"buildx.local.delete"}}, false, false, true},
+	} {
+		env := tt.request.outputEnv()
+		if env.MultiPlatform != tt.multi || env.Attested != tt.attested || env.AllowDelete != tt.delete {
+			t.Errorf("%s: %+v", tt.name, env)
+		}
 	}
 }

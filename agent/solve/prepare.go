@@ -1,18 +1,21 @@
 package solve
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"unicode/utf8"
 
-	"github.com/moby/buildkit/session"
+	buildsession "github.com/moby/buildkit/session"
+	spb "github.com/moby/buildkit/sourcepolicy/pb"
 
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
+	"github.com/slipway-build/slipway/agent/solve/output"
+	"github.com/slipway-build/slipway/agent/solve/session"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
 
@@ -21,23 +24,18 @@ import (
 type Plan struct {
 	request Request
 	inputs  Inputs
-	mounts  map[string]mount
-	mtime   MtimeMode // MtimeKeep or MtimeContent; empty without directories
-	sums    *sums     // nil without directories
-	secrets session.Attachable
-	ssh     *sshServer
-	sinks   []sink
+	mounts  map[string]contextfs.Mount
+	sums    *contextfs.Sums // nil without directories
+	secrets buildsession.Attachable
+	ssh     *session.SSHServer
+	outputs *output.Set
 	temp    *target.Staging // nil when nothing was spooled
 	git     *gitTask        // nil when there is nothing to ask
-	keys    []contextKey
-	hosts   *namedHosts
+	keys    contextKeys
+	hosts   *session.Hosts
 
 	warnings []string
 	notes    []string
-
-	mu      sync.Mutex
-	results []*Result // of the solves that count
-	sealed  bool
 }
 
 // Warnings are things that work but are probably not meant, one line each.
@@ -46,19 +44,27 @@ func (p *Plan) Warnings() []string { return p.warnings }
 // Notes say what was decided and may be worth knowing, one line each.
 func (p *Plan) Notes() []string { return p.notes }
 
+// Affinity identifies what is built: its context, wherever the agent has it,
+// and its target. Builds of the same thing find their cache on the same pod.
+func (p *Plan) Affinity() string {
+	in := p.resolved()
+	if in.SharedKey == "" { // standard input
+		return contextfs.SharedKey(p.request.Target)
+	}
+	return contextfs.SharedKey(in.SharedKey, p.request.Target)
+}
+
 // Close removes staging and temporary files.
 func (p *Plan) Close() error {
 	p.git.stop()
-	for _, k := range p.keys {
+	for _, k := range p.keys.unknown {
 		k.git.stop()
 	}
 	var errs []error
-	for _, s := range p.sinks {
-		errs = append(errs, s.close())
-	}
+	errs = append(errs, p.outputs.Close())
 	if p.sums != nil {
 		// Without it the next build reads more; that is no reason to fail.
-		_ = p.sums.keep()
+		_ = p.sums.Keep()
 	}
 	if p.temp != nil {
 		errs = append(errs, p.temp.Remove())
@@ -66,56 +72,47 @@ func (p *Plan) Close() error {
 	return errors.Join(errs...)
 }
 
-// preparation is a plan in the making.
-type preparation struct {
-	*Plan
-	problems
-	contextDir string         // set for a context that is a local directory
-	remote     bool           // the context is a URL
-	streamed   bool           // the context came through a pipe
-	named      []BuildContext // local directories of --build-context, absolute
-	caps       []string       // what the frontend must know
-}
-
 // Prepare checks a request and opens what it needs on the agent. It touches
 // no network: whether a URL can be fetched shows in the solve. All mistakes
-// that can be found are reported at once, as UsageErrors.
+// that can be found are reported at once, as a fault.UsageList.
 func Prepare(ctx context.Context, r Request) (*Plan, error) {
-	p := &preparation{Plan: &Plan{
-		request: r,
-		inputs: Inputs{
-			Attrs:   map[string]string{},
-			Mounts:  map[string]string{},
-			Layouts: map[string]string{},
-		},
-	}}
-	p.checkFlags()
-	p.checkText()
-	p.resolveContext()
-	p.resolveDockerfile()
-	p.resolveContexts()
-	p.checkLinks()
-	p.resolveMtime()
-	p.resolveKeys()
-	p.askGit(ctx)
-	p.resolveSecrets()
-	p.resolveSSH(ctx)
-	p.resolveCaches()
-	p.warnAttests()
-	p.openOutputs(ctx)
-	p.readEnvironment()
-	p.hosts = p.findNamedHosts()
-	p.openMounts()
-	if len(p.caps) > 0 {
-		slices.Sort(p.caps)
-		p.inputs.Attrs[attrFrontendCaps] = strings.Join(slices.Compact(p.caps), ",")
+	flagMistakes := slices.Concat(checkFlags(r), checkText(r))
+	files := findSources(r)
+	times, note := decideTimes(r, files)
+	keys := findKeys(r, files, times)
+	git := askAboutSources(ctx, r, files, &keys)
+	secrets, secretWarnings, secretMistakes := session.OpenSecrets(r.Secrets, r.Files, r.lookup, r.OnSecret)
+	ssh, sshMistakes := session.OpenSSH(ctx, sshList(r), r.Files, r.lookup)
+	caches, cacheWarnings, cacheMistakes := r.caches().Resolve(r.WorkDir, r.lookup)
+	r.CacheFrom, r.CacheTo = caches.From, caches.To
+	outputs, outputMistakes := output.Open(ctx, r.Outputs, r.outputEnv())
+	environment, environmentMistakes := readEnvironment(r)
+	r = environment.apply(r)
+	in := files.inputs.with(keys, environment, files.caps)
+	mounts, mountMistakes := openMounts(in.Mounts, times)
+	p := &Plan{
+		request:  r,
+		inputs:   in,
+		mounts:   mounts,
+		sums:     times.sums,
+		secrets:  secrets,
+		ssh:      ssh,
+		outputs:  outputs,
+		temp:     files.temp,
+		git:      git,
+		keys:     keys,
+		hosts:    findNamedHosts(r, in),
+		warnings: slices.Concat(secretWarnings, cacheWarnings, uncounted(r), outputs.Warnings()),
 	}
-	err := p.err()
+	if note != "" {
+		p.notes = []string{note}
+	}
+	err := slices.Concat(flagMistakes, files.mistakes, secretMistakes, sshMistakes, cacheMistakes, outputMistakes, environmentMistakes, mountMistakes).Err()
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	if err == nil {
-		return p.Plan, nil
+		return p, nil
 	}
 	if closeErr := p.Close(); closeErr != nil {
 		return nil, errors.Join(err, closeErr)
@@ -124,24 +121,24 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 }
 
 // checkFlags finds flags that contradict each other.
-func (p *preparation) checkFlags() {
-	if p.request.NoCache && len(p.request.NoCacheFilter) > 0 {
-		p.add(&UsageError{Flag: "--no-cache", Problem: "cannot be used together with --no-cache-filter"})
+func checkFlags(r Request) (mistakes fault.UsageList) {
+	if r.NoCache && len(r.NoCacheFilter) > 0 {
+		mistakes.Add(&fault.Usage{Flag: "--no-cache", Problem: "cannot be used together with --no-cache-filter"})
 	}
-	if syntax, ok := p.request.BuildArgs[argSyntax]; ok && strings.TrimSpace(syntax) == "" {
-		p.add(&UsageError{Flag: "--build-arg", Value: argSyntax + "=", Problem: "is empty", Hint: "leave the = out to take the value of the environment if there is one"})
+	if syntax, ok := r.BuildArgs[argSyntax]; ok && strings.TrimSpace(syntax) == "" {
+		mistakes.Add(&fault.Usage{Flag: "--build-arg", Value: argSyntax + "=", Problem: "is empty", Hint: "leave the = out to take the value of the environment if there is one"})
 	}
+	return mistakes
 }
 
 // checkText finds values that are no text: BuildKit's protocol takes UTF-8 only,
 // and its library says neither what is wrong nor where.
-func (p *preparation) checkText() {
+func checkText(r Request) (mistakes fault.UsageList) {
 	check := func(flag, name, value string) {
 		if !utf8.ValidString(name) || !utf8.ValidString(value) {
-			p.add(&UsageError{Flag: flag, Value: name, Problem: "is not valid UTF-8", Hint: "convert it, for example with iconv, or leave it out"})
+			mistakes.Add(&fault.Usage{Flag: flag, Value: name, Problem: "is not valid UTF-8", Hint: "convert it, for example with iconv, or leave it out"})
 		}
 	}
-	r := p.request
 	check("--target", r.Target, "")
 	for _, name := range slices.Sorted(maps.Keys(r.BuildArgs)) {
 		check("--build-arg", name, r.BuildArgs[name])
@@ -149,118 +146,80 @@ func (p *preparation) checkText() {
 	for _, name := range slices.Sorted(maps.Keys(r.Labels)) {
 		check("--label", name, r.Labels[name])
 	}
+	return mistakes
 }
 
-func (p *preparation) resolveSecrets() {
-	resolved := make([]Secret, 0, len(p.request.Secrets))
-	for _, s := range p.request.Secrets {
-		s, warning, problem := s.resolve(p.request.Files, p.request.lookup)
-		p.add(problem)
-		if warning != "" {
-			p.warnings = append(p.warnings, warning)
-		}
-		resolved = append(resolved, s)
+// sshList are the agents and keys of a request. A context that is cloned over
+// ssh wants an agent without being told.
+func sshList(r Request) []session.SSH {
+	if len(r.SSH) == 0 && isGitSSH(r.Context) {
+		return []session.SSH{{ID: "default"}}
 	}
-	p.secrets = secretProvider(resolved, p.request.Files, p.request.lookup, p.request.OnSecret)
+	return r.SSH
 }
 
-func (p *preparation) resolveSSH(ctx context.Context) {
-	list := p.request.SSH
-	if len(list) == 0 && isGitSSH(p.request.Context) {
-		list = []SSH{{ID: "default"}}
-	}
-	agents := sshAgents(ctx, list, p.request.Files, p.request.lookup, &p.problems)
-	server, err := newSSHServer(agents, list)
-	if err != nil {
-		p.add(&UsageError{Flag: "--ssh", Problem: err.Error()})
-	}
-	p.ssh = server
-}
-
-func (p *preparation) openOutputs(ctx context.Context) {
-	p.add(checkNoDefaultOCIArtifact(p.request))
-	seen := map[string]bool{}
-	images := false
-	for _, o := range p.request.Outputs {
-		opened, image, problem := p.openOutput(ctx, o)
-		images = images || image
-		if problem != nil || opened == nil {
-			p.add(problem)
-			continue
-		}
-		if place := opened.traits().place; place != "" && seen[place] {
-			p.add(&UsageError{Flag: "--output", Value: cmp.Or("dest="+o.Dest, place), Problem: "is given twice"})
-			continue
-		} else if place != "" {
-			seen[place] = true
-		}
-		p.sinks = append(p.sinks, opened)
-	}
-	if len(p.request.Annotations) > 0 && len(p.request.Outputs) == 0 {
-		p.warnings = append(p.warnings, "--annotation has no effect: no output is an image")
-	} else if len(p.request.Annotations) > 0 && !images {
-		p.add(&UsageError{Flag: "--annotation", Problem: "no output is an image", Hint: "annotations go to type=registry, image, oci and docker"})
-	}
-	if len(p.request.Outputs) == 0 {
-		p.warnings = append(p.warnings, "no --output: the result stays in the cache of the builder")
-	}
-}
-
-// openOutput opens one output with what other flags say of it. Its attributes
-// are checked again: not all outputs come from ParseOutput.
-func (p *preparation) openOutput(ctx context.Context, o Output) (opened sink, image bool, problem *UsageError) {
-	kind, ok := findOutputType(o.Type)
-	if !ok {
-		return nil, false, o.mistake("is not supported", "there are "+outputTypeNames())
-	}
-	if kind.image {
-		o = p.request.dressed(o)
-	}
-	if problem, hint := kind.check(o); problem != "" {
-		return nil, kind.image, o.mistake(problem, hint)
-	}
-	if problem := checkAnnotations(o); problem != nil {
-		return nil, kind.image, problem
-	}
-	opened, problem = kind.open(ctx, o, p.request)
-	return opened, kind.image, problem
+// environment is what variables say of a solve.
+type environment struct {
+	sourcePolicy          *spb.Policy
+	noDefaultAttestations bool
+	sourceDateEpoch       string // a build argument unless it is given; empty for none
 }
 
 // readEnvironment reads the variables that change what is solved.
-func (p *preparation) readEnvironment() {
-	policy, problem := readSourcePolicy(p.request.Files, p.request.lookup)
-	p.add(problem)
-	p.inputs.SourcePolicy = policy
-
-	if value, ok := p.request.lookup(noDefaultAttestationsEnv); ok {
+func readEnvironment(r Request) (e environment, mistakes fault.UsageList) {
+	policy, problem := readSourcePolicy(r.Files, r.lookup)
+	mistakes.Add(problem)
+	e.sourcePolicy = policy
+	if value, ok := r.lookup(noDefaultAttestationsEnv); ok {
 		off, err := strconv.ParseBool(value)
 		if err != nil {
-			p.add(&UsageError{Flag: noDefaultAttestationsEnv, Value: value, Problem: "is neither true nor false"})
+			mistakes.Add(&fault.Usage{Flag: noDefaultAttestationsEnv, Value: value, Problem: "is neither true nor false"})
 		}
-		p.inputs.NoDefaultAttestations = off
+		e.noDefaultAttestations = off
 	}
-	if _, ok := p.request.BuildArgs[sourceDateEpoch]; !ok {
-		if value, _ := p.request.lookup(sourceDateEpoch); value != "" {
-			args := maps.Clone(p.request.BuildArgs)
-			if args == nil {
-				args = map[string]string{}
-			}
-			args[sourceDateEpoch] = value
-			p.request.BuildArgs = args
-		}
-	}
+	e.sourceDateEpoch, _ = r.lookup(sourceDateEpoch)
+	return e, mistakes
 }
 
-// openMounts opens the directories that the daemon may read.
-func (p *preparation) openMounts() {
-	p.mounts = make(map[string]mount, len(p.inputs.Mounts))
-	for name, dir := range p.inputs.Mounts {
-		m, err := openDir(dir)
+// apply adds the build argument that the environment gives.
+func (e environment) apply(r Request) Request {
+	if _, ok := r.BuildArgs[sourceDateEpoch]; ok || e.sourceDateEpoch == "" {
+		return r
+	}
+	args := maps.Clone(r.BuildArgs)
+	if args == nil {
+		args = map[string]string{}
+	}
+	args[sourceDateEpoch] = e.sourceDateEpoch
+	r.BuildArgs = args
+	return r
+}
+
+// with adds what was found after the sources.
+func (in Inputs) with(keys contextKeys, e environment, caps []string) Inputs {
+	if keys.session != "" {
+		in.SharedKey = keys.session
+	}
+	in.Attrs = maps.Clone(in.Attrs)
+	maps.Copy(in.Attrs, keys.attrs)
+	if len(caps) > 0 {
+		in.Attrs[attrFrontendCaps] = strings.Join(slices.Compact(slices.Sorted(slices.Values(caps))), ",")
+	}
+	in.SourcePolicy, in.NoDefaultAttestations = e.sourcePolicy, e.noDefaultAttestations
+	return in
+}
+
+// openMounts opens the directories that the daemon may read, by name.
+func openMounts(dirs map[string]string, t times) (mounts map[string]contextfs.Mount, mistakes fault.UsageList) {
+	mounts = make(map[string]contextfs.Mount, len(dirs))
+	for name, dir := range dirs {
+		m, err := contextfs.OpenDir(dir)
 		if err != nil {
-			p.add(&UsageError{Flag: "directory", Value: dir, Problem: cause(err)})
+			mistakes.Add(&fault.Usage{Flag: "directory", Value: dir, Problem: fault.Cause(err)})
 			continue
 		}
-		m.sums, m.keep = p.sums, p.mtime == MtimeKeep
-		p.mounts[name] = m
+		m.Sums, m.Keep = t.sums, t.mode == contextfs.MtimeKeep
+		mounts[name] = m
 	}
+	return mounts, mistakes
 }

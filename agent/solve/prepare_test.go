@@ -1,7 +1,6 @@
 package solve
 
 import (
-	"archive/tar"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -9,34 +8,19 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
+	"github.com/slipway-build/slipway/agent/solve/output"
+	"github.com/slipway-build/slipway/agent/solve/session"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
+	"github.com/slipway-build/slipway/internal/target"
 )
-
-// tarball is a tar with one file.
-func tarball(t *testing.T) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
-	if err := w.WriteHeader(&tar.Header{Name: "Dockerfile", Mode: 0o644, Size: 12}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Write([]byte("FROM scratch")); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
-}
 
 func gzipped(t *testing.T, data []byte) []byte {
 	t.Helper()
@@ -171,8 +155,8 @@ func TestPrepareInputs(t *testing.T) {
 				{"lib", "none"}, {"context", "other"}, {"img", "docker-image://alpine:3"}, {"g", "https://example.com/r.git?branch=x"}, {"h", "https://example.com/x.txt"}, {"l", "oci-layout://layout:1"},
 			}},
 			attrs: attrs("filename", "Dockerfile",
-				"context:lib", "local:lib", "sharedkey:localdir:lib", sharedKey("ABS/none", "content"),
-				"context:context", "local:_context", "sharedkey:localdir:context", sharedKey("ABS/other", "content"),
+				"context:lib", "local:lib", "sharedkey:localdir:lib", contextfs.SharedKey("ABS/none", "content"),
+				"context:context", "local:_context", "sharedkey:localdir:context", contextfs.SharedKey("ABS/other", "content"),
 				"context:img", "docker-image://alpine:3", "context:g", "https://example.com/r.git?branch=x", "context:h", "https://example.com/x.txt",
 				"context:l", "oci-layout://layout0:1@"+layoutDigest,
 				"frontend.caps", "moby.buildkit.frontend.contexts+forward,moby.buildkit.frontend.gitquerystring+forward"),
@@ -185,10 +169,10 @@ func TestPrepareInputs(t *testing.T) {
 		},
 		{
 			name: "the caller's identity", request: Request{Context: "ctx", ContextKey: "repo", Contexts: []BuildContext{{"lib", "none"}}},
-			attrs: attrs("filename", "Dockerfile", "context:lib", "local:lib", "sharedkey:localdir:lib", sharedKey("repo", "lib", "content"),
+			attrs: attrs("filename", "Dockerfile", "context:lib", "local:lib", "sharedkey:localdir:lib", contextfs.SharedKey("repo", "lib", "content"),
 				"frontend.caps", "moby.buildkit.frontend.contexts+forward"),
 			check: func(t *testing.T, p *Plan) {
-				if p.inputs.SharedKey != sharedKey("repo", "", "content") {
+				if p.inputs.SharedKey != contextfs.SharedKey("repo", "", "content") {
 					t.Errorf("SharedKey = %q", p.inputs.SharedKey)
 				}
 			},
@@ -225,8 +209,8 @@ func TestPrepareInputs(t *testing.T) {
 				t.Fatal(err)
 			}
 			for key, value := range tt.attrs {
-				if place, ok := map[string]string{sharedKey("ABS/none", "content"): "none", sharedKey("ABS/other", "content"): "other"}[value]; ok {
-					tt.attrs[key] = sharedKey(filepath.Join(dir, place), "content")
+				if place, ok := map[string]string{contextfs.SharedKey("ABS/none", "content"): "none", contextfs.SharedKey("ABS/other", "content"): "other"}[value]; ok {
+					tt.attrs[key] = contextfs.SharedKey(filepath.Join(dir, place), "content")
 				}
 			}
 			if tt.attrs != nil {
@@ -276,7 +260,7 @@ func TestPrepareMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	local := func(dest string) Output { return Output{Type: "local", Dest: dest} }
+	local := func(dest string) output.Output { return output.Output{Type: "local", Dest: dest} }
 	tests := []struct {
 		name    string
 		request Request
@@ -304,22 +288,22 @@ func TestPrepareMistakes(t *testing.T) {
 		{"named context is a file", Request{Context: "ctx", Contexts: []BuildContext{{"a", "file"}}}, []string{`is not a directory`}},
 		{"named context scheme", Request{Context: "ctx", Contexts: []BuildContext{{"a", "target://x"}}}, []string{`unknown scheme target://`}},
 		{"layout absent", Request{Context: "ctx", Contexts: []BuildContext{{"a", "oci-layout://none"}}}, []string{`is not an OCI image layout`}},
-		{"secret absent", Request{Context: "ctx", Secrets: []Secret{{ID: "a", File: "nope"}}}, []string{`--secret "id=a": file "nope" cannot be read: no such file`}},
-		{"secret by id absent", Request{Context: "ctx", Secrets: []Secret{{ID: "nope"}}}, []string{`--secret "id=nope": file "nope" cannot be read`}},
-		{"secret is a directory", Request{Context: "ctx", Secrets: []Secret{{ID: "a", File: "ctx"}}}, []string{`is a directory`}},
-		{"secret too big", Request{Context: "ctx", Secrets: []Secret{{ID: "a", File: "big"}}}, []string{`"big" is longer than 512000 bytes`}},
-		{"no agent", Request{Context: "ctx", SSH: []SSH{{ID: "default"}}}, []string{`--ssh "default": there is no SSH agent`}},
+		{"secret absent", Request{Context: "ctx", Secrets: []session.Secret{{ID: "a", File: "nope"}}}, []string{`--secret "id=a": file "nope" cannot be read: no such file`}},
+		{"secret by id absent", Request{Context: "ctx", Secrets: []session.Secret{{ID: "nope"}}}, []string{`--secret "id=nope": file "nope" cannot be read`}},
+		{"secret is a directory", Request{Context: "ctx", Secrets: []session.Secret{{ID: "a", File: "ctx"}}}, []string{`is a directory`}},
+		{"secret too big", Request{Context: "ctx", Secrets: []session.Secret{{ID: "a", File: "big"}}}, []string{`"big" is longer than 512000 bytes`}},
+		{"no agent", Request{Context: "ctx", SSH: []session.SSH{{ID: "default"}}}, []string{`--ssh "default": there is no SSH agent`}},
 		{"no agent for git over ssh", Request{Context: "git@example.com:r.git"}, []string{`there is no SSH agent`}},
-		{"agent is dead", Request{Context: "ctx", SSH: []SSH{{ID: "default"}}, Lookup: env("SSH_AUTH_SOCK", gone)}, []string{`no SSH agent answers`}},
-		{"key absent", Request{Context: "ctx", SSH: []SSH{{ID: "k", Paths: []string{"nope"}}}}, []string{`--ssh "k=nope": "nope" cannot be used: no such file`}},
-		{"not a key", Request{Context: "ctx", SSH: []SSH{{ID: "k", Paths: []string{"file"}}}}, []string{`--ssh "k=file": ssh: no key found`}},
-		{"output twice", Request{Context: "ctx", Outputs: []Output{local("o"), local("o")}}, []string{`is given twice`}},
+		{"agent is dead", Request{Context: "ctx", SSH: []session.SSH{{ID: "default"}}, Lookup: env("SSH_AUTH_SOCK", gone)}, []string{`no SSH agent answers`}},
+		{"key absent", Request{Context: "ctx", SSH: []session.SSH{{ID: "k", Paths: []string{"nope"}}}}, []string{`--ssh "k=nope": "nope" cannot be used: no such file`}},
+		{"not a key", Request{Context: "ctx", SSH: []session.SSH{{ID: "k", Paths: []string{"file"}}}}, []string{`--ssh "k=file": ssh: no key found`}},
+		{"output twice", Request{Context: "ctx", Outputs: []output.Output{local("o"), local("o")}}, []string{`is given twice`}},
 		{"attestations", Request{Context: "ctx", Lookup: env("BUILDX_NO_DEFAULT_ATTESTATIONS", "maybe")}, []string{`BUILDX_NO_DEFAULT_ATTESTATIONS "maybe"`}},
 		{"source policy absent", Request{Context: "ctx", Lookup: env("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "nope")}, []string{`EXPERIMENTAL_BUILDKIT_SOURCE_POLICY "nope": no such file`}},
 		{"source policy", Request{Context: "ctx", Lookup: env("EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", "file")}, []string{`is not a source policy`}},
 		{
 			"everything at once",
-			Request{Context: "nope", Secrets: []Secret{{ID: "a", File: "b"}}, SSH: []SSH{{ID: "default"}}, Outputs: []Output{local("file")}, Contexts: []BuildContext{{"c", "d"}}},
+			Request{Context: "nope", Secrets: []session.Secret{{ID: "a", File: "b"}}, SSH: []session.SSH{{ID: "default"}}, Outputs: []output.Output{local("file")}, Contexts: []BuildContext{{"c", "d"}}},
 			[]string{`build context "nope"`, `--build-context "c=d"`, `--secret "id=a"`, `--ssh "default"`, `--output "type=local,dest=file"`},
 		},
 	}
@@ -329,9 +313,9 @@ func TestPrepareMistakes(t *testing.T) {
 			before := tree(t, dir)
 			t.Setenv("TMPDIR", t.TempDir())
 			_, err := Prepare(t.Context(), tt.request)
-			var all UsageErrors
+			var all fault.UsageList
 			if !errors.As(err, &all) {
-				t.Fatalf("error %v is no UsageErrors", err)
+				t.Fatalf("error %v is no fault.UsageList", err)
 			}
 			if len(all) != len(tt.want) {
 				t.Errorf("%d mistakes, want %d:\n%v", len(all), len(tt.want), err)
@@ -375,9 +359,26 @@ func TestPrepareCancelledWhileStdinBlocks(t *testing.T) {
 	}
 }
 
+// What was kept of a context from standard input does not outlive a build that
+// was killed for longer than until the next one.
+func TestTemporaryFilesOfKilledBuild(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	prepare := func() *Plan {
+		p, err := Prepare(t.Context(), Request{Context: stdin, Files: source.New(t.Context(), strings.NewReader("FROM scratch\n"))})
+		must(t, err)
+		return p
+	}
+	write(t, os.TempDir(), attrs(target.StagingPrefix+"killed/lock", "", target.StagingPrefix+"killed/Dockerfile", "x"))
+	next := prepare()
+	if left := stagingDirs(t, os.TempDir()); len(left) != 1 || left[0] != next.temp.Path() {
+		t.Errorf("%q are left, want %s", left, next.temp.Path())
+	}
+	must(t, next.Close())
+}
+
 func TestWarnings(t *testing.T) {
 	workdir(t)
-	p, err := Prepare(t.Context(), Request{Context: "ctx", Secrets: []Secret{{ID: "tok", Env: "UNSET"}}})
+	p, err := Prepare(t.Context(), Request{Context: "ctx", Secrets: []session.Secret{{ID: "tok", Env: "UNSET"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,59 +388,6 @@ func TestWarnings(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("warnings %q do not say %q", got, want)
 		}
-	}
-}
-
-func TestSecretStore(t *testing.T) {
-	workdir(t)
-	lookup := env("VAR", "from env", "byid", "named like its id")
-	files := source.New(t.Context(), nil)
-	var told []string
-	store := secretStore{map[string]Secret{}, files, lookup, func(value string) { told = append(told, value) }}
-	for _, s := range []Secret{{ID: "e", Env: "VAR"}, {ID: "f", File: "secret"}, {ID: "byid"}, {ID: "secret"}} {
-		resolved, _, problem := s.resolve(files, lookup)
-		if problem != nil {
-			t.Fatal(problem)
-		}
-		store.byID[s.ID] = resolved
-	}
-	for id, want := range map[string]string{"e": "from env", "f": "s", "byid": "named like its id", "secret": "s"} {
-		if got, err := store.GetSecret(t.Context(), id); err != nil || string(got) != want {
-			t.Errorf("secret %s = %q, %v; want %q", id, got, err, want)
-		}
-	}
-	// A token that is renewed during the build is fresh.
-	write(t, ".", attrs("secret", "renewed"))
-	if got, err := store.GetSecret(t.Context(), "f"); err != nil || string(got) != "renewed" {
-		t.Errorf("renewed secret = %q, %v", got, err)
-	}
-	if _, err := store.GetSecret(t.Context(), "nope"); err == nil {
-		t.Error("no error for an unknown secret")
-	}
-	// What a builder knows may be printed, and must be known before.
-	slices.Sort(told)
-	if diff := cmp.Diff([]string{"from env", "named like its id", "renewed", "s", "s"}, told); diff != "" {
-		t.Errorf("told of (-want +got):\n%s", diff)
-	}
-}
-
-func TestMountHidesStaging(t *testing.T) {
-	dir := t.TempDir()
-	write(t, dir, attrs("a", "1", stagingPrefix+"1/x", "y", "out/"+stagingPrefix+"2/x", "y", "out/b", "2", stagingPrefix+"file", "a file of the user"))
-	mount, err := openDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	err = mount.Walk(t.Context(), "", func(path string, _ os.DirEntry, err error) error {
-		got = append(got, path)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{stagingPrefix + "file", "a", "out", "out/b"}, got); diff != "" {
-		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }
 
@@ -461,12 +409,12 @@ func TestPermissions(t *testing.T) {
 		request Request
 		want    string
 	}{
-		{Request{Context: "ctx", Secrets: []Secret{{ID: "a", File: "secret"}}}, `--secret "id=a": file "secret" cannot be read: permission denied`},
+		{Request{Context: "ctx", Secrets: []session.Secret{{ID: "a", File: "secret"}}}, `--secret "id=a": file "secret" cannot be read: permission denied`},
 		{Request{Context: "noread"}, `build context "noread": Dockerfile: permission denied`},
 		{Request{Context: "ctx", Dockerfile: "noread/Dockerfile"}, `--file "noread/Dockerfile": permission denied`},
 		{Request{Context: "nodir", Dockerfile: "ctx/Dockerfile"}, `build context "nodir": cannot be read: permission denied`},
-		{Request{Context: "ctx", Outputs: []Output{{Type: "local", Dest: "ro"}}}, "ro is not writable: permission denied"},
-		{Request{Context: "ctx", Outputs: []Output{{Type: "local", Dest: "ro/new/dir"}}}, "ro is not writable: permission denied"},
+		{Request{Context: "ctx", Outputs: []output.Output{{Type: "local", Dest: "ro"}}}, "ro is not writable: permission denied"},
+		{Request{Context: "ctx", Outputs: []output.Output{{Type: "local", Dest: "ro/new/dir"}}}, "ro is not writable: permission denied"},
 	}
 	for _, tt := range tests {
 		_, err := Prepare(t.Context(), tt.request)
@@ -475,92 +423,9 @@ func TestPermissions(t *testing.T) {
 		}
 	}
 
-	// A commit that cannot succeed moves nothing at all.
-	write(t, dir, attrs("out/locked/old", "x"))
-	p, err := outputPlan(t, filepath.Join(dir, "out"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	produce(t, p, true, attrs("a", "new", "locked/new", "y"))
-	if err := os.Chmod("out/locked", 0o555); err != nil {
-		t.Fatal(err)
-	}
-	if err := publish(t, p); err == nil || !strings.Contains(err.Error(), "locked is not writable") {
-		t.Errorf("Commit = %v", err)
-	}
-	if err := p.Close(); err != nil {
-		t.Fatal(err)
-	}
-	wantTree(t, filepath.Join(dir, "out"), attrs("locked/old", "x"))
-
-	// Read-only directories of an export can be moved and removed.
-	p, err = outputPlan(t, filepath.Join(dir, "new"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, dir, attrs("new/d/x", "old"))
-	outputs, err := p.begin(Job{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, outputs.entries()[0].OutputDir, attrs("d/y", "1", "r/z", "2"))
-	for _, name := range []string{"d", "r"} {
-		if err := os.Chmod(filepath.Join(outputs.entries()[0].OutputDir, name), 0o555); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := outputs.end(nil, true); err != nil {
-		t.Fatal(err)
-	}
-	if err := publish(t, p); err != nil {
-		t.Error(err)
-	}
-	if err := p.Close(); err != nil {
-		t.Error(err)
-	}
-	wantTree(t, filepath.Join(dir, "new"), attrs("d/x", "old", "d/y", "1", "r/z", "2"))
-	for _, name := range []string{"nodir", "ro", "out/locked", "new/d", "new/r"} {
+	for _, name := range []string{"nodir", "ro"} {
 		if err := os.Chmod(name, 0o755); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-func runUnprivileged(t *testing.T) {
-	// A place that an ordinary user can reach.
-	dir, err := os.MkdirTemp("/tmp", "slipway-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	self, err := os.ReadFile("/proc/self/exe")
-	if err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(dir, "solve.test")
-	if err := os.WriteFile(program, self, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	temp := filepath.Join(dir, "tmp")
-	if err := os.Mkdir(temp, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	const nobody = 65534
-	for path, mode := range map[string]os.FileMode{dir: 0o755, temp: 0o777} {
-		if err := os.Chmod(path, mode); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.CommandContext(t.Context(), program, "-test.run=^"+t.Name()+"$", "-test.v")
-	cmd.Dir = dir
-	cmd.Env = []string{"TMPDIR=" + temp, "PATH=" + os.Getenv("PATH")}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	out, err := cmd.CombinedOutput()
-	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {
-		t.Errorf("as an ordinary user: %v\n%s", err, out)
 	}
 }

@@ -1,11 +1,13 @@
 package solve
 
 import (
-	"context"
 	"io"
+	"slices"
 
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
-
+	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
+	"github.com/slipway-build/slipway/agent/solve/output"
+	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -33,16 +35,16 @@ type Request struct {
 	CgroupParent  string
 	Allow         []string // see ParseAllow
 	Contexts      []BuildContext
-	Secrets       []Secret
-	SSH           []SSH
-	Outputs       []Output
+	Secrets       []session.Secret
+	SSH           []session.SSH
+	Outputs       []output.Output
 	// Tags are the image references of --tag, normalized (see ParseTag). They
 	// become the name of every image output.
 	Tags        []string
 	Annotations []registry.Annotation // see registry.ParseAnnotation
 	Attests     []Attest              // see ParseAttest
-	CacheFrom   []Cache               // see ParseCacheFrom
-	CacheTo     []Cache               // see ParseCacheTo
+	CacheFrom   []cache.Entry         // see cache.ParseFrom
+	CacheTo     []cache.Entry         // see cache.ParseTo
 
 	// Files reads what the other fields name, and standard input; nil reads
 	// regular files only.
@@ -57,6 +59,9 @@ type Request struct {
 	// Lookup reads the environment: values of secrets, SSH_AUTH_SOCK,
 	// SOURCE_DATE_EPOCH and the BUILDX_* variables that shape a solve.
 	Lookup func(name string) (string, bool)
+	// Environ is the environment of programs that are started, which is git, as
+	// os.Environ has it.
+	Environ []string
 	// OnSecret is told the value of each of Secrets before a builder gets it.
 	// It may be nil, and is called from several goroutines.
 	OnSecret func(value string)
@@ -71,7 +76,7 @@ type Request struct {
 	// whichever agent it lies; false when that is not known. May be nil.
 	Identify func(dir string) (string, bool)
 	// Mtime is which modification times the files of contexts are sent with.
-	Mtime MtimeMode
+	Mtime contextfs.MtimeMode
 	// SumDir is a directory in which digests of files are kept for the next
 	// build of the same workspace; empty for none.
 	SumDir string
@@ -79,7 +84,7 @@ type Request struct {
 	Keychain registry.Keychain
 	// Tokens fetches the tokens that BuildKit asks for with it; nil is a
 	// client that knows no certificates of registries.
-	Tokens Tokens
+	Tokens session.Tokens
 	// RegistryAllow are registries that builders may have credentials for
 	// although the build does not name them: mirrors, and what only a frontend
 	// knows.
@@ -89,22 +94,28 @@ type Request struct {
 	Warn func(message string)
 	// Registry publishes what several nodes have built as one image; it is
 	// not used when one node builds all.
-	Registry Registry
+	Registry output.Registry
 }
 
-// Registry is what publishing an image that was merged on the agent needs.
-// Repositories and references are normalized: docker.io/library/name[:tag].
-type Registry interface {
-	// Fetch returns a manifest or index of a repository, verified against the
-	// descriptor's digest.
-	Fetch(ctx context.Context, repository string, desc ocispecs.Descriptor) (registry.Manifest, error)
-	// Push uploads a manifest or index under its digest. What it refers to
-	// must be there.
-	Push(ctx context.Context, repository string, m registry.Manifest) error
-	// Tag makes a reference with a tag point at a manifest of its repository
-	// and verifies that it does.
-	Tag(ctx context.Context, reference string, m registry.Manifest) error
+// outputEnv is what the outputs take from the request.
+func (r Request) outputEnv() output.Env {
+	return output.Env{
+		WorkDir:        r.WorkDir,
+		Stdout:         r.Stdout,
+		StdoutTerminal: r.StdoutTerminal,
+		Lookup:         r.Lookup,
+		Files:          r.Files,
+		Registry:       r.Registry,
+		Tags:           r.Tags,
+		Annotations:    r.Annotations,
+		AllowDelete:    slices.Contains(r.Allow, allowLocalDelete),
+		MultiPlatform:  enabled(r, argMultiPlatform),
+		Attested:       slices.ContainsFunc(r.Attests, func(a Attest) bool { return !a.Disabled }),
+	}
 }
+
+// caches are the caches of the request.
+func (r Request) caches() cache.Set { return cache.Set{From: r.CacheFrom, To: r.CacheTo} }
 
 // lookup is Lookup with "not set" for a request without an environment.
 func (r Request) lookup(name string) (string, bool) {

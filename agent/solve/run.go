@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
@@ -18,6 +16,12 @@ import (
 	"github.com/moby/buildkit/session/upload/uploadprovider"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
+	"github.com/slipway-build/slipway/agent/solve/layout"
+	"github.com/slipway-build/slipway/agent/solve/output"
+	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -39,68 +43,53 @@ type Result struct {
 	Warnings []Warning
 }
 
-// lostError is a connection that broke during a solve.
-type lostError struct{ err error }
-
-func (e *lostError) Error() string { return "lost the connection to buildkitd: " + e.err.Error() }
-func (e *lostError) Unwrap() error { return e.err }
-
-// cancelledError is a solve that the caller ended.
-type cancelledError struct{ cause error }
-
-func (e *cancelledError) Error() string   { return "the build was cancelled: " + e.cause.Error() }
-func (e *cancelledError) Unwrap() []error { return []error{context.Canceled, e.cause} }
-
-// Solve runs one job of a plan. Progress goes to updates, which may be nil
+// Solve runs one job of the plan on a daemon. Progress goes to updates, which may be nil
 // and which Solve closes; it must be read until then. When ctx is cancelled
 // the solve is cancelled on the daemon and Solve returns within seconds, with
 // an error that wraps the context's cause; the Daemon may be unusable then.
 // Errors are classified by Classify.
-func (d *Daemon) Solve(ctx context.Context, p *Plan, job Job, updates chan *client.SolveStatus) (*Result, error) {
+func (p *Plan) Solve(ctx context.Context, d *buildkit.Daemon, job Job, updates chan *client.SolveStatus) (*Result, error) {
 	feed := newFeed(updates)
 	defer feed.close()
 
-	outputs, err := p.begin(job)
+	outputs, err := p.outputs.Begin(job)
 	if err == nil {
-		err = d.takesExporters(len(outputs))
+		err = output.CheckVersion(d.Version(), len(outputs.Entries()))
 	}
 	if err != nil {
-		return nil, ExplainFault(errors.Join(err, outputs.end(nil, false)))
+		return nil, fault.ExplainAgent(errors.Join(err, outputs.End(nil, false)))
 	}
 	started := time.Now()
-	result, err := d.solve(ctx, p, job, outputs, feed)
+	result, err := p.solve(ctx, d, job, outputs, feed)
 	if err == nil {
 		result.Started, result.Completed = started, time.Now()
-		if err = result.check(outputs.entries()); err == nil {
-			err = result.describe()
-		}
+		result.Descriptor, err = outputs.Check(result.Response)
 	} else if ctx.Err() == nil {
 		// While everything that was written is still there.
-		err = outputs.blame(err)
+		err = outputs.Explain(err)
 	}
 	var response map[string]string
 	if err == nil {
 		response = result.Response
 	}
-	if endErr := outputs.end(response, err == nil); endErr != nil {
+	if endErr := outputs.End(response, err == nil); endErr != nil {
 		err = errors.Join(err, endErr)
 	}
 	if err != nil {
-		return nil, ExplainFault(err)
+		return nil, fault.ExplainAgent(err)
 	}
-	p.keep(result)
 	return result, nil
 }
 
-func (d *Daemon) solve(ctx context.Context, p *Plan, job Job, outputs attempts, feed *feed) (*Result, error) {
+func (p *Plan) solve(ctx context.Context, d *buildkit.Daemon, job Job, outputs *output.Attempt, feed *feed) (*Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	unguard := d.guard(ctx, cancel)
+	unguard := d.Guard(ctx, cancel)
 	defer unguard()
 
 	for try := 1; ; try++ {
-		result, err := d.solveOnce(ctx, cancel, p, job, outputs, feed)
-		if err == nil || !errors.Is(err, errChanged) || try == contextTries {
+		result, err := p.solveOnce(ctx, cancel, d, job, outputs, feed)
+		if err == nil || !errors.Is(err, contextfs.ErrChanged) || try == contextTries {
 			return result, err
 		}
 	}
@@ -110,22 +99,22 @@ func (d *Daemon) solve(ctx context.Context, p *Plan, job Job, outputs attempts, 
 // It is rare and over in a moment: a file that is written at that very time.
 const contextTries = 3
 
-func (d *Daemon) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, p *Plan, job Job, outputs attempts, feed *feed) (*Result, error) {
-	opt := Options(p.request, p.resolved(), job, exportsOf(outputs.entries()))
+func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d *buildkit.Daemon, job Job, outputs *output.Attempt, feed *feed) (*Result, error) {
+	opt := Options(p.request, p.resolved(), job, outputs.Entries())
 	opt.Ref = identity.NewID()
-	opt.CacheImports = present(opt.CacheImports)
-	feed.expectAbsent(derived(p.request, opt.CacheImports))
-	session, err := d.attach(ctx, p, &opt, feed)
+	opt.CacheImports = cache.Present(opt.CacheImports)
+	feed.expectAbsent(p.request.caches().MayBeAbsent(opt.CacheImports))
+	parts, err := p.attach(ctx, d, &opt, feed)
 	if err != nil {
-		return nil, explain(ctx, err)
+		return nil, buildkit.Explain(ctx, err)
 	}
-	exports, end, err := d.openSession(ctx, cancel, &opt, outputs)
+	exports, end, err := openSession(ctx, cancel, d.Client(), &opt, outputs)
 	if err != nil {
-		return nil, explain(ctx, err)
+		return nil, buildkit.Explain(ctx, err)
 	}
-	response, err := d.client.Solve(ctx, nil, opt, feed.start())
+	response, err := d.Client().Solve(ctx, nil, opt, feed.start())
 	endErr := end()
-	incomplete := exports.end()
+	incomplete := exports.End()
 	switch {
 	case err != nil && endErr != nil:
 		err = endErr
@@ -133,7 +122,7 @@ func (d *Daemon) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, 
 		err = incomplete
 	}
 	if err != nil {
-		return nil, session.explain(ctx, notDecoded(err))
+		return nil, parts.explain(ctx, notDecoded(err))
 	}
 	return &Result{Job: job, Ref: opt.Ref, Response: response.ExporterResponse, Warnings: feed.found()}, nil
 }
@@ -142,54 +131,48 @@ func (d *Daemon) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, 
 // decode.
 func notDecoded(err error) error {
 	if errors.As(err, new(*json.SyntaxError)) || errors.As(err, new(*json.UnmarshalTypeError)) || errors.As(err, new(base64.CorruptInputError)) {
-		return &builderFault{"the builder's answer is not valid", err}
-	}
-	return err
-}
-
-// explain gives a failed solve its reason when it is not in the error: the
-// caller's cancellation, or a connection that broke.
-func explain(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		var gone *lostError
-		if errors.As(cause, &gone) {
-			return cause
-		}
-		return &cancelledError{cause}
-	}
-	if lost(err) {
-		return &lostError{err}
+		return &fault.Builder{What: "the builder's answer is not valid", Err: err}
 	}
 	return err
 }
 
 // attached are the parts of a session that know why a solve failed.
 type attached struct {
-	auth  *credentials
-	files *fileServer
-	ssh   *sshServer
+	auth  *session.Credentials
+	files *contextfs.Server
+	ssh   *session.SSHServer
 }
 
 // explain gives a failed solve its reason.
 func (a attached) explain(ctx context.Context, err error) error {
-	if failed := a.files.failed(); failed != nil && ctx.Err() == nil {
+	if failed := a.files.Failed(); failed != nil && ctx.Err() == nil {
 		return failed
 	}
-	return a.ssh.explain(a.auth.explain(ctx, explain(ctx, err)))
+	if own := a.auth.Panicked(); own != nil {
+		return own
+	}
+	err = buildkit.Explain(ctx, err)
+	switch Classify(err) {
+	case KindRegistry:
+		return a.auth.Explain(ctx, err)
+	case KindBuild:
+		return a.ssh.Explain(err)
+	}
+	return err
 }
 
 // attach adds the session: what the daemon may ask the agent for.
-func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed *feed) (attached, error) {
-	auth, err := newCredentials(p.request, p.hosts, feed.send)
+func (p *Plan) attach(ctx context.Context, d *buildkit.Daemon, opt *client.SolveOpt, feed *feed) (attached, error) {
+	auth, err := session.NewCredentials(p.request.Keychain, p.request.Tokens, p.hosts, feed.send)
 	if err != nil {
 		return attached{}, err
 	}
 	opt.Session = append(opt.Session, auth, p.secrets, p.ssh)
-	files := &fileServer{mounts: maps.Clone(p.mounts)}
+	files := contextfs.NewServer(p.mounts)
 	opt.Session = append(opt.Session, files)
 	opt.OCIStores = make(map[string]content.Store, len(p.inputs.Layouts))
 	for name, dir := range p.inputs.Layouts {
-		opt.OCIStores[name] = layoutStore{dir}
+		opt.OCIStores[name] = layout.Store{Dir: dir}
 	}
 	if p.inputs.ContextFile != "" {
 		f, err := os.Open(p.inputs.ContextFile)
@@ -204,11 +187,11 @@ func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed
 		context.AfterFunc(ctx, func() { closeQuietly(f) })
 	}
 	if p.inputs.DockerfileURL != "" {
-		dir, err := d.fetchDockerfile(ctx, p.inputs.DockerfileURL, feed)
+		dir, err := fetchDockerfile(ctx, d.Client(), p.inputs.DockerfileURL, feed)
 		if err != nil {
 			return attached{}, err
 		}
-		files.mounts[mountDockerfile] = mount{FS: dir}
+		files.Add(mountDockerfile, dir)
 	}
 	return attached{auth, files, p.ssh}, nil
 }
@@ -216,37 +199,15 @@ func (d *Daemon) attach(ctx context.Context, p *Plan, opt *client.SolveOpt, feed
 // closeQuietly closes a file that was only read and may be closed already.
 func closeQuietly(c io.Closer) { _ = c.Close() }
 
-// guard watches the connection while a solve runs: it closes it when the
-// daemon has fallen silent, and when a cancelled solve does not end in time.
-// The returned function ends the watch.
-func (d *Daemon) guard(ctx context.Context, cancel context.CancelCauseFunc) func() {
-	done := make(chan struct{})
-	var running sync.WaitGroup
-	running.Go(fault.Protect(func() {
-		ticker := time.NewTicker(d.maxSilence / 9)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-ticker.C:
-				if silence := d.conn.silence(); silence > d.maxSilence {
-					cancel(&lostError{fmt.Errorf("it has been silent for %s", silence.Round(time.Second))})
-				}
-			case <-ctx.Done():
-				grace := time.NewTimer(d.cancelGrace)
-				defer grace.Stop()
-				select {
-				case <-done:
-				case <-grace.C:
-					closeQuietly(d.conn)
-				}
-				return
-			}
-		}
-	}))
-	return func() {
-		close(done)
-		running.Wait()
-	}
-}
+// Seal makes the outputs ready: it merges what several nodes have sent and
+// pushes merged images by digest. Nothing has appeared yet when it fails. It
+// is called once all solves have succeeded.
+func (p *Plan) Seal(ctx context.Context) error { return p.outputs.Seal(ctx) }
+
+// Commit makes the outputs appear, each whole: files by a rename, then the
+// tags of pushed images. Seal must have succeeded.
+func (p *Plan) Commit(ctx context.Context) (*output.Outcome, error) { return p.outputs.Commit(ctx) }
+
+// Publishes are the references that Commit tags through Request.Registry,
+// known once the first solve has begun: none when one node builds all.
+func (p *Plan) Publishes() []string { return p.outputs.Publishes() }

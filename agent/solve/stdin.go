@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/internal/target"
 )
 
@@ -21,9 +22,8 @@ const headerSize = 1024
 
 // streamContext reads a context from a stream: a tar, plain or compressed, or the
 // text of a Dockerfile for an empty context. The name is for messages.
-func (p *preparation) streamContext(name string, stream io.ReadCloser) (err error) {
+func (s *sources) streamContext(name string, stream io.ReadCloser) (err error) {
 	defer func() { err = errors.Join(err, stream.Close()) }()
-	p.streamed = true
 	in := bufio.NewReaderSize(stream, headerSize)
 	head, err := in.Peek(headerSize)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -32,13 +32,13 @@ func (p *preparation) streamContext(name string, stream io.ReadCloser) (err erro
 	if len(head) == 0 {
 		return fmt.Errorf("%s is empty, expected a tar or a Dockerfile", name)
 	}
-	p.inputs.SharedKey = sharedKey(cmp.Or(p.request.ContextKey, stdin))
+	s.inputs.SharedKey = contextfs.SharedKey(cmp.Or(s.request.ContextKey, stdin))
 	if isArchive(head) {
 		// Several nodes read it, so it is kept in a file (mode 0600).
-		p.inputs.ContextFile, err = p.spool("context.tar", name, in)
+		s.inputs.ContextFile, err = s.spool("context.tar", name, in)
 		return err
 	}
-	if p.request.Dockerfile != "" {
+	if s.request.Dockerfile != "" {
 		return fmt.Errorf("%s holds a Dockerfile, but -f names another one", name)
 	}
 	data, err := io.ReadAll(io.LimitReader(in, maxDockerfile+1))
@@ -48,45 +48,45 @@ func (p *preparation) streamContext(name string, stream io.ReadCloser) (err erro
 	if len(data) > maxDockerfile {
 		return fmt.Errorf("%s holds neither a tar nor a Dockerfile, which has at most %d bytes", name, maxDockerfile)
 	}
-	if err := p.keepDockerfile(data); err != nil {
+	if err := s.keepDockerfile(data); err != nil {
 		return err
 	}
-	empty := filepath.Join(p.temp.Path(), "empty")
+	empty := filepath.Join(s.temp.Path(), "empty")
 	if err := os.Mkdir(empty, 0o700); err != nil {
 		return err
 	}
-	p.inputs.Mounts[mountContext] = empty
+	s.inputs.Mounts[mountContext] = empty
 	return nil
 }
 
 // keepDockerfile keeps a Dockerfile that is no file on disk in a directory of
 // its own.
-func (p *preparation) keepDockerfile(data []byte) error {
-	file, err := p.spool(filepath.Join("dockerfile", defaultDockerfile), "the Dockerfile", bytes.NewReader(data))
+func (s *sources) keepDockerfile(data []byte) error {
+	file, err := s.spool(filepath.Join("dockerfile", defaultDockerfile), "the Dockerfile", bytes.NewReader(data))
 	if err != nil {
 		return err
 	}
-	p.inputs.Mounts[mountDockerfile] = filepath.Dir(file)
-	p.inputs.Attrs[attrDockerfileKey] = mountDockerfile
-	p.inputs.Attrs[attrFilename] = defaultDockerfile
+	s.inputs.Mounts[mountDockerfile] = filepath.Dir(file)
+	s.inputs.Attrs[attrDockerfileKey] = mountDockerfile
+	s.inputs.Attrs[attrFilename] = defaultDockerfile
 	return nil
 }
 
 // spool copies in to a file of the plan's temporary directory. from names it in
 // messages.
-func (p *preparation) spool(name, from string, in io.Reader) (path string, err error) {
-	if p.temp == nil {
-		dir, err := tempDir()
+func (s *sources) spool(name, from string, in io.Reader) (path string, err error) {
+	if s.temp == nil {
+		dir, err := target.TempDir()
 		if err != nil {
 			return "", err
 		}
 		made, err := target.Stage(dir)
 		if err != nil {
-			return "", &tempError{err}
+			return "", &target.TempError{Err: err}
 		}
-		p.temp = made
+		s.temp = made
 	}
-	path = filepath.Join(p.temp.Path(), name)
+	path = filepath.Join(s.temp.Path(), name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", err
 	}

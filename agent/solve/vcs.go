@@ -47,6 +47,7 @@ type gitQuestion struct {
 	dirty      bool              // mark a revision with changes beside it
 	key        bool              // for the shared keys of contexts
 	timeout    time.Duration     // for all of git's work
+	environ    []string          // that git is started in
 }
 
 // newGitQuestion reads the variables. As with buildx, a value that is no
@@ -93,7 +94,7 @@ func askGit(ctx context.Context, q gitQuestion) gitFacts {
 	}
 	ctx, cancel := context.WithTimeout(ctx, q.timeout)
 	defer cancel()
-	g := git{program: program, dir: q.dir, env: gitEnvironment(os.Environ())}
+	g := git{program: program, dir: q.dir, env: gitEnvironment(q.environ)}
 
 	var root, revision, remote string
 	var dirty bool
@@ -372,26 +373,29 @@ type gitTask struct {
 	facts  gitFacts // valid once done is closed
 }
 
-// askGit starts to ask git about the context when it is a local directory,
-// and about named contexts beside it whose keys git may know.
-func (p *preparation) askGit(ctx context.Context) {
-	if p.contextDir == "" {
-		return
+// askAboutSources starts to ask git about a main context that is a local
+// directory, and about named contexts beside it whose keys git may know: those of
+// keys.unknown get a task of their own. The tasks must be stopped.
+func askAboutSources(ctx context.Context, r Request, s *sources, keys *contextKeys) *gitTask {
+	if s.dir == "" {
+		return nil
 	}
-	q := newGitQuestion(p.request.lookup)
-	q.dir, q.mounts = p.contextDir, maps.Clone(p.inputs.Mounts)
+	q := newGitQuestion(r.lookup)
+	q.environ = r.Environ
+	q.dir, q.mounts = s.dir, maps.Clone(s.inputs.Mounts)
 	// A Dockerfile that was written to a temporary directory is not below the
 	// root and gets no label.
-	if dir, name := p.inputs.Mounts[mountDockerfile], p.inputs.Attrs[attrFilename]; dir != "" && name != "" {
+	if dir, name := s.inputs.dockerfile(); dir != "" && name != "" {
 		q.dockerfile = filepath.Join(dir, name)
 	}
-	q.key = len(p.keys) > 0
-	p.git = startGit(ctx, q)
-	for i, k := range p.keys {
-		if _, inside := below(p.contextDir, k.dir); !inside {
-			p.keys[i].git = startGit(ctx, gitQuestion{dir: k.dir, key: true, timeout: gitTimeout})
+	q.key = len(keys.unknown) > 0
+	task := startGit(ctx, q)
+	for i, k := range keys.unknown {
+		if _, inside := below(s.dir, k.dir); !inside {
+			keys.unknown[i].git = startGit(ctx, gitQuestion{dir: k.dir, key: true, timeout: gitTimeout, environ: q.environ})
 		}
 	}
+	return task
 }
 
 // startGit starts askGit; stop must be called.

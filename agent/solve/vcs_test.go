@@ -186,7 +186,7 @@ func TestGitIgnoresPlantedRepository(t *testing.T) {
 	inGit(t, planted, "init", "-q", "--bare", ".")
 	inGit(t, planted, "remote", "add", "origin", "https://evil.test/x")
 	write(t, planted, attrs("Dockerfile", "FROM scratch"))
-	got := askGit(t.Context(), gitQuestion{dir: planted, info: true, timeout: gitTimeout}).attrs
+	got := askGit(t.Context(), gitQuestion{dir: planted, info: true, timeout: gitTimeout, environ: os.Environ()}).attrs
 	if got["vcs:source"] != "" {
 		t.Errorf("facts of the planted repository: %v", got)
 	}
@@ -264,6 +264,7 @@ func TestGitRunsNoProgramOfTheRepository(t *testing.T) {
 	}
 
 	q := newGitQuestion(env("BUILDX_GIT_CHECK_DIRTY", "1", "BUILDX_GIT_LABELS", "full"))
+	q.environ = os.Environ()
 	q.dir, q.key = dir, true
 	facts := askGit(t.Context(), q)
 	if ran, err := os.ReadFile(marker); err == nil {
@@ -286,6 +287,7 @@ func TestGitRunsNoProgramOfTheRepository(t *testing.T) {
 
 func TestGitDirty(t *testing.T) {
 	q := newGitQuestion(env("BUILDX_GIT_CHECK_DIRTY", "1"))
+	q.environ = os.Environ()
 	q.dir = repository(t, true)
 	head := inGit(t, q.dir, "rev-parse", "HEAD")
 	dirty := func() bool {
@@ -364,6 +366,7 @@ func TestCloseEndsGit(t *testing.T) {
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	q := newGitQuestion(env())
+	q.environ = os.Environ()
 	q.dir, q.timeout = dir, time.Hour
 	p := &Plan{git: startGit(t.Context(), q)}
 	if err := p.Close(); err != nil { // waits for git

@@ -2,18 +2,18 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
-	"github.com/slipway-build/slipway/registry"
 )
 
 // buildCmd are the flags of docker buildx build, name for name. A list flag is
@@ -99,8 +99,10 @@ func (c *buildCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	request.Outputs = c.outputs(in, request.Outputs, definition)
-	insecure := solve.InsecureRegistries(request.Tags, request.Outputs)
+	if len(request.Outputs) == 0 && agent.DefaultLoad(definition) && !in.env.NoDefaultLoad {
+		request.Outputs = output.ApplyLoad(nil)
+	}
+	insecure := output.InsecureRegistries(request.Tags, request.Outputs)
 	client, err := in.registryClient(request.Keychain, insecure, definition)
 	if err != nil {
 		return err
@@ -205,22 +207,9 @@ func (c *buildCmd) call() (solve.Call, error) {
 	return call, nil
 }
 
-// outputs are those of --output, --push and --load, or what the definition
-// says when there are none.
-func (c *buildCmd) outputs(in *invocation, outputs []solve.Output, definition configmap.Definition) []solve.Output {
-	if c.Push {
-		outputs = solve.ApplyPush(outputs)
-	}
-	load := c.Load || len(outputs) == 0 && agent.DefaultLoad(definition) && !in.env.NoDefaultLoad
-	if load {
-		outputs = solve.ApplyLoad(outputs)
-	}
-	return outputs
-}
-
 // provenance is what is asked of the builders for the metadata file.
-func (c *buildCmd) provenance() (solve.ProvenanceMode, error) {
-	mode, err := solve.ParseProvenanceMode(os.LookupEnv)
+func (c *buildCmd) provenance() (buildkit.ProvenanceMode, error) {
+	mode, err := buildkit.ParseProvenanceMode(os.LookupEnv)
 	if err != nil {
 		return "", &usageError{err: err}
 	}
@@ -244,85 +233,72 @@ func (c *buildCmd) mode() (progress.Mode, error) {
 	return progress.Quiet, nil
 }
 
-// request parses the flags that shape a solve; all mistakes are reported at
-// once.
+// spec are the flags that shape a solve.
+func (c *buildCmd) spec() solve.Spec {
+	return solve.Spec{
+		Context:       c.Context,
+		Dockerfile:    c.File,
+		Target:        c.Target,
+		Platforms:     c.Platform,
+		Tags:          c.Tag,
+		Outputs:       c.Output,
+		Push:          c.Push,
+		Load:          c.Load,
+		BuildArgs:     c.BuildArg,
+		BuildContexts: c.BuildContext,
+		Labels:        c.Label,
+		Annotations:   c.Annotation,
+		Attests:       c.Attest,
+		Provenance:    c.Provenance,
+		SBOM:          c.SBOM,
+		CacheFrom:     c.CacheFrom,
+		CacheTo:       c.CacheTo,
+		Secrets:       c.Secret,
+		SSH:           c.SSH,
+		NoCache:       c.NoCache,
+		NoCacheFilter: c.NoCacheFilter,
+		Pull:          c.Pull,
+		ExtraHosts:    c.AddHost,
+		Network:       c.Network,
+		ShmSize:       c.ShmSize,
+		Ulimits:       c.Ulimit,
+		CgroupParent:  c.CgroupParent,
+		Allow:         c.Allow,
+		RegistryAllow: c.RegistryAllow,
+		ContextKey:    c.ContextKey,
+		ContextMtime:  c.ContextMtime,
+	}
+}
+
+// request makes the request of the flags; all mistakes are reported at once.
 func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 	keychain, err := in.keychain(c.registryFlags, c.Tag)
 	if err != nil {
 		return solve.Request{}, err
 	}
-	r := solve.Request{
-		Context:        c.Context,
-		Dockerfile:     c.File,
-		Target:         c.Target,
-		NoCache:        c.NoCache,
-		NoCacheFilter:  c.NoCacheFilter,
-		Pull:           c.Pull,
-		CgroupParent:   c.CgroupParent,
+	r, mistakes := c.spec().Request(solve.Surroundings{
+		WorkDir:        in.workdir,
 		Files:          in.files,
 		Stdout:         in.data,
 		StdoutTerminal: isTerminal(in.data),
-		WorkDir:        in.workdir,
 		Lookup:         os.LookupEnv,
+		Environ:        os.Environ(),
 		Proxy:          in.proxies(),
-		Keychain:       keychain,
-		OnSecret:       func(value string) { in.secrets.hideValues(value) },
-	}
-	if err := c.setContext(&r, in); err != nil {
-		return solve.Request{}, err
-	}
-	var all mistakes
-	r.BuildArgs = take(&all, func() (map[string]string, error) { return solve.ParseBuildArgs(c.BuildArg, os.LookupEnv) })
+	})
+	r.Keychain = keychain
+	r.OnSecret = func(value string) { in.secrets.hideValues(value) }
 	for name, value := range r.BuildArgs { // BuildKit names steps with them filled in
 		if solve.IsSecretName(name) {
 			in.secrets.hideValues(value)
 		}
 	}
-	r.Labels = take(&all, func() (map[string]string, error) { return solve.ParseLabels(c.Label) })
-	r.Network = take(&all, func() (string, error) { return solve.ParseNetwork(c.Network) })
-	if c.ShmSize != "" {
-		r.ShmSize = take(&all, func() (int64, error) { return solve.ParseShmSize(c.ShmSize) })
+	if err := c.setContext(&r, in); err != nil {
+		return solve.Request{}, err
 	}
-	for _, host := range each(&all, c.AddHost, solve.ParseAddHost) {
-		r.ExtraHosts = append(r.ExtraHosts, host...)
-	}
-	r.Ulimits = each(&all, c.Ulimit, solve.ParseUlimit)
-	r.Allow = each(&all, c.Allow, solve.ParseAllow)
-	r.Contexts = each(&all, c.BuildContext, solve.ParseBuildContext)
-	r.Secrets = each(&all, c.Secret, solve.ParseSecret)
-	r.SSH = each(&all, c.SSH, solve.ParseSSH)
-	r.Outputs = each(&all, c.Output, solve.ParseOutput)
-	r.Tags = each(&all, c.Tag, solve.ParseTag)
-	for _, annotations := range each(&all, c.Annotation, registry.ParseAnnotation) {
-		r.Annotations = append(r.Annotations, annotations...)
-	}
-	r.Attests = each(&all, c.Attest, solve.ParseAttest)
-	r.Attests = append(r.Attests, each(&all, []string{c.Provenance}, solve.ParseProvenance)...)
-	r.Attests = append(r.Attests, each(&all, []string{c.SBOM}, solve.ParseSBOM)...)
-	for _, caches := range each(&all, c.CacheFrom, solve.ParseCacheFrom) {
-		r.CacheFrom = append(r.CacheFrom, caches...)
-	}
-	for _, caches := range each(&all, c.CacheTo, solve.ParseCacheTo) {
-		r.CacheTo = append(r.CacheTo, caches...)
-	}
-	for _, value := range c.RegistryAllow {
-		for _, server := range each(&all, strings.Fields(value), parseAllowedRegistry) {
-			r.RegistryAllow = append(r.RegistryAllow, server.Host)
-		}
-	}
-	if len(all) > 0 {
-		return solve.Request{}, &usageError{err: all}
+	if mistakes != nil {
+		return solve.Request{}, &usageError{err: mistakes}
 	}
 	return r, nil
-}
-
-// parseAllowedRegistry parses a host of --registry-allow.
-func parseAllowedRegistry(value string) (registry.Server, error) {
-	server, err := registry.ParseServer(value)
-	if usage := (*registry.UsageError)(nil); errors.As(err, &usage) {
-		usage.Flag = "--registry-allow"
-	}
-	return server, err
 }
 
 // mistakes are several errors of one command line.

@@ -14,7 +14,6 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/progress"
-	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -185,7 +184,7 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	if std.err == os.Stderr {
 		stop, err := captureStderr(terminal, isTerminal(std.err))
 		if err != nil {
-			return &usageError{err: solve.ExplainFault(fmt.Errorf("make a pipe for standard error: %w", err))}
+			return &usageError{err: fault.ExplainAgent(fmt.Errorf("make a pipe for standard error: %w", err))}
 		}
 		defer stop()
 	}

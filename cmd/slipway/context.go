@@ -22,7 +22,6 @@ type contextFlags struct {
 // setContext puts the flags into a request.
 func (f contextFlags) setContext(r *solve.Request, in *invocation) error {
 	env := in.env
-	r.ContextKey, r.Mtime = f.ContextKey, solve.MtimeMode(f.ContextMtime)
 	if id, ok := env.Job.ci(env.Home).Identify(); ok {
 		r.Identify = id.Path
 	}

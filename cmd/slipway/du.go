@@ -12,7 +12,7 @@ import (
 	"github.com/docker/go-units"
 
 	"github.com/slipway-build/slipway/agent"
-	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
@@ -36,7 +36,7 @@ func (c *duCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	filter, err := solve.ParseCacheFilter(c.Filter)
+	filter, err := buildkit.ParseCacheFilter(c.Filter)
 	if err != nil {
 		return &usageError{err: err}
 	}
@@ -104,7 +104,7 @@ func printUsage(out io.Writer, caches []agent.PodCache, whole bool, now time.Tim
 // recordHeader is over the columns of recordRow.
 const recordHeader = "ID\tRECLAIMABLE\tSIZE\tLAST ACCESSED\tNODE\tPOD"
 
-func recordRow(node, pod string, r solve.CacheRecord, now time.Time) string {
+func recordRow(node, pod string, r buildkit.CacheRecord, now time.Time) string {
 	id, size := r.ID, units.HumanSize(float64(r.Size))
 	if r.Mutable {
 		id += "*"
@@ -125,7 +125,7 @@ func ago(t *time.Time, now time.Time) string {
 
 // printRecord prints all there is to a record, as docker buildx du --verbose
 // does.
-func printRecord(out io.Writer, node, pod string, r solve.CacheRecord, now time.Time) error {
+func printRecord(out io.Writer, node, pod string, r buildkit.CacheRecord, now time.Time) error {
 	var b strings.Builder
 	line := func(label string, value any) { sanitize.Fprintf(&b, "%-14s%v\n", label+":", value) }
 	line("ID", r.ID)

@@ -14,8 +14,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/progress"
-	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/sanitize/sanitizetest"
@@ -30,8 +30,8 @@ const hostile = "x\n::error::a\t##vso[b]\r--- c\x1b]52;c;eA==\a\x1b[2J\u202ed\ns
 // people. Each may not begin a line, nor a cell of a table.
 func TestTablesHaveNoCommands(t *testing.T) {
 	now := time.Now()
-	record := solve.CacheRecord{ID: hostile, Parents: []string{hostile}, Description: hostile, Type: hostile}
-	caches := []agent.PodCache{{Node: hostile, Pod: hostile, Records: []solve.CacheRecord{record}}}
+	record := buildkit.CacheRecord{ID: hostile, Parents: []string{hostile}, Description: hostile, Type: hostile}
+	caches := []agent.PodCache{{Node: hostile, Pod: hostile, Records: []buildkit.CacheRecord{record}}}
 	node := agent.NodeDetails{
 		NodeStatus: agent.NodeStatus{Name: hostile, Endpoint: hostile, Status: hostile, BuildKit: hostile, Platforms: []string{hostile}, Error: hostile},
 		DriverOpts: map[string]string{hostile: hostile},

@@ -10,7 +10,7 @@ import (
 	"github.com/docker/go-units"
 
 	"github.com/slipway-build/slipway/agent"
-	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
@@ -46,7 +46,7 @@ func (c *pruneCmd) Help() string {
 
 // Run asks and removes.
 func (c *pruneCmd) Run(in *invocation) error {
-	filter, err := solve.ParseCacheFilter(c.Filter)
+	filter, err := buildkit.ParseCacheFilter(c.Filter)
 	if err != nil {
 		return &usageError{err: err}
 	}
@@ -67,7 +67,7 @@ func (c *pruneCmd) Run(in *invocation) error {
 	err = agent.Prune{
 		Definition: definition,
 		Access:     in.access(),
-		What: solve.Prune{
+		What: buildkit.Prune{
 			Filter:   filter,
 			All:      c.All,
 			Reserved: int64(c.ReservedSpace),
@@ -91,7 +91,7 @@ type removedList struct {
 	err     error // the first of printing
 }
 
-func (l *removedList) add(node, pod string, r solve.CacheRecord) {
+func (l *removedList) add(node, pod string, r buildkit.CacheRecord) {
 	l.total += max(r.Size, 0)
 	if l.err != nil {
 		return // what was asked for goes on

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/slipway-build/slipway/agent"
-	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -99,7 +99,7 @@ func writeResult(ctx context.Context, flag string, file *target.File, data []byt
 		if ctx.Err() != nil {
 			return &agent.Error{Class: agent.ClassCancelled, Err: err}
 		}
-		return &usageError{err: fmt.Errorf("%s: %w", flag, solve.ExplainFault(err))}
+		return &usageError{err: fmt.Errorf("%s: %w", flag, fault.ExplainAgent(err))}
 	}
 	return nil
 }

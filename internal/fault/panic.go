@@ -1,5 +1,6 @@
-// Package fault holds errors that a user meets. It knows no other package of
-// the module.
+// Package fault holds errors that a user meets: mistakes in what was asked for,
+// failures of the agent and of a builder, and panics. It knows no other package
+// of the module but internal/sanitize, which keeps credentials out of messages.
 package fault
 
 import (

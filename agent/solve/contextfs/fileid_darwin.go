@@ -1,0 +1,6 @@
+package contextfs
+
+import "syscall"
+
+// changed is the time of the last change of a file's state, in ns.
+func changed(stat *syscall.Stat_t) int64 { return stat.Ctimespec.Nano() }

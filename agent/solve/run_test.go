@@ -1,0 +1,94 @@
+package solve
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moby/buildkit/client"
+
+	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/buildkit/buildkittest"
+)
+
+// solveOne starts a solve that does not end by itself.
+func solveOne(ctx context.Context, t *testing.T, b *buildkittest.Server, tune func(*buildkit.Daemon)) <-chan error {
+	t.Helper()
+	dial, _ := buildkittest.Serve(t, b)
+	d, err := buildkit.Connect(ctx, dial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tune(d)
+	dir := t.TempDir()
+	write(t, dir, attrs("Dockerfile", "FROM scratch"))
+	p, err := Prepare(ctx, Request{Context: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(p.Close(), d.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	updates := make(chan *client.SolveStatus)
+	failed := make(chan error, 1)
+	go func() {
+		_, err := p.Solve(ctx, d, Job{Single: true}, updates)
+		for range updates {
+			t.Error("an update after the end")
+		}
+		failed <- err
+	}()
+	return failed
+}
+
+func TestSolveCancelled(t *testing.T) {
+	for _, name := range []string{"daemon obeys", "daemon does not"} {
+		t.Run(name, func(t *testing.T) {
+			b := &buildkittest.Server{Workers: 1}
+			ctx, cancel := context.WithCancelCause(t.Context())
+			failed := solveOne(ctx, t, b, func(d *buildkit.Daemon) { d.CancelGrace = 50 * time.Millisecond })
+			<-b.Started
+			b.Mute.Store(name == "daemon does not")
+			reason := errors.New("terminated by signal")
+			cancel(reason)
+			select {
+			case err := <-failed:
+				if Classify(err) != KindCancelled || !errors.Is(err, reason) {
+					t.Errorf("error %v is %s, want cancelled for %v", err, Classify(err), reason)
+				}
+			case <-time.After(5 * time.Second):
+				t.Fatal("Solve did not return")
+			}
+		})
+	}
+}
+
+func TestSolveSilentDaemon(t *testing.T) {
+	b := &buildkittest.Server{Workers: 1}
+	failed := solveOne(t.Context(), t, b, func(d *buildkit.Daemon) {
+		d.MaxSilence, d.CancelGrace = 300*time.Millisecond, 50*time.Millisecond
+	})
+	<-b.Started
+	select {
+	case err := <-failed:
+		if Classify(err) != KindLost || !strings.Contains(err.Error(), "silent") {
+			t.Errorf("error %v is %s, want lost", err, Classify(err))
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("Solve did not return")
+	}
+}
+
+// publish is the end of a build whose solves have all succeeded.
+func publish(t *testing.T, p *Plan) error {
+	t.Helper()
+	if err := p.Seal(t.Context()); err != nil {
+		return err
+	}
+	_, err := p.Commit(t.Context())
+	return err
+}
