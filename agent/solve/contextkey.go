@@ -62,7 +62,7 @@ func (keys contextKeys) of(parts ...string) string {
 }
 
 // resolved are the inputs with what git had to say.
-func (p *Plan) resolved() Inputs {
+func (p *Plan) resolved() inputs {
 	in := p.inputs
 	facts := p.git.wait()
 	in.Attrs = maps.Clone(in.Attrs)
