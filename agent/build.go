@@ -96,7 +96,7 @@ func (b Build) onStage(ctx context.Context, work func(stage) error) (err error) 
 	defer closePlan(plan, &err)
 	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title(), progress.RawOutput(b.RawOutput))
 	if err != nil {
-		return classify(ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
+		return fault.With(fault.ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
 	}
 	defer func() {
 		if closeErr := display.Close(); err == nil {
@@ -125,12 +125,12 @@ func (b Build) DryRun(ctx context.Context, args bool) (requests []solve.Descript
 	claims := declared(b.Definition)
 	jobs, missing := assign(b.Platforms, claims)
 	if len(missing) > 0 {
-		return nil, classify(ClassUsage, &unclaimed{builder: b.Definition.Name, missing: missing, claims: claims})
+		return nil, fault.With(fault.ClassUsage, &unclaimed{builder: b.Definition.Name, missing: missing, claims: claims})
 	}
 	for _, job := range b.jobs(jobs) {
 		request, err := plan.Describe(job, args)
 		if err != nil {
-			return nil, classify(ClassUsage, err)
+			return nil, fault.With(fault.ClassUsage, err)
 		}
 		requests = append(requests, request)
 	}
@@ -147,7 +147,7 @@ func (b Build) prepare(ctx context.Context) (*solve.Plan, error) {
 	b.Request.Warn = func(message string) { b.Log.Warn().Msg(message) }
 	plan, err := solve.Prepare(ctx, b.Request)
 	if err != nil {
-		return nil, classify(ClassUsage, err)
+		return nil, fault.With(fault.ClassUsage, err)
 	}
 	for _, warning := range plan.Warnings() {
 		b.Log.Warn().Msg(warning)
@@ -174,7 +174,7 @@ func (b Build) claimable() error {
 	_, missing := assign(b.Platforms, claims)
 	for _, p := range missing {
 		if !slices.ContainsFunc(claims, func(c claim) bool { return c.mayHave(p) }) {
-			return classify(ClassUsage, &unclaimed{builder: b.Definition.Name, missing: missing, claims: claims})
+			return fault.With(fault.ClassUsage, &unclaimed{builder: b.Definition.Name, missing: missing, claims: claims})
 		}
 	}
 	return nil
@@ -275,13 +275,13 @@ func (b Build) tryJob(ctx context.Context, fleet *fleet, node int, work func(*co
 			fleet.drop(node)
 			continue
 		}
-		if class == ClassLost {
+		if class == fault.ClassLost {
 			err = fmt.Errorf("%s: lost: %w", conn, err)
 		}
 		if class == 0 {
 			return err
 		}
-		return classify(class, err)
+		return fault.With(class, err)
 	}
 }
 
@@ -293,8 +293,8 @@ func (e *afterSolve) Unwrap() error { return e.error }
 
 // worthAnotherSolve is true for a builder that was lost before its outputs had
 // come: with them, a second solve would deliver all twice.
-func worthAnotherSolve(class Class, err error) bool {
-	return class == ClassLost && !errors.As(err, new(*afterSolve))
+func worthAnotherSolve(class fault.Class, err error) bool {
+	return class == fault.ClassLost && !errors.As(err, new(*afterSolve))
 }
 
 // publish puts together what the nodes have made, lets files appear and
@@ -332,26 +332,26 @@ func commit(ctx context.Context, plan *solve.Plan) (*solve.Outcome, error) {
 func publishError(err error) error {
 	class := classOf(solve.Classify(err))
 	if class == 0 {
-		class = ClassUsage
+		class = fault.ClassUsage
 	}
-	return classify(class, err)
+	return fault.With(class, err)
 }
 
 // classOf translates what solve knows of an error.
-func classOf(kind solve.Kind) Class {
+func classOf(kind solve.Kind) fault.Class {
 	switch kind {
 	case solve.KindBuild:
-		return ClassBuild
+		return fault.ClassBuild
 	case solve.KindUsage:
-		return ClassUsage
+		return fault.ClassUsage
 	case solve.KindLost:
-		return ClassLost
+		return fault.ClassLost
 	case solve.KindBuilder:
-		return ClassCluster
+		return fault.ClassCluster
 	case solve.KindRegistry:
-		return ClassRegistry
+		return fault.ClassRegistry
 	case solve.KindCancelled:
-		return ClassCancelled
+		return fault.ClassCancelled
 	}
 	return 0
 }

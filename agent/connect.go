@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // podTries is how many pods of one node are tried before the agent gives up
@@ -180,7 +181,7 @@ func worthAnotherPod(err error) bool {
 
 func (c *connector) connectRemote(ctx context.Context, node configmap.Node) (*connection, error) {
 	if t := c.access.Transport; t != "" && t != configmap.TransportAuto {
-		return nil, classify(ClassUsage, fmt.Errorf("node %s: --transport %s has no meaning with the driver remote, which connects to %s", node.Name, t, node.Remote.Address))
+		return nil, fault.With(fault.ClassUsage, fmt.Errorf("node %s: --transport %s has no meaning with the driver remote, which connects to %s", node.Name, t, node.Remote.Address))
 	}
 	if isPlain(*node.Remote) {
 		c.warnPlain(node)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,7 @@ type Check struct {
 	// Hints say what to do about it, as those of errors do.
 	Hints []string `json:"hints,omitempty"`
 
-	class Class // of a failure
+	class fault.Class // of a failure
 }
 
 // Doctor looks for what would keep a build from succeeding. It changes nothing.
@@ -94,7 +95,7 @@ func (d Doctor) Run(ctx context.Context) ([]Check, error) {
 		checks[i] = v.check
 	}
 	if ctx.Err() != nil {
-		return checks, classify(ClassCancelled, context.Cause(ctx))
+		return checks, fault.With(fault.ClassCancelled, context.Cause(ctx))
 	}
 	return checks, firstFailure(checks)
 }
@@ -114,7 +115,7 @@ func firstFailure(checks []Check) error {
 	if first == nil {
 		return nil
 	}
-	return classify(first.class, fmt.Errorf("%d of %d checks failed, first: %s", n, len(checks), first.name()))
+	return fault.With(first.class, fmt.Errorf("%d of %d checks failed, first: %s", n, len(checks), first.name()))
 }
 
 // name is how messages call the check.
@@ -257,7 +258,7 @@ type answer struct {
 	verdict Verdict
 	detail  string
 	hints   []string
-	class   Class
+	class   fault.Class
 	// late is true when the answer did not come within the probe's limit.
 	late bool
 }
@@ -275,11 +276,8 @@ func warned(hints []string, format string, args ...any) answer {
 }
 
 // failing is for an error that keeps a build from succeeding.
-func failing(class Class, err error) answer {
-	known := (*Error)(nil)
-	if errors.As(err, &known) {
-		class = known.Class
-	}
+func failing(class fault.Class, err error) answer {
+	class = cmp.Or(fault.ClassOf(err), class)
 	return answer{verdict: VerdictFailed, detail: sanitize.RedactURLs(err.Error()), hints: hintsOf(err), class: class, late: solve.TimedOut(err)}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func TestJudgeWays(t *testing.T) {
@@ -162,8 +163,7 @@ func TestAFailureSkipsWhatNeedsIt(t *testing.T) {
 	d := Doctor{Definition: func() (configmap.Definition, error) { return configmap.Definition{}, broken }, Workspace: t.TempDir()}
 	d.Access.Kubeconfig = t.TempDir() + "/none"
 	checks, err := d.Run(context.Background())
-	known := (*Error)(nil)
-	if !errors.As(err, &known) || known.Class != ClassUsage {
+	if fault.ClassOf(err) != fault.ClassUsage {
 		t.Errorf("error %v, want that of the definition", err)
 	}
 	verdicts := map[string]Verdict{}

@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // builder is what a buildkitd that was reached has told.
@@ -60,7 +61,7 @@ func probeTransport(ctx context.Context, p *patient) answer {
 	if p.node.Remote != nil {
 		conn, err := (&connector{access: p.doctor.Access, log: p.doctor.Log}).connectRemote(ctx, p.node)
 		if err != nil {
-			return failing(ClassCluster, err)
+			return failing(fault.ClassCluster, err)
 		}
 		w := p.try(ctx, func(ctx context.Context) (solve.Speed, error) { return p.examine(ctx, conn.Daemon) })
 		return judgeRemote(p.node.Remote.Address, w)
@@ -105,7 +106,7 @@ func judgeRemote(address string, w way) answer {
 	w.transport = configmap.Transport(address)
 	switch {
 	case w.err != nil:
-		return failing(ClassCluster, w.err)
+		return failing(fault.ClassCluster, w.err)
 	case w.slow != "":
 		return warned(slowHints(), "%s", w)
 	}
@@ -163,7 +164,7 @@ func judgeWays(pod string, ways []way) answer {
 	detail := fmt.Sprintf("pod %s: %s", pod, strings.Join(words, "; "))
 	works := slices.IndexFunc(ways, func(w way) bool { return w.err == nil })
 	if works < 0 {
-		return answer{verdict: VerdictFailed, detail: detail, hints: hintsOf(ways[0].err), class: ClassCluster}
+		return answer{verdict: VerdictFailed, detail: detail, hints: hintsOf(ways[0].err), class: fault.ClassCluster}
 	}
 	for _, w := range ways[:works] {
 		// A pod of buildx's offers exec and nothing else.

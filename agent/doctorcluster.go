@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func probeDefinition(_ context.Context, p *patient) answer {
 	if p.broken != nil {
-		return failing(ClassUsage, p.broken)
+		return failing(fault.ClassUsage, p.broken)
 	}
 	d := p.definition
 	var names []string
@@ -28,7 +29,7 @@ func probeDefinition(_ context.Context, p *patient) answer {
 func probeIdentity(_ context.Context, p *patient) answer {
 	var err error
 	if p.client, err = cluster.Connect(p.doctor.Access, p.kubeconfig, p.doctor.Log); err != nil {
-		return failing(ClassCluster, err)
+		return failing(fault.ClassCluster, err)
 	}
 	id := p.client.Identity()
 	return fine("%s, namespace %s, for %s", id, id.Namespace, id.Server)
@@ -37,12 +38,12 @@ func probeIdentity(_ context.Context, p *patient) answer {
 func probeServer(ctx context.Context, p *patient) answer {
 	var err error
 	if p.server, err = p.client.Hello(ctx); err != nil {
-		return failing(ClassCluster, err)
+		return failing(fault.ClassCluster, err)
 	}
 	p.user, err = p.client.Whoami(ctx)
 	switch {
 	case isReason(err, cluster.ReasonUnauthorized):
-		return failing(ClassCluster, err)
+		return failing(fault.ClassCluster, err)
 	case err != nil: // servers before Kubernetes 1.28 do not tell
 		return fine("Kubernetes %s, answers in %s", p.server.Version, short(p.server.Took))
 	}
@@ -53,7 +54,7 @@ func probeRights(ctx context.Context, p *patient) answer {
 	client := p.within.client
 	status, err := client.Status(ctx, p.node)
 	if err != nil && !isReason(err, cluster.ReasonForbidden) {
-		return failing(ClassCluster, err)
+		return failing(fault.ClassCluster, err)
 	}
 	known := err == nil
 	if !known { // what cannot be read may well be there
@@ -61,7 +62,7 @@ func probeRights(ctx context.Context, p *patient) answer {
 	}
 	rights, err := client.Rights(ctx, p.node, status, p.within.user)
 	if err != nil {
-		return failing(ClassCluster, err)
+		return failing(fault.ClassCluster, err)
 	}
 	p.status = status
 	if known && status.Exists && status.Replicas > 0 && !p.runs() {
@@ -71,9 +72,9 @@ func probeRights(ctx context.Context, p *patient) answer {
 	switch {
 	case len(rights.Lacking) > 0:
 		all := append(rights.Lacking, rights.Lesser...)
-		return answer{verdict: VerdictFailed, detail: fmt.Sprintf("in namespace %s it may not %s", namespace, strings.Join(all, ", ")), hints: rights.Hints, class: ClassCluster}
+		return answer{verdict: VerdictFailed, detail: fmt.Sprintf("in namespace %s it may not %s", namespace, strings.Join(all, ", ")), hints: rights.Hints, class: fault.ClassCluster}
 	case !known:
-		return failing(ClassCluster, err)
+		return failing(fault.ClassCluster, err)
 	case len(rights.Lesser) > 0:
 		return warned(rights.Hints, "in namespace %s it may not %s; a build goes on without, slower or with fewer reasons", namespace, strings.Join(rights.Lesser, ", "))
 	}
@@ -86,9 +87,9 @@ func probeClusterNodes(ctx context.Context, p *patient) answer {
 	case isReason(err, cluster.ReasonForbidden):
 		return skipped("no right to list the cluster nodes, which no build needs")
 	case isReason(err, cluster.ReasonDefinition):
-		return failing(ClassUsage, err)
+		return failing(fault.ClassUsage, err)
 	case err != nil:
-		return failing(ClassCluster, err)
+		return failing(fault.ClassCluster, err)
 	}
 	claimed := formatAll(p.node.Platforms)
 	switch {
@@ -110,7 +111,7 @@ func probeQuota(ctx context.Context, p *patient) answer {
 	case isReason(err, cluster.ReasonForbidden):
 		return skipped("no right to list the quotas, which no build needs")
 	case err != nil:
-		return failing(ClassCluster, err)
+		return failing(fault.ClassCluster, err)
 	case len(quota.Exceeded) == 0:
 		return fine("%d, with room for one more pod", quota.Quotas)
 	}
@@ -118,7 +119,7 @@ func probeQuota(ctx context.Context, p *patient) answer {
 	if p.runs() {
 		return warned(cluster.QuotaHints(), "no room for one more pod: %s", detail)
 	}
-	return answer{verdict: VerdictFailed, detail: detail, hints: cluster.QuotaHints(), class: ClassCluster}
+	return answer{verdict: VerdictFailed, detail: detail, hints: cluster.QuotaHints(), class: fault.ClassCluster}
 }
 
 // runs is true when a pod is ready, so that no other is needed.
@@ -151,9 +152,9 @@ func probeImage(_ context.Context, p *patient) answer {
 	}
 	switch trouble := p.trouble; {
 	case p.troubleErr != nil:
-		return failing(ClassCluster, p.troubleErr)
+		return failing(fault.ClassCluster, p.troubleErr)
 	case isReason(trouble.Err, cluster.ReasonImage):
-		return failing(ClassCluster, trouble.Err)
+		return failing(fault.ClassCluster, trouble.Err)
 	}
 	return fine("no trouble with %s", image)
 }
@@ -175,13 +176,13 @@ func probePods(_ context.Context, p *patient) answer {
 	}
 	switch trouble := p.trouble; {
 	case p.troubleErr != nil:
-		return failing(ClassCluster, p.troubleErr)
+		return failing(fault.ClassCluster, p.troubleErr)
 	case isReason(trouble.Err, cluster.ReasonImage):
 		return skipped("because of: image of %s", p.name)
 	case trouble.Err != nil && trouble.MayHeal:
 		return doubt(trouble.Err)
 	case trouble.Err != nil:
-		return failing(ClassCluster, trouble.Err)
+		return failing(fault.ClassCluster, trouble.Err)
 	}
 	return warned([]string{"look again in a moment"}, "none is ready yet: %s", p.trouble.Waiting)
 }

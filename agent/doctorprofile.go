@@ -7,6 +7,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // probeProfile tells what stands between the builds and the cluster node, and
@@ -15,7 +16,7 @@ func probeProfile(ctx context.Context, p *patient) answer {
 	client := p.within.client
 	asked, err := client.Profile(p.node)
 	if err != nil {
-		return failing(ClassUsage, err)
+		return failing(fault.ClassUsage, err)
 	}
 	places, err := client.Places(ctx, p.node)
 	if err != nil { // agents have no right to that

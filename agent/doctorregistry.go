@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -12,7 +13,7 @@ func probeRegistry(ctx context.Context, p *patient) answer {
 	who := "without a credential"
 	findings, err := p.doctor.Credentials.Explain(ctx, p.image)
 	if err != nil {
-		return failing(ClassRegistry, err)
+		return failing(fault.ClassRegistry, err)
 	}
 	for _, f := range findings {
 		if f.Verdict == registry.Used {
@@ -24,7 +25,7 @@ func probeRegistry(ctx context.Context, p *patient) answer {
 	}
 	for _, push := range []bool{false, true} {
 		if err := p.doctor.Registry.Check(ctx, p.name, push); err != nil {
-			return failing(ClassRegistry, fmt.Errorf("%s: %w", who, err))
+			return failing(fault.ClassRegistry, fmt.Errorf("%s: %w", who, err))
 		}
 	}
 	return fine("pull and push are allowed, %s", who)

@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // PodCache is the cache of one pod of a builder.
@@ -54,7 +55,7 @@ func (u DiskUsage) Run(ctx context.Context) ([]PodCache, error) {
 		return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Pod, b.Pod))
 	})
 	if err == nil && len(caches) == 0 {
-		err = classify(ClassCluster, &nothingRuns{u.Definition.Name})
+		err = fault.With(fault.ClassCluster, &nothingRuns{u.Definition.Name})
 	}
 	return caches, err
 }

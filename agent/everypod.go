@@ -58,7 +58,7 @@ func (c *connector) everyPod(ctx context.Context, nodes []configmap.Node, absent
 	}
 	_ = group.Wait() // its functions return no error
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return classify(ClassCancelled, context.Cause(ctx))
+		return fault.With(fault.ClassCancelled, context.Cause(ctx))
 	}
 	return failures.err()
 }
@@ -112,7 +112,7 @@ func (f *failedPods) err() error {
 		return nil
 	}
 	slices.SortFunc(f.all, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return classify(connectClass(f.all), f.all)
+	return fault.With(connectClass(f.all), f.all)
 }
 
 // PodErrors are the failures of several pods of a builder.

@@ -65,10 +65,10 @@ func (f *fleet) connect(ctx context.Context, i int) (*connection, error) {
 	made, err := outlast(ctx, patience, step.Say, func() (*connection, error) { return f.connector.connect(ctx, node, step.Say) })
 	if err != nil {
 		step.Done(errSeeBelow)
-		if fault := solve.OutOfFiles(err); fault != nil {
-			return nil, classify(ClassUsage, fault)
+		if full := solve.OutOfFiles(err); full != nil {
+			return nil, fault.With(fault.ClassUsage, full)
 		}
-		return nil, classify(connectClass(err), err)
+		return nil, fault.With(connectClass(err), err)
 	}
 	step.Done(nil)
 	f.mu.Lock()
@@ -103,15 +103,15 @@ func outlast[T any](ctx context.Context, limit time.Duration, say func(string), 
 
 // connectClass is the class of a failed connect: what the API server rejects in
 // a definition is for its author to mend, all else lies in the cluster.
-func connectClass(err error) Class {
+func connectClass(err error) fault.Class {
 	known := (*cluster.Error)(nil)
 	switch {
 	case errors.As(err, &known) && known.Reason == cluster.ReasonDefinition:
-		return ClassUsage
+		return fault.ClassUsage
 	case errors.Is(err, context.Canceled):
-		return ClassCancelled
+		return fault.ClassCancelled
 	}
-	return ClassCluster
+	return fault.ClassCluster
 }
 
 // drop closes the connection of the i-th node, so that the next connect makes
@@ -160,7 +160,7 @@ func (f *fleet) assign(ctx context.Context, want []ocispecs.Platform) ([]job, er
 		return nil, err
 	}
 	if jobs, missing = assign(want, claims); len(missing) > 0 {
-		return nil, classify(ClassUsage, &unclaimed{builder: f.definition.Name, missing: missing, claims: claims})
+		return nil, fault.With(fault.ClassUsage, &unclaimed{builder: f.definition.Name, missing: missing, claims: claims})
 	}
 	return jobs, nil
 }

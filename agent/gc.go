@@ -119,7 +119,7 @@ func (c Collect) Run(ctx context.Context) ([]Collected, error) {
 		out[i] = one.Collected
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return out, classify(ClassCancelled, context.Cause(ctx))
+		return out, fault.With(fault.ClassCancelled, context.Cause(ctx))
 	}
 	return out, failures.err()
 }
@@ -214,7 +214,7 @@ func (c Collect) known(connector *connector) (map[place]time.Duration, error) {
 func (c *connector) place(node configmap.Node) (*cluster.Client, place, error) {
 	client, err := c.client(node)
 	if err != nil {
-		return nil, place{}, classify(connectClass(err), err)
+		return nil, place{}, fault.With(connectClass(err), err)
 	}
 	return client, place{client.Namespace(node), cluster.WorkloadName(node)}, nil
 }

@@ -117,7 +117,7 @@ func (i Inspect) Run(ctx context.Context) (BuilderDetails, error) {
 		return out, err
 	}
 	if ctx.Err() != nil {
-		return out, classify(ClassCancelled, context.Cause(ctx))
+		return out, fault.With(fault.ClassCancelled, context.Cause(ctx))
 	}
 	return out, nil
 }

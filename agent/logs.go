@@ -58,7 +58,7 @@ func (l Logs) Run(ctx context.Context, out io.Writer) error {
 	}
 	_ = group.Wait() // its functions return no error
 	if ctx.Err() != nil {
-		return classify(ClassCancelled, context.Cause(ctx))
+		return fault.With(fault.ClassCancelled, context.Cause(ctx))
 	}
 	if lines.err != nil {
 		return lines.err
@@ -79,15 +79,15 @@ func (l Logs) pods(ctx context.Context) ([]podLog, error) {
 		}
 		known = true
 		if node.Remote != nil {
-			return nil, classify(ClassUsage, &noLogs{node.Name})
+			return nil, fault.With(fault.ClassUsage, &noLogs{node.Name})
 		}
 		client, err := connector.client(node)
 		if err != nil {
-			return nil, classify(connectClass(err), err)
+			return nil, fault.With(connectClass(err), err)
 		}
 		status, err := client.Status(ctx, node)
 		if err != nil {
-			return nil, classify(connectClass(err), fmt.Errorf("node %s: %w", node.Name, err))
+			return nil, fault.With(connectClass(err), fmt.Errorf("node %s: %w", node.Name, err))
 		}
 		for _, p := range status.Pods {
 			if p.Phase == "Pending" { // its buildkitd has not said anything
@@ -99,9 +99,9 @@ func (l Logs) pods(ctx context.Context) ([]podLog, error) {
 	}
 	switch {
 	case !known:
-		return nil, classify(ClassUsage, &unknownNode{node: l.Node, builder: l.Definition.Name, names: names})
+		return nil, fault.With(fault.ClassUsage, &unknownNode{node: l.Node, builder: l.Definition.Name, names: names})
 	case len(all) == 0:
-		return nil, classify(ClassCluster, &nothingRuns{l.Definition.Name})
+		return nil, fault.With(fault.ClassCluster, &nothingRuns{l.Definition.Name})
 	}
 	return all, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Prune removes cache of all pods of all nodes of a builder.
@@ -36,7 +37,7 @@ func (p Prune) Run(ctx context.Context, removed func(node, pod string, r solve.C
 		})
 	})
 	if err == nil && asked == 0 {
-		err = classify(ClassCluster, &nothingRuns{p.Definition.Name})
+		err = fault.With(fault.ClassCluster, &nothingRuns{p.Definition.Name})
 	}
 	return err
 }

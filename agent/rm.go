@@ -11,6 +11,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Remove removes what Slipway made of a builder in the cluster.
@@ -65,11 +66,11 @@ func (r Remove) Plan(ctx context.Context) (Removal, error) {
 		kubernetes = append(kubernetes, node)
 		client, err := connector.client(node)
 		if err != nil {
-			return plan, classify(connectClass(err), err)
+			return plan, fault.With(connectClass(err), err)
 		}
 		found, err := client.PlanRemoval(ctx, node, r.Claims)
 		if err != nil {
-			return plan, classify(connectClass(err), fmt.Errorf("node %s: %w", node.Name, err))
+			return plan, fault.With(connectClass(err), fmt.Errorf("node %s: %w", node.Name, err))
 		}
 		plan.nodes = append(plan.nodes, found)
 	}
@@ -83,7 +84,7 @@ func (r Remove) Plan(ctx context.Context) (Removal, error) {
 func (r Removal) Run(ctx context.Context, done func(string)) error {
 	for _, n := range r.nodes {
 		if err := n.Remove(ctx, done); err != nil {
-			return classify(connectClass(err), err)
+			return fault.With(connectClass(err), err)
 		}
 	}
 	return nil
@@ -102,9 +103,9 @@ func (r Remove) idle(ctx context.Context, connector *connector, nodes []configma
 	})
 	switch {
 	case err != nil:
-		return classify(connectClass(err), &busy{builder: r.Definition.Name, unknown: err})
+		return fault.With(connectClass(err), &busy{builder: r.Definition.Name, unknown: err})
 	case builds > 0:
-		return classify(ClassCluster, &busy{builder: r.Definition.Name, builds: builds})
+		return fault.With(fault.ClassCluster, &busy{builder: r.Definition.Name, builds: builds})
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func (u Up) Run(ctx context.Context) (err error) {
 	}
 	display, err := progress.Open(ctx, u.Terminal, u.Mode, fmt.Sprintf("starting builder %q", u.Definition.Name))
 	if err != nil {
-		return classify(ClassUsage, fmt.Errorf("--progress=%s: %w", u.Mode, err))
+		return fault.With(fault.ClassUsage, fmt.Errorf("--progress=%s: %w", u.Mode, err))
 	}
 	defer func() {
 		if closeErr := display.Close(); err == nil {
@@ -86,7 +86,7 @@ func (u Up) checkMinReady() error {
 			replicas = int(node.Kubernetes.Replicas)
 		}
 		if u.MinReady > replicas {
-			return classify(ClassUsage, &solve.UsageError{
+			return fault.With(fault.ClassUsage, &solve.UsageError{
 				Flag:    "--min-ready",
 				Value:   strconv.Itoa(u.MinReady),
 				Problem: fmt.Sprintf("node %s is to have %d pods and no more", node.Name, replicas),
@@ -104,11 +104,11 @@ func (u Up) ready(ctx context.Context, connector *connector, node configmap.Node
 	}
 	client, err := connector.client(node)
 	if err != nil {
-		return "", classify(ClassCluster, err)
+		return "", fault.With(fault.ClassCluster, err)
 	}
 	pods, err := client.UpTo(ctx, node, u.MinReady, report)
 	if err != nil {
-		return "", classify(connectClass(err), fmt.Errorf("node %s: %w", node.Name, err))
+		return "", fault.With(connectClass(err), fmt.Errorf("node %s: %w", node.Name, err))
 	}
 	return fmt.Sprintf(", %d of %d pods ready", len(pods), node.Kubernetes.Replicas), nil
 }
@@ -121,14 +121,14 @@ func (u Up) certify(ctx context.Context, connector *connector, node configmap.No
 	}
 	client, err := connector.client(node)
 	if err != nil {
-		return classify(ClassCluster, err)
+		return fault.With(fault.ClassCluster, err)
 	}
 	err = client.Certify(ctx, node, u.RenewCertificates, report)
 	switch {
 	case err == nil:
 		return nil
 	case u.RenewCertificates:
-		return classify(connectClass(err), fmt.Errorf("node %s: %w", node.Name, err))
+		return fault.With(connectClass(err), fmt.Errorf("node %s: %w", node.Name, err))
 	}
 	u.Log.Debug().Err(err).Str("node", node.Name).Msg("the certificates were not looked after")
 	return nil

@@ -16,7 +16,7 @@ import (
 
 	"github.com/distribution/reference"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -217,7 +217,7 @@ func failedChecks(report []authStatus) error {
 	if len(all) == 0 {
 		return nil
 	}
-	return &agent.Error{Class: agent.ClassRegistry, Err: all}
+	return fault.With(fault.ClassRegistry, all)
 }
 
 // printAuth prints a row for every registry and below it its sources.

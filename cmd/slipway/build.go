@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -170,7 +171,7 @@ func (c *buildCmd) ask(in *invocation, build agent.Build, call solve.Call) error
 		return err
 	}
 	if err := answer.Err(); err != nil {
-		return &agent.Error{Class: agent.ClassBuild, Err: err}
+		return fault.With(fault.ClassBuild, err)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/target"
 )
@@ -189,7 +190,7 @@ func (c *createCmd) write(in *invocation, r configmap.Create) (created configmap
 			err = configmap.EditPath(in.files, place, false, apply)
 		}
 	}
-	if known := (*agent.Error)(nil); err != nil && !errors.As(err, &known) {
+	if err != nil && fault.ClassOf(err) == 0 {
 		err = &usageError{err: err}
 	}
 	return created, place, err

@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -46,22 +45,18 @@ func exitCode(err error) int {
 	if usage := (*usageError)(nil); errors.As(err, &usage) {
 		return exitUsage
 	}
-	known := (*agent.Error)(nil)
-	if !errors.As(err, &known) {
-		return exitInternal
-	}
-	switch known.Class {
-	case agent.ClassBuild:
+	switch fault.ClassOf(err) {
+	case fault.ClassBuild:
 		return exitBuild
-	case agent.ClassUsage:
+	case fault.ClassUsage:
 		return exitUsage
-	case agent.ClassCluster:
+	case fault.ClassCluster:
 		return exitCluster
-	case agent.ClassLost:
+	case fault.ClassLost:
 		return exitLost
-	case agent.ClassRegistry:
+	case fault.ClassRegistry:
 		return exitRegistry
-	case agent.ClassCancelled:
+	case fault.ClassCancelled:
 		return exitCancel
 	}
 	return exitInternal

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
@@ -219,7 +218,7 @@ func readLine(file *os.File) (string, error) {
 // the helper are the user's.
 func storeError(err error) error {
 	if errors.Is(err, context.Canceled) {
-		return &agent.Error{Class: agent.ClassCancelled, Err: err}
+		return fault.With(fault.ClassCancelled, err)
 	}
 	return &usageError{err: err}
 }

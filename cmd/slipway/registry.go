@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -97,7 +98,7 @@ func writeResult(ctx context.Context, flag string, file *target.File, data []byt
 	}
 	if err := file.Write(ctx, data, 0o644); err != nil {
 		if ctx.Err() != nil {
-			return &agent.Error{Class: agent.ClassCancelled, Err: err}
+			return fault.With(fault.ClassCancelled, err)
 		}
 		return &usageError{err: fmt.Errorf("%s: %w", flag, solve.ExplainFault(err))}
 	}
