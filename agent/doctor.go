@@ -278,12 +278,12 @@ func warned(hints []string, format string, args ...any) answer {
 // failing is for an error that keeps a build from succeeding.
 func failing(class fault.Class, err error) answer {
 	class = cmp.Or(fault.ClassOf(err), class)
-	return answer{verdict: VerdictFailed, detail: sanitize.RedactURLs(err.Error()), hints: hintsOf(err), class: class, late: solve.TimedOut(err)}
+	return answer{verdict: VerdictFailed, detail: sanitize.RedactURLs(err.Error()), hints: fault.Hints(err), class: class, late: solve.TimedOut(err)}
 }
 
 // doubt is failing where a build may succeed all the same.
 func doubt(err error) answer {
-	return answer{verdict: VerdictWarning, detail: sanitize.RedactURLs(err.Error()), hints: hintsOf(err), late: solve.TimedOut(err)}
+	return answer{verdict: VerdictWarning, detail: sanitize.RedactURLs(err.Error()), hints: fault.Hints(err), late: solve.TimedOut(err)}
 }
 
 // tookLonger says of something slow that it was slow, and whether this machine
@@ -304,14 +304,6 @@ func busyWords(loadavg string, cores int) string {
 		return fmt.Sprintf("; the cluster node of this agent is busy: load %.0f on %d cores", load, cores)
 	}
 	return ""
-}
-
-func hintsOf(err error) []string {
-	var h interface{ Hints() []string }
-	if errors.As(err, &h) {
-		return h.Hints()
-	}
-	return nil
 }
 
 // isReason tells the errors of package cluster apart.

@@ -164,12 +164,12 @@ func judgeWays(pod string, ways []way) answer {
 	detail := fmt.Sprintf("pod %s: %s", pod, strings.Join(words, "; "))
 	works := slices.IndexFunc(ways, func(w way) bool { return w.err == nil })
 	if works < 0 {
-		return answer{verdict: VerdictFailed, detail: detail, hints: hintsOf(ways[0].err), class: fault.ClassCluster}
+		return answer{verdict: VerdictFailed, detail: detail, hints: fault.Hints(ways[0].err), class: fault.ClassCluster}
 	}
 	for _, w := range ways[:works] {
 		// A pod of buildx's offers exec and nothing else.
 		if !isReason(w.err, cluster.ReasonTransport) {
-			return warned(hintsOf(w.err), "%s", detail)
+			return warned(fault.Hints(w.err), "%s", detail)
 		}
 	}
 	if ways[works].slow != "" {

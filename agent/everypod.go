@@ -18,8 +18,8 @@ import (
 
 // everyPod calls do for each buildkitd of the nodes, several at once. Each pod
 // has a cache of its own. pod is empty with the remote driver. A pod that
-// cannot be reached does not keep the others from their turn; the error is
-// PodErrors. A node without a pod to ask is told to absent.
+// cannot be reached does not keep the others from their turn; the error holds a
+// fault.List. A node without a pod to ask is told to absent.
 func (c *connector) everyPod(ctx context.Context, nodes []configmap.Node, absent func(configmap.Node), do func(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon) error) error {
 	var failures failedPods
 	var group errgroup.Group
@@ -93,7 +93,7 @@ func use(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon, 
 // failedPods collects failures of pods that are asked at the same time.
 type failedPods struct {
 	mu  sync.Mutex
-	all PodErrors
+	all fault.List
 }
 
 func (f *failedPods) add(err error) {
@@ -113,38 +113,6 @@ func (f *failedPods) err() error {
 	}
 	slices.SortFunc(f.all, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return fault.With(connectClass(f.all), f.all)
-}
-
-// PodErrors are the failures of several pods of a builder.
-type PodErrors []error
-
-// Error implements error.
-func (e PodErrors) Error() string {
-	words := make([]string, len(e))
-	for i, one := range e {
-		words[i] = one.Error()
-	}
-	return strings.Join(words, "; ")
-}
-
-// Unwrap gives access to each of them.
-func (e PodErrors) Unwrap() []error { return e }
-
-// Hints are those of all failures, each once.
-func (e PodErrors) Hints() []string {
-	var all []string
-	for _, one := range e {
-		var known interface{ Hints() []string }
-		if !errors.As(one, &known) {
-			continue
-		}
-		for _, hint := range known.Hints() {
-			if !slices.Contains(all, hint) {
-				all = append(all, hint)
-			}
-		}
-	}
-	return all
 }
 
 // nothingRuns is a builder none of whose nodes has a pod to ask.

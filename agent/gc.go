@@ -91,8 +91,8 @@ type candidate struct {
 }
 
 // Run looks at every workload once and returns what became of it, by namespace
-// and name. Where one fails it goes on with the others; the error is
-// PodErrors.
+// and name. Where one fails it goes on with the others; the error holds
+// a fault.List.
 func (c Collect) Run(ctx context.Context) ([]Collected, error) {
 	connector := &connector{access: c.Access, log: c.Log}
 	var failures failedPods

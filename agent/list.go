@@ -88,7 +88,7 @@ func (c *connector) status(ctx context.Context, node configmap.Node) NodeStatus 
 		s.Status = "unreachable"
 		s.Error = sanitize.RedactURLs(err.Error())
 		if isReason(err, cluster.ReasonUnreachable) || isReason(err, cluster.ReasonIdentity) {
-			s.Hints = hintsOf(err)
+			s.Hints = fault.Hints(err)
 		}
 		return s
 	}

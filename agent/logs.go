@@ -41,7 +41,7 @@ type podLog struct {
 
 // Run writes whole lines to out, each with its pod's name in front. Those of
 // different pods come in any order. A pod whose log cannot be read does not
-// keep the others from theirs; the error is PodErrors.
+// keep the others from theirs; the error holds a fault.List.
 func (l Logs) Run(ctx context.Context, out io.Writer) error {
 	pods, err := l.pods(ctx)
 	if err != nil {

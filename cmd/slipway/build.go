@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/slipway-build/slipway/agent"
@@ -272,7 +271,7 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 	if err := c.setContext(&r, in); err != nil {
 		return solve.Request{}, err
 	}
-	var all mistakes
+	var all fault.List
 	r.BuildArgs = take(&all, func() (map[string]string, error) { return solve.ParseBuildArgs(c.BuildArg, os.LookupEnv) })
 	for name, value := range r.BuildArgs { // BuildKit names steps with them filled in
 		if solve.IsSecretName(name) {
@@ -326,35 +325,8 @@ func parseAllowedRegistry(value string) (registry.Server, error) {
 	return server, err
 }
 
-// mistakes are several errors of one command line.
-type mistakes []error
-
-func (m mistakes) Error() string {
-	lines := make([]string, len(m))
-	for i, err := range m {
-		lines[i] = err.Error()
-	}
-	return strings.Join(lines, "; ")
-}
-
-// Hints are the hints of all mistakes, each once.
-func (m mistakes) Hints() []string {
-	var out []string
-	for _, one := range m {
-		for _, hint := range hints(one) {
-			if !slices.Contains(out, hint) {
-				out = append(out, hint)
-			}
-		}
-	}
-	return out
-}
-
-// Unwrap returns the mistakes one by one.
-func (m mistakes) Unwrap() []error { return m }
-
 // take parses one flag and collects its mistake.
-func take[T any](all *mistakes, parse func() (T, error)) T {
+func take[T any](all *fault.List, parse func() (T, error)) T {
 	value, err := parse()
 	if err != nil {
 		*all = append(*all, err)
@@ -364,7 +336,7 @@ func take[T any](all *mistakes, parse func() (T, error)) T {
 
 // each parses every value of a list flag and collects the mistakes. An empty
 // value is none, as with docker buildx: pipelines pass variables that may be.
-func each[T any](all *mistakes, values []string, parse func(string) (T, error)) []T {
+func each[T any](all *fault.List, values []string, parse func(string) (T, error)) []T {
 	var out []T
 	for _, v := range values {
 		if v == "" {

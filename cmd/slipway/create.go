@@ -94,7 +94,7 @@ func (c *createCmd) Run(in *invocation) error {
 
 // request parses the flags; all mistakes are reported at once.
 func (c *createCmd) request(in *invocation) (configmap.Create, progress.Mode, error) {
-	var all mistakes
+	var all fault.List
 	mode, err := progress.ParseMode(c.Progress)
 	if err != nil {
 		all = append(all, fmt.Errorf("--progress: %w", err))

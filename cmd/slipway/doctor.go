@@ -9,6 +9,7 @@ import (
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -76,7 +77,7 @@ func (c *doctorCmd) registries(in *invocation, doctor *agent.Doctor) error {
 	if len(c.Image) == 0 {
 		return nil
 	}
-	var all mistakes
+	var all fault.List
 	doctor.Images = each(&all, c.Image, parsePushed)
 	if len(all) > 0 {
 		return &usageError{err: all}

@@ -57,7 +57,7 @@ func TestPrintError(t *testing.T) {
 		{"wrapped hint", fmt.Errorf("node a: %w", hinted{"no room", "make room"}), "error: node a: no room\nhint: make room\n"},
 		{"hint with a snippet", hinted{"refused", "apply this:\nkind: Role\n"}, "error: refused\nhint: apply this:\nkind: Role\n"},
 		{"several mistakes, one hint", &usageError{
-			err:   mistakes{hinted{"first", "read the help"}, hinted{"second", "read the help"}},
+			err:   fault.List{hinted{"first", "read the help"}, hinted{"second", "read the help"}},
 			hints: []string{"and the manual"},
 		}, "error: first\nerror: second\nhint: read the help\nhint: and the manual\n"},
 		{"two errors that are one message", fmt.Errorf("%w: %w", errors.New("a"), errors.New("b")), "error: a: b\n"},

@@ -82,7 +82,7 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 
 // request parses the flags; all mistakes are reported at once.
 func (c *indexCreateCmd) request(in *invocation) (registry.Create, error) {
-	var all mistakes
+	var all fault.List
 	r := registry.Create{Append: c.Append, Carbon: !c.PreferIndex}
 	// Files come before arguments, as with docker buildx.
 	for _, file := range c.File {

@@ -70,7 +70,7 @@ func (c *loginCmd) Run(in *invocation) error {
 func (c *loginCmd) credential(in *invocation) (registry.Credential, error) {
 	cred := registry.Credential{Username: c.Username, Password: c.Password, Source: "the command line"}
 	if err := c.check(); err != nil {
-		return cred, &usageError{err: err, hints: hints(err)}
+		return cred, &usageError{err: err}
 	}
 	if c.Password != "" {
 		in.log.Warn().Msg("everybody on the machine can read the arguments of a command: use --password-stdin")

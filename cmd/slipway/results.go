@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
 
@@ -20,7 +21,7 @@ type results struct{ metadata, iid *target.File }
 // open fails when the files could not be written after the build, and removes
 // an image ID of an earlier one, which must not be taken for this one's.
 func (f resultFlags) open(in *invocation) (results, error) {
-	var all mistakes
+	var all fault.List
 	metadata := take(&all, func() (*target.File, error) { return in.openResult("--metadata-file", f.MetadataFile) })
 	iid := take(&all, func() (*target.File, error) { return in.openResult("--iidfile", f.Iidfile) })
 	if len(all) > 0 {
