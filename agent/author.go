@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -29,7 +30,7 @@ type Author struct {
 func (a Author) Run(ctx context.Context, edit func(data map[string]string) (key, text string, err error)) error {
 	client, err := cluster.Connect(a.Access, "", a.Log)
 	if err != nil {
-		return fault.With(connectClass(err), err)
+		return fault.With(fleet.ClassOf(err), err)
 	}
 	limited := ctx
 	if a.Timeout > 0 {
@@ -49,5 +50,5 @@ func (a Author) Run(ctx context.Context, edit func(data map[string]string) (key,
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		err = fmt.Errorf("no answer from the API server within %s: %w", a.Timeout, err)
 	}
-	return fault.With(connectClass(err), err)
+	return fault.With(fleet.ClassOf(err), err)
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
@@ -33,8 +34,8 @@ type Build struct {
 	// report; empty for nothing.
 	Provenance solve.ProvenanceMode
 
-	// Ledger notes what the time is spent on; it may be nil.
-	Ledger *Ledger
+	// Timing notes what the time is spent on; it may be nil.
+	Timing *fleet.Timing
 
 	Terminal *progress.Terminal
 	Mode     progress.Mode
@@ -69,7 +70,7 @@ func (b Build) Call(ctx context.Context, call solve.Call) (answer *solve.CallRes
 	// Nothing comes out but the answer.
 	b.Request.Outputs, b.Request.Annotations, b.Request.CacheTo = []solve.Output{{Type: "cacheonly"}}, nil, nil
 	err = b.onStage(ctx, func(s stage) error {
-		return b.tryJob(ctx, s.fleet, s.jobs[0].node, func(conn *connection) (err error) {
+		return b.tryJob(ctx, s, s.jobs[0].Node, func(conn *fleet.Connection) (err error) {
 			answer, err = conn.Call(ctx, s.plan, b.jobs(s.jobs)[0], call, s.display.Solve(""))
 			return err
 		})
@@ -81,13 +82,13 @@ func (b Build) Call(ctx context.Context, call solve.Call) (answer *solve.CallRes
 type stage struct {
 	plan    *solve.Plan
 	display *progress.Display
-	fleet   *fleet
-	jobs    []job
+	nodes   *fleet.Fleet
+	jobs    []fleet.Job
 }
 
 // onStage sets the stage for work and clears it away afterwards.
 func (b Build) onStage(ctx context.Context, work func(stage) error) (err error) {
-	prepared := b.Ledger.Begin("", "check the request")
+	prepared := b.Timing.Begin("", "check the request")
 	plan, err := b.prepare(ctx)
 	prepared()
 	if err != nil {
@@ -103,14 +104,14 @@ func (b Build) onStage(ctx context.Context, work func(stage) error) (err error) 
 			err = closeErr
 		}
 	}()
-	fleet := newFleet(b.Definition, &connector{access: b.Access, affinity: plan.Affinity, ledger: b.Ledger, log: b.Log}, display)
-	defer fleet.Close()
+	nodes := fleet.New(b.Definition, &fleet.Connector{Access: b.Access, Affinity: plan.Affinity, Timing: b.Timing, Log: b.Log}, display)
+	defer nodes.Close()
 
-	jobs, err := fleet.assign(ctx, b.Platforms)
+	jobs, err := nodes.Assign(ctx, b.Platforms)
 	if err != nil {
 		return err
 	}
-	return work(stage{plan, display, fleet, jobs})
+	return work(stage{plan, display, nodes, jobs})
 }
 
 // DryRun resolves what Run would ask each node for. It touches no cluster, so
@@ -122,10 +123,9 @@ func (b Build) DryRun(ctx context.Context, args bool) (requests []solve.Descript
 		return nil, err
 	}
 	defer closePlan(plan, &err)
-	claims := declared(b.Definition)
-	jobs, missing := assign(b.Platforms, claims)
-	if len(missing) > 0 {
-		return nil, fault.With(fault.ClassUsage, &unclaimed{builder: b.Definition.Name, missing: missing, claims: claims})
+	jobs, err := fleet.Assign(b.Definition, b.Platforms)
+	if err != nil {
+		return nil, err
 	}
 	for _, job := range b.jobs(jobs) {
 		request, err := plan.Describe(job, args)
@@ -155,7 +155,7 @@ func (b Build) prepare(ctx context.Context) (*solve.Plan, error) {
 	for _, note := range plan.Notes() {
 		b.Log.Info().Msg(note)
 	}
-	if err := b.claimable(); err != nil {
+	if err := fleet.Claimable(b.Definition, b.Platforms); err != nil {
 		return nil, errors.Join(err, plan.Close())
 	}
 	return plan, nil
@@ -165,19 +165,6 @@ func closePlan(plan *solve.Plan, err *error) {
 	if closeErr := plan.Close(); *err == nil {
 		*err = closeErr
 	}
-}
-
-// claimable fails when the definition alone shows that a wanted platform has
-// no node.
-func (b Build) claimable() error {
-	claims := declared(b.Definition)
-	_, missing := assign(b.Platforms, claims)
-	for _, p := range missing {
-		if !slices.ContainsFunc(claims, func(c claim) bool { return c.mayHave(p) }) {
-			return fault.With(fault.ClassUsage, &unclaimed{builder: b.Definition.Name, missing: missing, claims: claims})
-		}
-	}
-	return nil
 }
 
 // DefaultLoad reports whether a build without outputs is to load its image
@@ -191,18 +178,18 @@ func (b Build) title() string {
 }
 
 // jobs are the parts of the build in BuildKit's terms.
-func (b Build) jobs(jobs []job) []solve.Job {
+func (b Build) jobs(jobs []fleet.Job) []solve.Job {
 	total := 0
 	siblings := make([][]ocispecs.Platform, len(jobs))
 	for i, j := range jobs {
-		siblings[i] = j.platforms
-		total += len(j.platforms)
+		siblings[i] = j.Platforms
+		total += len(j.Platforms)
 	}
 	out := make([]solve.Job, len(jobs))
 	for i, j := range jobs {
 		out[i] = solve.Job{
-			Node:      b.Definition.Nodes[j.node].Name,
-			Platforms: j.platforms,
+			Node:      b.Definition.Nodes[j.Node].Name,
+			Platforms: j.Platforms,
 			Single:    total <= 1,
 			Siblings:  siblings,
 		}
@@ -216,24 +203,24 @@ func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	parts := make([]Part, len(s.jobs))
 	stop := readAhead(ctx, readAheadAfter, func(ctx context.Context) {
-		defer b.Ledger.Begin("", "read the context ahead")()
+		defer b.Timing.Begin("", "read the context ahead")()
 		s.plan.ReadAhead(ctx)
 	})
 	defer stop()
-	s.fleet.onConnect(stop)
+	s.nodes.OnConnect(stop)
 	for i, work := range b.jobs(s.jobs) {
 		group.Go(fault.Guard(func() error {
 			label := ""
 			if work.Several() {
 				label = work.Node
 			}
-			return b.tryJob(ctx, s.fleet, s.jobs[i].node, func(conn *connection) error {
-				defer b.Ledger.Begin(work.Node, "solve")()
+			return b.tryJob(ctx, s, s.jobs[i].Node, func(conn *fleet.Connection) error {
+				defer b.Timing.Begin(work.Node, "solve")()
 				result, err := conn.Solve(ctx, s.plan, work, s.display.Solve(label))
 				if err != nil {
 					return err
 				}
-				parts[i] = Part{Node: work.Node, Pod: conn.pod, Result: result}
+				parts[i] = Part{Node: work.Node, Pod: conn.Pod, Result: result}
 				if err := b.provenance(ctx, conn, &parts[i]); err != nil {
 					return &afterSolve{err}
 				}
@@ -248,7 +235,7 @@ func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
 }
 
 // provenance adds to a part what its builder has recorded.
-func (b Build) provenance(ctx context.Context, conn *connection, part *Part) (err error) {
+func (b Build) provenance(ctx context.Context, conn *fleet.Connection, part *Part) (err error) {
 	if b.Provenance != "" {
 		part.Provenance, err = conn.Provenance(ctx, part.Result.Ref, b.Provenance)
 	}
@@ -257,9 +244,9 @@ func (b Build) provenance(ctx context.Context, conn *connection, part *Part) (er
 
 // tryJob does work on a node and does it again, on another pod where there is
 // one, when the builder gets lost. A failure of the build itself is final.
-func (b Build) tryJob(ctx context.Context, fleet *fleet, node int, work func(*connection) error) error {
+func (b Build) tryJob(ctx context.Context, s stage, node int, work func(*fleet.Connection) error) error {
 	for try := 1; ; try++ {
-		conn, err := fleet.connect(ctx, node)
+		conn, err := s.nodes.Connect(ctx, node)
 		if err != nil {
 			return err
 		}
@@ -269,10 +256,10 @@ func (b Build) tryJob(ctx context.Context, fleet *fleet, node int, work func(*co
 		}
 		class := classOf(solve.Classify(err))
 		if ctx.Err() == nil && try < solveTries && worthAnotherSolve(class, err) {
-			step := fleet.display.Step("[" + b.Definition.Nodes[node].Name + "] builder lost")
+			step := s.display.Step("[" + b.Definition.Nodes[node].Name + "] builder lost")
 			step.Say(fmt.Sprintf("%s: %v; solving again (%d of %d)", conn, err, try+1, solveTries))
 			step.Done(nil)
-			fleet.drop(node)
+			s.nodes.Drop(node)
 			continue
 		}
 		if class == fault.ClassLost {
@@ -300,7 +287,7 @@ func worthAnotherSolve(class fault.Class, err error) bool {
 // publish puts together what the nodes have made, lets files appear and
 // moves tags.
 func (b Build) publish(ctx context.Context, s stage) (*solve.Outcome, error) {
-	defer b.Ledger.Begin("", "publish")()
+	defer b.Timing.Begin("", "publish")()
 	names := s.plan.Publishes()
 	step := s.display.Step("[" + b.Definition.Name + "] publishing")
 	if len(names) > 0 {

@@ -3,7 +3,6 @@ package agent
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -304,12 +303,6 @@ func busyWords(loadavg string, cores int) string {
 		return fmt.Sprintf("; the cluster node of this agent is busy: load %.0f on %d cores", load, cores)
 	}
 	return ""
-}
-
-// isReason tells the errors of package cluster apart.
-func isReason(err error, reason cluster.Reason) bool {
-	known := (*cluster.Error)(nil)
-	return errors.As(err, &known) && known.Reason == reason
 }
 
 const (

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/version"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -59,7 +60,7 @@ const wayLimit = 6 * time.Second
 // measure each other.
 func probeTransport(ctx context.Context, p *patient) answer {
 	if p.node.Remote != nil {
-		conn, err := (&connector{access: p.doctor.Access, log: p.doctor.Log}).connectRemote(ctx, p.node)
+		conn, err := (&fleet.Connector{Access: p.doctor.Access, Log: p.doctor.Log}).ConnectRemote(ctx, p.node)
 		if err != nil {
 			return failing(fault.ClassCluster, err)
 		}
@@ -74,7 +75,7 @@ func probeTransport(ctx context.Context, p *patient) answer {
 	var ways []way
 	for _, name := range waysOf(cmp.Or(access.Transport, p.node.Kubernetes.Transport)) {
 		access.Transport = name
-		c := &connector{access: access, log: p.doctor.Log}
+		c := &fleet.Connector{Access: access, Log: p.doctor.Log}
 		w := p.try(ctx, func(ctx context.Context) (solve.Speed, error) { return p.tryWay(ctx, c, pod) })
 		w.transport = name
 		ways = append(ways, w)
@@ -118,12 +119,12 @@ func slowHints() []string {
 	return []string{"builds wait for it: look at the load of the cluster nodes of agent and builder (kubectl top nodes), and give the builder requests.cpu"}
 }
 
-func (p *patient) tryWay(ctx context.Context, c *connector, pod cluster.Pod) (solve.Speed, error) {
-	client, err := c.client(p.node)
+func (p *patient) tryWay(ctx context.Context, c *fleet.Connector, pod cluster.Pod) (solve.Speed, error) {
+	client, err := c.Client(p.node)
 	if err != nil {
 		return solve.Speed{}, err
 	}
-	daemon, err := c.connectPod(ctx, client, p.node, pod, func(string) {})
+	daemon, err := c.ConnectPod(ctx, client, p.node, pod, func(string) {})
 	if err != nil {
 		return solve.Speed{}, err
 	}
@@ -132,7 +133,7 @@ func (p *patient) tryWay(ctx context.Context, c *connector, pod cluster.Pod) (so
 
 // examine measures a connection, keeps what the daemon tells and closes it.
 func (p *patient) examine(ctx context.Context, d *solve.Daemon) (solve.Speed, error) {
-	p.builder.version, p.builder.platforms = d.Version(), strings.Join(format(d.Platforms()), ", ")
+	p.builder.version, p.builder.platforms = d.Version(), strings.Join(fleet.FormatPlatforms(d.Platforms()), ", ")
 	speed, err := d.Measure(ctx)
 	if err == nil && !p.builder.counted {
 		p.builder.measureCache(ctx, d)
@@ -168,7 +169,7 @@ func judgeWays(pod string, ways []way) answer {
 	}
 	for _, w := range ways[:works] {
 		// A pod of buildx's offers exec and nothing else.
-		if !isReason(w.err, cluster.ReasonTransport) {
+		if !fleet.IsReason(w.err, cluster.ReasonTransport) {
 			return warned(fault.Hints(w.err), "%s", detail)
 		}
 	}

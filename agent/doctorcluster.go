@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -42,7 +43,7 @@ func probeServer(ctx context.Context, p *patient) answer {
 	}
 	p.user, err = p.client.Whoami(ctx)
 	switch {
-	case isReason(err, cluster.ReasonUnauthorized):
+	case fleet.IsReason(err, cluster.ReasonUnauthorized):
 		return failing(fault.ClassCluster, err)
 	case err != nil: // servers before Kubernetes 1.28 do not tell
 		return fine("Kubernetes %s, answers in %s", p.server.Version, short(p.server.Took))
@@ -53,7 +54,7 @@ func probeServer(ctx context.Context, p *patient) answer {
 func probeRights(ctx context.Context, p *patient) answer {
 	client := p.within.client
 	status, err := client.Status(ctx, p.node)
-	if err != nil && !isReason(err, cluster.ReasonForbidden) {
+	if err != nil && !fleet.IsReason(err, cluster.ReasonForbidden) {
 		return failing(fault.ClassCluster, err)
 	}
 	known := err == nil
@@ -84,14 +85,14 @@ func probeRights(ctx context.Context, p *patient) answer {
 func probeClusterNodes(ctx context.Context, p *patient) answer {
 	places, err := p.within.client.Places(ctx, p.node)
 	switch {
-	case isReason(err, cluster.ReasonForbidden):
+	case fleet.IsReason(err, cluster.ReasonForbidden):
 		return skipped("no right to list the cluster nodes, which no build needs")
-	case isReason(err, cluster.ReasonDefinition):
+	case fleet.IsReason(err, cluster.ReasonDefinition):
 		return failing(fault.ClassUsage, err)
 	case err != nil:
 		return failing(fault.ClassCluster, err)
 	}
-	claimed := formatAll(p.node.Platforms)
+	claimed := fleet.PlatformNames(p.node.Platforms)
 	switch {
 	case len(places.Fit) == 0:
 		return warned([]string{
@@ -108,7 +109,7 @@ func probeClusterNodes(ctx context.Context, p *patient) answer {
 func probeQuota(ctx context.Context, p *patient) answer {
 	quota, err := p.within.client.Quota(ctx, p.node)
 	switch {
-	case isReason(err, cluster.ReasonForbidden):
+	case fleet.IsReason(err, cluster.ReasonForbidden):
 		return skipped("no right to list the quotas, which no build needs")
 	case err != nil:
 		return failing(fault.ClassCluster, err)
@@ -128,12 +129,12 @@ func (p *patient) runs() bool { return len(p.status.Usable) > 0 }
 func probePolicy(ctx context.Context, p *patient) answer {
 	trial, err := p.within.client.Try(ctx, p.node)
 	switch {
-	case isReason(err, cluster.ReasonForbidden):
+	case fleet.IsReason(err, cluster.ReasonForbidden):
 		return skipped("no right to create the workload, so it cannot be tried")
 	case err != nil && p.runs():
 		return doubt(err)
 	case err != nil:
-		return failing(connectClass(err), err)
+		return failing(fleet.ClassOf(err), err)
 	case len(trial.Warnings) > 0:
 		return warned(trial.Hints, "the API server takes the workload but warns: %s", strings.Join(trial.Warnings, "; "))
 	case !trial.Pod:
@@ -153,7 +154,7 @@ func probeImage(_ context.Context, p *patient) answer {
 	switch trouble := p.trouble; {
 	case p.troubleErr != nil:
 		return failing(fault.ClassCluster, p.troubleErr)
-	case isReason(trouble.Err, cluster.ReasonImage):
+	case fleet.IsReason(trouble.Err, cluster.ReasonImage):
 		return failing(fault.ClassCluster, trouble.Err)
 	}
 	return fine("no trouble with %s", image)
@@ -177,7 +178,7 @@ func probePods(_ context.Context, p *patient) answer {
 	switch trouble := p.trouble; {
 	case p.troubleErr != nil:
 		return failing(fault.ClassCluster, p.troubleErr)
-	case isReason(trouble.Err, cluster.ReasonImage):
+	case fleet.IsReason(trouble.Err, cluster.ReasonImage):
 		return skipped("because of: image of %s", p.name)
 	case trouble.Err != nil && trouble.MayHeal:
 		return doubt(trouble.Err)

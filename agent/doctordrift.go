@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/fleet"
 )
 
 // probeDrift compares the workload with its definition. A build goes on with
@@ -12,7 +13,7 @@ import (
 func probeDrift(ctx context.Context, p *patient) answer {
 	lines, err := p.within.client.Drift(ctx, p.node)
 	switch {
-	case isReason(err, cluster.ReasonForbidden):
+	case fleet.IsReason(err, cluster.ReasonForbidden):
 		return skipped("no right to compare the workload with its definition")
 	case err != nil:
 		return doubt(err)

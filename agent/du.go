@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -40,8 +41,8 @@ func (u DiskUsage) Run(ctx context.Context) ([]PodCache, error) {
 	defer cancel()
 	var mu sync.Mutex
 	var caches []PodCache
-	connector := &connector{access: u.Access, log: u.Log}
-	err := connector.everyPod(ctx, u.Definition.Nodes, warnAbsent(u.Log), func(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon) error {
+	connector := &fleet.Connector{Access: u.Access, Log: u.Log}
+	err := connector.EveryPod(ctx, u.Definition.Nodes, warnAbsent(u.Log), func(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon) error {
 		records, err := d.DiskUsage(ctx, u.Filter)
 		if err != nil {
 			return err

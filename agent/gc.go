@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -94,21 +95,21 @@ type candidate struct {
 // and name. Where one fails it goes on with the others; the error holds
 // a fault.List.
 func (c Collect) Run(ctx context.Context) ([]Collected, error) {
-	connector := &connector{access: c.Access, log: c.Log}
-	var failures failedPods
-	candidates, err := c.candidates(ctx, connector, &failures)
+	pods := collector{&fleet.Connector{Access: c.Access, Log: c.Log}}
+	var failures fleet.Failures
+	candidates, err := c.candidates(ctx, pods, &failures)
 	if err != nil {
 		return nil, err
 	}
 	var group errgroup.Group
-	group.SetLimit(listParallel)
+	group.SetLimit(fleet.MaxParallel)
 	for _, one := range candidates {
 		group.Go(fault.Guard(func() error {
 			ctx, cancel := within(ctx, c.Timeout)
 			defer cancel()
-			if err := c.collect(ctx, connector, one); err != nil {
+			if err := c.collect(ctx, pods, one); err != nil {
 				one.Action, one.Reason = CollectFailed, sanitize.RedactURLs(err.Error())
-				failures.add(err)
+				failures.Add(err)
 			}
 			return nil
 		}))
@@ -121,13 +122,13 @@ func (c Collect) Run(ctx context.Context) ([]Collected, error) {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return out, fault.With(fault.ClassCancelled, context.Cause(ctx))
 	}
-	return out, failures.err()
+	return out, failures.Err()
 }
 
 // candidates are the workloads of the chosen builders, and all others that
 // Slipway made in their namespaces. Without an owner nothing can be left over,
 // and nobody looks for it.
-func (c Collect) candidates(ctx context.Context, connector *connector, failures *failedPods) ([]*candidate, error) {
+func (c Collect) candidates(ctx context.Context, connector collector, failures *fleet.Failures) ([]*candidate, error) {
 	known, err := c.known(connector)
 	if err != nil {
 		return nil, err
@@ -163,7 +164,7 @@ func (c Collect) candidates(ctx context.Context, connector *connector, failures 
 		for area, client := range areas {
 			made, err := client.Made(ctx, area.namespace)
 			if err != nil {
-				failures.add(err)
+				failures.Add(err)
 				continue
 			}
 			for _, m := range made {
@@ -189,7 +190,7 @@ func (c Collect) candidates(ctx context.Context, connector *connector, failures 
 // idle: where several name it, the most patient counts. The cluster is not
 // told apart, so that of two files for one cluster neither makes the other's
 // workloads look left over.
-func (c Collect) known(connector *connector) (map[place]time.Duration, error) {
+func (c Collect) known(connector collector) (map[place]time.Duration, error) {
 	known := make(map[place]time.Duration)
 	for _, d := range c.Known {
 		for _, node := range d.Nodes {
@@ -210,17 +211,20 @@ func (c Collect) known(connector *connector) (map[place]time.Duration, error) {
 	return known, nil
 }
 
+// collector asks pods how they are used.
+type collector struct{ *fleet.Connector }
+
 // place is where the workload of a node is.
-func (c *connector) place(node configmap.Node) (*cluster.Client, place, error) {
-	client, err := c.client(node)
+func (c collector) place(node configmap.Node) (*cluster.Client, place, error) {
+	client, err := c.Client(node)
 	if err != nil {
-		return nil, place{}, fault.With(connectClass(err), err)
+		return nil, place{}, fault.With(fleet.ClassOf(err), err)
 	}
 	return client, place{client.Namespace(node), cluster.WorkloadName(node)}, nil
 }
 
 // collect decides and acts on one workload.
-func (c Collect) collect(ctx context.Context, connector *connector, one *candidate) error {
+func (c Collect) collect(ctx context.Context, connector collector, one *candidate) error {
 	if one.Action != "" { // it was decided without a look at it
 		return nil
 	}
@@ -230,7 +234,7 @@ func (c Collect) collect(ctx context.Context, connector *connector, one *candida
 	return c.collectIdle(ctx, connector, one)
 }
 
-func (c Collect) collectIdle(ctx context.Context, connector *connector, one *candidate) error {
+func (c Collect) collectIdle(ctx context.Context, connector collector, one *candidate) error {
 	is, err := one.client.Status(ctx, one.node)
 	if err != nil {
 		return fmt.Errorf("node %s: %w", one.Node, err)
@@ -262,7 +266,7 @@ func (c Collect) collectIdle(ctx context.Context, connector *connector, one *can
 	return nil
 }
 
-func (c Collect) collectLeftOver(ctx context.Context, connector *connector, one *candidate) error {
+func (c Collect) collectLeftOver(ctx context.Context, connector collector, one *candidate) error {
 	is, err := one.client.Status(ctx, one.node)
 	if err != nil {
 		return err
@@ -293,11 +297,11 @@ func (c Collect) collectLeftOver(ctx context.Context, connector *connector, one 
 // that are about to end are not asked: they finish what they have, whatever
 // becomes of the workload. A pod that does not answer is a fact; a right that
 // is missing is an error.
-func (c *connector) podUses(ctx context.Context, client *cluster.Client, node configmap.Node, is cluster.Status) ([]podUse, error) {
+func (c collector) podUses(ctx context.Context, client *cluster.Client, node configmap.Node, is cluster.Status) ([]podUse, error) {
 	stay := slices.DeleteFunc(slices.Clone(is.Pods), func(p cluster.PodStatus) bool { return p.Terminating })
 	uses := make([]podUse, len(stay))
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(listParallel)
+	group.SetLimit(fleet.MaxParallel)
 	for i, p := range stay {
 		use := &uses[i]
 		*use = podUse{name: p.Name, running: p.Running, used: p.ReadySince}
@@ -327,8 +331,8 @@ func (c *connector) podUses(ctx context.Context, client *cluster.Client, node co
 
 // activity asks a pod what it does, over a connection that is closed again: a
 // pod that is asked to stop waits for those that are open.
-func (c *connector) activity(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod) (solve.Activity, error) {
-	daemon, err := c.ask(ctx, client, node, pod)
+func (c collector) activity(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod) (solve.Activity, error) {
+	daemon, err := c.Ask(ctx, client, node, pod)
 	if err != nil {
 		return solve.Activity{}, err
 	}

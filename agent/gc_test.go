@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -171,7 +172,7 @@ func TestCollect(t *testing.T) {
 // TestTheMostPatientDefinitionCounts has workloads in several definitions.
 func TestTheMostPatientDefinitionCounts(t *testing.T) {
 	const never = time.Duration(0)
-	connector := &connector{access: access(t, "http://127.0.0.1:1"), log: zerolog.Nop()}
+	pods := collector{&fleet.Connector{Access: access(t, "http://127.0.0.1:1"), Log: zerolog.Nop()}}
 	for _, tt := range []struct{ first, second, want time.Duration }{
 		{time.Minute, time.Hour, time.Hour},
 		{time.Hour, time.Minute, time.Hour},
@@ -183,7 +184,7 @@ func TestTheMostPatientDefinitionCounts(t *testing.T) {
 		for _, idle := range []time.Duration{tt.first, tt.second} {
 			c.Known = append(c.Known, configmap.Definition{Nodes: []configmap.Node{{Name: "a_b", Kubernetes: &configmap.Kubernetes{IdleTimeout: idle}}}})
 		}
-		known, err := c.known(connector)
+		known, err := c.known(pods)
 		if err != nil {
 			t.Fatal(err)
 		}

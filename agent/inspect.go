@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -102,14 +103,14 @@ type Inspect struct {
 func (i Inspect) Run(ctx context.Context) (BuilderDetails, error) {
 	d := i.Definition
 	out := BuilderDetails{Name: d.Name, Driver: d.Driver, File: d.File, Nodes: make([]NodeDetails, len(d.Nodes))}
-	connector := &connector{access: i.Access, log: i.Log}
+	nodes := inspector{&fleet.Connector{Access: i.Access, Log: i.Log}}
 	var group errgroup.Group
-	group.SetLimit(listParallel)
+	group.SetLimit(fleet.MaxParallel)
 	for n, node := range d.Nodes {
 		group.Go(fault.Guard(func() error {
 			ctx, cancel := within(ctx, i.Timeout)
 			defer cancel()
-			out.Nodes[n] = connector.details(ctx, node)
+			out.Nodes[n] = nodes.details(ctx, node)
 			return nil
 		}))
 	}
@@ -122,9 +123,9 @@ func (i Inspect) Run(ctx context.Context) (BuilderDetails, error) {
 	return out, nil
 }
 
-func (c *connector) details(ctx context.Context, node configmap.Node) NodeDetails {
+func (c inspector) details(ctx context.Context, node configmap.Node) NodeDetails {
 	n := NodeDetails{
-		NodeStatus: NodeStatus{Name: node.Name, Platforms: format(node.Platforms)},
+		NodeStatus: NodeStatus{Name: node.Name, Platforms: fleet.FormatPlatforms(node.Platforms)},
 		Address:    node.Endpoint,
 		Flags:      node.Flags,
 		Files:      slices.Sorted(maps.Keys(node.Files)),
@@ -143,9 +144,9 @@ func (c *connector) details(ctx context.Context, node configmap.Node) NodeDetail
 	return n
 }
 
-func (c *connector) examineRemote(ctx context.Context, node configmap.Node, n *NodeDetails) error {
+func (c inspector) examineRemote(ctx context.Context, node configmap.Node, n *NodeDetails) error {
 	n.Endpoint, n.Desired = node.Remote.Address, 1
-	conn, err := c.connectRemote(ctx, node)
+	conn, err := c.ConnectRemote(ctx, node)
 	if err != nil {
 		return err
 	}
@@ -157,8 +158,8 @@ func (c *connector) examineRemote(ctx context.Context, node configmap.Node, n *N
 
 // examinePods asks the pods in turn: what a client learns of the way to one
 // holds for the next.
-func (c *connector) examinePods(ctx context.Context, node configmap.Node, n *NodeDetails) error {
-	client, err := c.client(node)
+func (c inspector) examinePods(ctx context.Context, node configmap.Node, n *NodeDetails) error {
+	client, err := c.Client(node)
 	if err != nil {
 		return err
 	}
@@ -176,7 +177,7 @@ func (c *connector) examinePods(ctx context.Context, node configmap.Node, n *Nod
 		if at := slices.IndexFunc(known.Usable, func(p cluster.Pod) bool { return p.Name == found.Name }); at >= 0 {
 			usable := known.Usable[at]
 			listens = listens || usable.Listens
-			daemon, err := c.ask(ctx, client, node, usable)
+			daemon, err := c.Ask(ctx, client, node, usable)
 			if err != nil {
 				pod.Status, pod.Reason = "unreachable", sanitize.RedactURLs(err.Error())
 			} else {
@@ -198,7 +199,7 @@ func (c *connector) examinePods(ctx context.Context, node configmap.Node, n *Nod
 		return nil
 	}
 	if end, err := client.CertificateExpiry(ctx, node); err != nil {
-		c.log.Debug().Err(err).Str("node", node.Name).Msg("the certificates cannot be read")
+		c.Log.Debug().Err(err).Str("node", node.Name).Msg("the certificates cannot be read")
 	} else {
 		n.Certificates = &end
 	}
@@ -206,11 +207,11 @@ func (c *connector) examinePods(ctx context.Context, node configmap.Node, n *Nod
 }
 
 // drift is what differs; nil where that cannot be found out.
-func (c *connector) drift(ctx context.Context, client *cluster.Client, node configmap.Node) []string {
+func (c inspector) drift(ctx context.Context, client *cluster.Client, node configmap.Node) []string {
 	lines, err := client.Drift(ctx, node)
 	switch {
 	case err != nil:
-		c.log.Debug().Err(err).Str("node", node.Name).Msg("the workload cannot be compared with its definition")
+		c.Log.Debug().Err(err).Str("node", node.Name).Msg("the workload cannot be compared with its definition")
 		return nil
 	case lines == nil:
 		return []string{}
@@ -251,7 +252,7 @@ func podDetails(p cluster.PodStatus) PodDetails {
 }
 
 // examineDaemon asks a buildkitd about itself and closes the connection.
-func (c *connector) examineDaemon(ctx context.Context, d *solve.Daemon, n *NodeDetails, pod *PodDetails) {
+func (c inspector) examineDaemon(ctx context.Context, d *solve.Daemon, n *NodeDetails, pod *PodDetails) {
 	defer func() { _ = d.Close() }() // what was asked for has been answered
 	pod.BuildKit = d.Version()
 	if err := ask(ctx, d, n, pod); err != nil {
@@ -278,7 +279,7 @@ func ask(ctx context.Context, d *solve.Daemon, n *NodeDetails, pod *PodDetails) 
 	if err != nil {
 		return fmt.Errorf("after it has answered: %w", err)
 	}
-	n.BuildKit, n.Reported, n.Labels = d.Version(), format(d.Platforms()), worker.Labels
+	n.BuildKit, n.Reported, n.Labels = d.Version(), fleet.FormatPlatforms(d.Platforms()), worker.Labels
 	for _, r := range worker.GC {
 		n.GC = append(n.GC, GCRule(r))
 	}

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -16,9 +17,6 @@ import (
 
 // listTimeout bounds how long one node may take to answer a listing.
 const listTimeout = 20 * time.Second
-
-// listParallel bounds how many nodes are asked at once.
-const listParallel = 16
 
 // BuilderStatus is one builder as `slipway ls` shows it. The JSON keys are an
 // interface to scripts.
@@ -60,17 +58,17 @@ type List struct {
 // Run returns the status of every builder, in order. A node that cannot be
 // reached is a status, not an error.
 func (l List) Run(ctx context.Context) ([]BuilderStatus, error) {
-	connector := &connector{access: l.Access, log: l.Log}
+	nodes := inspector{&fleet.Connector{Access: l.Access, Log: l.Log}}
 	out := make([]BuilderStatus, len(l.Definitions))
 	var group errgroup.Group
-	group.SetLimit(listParallel)
+	group.SetLimit(fleet.MaxParallel)
 	for i, d := range l.Definitions {
 		out[i] = BuilderStatus{Name: d.Name, Driver: d.Driver, File: d.File, Nodes: make([]NodeStatus, len(d.Nodes))}
 		for j, node := range d.Nodes {
 			group.Go(fault.Guard(func() error {
 				ctx, cancel := context.WithTimeout(ctx, listTimeout)
 				defer cancel()
-				out[i].Nodes[j] = connector.status(ctx, node)
+				out[i].Nodes[j] = nodes.status(ctx, node)
 				return nil
 			}))
 		}
@@ -81,13 +79,16 @@ func (l List) Run(ctx context.Context) ([]BuilderStatus, error) {
 	return out, ctx.Err()
 }
 
-func (c *connector) status(ctx context.Context, node configmap.Node) NodeStatus {
-	s := NodeStatus{Name: node.Name, Platforms: format(node.Platforms)}
+// inspector asks nodes and their pods about themselves.
+type inspector struct{ *fleet.Connector }
+
+func (c inspector) status(ctx context.Context, node configmap.Node) NodeStatus {
+	s := NodeStatus{Name: node.Name, Platforms: fleet.FormatPlatforms(node.Platforms)}
 	daemon, err := c.look(ctx, node, &s)
 	if err != nil {
 		s.Status = "unreachable"
 		s.Error = sanitize.RedactURLs(err.Error())
-		if isReason(err, cluster.ReasonUnreachable) || isReason(err, cluster.ReasonIdentity) {
+		if fleet.IsReason(err, cluster.ReasonUnreachable) || fleet.IsReason(err, cluster.ReasonIdentity) {
 			s.Hints = fault.Hints(err)
 		}
 		return s
@@ -98,27 +99,27 @@ func (c *connector) status(ctx context.Context, node configmap.Node) NodeStatus 
 	s.Status = "running"
 	s.BuildKit = daemon.Version()
 	if len(node.Platforms) == 0 {
-		s.Platforms = format(daemon.Platforms())
+		s.Platforms = fleet.FormatPlatforms(daemon.Platforms())
 	}
 	if err := daemon.Close(); err != nil {
-		c.log.Debug().Err(err).Str("node", node.Name).Msg("close connection")
+		c.Log.Debug().Err(err).Str("node", node.Name).Msg("close connection")
 	}
 	return s
 }
 
 // look fills in what the cluster knows and connects to a pod if one is ready.
-func (c *connector) look(ctx context.Context, node configmap.Node, s *NodeStatus) (*solve.Daemon, error) {
+func (c inspector) look(ctx context.Context, node configmap.Node, s *NodeStatus) (*solve.Daemon, error) {
 	if node.Remote != nil {
 		s.Endpoint = node.Remote.Address
 		s.Desired = 1
-		conn, err := c.connectRemote(ctx, node)
+		conn, err := c.ConnectRemote(ctx, node)
 		if err != nil {
 			return nil, err
 		}
 		s.Ready = 1
 		return conn.Daemon, nil
 	}
-	client, err := c.client(node)
+	client, err := c.Client(node)
 	if err != nil {
 		return nil, err
 	}
@@ -140,5 +141,5 @@ func (c *connector) look(ctx context.Context, node configmap.Node, s *NodeStatus
 		s.Status = "starting"
 		return nil, nil
 	}
-	return c.ask(ctx, client, node, known.Usable[0])
+	return c.Ask(ctx, client, node, known.Usable[0])
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -47,12 +48,12 @@ func (l Logs) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var failures failedPods
+	var failures fleet.Failures
 	var group errgroup.Group // without a limit: each may last as long as its pod
 	lines := &prefixed{out: out}
 	for _, p := range pods {
 		group.Go(fault.Guard(func() error {
-			failures.add(l.copy(ctx, p, lines))
+			failures.Add(l.copy(ctx, p, lines))
 			return nil
 		}))
 	}
@@ -63,12 +64,12 @@ func (l Logs) Run(ctx context.Context, out io.Writer) error {
 	if lines.err != nil {
 		return lines.err
 	}
-	return failures.err()
+	return failures.Err()
 }
 
 // pods are all that have a log.
 func (l Logs) pods(ctx context.Context) ([]podLog, error) {
-	connector := &connector{access: l.Access, log: l.Log}
+	connector := &fleet.Connector{Access: l.Access, Log: l.Log}
 	var all []podLog
 	var names []string
 	known := false
@@ -81,13 +82,13 @@ func (l Logs) pods(ctx context.Context) ([]podLog, error) {
 		if node.Remote != nil {
 			return nil, fault.With(fault.ClassUsage, &noLogs{node.Name})
 		}
-		client, err := connector.client(node)
+		client, err := connector.Client(node)
 		if err != nil {
-			return nil, fault.With(connectClass(err), err)
+			return nil, fault.With(fleet.ClassOf(err), err)
 		}
 		status, err := client.Status(ctx, node)
 		if err != nil {
-			return nil, fault.With(connectClass(err), fmt.Errorf("node %s: %w", node.Name, err))
+			return nil, fault.With(fleet.ClassOf(err), fmt.Errorf("node %s: %w", node.Name, err))
 		}
 		for _, p := range status.Pods {
 			if p.Phase == "Pending" { // its buildkitd has not said anything

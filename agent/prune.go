@@ -7,6 +7,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -25,8 +26,8 @@ type Prune struct {
 func (p Prune) Run(ctx context.Context, removed func(node, pod string, r solve.CacheRecord)) error {
 	var mu sync.Mutex
 	asked := 0
-	connector := &connector{access: p.Access, log: p.Log}
-	err := connector.everyPod(ctx, p.Definition.Nodes, warnAbsent(p.Log), func(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon) error {
+	connector := &fleet.Connector{Access: p.Access, Log: p.Log}
+	err := connector.EveryPod(ctx, p.Definition.Nodes, warnAbsent(p.Log), func(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon) error {
 		mu.Lock()
 		asked++
 		mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -56,7 +57,7 @@ func (r Removal) Kept() []string {
 func (r Remove) Plan(ctx context.Context) (Removal, error) {
 	ctx, cancel := within(ctx, r.Timeout)
 	defer cancel()
-	connector := &connector{access: r.Access, log: r.Log}
+	connector := &fleet.Connector{Access: r.Access, Log: r.Log}
 	var plan Removal
 	var kubernetes []configmap.Node // a remote builder has nothing in a cluster
 	for _, node := range r.Definition.Nodes {
@@ -64,13 +65,13 @@ func (r Remove) Plan(ctx context.Context) (Removal, error) {
 			continue
 		}
 		kubernetes = append(kubernetes, node)
-		client, err := connector.client(node)
+		client, err := connector.Client(node)
 		if err != nil {
-			return plan, fault.With(connectClass(err), err)
+			return plan, fault.With(fleet.ClassOf(err), err)
 		}
 		found, err := client.PlanRemoval(ctx, node, r.Claims)
 		if err != nil {
-			return plan, fault.With(connectClass(err), fmt.Errorf("node %s: %w", node.Name, err))
+			return plan, fault.With(fleet.ClassOf(err), fmt.Errorf("node %s: %w", node.Name, err))
 		}
 		plan.nodes = append(plan.nodes, found)
 	}
@@ -84,17 +85,17 @@ func (r Remove) Plan(ctx context.Context) (Removal, error) {
 func (r Removal) Run(ctx context.Context, done func(string)) error {
 	for _, n := range r.nodes {
 		if err := n.Remove(ctx, done); err != nil {
-			return fault.With(connectClass(err), err)
+			return fault.With(fleet.ClassOf(err), err)
 		}
 	}
 	return nil
 }
 
 // idle fails unless all pods say that no build runs.
-func (r Remove) idle(ctx context.Context, connector *connector, nodes []configmap.Node) error {
+func (r Remove) idle(ctx context.Context, connector *fleet.Connector, nodes []configmap.Node) error {
 	var mu sync.Mutex
 	builds := 0
-	err := connector.everyPod(ctx, nodes, func(configmap.Node) {}, func(ctx context.Context, _ configmap.Node, _ string, d *solve.Daemon) error {
+	err := connector.EveryPod(ctx, nodes, func(configmap.Node) {}, func(ctx context.Context, _ configmap.Node, _ string, d *solve.Daemon) error {
 		n, err := d.Active(ctx)
 		mu.Lock()
 		defer mu.Unlock()
@@ -103,7 +104,7 @@ func (r Remove) idle(ctx context.Context, connector *connector, nodes []configma
 	})
 	switch {
 	case err != nil:
-		return fault.With(connectClass(err), &busy{builder: r.Definition.Name, unknown: err})
+		return fault.With(fleet.ClassOf(err), &busy{builder: r.Definition.Name, unknown: err})
 	case builds > 0:
 		return fault.With(fault.ClassCluster, &busy{builder: r.Definition.Name, builds: builds})
 	}

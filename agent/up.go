@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
@@ -26,8 +27,8 @@ type Up struct {
 	// MinReady is how many pods of each node are waited for; 0 is one.
 	MinReady int
 
-	// Ledger notes what the time is spent on; it may be nil.
-	Ledger *Ledger
+	// Timing notes what the time is spent on; it may be nil.
+	Timing *fleet.Timing
 
 	Terminal *progress.Terminal
 	Mode     progress.Mode
@@ -49,28 +50,28 @@ func (u Up) Run(ctx context.Context) (err error) {
 			err = closeErr
 		}
 	}()
-	connector := &connector{access: u.Access, closely: true, ledger: u.Ledger, log: u.Log}
-	fleet := newFleet(u.Definition, connector, display)
-	defer fleet.Close()
+	connector := &fleet.Connector{Access: u.Access, Reconcile: true, Timing: u.Timing, Log: u.Log}
+	nodes := fleet.New(u.Definition, connector, display)
+	defer nodes.Close()
 
 	group, ctx := errgroup.WithContext(ctx)
 	for i, node := range u.Definition.Nodes {
 		group.Go(fault.Guard(func() error {
-			conn, err := fleet.connect(ctx, i)
+			conn, err := nodes.Connect(ctx, i)
 			if err != nil {
 				return err
 			}
 			step := display.Step("[" + node.Name + "] ready")
 			if err := u.certify(ctx, connector, node, step.Say); err != nil {
-				step.Done(errSeeBelow)
+				step.Done(fleet.ErrReasonBelow)
 				return err
 			}
 			ready, err := u.ready(ctx, connector, node, step.Say)
 			if err != nil {
-				step.Done(errSeeBelow)
+				step.Done(fleet.ErrReasonBelow)
 				return err
 			}
-			step.Say(fmt.Sprintf("%s: BuildKit %s for %s%s", conn, conn.Version(), formatAll(claim{declared: node.Platforms, reported: conn.Platforms()}.all()), ready))
+			step.Say(fmt.Sprintf("%s: BuildKit %s for %s%s", conn, conn.Version(), fleet.PlatformNames(fleet.BuildsFor(node, conn.Platforms())), ready))
 			step.Done(nil)
 			return nil
 		}))
@@ -98,28 +99,28 @@ func (u Up) checkMinReady() error {
 }
 
 // ready waits for as many pods as are wanted and says how many there are.
-func (u Up) ready(ctx context.Context, connector *connector, node configmap.Node, report func(string)) (string, error) {
+func (u Up) ready(ctx context.Context, connector *fleet.Connector, node configmap.Node, report func(string)) (string, error) {
 	if node.Kubernetes == nil {
 		return "", nil
 	}
-	client, err := connector.client(node)
+	client, err := connector.Client(node)
 	if err != nil {
 		return "", fault.With(fault.ClassCluster, err)
 	}
 	pods, err := client.UpTo(ctx, node, u.MinReady, report)
 	if err != nil {
-		return "", fault.With(connectClass(err), fmt.Errorf("node %s: %w", node.Name, err))
+		return "", fault.With(fleet.ClassOf(err), fmt.Errorf("node %s: %w", node.Name, err))
 	}
 	return fmt.Sprintf(", %d of %d pods ready", len(pods), node.Kubernetes.Replicas), nil
 }
 
 // certify looks after the certificates of a node. Where nobody asked for that,
 // an agent without the right to is none the worse.
-func (u Up) certify(ctx context.Context, connector *connector, node configmap.Node, report func(string)) error {
+func (u Up) certify(ctx context.Context, connector *fleet.Connector, node configmap.Node, report func(string)) error {
 	if node.Remote != nil {
 		return nil
 	}
-	client, err := connector.client(node)
+	client, err := connector.Client(node)
 	if err != nil {
 		return fault.With(fault.ClassCluster, err)
 	}
@@ -128,7 +129,7 @@ func (u Up) certify(ctx context.Context, connector *connector, node configmap.No
 	case err == nil:
 		return nil
 	case u.RenewCertificates:
-		return fault.With(connectClass(err), fmt.Errorf("node %s: %w", node.Name, err))
+		return fault.With(fleet.ClassOf(err), fmt.Errorf("node %s: %w", node.Name, err))
 	}
 	u.Log.Debug().Err(err).Str("node", node.Name).Msg("the certificates were not looked after")
 	return nil

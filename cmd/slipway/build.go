@@ -109,10 +109,10 @@ func (c *buildCmd) Run(in *invocation) error {
 	if mode == progress.RawJSON {
 		in.secrets.tellNobody()
 	}
-	ledger, printLedger := c.ledger(in)
-	defer printLedger()
+	timing, printTiming := c.timing(in)
+	defer printTiming()
 	build := agent.Build{
-		Ledger:     ledger,
+		Timing:     timing,
 		Definition: definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftWarn),
 		Access:     in.access(),
 		Request:    request,

@@ -31,9 +31,10 @@ var importRules = []struct {
 }{
 	{module + "/cmd/...", nil, "the command line is the top of the house"},
 	{module + "/agent", []string{"cmd/slipway"}, "agent ties its sub-packages together; they do not know it"},
-	{module + "/agent/cluster", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
-	{module + "/agent/solve", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
-	{module + "/agent/progress", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
+	{module + "/agent/fleet", []string{"agent", "cmd/slipway"}, "nodes and connections are for those who do something with them"},
+	{module + "/agent/cluster", []string{"agent", "agent/fleet", "cmd/slipway"}, "Kubernetes is for those who reach nodes, not for solve, progress or ci"},
+	{module + "/agent/solve", []string{"agent", "agent/fleet", "cmd/slipway"}, "BuildKit is for those who reach nodes, not for cluster, progress or ci"},
+	{module + "/agent/progress", []string{"agent", "agent/fleet", "cmd/slipway"}, "the display belongs to commands; what is below them reports to a function"},
 	{module + "/agent/ci", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
 	{"github.com/alecthomas/kong", []string{"cmd/slipway"}, "flags are parsed in cmd only; the core takes values"},
 	{"github.com/sethvargo/go-envconfig", []string{"cmd/slipway"}, "the environment is read in cmd only; the core takes values"},

@@ -36,10 +36,10 @@ func (c *upCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	ledger, printLedger := c.ledger(in)
-	defer printLedger()
+	timing, printTiming := c.timing(in)
+	defer printTiming()
 	return agent.Up{
-		Ledger:            ledger,
+		Timing:            timing,
 		Definition:        definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftApply),
 		Access:            in.access(),
 		RenewCertificates: c.RenewCertificates,

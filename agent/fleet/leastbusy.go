@@ -1,4 +1,4 @@
-package agent
+package fleet
 
 import (
 	"context"
@@ -26,11 +26,11 @@ func overflow(k *configmap.Kubernetes) int {
 	return k.Overflow
 }
 
-// relieve looks for a pod that is less busy than the one that a build likes
+// leastBusy looks for a pod that is less busy than the one that a build likes
 // best and is connected to, first of order. It returns the connection that the
 // build is to use, and closes the others. A pod that does not tell is taken as
 // it is: the choice makes a build faster, and must not make one fail.
-func relieve[D busier](ctx context.Context, overflow int, order []cluster.Pod, first D, dial func(context.Context, cluster.Pod) (D, error)) (D, cluster.Pod) {
+func leastBusy[D busier](ctx context.Context, overflow int, order []cluster.Pod, first D, dial func(context.Context, cluster.Pod) (D, error)) (D, cluster.Pod) {
 	best, pod := first, order[0]
 	if overflow == 0 || len(order) == 1 {
 		return best, pod

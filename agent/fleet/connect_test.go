@@ -1,4 +1,4 @@
-package agent
+package fleet
 
 import (
 	"strings"
@@ -30,7 +30,7 @@ func TestPlainRemotesAreWarnedOfOnce(t *testing.T) {
 		}
 	}
 	var log strings.Builder
-	c := &connector{log: zerolog.New(&log)}
+	c := &Connector{Log: zerolog.New(&log)}
 	for range 2 {
 		c.warnPlain(configmap.Node{Name: "far", Remote: &configmap.Remote{Address: "tcp://builder.example:1234"}})
 	}

@@ -1,4 +1,4 @@
-package agent
+package fleet
 
 import (
 	"regexp"
@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-func TestLedger(t *testing.T) {
+func TestTiming(t *testing.T) {
 	began := time.Now().Add(-time.Second)
-	l := NewLedger(began)
-	l.add(ledgerEntry{"m", "second", began.Add(20 * time.Millisecond), began.Add(30 * time.Millisecond)})
-	l.add(ledgerEntry{"", "first", began.Add(10 * time.Millisecond), began.Add(40 * time.Millisecond)})
-	l.add(ledgerEntry{"m", "around the second", began.Add(20 * time.Millisecond), began.Add(35 * time.Millisecond)})
+	l := NewTiming(began)
+	l.add(timingEntry{"m", "second", began.Add(20 * time.Millisecond), began.Add(30 * time.Millisecond)})
+	l.add(timingEntry{"", "first", began.Add(10 * time.Millisecond), began.Add(40 * time.Millisecond)})
+	l.add(timingEntry{"m", "around the second", began.Add(20 * time.Millisecond), began.Add(35 * time.Millisecond)})
 	l.Since("from the start", began)
 	l.observe("n")("a request")()
 	var out strings.Builder
@@ -32,8 +32,8 @@ $`
 	}
 }
 
-func TestNoLedger(t *testing.T) {
-	var none *Ledger
+func TestNoTiming(t *testing.T) {
+	var none *Timing
 	none.Begin("m", "something")()
 	none.Since("something", time.Now())
 	if none.observe("m") != nil {

@@ -1,4 +1,4 @@
-package agent
+package fleet
 
 import (
 	"bytes"
@@ -14,50 +14,50 @@ import (
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
-// Ledger notes what a command spends its time on: its own steps, the requests
-// to the API server, those to buildkitd. A nil Ledger notes nothing. It is safe
+// Timing notes what a command spends its time on: its own steps, the requests
+// to the API server, those to buildkitd. A nil Timing notes nothing. It is safe
 // for concurrent use.
-type Ledger struct {
+type Timing struct {
 	began time.Time
 
 	mu      sync.Mutex
-	entries []ledgerEntry
+	entries []timingEntry
 }
 
-type ledgerEntry struct {
+type timingEntry struct {
 	node, what string
 	from, to   time.Time
 }
 
-// NewLedger returns an empty ledger of a command that began then.
-func NewLedger(began time.Time) *Ledger { return &Ledger{began: began} }
+// NewTiming returns an empty Timing of a command that began then.
+func NewTiming(began time.Time) *Timing { return &Timing{began: began} }
 
 // Begin notes that something begins, on a node or, if that is empty, on the
 // agent alone. The returned function ends it.
-func (l *Ledger) Begin(node, what string) func() {
+func (l *Timing) Begin(node, what string) func() {
 	if l == nil {
 		return func() {}
 	}
 	from := time.Now()
-	return func() { l.add(ledgerEntry{node, what, from, time.Now()}) }
+	return func() { l.add(timingEntry{node, what, from, time.Now()}) }
 }
 
 // Since notes what has gone on since then and ends now.
-func (l *Ledger) Since(what string, from time.Time) {
+func (l *Timing) Since(what string, from time.Time) {
 	if l != nil {
-		l.add(ledgerEntry{"", what, from, time.Now()})
+		l.add(timingEntry{"", what, from, time.Now()})
 	}
 }
 
 // observe is Begin for requests of a node; nil where nothing is noted.
-func (l *Ledger) observe(node string) func(string) func() {
+func (l *Timing) observe(node string) func(string) func() {
 	if l == nil {
 		return nil
 	}
 	return func(what string) func() { return l.Begin(node, what) }
 }
 
-func (l *Ledger) add(e ledgerEntry) {
+func (l *Timing) add(e timingEntry) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.entries = append(l.entries, e)
@@ -65,15 +65,15 @@ func (l *Ledger) add(e ledgerEntry) {
 
 // Print writes a line for each entry, by the time when it began: when that was
 // after the beginning of the command, how long it took, and what it was.
-func (l *Ledger) Print(w io.Writer) error {
+func (l *Timing) Print(w io.Writer) error {
 	end := time.Now()
 	l.mu.Lock()
 	entries := slices.Clone(l.entries)
 	l.mu.Unlock()
-	slices.SortStableFunc(entries, func(a, b ledgerEntry) int {
+	slices.SortStableFunc(entries, func(a, b timingEntry) int {
 		return cmp.Or(a.from.Compare(b.from), b.to.Compare(a.to))
 	})
-	entries = append(entries, ledgerEntry{what: "the command", from: l.began, to: end})
+	entries = append(entries, timingEntry{what: "the command", from: l.began, to: end})
 	var table bytes.Buffer
 	t := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "AT\tTOOK\t\tWHAT")

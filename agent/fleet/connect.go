@@ -1,4 +1,4 @@
-package agent
+package fleet
 
 import (
 	"context"
@@ -23,43 +23,44 @@ import (
 // several in a row are a fault worth showing.
 const podTries = 4
 
-// connector makes connections to the nodes of a definition. It holds one
-// Kubernetes client per identity, made when first needed.
-type connector struct {
-	access cluster.Access
-	// affinity tells builds apart that should go to different pods of several;
+// Connector makes connections to the nodes of a definition. It holds one
+// Kubernetes client per identity, made when first needed. It may be used by
+// several goroutines.
+type Connector struct {
+	Access cluster.Access
+	// Affinity tells builds apart that should go to different pods of several;
 	// nil where nothing is built.
-	affinity func() string
-	// closely is true when a workload is compared with its definition field by
-	// field before it is used.
-	closely bool
-	// ledger notes the requests; it may be nil.
-	ledger *Ledger
-	log    zerolog.Logger
+	Affinity func() string
+	// Reconcile compares a workload with its definition field by field before it
+	// is used, and brings it up to date.
+	Reconcile bool
+	// Timing notes the requests; it may be nil.
+	Timing *Timing
+	Log    zerolog.Logger
 
 	mu      sync.Mutex
 	clients map[string]*cluster.Client // by the definition's kubeconfig
 	plain   map[string]bool            // addresses that were warned of
 }
 
-// connection is a buildkitd that has answered.
-type connection struct {
+// Connection is a buildkitd that has answered.
+type Connection struct {
 	*solve.Daemon
-	// pod is the name of the pod, empty with the remote driver.
-	pod string
+	// Pod is the name of the pod, empty with the remote driver.
+	Pod string
 }
 
-// client returns the Kubernetes client of a node.
-func (c *connector) client(node configmap.Node) (*cluster.Client, error) {
+// Client returns the Kubernetes client of a node.
+func (c *Connector) Client(node configmap.Node) (*cluster.Client, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	kubeconfig := node.Kubernetes.Kubeconfig
 	if known := c.clients[kubeconfig]; known != nil {
 		return known, nil
 	}
-	access := c.access
-	access.Observe = c.ledger.observe("")
-	made, err := cluster.Connect(access, kubeconfig, c.log)
+	access := c.Access
+	access.Observe = c.Timing.observe("")
+	made, err := cluster.Connect(access, kubeconfig, c.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -70,17 +71,17 @@ func (c *connector) client(node configmap.Node) (*cluster.Client, error) {
 	return made, nil
 }
 
-// connect makes sure that the node runs and returns a connection to one of
-// its pods. It reports in human lines what it waits for.
-func (c *connector) connect(ctx context.Context, node configmap.Node, report func(string)) (*connection, error) {
+// Connect makes sure that the node runs and returns a connection to one of
+// its pods, which the caller closes. It reports in human lines what it waits for.
+func (c *Connector) Connect(ctx context.Context, node configmap.Node, report func(string)) (*Connection, error) {
 	if node.Remote != nil {
-		return c.connectRemote(ctx, node)
+		return c.ConnectRemote(ctx, node)
 	}
-	client, err := c.client(node)
+	client, err := c.Client(node)
 	if err != nil {
 		return nil, err
 	}
-	if c.closely {
+	if c.Reconcile {
 		if err := client.Reconcile(ctx, node, report); err != nil {
 			return nil, fmt.Errorf("node %s: %w", node.Name, err)
 		}
@@ -88,7 +89,7 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 	var failed []string // pods that were ready in the list and did not answer
 	var last error
 	for {
-		found := c.ledger.Begin(node.Name, "find pods")
+		found := c.Timing.Begin(node.Name, "find pods")
 		pods, err := client.Up(ctx, node, report)
 		found()
 		if err != nil {
@@ -103,13 +104,13 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 		}
 		order := c.order(fresh, node.Kubernetes.LoadBalance)
 		pod := order[0]
-		daemon, err := c.connectPod(ctx, client, node, pod, report)
+		daemon, err := c.ConnectPod(ctx, client, node, pod, report)
 		if err == nil {
-			daemon, pod = relieve(ctx, overflow(node.Kubernetes), order, daemon, func(ctx context.Context, pod cluster.Pod) (*solve.Daemon, error) {
-				return c.connectPod(ctx, client, node, pod, report)
+			daemon, pod = leastBusy(ctx, overflow(node.Kubernetes), order, daemon, func(ctx context.Context, pod cluster.Pod) (*solve.Daemon, error) {
+				return c.ConnectPod(ctx, client, node, pod, report)
 			})
-			c.log.Debug().Str("node", node.Name).Str("pod", pod.Name).Str("buildkit", daemon.Version()).Msg("connected")
-			return &connection{Daemon: daemon, pod: pod.Name}, nil
+			c.Log.Debug().Str("node", node.Name).Str("pod", pod.Name).Str("buildkit", daemon.Version()).Msg("connected")
+			return &Connection{Daemon: daemon, Pod: pod.Name}, nil
 		}
 		failed, last = append(failed, pod.Name), err
 		if ctx.Err() != nil || len(failed) == podTries || !worthAnotherPod(err) {
@@ -121,10 +122,10 @@ func (c *connector) connect(ctx context.Context, node configmap.Node, report fun
 
 // order sorts pods by preference. What the build is, is asked only where there
 // is a choice: git may have to tell.
-func (c *connector) order(pods []cluster.Pod, policy configmap.LoadBalance) []cluster.Pod {
+func (c *Connector) order(pods []cluster.Pod, policy configmap.LoadBalance) []cluster.Pod {
 	key := ""
-	if len(pods) > 1 && c.affinity != nil {
-		key = c.affinity()
+	if len(pods) > 1 && c.Affinity != nil {
+		key = c.Affinity()
 	}
 	return cluster.Order(pods, policy, key)
 }
@@ -154,21 +155,22 @@ func again(ctx context.Context, why error) error {
 // connection that stands. It is long because a busy cluster node is slow.
 const answerTimeout = time.Minute
 
-func (c *connector) connectPod(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod, report func(string)) (*solve.Daemon, error) {
+// ConnectPod returns a connection to a pod once its buildkitd has answered.
+func (c *Connector) ConnectPod(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod, report func(string)) (*solve.Daemon, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	dial := func(ctx context.Context) (net.Conn, error) {
-		defer c.ledger.Begin(node.Name, "dial pod "+pod.Name)()
+		defer c.Timing.Begin(node.Name, "dial pod "+pod.Name)()
 		return client.Dial(ctx, node, pod, report)
 	}
-	return solve.Connect(ctx, dial, solve.Observe(c.ledger.observe(node.Name)))
+	return solve.Connect(ctx, dial, solve.Observe(c.Timing.observe(node.Name)))
 }
 
-// ask is connectPod for those who only have a question: what they wait for is
-// nobody's news.
-func (c *connector) ask(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod) (*solve.Daemon, error) {
-	return c.connectPod(ctx, client, node, pod, func(line string) {
-		c.log.Debug().Str("node", node.Name).Str("pod", pod.Name).Msg(line)
+// Ask is ConnectPod for those who only have a question: what they wait for is
+// logged at debug level.
+func (c *Connector) Ask(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod) (*solve.Daemon, error) {
+	return c.ConnectPod(ctx, client, node, pod, func(line string) {
+		c.Log.Debug().Str("node", node.Name).Str("pod", pod.Name).Msg(line)
 	})
 }
 
@@ -179,8 +181,9 @@ func worthAnotherPod(err error) bool {
 	return !errors.As(err, &known) || known.Reason != cluster.ReasonForbidden
 }
 
-func (c *connector) connectRemote(ctx context.Context, node configmap.Node) (*connection, error) {
-	if t := c.access.Transport; t != "" && t != configmap.TransportAuto {
+// ConnectRemote returns a connection to a node of the driver remote.
+func (c *Connector) ConnectRemote(ctx context.Context, node configmap.Node) (*Connection, error) {
+	if t := c.Access.Transport; t != "" && t != configmap.TransportAuto {
 		return nil, fault.With(fault.ClassUsage, fmt.Errorf("node %s: --transport %s has no meaning with the driver remote, which connects to %s", node.Name, t, node.Remote.Address))
 	}
 	if isPlain(*node.Remote) {
@@ -188,11 +191,11 @@ func (c *connector) connectRemote(ctx context.Context, node configmap.Node) (*co
 	}
 	ctx, cancel := context.WithTimeout(ctx, node.Remote.Timeout)
 	defer cancel()
-	daemon, err := solve.Connect(ctx, solve.DialRemote(*node.Remote, c.access.Files), solve.Observe(c.ledger.observe(node.Name)))
+	daemon, err := solve.Connect(ctx, solve.DialRemote(*node.Remote, c.Access.Files), solve.Observe(c.Timing.observe(node.Name)))
 	if err != nil {
 		return nil, fmt.Errorf("node %s: connect to %s: %w", node.Name, node.Remote.Address, err)
 	}
-	return &connection{Daemon: daemon}, nil
+	return &Connection{Daemon: daemon}, nil
 }
 
 // isPlain is true for a remote builder whose connection anybody on the way can
@@ -207,7 +210,7 @@ func isPlain(r configmap.Remote) bool {
 }
 
 // warnPlain warns of a node's plain connection, once for each address.
-func (c *connector) warnPlain(node configmap.Node) {
+func (c *Connector) warnPlain(node configmap.Node) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.plain[node.Remote.Address] {
@@ -217,13 +220,13 @@ func (c *connector) warnPlain(node configmap.Node) {
 		c.plain = make(map[string]bool)
 	}
 	c.plain[node.Remote.Address] = true
-	c.log.Warn().Msgf("node %s: the connection to %s is neither encrypted nor authenticated: contexts, secrets and credentials can be read on the way, and anybody can answer; set the driver-opts cacert, cert and key", node.Name, node.Remote.Address)
+	c.Log.Warn().Msgf("node %s: the connection to %s is neither encrypted nor authenticated: contexts, secrets and credentials can be read on the way, and anybody can answer; set the driver-opts cacert, cert and key", node.Name, node.Remote.Address)
 }
 
 // String names the connection in messages.
-func (c *connection) String() string {
-	if c.pod == "" {
+func (c *Connection) String() string {
+	if c.Pod == "" {
 		return "builder"
 	}
-	return "pod " + c.pod
+	return "pod " + c.Pod
 }

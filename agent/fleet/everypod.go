@@ -1,4 +1,4 @@
-package agent
+package fleet
 
 import (
 	"context"
@@ -16,29 +16,32 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// everyPod calls do for each buildkitd of the nodes, several at once. Each pod
+// MaxParallel bounds how many nodes or pods are asked at once.
+const MaxParallel = 16
+
+// EveryPod calls do for each buildkitd of the nodes, several at once. Each pod
 // has a cache of its own. pod is empty with the remote driver. A pod that
 // cannot be reached does not keep the others from their turn; the error holds a
 // fault.List. A node without a pod to ask is told to absent.
-func (c *connector) everyPod(ctx context.Context, nodes []configmap.Node, absent func(configmap.Node), do func(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon) error) error {
-	var failures failedPods
+func (c *Connector) EveryPod(ctx context.Context, nodes []configmap.Node, absent func(configmap.Node), do func(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon) error) error {
+	var failures Failures
 	var group errgroup.Group
-	group.SetLimit(listParallel)
+	group.SetLimit(MaxParallel)
 	for _, node := range nodes {
 		if node.Remote != nil {
 			group.Go(fault.Guard(func() error {
-				conn, err := c.connectRemote(ctx, node)
+				conn, err := c.ConnectRemote(ctx, node)
 				if err == nil {
 					err = use(ctx, node, "", conn.Daemon, do)
 				}
-				failures.add(err)
+				failures.Add(err)
 				return nil
 			}))
 			continue
 		}
 		client, pods, err := c.usablePods(ctx, node)
 		if err != nil {
-			failures.add(err)
+			failures.Add(err)
 			continue
 		}
 		if len(pods) == 0 {
@@ -46,12 +49,12 @@ func (c *connector) everyPod(ctx context.Context, nodes []configmap.Node, absent
 		}
 		for _, pod := range pods {
 			group.Go(fault.Guard(func() error {
-				daemon, err := c.ask(ctx, client, node, pod)
+				daemon, err := c.Ask(ctx, client, node, pod)
 				if err != nil {
-					failures.add(fmt.Errorf("node %s: connect to pod %s: %w", node.Name, pod.Name, err))
+					failures.Add(fmt.Errorf("node %s: connect to pod %s: %w", node.Name, pod.Name, err))
 					return nil
 				}
-				failures.add(use(ctx, node, pod.Name, daemon, do))
+				failures.Add(use(ctx, node, pod.Name, daemon, do))
 				return nil
 			}))
 		}
@@ -60,12 +63,12 @@ func (c *connector) everyPod(ctx context.Context, nodes []configmap.Node, absent
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return fault.With(fault.ClassCancelled, context.Cause(ctx))
 	}
-	return failures.err()
+	return failures.Err()
 }
 
 // usablePods are the pods of a node that could take a build now.
-func (c *connector) usablePods(ctx context.Context, node configmap.Node) (*cluster.Client, []cluster.Pod, error) {
-	client, err := c.client(node)
+func (c *Connector) usablePods(ctx context.Context, node configmap.Node) (*cluster.Client, []cluster.Pod, error) {
+	client, err := c.Client(node)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -90,13 +93,14 @@ func use(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon, 
 	return err
 }
 
-// failedPods collects failures of pods that are asked at the same time.
-type failedPods struct {
+// Failures collects failures of pods that are asked at the same time.
+type Failures struct {
 	mu  sync.Mutex
 	all fault.List
 }
 
-func (f *failedPods) add(err error) {
+// Add notes a failure; nil is none.
+func (f *Failures) Add(err error) {
 	if err == nil {
 		return
 	}
@@ -105,22 +109,12 @@ func (f *failedPods) add(err error) {
 	f.all = append(f.all, err)
 }
 
-// err is nil if nothing has failed. The order is that of the messages, for the
+// Err is nil if nothing has failed, else a fault.List with its class. The order is that of the messages, for the
 // pods answer in any.
-func (f *failedPods) err() error {
+func (f *Failures) Err() error {
 	if len(f.all) == 0 {
 		return nil
 	}
 	slices.SortFunc(f.all, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return fault.With(connectClass(f.all), f.all)
-}
-
-// nothingRuns is a builder none of whose nodes has a pod to ask.
-type nothingRuns struct{ builder string }
-
-func (e *nothingRuns) Error() string { return fmt.Sprintf("no pod of builder %q runs", e.builder) }
-
-// Hints says how to start it.
-func (e *nothingRuns) Hints() []string {
-	return []string{"start it: slipway up " + e.builder}
+	return fault.With(ClassOf(f.all), f.all)
 }

@@ -1,4 +1,4 @@
-package agent
+package fleet
 
 import (
 	"context"
@@ -18,43 +18,44 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// fleet is the nodes of one builder during one command: connected when first
+// Fleet is the nodes of one builder during one command: connected when first
 // needed, each to one pod, and kept until Close.
-type fleet struct {
+type Fleet struct {
 	definition configmap.Definition
-	connector  *connector
+	connector  *Connector
 	display    *progress.Display
 
 	mu    sync.Mutex
-	conns map[int]*connection
+	conns map[int]*Connection
 	// lost are the nodes whose connection was dropped.
 	lost map[int]bool
 	// connected, if set, is called whenever a connection has been made.
 	connected func()
 }
 
-// onConnect sets what is called whenever a connection has been made.
-func (f *fleet) onConnect(connected func()) {
+// OnConnect sets what is called whenever a connection has been made.
+func (f *Fleet) OnConnect(connected func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.connected = connected
 }
 
-func newFleet(d configmap.Definition, c *connector, display *progress.Display) *fleet {
-	return &fleet{definition: d, connector: c, display: display, conns: make(map[int]*connection), lost: make(map[int]bool)}
+// New returns the fleet of a definition. Nothing is connected yet.
+func New(d configmap.Definition, c *Connector, display *progress.Display) *Fleet {
+	return &Fleet{definition: d, connector: c, display: display, conns: make(map[int]*Connection), lost: make(map[int]bool)}
 }
 
-// errSeeBelow ends a step in the display whose reason is printed as the error
+// ErrReasonBelow ends a step in the display whose reason is printed as the error
 // of the whole command, with its hints; once is enough.
-var errSeeBelow = errors.New("no connection, the reason is below")
+var ErrReasonBelow = errors.New("no connection, the reason is below")
 
-// connect returns the connection of the i-th node. Different nodes may be
+// Connect returns the connection of the i-th node. Different nodes may be
 // connected at the same time.
-func (f *fleet) connect(ctx context.Context, i int) (*connection, error) {
+func (f *Fleet) Connect(ctx context.Context, i int) (*Connection, error) {
 	f.mu.Lock()
-	known, patience := f.conns[i], time.Duration(0)
+	known, limit := f.conns[i], time.Duration(0)
 	if f.lost[i] {
-		patience = serverPatience
+		limit = serverTimeout
 	}
 	f.mu.Unlock()
 	if known != nil {
@@ -62,13 +63,13 @@ func (f *fleet) connect(ctx context.Context, i int) (*connection, error) {
 	}
 	node := f.definition.Nodes[i]
 	step := f.display.Step("[" + node.Name + "] starting builder")
-	made, err := outlast(ctx, patience, step.Say, func() (*connection, error) { return f.connector.connect(ctx, node, step.Say) })
+	made, err := retryUnreachable(ctx, limit, step.Say, func() (*Connection, error) { return f.connector.Connect(ctx, node, step.Say) })
 	if err != nil {
-		step.Done(errSeeBelow)
+		step.Done(ErrReasonBelow)
 		if full := solve.OutOfFiles(err); full != nil {
 			return nil, fault.With(fault.ClassUsage, full)
 		}
-		return nil, fault.With(connectClass(err), err)
+		return nil, fault.With(ClassOf(err), err)
 	}
 	step.Done(nil)
 	f.mu.Lock()
@@ -81,17 +82,17 @@ func (f *fleet) connect(ctx context.Context, i int) (*connection, error) {
 	return made, nil
 }
 
-// serverPatience is how long a build that has lost its builder waits for an API
+// serverTimeout is how long a build that has lost its builder waits for an API
 // server that does not answer: what was lost may be the way through it. A build
 // that begins does not wait, for a wrong address stays one.
-const serverPatience = time.Minute
+const serverTimeout = time.Minute
 
-// outlast connects again while the API server does not answer, for as long as
+// retryUnreachable connects again while the API server does not answer, for as long as
 // the limit says.
-func outlast[T any](ctx context.Context, limit time.Duration, say func(string), connect func() (T, error)) (T, error) {
+func retryUnreachable[T any](ctx context.Context, limit time.Duration, say func(string), connect func() (T, error)) (T, error) {
 	for began := time.Now(); ; {
 		made, err := connect()
-		if err == nil || !isReason(err, cluster.ReasonUnreachable) || time.Since(began) >= limit {
+		if err == nil || !IsReason(err, cluster.ReasonUnreachable) || time.Since(began) >= limit {
 			return made, err
 		}
 		say(err.Error() + "; trying again")
@@ -101,9 +102,15 @@ func outlast[T any](ctx context.Context, limit time.Duration, say func(string), 
 	}
 }
 
-// connectClass is the class of a failed connect: what the API server rejects in
+// IsReason reports whether err is one of package cluster with that reason.
+func IsReason(err error, reason cluster.Reason) bool {
+	known := (*cluster.Error)(nil)
+	return errors.As(err, &known) && known.Reason == reason
+}
+
+// ClassOf is the class of a failure to reach a builder or its cluster: what the API server rejects in
 // a definition is for its author to mend, all else lies in the cluster.
-func connectClass(err error) fault.Class {
+func ClassOf(err error) fault.Class {
 	known := (*cluster.Error)(nil)
 	switch {
 	case errors.As(err, &known) && known.Reason == cluster.ReasonDefinition:
@@ -114,9 +121,9 @@ func connectClass(err error) fault.Class {
 	return fault.ClassCluster
 }
 
-// drop closes the connection of the i-th node, so that the next connect makes
+// Drop closes the connection of the i-th node, so that the next Connect makes
 // a new one.
-func (f *fleet) drop(i int) {
+func (f *Fleet) Drop(i int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if c := f.conns[i]; c != nil {
@@ -127,16 +134,16 @@ func (f *fleet) drop(i int) {
 }
 
 // Close closes all connections.
-func (f *fleet) Close() {
+func (f *Fleet) Close() {
 	for i := range f.definition.Nodes {
-		f.drop(i)
+		f.Drop(i)
 	}
 }
 
-// assign gives the wanted platforms to nodes. It asks a node's buildkitd only
+// Assign gives the wanted platforms to nodes. It asks a node's buildkitd only
 // where the definition does not decide, so that most builds know their nodes
 // before the cluster is touched.
-func (f *fleet) assign(ctx context.Context, want []ocispecs.Platform) ([]job, error) {
+func (f *Fleet) Assign(ctx context.Context, want []ocispecs.Platform) ([]Job, error) {
 	claims := declared(f.definition)
 	jobs, missing := assign(want, claims)
 	if len(missing) == 0 {
@@ -148,7 +155,7 @@ func (f *fleet) assign(ctx context.Context, want []ocispecs.Platform) ([]job, er
 			continue
 		}
 		group.Go(fault.Guard(func() error {
-			conn, err := f.connect(ctx, i)
+			conn, err := f.Connect(ctx, i)
 			if err != nil {
 				return err
 			}
@@ -163,12 +170,4 @@ func (f *fleet) assign(ctx context.Context, want []ocispecs.Platform) ([]job, er
 		return nil, fault.With(fault.ClassUsage, &unclaimed{builder: f.definition.Name, missing: missing, claims: claims})
 	}
 	return jobs, nil
-}
-
-func declared(d configmap.Definition) []claim {
-	claims := make([]claim, len(d.Nodes))
-	for i, n := range d.Nodes {
-		claims[i] = claim{node: n.Name, declared: n.Platforms}
-	}
-	return claims
 }

@@ -1,4 +1,4 @@
-package agent
+package fleet
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func TestOverflow(t *testing.T) {
 	}
 }
 
-func TestRelieve(t *testing.T) {
+func TestLeastBusy(t *testing.T) {
 	const mute, gone = -1, -2
 	tests := []struct {
 		name     string
@@ -71,7 +71,7 @@ func TestRelieve(t *testing.T) {
 				order = append(order, cluster.Pod{Name: name})
 				pods[name] = &busyPod{name, n, n == mute, &log}
 			}
-			got, pod := relieve(t.Context(), tt.overflow, order, pods["p0"], func(_ context.Context, pod cluster.Pod) (*busyPod, error) {
+			got, pod := leastBusy(t.Context(), tt.overflow, order, pods["p0"], func(_ context.Context, pod cluster.Pod) (*busyPod, error) {
 				log = append(log, "dial "+pod.Name)
 				if pods[pod.Name].builds == gone {
 					return nil, errors.New("gone")

@@ -1,4 +1,4 @@
-package agent
+package fleet
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 )
 
-func TestOutlast(t *testing.T) {
+func TestRetryUnreachable(t *testing.T) {
 	gone := &cluster.Error{Reason: cluster.ReasonUnreachable}
 	other := &cluster.Error{Reason: cluster.ReasonForbidden}
 	for _, tt := range []struct {
@@ -27,7 +27,7 @@ func TestOutlast(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tries, said := 0, ""
-			_, err := outlast(t.Context(), tt.limit, func(line string) { said += line }, func() (int, error) {
+			_, err := retryUnreachable(t.Context(), tt.limit, func(line string) { said += line }, func() (int, error) {
 				tries++
 				return 0, tt.ends[tries-1]
 			})
@@ -38,7 +38,7 @@ func TestOutlast(t *testing.T) {
 	}
 	t.Run("cancelled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err := outlast(ctx, time.Hour, func(string) {}, func() (int, error) { cancel(); return 0, gone })
+		_, err := retryUnreachable(ctx, time.Hour, func(string) {}, func() (int, error) { cancel(); return 0, gone })
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, gone) {
 			t.Errorf("%v, want the reason and the end", err)
 		}

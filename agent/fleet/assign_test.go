@@ -1,4 +1,4 @@
-package agent
+package fleet
 
 import (
 	"strings"
@@ -58,10 +58,10 @@ func TestAssign(t *testing.T) {
 					gotJobs = jobs{}
 				}
 				var names []string
-				for _, p := range j.platforms {
+				for _, p := range j.Platforms {
 					names = append(names, platforms.Format(p))
 				}
-				gotJobs[tt.claims[j.node].node] = names
+				gotJobs[tt.claims[j.Node].node] = names
 			}
 			if diff := cmp.Diff(tt.jobs, gotJobs); diff != "" {
 				t.Errorf("jobs (-want +got):\n%s", diff)
@@ -76,7 +76,7 @@ func TestAssign(t *testing.T) {
 func TestNothingWantedPrefersTheAgentsPlatform(t *testing.T) {
 	own := claim{node: "own", declared: []ocispecs.Platform{agentPlatform()}}
 	jobs, _ := assign(nil, []claim{{node: "odd", declared: parse(t, "linux/s390x")}, own})
-	if len(jobs) != 1 || jobs[0].node != 1 {
+	if len(jobs) != 1 || jobs[0].Node != 1 {
 		t.Errorf("jobs = %+v, want the node of the agent's platform", jobs)
 	}
 }
