@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/agent/report"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -47,7 +48,7 @@ type Build struct {
 // Run checks what was asked before the cluster is touched, makes sure that the
 // builders run, solves on all of them at once and lets the outputs appear
 // when every node has succeeded. Its errors have a Class.
-func (b Build) Run(ctx context.Context) (report *Report, err error) {
+func (b Build) Run(ctx context.Context) (made *report.Report, err error) {
 	err = b.onStage(ctx, func(s stage) error {
 		parts, err := b.solveAll(ctx, s)
 		if err != nil {
@@ -57,10 +58,10 @@ func (b Build) Run(ctx context.Context) (report *Report, err error) {
 		if err != nil {
 			return err
 		}
-		report = &Report{Builder: b.Definition.Name, Outcome: *outcome, Parts: parts}
+		made = &report.Report{Builder: b.Definition.Name, Outcome: *outcome, Parts: parts}
 		return nil
 	})
-	return report, err
+	return made, err
 }
 
 // Call asks the Dockerfile's frontend about the build instead of building:
@@ -199,9 +200,9 @@ func (b Build) jobs(jobs []fleet.Job) []solve.Job {
 
 // solveAll solves every job on its node, all at once. The first failure ends
 // the others: an output needs all of them.
-func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
+func (b Build) solveAll(ctx context.Context, s stage) ([]report.Part, error) {
 	group, ctx := errgroup.WithContext(ctx)
-	parts := make([]Part, len(s.jobs))
+	parts := make([]report.Part, len(s.jobs))
 	stop := readAhead(ctx, readAheadAfter, func(ctx context.Context) {
 		defer b.Timing.Begin("", "read the context ahead")()
 		s.plan.ReadAhead(ctx)
@@ -220,7 +221,7 @@ func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
 				if err != nil {
 					return err
 				}
-				parts[i] = Part{Node: work.Node, Pod: conn.Pod, Result: result}
+				parts[i] = report.Part{Node: work.Node, Pod: conn.Pod, Result: result}
 				if err := b.provenance(ctx, conn, &parts[i]); err != nil {
 					return &afterSolve{err}
 				}
@@ -235,7 +236,7 @@ func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
 }
 
 // provenance adds to a part what its builder has recorded.
-func (b Build) provenance(ctx context.Context, conn *fleet.Connection, part *Part) (err error) {
+func (b Build) provenance(ctx context.Context, conn *fleet.Connection, part *report.Part) (err error) {
 	if b.Provenance != "" {
 		part.Provenance, err = conn.Provenance(ctx, part.Result.Ref, b.Provenance)
 	}

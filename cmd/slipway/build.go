@@ -138,16 +138,16 @@ func (c *buildCmd) build(in *invocation, build agent.Build) error {
 	if err != nil {
 		return err
 	}
-	report, err := build.Run(in.ctx)
+	made, err := build.Run(in.ctx)
 	if err != nil {
 		return err
 	}
-	if id := report.ImageID(); c.Quiet && id != "" {
+	if id := made.ImageID(); c.Quiet && id != "" {
 		if _, err := sanitize.Fprintln(in.out, id); err != nil {
 			return err
 		}
 	}
-	return files.write(in.ctx, report, in.env.MetadataWarnings)
+	return files.write(in.ctx, made, in.env.MetadataWarnings)
 }
 
 // ask prints the answer to a call.

@@ -12,7 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
@@ -83,7 +83,7 @@ func (c *createCmd) Run(in *invocation) error {
 	if !c.Bootstrap {
 		return nil
 	}
-	return agent.Up{
+	return builders.Up{
 		Definition: created.Definition.WithDrift("", configmap.DriftApply),
 		Access:     in.access(),
 		Terminal:   in.terminal,
@@ -222,7 +222,7 @@ func (c *createCmd) writeConfigMap(in *invocation, place string, apply func(conf
 	if !ok {
 		namespace, name = "", c.ConfigMap
 	}
-	return agent.Author{
+	return builders.ConfigMapEditor{
 		Access:    in.access(),
 		Namespace: namespace,
 		Name:      name,

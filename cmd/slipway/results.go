@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/report"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
@@ -36,12 +36,12 @@ func (f resultFlags) open(in *invocation) (results, error) {
 }
 
 // write writes the files.
-func (r results) write(ctx context.Context, report *agent.Report, warnings bool) error {
-	if err := writeResult(ctx, "--iidfile", r.iid, []byte(report.ImageID())); err != nil {
+func (r results) write(ctx context.Context, made *report.Report, warnings bool) error {
+	if err := writeResult(ctx, "--iidfile", r.iid, []byte(made.ImageID())); err != nil {
 		return err
 	}
 	if r.metadata == nil {
 		return nil
 	}
-	return writeJSON(ctx, "--metadata-file", r.metadata, report.Metadata(warnings))
+	return writeJSON(ctx, "--metadata-file", r.metadata, made.Metadata(warnings))
 }

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -38,7 +38,7 @@ func (c *upCmd) Run(in *invocation) error {
 	}
 	timing, printTiming := c.timing(in)
 	defer printTiming()
-	return agent.Up{
+	return builders.Up{
 		Timing:            timing,
 		Definition:        definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftApply),
 		Access:            in.access(),

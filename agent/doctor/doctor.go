@@ -1,4 +1,4 @@
-package agent
+package doctor
 
 import (
 	"cmp"
@@ -80,17 +80,17 @@ func (d *Doctor) limit(usual time.Duration) time.Duration {
 // first failure, with its Class; nil when there are warnings only.
 func (d Doctor) Run(ctx context.Context) ([]Check, error) {
 	definition, err := d.Definition()
-	visits := d.plan(definition, err)
+	runs := d.plan(definition, err)
 	var running sync.WaitGroup
-	for _, v := range visits {
+	for _, v := range runs {
 		running.Go(fault.Protect(func() {
 			defer close(v.done)
 			v.check = v.run(ctx)
 		}))
 	}
 	running.Wait()
-	checks := make([]Check, len(visits))
-	for i, v := range visits {
+	checks := make([]Check, len(runs))
+	for i, v := range runs {
 		checks[i] = v.check
 	}
 	if ctx.Err() != nil {
@@ -125,17 +125,17 @@ func (c Check) name() string {
 	return c.Probe + " of " + c.About
 }
 
-// visit is one probe at one thing.
-type visit struct {
+// probeRun is one probe at one thing.
+type probeRun struct {
 	probe probe
-	at    *patient
-	needs []*visit
+	at    *target
+	needs []*probeRun
 	check Check
 	done  chan struct{} // closed when check is there
 }
 
-// run waits for what the visit needs and looks, within the probe's limit.
-func (v *visit) run(ctx context.Context) Check {
+// run waits for what the probe needs and runs it, within the probe's limit.
+func (v *probeRun) run(ctx context.Context) Check {
 	c := Check{Probe: v.probe.name, About: v.at.name}
 	for _, n := range v.needs {
 		<-n.done // each ends within its own limit
@@ -147,7 +147,7 @@ func (v *visit) run(ctx context.Context) Check {
 	limit := v.at.doctor.limit(v.probe.limit)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	a := v.probe.look(limited, v.at)
+	a := v.probe.check(limited, v.at)
 	if a.late && ctx.Err() == nil {
 		a.detail = tookLonger(limit)
 	}
@@ -155,15 +155,15 @@ func (v *visit) run(ctx context.Context) Check {
 	return c
 }
 
-// patient is one thing that probes look at, with what they have found out for
+// target is one thing that probes look at, with what they have found out for
 // those that need them. A field is written by one probe only, and read by
 // those that wait for it.
-type patient struct {
+type target struct {
 	doctor *Doctor
 	scope  scope
 	name   string
 	// within is the cluster of a node.
-	within *patient
+	within *target
 
 	definition configmap.Definition // of the whole
 	broken     error                // of the whole: why there is no definition
@@ -194,15 +194,15 @@ const (
 )
 
 // plan pairs the probes with what there is to look at.
-func (d *Doctor) plan(definition configmap.Definition, broken error) []*visit {
-	patients := d.patients(definition, broken)
-	var all []*visit
+func (d *Doctor) plan(definition configmap.Definition, broken error) []*probeRun {
+	targets := d.targets(definition, broken)
+	var all []*probeRun
 	for _, p := range probes() {
-		for _, at := range patients {
+		for _, at := range targets {
 			if at.scope != p.at || at.node.Remote != nil && !p.remote {
 				continue
 			}
-			v := &visit{probe: p, at: at, done: make(chan struct{})}
+			v := &probeRun{probe: p, at: at, done: make(chan struct{})}
 			for _, earlier := range all {
 				if earlier.concerns(at) && slices.Contains(p.needs, earlier.probe.name) {
 					v.needs = append(v.needs, earlier)
@@ -214,25 +214,25 @@ func (d *Doctor) plan(definition configmap.Definition, broken error) []*visit {
 	return all
 }
 
-// concerns is true when what the visit finds holds for at, too.
-func (v *visit) concerns(at *patient) bool {
+// concerns is true when what the probe finds holds for at, too.
+func (v *probeRun) concerns(at *target) bool {
 	return v.at == at || v.at == at.within || v.at.scope == ofWhole
 }
 
-// patients are the whole, the clusters, the nodes and the images. Without a
+// targets are the whole, the clusters, the nodes and the images. Without a
 // definition there is one nameless node, whose probes are skipped.
-func (d *Doctor) patients(definition configmap.Definition, broken error) []*patient {
-	all := []*patient{{doctor: d, scope: ofWhole, definition: definition, broken: broken}}
+func (d *Doctor) targets(definition configmap.Definition, broken error) []*target {
+	all := []*target{{doctor: d, scope: ofWhole, definition: definition, broken: broken}}
 	nodes := definition.Nodes
 	if broken != nil {
 		nodes = []configmap.Node{{Kubernetes: &configmap.Kubernetes{}}}
 	}
-	clusters := map[string]*patient{}
+	clusters := map[string]*target{}
 	for _, n := range nodes {
 		if n.Kubernetes == nil || clusters[n.Kubernetes.Kubeconfig] != nil {
 			continue
 		}
-		c := &patient{doctor: d, scope: ofCluster, kubeconfig: n.Kubernetes.Kubeconfig}
+		c := &target{doctor: d, scope: ofCluster, kubeconfig: n.Kubernetes.Kubeconfig}
 		if len(clusters) > 0 {
 			c.name = c.kubeconfig
 		}
@@ -240,14 +240,14 @@ func (d *Doctor) patients(definition configmap.Definition, broken error) []*pati
 		all = append(all, c)
 	}
 	for _, n := range nodes {
-		at := &patient{doctor: d, scope: ofNode, name: n.Name, node: n}
+		at := &target{doctor: d, scope: ofNode, name: n.Name, node: n}
 		if n.Kubernetes != nil {
 			at.within = clusters[n.Kubernetes.Kubeconfig]
 		}
 		all = append(all, at)
 	}
 	for _, r := range d.Images {
-		all = append(all, &patient{doctor: d, scope: ofImage, name: r.Host + "/" + r.Repository, image: r})
+		all = append(all, &target{doctor: d, scope: ofImage, name: r.Host + "/" + r.Repository, image: r})
 	}
 	return all
 }

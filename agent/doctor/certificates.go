@@ -1,4 +1,4 @@
-package agent
+package doctor
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 const endsSoon = 14 * 24 * time.Hour
 
 // probeCertificates tells when the certificates of the TCP transports end.
-func probeCertificates(ctx context.Context, p *patient) answer {
+func probeCertificates(ctx context.Context, p *target) answer {
 	if !slices.ContainsFunc(p.status.Usable, func(pod cluster.Pod) bool { return pod.Listens }) {
 		return skipped("no pod of %s that is ready takes TLS connections", p.name)
 	}

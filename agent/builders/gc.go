@@ -1,4 +1,4 @@
-package agent
+package builders
 
 import (
 	"cmp"
@@ -128,8 +128,8 @@ func (c Collect) Run(ctx context.Context) ([]Collected, error) {
 // candidates are the workloads of the chosen builders, and all others that
 // Slipway made in their namespaces. Without an owner nothing can be left over,
 // and nobody looks for it.
-func (c Collect) candidates(ctx context.Context, connector collector, failures *fleet.Failures) ([]*candidate, error) {
-	known, err := c.known(connector)
+func (c Collect) candidates(ctx context.Context, pods collector, failures *fleet.Failures) ([]*candidate, error) {
+	known, err := c.known(pods)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (c Collect) candidates(ctx context.Context, connector collector, failures *
 			if node.Kubernetes == nil {
 				continue
 			}
-			client, at, err := connector.place(node)
+			client, at, err := pods.place(node)
 			if err != nil {
 				return nil, err
 			}
@@ -190,14 +190,14 @@ func (c Collect) candidates(ctx context.Context, connector collector, failures *
 // idle: where several name it, the most patient counts. The cluster is not
 // told apart, so that of two files for one cluster neither makes the other's
 // workloads look left over.
-func (c Collect) known(connector collector) (map[place]time.Duration, error) {
+func (c Collect) known(pods collector) (map[place]time.Duration, error) {
 	known := make(map[place]time.Duration)
 	for _, d := range c.Known {
 		for _, node := range d.Nodes {
 			if node.Kubernetes == nil {
 				continue
 			}
-			_, at, err := connector.place(node)
+			_, at, err := pods.place(node)
 			if err != nil {
 				return nil, err
 			}
@@ -224,17 +224,17 @@ func (c collector) place(node configmap.Node) (*cluster.Client, place, error) {
 }
 
 // collect decides and acts on one workload.
-func (c Collect) collect(ctx context.Context, connector collector, one *candidate) error {
+func (c Collect) collect(ctx context.Context, pods collector, one *candidate) error {
 	if one.Action != "" { // it was decided without a look at it
 		return nil
 	}
 	if one.made != nil {
-		return c.collectLeftOver(ctx, connector, one)
+		return c.collectLeftOver(ctx, pods, one)
 	}
-	return c.collectIdle(ctx, connector, one)
+	return c.collectIdle(ctx, pods, one)
 }
 
-func (c Collect) collectIdle(ctx context.Context, connector collector, one *candidate) error {
+func (c Collect) collectIdle(ctx context.Context, pods collector, one *candidate) error {
 	is, err := one.client.Status(ctx, one.node)
 	if err != nil {
 		return fmt.Errorf("node %s: %w", one.Node, err)
@@ -242,11 +242,11 @@ func (c Collect) collectIdle(ctx context.Context, connector collector, one *cand
 	one.Action, one.Owner = CollectLeft, is.Owner
 	verdict, ask := mayIdle(is, one.idle)
 	if ask {
-		pods, err := connector.podUses(ctx, one.client, one.node, is)
+		uses, err := pods.podUses(ctx, one.client, one.node, is)
 		if err != nil {
 			return fmt.Errorf("node %s: %w", one.Node, err)
 		}
-		verdict = judgeIdle(pods, one.idle, time.Now())
+		verdict = judgeIdle(uses, one.idle, time.Now())
 	}
 	one.Reason = verdict.reason
 	if !verdict.act {
@@ -266,17 +266,17 @@ func (c Collect) collectIdle(ctx context.Context, connector collector, one *cand
 	return nil
 }
 
-func (c Collect) collectLeftOver(ctx context.Context, connector collector, one *candidate) error {
+func (c Collect) collectLeftOver(ctx context.Context, pods collector, one *candidate) error {
 	is, err := one.client.Status(ctx, one.node)
 	if err != nil {
 		return err
 	}
-	pods, err := connector.podUses(ctx, one.client, one.node, is)
+	uses, err := pods.podUses(ctx, one.client, one.node, is)
 	if err != nil {
 		return fmt.Errorf("%s: %w", one.made, err)
 	}
 	one.Action = CollectLeft
-	verdict := judgeLeftOver(pods, c.OlderThan, time.Now())
+	verdict := judgeLeftOver(uses, c.OlderThan, time.Now())
 	one.Reason = verdict.reason
 	if !verdict.act {
 		return nil

@@ -1,4 +1,4 @@
-package agent
+package builders
 
 import (
 	"cmp"
@@ -59,20 +59,4 @@ func (u DiskUsage) Run(ctx context.Context) ([]PodCache, error) {
 		err = fault.With(fault.ClassCluster, &nothingRuns{u.Definition.Name})
 	}
 	return caches, err
-}
-
-// within bounds a context; zero is no bound.
-func within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	if limit <= 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, limit)
-}
-
-// warnAbsent tells of a node whose cache could not be looked at: none, or one
-// that a claim keeps.
-func warnAbsent(log zerolog.Logger) func(configmap.Node) {
-	return func(node configmap.Node) {
-		log.Warn().Str("node", node.Name).Msg("no pod of it runs, so its cache is left out")
-	}
 }

@@ -1,4 +1,4 @@
-package agent
+package doctor
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 )
 
 // probeRegistry asks for the rights that a push takes.
-func probeRegistry(ctx context.Context, p *patient) answer {
+func probeRegistry(ctx context.Context, p *target) answer {
 	who := "without a credential"
 	findings, err := p.doctor.Credentials.Explain(ctx, p.image)
 	if err != nil {

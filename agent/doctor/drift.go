@@ -1,4 +1,4 @@
-package agent
+package doctor
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 
 // probeDrift compares the workload with its definition. A build goes on with
 // what there is unless it is told not to.
-func probeDrift(ctx context.Context, p *patient) answer {
+func probeDrift(ctx context.Context, p *target) answer {
 	lines, err := p.within.client.Drift(ctx, p.node)
 	switch {
 	case fleet.IsReason(err, cluster.ReasonForbidden):

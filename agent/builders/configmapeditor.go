@@ -1,4 +1,4 @@
-package agent
+package builders
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// Author writes definitions into a ConfigMap of the cluster.
-type Author struct {
+// ConfigMapEditor writes definitions into a ConfigMap of the cluster.
+type ConfigMapEditor struct {
 	Access cluster.Access
 	// Namespace is the identity's when it is empty.
 	Namespace string
@@ -27,19 +27,15 @@ type Author struct {
 // Run changes one key of the ConfigMap, or makes it, and leaves all else in it
 // alone. edit gets the text of all keys and may be called several times; its
 // own errors come back as they are.
-func (a Author) Run(ctx context.Context, edit func(data map[string]string) (key, text string, err error)) error {
-	client, err := cluster.Connect(a.Access, "", a.Log)
+func (e ConfigMapEditor) Run(ctx context.Context, edit func(data map[string]string) (key, text string, err error)) error {
+	client, err := cluster.Connect(e.Access, "", e.Log)
 	if err != nil {
 		return fault.With(fleet.ClassOf(err), err)
 	}
-	limited := ctx
-	if a.Timeout > 0 {
-		var cancel context.CancelFunc
-		limited, cancel = context.WithTimeout(ctx, a.Timeout)
-		defer cancel()
-	}
+	limited, cancel := within(ctx, e.Timeout)
+	defer cancel()
 	var refused error
-	err = client.EditConfigMap(limited, a.Namespace, a.Name, func(data map[string]string) (string, string, error) {
+	err = client.EditConfigMap(limited, e.Namespace, e.Name, func(data map[string]string) (string, string, error) {
 		key, text, err := edit(data)
 		refused = err
 		return key, text, err
@@ -48,7 +44,7 @@ func (a Author) Run(ctx context.Context, edit func(data map[string]string) (key,
 		return refused
 	}
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		err = fmt.Errorf("no answer from the API server within %s: %w", a.Timeout, err)
+		err = fmt.Errorf("no answer from the API server within %s: %w", e.Timeout, err)
 	}
 	return fault.With(fleet.ClassOf(err), err)
 }

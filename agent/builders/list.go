@@ -1,4 +1,4 @@
-package agent
+package builders
 
 import (
 	"context"
@@ -18,9 +18,9 @@ import (
 // listTimeout bounds how long one node may take to answer a listing.
 const listTimeout = 20 * time.Second
 
-// BuilderStatus is one builder as `slipway ls` shows it. The JSON keys are an
+// Status is one builder as `slipway ls` shows it. The JSON keys are an
 // interface to scripts.
-type BuilderStatus struct {
+type Status struct {
 	Name   string       `json:"name"`
 	Driver string       `json:"driver"`
 	File   string       `json:"file"`
@@ -57,13 +57,13 @@ type List struct {
 
 // Run returns the status of every builder, in order. A node that cannot be
 // reached is a status, not an error.
-func (l List) Run(ctx context.Context) ([]BuilderStatus, error) {
+func (l List) Run(ctx context.Context) ([]Status, error) {
 	nodes := inspector{&fleet.Connector{Access: l.Access, Log: l.Log}}
-	out := make([]BuilderStatus, len(l.Definitions))
+	out := make([]Status, len(l.Definitions))
 	var group errgroup.Group
 	group.SetLimit(fleet.MaxParallel)
 	for i, d := range l.Definitions {
-		out[i] = BuilderStatus{Name: d.Name, Driver: d.Driver, File: d.File, Nodes: make([]NodeStatus, len(d.Nodes))}
+		out[i] = Status{Name: d.Name, Driver: d.Driver, File: d.File, Nodes: make([]NodeStatus, len(d.Nodes))}
 		for j, node := range d.Nodes {
 			group.Go(fault.Guard(func() error {
 				ctx, cancel := context.WithTimeout(ctx, listTimeout)

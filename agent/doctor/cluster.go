@@ -1,4 +1,4 @@
-package agent
+package doctor
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-func probeDefinition(_ context.Context, p *patient) answer {
+func probeDefinition(_ context.Context, p *target) answer {
 	if p.broken != nil {
 		return failing(fault.ClassUsage, p.broken)
 	}
@@ -27,7 +27,7 @@ func probeDefinition(_ context.Context, p *patient) answer {
 	return fine("builder %q in %s, driver %s, nodes %s", d.Name, d.File, d.Driver, strings.Join(names, ", "))
 }
 
-func probeIdentity(_ context.Context, p *patient) answer {
+func probeIdentity(_ context.Context, p *target) answer {
 	var err error
 	if p.client, err = cluster.Connect(p.doctor.Access, p.kubeconfig, p.doctor.Log); err != nil {
 		return failing(fault.ClassCluster, err)
@@ -36,7 +36,7 @@ func probeIdentity(_ context.Context, p *patient) answer {
 	return fine("%s, namespace %s, for %s", id, id.Namespace, id.Server)
 }
 
-func probeServer(ctx context.Context, p *patient) answer {
+func probeServer(ctx context.Context, p *target) answer {
 	var err error
 	if p.server, err = p.client.Hello(ctx); err != nil {
 		return failing(fault.ClassCluster, err)
@@ -51,7 +51,7 @@ func probeServer(ctx context.Context, p *patient) answer {
 	return fine("Kubernetes %s, answers in %s, knows the identity as %s", p.server.Version, short(p.server.Took), p.user)
 }
 
-func probeRights(ctx context.Context, p *patient) answer {
+func probeRights(ctx context.Context, p *target) answer {
 	client := p.within.client
 	status, err := client.Status(ctx, p.node)
 	if err != nil && !fleet.IsReason(err, cluster.ReasonForbidden) {
@@ -82,7 +82,7 @@ func probeRights(ctx context.Context, p *patient) answer {
 	return fine("all %d that this takes in namespace %s", rights.Asked, namespace)
 }
 
-func probeClusterNodes(ctx context.Context, p *patient) answer {
+func probeClusterNodes(ctx context.Context, p *target) answer {
 	places, err := p.within.client.Places(ctx, p.node)
 	switch {
 	case fleet.IsReason(err, cluster.ReasonForbidden):
@@ -106,7 +106,7 @@ func probeClusterNodes(ctx context.Context, p *patient) answer {
 	return fine("%d of %d take pods for %s: %s", len(places.Fit), len(places.Fit)+len(places.Unfit), claimed, strings.Join(places.Fit, ", "))
 }
 
-func probeQuota(ctx context.Context, p *patient) answer {
+func probeQuota(ctx context.Context, p *target) answer {
 	quota, err := p.within.client.Quota(ctx, p.node)
 	switch {
 	case fleet.IsReason(err, cluster.ReasonForbidden):
@@ -124,9 +124,9 @@ func probeQuota(ctx context.Context, p *patient) answer {
 }
 
 // runs is true when a pod is ready, so that no other is needed.
-func (p *patient) runs() bool { return len(p.status.Usable) > 0 }
+func (p *target) runs() bool { return len(p.status.Usable) > 0 }
 
-func probePolicy(ctx context.Context, p *patient) answer {
+func probePolicy(ctx context.Context, p *target) answer {
 	trial, err := p.within.client.Try(ctx, p.node)
 	switch {
 	case fleet.IsReason(err, cluster.ReasonForbidden):
@@ -143,7 +143,7 @@ func probePolicy(ctx context.Context, p *patient) answer {
 	return fine("the API server takes the workload and its pod")
 }
 
-func probeImage(_ context.Context, p *patient) answer {
+func probeImage(_ context.Context, p *target) answer {
 	image := p.node.Kubernetes.Image
 	switch {
 	case p.runs():
@@ -160,7 +160,7 @@ func probeImage(_ context.Context, p *patient) answer {
 	return fine("no trouble with %s", image)
 }
 
-func probePods(_ context.Context, p *patient) answer {
+func probePods(_ context.Context, p *target) answer {
 	s := p.status
 	name := fmt.Sprintf("%s %s in namespace %s", strings.ToLower(s.Kind), s.Name, s.Namespace)
 	start := []string{"start it now: slipway up, or slipway doctor --up"}
@@ -218,7 +218,7 @@ func frail(pods []cluster.PodStatus) (detail string, hints []string) {
 // were just made look as if they were of the future.
 const maxBehind = 30 * time.Second
 
-func probeClock(_ context.Context, p *patient) answer {
+func probeClock(_ context.Context, p *target) answer {
 	apart := p.server.Behind
 	switch {
 	case apart > maxBehind:

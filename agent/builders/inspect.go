@@ -1,4 +1,4 @@
-package agent
+package builders
 
 import (
 	"context"
@@ -19,9 +19,9 @@ import (
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
-// BuilderDetails is a builder as `slipway inspect` shows it. The JSON keys are
+// Details is a builder as `slipway inspect` shows it. The JSON keys are
 // an interface to scripts; those of `slipway ls` mean the same.
-type BuilderDetails struct {
+type Details struct {
 	Name   string        `json:"name"`
 	Driver string        `json:"driver"`
 	File   string        `json:"file"`
@@ -100,9 +100,9 @@ type Inspect struct {
 }
 
 // Run returns what there is. What cannot be reached is a status, not an error.
-func (i Inspect) Run(ctx context.Context) (BuilderDetails, error) {
+func (i Inspect) Run(ctx context.Context) (Details, error) {
 	d := i.Definition
-	out := BuilderDetails{Name: d.Name, Driver: d.Driver, File: d.File, Nodes: make([]NodeDetails, len(d.Nodes))}
+	out := Details{Name: d.Name, Driver: d.Driver, File: d.File, Nodes: make([]NodeDetails, len(d.Nodes))}
 	nodes := inspector{&fleet.Connector{Access: i.Access, Log: i.Log}}
 	var group errgroup.Group
 	group.SetLimit(fleet.MaxParallel)

@@ -1,4 +1,4 @@
-package agent
+package doctor
 
 import (
 	"context"
@@ -52,7 +52,7 @@ func TestJudgeWays(t *testing.T) {
 
 // TestSlowIsNotCancelled: what has not ended in its time is told as slow.
 func TestSlowIsNotCancelled(t *testing.T) {
-	p := &patient{doctor: &Doctor{}}
+	p := &target{doctor: &Doctor{}}
 	over, cancel := context.WithTimeout(t.Context(), 0)
 	defer cancel()
 	late := p.try(over, func(ctx context.Context) (solve.Speed, error) {
@@ -66,7 +66,7 @@ func TestSlowIsNotCancelled(t *testing.T) {
 		t.Errorf("another error: %+v", broken)
 	}
 
-	v := &visit{probe: probe{name: "x", limit: time.Nanosecond, look: func(ctx context.Context, _ *patient) answer {
+	v := &probeRun{probe: probe{name: "x", limit: time.Nanosecond, check: func(ctx context.Context, _ *target) answer {
 		<-ctx.Done()
 		return doubt(fmt.Errorf("the build was cancelled: %w", ctx.Err()))
 	}}, at: p}
@@ -117,7 +117,7 @@ func TestTheTableIsInOrder(t *testing.T) {
 				t.Errorf("%s needs %s, which is not before it", p.name, n)
 			}
 		}
-		if p.limit <= 0 || p.look == nil {
+		if p.limit <= 0 || p.check == nil {
 			t.Errorf("%s has no limit or does not look", p.name)
 		}
 		known = append(known, p.name)

@@ -1,4 +1,4 @@
-package agent
+package doctor
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 
 // probeProfile tells what stands between the builds and the cluster node, and
 // whether something better is to be had.
-func probeProfile(ctx context.Context, p *patient) answer {
+func probeProfile(ctx context.Context, p *target) answer {
 	client := p.within.client
 	asked, err := client.Profile(p.node)
 	if err != nil {

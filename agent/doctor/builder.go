@@ -1,4 +1,4 @@
-package agent
+package doctor
 
 import (
 	"cmp"
@@ -58,7 +58,7 @@ const wayLimit = 6 * time.Second
 
 // probeTransport tries the transports one after the other: at once they would
 // measure each other.
-func probeTransport(ctx context.Context, p *patient) answer {
+func probeTransport(ctx context.Context, p *target) answer {
 	if p.node.Remote != nil {
 		conn, err := (&fleet.Connector{Access: p.doctor.Access, Log: p.doctor.Log}).ConnectRemote(ctx, p.node)
 		if err != nil {
@@ -92,7 +92,7 @@ func waysOf(asked configmap.Transport) []configmap.Transport {
 }
 
 // try measures one way within its limit.
-func (p *patient) try(ctx context.Context, measure func(context.Context) (solve.Speed, error)) way {
+func (p *target) try(ctx context.Context, measure func(context.Context) (solve.Speed, error)) way {
 	limit := p.doctor.limit(wayLimit)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -119,7 +119,7 @@ func slowHints() []string {
 	return []string{"builds wait for it: look at the load of the cluster nodes of agent and builder (kubectl top nodes), and give the builder requests.cpu"}
 }
 
-func (p *patient) tryWay(ctx context.Context, c *fleet.Connector, pod cluster.Pod) (solve.Speed, error) {
+func (p *target) tryWay(ctx context.Context, c *fleet.Connector, pod cluster.Pod) (solve.Speed, error) {
 	client, err := c.Client(p.node)
 	if err != nil {
 		return solve.Speed{}, err
@@ -132,7 +132,7 @@ func (p *patient) tryWay(ctx context.Context, c *fleet.Connector, pod cluster.Po
 }
 
 // examine measures a connection, keeps what the daemon tells and closes it.
-func (p *patient) examine(ctx context.Context, d *solve.Daemon) (solve.Speed, error) {
+func (p *target) examine(ctx context.Context, d *solve.Daemon) (solve.Speed, error) {
 	p.builder.version, p.builder.platforms = d.Version(), strings.Join(fleet.FormatPlatforms(d.Platforms()), ", ")
 	speed, err := d.Measure(ctx)
 	if err == nil && !p.builder.counted {
@@ -190,7 +190,7 @@ func advisories() []advisory {
 	}
 }
 
-func probeBuildKit(_ context.Context, p *patient) answer {
+func probeBuildKit(_ context.Context, p *target) answer {
 	return judgeVersion(p.builder)
 }
 
@@ -215,7 +215,7 @@ func judgeVersion(b builder) answer {
 	return fine("%s for %s", b.version, b.platforms)
 }
 
-func probeCache(_ context.Context, p *patient) answer {
+func probeCache(_ context.Context, p *target) answer {
 	if p.builder.cacheErr != nil {
 		return doubt(p.builder.cacheErr)
 	}
@@ -226,7 +226,7 @@ func probeCache(_ context.Context, p *patient) answer {
 // bytes.
 const leastSpace = 1 << 30
 
-func probeWorkspace(_ context.Context, p *patient) answer {
+func probeWorkspace(_ context.Context, p *target) answer {
 	var disk unix.Statfs_t
 	if err := unix.Statfs(p.doctor.Workspace, &disk); err != nil {
 		return doubt(fmt.Errorf("look at the disk of %s: %w", p.doctor.Workspace, err))
