@@ -41,8 +41,8 @@ func (u DiskUsage) Run(ctx context.Context) ([]PodCache, error) {
 	defer cancel()
 	var mu sync.Mutex
 	var caches []PodCache
-	connector := &fleet.Connector{Access: u.Access, Log: u.Log}
-	err := connector.EveryPod(ctx, u.Definition.Nodes, warnAbsent(u.Log), func(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon) error {
+	clients := &fleet.Clients{Access: u.Access, Log: u.Log}
+	err := clients.Connector().EveryPod(ctx, u.Definition.Nodes, warnAbsent(u.Log), func(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon) error {
 		records, err := d.DiskUsage(ctx, u.Filter)
 		if err != nil {
 			return err

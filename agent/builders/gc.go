@@ -95,7 +95,7 @@ type candidate struct {
 // and name. Where one fails it goes on with the others; the error holds
 // a fault.List.
 func (c Collect) Run(ctx context.Context) ([]Collected, error) {
-	pods := collector{&fleet.Connector{Access: c.Access, Log: c.Log}}
+	pods := newCollector(c.Access, c.Log)
 	var failures fleet.Failures
 	candidates, err := c.candidates(ctx, pods, &failures)
 	if err != nil {
@@ -212,11 +212,19 @@ func (c Collect) known(pods collector) (map[place]time.Duration, error) {
 }
 
 // collector asks pods how they are used.
-type collector struct{ *fleet.Connector }
+type collector struct {
+	clients   *fleet.Clients
+	connector *fleet.Connector
+}
+
+func newCollector(access cluster.Access, log zerolog.Logger) collector {
+	clients := &fleet.Clients{Access: access, Log: log}
+	return collector{clients, clients.Connector()}
+}
 
 // place is where the workload of a node is.
 func (c collector) place(node configmap.Node) (*cluster.Client, place, error) {
-	client, err := c.Client(node)
+	client, err := c.clients.Of(node)
 	if err != nil {
 		return nil, place{}, fault.With(fleet.ClassOf(err), err)
 	}
@@ -332,7 +340,7 @@ func (c collector) podUses(ctx context.Context, client *cluster.Client, node con
 // activity asks a pod what it does, over a connection that is closed again: a
 // pod that is asked to stop waits for those that are open.
 func (c collector) activity(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod) (solve.Activity, error) {
-	daemon, err := c.Ask(ctx, client, node, pod)
+	daemon, err := c.connector.Ask(ctx, client, node, pod)
 	if err != nil {
 		return solve.Activity{}, err
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent/cluster"
-	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -172,7 +171,7 @@ func TestCollect(t *testing.T) {
 // TestTheMostPatientDefinitionCounts has workloads in several definitions.
 func TestTheMostPatientDefinitionCounts(t *testing.T) {
 	const never = time.Duration(0)
-	pods := collector{&fleet.Connector{Access: access(t, "http://127.0.0.1:1"), Log: zerolog.Nop()}}
+	pods := newCollector(access(t, "http://127.0.0.1:1"), zerolog.Nop())
 	for _, tt := range []struct{ first, second, want time.Duration }{
 		{time.Minute, time.Hour, time.Hour},
 		{time.Hour, time.Minute, time.Hour},

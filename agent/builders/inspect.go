@@ -101,9 +101,12 @@ type Inspect struct {
 
 // Run returns what there is. What cannot be reached is a status, not an error.
 func (i Inspect) Run(ctx context.Context) (Details, error) {
+	return i.run(ctx, newInspector(i.Access, i.Log))
+}
+
+func (i Inspect) run(ctx context.Context, nodes inspector) (Details, error) {
 	d := i.Definition
 	out := Details{Name: d.Name, Driver: d.Driver, File: d.File, Nodes: make([]NodeDetails, len(d.Nodes))}
-	nodes := inspector{&fleet.Connector{Access: i.Access, Log: i.Log}}
 	var group errgroup.Group
 	group.SetLimit(fleet.MaxParallel)
 	for n, node := range d.Nodes {
@@ -146,7 +149,7 @@ func (c inspector) details(ctx context.Context, node configmap.Node) NodeDetails
 
 func (c inspector) examineRemote(ctx context.Context, node configmap.Node, n *NodeDetails) error {
 	n.Endpoint, n.Desired = node.Remote.Address, 1
-	conn, err := c.ConnectRemote(ctx, node)
+	conn, err := c.connector.ConnectRemote(ctx, node)
 	if err != nil {
 		return err
 	}
@@ -159,7 +162,7 @@ func (c inspector) examineRemote(ctx context.Context, node configmap.Node, n *No
 // examinePods asks the pods in turn: what a client learns of the way to one
 // holds for the next.
 func (c inspector) examinePods(ctx context.Context, node configmap.Node, n *NodeDetails) error {
-	client, err := c.Client(node)
+	client, err := c.client(node)
 	if err != nil {
 		return err
 	}
@@ -177,7 +180,7 @@ func (c inspector) examinePods(ctx context.Context, node configmap.Node, n *Node
 		if at := slices.IndexFunc(known.Usable, func(p cluster.Pod) bool { return p.Name == found.Name }); at >= 0 {
 			usable := known.Usable[at]
 			listens = listens || usable.Listens
-			daemon, err := c.Ask(ctx, client, node, usable)
+			daemon, err := c.connector.Ask(ctx, client, node, usable)
 			if err != nil {
 				pod.Status, pod.Reason = "unreachable", sanitize.RedactURLs(err.Error())
 			} else {
@@ -199,7 +202,7 @@ func (c inspector) examinePods(ctx context.Context, node configmap.Node, n *Node
 		return nil
 	}
 	if end, err := client.CertificateExpiry(ctx, node); err != nil {
-		c.Log.Debug().Err(err).Str("node", node.Name).Msg("the certificates cannot be read")
+		c.log.Debug().Err(err).Str("node", node.Name).Msg("the certificates cannot be read")
 	} else {
 		n.Certificates = &end
 	}
@@ -207,11 +210,11 @@ func (c inspector) examinePods(ctx context.Context, node configmap.Node, n *Node
 }
 
 // drift is what differs; nil where that cannot be found out.
-func (c inspector) drift(ctx context.Context, client *cluster.Client, node configmap.Node) []string {
+func (c inspector) drift(ctx context.Context, client inspected, node configmap.Node) []string {
 	lines, err := client.Drift(ctx, node)
 	switch {
 	case err != nil:
-		c.Log.Debug().Err(err).Str("node", node.Name).Msg("the workload cannot be compared with its definition")
+		c.log.Debug().Err(err).Str("node", node.Name).Msg("the workload cannot be compared with its definition")
 		return nil
 	case lines == nil:
 		return []string{}

@@ -58,7 +58,10 @@ type List struct {
 // Run returns the status of every builder, in order. A node that cannot be
 // reached is a status, not an error.
 func (l List) Run(ctx context.Context) ([]Status, error) {
-	nodes := inspector{&fleet.Connector{Access: l.Access, Log: l.Log}}
+	return l.run(ctx, newInspector(l.Access, l.Log))
+}
+
+func (l List) run(ctx context.Context, nodes inspector) ([]Status, error) {
 	out := make([]Status, len(l.Definitions))
 	var group errgroup.Group
 	group.SetLimit(fleet.MaxParallel)
@@ -80,7 +83,29 @@ func (l List) Run(ctx context.Context) ([]Status, error) {
 }
 
 // inspector asks nodes and their pods about themselves.
-type inspector struct{ *fleet.Connector }
+type inspector struct {
+	client    func(configmap.Node) (inspected, error)
+	connector *fleet.Connector
+	log       zerolog.Logger
+}
+
+// inspected is what an inspector takes of Kubernetes; *cluster.Client has it.
+type inspected interface {
+	fleet.Dialer
+	Status(context.Context, configmap.Node) (cluster.Status, error)
+	Drift(context.Context, configmap.Node) ([]string, error)
+	Reached(configmap.Node, cluster.Pod) configmap.Transport
+	CertificateExpiry(context.Context, configmap.Node) (time.Time, error)
+}
+
+func newInspector(access cluster.Access, log zerolog.Logger) inspector {
+	clients := &fleet.Clients{Access: access, Log: log}
+	return inspector{
+		client:    func(node configmap.Node) (inspected, error) { return clients.Of(node) },
+		connector: clients.Connector(),
+		log:       log,
+	}
+}
 
 func (c inspector) status(ctx context.Context, node configmap.Node) NodeStatus {
 	s := NodeStatus{Name: node.Name, Platforms: fleet.FormatPlatforms(node.Platforms)}
@@ -102,7 +127,7 @@ func (c inspector) status(ctx context.Context, node configmap.Node) NodeStatus {
 		s.Platforms = fleet.FormatPlatforms(daemon.Platforms())
 	}
 	if err := daemon.Close(); err != nil {
-		c.Log.Debug().Err(err).Str("node", node.Name).Msg("close connection")
+		c.log.Debug().Err(err).Str("node", node.Name).Msg("close connection")
 	}
 	return s
 }
@@ -112,14 +137,14 @@ func (c inspector) look(ctx context.Context, node configmap.Node, s *NodeStatus)
 	if node.Remote != nil {
 		s.Endpoint = node.Remote.Address
 		s.Desired = 1
-		conn, err := c.ConnectRemote(ctx, node)
+		conn, err := c.connector.ConnectRemote(ctx, node)
 		if err != nil {
 			return nil, err
 		}
 		s.Ready = 1
 		return conn.Daemon, nil
 	}
-	client, err := c.Client(node)
+	client, err := c.client(node)
 	if err != nil {
 		return nil, err
 	}
@@ -141,5 +166,5 @@ func (c inspector) look(ctx context.Context, node configmap.Node, s *NodeStatus)
 		s.Status = "starting"
 		return nil, nil
 	}
-	return c.Ask(ctx, client, node, known.Usable[0])
+	return c.connector.Ask(ctx, client, node, known.Usable[0])
 }

@@ -69,7 +69,7 @@ func (l Logs) Run(ctx context.Context, out io.Writer) error {
 
 // pods are all that have a log.
 func (l Logs) pods(ctx context.Context) ([]podLog, error) {
-	connector := &fleet.Connector{Access: l.Access, Log: l.Log}
+	clients := &fleet.Clients{Access: l.Access, Log: l.Log}
 	var all []podLog
 	var names []string
 	known := false
@@ -82,7 +82,7 @@ func (l Logs) pods(ctx context.Context) ([]podLog, error) {
 		if node.Remote != nil {
 			return nil, fault.With(fault.ClassUsage, &noLogs{node.Name})
 		}
-		client, err := connector.Client(node)
+		client, err := clients.Of(node)
 		if err != nil {
 			return nil, fault.With(fleet.ClassOf(err), err)
 		}

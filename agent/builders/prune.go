@@ -26,8 +26,8 @@ type Prune struct {
 func (p Prune) Run(ctx context.Context, removed func(node, pod string, r solve.CacheRecord)) error {
 	var mu sync.Mutex
 	asked := 0
-	connector := &fleet.Connector{Access: p.Access, Log: p.Log}
-	err := connector.EveryPod(ctx, p.Definition.Nodes, warnAbsent(p.Log), func(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon) error {
+	clients := &fleet.Clients{Access: p.Access, Log: p.Log}
+	err := clients.Connector().EveryPod(ctx, p.Definition.Nodes, warnAbsent(p.Log), func(ctx context.Context, node configmap.Node, pod string, d *solve.Daemon) error {
 		mu.Lock()
 		asked++
 		mu.Unlock()

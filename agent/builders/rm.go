@@ -52,12 +52,22 @@ func (r Removal) Kept() []string {
 	return all
 }
 
+// removed is what a removal takes of Kubernetes; *cluster.Client has it.
+type removed interface {
+	fleet.Cluster
+	PlanRemoval(ctx context.Context, node configmap.Node, claims bool) (cluster.Removal, error)
+}
+
 // Plan finds what is to go and changes nothing. It fails where a node is not
 // Slipway's to remove, and where builds run.
 func (r Remove) Plan(ctx context.Context) (Removal, error) {
+	clients := &fleet.Clients{Access: r.Access, Log: r.Log}
+	return r.plan(ctx, func(node configmap.Node) (removed, error) { return clients.Of(node) })
+}
+
+func (r Remove) plan(ctx context.Context, client func(configmap.Node) (removed, error)) (Removal, error) {
 	ctx, cancel := within(ctx, r.Timeout)
 	defer cancel()
-	connector := &fleet.Connector{Access: r.Access, Log: r.Log}
 	var plan Removal
 	var kubernetes []configmap.Node // a remote builder has nothing in a cluster
 	for _, node := range r.Definition.Nodes {
@@ -65,11 +75,11 @@ func (r Remove) Plan(ctx context.Context) (Removal, error) {
 			continue
 		}
 		kubernetes = append(kubernetes, node)
-		client, err := connector.Client(node)
+		kube, err := client(node)
 		if err != nil {
 			return plan, fault.With(fleet.ClassOf(err), err)
 		}
-		found, err := client.PlanRemoval(ctx, node, r.Claims)
+		found, err := kube.PlanRemoval(ctx, node, r.Claims)
 		if err != nil {
 			return plan, fault.With(fleet.ClassOf(err), fmt.Errorf("node %s: %w", node.Name, err))
 		}
@@ -77,6 +87,11 @@ func (r Remove) Plan(ctx context.Context) (Removal, error) {
 	}
 	if r.Busy {
 		return plan, nil
+	}
+	connector := &fleet.Connector{
+		Client: func(node configmap.Node) (fleet.Cluster, error) { return client(node) },
+		Access: r.Access,
+		Log:    r.Log,
 	}
 	return plan, r.idle(ctx, connector, kubernetes)
 }

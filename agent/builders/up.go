@@ -35,9 +35,23 @@ type Up struct {
 	Log      zerolog.Logger
 }
 
+// started is what Up takes of Kubernetes; *cluster.Client has it.
+type started interface {
+	fleet.Cluster
+	// UpTo is Up for so many pods.
+	UpTo(ctx context.Context, node configmap.Node, least int, report func(string)) ([]cluster.Pod, error)
+	// Certify renews the certificates of the node where it is time, or at once.
+	Certify(ctx context.Context, node configmap.Node, renew bool, report func(string)) error
+}
+
 // Run returns when buildkitd of every node has answered, or with the first
 // node's reason why it does not.
-func (u Up) Run(ctx context.Context) (err error) {
+func (u Up) Run(ctx context.Context) error {
+	clients := &fleet.Clients{Access: u.Access, Timing: u.Timing, Log: u.Log}
+	return u.run(ctx, func(node configmap.Node) (started, error) { return clients.Of(node) })
+}
+
+func (u Up) run(ctx context.Context, client func(configmap.Node) (started, error)) (err error) {
 	if err := u.checkMinReady(); err != nil {
 		return err
 	}
@@ -50,23 +64,29 @@ func (u Up) Run(ctx context.Context) (err error) {
 			err = closeErr
 		}
 	}()
-	connector := &fleet.Connector{Access: u.Access, Reconcile: true, Timing: u.Timing, Log: u.Log}
-	nodes := fleet.New(u.Definition, connector, display)
+	nodes := fleet.New(u.Definition, &fleet.Connector{
+		Client:    func(node configmap.Node) (fleet.Cluster, error) { return client(node) },
+		Access:    u.Access,
+		Reconcile: true,
+		Timing:    u.Timing,
+		Log:       u.Log,
+	})
 	defer nodes.Close()
+	view := nodes.View(display, nil)
 
 	group, ctx := errgroup.WithContext(ctx)
 	for i, node := range u.Definition.Nodes {
 		group.Go(fault.Guard(func() error {
-			conn, err := nodes.Connect(ctx, i)
+			conn, err := view.Connect(ctx, i)
 			if err != nil {
 				return err
 			}
 			step := display.Step("[" + node.Name + "] ready")
-			if err := u.certify(ctx, connector, node, step.Say); err != nil {
+			if err := u.certify(ctx, client, node, step.Say); err != nil {
 				step.Done(fleet.ErrReasonBelow)
 				return err
 			}
-			ready, err := u.ready(ctx, connector, node, step.Say)
+			ready, err := u.ready(ctx, client, node, step.Say)
 			if err != nil {
 				step.Done(fleet.ErrReasonBelow)
 				return err
@@ -99,15 +119,15 @@ func (u Up) checkMinReady() error {
 }
 
 // ready waits for as many pods as are wanted and says how many there are.
-func (u Up) ready(ctx context.Context, connector *fleet.Connector, node configmap.Node, report func(string)) (string, error) {
+func (u Up) ready(ctx context.Context, client func(configmap.Node) (started, error), node configmap.Node, report func(string)) (string, error) {
 	if node.Kubernetes == nil {
 		return "", nil
 	}
-	client, err := connector.Client(node)
+	kube, err := client(node)
 	if err != nil {
 		return "", fault.With(fault.ClassCluster, err)
 	}
-	pods, err := client.UpTo(ctx, node, u.MinReady, report)
+	pods, err := kube.UpTo(ctx, node, u.MinReady, report)
 	if err != nil {
 		return "", fault.With(fleet.ClassOf(err), fmt.Errorf("node %s: %w", node.Name, err))
 	}
@@ -116,15 +136,15 @@ func (u Up) ready(ctx context.Context, connector *fleet.Connector, node configma
 
 // certify looks after the certificates of a node. Where nobody asked for that,
 // an agent without the right to is none the worse.
-func (u Up) certify(ctx context.Context, connector *fleet.Connector, node configmap.Node, report func(string)) error {
+func (u Up) certify(ctx context.Context, client func(configmap.Node) (started, error), node configmap.Node, report func(string)) error {
 	if node.Remote != nil {
 		return nil
 	}
-	client, err := connector.Client(node)
+	kube, err := client(node)
 	if err != nil {
 		return fault.With(fault.ClassCluster, err)
 	}
-	err = client.Certify(ctx, node, u.RenewCertificates, report)
+	err = kube.Certify(ctx, node, u.RenewCertificates, report)
 	switch {
 	case err == nil:
 		return nil

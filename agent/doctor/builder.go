@@ -60,7 +60,8 @@ const wayLimit = 6 * time.Second
 // measure each other.
 func probeTransport(ctx context.Context, p *target) answer {
 	if p.node.Remote != nil {
-		conn, err := (&fleet.Connector{Access: p.doctor.Access, Log: p.doctor.Log}).ConnectRemote(ctx, p.node)
+		clients := &fleet.Clients{Access: p.doctor.Access, Log: p.doctor.Log}
+		conn, err := clients.Connector().ConnectRemote(ctx, p.node)
 		if err != nil {
 			return failing(fault.ClassCluster, err)
 		}
@@ -75,8 +76,8 @@ func probeTransport(ctx context.Context, p *target) answer {
 	var ways []way
 	for _, name := range waysOf(cmp.Or(access.Transport, p.node.Kubernetes.Transport)) {
 		access.Transport = name
-		c := &fleet.Connector{Access: access, Log: p.doctor.Log}
-		w := p.try(ctx, func(ctx context.Context) (solve.Speed, error) { return p.tryWay(ctx, c, pod) })
+		clients := &fleet.Clients{Access: access, Log: p.doctor.Log}
+		w := p.try(ctx, func(ctx context.Context) (solve.Speed, error) { return p.tryWay(ctx, clients, pod) })
 		w.transport = name
 		ways = append(ways, w)
 	}
@@ -119,12 +120,12 @@ func slowHints() []string {
 	return []string{"builds wait for it: look at the load of the cluster nodes of agent and builder (kubectl top nodes), and give the builder requests.cpu"}
 }
 
-func (p *target) tryWay(ctx context.Context, c *fleet.Connector, pod cluster.Pod) (solve.Speed, error) {
-	client, err := c.Client(p.node)
+func (p *target) tryWay(ctx context.Context, clients *fleet.Clients, pod cluster.Pod) (solve.Speed, error) {
+	client, err := clients.Of(p.node)
 	if err != nil {
 		return solve.Speed{}, err
 	}
-	daemon, err := c.ConnectPod(ctx, client, p.node, pod, func(string) {})
+	daemon, err := clients.Connector().ConnectPod(ctx, client, p.node, pod, func(string) {})
 	if err != nil {
 		return solve.Speed{}, err
 	}

@@ -23,14 +23,14 @@ import (
 // several in a row are a fault worth showing.
 const podTries = 4
 
-// Connector makes connections to the nodes of a definition. It holds one
-// Kubernetes client per identity, made when first needed. It may be used by
-// several goroutines.
+// Connector makes connections to the nodes of a definition. It may be used by
+// several goroutines. Clients.Connector makes one.
 type Connector struct {
+	// Client returns the Kubernetes client of a node of the driver kubernetes.
+	Client func(configmap.Node) (Cluster, error)
+	// Access has the transport that was asked for, and reads the certificates of
+	// remote nodes.
 	Access cluster.Access
-	// Affinity tells builds apart that should go to different pods of several;
-	// nil where nothing is built.
-	Affinity func() string
 	// Reconcile compares a workload with its definition field by field before it
 	// is used, and brings it up to date.
 	Reconcile bool
@@ -38,9 +38,8 @@ type Connector struct {
 	Timing *Timing
 	Log    zerolog.Logger
 
-	mu      sync.Mutex
-	clients map[string]*cluster.Client // by the definition's kubeconfig
-	plain   map[string]bool            // addresses that were warned of
+	mu    sync.Mutex
+	plain map[string]bool // addresses that were warned of
 }
 
 // Connection is a buildkitd that has answered.
@@ -48,32 +47,16 @@ type Connection struct {
 	*solve.Daemon
 	// Pod is the name of the pod, empty with the remote driver.
 	Pod string
-}
 
-// Client returns the Kubernetes client of a node.
-func (c *Connector) Client(node configmap.Node) (*cluster.Client, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	kubeconfig := node.Kubernetes.Kubeconfig
-	if known := c.clients[kubeconfig]; known != nil {
-		return known, nil
-	}
-	access := c.Access
-	access.Observe = c.Timing.observe("")
-	made, err := cluster.Connect(access, kubeconfig, c.Log)
-	if err != nil {
-		return nil, err
-	}
-	if c.clients == nil {
-		c.clients = make(map[string]*cluster.Client)
-	}
-	c.clients[kubeconfig] = made
-	return made, nil
+	// affinity is what the pod was chosen by; empty where there was no choice.
+	affinity string
 }
 
 // Connect makes sure that the node runs and returns a connection to one of
 // its pods, which the caller closes. It reports in human lines what it waits for.
-func (c *Connector) Connect(ctx context.Context, node configmap.Node, report func(string)) (*Connection, error) {
+// affinity tells builds apart that should go to different pods of several; it is
+// asked only where there is a choice, and nil where nothing is built.
+func (c *Connector) Connect(ctx context.Context, node configmap.Node, affinity func() string, report func(string)) (*Connection, error) {
 	if node.Remote != nil {
 		return c.ConnectRemote(ctx, node)
 	}
@@ -102,7 +85,11 @@ func (c *Connector) Connect(ctx context.Context, node configmap.Node, report fun
 			}
 			fresh = pods
 		}
-		order := c.order(fresh, node.Kubernetes.LoadBalance)
+		key := ""
+		if len(fresh) > 1 && affinity != nil { // git may have to tell
+			key = affinity()
+		}
+		order := cluster.Order(fresh, node.Kubernetes.LoadBalance, key)
 		pod := order[0]
 		daemon, err := c.ConnectPod(ctx, client, node, pod, report)
 		if err == nil {
@@ -110,7 +97,7 @@ func (c *Connector) Connect(ctx context.Context, node configmap.Node, report fun
 				return c.ConnectPod(ctx, client, node, pod, report)
 			})
 			c.Log.Debug().Str("node", node.Name).Str("pod", pod.Name).Str("buildkit", daemon.Version()).Msg("connected")
-			return &Connection{Daemon: daemon, Pod: pod.Name}, nil
+			return &Connection{Daemon: daemon, Pod: pod.Name, affinity: key}, nil
 		}
 		failed, last = append(failed, pod.Name), err
 		if ctx.Err() != nil || len(failed) == podTries || !worthAnotherPod(err) {
@@ -118,16 +105,6 @@ func (c *Connector) Connect(ctx context.Context, node configmap.Node, report fun
 		}
 		report(fmt.Sprintf("pod %s does not answer (%v), looking for another one", pod.Name, err))
 	}
-}
-
-// order sorts pods by preference. What the build is, is asked only where there
-// is a choice: git may have to tell.
-func (c *Connector) order(pods []cluster.Pod, policy configmap.LoadBalance) []cluster.Pod {
-	key := ""
-	if len(pods) > 1 && c.Affinity != nil {
-		key = c.Affinity()
-	}
-	return cluster.Order(pods, policy, key)
 }
 
 // samePodPause is what a kubelet needs to see and to tell that a container has
@@ -156,7 +133,7 @@ func again(ctx context.Context, why error) error {
 const answerTimeout = time.Minute
 
 // ConnectPod returns a connection to a pod once its buildkitd has answered.
-func (c *Connector) ConnectPod(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod, report func(string)) (*solve.Daemon, error) {
+func (c *Connector) ConnectPod(ctx context.Context, client Dialer, node configmap.Node, pod cluster.Pod, report func(string)) (*solve.Daemon, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	dial := func(ctx context.Context) (net.Conn, error) {
@@ -168,7 +145,7 @@ func (c *Connector) ConnectPod(ctx context.Context, client *cluster.Client, node
 
 // Ask is ConnectPod for those who only have a question: what they wait for is
 // logged at debug level.
-func (c *Connector) Ask(ctx context.Context, client *cluster.Client, node configmap.Node, pod cluster.Pod) (*solve.Daemon, error) {
+func (c *Connector) Ask(ctx context.Context, client Dialer, node configmap.Node, pod cluster.Pod) (*solve.Daemon, error) {
 	return c.ConnectPod(ctx, client, node, pod, func(line string) {
 		c.Log.Debug().Str("node", node.Name).Str("pod", pod.Name).Msg(line)
 	})

@@ -67,7 +67,7 @@ func (c *Connector) EveryPod(ctx context.Context, nodes []configmap.Node, absent
 }
 
 // usablePods are the pods of a node that could take a build now.
-func (c *Connector) usablePods(ctx context.Context, node configmap.Node) (*cluster.Client, []cluster.Pod, error) {
+func (c *Connector) usablePods(ctx context.Context, node configmap.Node) (Dialer, []cluster.Pod, error) {
 	client, err := c.Client(node)
 	if err != nil {
 		return nil, nil, err
@@ -109,8 +109,8 @@ func (f *Failures) Add(err error) {
 	f.all = append(f.all, err)
 }
 
-// Err is nil if nothing has failed, else a fault.List with its class. The order is that of the messages, for the
-// pods answer in any.
+// Err is nil if nothing has failed, else a fault.List with its class, in the
+// order of the messages: the pods answer in any.
 func (f *Failures) Err() error {
 	if len(f.all) == 0 {
 		return nil

@@ -18,68 +18,157 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// Fleet is the nodes of one builder during one command: connected when first
-// needed, each to one pod, and kept until Close.
+// Fleet is the nodes of one builder. A node is connected when it is first
+// needed, and stays connected until Close: several commands may use one fleet,
+// after each other or at once, each through a View of its own.
 type Fleet struct {
 	definition configmap.Definition
 	connector  *Connector
-	display    *progress.Display
 
 	mu    sync.Mutex
-	conns map[int]*Connection
+	conns map[int][]*Connection // by index in the definition, of different pods or affinities
+}
+
+// New returns the fleet of a definition. Nothing is connected yet. The caller
+// must Close it.
+func New(d configmap.Definition, c *Connector) *Fleet {
+	return &Fleet{definition: d, connector: c, conns: make(map[int][]*Connection)}
+}
+
+// Definition returns the definition of the builder.
+func (f *Fleet) Definition() configmap.Definition { return f.definition }
+
+// Close closes all connections. No View may be in use.
+func (f *Fleet) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, conns := range f.conns {
+		for _, c := range conns {
+			_ = c.Close() // nothing runs over it any more
+		}
+	}
+	clear(f.conns)
+}
+
+// find returns a connection of the i-th node that serves for the affinity, nil
+// if there is none.
+func (f *Fleet) find(i int, affinity func() string) *Connection {
+	f.mu.Lock()
+	conns := slices.Clone(f.conns[i])
+	f.mu.Unlock()
+	for _, c := range conns {
+		if c.affinity == "" || affinity == nil || c.affinity == affinity() {
+			return c
+		}
+	}
+	return nil
+}
+
+// keep keeps a connection of the i-th node. Where another command was faster, it
+// closes the one that was made and returns that one's.
+func (f *Fleet) keep(i int, made *Connection) *Connection {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range f.conns[i] {
+		if c.affinity == made.affinity {
+			_ = made.Close() // nothing was asked of it
+			return c
+		}
+	}
+	f.conns[i] = append(f.conns[i], made)
+	return made
+}
+
+// drop closes a connection of the i-th node that is lost.
+func (f *Fleet) drop(i int, lost *Connection) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.conns[i] = slices.DeleteFunc(f.conns[i], func(c *Connection) bool { return c == lost })
+	_ = lost.Close() // it is lost already; there is nothing to do about it
+}
+
+// View is a fleet as one command uses it, which shows on its display what it
+// waits for.
+type View struct {
+	fleet    *Fleet
+	display  *progress.Display
+	affinity func() string
+
+	mu sync.Mutex
 	// lost are the nodes whose connection was dropped.
 	lost map[int]bool
-	// connected, if set, is called whenever a connection has been made.
+	// connected, if set, is called whenever a node is connected.
 	connected func()
 }
 
-// OnConnect sets what is called whenever a connection has been made.
-func (f *Fleet) OnConnect(connected func()) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.connected = connected
+// View returns a view for a command. affinity tells builds apart that should go
+// to different pods of several; nil where nothing is built.
+func (f *Fleet) View(display *progress.Display, affinity func() string) *View {
+	return &View{fleet: f, display: display, affinity: affinity, lost: make(map[int]bool)}
 }
 
-// New returns the fleet of a definition. Nothing is connected yet.
-func New(d configmap.Definition, c *Connector, display *progress.Display) *Fleet {
-	return &Fleet{definition: d, connector: c, display: display, conns: make(map[int]*Connection), lost: make(map[int]bool)}
+// OnConnect sets what is called whenever a node is connected.
+func (v *View) OnConnect(connected func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.connected = connected
 }
 
 // ErrReasonBelow ends a step in the display whose reason is printed as the error
 // of the whole command, with its hints; once is enough.
 var ErrReasonBelow = errors.New("no connection, the reason is below")
 
-// Connect returns the connection of the i-th node. Different nodes may be
-// connected at the same time.
-func (f *Fleet) Connect(ctx context.Context, i int) (*Connection, error) {
-	f.mu.Lock()
-	known, limit := f.conns[i], time.Duration(0)
-	if f.lost[i] {
-		limit = serverTimeout
-	}
-	f.mu.Unlock()
-	if known != nil {
-		return known, nil
-	}
-	node := f.definition.Nodes[i]
-	step := f.display.Step("[" + node.Name + "] starting builder")
-	made, err := retryUnreachable(ctx, limit, step.Say, func() (*Connection, error) { return f.connector.Connect(ctx, node, step.Say) })
-	if err != nil {
-		step.Done(ErrReasonBelow)
-		if full := solve.OutOfFiles(err); full != nil {
-			return nil, fault.With(fault.ClassUsage, full)
+// Connect returns a connection of the i-th node, which stays the fleet's.
+// Different nodes may be connected at the same time.
+func (v *View) Connect(ctx context.Context, i int) (*Connection, error) {
+	conn := v.fleet.find(i, v.affinity)
+	if conn == nil {
+		made, err := v.make(ctx, i)
+		if err != nil {
+			return nil, err
 		}
-		return nil, fault.With(ClassOf(err), err)
+		conn = v.fleet.keep(i, made)
 	}
-	step.Done(nil)
-	f.mu.Lock()
-	f.conns[i] = made
-	connected := f.connected
-	f.mu.Unlock()
+	v.mu.Lock()
+	connected := v.connected
+	v.mu.Unlock()
 	if connected != nil {
 		connected()
 	}
-	return made, nil
+	return conn, nil
+}
+
+// make connects the i-th node.
+func (v *View) make(ctx context.Context, i int) (*Connection, error) {
+	v.mu.Lock()
+	limit := time.Duration(0)
+	if v.lost[i] {
+		limit = serverTimeout
+	}
+	v.mu.Unlock()
+	node := v.fleet.definition.Nodes[i]
+	step := v.display.Step("[" + node.Name + "] starting builder")
+	made, err := retryUnreachable(ctx, limit, step.Say, func() (*Connection, error) {
+		return v.fleet.connector.Connect(ctx, node, v.affinity, step.Say)
+	})
+	if err == nil {
+		step.Done(nil)
+		return made, nil
+	}
+	step.Done(ErrReasonBelow)
+	if full := solve.OutOfFiles(err); full != nil {
+		return nil, fault.With(fault.ClassUsage, full)
+	}
+	return nil, fault.With(ClassOf(err), err)
+}
+
+// Drop closes a connection of the i-th node that is lost, so that the next
+// Connect makes a new one.
+func (v *View) Drop(i int, conn *Connection) {
+	v.fleet.drop(i, conn)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.lost[i] = true
 }
 
 // serverTimeout is how long a build that has lost its builder waits for an API
@@ -121,30 +210,11 @@ func ClassOf(err error) fault.Class {
 	return fault.ClassCluster
 }
 
-// Drop closes the connection of the i-th node, so that the next Connect makes
-// a new one.
-func (f *Fleet) Drop(i int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if c := f.conns[i]; c != nil {
-		_ = c.Close() // it is lost already; there is nothing to do about it
-		delete(f.conns, i)
-		f.lost[i] = true
-	}
-}
-
-// Close closes all connections.
-func (f *Fleet) Close() {
-	for i := range f.definition.Nodes {
-		f.Drop(i)
-	}
-}
-
 // Assign gives the wanted platforms to nodes. It asks a node's buildkitd only
 // where the definition does not decide, so that most builds know their nodes
 // before the cluster is touched.
-func (f *Fleet) Assign(ctx context.Context, want []ocispecs.Platform) ([]Job, error) {
-	claims := declared(f.definition)
+func (v *View) Assign(ctx context.Context, want []ocispecs.Platform) ([]Job, error) {
+	claims := declared(v.fleet.definition)
 	jobs, missing := assign(want, claims)
 	if len(missing) == 0 {
 		return jobs, nil
@@ -155,7 +225,7 @@ func (f *Fleet) Assign(ctx context.Context, want []ocispecs.Platform) ([]Job, er
 			continue
 		}
 		group.Go(fault.Guard(func() error {
-			conn, err := f.Connect(ctx, i)
+			conn, err := v.Connect(ctx, i)
 			if err != nil {
 				return err
 			}
@@ -167,7 +237,7 @@ func (f *Fleet) Assign(ctx context.Context, want []ocispecs.Platform) ([]Job, er
 		return nil, err
 	}
 	if jobs, missing = assign(want, claims); len(missing) > 0 {
-		return nil, fault.With(fault.ClassUsage, &unclaimed{builder: f.definition.Name, missing: missing, claims: claims})
+		return nil, fault.With(fault.ClassUsage, &unclaimed{builder: v.fleet.definition.Name, missing: missing, claims: claims})
 	}
 	return jobs, nil
 }

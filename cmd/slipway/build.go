@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
@@ -111,10 +112,12 @@ func (c *buildCmd) Run(in *invocation) error {
 	}
 	timing, printTiming := c.timing(in)
 	defer printTiming()
+	clients := &fleet.Clients{Access: in.access(), Timing: timing, Log: in.log}
+	nodes := fleet.New(definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftWarn), clients.Connector())
+	defer nodes.Close()
 	build := agent.Build{
+		Fleet:      nodes,
 		Timing:     timing,
-		Definition: definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftWarn),
-		Access:     in.access(),
 		Request:    request,
 		Platforms:  platforms,
 		Provenance: provenance,
@@ -186,7 +189,7 @@ func (c *buildCmd) dryRun(in *invocation, build agent.Build) error {
 	}
 	encoder := json.NewEncoder(in.output(formatJSON))
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(map[string]any{"builder": build.Definition.Name, "solves": requests})
+	return encoder.Encode(map[string]any{"builder": build.Fleet.Definition().Name, "solves": requests})
 }
 
 // call is what --call, --check and --print say.
