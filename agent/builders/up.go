@@ -11,7 +11,6 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/progress"
-	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -107,7 +106,7 @@ func (u Up) checkMinReady() error {
 			replicas = int(node.Kubernetes.Replicas)
 		}
 		if u.MinReady > replicas {
-			return fault.With(fault.ClassUsage, &solve.UsageError{
+			return fault.With(fault.ClassUsage, &fault.Usage{
 				Flag:    "--min-ready",
 				Value:   strconv.Itoa(u.MinReady),
 				Problem: fmt.Sprintf("node %s is to have %d pods and no more", node.Name, replicas),
