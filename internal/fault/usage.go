@@ -1,18 +1,22 @@
 package fault
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"strings"
 
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
-// Usage is one mistake in what the user asked for, found before anything else
-// is touched.
+// Usage is one mistake in what the user asked for, found on the agent before
+// anything else is touched.
 type Usage struct {
-	// Flag is the flag at fault ("--secret"), or what stands for one ("source").
+	// Flag is the flag at fault ("--secret"), or "build context".
 	Flag string
-	// Value is the flag's value as it was given; empty where there is none, or
-	// where it may be a secret. The message has it without what URLs hide.
+	// Value is the flag's value as it was given; credentials in a URL are
+	// left out of the message.
 	Value string
 	// Problem says what is wrong with it.
 	Problem string
@@ -34,4 +38,54 @@ func (e *Usage) Hints() []string {
 		return nil
 	}
 	return []string{e.Hint}
+}
+
+// UsageList are all mistakes of a request at once.
+type UsageList []*Usage
+
+// Error has a line per mistake.
+func (e UsageList) Error() string {
+	lines := make([]string, len(e))
+	for i, problem := range e {
+		lines[i] = problem.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap gives access to each mistake.
+func (e UsageList) Unwrap() []error {
+	errs := make([]error, len(e))
+	for i, problem := range e {
+		errs[i] = problem
+	}
+	return errs
+}
+
+// Hints are the hints of all mistakes, each once.
+func (e UsageList) Hints() []string {
+	var hints []string
+	seen := map[string]bool{}
+	for _, problem := range e {
+		for _, hint := range problem.Hints() {
+			if !seen[hint] {
+				seen[hint] = true
+				hints = append(hints, hint)
+			}
+		}
+	}
+	return hints
+}
+
+// Cause is the bare reason of a file error, for messages that name the file
+// themselves.
+func Cause(err error) string {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err.Error()
+	}
+	var linkErr *os.LinkError
+	if errors.As(err, &linkErr) {
+		return linkErr.Err.Error()
+	}
+	return err.Error()
 }
