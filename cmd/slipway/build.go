@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/progress"
@@ -76,23 +78,7 @@ func (c *buildCmd) Help() string {
 
 // Run builds.
 func (c *buildCmd) Run(in *invocation) error {
-	mode, err := c.mode()
-	if err != nil {
-		return err
-	}
-	platforms, err := solve.ParsePlatforms(c.Platform)
-	if err != nil {
-		return &usageError{err: err}
-	}
-	provenance, err := c.provenance()
-	if err != nil {
-		return err
-	}
-	call, err := c.call()
-	if err != nil {
-		return err
-	}
-	request, err := c.request(in)
+	asked, err := c.parse(in)
 	if err != nil {
 		return err
 	}
@@ -100,14 +86,10 @@ func (c *buildCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	request.Outputs = c.outputs(in, request.Outputs, definition)
-	insecure := solve.InsecureRegistries(request.Tags, request.Outputs)
-	client, err := in.registryClient(request.Keychain, insecure, definition)
-	if err != nil {
+	if err := c.complete(in, &asked.request, definition); err != nil {
 		return err
 	}
-	request.Registry, request.Tokens = client, client
-	if mode == progress.RawJSON {
+	if asked.mode == progress.RawJSON {
 		in.secrets.tellNobody()
 	}
 	timing, printTiming := c.timing(in)
@@ -118,21 +100,61 @@ func (c *buildCmd) Run(in *invocation) error {
 	build := agent.Build{
 		Fleet:      nodes,
 		Timing:     timing,
-		Request:    request,
-		Platforms:  platforms,
-		Provenance: provenance,
+		Request:    asked.request,
+		Platforms:  asked.platforms,
+		Provenance: asked.provenance,
 		Terminal:   in.terminal,
-		Mode:       mode,
+		Mode:       asked.mode,
 		RawOutput:  c.RawOutput,
 		Log:        in.log,
 	}
 	switch {
 	case c.DryRun:
 		return c.dryRun(in, build)
-	case call.Name != "":
-		return c.ask(in, build, call)
+	case asked.call.Name != "":
+		return c.ask(in, build, asked.call)
 	}
 	return c.build(in, build)
+}
+
+// asked is what the flags of a build ask for.
+type asked struct {
+	mode       progress.Mode
+	platforms  []ocispecs.Platform
+	provenance solve.ProvenanceMode
+	call       solve.Call // without a name it is a build
+	request    solve.Request
+}
+
+// parse parses the flags, each group of which reports its own mistakes.
+func (c *buildCmd) parse(in *invocation) (a asked, err error) {
+	if a.mode, err = c.mode(); err != nil {
+		return a, err
+	}
+	if a.platforms, err = solve.ParsePlatforms(c.Platform); err != nil {
+		return a, &usageError{err: err}
+	}
+	if a.provenance, err = c.provenance(); err != nil {
+		return a, err
+	}
+	if a.call, err = c.call(); err != nil {
+		return a, err
+	}
+	a.request, err = c.request(in)
+	return a, err
+}
+
+// complete adds to a request what the builder's definition decides: where the
+// result goes without a flag, and how registries are reached.
+func (c *buildCmd) complete(in *invocation, r *solve.Request, definition configmap.Definition) error {
+	r.Outputs = c.outputs(in, r.Outputs, definition)
+	insecure := solve.InsecureRegistries(r.Tags, r.Outputs)
+	client, err := in.registryClient(r.Keychain, insecure, definition)
+	if err != nil {
+		return err
+	}
+	r.Registry, r.Tokens = client, client
+	return nil
 }
 
 // build builds and writes down what came of it.
