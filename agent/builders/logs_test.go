@@ -2,9 +2,16 @@ package builders
 
 import (
 	"errors"
+	"io"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/rs/zerolog"
+
+	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func TestPrefixedLines(t *testing.T) {
@@ -59,3 +66,29 @@ func TestPrefixedStopsWhenNobodyReads(t *testing.T) {
 type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+// TestLogsOfNothing has nodes that have no log to read.
+func TestLogsOfNothing(t *testing.T) {
+	api := httptest.NewServer(&sleepers{t: t, owners: map[string]string{"n": ""}})
+	defer api.Close()
+	definition := configmap.Definition{Name: "kube", Nodes: []configmap.Node{kube("n", 1)}}
+	far := configmap.Definition{Name: "far", Nodes: []configmap.Node{{Name: "far", Remote: &configmap.Remote{}}}}
+	for _, tt := range []struct {
+		name  string
+		logs  Logs
+		err   string
+		hint  string
+		class fault.Class
+	}{
+		{"a node that there is not", Logs{Definition: definition, Node: "m"}, `--node "m": builder "kube" has no such node`, "its nodes are n", fault.ClassUsage},
+		{"a remote node", Logs{Definition: far}, "node far: its driver is remote", "look where its buildkitd runs", fault.ClassUsage},
+		{"no pods", Logs{Definition: definition}, `no pod of builder "kube" runs`, "start it: slipway up kube", fault.ClassCluster},
+	} {
+		logs := tt.logs
+		logs.Access, logs.Log = access(t, api.URL), zerolog.Nop()
+		err := logs.Run(t.Context(), io.Discard)
+		if err == nil || !strings.HasPrefix(err.Error(), tt.err) || strings.Join(fault.Hints(err), "") != tt.hint || fault.ClassOf(err) != tt.class {
+			t.Errorf("%s: error %v with hints %q", tt.name, err, fault.Hints(err))
+		}
+	}
+}

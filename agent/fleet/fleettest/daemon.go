@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -26,7 +27,8 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// Daemon is a buildkitd that answers questions and builds nothing.
+// Daemon is a buildkitd that answers questions. Its solves succeed at once and
+// build nothing.
 type Daemon struct {
 	control.UnimplementedControlServer
 
@@ -43,6 +45,9 @@ type Daemon struct {
 	Broken bool
 	// Cache has the sizes of the records of its cache, in bytes.
 	Cache []int64
+
+	mu     sync.Mutex
+	solves []map[string]string
 
 	serving sync.Once
 	buffer  *bufconn.Listener
@@ -102,6 +107,35 @@ func (d *Daemon) DiskUsage(context.Context, *control.DiskUsageRequest) (*control
 		r.Record = append(r.Record, &control.UsageRecord{ID: fmt.Sprint(i), Size: size, RecordType: "regular"})
 	}
 	return r, nil
+}
+
+// Solve implements control.ControlServer.
+func (d *Daemon) Solve(_ context.Context, request *control.SolveRequest) (*control.SolveResponse, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.solves = append(d.solves, request.FrontendAttrs)
+	return &control.SolveResponse{ExporterResponse: map[string]string{}}, nil
+}
+
+// Solves returns the attributes for the frontend of all solves, in their order.
+func (d *Daemon) Solves() []map[string]string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.solves)
+}
+
+// Status implements control.ControlServer: a solve has nothing to tell.
+func (d *Daemon) Status(*control.StatusRequest, grpc.ServerStreamingServer[control.StatusResponse]) error {
+	return nil
+}
+
+// Session implements control.ControlServer: it asks its client for nothing.
+func (d *Daemon) Session(stream grpc.BidiStreamingServer[control.BytesMessage, control.BytesMessage]) error {
+	for {
+		if _, err := stream.Recv(); err != nil { // its client has ended it
+			return nil
+		}
+	}
 }
 
 // Prune implements control.ControlServer.
