@@ -159,7 +159,7 @@ func (c inspector) examineRemote(ctx context.Context, node configmap.Node, n *No
 	return nil
 }
 
-// examinePods asks the pods in turn: what a client learns of the way to one
+// examinePods asks the pods in turn: what a client learns of the transport to one
 // holds for the next.
 func (c inspector) examinePods(ctx context.Context, node configmap.Node, n *NodeDetails) error {
 	client, err := c.client(node)

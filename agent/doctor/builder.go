@@ -30,17 +30,17 @@ type builder struct {
 	cacheErr error
 }
 
-// way is one transport that was tried.
-type way struct {
+// attempt is one transport that was tried.
+type attempt struct {
 	transport configmap.Transport
 	speed     solve.Speed
-	// slow says that the way answers, or may answer, in more time than it was
+	// slow says that buildkitd answers, or may answer, in more time than it was
 	// given: a build would wait for it. It is empty for one that is not.
 	slow string
 	err  error
 }
 
-func (w way) String() string {
+func (w attempt) String() string {
 	switch {
 	case w.err != nil:
 		return fmt.Sprintf("%s: %v", w.transport, w.err)
@@ -52,9 +52,9 @@ func (w way) String() string {
 	return fmt.Sprintf("%s: latency %s, %s/s", w.transport, short(w.speed.Latency), units.HumanSize(w.speed.Rate))
 }
 
-// wayLimit bounds one transport. It is longer than a dial waits for a packet,
+// transportLimit bounds one transport. It is longer than a dial waits for a packet,
 // so that what blocks it is named.
-const wayLimit = 6 * time.Second
+const transportLimit = 6 * time.Second
 
 // probeTransport tries the transports one after the other: at once they would
 // measure each other.
@@ -73,38 +73,38 @@ func probeTransport(ctx context.Context, p *target) answer {
 	}
 	access := p.doctor.Access
 	pod := p.status.Usable[0]
-	var ways []way
-	for _, name := range waysOf(cmp.Or(access.Transport, p.node.Kubernetes.Transport)) {
+	var attempts []attempt
+	for _, name := range transportsOf(cmp.Or(access.Transport, p.node.Kubernetes.Transport)) {
 		access.Transport = name
 		clients := &fleet.Clients{Access: access, Log: p.doctor.Log}
-		w := p.try(ctx, func(ctx context.Context) (solve.Speed, error) { return p.tryWay(ctx, clients, pod) })
+		w := p.try(ctx, func(ctx context.Context) (solve.Speed, error) { return p.tryTransport(ctx, clients, pod) })
 		w.transport = name
-		ways = append(ways, w)
+		attempts = append(attempts, w)
 	}
-	return judgeWays(pod.Name, ways)
+	return judgeAttempts(pod.Name, attempts)
 }
 
-// waysOf are the transports that stand behind the one that is asked for.
-func waysOf(asked configmap.Transport) []configmap.Transport {
+// transportsOf are the transports that stand behind the one that is asked for.
+func transportsOf(asked configmap.Transport) []configmap.Transport {
 	if asked != "" && asked != configmap.TransportAuto {
 		return []configmap.Transport{asked}
 	}
 	return []configmap.Transport{configmap.TransportDirect, configmap.TransportPortForward, configmap.TransportExec}
 }
 
-// try measures one way within its limit.
-func (p *target) try(ctx context.Context, measure func(context.Context) (solve.Speed, error)) way {
-	limit := p.doctor.limit(wayLimit)
+// try measures one transport within its limit.
+func (p *target) try(ctx context.Context, measure func(context.Context) (solve.Speed, error)) attempt {
+	limit := p.doctor.limit(transportLimit)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	speed, err := measure(limited)
 	if err != nil && limited.Err() != nil && solve.TimedOut(err) {
-		return way{speed: speed, slow: tookLonger(limit)}
+		return attempt{speed: speed, slow: tookLonger(limit)}
 	}
-	return way{speed: speed, err: err}
+	return attempt{speed: speed, err: err}
 }
 
-func judgeRemote(address string, w way) answer {
+func judgeRemote(address string, w attempt) answer {
 	w.transport = configmap.Transport(address)
 	switch {
 	case w.err != nil:
@@ -115,12 +115,12 @@ func judgeRemote(address string, w way) answer {
 	return fine("%s", w)
 }
 
-// slowHints are for a way that is slow.
+// slowHints are for a transport that is slow.
 func slowHints() []string {
 	return []string{"builds wait for it: look at the load of the cluster nodes of agent and builder (kubectl top nodes), and give the builder requests.cpu"}
 }
 
-func (p *target) tryWay(ctx context.Context, clients *fleet.Clients, pod cluster.Pod) (solve.Speed, error) {
+func (p *target) tryTransport(ctx context.Context, clients *fleet.Clients, pod cluster.Pod) (solve.Speed, error) {
 	client, err := clients.Of(p.node)
 	if err != nil {
 		return solve.Speed{}, err
@@ -142,8 +142,8 @@ func (p *target) examine(ctx context.Context, d *solve.Daemon) (solve.Speed, err
 	return speed, errors.Join(err, d.Close())
 }
 
-// measureCache asks once, over the first way that works: each tells the same.
-// What is left of the way's time bounds it.
+// measureCache asks once, over the first transport that works: each tells the same.
+// What is left of its time bounds it.
 func (b *builder) measureCache(ctx context.Context, d *solve.Daemon) {
 	b.cache, b.inUse = 0, 0
 	var records []solve.CacheRecord
@@ -157,24 +157,25 @@ func (b *builder) measureCache(ctx context.Context, d *solve.Daemon) {
 	}
 }
 
-// judgeWays is ok when the fastest way works that the pod offers, in time.
-func judgeWays(pod string, ways []way) answer {
+// judgeAttempts is ok when the fastest transport that the pod offers works, in
+// time.
+func judgeAttempts(pod string, attempts []attempt) answer {
 	var words []string
-	for _, w := range ways {
+	for _, w := range attempts {
 		words = append(words, w.String())
 	}
 	detail := fmt.Sprintf("pod %s: %s", pod, strings.Join(words, "; "))
-	works := slices.IndexFunc(ways, func(w way) bool { return w.err == nil })
+	works := slices.IndexFunc(attempts, func(w attempt) bool { return w.err == nil })
 	if works < 0 {
-		return answer{verdict: VerdictFailed, detail: detail, hints: fault.Hints(ways[0].err), class: fault.ClassCluster}
+		return answer{verdict: VerdictFailed, detail: detail, hints: fault.Hints(attempts[0].err), class: fault.ClassCluster}
 	}
-	for _, w := range ways[:works] {
+	for _, w := range attempts[:works] {
 		// A pod of buildx's offers exec and nothing else.
 		if !fleet.IsReason(w.err, cluster.ReasonTransport) {
 			return warned(fault.Hints(w.err), "%s", detail)
 		}
 	}
-	if ways[works].slow != "" {
+	if attempts[works].slow != "" {
 		return warned(slowHints(), "%s", detail)
 	}
 	return fine("%s", detail)

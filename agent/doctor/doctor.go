@@ -310,6 +310,6 @@ const (
 	// longLimit is for registries, and for a first connection to a cluster: it
 	// is longer than a dial, so that what does not answer is named.
 	longLimit = 12 * time.Second
-	// waysLimit has room for every transport, and for the list of the cache.
-	waysLimit = 3*wayLimit + shortLimit + time.Second
+	// transportsLimit has room for every transport, and for the list of the cache.
+	transportsLimit = 3*transportLimit + shortLimit + time.Second
 )

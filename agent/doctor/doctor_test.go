@@ -14,31 +14,31 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-func TestJudgeWays(t *testing.T) {
-	good := way{transport: configmap.TransportPortForward, speed: solve.Speed{Latency: 1500000, Rate: 80e6}}
-	bad := way{transport: configmap.TransportDirect, err: &solve.UsageError{Flag: "direct", Problem: "blocked", Hint: "open it"}}
-	slow := way{transport: configmap.TransportDirect, slow: "took longer than 3s"}
-	half := way{transport: configmap.TransportDirect, slow: "took longer than 3s", speed: solve.Speed{Latency: 2e9}}
+func TestJudgeAttempts(t *testing.T) {
+	good := attempt{transport: configmap.TransportPortForward, speed: solve.Speed{Latency: 1500000, Rate: 80e6}}
+	bad := attempt{transport: configmap.TransportDirect, err: &solve.UsageError{Flag: "direct", Problem: "blocked", Hint: "open it"}}
+	slow := attempt{transport: configmap.TransportDirect, slow: "took longer than 3s"}
+	half := attempt{transport: configmap.TransportDirect, slow: "took longer than 3s", speed: solve.Speed{Latency: 2e9}}
 	for _, tt := range []struct {
-		name    string
-		ways    []way
-		verdict Verdict
-		words   string
+		name     string
+		attempts []attempt
+		verdict  Verdict
+		words    string
 	}{
-		{"the only one", []way{good}, VerdictOK, "pod p: portforward: latency 1.5ms, 80MB/s"},
-		{"not the fastest", []way{bad, good}, VerdictWarning, "direct: direct: blocked; portforward: latency"},
-		{"a slow one fails", []way{good, bad}, VerdictOK, "blocked"},
-		{"none", []way{bad, bad}, VerdictFailed, "blocked"},
-		{"none but a slow one", []way{bad, slow}, VerdictWarning, "direct: slow: took longer than 3s"},
-		{"the fastest is slow", []way{slow, good}, VerdictWarning, "direct: slow: took longer than 3s; portforward: latency"},
-		{"slow after its first answers", []way{half}, VerdictWarning, "direct: slow: latency 2s, the rest took longer than 3s"},
-		{"another one is slow", []way{good, slow}, VerdictOK, "slow"},
+		{"the only one", []attempt{good}, VerdictOK, "pod p: portforward: latency 1.5ms, 80MB/s"},
+		{"not the fastest", []attempt{bad, good}, VerdictWarning, "direct: direct: blocked; portforward: latency"},
+		{"a slow one fails", []attempt{good, bad}, VerdictOK, "blocked"},
+		{"none", []attempt{bad, bad}, VerdictFailed, "blocked"},
+		{"none but a slow one", []attempt{bad, slow}, VerdictWarning, "direct: slow: took longer than 3s"},
+		{"the fastest is slow", []attempt{slow, good}, VerdictWarning, "direct: slow: took longer than 3s; portforward: latency"},
+		{"slow after its first answers", []attempt{half}, VerdictWarning, "direct: slow: latency 2s, the rest took longer than 3s"},
+		{"another one is slow", []attempt{good, slow}, VerdictOK, "slow"},
 	} {
-		got := judgeWays("p", tt.ways)
+		got := judgeAttempts("p", tt.attempts)
 		if got.verdict != tt.verdict || !strings.Contains(got.detail, tt.words) {
 			t.Errorf("%s: %+v", tt.name, got)
 		}
-		if tt.ways[0].slow != "" {
+		if tt.attempts[0].slow != "" {
 			if got.verdict != VerdictOK && !slices.Equal(got.hints, slowHints()) {
 				t.Errorf("%s: hints %q", tt.name, got.hints)
 			}

@@ -38,7 +38,7 @@ func probes() []probe {
 		{name: "drift", at: ofNode, needs: []string{definition, server, rights}, limit: shortLimit, check: probeDrift},
 		{name: "profile", at: ofNode, needs: []string{definition, server, rights}, limit: shortLimit, check: probeProfile},
 		{name: "certificates", at: ofNode, needs: []string{definition, server, rights}, limit: shortLimit, check: probeCertificates},
-		{name: transport, at: ofNode, remote: true, needs: []string{definition, pods}, limit: waysLimit, check: probeTransport},
+		{name: transport, at: ofNode, remote: true, needs: []string{definition, pods}, limit: transportsLimit, check: probeTransport},
 		{name: "BuildKit", at: ofNode, remote: true, needs: []string{definition, transport}, limit: shortLimit, check: probeBuildKit},
 		{name: "registry", at: ofImage, limit: longLimit, check: probeRegistry},
 		{name: "clock", at: ofCluster, needs: []string{server}, limit: shortLimit, check: probeClock},

@@ -120,24 +120,24 @@ func frailStatus(s cluster.Status) cluster.Status {
 	return s
 }
 
-// TestRemoteWays has what a remote builder's only way comes to.
-func TestRemoteWays(t *testing.T) {
+// TestRemoteAttempts has what a remote builder's only transport comes to.
+func TestRemoteAttempts(t *testing.T) {
 	for _, tt := range []struct {
-		w       way
+		w       attempt
 		verdict Verdict
 	}{
-		{way{}, VerdictOK},
-		{way{slow: "took longer than 6s"}, VerdictWarning},
-		{way{err: errors.New("refused")}, VerdictFailed},
+		{attempt{}, VerdictOK},
+		{attempt{slow: "took longer than 6s"}, VerdictWarning},
+		{attempt{err: errors.New("refused")}, VerdictFailed},
 	} {
 		if got := judgeRemote("tcp://b:1", tt.w); got.verdict != tt.verdict || !strings.HasPrefix(got.detail, "tcp://b:1: ") && tt.w.err == nil {
 			t.Errorf("%v: %+v", tt.w, got)
 		}
 	}
-	if got := waysOf(configmap.TransportExec); len(got) != 1 || got[0] != configmap.TransportExec {
+	if got := transportsOf(configmap.TransportExec); len(got) != 1 || got[0] != configmap.TransportExec {
 		t.Errorf("asked for exec, it tries %v", got)
 	}
-	if got := waysOf(""); len(got) != 3 || got[0] != configmap.TransportDirect {
+	if got := transportsOf(""); len(got) != 3 || got[0] != configmap.TransportDirect {
 		t.Errorf("it tries %v", got)
 	}
 }

@@ -56,7 +56,7 @@ func (c *Clients) Connector() *Connector {
 
 // Dialer dials the buildkitd in a pod of a node.
 type Dialer interface {
-	// Dial tells report, in a line, when a faster way was closed.
+	// Dial tells report, in a line, when a faster transport was blocked.
 	Dial(ctx context.Context, node configmap.Node, pod cluster.Pod, report func(string)) (net.Conn, error)
 }
 

@@ -112,7 +112,7 @@ func (c *Connector) Connect(ctx context.Context, node configmap.Node, affinity f
 const samePodPause = time.Second
 
 // again waits before a pod that has just failed is tried once more, or returns
-// why it failed if that lasts: a way that is closed and certificates that do
+// why it failed if that lasts: a port that is blocked and certificates that do
 // not fit stay so.
 func again(ctx context.Context, why error) error {
 	if known := (*cluster.Error)(nil); errors.As(why, &known) && slices.Contains([]cluster.Reason{cluster.ReasonBlocked, cluster.ReasonCertificate, cluster.ReasonForeign}, known.Reason) {

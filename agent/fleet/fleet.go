@@ -172,12 +172,12 @@ func (v *View) Drop(i int, conn *Connection) {
 }
 
 // serverTimeout is how long a build that has lost its builder waits for an API
-// server that does not answer: what was lost may be the way through it. A build
-// that begins does not wait, for a wrong address stays one.
+// server that does not answer: what was lost may be a connection through it. A
+// build that begins does not wait, for a wrong address stays one.
 const serverTimeout = time.Minute
 
-// retryUnreachable connects again while the API server does not answer, for as long as
-// the limit says.
+// retryUnreachable connects again while the API server does not answer, for as
+// long as the limit says.
 func retryUnreachable[T any](ctx context.Context, limit time.Duration, say func(string), connect func() (T, error)) (T, error) {
 	for began := time.Now(); ; {
 		made, err := connect()
@@ -197,8 +197,9 @@ func IsReason(err error, reason cluster.Reason) bool {
 	return errors.As(err, &known) && known.Reason == reason
 }
 
-// ClassOf is the class of a failure to reach a builder or its cluster: what the API server rejects in
-// a definition is for its author to mend, all else lies in the cluster.
+// ClassOf is the class of a failure to reach a builder or its cluster: what the
+// API server rejects in a definition is for its author to mend, all else lies
+// in the cluster.
 func ClassOf(err error) fault.Class {
 	known := (*cluster.Error)(nil)
 	switch {

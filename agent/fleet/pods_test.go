@@ -93,7 +93,7 @@ func TestConnect(t *testing.T) {
 			err: "node n: connect to pod " + two[0], calls: []string{"up", "dial " + two[0]},
 		},
 		{
-			name: "a way that is closed stays so", pods: []string{"a"}, fail: failing(blocked, "dial a"),
+			name: "a port that is blocked stays so", pods: []string{"a"}, fail: failing(blocked, "dial a"),
 			err: "node n: connect to pod a", calls: []string{"up", "dial a", "up"},
 		},
 		{
