@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
-	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/agent/report"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/configmap"
@@ -26,17 +27,18 @@ const solveTries = 3
 
 // Build is one build, as parsed values.
 type Build struct {
-	Definition configmap.Definition
-	Access     cluster.Access
-	Request    solve.Request
+	// Fleet is the nodes that build. It keeps its connections, so that a next
+	// build need not make them again; the caller closes it.
+	Fleet   *fleet.Fleet
+	Request solve.Request
 	// Platforms are what --platform names, normalized; empty for the default.
 	Platforms []ocispecs.Platform
 	// Provenance is how much of what the builders have recorded goes into the
 	// report; empty for nothing.
 	Provenance buildkit.ProvenanceMode
 
-	// Ledger notes what the time is spent on; it may be nil.
-	Ledger *Ledger
+	// Timing notes what the time is spent on; it may be nil.
+	Timing *fleet.Timing
 
 	Terminal *progress.Terminal
 	Mode     progress.Mode
@@ -47,21 +49,22 @@ type Build struct {
 
 // Run checks what was asked before the cluster is touched, makes sure that the
 // builders run, solves on all of them at once and lets the outputs appear
-// when every node has succeeded. Its errors have a Class.
-func (b Build) Run(ctx context.Context) (report *Report, err error) {
-	err = b.onStage(ctx, func(s stage) error {
-		parts, err := b.solveAll(ctx, s)
-		if err != nil {
-			return err
-		}
-		outcome, err := b.publish(ctx, s)
-		if err != nil {
-			return err
-		}
-		report = &Report{Builder: b.Definition.Name, Outcome: *outcome, Parts: parts}
-		return nil
-	})
-	return report, err
+// when every node has succeeded. Its errors have a fault.Class.
+func (b Build) Run(ctx context.Context) (made *report.Report, err error) {
+	w, err := b.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer w.end(&err)
+	parts, err := w.solveAll(ctx)
+	if err != nil {
+		return nil, err
+	}
+	outcome, err := w.publish(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &report.Report{Builder: b.Fleet.Definition().Name, Outcome: *outcome, Parts: parts}, nil
 }
 
 // Call asks the Dockerfile's frontend about the build instead of building:
@@ -70,49 +73,62 @@ func (b Build) Run(ctx context.Context) (report *Report, err error) {
 func (b Build) Call(ctx context.Context, call solve.Call) (answer *solve.CallResult, err error) {
 	// Nothing comes out but the answer.
 	b.Request.Outputs, b.Request.Annotations, b.Request.CacheTo = []output.Output{{Type: "cacheonly"}}, nil, nil
-	err = b.onStage(ctx, func(s stage) error {
-		return b.tryJob(ctx, s.fleet, s.jobs[0].node, func(conn *connection) (err error) {
-			answer, err = s.plan.Call(ctx, conn.Daemon, b.jobs(s.jobs)[0], call, s.display.Solve(""))
-			return err
-		})
+	w, err := b.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer w.end(&err)
+	err = w.tryJob(ctx, w.jobs[0].Node, func(conn *fleet.Connection) (err error) {
+		answer, err = w.plan.Call(ctx, conn.Daemon, b.solveJobs(w.jobs)[0], call, w.display.Solve(""))
+		return err
 	})
 	return answer, err
 }
 
-// stage is what a build works with, once its platforms have nodes.
-type stage struct {
+// work is a build under way: its request is checked, it has a display, and its
+// platforms have nodes.
+type work struct {
+	Build
 	plan    *solve.Plan
-	display *progress.Display
-	fleet   *fleet
-	jobs    []job
+	display *progress.Display // nil until it is open
+	nodes   *fleet.View
+	jobs    []fleet.Job
 }
 
-// onStage sets the stage for work and clears it away afterwards.
-func (b Build) onStage(ctx context.Context, work func(stage) error) (err error) {
-	prepared := b.Ledger.Begin("", "check the request")
+// begin does all that comes before the first solve. The caller ends the work.
+func (b Build) begin(ctx context.Context) (_ *work, err error) {
+	prepared := b.Timing.Begin("", "check the request")
 	plan, err := b.prepare(ctx)
 	prepared()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer closePlan(plan, &err)
-	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title(), progress.RawOutput(b.RawOutput))
-	if err != nil {
-		return classify(ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
-	}
+	w := &work{Build: b, plan: plan}
+	begun := false
 	defer func() {
-		if closeErr := display.Close(); err == nil {
-			err = closeErr
+		if !begun {
+			w.end(&err)
 		}
 	}()
-	fleet := newFleet(b.Definition, &connector{access: b.Access, affinity: plan.Affinity, ledger: b.Ledger, log: b.Log}, display)
-	defer fleet.Close()
-
-	jobs, err := fleet.assign(ctx, b.Platforms)
-	if err != nil {
-		return err
+	if w.display, err = progress.Open(ctx, b.Terminal, b.Mode, b.title(), progress.RawOutput(b.RawOutput)); err != nil {
+		return nil, fault.With(fault.ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
 	}
-	return work(stage{plan, display, fleet, jobs})
+	w.nodes = b.Fleet.View(w.display, plan.Affinity)
+	if w.jobs, err = w.nodes.Assign(ctx, b.Platforms); err != nil {
+		return nil, err
+	}
+	begun = true
+	return w, nil
+}
+
+// end closes what begin has opened; its own error counts where err has none.
+func (w *work) end(err *error) {
+	if w.display != nil {
+		if closeErr := w.display.Close(); *err == nil {
+			*err = closeErr
+		}
+	}
+	closePlan(w.plan, err)
 }
 
 // DryRun resolves what Run would ask each node for. It touches no cluster, so
@@ -124,15 +140,14 @@ func (b Build) DryRun(ctx context.Context, args bool) (requests []solve.Descript
 		return nil, err
 	}
 	defer closePlan(plan, &err)
-	claims := declared(b.Definition)
-	jobs, missing := assign(b.Platforms, claims)
-	if len(missing) > 0 {
-		return nil, classify(ClassUsage, &unclaimed{builder: b.Definition.Name, missing: missing, claims: claims})
+	jobs, err := fleet.Assign(b.Fleet.Definition(), b.Platforms)
+	if err != nil {
+		return nil, err
 	}
-	for _, job := range b.jobs(jobs) {
+	for _, job := range b.solveJobs(jobs) {
 		request, err := plan.Describe(job, args)
 		if err != nil {
-			return nil, classify(ClassUsage, err)
+			return nil, fault.With(fault.ClassUsage, err)
 		}
 		requests = append(requests, request)
 	}
@@ -141,7 +156,7 @@ func (b Build) DryRun(ctx context.Context, args bool) (requests []solve.Descript
 
 // prepare checks all that can be checked before the cluster is touched.
 func (b Build) prepare(ctx context.Context) (*solve.Plan, error) {
-	mirrors, err := RegistryMirrors(b.Definition)
+	mirrors, err := RegistryMirrors(b.Fleet.Definition())
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +164,7 @@ func (b Build) prepare(ctx context.Context) (*solve.Plan, error) {
 	b.Request.Warn = func(message string) { b.Log.Warn().Msg(message) }
 	plan, err := solve.Prepare(ctx, b.Request)
 	if err != nil {
-		return nil, classify(ClassUsage, err)
+		return nil, fault.With(fault.ClassUsage, err)
 	}
 	for _, warning := range plan.Warnings() {
 		b.Log.Warn().Msg(warning)
@@ -157,7 +172,7 @@ func (b Build) prepare(ctx context.Context) (*solve.Plan, error) {
 	for _, note := range plan.Notes() {
 		b.Log.Info().Msg(note)
 	}
-	if err := b.claimable(); err != nil {
+	if err := fleet.Claimable(b.Fleet.Definition(), b.Platforms); err != nil {
 		return nil, errors.Join(err, plan.Close())
 	}
 	return plan, nil
@@ -169,19 +184,6 @@ func closePlan(plan *solve.Plan, err *error) {
 	}
 }
 
-// claimable fails when the definition alone shows that a wanted platform has
-// no node.
-func (b Build) claimable() error {
-	claims := declared(b.Definition)
-	_, missing := assign(b.Platforms, claims)
-	for _, p := range missing {
-		if !slices.ContainsFunc(claims, func(c claim) bool { return c.mayHave(p) }) {
-			return classify(ClassUsage, &unclaimed{builder: b.Definition.Name, missing: missing, claims: claims})
-		}
-	}
-	return nil
-}
-
 // DefaultLoad reports whether a build without outputs is to load its image
 // into a Docker engine, which docker buildx decides by the definition.
 func DefaultLoad(d configmap.Definition) bool {
@@ -189,22 +191,22 @@ func DefaultLoad(d configmap.Definition) bool {
 }
 
 func (b Build) title() string {
-	return fmt.Sprintf("building with %q on %s", b.Definition.Name, b.Definition.Driver)
+	return fmt.Sprintf("building with %q on %s", b.Fleet.Definition().Name, b.Fleet.Definition().Driver)
 }
 
-// jobs are the parts of the build in BuildKit's terms.
-func (b Build) jobs(jobs []job) []solve.Job {
+// solveJobs are the parts of the build in BuildKit's terms.
+func (b Build) solveJobs(jobs []fleet.Job) []solve.Job {
 	total := 0
 	siblings := make([][]ocispecs.Platform, len(jobs))
 	for i, j := range jobs {
-		siblings[i] = j.platforms
-		total += len(j.platforms)
+		siblings[i] = j.Platforms
+		total += len(j.Platforms)
 	}
 	out := make([]solve.Job, len(jobs))
 	for i, j := range jobs {
 		out[i] = solve.Job{
-			Node:      b.Definition.Nodes[j.node].Name,
-			Platforms: j.platforms,
+			Node:      b.Fleet.Definition().Nodes[j.Node].Name,
+			Platforms: j.Platforms,
 			Single:    total <= 1,
 			Siblings:  siblings,
 		}
@@ -214,29 +216,29 @@ func (b Build) jobs(jobs []job) []solve.Job {
 
 // solveAll solves every job on its node, all at once. The first failure ends
 // the others: an output needs all of them.
-func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
+func (w *work) solveAll(ctx context.Context) ([]report.Part, error) {
 	group, ctx := errgroup.WithContext(ctx)
-	parts := make([]Part, len(s.jobs))
+	parts := make([]report.Part, len(w.jobs))
 	stop := readAhead(ctx, readAheadAfter, func(ctx context.Context) {
-		defer b.Ledger.Begin("", "read the context ahead")()
-		s.plan.ReadAhead(ctx)
+		defer w.Timing.Begin("", "read the context ahead")()
+		w.plan.ReadAhead(ctx)
 	})
 	defer stop()
-	s.fleet.onConnect(stop)
-	for i, work := range b.jobs(s.jobs) {
+	w.nodes.OnConnect(stop)
+	for i, job := range w.solveJobs(w.jobs) {
 		group.Go(fault.Guard(func() error {
 			label := ""
-			if work.Several() {
-				label = work.Node
+			if job.Several() {
+				label = job.Node
 			}
-			return b.tryJob(ctx, s.fleet, s.jobs[i].node, func(conn *connection) error {
-				defer b.Ledger.Begin(work.Node, "solve")()
-				result, err := s.plan.Solve(ctx, conn.Daemon, work, s.display.Solve(label))
+			return w.tryJob(ctx, w.jobs[i].Node, func(conn *fleet.Connection) error {
+				defer w.Timing.Begin(job.Node, "solve")()
+				result, err := w.plan.Solve(ctx, conn.Daemon, job, w.display.Solve(label))
 				if err != nil {
 					return err
 				}
-				parts[i] = Part{Node: work.Node, Pod: conn.pod, Result: result}
-				if err := b.provenance(ctx, conn, &parts[i]); err != nil {
+				parts[i] = report.Part{Node: job.Node, Pod: conn.Pod, Result: result}
+				if err := w.provenance(ctx, conn, &parts[i]); err != nil {
 					return &afterSolve{err}
 				}
 				return nil
@@ -250,40 +252,41 @@ func (b Build) solveAll(ctx context.Context, s stage) ([]Part, error) {
 }
 
 // provenance adds to a part what its builder has recorded.
-func (b Build) provenance(ctx context.Context, conn *connection, part *Part) (err error) {
-	if b.Provenance != "" {
-		part.Provenance, err = conn.Provenance(ctx, part.Result.Ref, b.Provenance)
+func (w *work) provenance(ctx context.Context, conn *fleet.Connection, part *report.Part) (err error) {
+	if w.Provenance != "" {
+		part.Provenance, err = conn.Provenance(ctx, part.Result.Ref, w.Provenance)
 	}
 	return err
 }
 
-// tryJob does work on a node and does it again, on another pod where there is
-// one, when the builder gets lost. A failure of the build itself is final.
-func (b Build) tryJob(ctx context.Context, fleet *fleet, node int, work func(*connection) error) error {
+// tryJob does something on a node and does it again, on another pod where there
+// is one, when the builder gets lost. A failure of the build itself is final.
+func (w *work) tryJob(ctx context.Context, node int, do func(*fleet.Connection) error) error {
 	for try := 1; ; try++ {
-		conn, err := fleet.connect(ctx, node)
+		conn, err := w.nodes.Connect(ctx, node)
 		if err != nil {
 			return err
 		}
-		err = work(conn)
+		err = do(conn)
 		if err == nil {
 			return nil
 		}
 		class := classOf(solve.Classify(err))
 		if ctx.Err() == nil && try < solveTries && worthAnotherSolve(class, err) {
-			step := fleet.display.Step("[" + b.Definition.Nodes[node].Name + "] builder lost")
+			step := w.display.Step("[" + w.Fleet.Definition().Nodes[node].Name + "] builder lost")
 			step.Say(fmt.Sprintf("%s: %v; solving again (%d of %d)", conn, err, try+1, solveTries))
 			step.Done(nil)
-			fleet.drop(node)
+			w.nodes.Drop(node, conn)
 			continue
 		}
-		if class == ClassLost {
+		if class == fault.ClassLost {
+			w.nodes.Drop(node, conn) // not for the fleet's next build either
 			err = fmt.Errorf("%s: lost: %w", conn, err)
 		}
 		if class == 0 {
 			return err
 		}
-		return classify(class, err)
+		return fault.With(class, err)
 	}
 }
 
@@ -295,20 +298,20 @@ func (e *afterSolve) Unwrap() error { return e.error }
 
 // worthAnotherSolve is true for a builder that was lost before its outputs had
 // come: with them, a second solve would deliver all twice.
-func worthAnotherSolve(class Class, err error) bool {
-	return class == ClassLost && !errors.As(err, new(*afterSolve))
+func worthAnotherSolve(class fault.Class, err error) bool {
+	return class == fault.ClassLost && !errors.As(err, new(*afterSolve))
 }
 
 // publish puts together what the nodes have made, lets files appear and
 // moves tags.
-func (b Build) publish(ctx context.Context, s stage) (*output.Outcome, error) {
-	defer b.Ledger.Begin("", "publish")()
-	names := s.plan.Publishes()
-	step := s.display.Step("[" + b.Definition.Name + "] publishing")
+func (w *work) publish(ctx context.Context) (*output.Outcome, error) {
+	defer w.Timing.Begin("", "publish")()
+	names := w.plan.Publishes()
+	step := w.display.Step("[" + w.Fleet.Definition().Name + "] publishing")
 	if len(names) > 0 {
 		step.Say("merging what the nodes have pushed into " + strings.Join(names, ", "))
 	}
-	outcome, err := commit(ctx, s.plan)
+	outcome, err := commit(ctx, w.plan)
 	if err != nil {
 		step.Done(errors.New("not published, the reason is below"))
 		return nil, publishError(err)
@@ -334,26 +337,26 @@ func commit(ctx context.Context, plan *solve.Plan) (*output.Outcome, error) {
 func publishError(err error) error {
 	class := classOf(solve.Classify(err))
 	if class == 0 {
-		class = ClassUsage
+		class = fault.ClassUsage
 	}
-	return classify(class, err)
+	return fault.With(class, err)
 }
 
 // classOf translates what solve knows of an error.
-func classOf(kind solve.Kind) Class {
+func classOf(kind solve.Kind) fault.Class {
 	switch kind {
 	case solve.KindBuild:
-		return ClassBuild
+		return fault.ClassBuild
 	case solve.KindUsage:
-		return ClassUsage
+		return fault.ClassUsage
 	case solve.KindLost:
-		return ClassLost
+		return fault.ClassLost
 	case solve.KindBuilder:
-		return ClassCluster
+		return fault.ClassCluster
 	case solve.KindRegistry:
-		return ClassRegistry
+		return fault.ClassRegistry
 	case solve.KindCancelled:
-		return ClassCancelled
+		return fault.ClassCancelled
 	}
 	return 0
 }

@@ -4,20 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func TestWorthAnotherSolve(t *testing.T) {
 	lost := errors.New("lost the connection to buildkitd")
 	for _, test := range []struct {
 		name  string
-		class Class
+		class fault.Class
 		err   error
 		want  bool
 	}{
-		{"lost", ClassLost, lost, true},
-		{"the build failed", ClassBuild, errors.New("exit code 1"), false},
-		{"cancelled", ClassCancelled, lost, false},
-		{"lost with the outputs received", ClassLost, fmt.Errorf("pod a: %w", &afterSolve{lost}), false},
+		{"lost", fault.ClassLost, lost, true},
+		{"the build failed", fault.ClassBuild, errors.New("exit code 1"), false},
+		{"cancelled", fault.ClassCancelled, lost, false},
+		{"lost with the outputs received", fault.ClassLost, fmt.Errorf("pod a: %w", &afterSolve{lost}), false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := worthAnotherSolve(test.class, test.err); got != test.want {

@@ -1,4 +1,4 @@
-// Package agent is the work done on a CI agent: the recipe "definition ->
-// cluster -> builders -> solve per node -> report". It ties together its
-// sub-packages, which do not know each other.
+// Package agent is the work done on a CI agent: the recipe of a build,
+// "definition -> nodes -> solve per node -> publish -> report", and what only
+// that needs. It ties together the packages below it, which do not know it.
 package agent

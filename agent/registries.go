@@ -10,6 +10,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -45,7 +46,7 @@ func RegistryHosts(definitions ...configmap.Definition) (registry.Hosts, error) 
 	for _, d := range definitions {
 		for _, node := range d.Nodes {
 			if err := nodeHosts(hosts, node); err != nil {
-				return nil, classify(ClassUsage, fmt.Errorf("builder %q: node %s: Files: %s: %w", d.Name, node.Name, daemonConfig, err))
+				return nil, fault.With(fault.ClassUsage, fmt.Errorf("builder %q: node %s: Files: %s: %w", d.Name, node.Name, daemonConfig, err))
 			}
 		}
 	}
@@ -59,7 +60,7 @@ func RegistryMirrors(d configmap.Definition) ([]string, error) {
 	for _, node := range d.Nodes {
 		config, err := readDaemonRegistries(node)
 		if err != nil {
-			return nil, classify(ClassUsage, fmt.Errorf("builder %q: node %s: Files: %s: %w", d.Name, node.Name, daemonConfig, err))
+			return nil, fault.With(fault.ClassUsage, fmt.Errorf("builder %q: node %s: Files: %s: %w", d.Name, node.Name, daemonConfig, err))
 		}
 		for _, entry := range config.Registry {
 			for _, mirror := range entry.Mirrors {

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -59,8 +59,7 @@ func TestRegistryHostsOfABrokenConfiguration(t *testing.T) {
 	_, err := RegistryHosts(configmap.Definition{Name: "kube", Nodes: []configmap.Node{
 		{Name: "amd", Files: map[string][]byte{"buildkitd.toml": []byte("[registry\n")}},
 	}})
-	known := (*Error)(nil)
-	if !errors.As(err, &known) || known.Class != ClassUsage {
+	if fault.ClassOf(err) != fault.ClassUsage {
 		t.Fatalf("error %v is not of the class usage", err)
 	}
 	for _, word := range []string{"kube", "amd", "buildkitd.toml"} {

@@ -2,8 +2,9 @@ package configmap
 
 import (
 	"fmt"
-	"slices"
 	"strings"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Problem is one mistake in a definition.
@@ -65,15 +66,7 @@ func (p Problems) Unwrap() []error {
 }
 
 // Hints returns the hints of all problems, each once.
-func (p Problems) Hints() []string {
-	var hints []string
-	for _, one := range p {
-		if one.Hint != "" && !slices.Contains(hints, one.Hint) {
-			hints = append(hints, one.Hint)
-		}
-	}
-	return hints
-}
+func (p Problems) Hints() []string { return fault.Hints(p.Unwrap()...) }
 
 // Error is a failure to find, read or choose definitions, as opposed to a
 // mistake in one of them.

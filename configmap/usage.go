@@ -2,8 +2,9 @@ package configmap
 
 import (
 	"fmt"
-	"slices"
 	"strings"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // UsageError is one mistake in what `slipway create` was asked for, found
@@ -53,21 +54,7 @@ func (e UsageErrors) Error() string {
 func (e UsageErrors) Unwrap() []error { return e }
 
 // Hints are the hints of all mistakes, each once.
-func (e UsageErrors) Hints() []string {
-	var hints []string
-	for _, one := range e {
-		known, ok := one.(interface{ Hints() []string })
-		if !ok {
-			continue
-		}
-		for _, hint := range known.Hints() {
-			if !slices.Contains(hints, hint) {
-				hints = append(hints, hint)
-			}
-		}
-	}
-	return hints
-}
+func (e UsageErrors) Hints() []string { return fault.Hints(e...) }
 
 // err is nil when there is no mistake.
 func (e UsageErrors) err() error {

@@ -16,7 +16,7 @@ import (
 
 	"github.com/distribution/reference"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -124,7 +124,7 @@ type authTarget struct {
 
 // asked parses the arguments; all mistakes are reported at once.
 func (c *authCmd) asked() ([]authTarget, error) {
-	var all mistakes
+	var all fault.List
 	targets := each(&all, c.Ref, parseAuthTarget)
 	if len(all) > 0 {
 		return nil, all
@@ -197,7 +197,7 @@ func (c *authCmd) checks(in *invocation, client *registry.Client, target authTar
 			return nil, classifyRegistry(err)
 		}
 		if err != nil {
-			check.err, check.Error, check.Hints = err, sanitize.RedactURLs(err.Error()), hints(err)
+			check.err, check.Error, check.Hints = err, sanitize.RedactURLs(err.Error()), fault.Hints(err)
 		}
 		checks = append(checks, check)
 	}
@@ -206,7 +206,7 @@ func (c *authCmd) checks(in *invocation, client *registry.Client, target authTar
 
 // failedChecks is the error of the checks that failed; nil for none.
 func failedChecks(report []authStatus) error {
-	var all mistakes
+	var all fault.List
 	for _, status := range report {
 		for _, check := range status.Checks {
 			if check.err != nil {
@@ -217,7 +217,7 @@ func failedChecks(report []authStatus) error {
 	if len(all) == 0 {
 		return nil
 	}
-	return &agent.Error{Class: agent.ClassRegistry, Err: all}
+	return fault.With(fault.ClassRegistry, all)
 }
 
 // printAuth prints a row for every registry and below it its sources.

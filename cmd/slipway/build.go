@@ -4,15 +4,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
@@ -75,23 +77,7 @@ func (c *buildCmd) Help() string {
 
 // Run builds.
 func (c *buildCmd) Run(in *invocation) error {
-	mode, err := c.mode()
-	if err != nil {
-		return err
-	}
-	platforms, err := solve.ParsePlatforms(c.Platform)
-	if err != nil {
-		return &usageError{err: err}
-	}
-	provenance, err := c.provenance()
-	if err != nil {
-		return err
-	}
-	call, err := c.call()
-	if err != nil {
-		return err
-	}
-	request, err := c.request(in)
+	asked, err := c.parse(in)
 	if err != nil {
 		return err
 	}
@@ -99,39 +85,77 @@ func (c *buildCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	if len(request.Outputs) == 0 && agent.DefaultLoad(definition) && !in.env.NoDefaultLoad {
-		request.Outputs = output.ApplyLoad(nil)
-	}
-	insecure := output.InsecureRegistries(request.Tags, request.Outputs)
-	client, err := in.registryClient(request.Keychain, insecure, definition)
-	if err != nil {
+	if err := c.complete(in, &asked.request, definition); err != nil {
 		return err
 	}
-	request.Registry, request.Tokens = client, client
-	if mode == progress.RawJSON {
+	if asked.mode == progress.RawJSON {
 		in.secrets.tellNobody()
 	}
-	ledger, printLedger := c.ledger(in)
-	defer printLedger()
+	timing, printTiming := c.timing(in)
+	defer printTiming()
+	clients := &fleet.Clients{Access: in.access(), Timing: timing, Log: in.log}
+	nodes := fleet.New(definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftWarn), clients.Connector())
+	defer nodes.Close()
 	build := agent.Build{
-		Ledger:     ledger,
-		Definition: definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftWarn),
-		Access:     in.access(),
-		Request:    request,
-		Platforms:  platforms,
-		Provenance: provenance,
+		Fleet:      nodes,
+		Timing:     timing,
+		Request:    asked.request,
+		Platforms:  asked.platforms,
+		Provenance: asked.provenance,
 		Terminal:   in.terminal,
-		Mode:       mode,
+		Mode:       asked.mode,
 		RawOutput:  c.RawOutput,
 		Log:        in.log,
 	}
 	switch {
 	case c.DryRun:
 		return c.dryRun(in, build)
-	case call.Name != "":
-		return c.ask(in, build, call)
+	case asked.call.Name != "":
+		return c.ask(in, build, asked.call)
 	}
 	return c.build(in, build)
+}
+
+// asked is what the flags of a build ask for.
+type asked struct {
+	mode       progress.Mode
+	platforms  []ocispecs.Platform
+	provenance buildkit.ProvenanceMode
+	call       solve.Call // without a name it is a build
+	request    solve.Request
+}
+
+// parse parses the flags, each group of which reports its own mistakes.
+func (c *buildCmd) parse(in *invocation) (a asked, err error) {
+	if a.mode, err = c.mode(); err != nil {
+		return a, err
+	}
+	if a.platforms, err = solve.ParsePlatforms(c.Platform); err != nil {
+		return a, &usageError{err: err}
+	}
+	if a.provenance, err = c.provenance(); err != nil {
+		return a, err
+	}
+	if a.call, err = c.call(); err != nil {
+		return a, err
+	}
+	a.request, err = c.request(in)
+	return a, err
+}
+
+// complete adds to a request what the builder's definition decides: where the
+// result goes without a flag, and how registries are reached.
+func (c *buildCmd) complete(in *invocation, r *solve.Request, definition configmap.Definition) error {
+	if len(r.Outputs) == 0 && agent.DefaultLoad(definition) && !in.env.NoDefaultLoad {
+		r.Outputs = output.ApplyLoad(nil)
+	}
+	insecure := output.InsecureRegistries(r.Tags, r.Outputs)
+	client, err := in.registryClient(r.Keychain, insecure, definition)
+	if err != nil {
+		return err
+	}
+	r.Registry, r.Tokens = client, client
+	return nil
 }
 
 // build builds and writes down what came of it.
@@ -140,16 +164,16 @@ func (c *buildCmd) build(in *invocation, build agent.Build) error {
 	if err != nil {
 		return err
 	}
-	report, err := build.Run(in.ctx)
+	made, err := build.Run(in.ctx)
 	if err != nil {
 		return err
 	}
-	if id := report.ImageID(); c.Quiet && id != "" {
+	if id := made.ImageID(); c.Quiet && id != "" {
 		if _, err := sanitize.Fprintln(in.out, id); err != nil {
 			return err
 		}
 	}
-	return files.write(in.ctx, report, in.env.MetadataWarnings)
+	return files.write(in.ctx, made, in.env.MetadataWarnings)
 }
 
 // ask prints the answer to a call.
@@ -172,7 +196,7 @@ func (c *buildCmd) ask(in *invocation, build agent.Build, call solve.Call) error
 		return err
 	}
 	if err := answer.Err(); err != nil {
-		return &agent.Error{Class: agent.ClassBuild, Err: err}
+		return fault.With(fault.ClassBuild, err)
 	}
 	return nil
 }
@@ -188,7 +212,7 @@ func (c *buildCmd) dryRun(in *invocation, build agent.Build) error {
 	}
 	encoder := json.NewEncoder(in.output(formatJSON))
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(map[string]any{"builder": build.Definition.Name, "solves": requests})
+	return encoder.Encode(map[string]any{"builder": build.Fleet.Definition().Name, "solves": requests})
 }
 
 // call is what --call, --check and --print say.
@@ -301,35 +325,8 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 	return r, nil
 }
 
-// mistakes are several errors of one command line.
-type mistakes []error
-
-func (m mistakes) Error() string {
-	lines := make([]string, len(m))
-	for i, err := range m {
-		lines[i] = err.Error()
-	}
-	return strings.Join(lines, "; ")
-}
-
-// Hints are the hints of all mistakes, each once.
-func (m mistakes) Hints() []string {
-	var out []string
-	for _, one := range m {
-		for _, hint := range hints(one) {
-			if !slices.Contains(out, hint) {
-				out = append(out, hint)
-			}
-		}
-	}
-	return out
-}
-
-// Unwrap returns the mistakes one by one.
-func (m mistakes) Unwrap() []error { return m }
-
 // take parses one flag and collects its mistake.
-func take[T any](all *mistakes, parse func() (T, error)) T {
+func take[T any](all *fault.List, parse func() (T, error)) T {
 	value, err := parse()
 	if err != nil {
 		*all = append(*all, err)
@@ -339,7 +336,7 @@ func take[T any](all *mistakes, parse func() (T, error)) T {
 
 // each parses every value of a list flag and collects the mistakes. An empty
 // value is none, as with docker buildx: pipelines pass variables that may be.
-func each[T any](all *mistakes, values []string, parse func(string) (T, error)) []T {
+func each[T any](all *fault.List, values []string, parse func(string) (T, error)) []T {
 	var out []T
 	for _, v := range values {
 		if v == "" {

@@ -12,10 +12,11 @@ import (
 	"github.com/alecthomas/kong"
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/target"
 )
@@ -82,7 +83,7 @@ func (c *createCmd) Run(in *invocation) error {
 	if !c.Bootstrap {
 		return nil
 	}
-	return agent.Up{
+	return builders.Up{
 		Definition: created.Definition.WithDrift("", configmap.DriftApply),
 		Access:     in.access(),
 		Terminal:   in.terminal,
@@ -93,7 +94,7 @@ func (c *createCmd) Run(in *invocation) error {
 
 // request parses the flags; all mistakes are reported at once.
 func (c *createCmd) request(in *invocation) (configmap.Create, progress.Mode, error) {
-	var all mistakes
+	var all fault.List
 	mode, err := progress.ParseMode(c.Progress)
 	if err != nil {
 		all = append(all, fmt.Errorf("--progress: %w", err))
@@ -189,7 +190,7 @@ func (c *createCmd) write(in *invocation, r configmap.Create) (created configmap
 			err = configmap.EditPath(in.files, place, false, apply)
 		}
 	}
-	if known := (*agent.Error)(nil); err != nil && !errors.As(err, &known) {
+	if err != nil && fault.ClassOf(err) == 0 {
 		err = &usageError{err: err}
 	}
 	return created, place, err
@@ -221,7 +222,7 @@ func (c *createCmd) writeConfigMap(in *invocation, place string, apply func(conf
 	if !ok {
 		namespace, name = "", c.ConfigMap
 	}
-	return agent.Author{
+	return builders.ConfigMapEditor{
 		Access:    in.access(),
 		Namespace: namespace,
 		Name:      name,

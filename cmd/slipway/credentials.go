@@ -9,6 +9,7 @@ import (
 	"github.com/distribution/reference"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -86,7 +87,7 @@ func (f registryFlags) inputs(env environment, files *source.Reader, tags []stri
 		},
 		Jenkins: registry.Login{Host: vars.Registry, Username: vars.RegistryUsername, Password: vars.RegistryPassword},
 	}
-	var all mistakes
+	var all fault.List
 	for _, value := range f.RegistryAuth {
 		lines := strings.FieldsFunc(value, func(r rune) bool { return r == '\n' || r == '\r' })
 		i.Explicit = append(i.Explicit, each(&all, lines, registry.ParseRegistryAuth)...)

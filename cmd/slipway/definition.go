@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/source"
 )
@@ -30,7 +31,7 @@ func (c *definitionLintCmd) Run(in *invocation) error {
 		}
 		paths = []string{path}
 	}
-	var all mistakes
+	var all fault.List
 	count := 0
 	for _, path := range paths {
 		set, err := in.readSet(path)

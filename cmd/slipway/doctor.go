@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"io"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/builders"
+	"github.com/slipway-build/slipway/agent/doctor"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -30,20 +32,20 @@ func (c *doctorCmd) Help() string {
 // Run looks and tells.
 func (c *doctorCmd) Run(in *invocation) error {
 	name := cmp.Or(c.Name, in.global.Builder)
-	doctor := agent.Doctor{
+	d := doctor.Doctor{
 		Definition: func() (configmap.Definition, error) { return in.selected(name) },
 		Access:     in.access(),
 		Workspace:  ".",
 		Slower:     c.Slower,
 		Log:        in.log,
 	}
-	if err := c.registries(in, &doctor); err != nil {
+	if err := c.registries(in, &d); err != nil {
 		return err
 	}
 	if c.Up {
-		c.up(in, doctor)
+		c.up(in, d)
 	}
-	checks, verdict := doctor.Run(in.ctx)
+	checks, verdict := d.Run(in.ctx)
 	var err error
 	if c.Format == "json" {
 		encoder := json.NewEncoder(in.output(formatJSON))
@@ -72,12 +74,12 @@ func (in *invocation) selected(name string) (configmap.Definition, error) {
 }
 
 // registries hands the doctor what it needs for the images.
-func (c *doctorCmd) registries(in *invocation, doctor *agent.Doctor) error {
+func (c *doctorCmd) registries(in *invocation, d *doctor.Doctor) error {
 	if len(c.Image) == 0 {
 		return nil
 	}
-	var all mistakes
-	doctor.Images = each(&all, c.Image, parsePushed)
+	var all fault.List
+	d.Images = each(&all, c.Image, parsePushed)
 	if len(all) > 0 {
 		return &usageError{err: all}
 	}
@@ -89,8 +91,8 @@ func (c *doctorCmd) registries(in *invocation, doctor *agent.Doctor) error {
 	if err != nil { // the doctor tells what is wrong with them
 		in.log.Debug().Err(err).Msg("no definitions that say how registries are reached")
 	}
-	doctor.Credentials = keychain
-	doctor.Registry, err = in.registryClient(keychain, nil, definitions...)
+	d.Credentials = keychain
+	d.Registry, err = in.registryClient(keychain, nil, definitions...)
 	return err
 }
 
@@ -104,10 +106,10 @@ func parsePushed(value string) (registry.Request, error) {
 }
 
 // up starts the builder. Why it does not start is for the doctor to find out.
-func (c *doctorCmd) up(in *invocation, doctor agent.Doctor) {
-	definition, err := doctor.Definition()
+func (c *doctorCmd) up(in *invocation, d doctor.Doctor) {
+	definition, err := d.Definition()
 	if err == nil {
-		err = agent.Up{Definition: definition.WithDrift("", configmap.DriftWarn), Access: doctor.Access, Terminal: in.terminal, Mode: progress.Plain, Log: in.log}.Run(in.ctx)
+		err = builders.Up{Definition: definition.WithDrift("", configmap.DriftWarn), Access: d.Access, Terminal: in.terminal, Mode: progress.Plain, Log: in.log}.Run(in.ctx)
 	}
 	if err != nil {
 		in.log.Debug().Err(err).Msg("the builder does not start")
@@ -115,15 +117,15 @@ func (c *doctorCmd) up(in *invocation, doctor agent.Doctor) {
 }
 
 // verdictWords are what a person reads; a failure must stand out.
-var verdictWords = map[agent.Verdict]string{
-	agent.VerdictOK:      "ok",
-	agent.VerdictWarning: "warning",
-	agent.VerdictFailed:  "FAIL",
-	agent.VerdictSkipped: "skipped",
+var verdictWords = map[doctor.Verdict]string{
+	doctor.VerdictOK:      "ok",
+	doctor.VerdictWarning: "warning",
+	doctor.VerdictFailed:  "FAIL",
+	doctor.VerdictSkipped: "skipped",
 }
 
 // printChecks prints a line for every check and below it its hints.
-func printChecks(w io.Writer, checks []agent.Check) error {
+func printChecks(w io.Writer, checks []doctor.Check) error {
 	width := 0
 	for _, c := range checks {
 		width = max(width, len(checkTitle(c)))
@@ -139,7 +141,7 @@ func printChecks(w io.Writer, checks []agent.Check) error {
 	return err
 }
 
-func checkTitle(c agent.Check) string {
+func checkTitle(c doctor.Check) string {
 	if c.About == "" {
 		return c.Probe
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/docker/go-units"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
@@ -47,7 +47,7 @@ func (c *duCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	caches, failed := agent.DiskUsage{Definition: definition, Access: in.access(), Filter: filter, Timeout: c.Timeout, Log: in.log}.Run(in.ctx)
+	caches, failed := builders.DiskUsage{Definition: definition, Access: in.access(), Filter: filter, Timeout: c.Timeout, Log: in.log}.Run(in.ctx)
 	if err := show(in.output(c.Format), caches, time.Now()); err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (c *duCmd) Run(in *invocation) error {
 }
 
 // printer picks the function that prints in the format.
-func (c *duCmd) printer() (func(io.Writer, []agent.PodCache, time.Time) error, error) {
+func (c *duCmd) printer() (func(io.Writer, []builders.PodCache, time.Time) error, error) {
 	format := c.Format
 	if c.Verbose {
 		format = "pretty"
@@ -64,11 +64,11 @@ func (c *duCmd) printer() (func(io.Writer, []agent.PodCache, time.Time) error, e
 	whole := len(c.Filter) == 0
 	switch format {
 	case "", "table":
-		return func(w io.Writer, caches []agent.PodCache, now time.Time) error {
+		return func(w io.Writer, caches []builders.PodCache, now time.Time) error {
 			return printUsage(w, caches, whole, now)
 		}, nil
 	case "pretty":
-		return func(w io.Writer, caches []agent.PodCache, now time.Time) error {
+		return func(w io.Writer, caches []builders.PodCache, now time.Time) error {
 			for _, cache := range caches {
 				for _, r := range cache.Records {
 					if err := printRecord(w, cache.Node, cache.Pod, r, now); err != nil {
@@ -87,7 +87,7 @@ func (c *duCmd) printer() (func(io.Writer, []agent.PodCache, time.Time) error, e
 	}
 }
 
-func printUsage(out io.Writer, caches []agent.PodCache, whole bool, now time.Time) error {
+func printUsage(out io.Writer, caches []builders.PodCache, whole bool, now time.Time) error {
 	w := tabwriter.NewWriter(out, 1, 8, 1, '\t', 0)
 	fmt.Fprintln(w, recordHeader)
 	for _, cache := range caches {
@@ -178,7 +178,7 @@ type usageJSON struct {
 	Pod   string
 }
 
-func printUsageJSON(w io.Writer, caches []agent.PodCache, now time.Time) error {
+func printUsageJSON(w io.Writer, caches []builders.PodCache, now time.Time) error {
 	enc := json.NewEncoder(w)
 	for _, cache := range caches {
 		for _, r := range cache.Records {
@@ -208,7 +208,7 @@ func printUsageJSON(w io.Writer, caches []agent.PodCache, now time.Time) error {
 // sums are what records come to, in bytes.
 type sums struct{ total, reclaimable, shared int64 }
 
-func sumOf(caches []agent.PodCache) sums {
+func sumOf(caches []builders.PodCache) sums {
 	var s sums
 	for _, cache := range caches {
 		for _, r := range cache.Records {
@@ -225,7 +225,7 @@ func sumOf(caches []agent.PodCache) sums {
 	return s
 }
 
-func printSums(out io.Writer, caches []agent.PodCache, whole bool) error {
+func printSums(out io.Writer, caches []builders.PodCache, whole bool) error {
 	if !whole {
 		return nil
 	}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -33,7 +32,7 @@ func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
 // Hints are those of the mistake itself, then those of how it came about.
-func (e *usageError) Hints() []string { return append(hints(e.err), e.hints...) }
+func (e *usageError) Hints() []string { return append(fault.Hints(e.err), e.hints...) }
 
 // exitCode picks the process's exit code for an error.
 func exitCode(err error) int {
@@ -46,30 +45,22 @@ func exitCode(err error) int {
 	if usage := (*usageError)(nil); errors.As(err, &usage) {
 		return exitUsage
 	}
-	known := (*agent.Error)(nil)
-	if !errors.As(err, &known) {
-		return exitInternal
-	}
-	switch known.Class {
-	case agent.ClassBuild:
+	switch fault.ClassOf(err) {
+	case fault.ClassBuild:
 		return exitBuild
-	case agent.ClassUsage:
+	case fault.ClassUsage:
 		return exitUsage
-	case agent.ClassCluster:
+	case fault.ClassCluster:
 		return exitCluster
-	case agent.ClassLost:
+	case fault.ClassLost:
 		return exitLost
-	case agent.ClassRegistry:
+	case fault.ClassRegistry:
 		return exitRegistry
-	case agent.ClassCancelled:
+	case fault.ClassCancelled:
 		return exitCancel
 	}
 	return exitInternal
 }
-
-// hinter is an error that says what to do next. Packages give their errors
-// this method; nothing else ties them to it.
-type hinter interface{ Hints() []string }
 
 // printError is the one place that prints an error: the excerpt of the
 // Dockerfile if the build failed there, a line for every problem, then the
@@ -81,7 +72,7 @@ func printError(w io.Writer, err error) {
 	for _, one := range problems(err) {
 		b.WriteString("error: " + sanitize.Indent(one, "  ") + "\n")
 	}
-	for _, hint := range hints(err) {
+	for _, hint := range fault.Hints(err) {
 		b.WriteString("hint: " + sanitize.Indent(hint, "") + "\n") // its other lines are to paste
 	}
 	_, _ = io.WriteString(w, b.String())
@@ -90,7 +81,7 @@ func printError(w io.Writer, err error) {
 // several is an error that holds several mistakes of the user's, each worth a
 // line. What fmt or errors make of two errors is one message, and no hinter.
 type several interface {
-	hinter
+	Hints() []string
 	Unwrap() []error
 }
 
@@ -105,14 +96,4 @@ func problems(err error) []string {
 		out = append(out, problems(one)...)
 	}
 	return out
-}
-
-// hints returns what the outermost error that has hints says to do. An error
-// that wraps another's hints passes them on.
-func hints(err error) []string {
-	var h hinter
-	if !errors.As(err, &h) {
-		return nil
-	}
-	return h.Hints()
 }

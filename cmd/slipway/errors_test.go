@@ -9,30 +9,29 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func TestExitCode(t *testing.T) {
-	class := func(c agent.Class) error {
-		return fmt.Errorf("context: %w", &agent.Error{Class: c, Err: errors.New("x")})
+	class := func(c fault.Class) error {
+		return fmt.Errorf("context: %w", fault.With(c, errors.New("x")))
 	}
 	for _, tt := range []struct {
 		name string
 		err  error
 		want int
 	}{
-		{"build", class(agent.ClassBuild), 1},
-		{"usage", class(agent.ClassUsage), 2},
+		{"build", class(fault.ClassBuild), 1},
+		{"usage", class(fault.ClassUsage), 2},
 		{"command line", &usageError{err: errors.New("x")}, 2},
-		{"cluster", class(agent.ClassCluster), 3},
-		{"lost", class(agent.ClassLost), 4},
-		{"registry", class(agent.ClassRegistry), 5},
-		{"cancelled", class(agent.ClassCancelled), 130},
+		{"cluster", class(fault.ClassCluster), 3},
+		{"lost", class(fault.ClassLost), 4},
+		{"registry", class(fault.ClassRegistry), 5},
+		{"cancelled", class(fault.ClassCancelled), 130},
 		{"SIGINT", signalError{syscall.SIGINT}, 130},
 		{"SIGTERM", fmt.Errorf("solve: %w", signalError{syscall.SIGTERM}), 143},
 		{"our own fault", errors.New("x"), 70},
-		{"a panic, whatever it broke", &agent.Error{Class: agent.ClassBuild, Err: fault.Guard(func() error { panic("x") })()}, 70},
+		{"a panic, whatever it broke", fault.With(fault.ClassBuild, fault.Guard(func() error { panic("x") })()), 70},
 	} {
 		if got := exitCode(tt.err); got != tt.want {
 			t.Errorf("%s: exit code %d, want %d", tt.name, got, tt.want)
@@ -58,7 +57,7 @@ func TestPrintError(t *testing.T) {
 		{"wrapped hint", fmt.Errorf("node a: %w", hinted{"no room", "make room"}), "error: node a: no room\nhint: make room\n"},
 		{"hint with a snippet", hinted{"refused", "apply this:\nkind: Role\n"}, "error: refused\nhint: apply this:\nkind: Role\n"},
 		{"several mistakes, one hint", &usageError{
-			err:   mistakes{hinted{"first", "read the help"}, hinted{"second", "read the help"}},
+			err:   fault.List{hinted{"first", "read the help"}, hinted{"second", "read the help"}},
 			hints: []string{"and the manual"},
 		}, "error: first\nerror: second\nhint: read the help\nhint: and the manual\n"},
 		{"two errors that are one message", fmt.Errorf("%w: %w", errors.New("a"), errors.New("b")), "error: a: b\n"},

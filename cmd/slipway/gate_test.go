@@ -13,8 +13,9 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/doctor"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -31,29 +32,29 @@ const hostile = "x\n::error::a\t##vso[b]\r--- c\x1b]52;c;eA==\a\x1b[2J\u202ed\ns
 func TestTablesHaveNoCommands(t *testing.T) {
 	now := time.Now()
 	record := buildkit.CacheRecord{ID: hostile, Parents: []string{hostile}, Description: hostile, Type: hostile}
-	caches := []agent.PodCache{{Node: hostile, Pod: hostile, Records: []buildkit.CacheRecord{record}}}
-	node := agent.NodeDetails{
-		NodeStatus: agent.NodeStatus{Name: hostile, Endpoint: hostile, Status: hostile, BuildKit: hostile, Platforms: []string{hostile}, Error: hostile},
+	caches := []builders.PodCache{{Node: hostile, Pod: hostile, Records: []buildkit.CacheRecord{record}}}
+	node := builders.NodeDetails{
+		NodeStatus: builders.NodeStatus{Name: hostile, Endpoint: hostile, Status: hostile, BuildKit: hostile, Platforms: []string{hostile}, Error: hostile},
 		DriverOpts: map[string]string{hostile: hostile},
 		Labels:     map[string]string{hostile: hostile},
 		Drift:      []string{hostile},
-		Pods:       []agent.PodDetails{{Name: hostile, Status: hostile, Reason: hostile, ClusterNode: hostile}},
+		Pods:       []builders.PodDetails{{Name: hostile, Status: hostile, Reason: hostile, ClusterNode: hostile}},
 	}
 	defined := configmap.Definition{Nodes: []configmap.Node{{Files: map[string][]byte{hostile: []byte(hostile)}}}}
 	for name, print := range map[string]func(io.Writer) error{
 		"ls": func(w io.Writer) error {
-			return printBuilders(w, []agent.BuilderStatus{{Name: hostile, Driver: hostile, Nodes: []agent.NodeStatus{node.NodeStatus}}})
+			return printBuilders(w, []builders.Status{{Name: hostile, Driver: hostile, Nodes: []builders.NodeStatus{node.NodeStatus}}})
 		},
 		"inspect": func(w io.Writer) error {
-			return printDetails(w, agent.BuilderDetails{Name: hostile, Driver: hostile, Nodes: []agent.NodeDetails{node}}, defined, now)
+			return printDetails(w, builders.Details{Name: hostile, Driver: hostile, Nodes: []builders.NodeDetails{node}}, defined, now)
 		},
 		"du":         func(w io.Writer) error { return printUsage(w, caches, true, now) },
 		"du verbose": func(w io.Writer) error { return printRecord(w, hostile, hostile, record, now) },
 		"gc": func(w io.Writer) error {
-			return (&gcCmd{}).print(w, []agent.Collected{{Namespace: hostile, Name: hostile, Reason: hostile, Kept: []string{hostile}}})
+			return (&gcCmd{}).print(w, []builders.Collected{{Namespace: hostile, Name: hostile, Reason: hostile, Kept: []string{hostile}}})
 		},
 		"doctor": func(w io.Writer) error {
-			return printChecks(w, []agent.Check{{Probe: "probe", About: hostile, Detail: hostile, Hints: []string{"do this:\nto: paste"}}})
+			return printChecks(w, []doctor.Check{{Probe: "probe", About: hostile, Detail: hostile, Hints: []string{"do this:\nto: paste"}}})
 		},
 		"auth": func(w io.Writer) error {
 			return printAuth(w, []authStatus{{

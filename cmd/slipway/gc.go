@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
@@ -53,7 +53,7 @@ func (c *gcCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	done, err := agent.Collect{
+	done, err := builders.Collect{
 		Known:     set.Definitions(),
 		Chosen:    chosen,
 		Owners:    c.Owner,
@@ -93,7 +93,7 @@ func (c *gcCmd) chosen(in *invocation, set *configmap.Set) ([]configmap.Definiti
 	return all, nil
 }
 
-func (c *gcCmd) print(w io.Writer, done []agent.Collected) error {
+func (c *gcCmd) print(w io.Writer, done []builders.Collected) error {
 	if c.Format == "json" {
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")
@@ -112,12 +112,12 @@ func (c *gcCmd) print(w io.Writer, done []agent.Collected) error {
 }
 
 // outcome is what was done with a workload, or would be.
-func outcome(one agent.Collected) string {
-	words := map[agent.CollectAction]string{
-		agent.CollectLeft:    "left",
-		agent.CollectScaled:  "scaled to zero",
-		agent.CollectRemoved: "removed",
-		agent.CollectFailed:  "failed",
+func outcome(one builders.Collected) string {
+	words := map[builders.CollectAction]string{
+		builders.CollectLeft:    "left",
+		builders.CollectScaled:  "scaled to zero",
+		builders.CollectRemoved: "removed",
+		builders.CollectFailed:  "failed",
 	}[one.Action]
 	if one.DryRun {
 		return "would be " + words

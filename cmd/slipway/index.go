@@ -7,9 +7,9 @@ import (
 	"io"
 	"strings"
 
-	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
@@ -82,7 +82,7 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 
 // request parses the flags; all mistakes are reported at once.
 func (c *indexCreateCmd) request(in *invocation) (registry.Create, error) {
-	var all mistakes
+	var all fault.List
 	r := registry.Create{Append: c.Append, Carbon: !c.PreferIndex}
 	// Files come before arguments, as with docker buildx.
 	for _, file := range c.File {
@@ -182,11 +182,11 @@ func classifyRegistry(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, context.Canceled):
-		return &agent.Error{Class: agent.ClassCancelled, Err: err}
+		return fault.With(fault.ClassCancelled, err)
 	case errors.As(err, &usage), errors.As(err, &assemble):
 		return &usageError{err: err}
 	}
-	return &agent.Error{Class: agent.ClassRegistry, Err: err}
+	return fault.With(fault.ClassRegistry, err)
 }
 
 // stepPrinter tells the steps of a push, a line each, in the modes for people.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/docker/go-units"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -49,12 +49,12 @@ func (c *inspectCmd) Run(in *invocation) error {
 	if c.Bootstrap {
 		// Who only looks changes nothing that is there, unless the definition
 		// says so.
-		up := agent.Up{Definition: definition.WithDrift("", configmap.DriftWarn), Access: in.access(), Terminal: in.terminal, Mode: mode, Log: in.log}
+		up := builders.Up{Definition: definition.WithDrift("", configmap.DriftWarn), Access: in.access(), Terminal: in.terminal, Mode: mode, Log: in.log}
 		if err := up.Run(in.ctx); err != nil {
 			return err
 		}
 	}
-	details, err := agent.Inspect{Definition: definition, Access: in.access(), Timeout: c.Timeout, Log: in.log}.Run(in.ctx)
+	details, err := builders.Inspect{Definition: definition, Access: in.access(), Timeout: c.Timeout, Log: in.log}.Run(in.ctx)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (in *invocation) driverOptions(d configmap.Definition) map[string]map[strin
 
 // printDetails prints the builder as docker buildx inspect does, so that
 // scripts find the same labels, and below each node its pods.
-func printDetails(out io.Writer, b agent.BuilderDetails, d configmap.Definition, now time.Time) error {
+func printDetails(out io.Writer, b builders.Details, d configmap.Definition, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
 	sanitize.Fprintf(w, "Name:\t%s\nDriver:\t%s\n\nNodes:\n", b.Name, b.Driver)
 	for i, n := range b.Nodes {
@@ -122,7 +122,7 @@ func printDetails(out io.Writer, b agent.BuilderDetails, d configmap.Definition,
 	return w.Flush()
 }
 
-func printNode(w io.Writer, n agent.NodeDetails, defined configmap.Node, now time.Time) {
+func printNode(w io.Writer, n builders.NodeDetails, defined configmap.Node, now time.Time) {
 	sanitize.Fprintf(w, "Name:\t%s\nEndpoint:\t%s\n", n.Name, cmp.Or(n.Address, n.Endpoint))
 	if len(n.DriverOpts) > 0 {
 		options := make([]string, 0, len(n.DriverOpts))
@@ -204,7 +204,7 @@ func printIf(w io.Writer, label, value string) {
 	}
 }
 
-func printRule(w io.Writer, i int, r agent.GCRule) {
+func printRule(w io.Writer, i int, r builders.GCRule) {
 	sanitize.Fprintf(w, "GC Policy rule#%d:\n\tAll:\t%v\n", i, r.All)
 	if len(r.Filters) > 0 {
 		sanitize.Fprintf(w, "\tFilters:\t%s\n", strings.Join(r.Filters, " "))
@@ -222,7 +222,7 @@ func printRule(w io.Writer, i int, r agent.GCRule) {
 	}
 }
 
-func printPod(w io.Writer, p agent.PodDetails, now time.Time) {
+func printPod(w io.Writer, p builders.PodDetails, now time.Time) {
 	if p.Name == "" {
 		fmt.Fprintln(w, "Daemon:")
 	} else {

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
@@ -71,7 +70,7 @@ func (c *loginCmd) Run(in *invocation) error {
 func (c *loginCmd) credential(in *invocation) (registry.Credential, error) {
 	cred := registry.Credential{Username: c.Username, Password: c.Password, Source: "the command line"}
 	if err := c.check(); err != nil {
-		return cred, &usageError{err: err, hints: hints(err)}
+		return cred, &usageError{err: err}
 	}
 	if c.Password != "" {
 		in.log.Warn().Msg("everybody on the machine can read the arguments of a command: use --password-stdin")
@@ -219,7 +218,7 @@ func readLine(file *os.File) (string, error) {
 // the helper are the user's.
 func storeError(err error) error {
 	if errors.Is(err, context.Canceled) {
-		return &agent.Error{Class: agent.ClassCancelled, Err: err}
+		return fault.With(fault.ClassCancelled, err)
 	}
 	return &usageError{err: err}
 }

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/builders"
 )
 
 type logsCmd struct {
@@ -28,7 +28,7 @@ func (c *logsCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	return agent.Logs{
+	return builders.Logs{
 		Definition: definition,
 		Access:     in.access(),
 		Node:       c.Node,

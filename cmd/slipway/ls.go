@@ -7,7 +7,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
@@ -30,16 +30,16 @@ func (c *lsCmd) Run(in *invocation) error {
 		}
 		definitions, broken = []configmap.Definition{one}, nil
 	}
-	builders, err := agent.List{Definitions: definitions, Access: in.access(), Log: in.log}.Run(in.ctx)
+	list, err := builders.List{Definitions: definitions, Access: in.access(), Log: in.log}.Run(in.ctx)
 	if err != nil {
 		return err
 	}
 	if c.Format == "json" {
 		enc := json.NewEncoder(in.output(formatJSON))
 		enc.SetIndent("", "  ")
-		err = enc.Encode(builders)
+		err = enc.Encode(list)
 	} else {
-		err = printBuilders(in.out, builders)
+		err = printBuilders(in.out, list)
 	}
 	if err != nil {
 		return err
@@ -52,10 +52,10 @@ func (c *lsCmd) Run(in *invocation) error {
 
 // printBuilders prints a row for every builder and below it its nodes, as
 // docker buildx ls does.
-func printBuilders(w io.Writer, builders []agent.BuilderStatus) error {
+func printBuilders(w io.Writer, list []builders.Status) error {
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(t, "NAME/NODE\tDRIVER/ENDPOINT\tSTATUS\tPODS\tBUILDKIT\tPLATFORMS")
-	for _, b := range builders {
+	for _, b := range list {
 		sanitize.Fprintf(t, "%s\t%s\t\t\t\t\n", b.Name, b.Driver)
 		for _, n := range b.Nodes {
 			sanitize.Fprintf(t, " \\_ %s\t%s\t%s\t%d/%d\t%s\t%s\n", n.Name, n.Endpoint, n.Status, n.Ready, n.Desired, n.BuildKit, strings.Join(n.Platforms, ", "))
@@ -64,7 +64,7 @@ func printBuilders(w io.Writer, builders []agent.BuilderStatus) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	for _, b := range builders {
+	for _, b := range list {
 		for _, n := range b.Nodes {
 			if n.Error != "" {
 				if _, err := sanitize.Fprintf(w, "%s/%s: %s\n", b.Name, n.Name, n.Error); err != nil {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/docker/go-units"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
@@ -64,7 +64,7 @@ func (c *pruneCmd) Run(in *invocation) error {
 		}
 	}
 	list := removedList{out: in.out, verbose: c.Verbose}
-	err = agent.Prune{
+	err = builders.Prune{
 		Definition: definition,
 		Access:     in.access(),
 		What: buildkit.Prune{

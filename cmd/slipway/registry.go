@@ -97,7 +97,7 @@ func writeResult(ctx context.Context, flag string, file *target.File, data []byt
 	}
 	if err := file.Write(ctx, data, 0o644); err != nil {
 		if ctx.Err() != nil {
-			return &agent.Error{Class: agent.ClassCancelled, Err: err}
+			return fault.With(fault.ClassCancelled, err)
 		}
 		return &usageError{err: fmt.Errorf("%s: %w", flag, fault.ExplainAgent(err))}
 	}

@@ -4,7 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/report"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
 
@@ -20,7 +21,7 @@ type results struct{ metadata, iid *target.File }
 // open fails when the files could not be written after the build, and removes
 // an image ID of an earlier one, which must not be taken for this one's.
 func (f resultFlags) open(in *invocation) (results, error) {
-	var all mistakes
+	var all fault.List
 	metadata := take(&all, func() (*target.File, error) { return in.openResult("--metadata-file", f.MetadataFile) })
 	iid := take(&all, func() (*target.File, error) { return in.openResult("--iidfile", f.Iidfile) })
 	if len(all) > 0 {
@@ -35,12 +36,12 @@ func (f resultFlags) open(in *invocation) (results, error) {
 }
 
 // write writes the files.
-func (r results) write(ctx context.Context, report *agent.Report, warnings bool) error {
-	if err := writeResult(ctx, "--iidfile", r.iid, []byte(report.ImageID())); err != nil {
+func (r results) write(ctx context.Context, made *report.Report, warnings bool) error {
+	if err := writeResult(ctx, "--iidfile", r.iid, []byte(made.ImageID())); err != nil {
 		return err
 	}
 	if r.metadata == nil {
 		return nil
 	}
-	return writeJSON(ctx, "--metadata-file", r.metadata, report.Metadata(warnings))
+	return writeJSON(ctx, "--metadata-file", r.metadata, made.Metadata(warnings))
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
@@ -43,11 +43,11 @@ func (c *rmCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	plans := make([]agent.Removal, len(definitions))
+	plans := make([]builders.Removal, len(definitions))
 	var question strings.Builder
 	for i, d := range definitions {
 		if !c.KeepDaemon {
-			plans[i], err = agent.Remove{Definition: d, Access: in.access(), Claims: c.DeleteClaims, Busy: c.Force, Timeout: c.Timeout, Log: in.log}.Plan(in.ctx)
+			plans[i], err = builders.Remove{Definition: d, Access: in.access(), Claims: c.DeleteClaims, Busy: c.Force, Timeout: c.Timeout, Log: in.log}.Plan(in.ctx)
 			if err != nil {
 				return err
 			}
@@ -92,7 +92,7 @@ func (c *rmCmd) definitions(in *invocation) ([]configmap.Definition, error) {
 	return all, nil
 }
 
-func (c *rmCmd) remove(in *invocation, d configmap.Definition, plan agent.Removal) error {
+func (c *rmCmd) remove(in *invocation, d configmap.Definition, plan builders.Removal) error {
 	err := plan.Run(in.ctx, func(object string) { in.log.Info().Msg("removed " + object) })
 	if err != nil {
 		return err

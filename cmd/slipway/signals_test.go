@@ -7,7 +7,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -23,7 +22,7 @@ func TestPanicOfAGoroutine(t *testing.T) {
 	if ctx.Err() == nil {
 		t.Fatal("the command goes on without the goroutine's result")
 	}
-	for _, err := range []error{nil, &agent.Error{Class: agent.ClassCancelled, Err: context.Cause(ctx)}, errors.New("other")} {
+	for _, err := range []error{nil, fault.With(fault.ClassCancelled, context.Cause(ctx)), errors.New("other")} {
 		if got := exitCode(first(ctx, err)); got != exitInternal {
 			t.Errorf("exit code %d after %v, want %d", got, err, exitInternal)
 		}

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
-	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -36,10 +36,10 @@ func (c *upCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	ledger, printLedger := c.ledger(in)
-	defer printLedger()
-	return agent.Up{
-		Ledger:            ledger,
+	timing, printTiming := c.timing(in)
+	defer printTiming()
+	return builders.Up{
+		Timing:            timing,
 		Definition:        definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftApply),
 		Access:            in.access(),
 		RenewCertificates: c.RenewCertificates,

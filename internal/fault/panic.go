@@ -1,6 +1,9 @@
-// Package fault holds errors that a user meets: mistakes in what was asked for,
-// failures of the agent and of a builder, and panics. It knows no other package
-// of the module but internal/sanitize, which keeps credentials out of messages.
+// Package fault is the ground for errors that a user meets: what kind of failure
+// they are (Class), what to do about them (Hints), several of them at once (List),
+// a mistake in what was asked for (Usage), and a fault of the program itself
+// (Panic). It says what an error is; which exit code that has and how it is
+// printed is for the command line to say. Of the module it knows package sanitize
+// alone.
 package fault
 
 import (

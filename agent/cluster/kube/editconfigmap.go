@@ -33,7 +33,11 @@ func (c *Client) EditConfigMap(ctx context.Context, namespace, name string, edit
 	ctx = Quiet(ctx)
 	maps := c.ConfigMaps(namespace)
 	what := fmt.Sprintf("configmap %s in namespace %s", name, namespace)
-	return retry.OnError(editTries(), func(err error) bool { return worthAnotherEdit(err) && ctx.Err() == nil }, func() error {
+	// The retry takes a deadline of its function for its own and returns nil, so
+	// that what counts is how the last try ended.
+	var last error
+	_ = retry.OnError(editTries(), func(err error) bool { return worthAnotherEdit(err) && ctx.Err() == nil }, func() (err error) {
+		defer func() { last = err }()
 		found, err := maps.Get(ctx, name, metav1.GetOptions{})
 		fresh := apierrors.IsNotFound(err) && !isMissingNamespace(err)
 		if err != nil && !fresh {
@@ -62,6 +66,7 @@ func (c *Client) EditConfigMap(ctx context.Context, namespace, name string, edit
 		_, err = maps.Update(ctx, found, metav1.UpdateOptions{FieldManager: FieldManager})
 		return Explain(err, "update "+what, c.identity, rbac.SecretNames{})
 	})
+	return last
 }
 
 // worthAnotherEdit is true when somebody else was faster.

@@ -1,0 +1,291 @@
+package builders
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/fleet"
+	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/sanitize"
+)
+
+// Details is a builder as `slipway inspect` shows it. The JSON keys are
+// an interface to scripts; those of `slipway ls` mean the same.
+type Details struct {
+	Name   string        `json:"name"`
+	Driver string        `json:"driver"`
+	File   string        `json:"file"`
+	Nodes  []NodeDetails `json:"nodes"`
+}
+
+// NodeDetails is one node.
+type NodeDetails struct {
+	NodeStatus
+	// Address is the endpoint as the definition has it.
+	Address string `json:"address,omitempty"`
+	// DriverOpts are the definition's, without what looks like a secret. Whoever
+	// reads the definition sets them.
+	DriverOpts map[string]string `json:"driverOpts,omitempty"`
+	// Flags are the definition's for buildkitd.
+	Flags []string `json:"flags,omitempty"`
+	// Files are the names of the definition's files for buildkitd.
+	Files []string `json:"files,omitempty"`
+	// Reported are the platforms that buildkitd reports, also where the
+	// definition declares others.
+	Reported []string `json:"reportedPlatforms,omitempty"`
+	// Labels and GC are those of the first pod that answers.
+	Labels map[string]string `json:"labels,omitempty"`
+	GC     []GCRule          `json:"gcPolicy,omitempty"`
+	// Workload is the kind of what runs the pods, Managed whether Slipway
+	// made it. Both are empty with the remote driver.
+	Workload string `json:"workload,omitempty"`
+	Managed  bool   `json:"managed"`
+	// Drift is in what the workload is not as the definition says, a line for
+	// each field; nil where that is not known.
+	Drift []string `json:"drift"`
+	// Certificates is when they end; nil where the node needs none.
+	Certificates *time.Time `json:"certificatesExpire,omitempty"`
+	// Pods are by name. A remote node has one without a name.
+	Pods []PodDetails `json:"pods,omitempty"`
+}
+
+// GCRule is one of buildkitd's rules for removing cache. Sizes are in bytes; 0
+// is no bound.
+type GCRule struct {
+	All           bool          `json:"all"`
+	Filters       []string      `json:"filters,omitempty"`
+	KeepDuration  time.Duration `json:"keepDuration,omitempty"`
+	ReservedSpace int64         `json:"reservedSpace,omitempty"`
+	MaxUsedSpace  int64         `json:"maxUsedSpace,omitempty"`
+	MinFreeSpace  int64         `json:"minFreeSpace,omitempty"`
+}
+
+// PodDetails is one pod of a node.
+type PodDetails struct {
+	Name string `json:"name,omitempty"`
+	// Status is ready, terminating, unreachable, or Kubernetes' phase in lower
+	// case.
+	Status      string     `json:"status"`
+	ClusterNode string     `json:"clusterNode,omitempty"`
+	Created     *time.Time `json:"created,omitempty"`
+	Profile     string     `json:"profile,omitempty"`
+	// What follows is of a pod that has answered.
+	Transport string `json:"transport,omitempty"`
+	BuildKit  string `json:"buildkit,omitempty"`
+	// CacheSize is in bytes, CacheRecords counts what makes it up.
+	CacheSize    int64 `json:"cacheSize"`
+	CacheRecords int   `json:"cacheRecords"`
+	ActiveBuilds int   `json:"activeBuilds"`
+	// Reason says what it waits for or why it does not answer.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Inspect looks closely at one builder and changes nothing.
+type Inspect struct {
+	Definition configmap.Definition
+	Access     cluster.Access
+	// Timeout bounds what one node may take; zero is no bound.
+	Timeout time.Duration
+	Log     zerolog.Logger
+}
+
+// Run returns what there is. What cannot be reached is a status, not an error.
+func (i Inspect) Run(ctx context.Context) (Details, error) {
+	return i.run(ctx, newInspector(i.Access, i.Log))
+}
+
+func (i Inspect) run(ctx context.Context, nodes inspector) (Details, error) {
+	d := i.Definition
+	out := Details{Name: d.Name, Driver: d.Driver, File: d.File, Nodes: make([]NodeDetails, len(d.Nodes))}
+	var group errgroup.Group
+	group.SetLimit(fleet.MaxParallel)
+	for n, node := range d.Nodes {
+		group.Go(fault.Guard(func() error {
+			ctx, cancel := within(ctx, i.Timeout)
+			defer cancel()
+			out.Nodes[n] = nodes.details(ctx, node)
+			return nil
+		}))
+	}
+	if err := group.Wait(); err != nil {
+		return out, err
+	}
+	if ctx.Err() != nil {
+		return out, fault.With(fault.ClassCancelled, context.Cause(ctx))
+	}
+	return out, nil
+}
+
+func (c inspector) details(ctx context.Context, node configmap.Node) NodeDetails {
+	n := NodeDetails{
+		NodeStatus: NodeStatus{Name: node.Name, Platforms: fleet.FormatPlatforms(node.Platforms)},
+		Address:    node.Endpoint,
+		Flags:      node.Flags,
+		Files:      slices.Sorted(maps.Keys(node.Files)),
+	}
+	examine := c.examinePods
+	if node.Remote != nil {
+		examine = c.examineRemote
+	}
+	if err := examine(ctx, node, &n); err != nil {
+		n.Status = "unreachable"
+		n.Error = sanitize.RedactURLs(err.Error())
+	}
+	if len(n.Platforms) == 0 {
+		n.Platforms = n.Reported
+	}
+	return n
+}
+
+func (c inspector) examineRemote(ctx context.Context, node configmap.Node, n *NodeDetails) error {
+	n.Endpoint, n.Desired = node.Remote.Address, 1
+	conn, err := c.connector.ConnectRemote(ctx, node)
+	if err != nil {
+		return err
+	}
+	pod := PodDetails{Status: "ready"}
+	c.examineDaemon(ctx, conn.Daemon, n, &pod)
+	n.Status, n.Ready, n.Pods = "running", 1, []PodDetails{pod}
+	return nil
+}
+
+// examinePods asks the pods in turn: what a client learns of the transport to one
+// holds for the next.
+func (c inspector) examinePods(ctx context.Context, node configmap.Node, n *NodeDetails) error {
+	client, err := c.client(node)
+	if err != nil {
+		return err
+	}
+	known, err := client.Status(ctx, node)
+	if err != nil {
+		return err
+	}
+	n.Endpoint = known.Namespace + "/" + known.Name
+	n.Workload, n.Managed, n.Desired, n.Ready = known.Kind, known.Managed, known.Replicas, known.Ready
+	n.Status = workloadStatus(known)
+	n.Drift = c.drift(ctx, client, node)
+	listens := false
+	for _, found := range known.Pods {
+		pod := podDetails(found)
+		if at := slices.IndexFunc(known.Usable, func(p kube.Pod) bool { return p.Name == found.Name }); at >= 0 {
+			usable := known.Usable[at]
+			listens = listens || usable.Listens
+			daemon, err := c.connector.Ask(ctx, client, node, usable)
+			if err != nil {
+				pod.Status, pod.Reason = "unreachable", sanitize.RedactURLs(err.Error())
+			} else {
+				pod.Transport = string(client.Reached(node, usable))
+				c.examineDaemon(ctx, daemon, n, &pod)
+			}
+		}
+		n.Pods = append(n.Pods, pod)
+	}
+	if n.Status == "running" && n.BuildKit == "" {
+		n.Status = "unreachable"
+		for _, pod := range n.Pods {
+			if pod.Status == n.Status {
+				n.Error = pod.Reason
+			}
+		}
+	}
+	if !listens {
+		return nil
+	}
+	if end, err := client.CertificateExpiry(ctx, node); err != nil {
+		c.log.Debug().Err(err).Str("node", node.Name).Msg("the certificates cannot be read")
+	} else {
+		n.Certificates = &end
+	}
+	return nil
+}
+
+// drift is what differs; nil where that cannot be found out.
+func (c inspector) drift(ctx context.Context, client inspected, node configmap.Node) []string {
+	lines, err := client.Drift(ctx, node)
+	switch {
+	case err != nil:
+		c.log.Debug().Err(err).Str("node", node.Name).Msg("the workload cannot be compared with its definition")
+		return nil
+	case lines == nil:
+		return []string{}
+	}
+	return lines
+}
+
+// workloadStatus is the word of `slipway ls` for a workload; "running" means
+// that a pod is there to be asked.
+func workloadStatus(known cluster.Status) string {
+	switch {
+	case !known.Exists:
+		return "absent"
+	case known.Replicas == 0:
+		return "stopped"
+	case len(known.Usable) == 0:
+		return "starting"
+	}
+	return "running"
+}
+
+func podDetails(p cluster.PodStatus) PodDetails {
+	d := PodDetails{
+		Name:        p.Name,
+		Status:      strings.ToLower(p.Phase),
+		ClusterNode: p.ClusterNode,
+		Created:     &p.Created,
+		Profile:     string(p.Profile),
+		Reason:      p.Waiting,
+	}
+	switch {
+	case p.Terminating:
+		d.Status = "terminating"
+	case p.Ready:
+		d.Status = "ready"
+	}
+	return d
+}
+
+// examineDaemon asks a buildkitd about itself and closes the connection.
+func (c inspector) examineDaemon(ctx context.Context, d *buildkit.Daemon, n *NodeDetails, pod *PodDetails) {
+	defer func() { _ = d.Close() }() // what was asked for has been answered
+	pod.BuildKit = d.Version()
+	if err := ask(ctx, d, n, pod); err != nil {
+		pod.Status, pod.Reason = "unreachable", sanitize.RedactURLs(err.Error())
+	}
+}
+
+func ask(ctx context.Context, d *buildkit.Daemon, n *NodeDetails, pod *PodDetails) (err error) {
+	if pod.ActiveBuilds, err = d.Active(ctx); err != nil {
+		return err
+	}
+	records, err := d.DiskUsage(ctx, buildkit.CacheFilter{})
+	if err != nil {
+		return err
+	}
+	pod.CacheRecords = len(records)
+	for _, r := range records {
+		pod.CacheSize += r.Size
+	}
+	if n.BuildKit != "" {
+		return nil
+	}
+	worker, err := d.Worker(ctx)
+	if err != nil {
+		return fmt.Errorf("after it has answered: %w", err)
+	}
+	n.BuildKit, n.Reported, n.Labels = d.Version(), fleet.FormatPlatforms(d.Platforms()), worker.Labels
+	for _, r := range worker.GC {
+		n.GC = append(n.GC, GCRule(r))
+	}
+	return nil
+}

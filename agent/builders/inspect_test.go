@@ -1,0 +1,141 @@
+package builders
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
+
+	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/fleet"
+	"github.com/slipway-build/slipway/agent/fleet/fleettest"
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// inspectorOf returns an inspector of nodes by their names.
+func inspectorOf(clusters map[string]*fleettest.Cluster) inspector {
+	return inspector{
+		client:    func(n configmap.Node) (inspected, error) { return clusters[n.Name], nil },
+		connector: &fleet.Connector{Log: zerolog.Nop()},
+		log:       zerolog.Nop(),
+	}
+}
+
+func TestInspect(t *testing.T) {
+	expiry := time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC)
+	c := fleettest.NewCluster(t,
+		fleettest.Pod{Name: "a", Daemon: &fleettest.Daemon{Active: 2, Cache: []int64{10, 20}, Labels: map[string]string{"k": "v"}}},
+		fleettest.Pod{Name: "b", Daemon: &fleettest.Daemon{}},
+		fleettest.Pod{Name: "coming"},
+		fleettest.Pod{Name: "mute", Daemon: &fleettest.Daemon{Active: -1}},
+	)
+	c.Fail = fails(map[string]error{"dial b": errors.New("refused by https://ci:s3cret@host/")})
+	c.Lines, c.Expiry = []string{"image: a, not b"}, expiry
+	unknown := fleettest.NewCluster(t)
+	unknown.Fail = fails(map[string]error{"status": errors.New("no answer")})
+	absent := fleettest.NewCluster(t)
+	absent.Workload = cluster.Status{Kind: "Deployment", Namespace: "ci", Name: "absent"}
+	absent.Fail = fails(map[string]error{"drift": errors.New("no right to"), "expiry": errors.New("not reached")})
+	lost := fleettest.NewCluster(t, fleettest.Pod{Name: "only", Daemon: &fleettest.Daemon{}})
+	lost.Fail = fails(map[string]error{"dial only": errors.New("blocked")})
+
+	d := configmap.Definition{Name: "kube", Driver: "kubernetes", Nodes: []configmap.Node{
+		kubeNode("n", 4), kubeNode("unknown", 1), kubeNode("absent", 1), kubeNode("lost", 1),
+		remote(t, "far", &fleettest.Daemon{Version: "v0.30.0", Platforms: []string{"linux/arm64"}}),
+	}}
+	d.Nodes[0].Platforms = nil
+	got, err := Inspect{Definition: d, Log: zerolog.Nop()}.run(t.Context(), inspectorOf(map[string]*fleettest.Cluster{"n": c, "unknown": unknown, "absent": absent, "lost": lost}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gc := []GCRule{{All: true, ReservedSpace: 1 << 30}}
+	want := NodeDetails{
+		NodeStatus: NodeStatus{Name: "n", Endpoint: "ci/builder", Status: "running", Ready: 3, Desired: 4, Platforms: []string{"linux/amd64"}, BuildKit: "v0.33.1"},
+		Reported:   []string{"linux/amd64"}, Labels: map[string]string{"k": "v"}, GC: gc,
+		Workload: "Deployment", Managed: true, Drift: []string{"image: a, not b"}, Certificates: &expiry,
+		Pods: []PodDetails{
+			{Name: "a", Status: "ready", Transport: "direct", BuildKit: "v0.33.1", CacheSize: 30, CacheRecords: 2, ActiveBuilds: 2},
+			{Name: "b", Status: "unreachable", Reason: "refused by https://xxxxx:xxxxx@host/"},
+			{Name: "coming", Status: "running", Reason: "it is not ready yet"},
+			{Name: "mute", Status: "unreachable", Transport: "direct", BuildKit: "v0.33.1"},
+		},
+	}
+	n := got.Nodes[0]
+	for i := range n.Pods {
+		n.Pods[i].Created = nil
+	}
+	if reason := n.Pods[3].Reason; !strings.Contains(reason, "the history is broken") {
+		t.Errorf("the pod that does not tell: %q", reason)
+	}
+	n.Pods[3].Reason = ""
+	if diff := cmp.Diff(want, n); diff != "" {
+		t.Errorf("node (-want +got):\n%s", diff)
+	}
+	if n := got.Nodes[1]; n.Status != "unreachable" || n.Error != "no answer" {
+		t.Errorf("no answer: %+v", n)
+	}
+	if n := got.Nodes[2]; n.Status != "absent" || n.Drift != nil || n.Certificates != nil || slices.Contains(absent.Calls(), "expiry") {
+		t.Errorf("absent: %+v after %q", n, absent.Calls())
+	}
+	if n := got.Nodes[3]; n.Status != "unreachable" || n.Error != "blocked" || len(n.Drift) != 0 || n.Drift == nil {
+		t.Errorf("no pod answers: %+v", n)
+	}
+	if n := got.Nodes[4]; n.Status != "running" || n.BuildKit != "v0.30.0" || !slices.Equal(n.Platforms, []string{"linux/arm64"}) || len(n.Pods) != 1 || n.Pods[0].Status != "ready" {
+		t.Errorf("remote: %+v", n)
+	}
+	if c.Open() != 0 {
+		t.Errorf("%d connections are not closed", c.Open())
+	}
+}
+
+func TestList(t *testing.T) {
+	running := fleettest.NewCluster(t, fleettest.Pod{Name: "a", Daemon: &fleettest.Daemon{}})
+	starting := fleettest.NewCluster(t, fleettest.Pod{Name: "a"})
+	stopped, absent, unreachable, broken := fleettest.NewCluster(t), fleettest.NewCluster(t), fleettest.NewCluster(t), fleettest.NewCluster(t)
+	stopped.Workload = cluster.Status{Namespace: "ci", Name: "stopped", Exists: true}
+	absent.Workload = cluster.Status{Namespace: "ci", Name: "absent"}
+	unreachable.Fail = fails(map[string]error{"status": &unanswered{&kube.Error{Reason: kube.ReasonUnreachable}}})
+	broken.Fail = fails(map[string]error{"status": errors.New("broken")})
+	clusters := map[string]*fleettest.Cluster{"running": running, "starting": starting, "stopped": stopped, "absent": absent, "unreachable": unreachable, "broken": broken}
+	var nodes []configmap.Node
+	for _, name := range []string{"running", "starting", "stopped", "absent", "unreachable", "broken"} {
+		nodes = append(nodes, kubeNode(name, 1))
+	}
+	gone := configmap.Node{Name: "gone", Remote: &configmap.Remote{Address: "unix:///nowhere/at/all", Timeout: time.Second}}
+	nodes = append(nodes, remote(t, "far", &fleettest.Daemon{}), gone)
+	got, err := List{Definitions: []configmap.Definition{{Name: "kube", Nodes: nodes}}, Log: zerolog.Nop()}.run(t.Context(), inspectorOf(clusters))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []NodeStatus{
+		{Name: "running", Endpoint: "ci/builder", Status: "running", Ready: 1, Desired: 1, Platforms: []string{"linux/amd64"}, BuildKit: "v0.33.1"},
+		{Name: "starting", Endpoint: "ci/builder", Status: "starting", Desired: 1, Platforms: []string{}},
+		{Name: "stopped", Endpoint: "ci/stopped", Status: "stopped", Platforms: []string{}},
+		{Name: "absent", Endpoint: "ci/absent", Status: "absent", Platforms: []string{}},
+		{Name: "unreachable", Status: "unreachable", Platforms: []string{}, Error: "no route", Hints: []string{"look at the network"}},
+		{Name: "broken", Status: "unreachable", Platforms: []string{}, Error: "broken"},
+		{Name: "far", Endpoint: nodes[6].Remote.Address, Status: "running", Ready: 1, Desired: 1, Platforms: []string{"linux/amd64"}, BuildKit: "v0.33.1"},
+	} {
+		if diff := cmp.Diff(want, got[0].Nodes[i]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", want.Name, diff)
+		}
+	}
+	if n := got[0].Nodes[7]; n.Status != "unreachable" || !strings.Contains(n.Error, "connect to unix:///nowhere/at/all") || n.Hints != nil {
+		t.Errorf("a remote node that does not answer: %+v", n)
+	}
+	if running.Open() != 0 {
+		t.Errorf("%d connections are not closed", running.Open())
+	}
+}
+
+// unanswered is an error of package cluster with words.
+type unanswered struct{ cause *kube.Error }
+
+func (u *unanswered) Error() string   { return "no route" }
+func (u *unanswered) Hints() []string { return []string{"look at the network"} }
+func (u *unanswered) Unwrap() error   { return u.cause }

@@ -1,0 +1,181 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
+)
+
+func TestJudgeAttempts(t *testing.T) {
+	good := attempt{transport: configmap.TransportPortForward, speed: buildkit.Speed{Latency: 1500000, Rate: 80e6}}
+	bad := attempt{transport: configmap.TransportDirect, err: &fault.Usage{Flag: "direct", Problem: "blocked", Hint: "open it"}}
+	slow := attempt{transport: configmap.TransportDirect, slow: "took longer than 3s"}
+	half := attempt{transport: configmap.TransportDirect, slow: "took longer than 3s", speed: buildkit.Speed{Latency: 2e9}}
+	for _, tt := range []struct {
+		name     string
+		attempts []attempt
+		verdict  Verdict
+		words    string
+	}{
+		{"the only one", []attempt{good}, VerdictOK, "pod p: portforward: latency 1.5ms, 80MB/s"},
+		{"not the fastest", []attempt{bad, good}, VerdictWarning, "direct: direct: blocked; portforward: latency"},
+		{"a slow one fails", []attempt{good, bad}, VerdictOK, "blocked"},
+		{"none", []attempt{bad, bad}, VerdictFailed, "blocked"},
+		{"none but a slow one", []attempt{bad, slow}, VerdictWarning, "direct: slow: took longer than 3s"},
+		{"the fastest is slow", []attempt{slow, good}, VerdictWarning, "direct: slow: took longer than 3s; portforward: latency"},
+		{"slow after its first answers", []attempt{half}, VerdictWarning, "direct: slow: latency 2s, the rest took longer than 3s"},
+		{"another one is slow", []attempt{good, slow}, VerdictOK, "slow"},
+	} {
+		got := judgeAttempts("p", tt.attempts)
+		if got.verdict != tt.verdict || !strings.Contains(got.detail, tt.words) {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
+		if tt.attempts[0].slow != "" {
+			if got.verdict != VerdictOK && !slices.Equal(got.hints, slowHints()) {
+				t.Errorf("%s: hints %q", tt.name, got.hints)
+			}
+			continue
+		}
+		if hinted := slices.Equal(got.hints, []string{"open it"}); hinted != (tt.verdict != VerdictOK) {
+			t.Errorf("%s: hints %q", tt.name, got.hints)
+		}
+	}
+}
+
+// TestSlowIsNotCancelled: what has not ended in its time is told as slow.
+func TestSlowIsNotCancelled(t *testing.T) {
+	p := &target{doctor: &Doctor{}}
+	over, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	late := p.try(over, func(ctx context.Context) (buildkit.Speed, error) {
+		return buildkit.Speed{Latency: time.Second}, fmt.Errorf("ask: %w", ctx.Err())
+	})
+	if late.err != nil || !strings.HasPrefix(late.slow, "took longer than 6s") || late.speed.Latency != time.Second {
+		t.Errorf("out of time: %+v", late)
+	}
+	broken := p.try(over, func(context.Context) (buildkit.Speed, error) { return buildkit.Speed{}, errors.New("refused") })
+	if broken.err == nil || broken.slow != "" {
+		t.Errorf("another error: %+v", broken)
+	}
+
+	v := &probeRun{probe: probe{name: "x", limit: time.Nanosecond, check: func(ctx context.Context, _ *target) answer {
+		<-ctx.Done()
+		return doubt(fmt.Errorf("the build was cancelled: %w", ctx.Err()))
+	}}, at: p}
+	if c := v.run(t.Context()); c.Verdict != VerdictWarning || !strings.HasPrefix(c.Detail, "took longer than ") || strings.Contains(c.Detail, "cancelled") {
+		t.Errorf("a late probe: %+v", c)
+	}
+	if p.doctor.Slower = 3; p.doctor.limit(time.Second) != 3*time.Second {
+		t.Errorf("three times slower: %s", p.doctor.limit(time.Second))
+	}
+}
+
+func TestBusyWords(t *testing.T) {
+	for load, want := range map[string]string{
+		"45.31 20.10 9.80 3/900 12": "; the cluster node of this agent is busy: load 45 on 2 cores",
+		"3.90 2.00 1.00 1/200 12":   "",
+		"":                          "",
+	} {
+		if got := busyWords(load, 2); got != want {
+			t.Errorf("%q: %q, want %q", load, got, want)
+		}
+	}
+}
+
+func TestJudgeVersion(t *testing.T) {
+	for version, want := range map[string]Verdict{
+		"v0.33.1":     VerdictOK,
+		"v0.28.1":     VerdictOK,
+		"v0.28.0":     VerdictWarning,
+		"v0.28.1-rc1": VerdictWarning,
+		"":            VerdictWarning,
+	} {
+		got := judgeVersion(builder{version: version})
+		if got.verdict != want {
+			t.Errorf("%s: %+v, want %s", version, got, want)
+		}
+		if old := strings.HasPrefix(version, "v0.28.") && want == VerdictWarning; old != (strings.Contains(got.detail, "CVE-2026-33747, CVE-2026-33748") && strings.Contains(strings.Join(got.hints, ""), "v0.28.1 or later")) {
+			t.Errorf("%s: %+v", version, got)
+		}
+	}
+}
+
+// TestTheTableIsInOrder: a probe can wait for earlier ones only.
+func TestTheTableIsInOrder(t *testing.T) {
+	var known []string
+	for _, p := range probes() {
+		for _, n := range p.needs {
+			if !slices.Contains(known, n) {
+				t.Errorf("%s needs %s, which is not before it", p.name, n)
+			}
+		}
+		if p.limit <= 0 || p.check == nil {
+			t.Errorf("%s has no limit or does not look", p.name)
+		}
+		known = append(known, p.name)
+	}
+}
+
+// TestPlanOfTwoClusters: a node depends on the cluster of its own identity.
+func TestPlanOfTwoClusters(t *testing.T) {
+	d := &Doctor{}
+	definition := configmap.Definition{Nodes: []configmap.Node{
+		{Name: "a", Kubernetes: &configmap.Kubernetes{}},
+		{Name: "b", Kubernetes: &configmap.Kubernetes{Kubeconfig: "/other"}},
+		{Name: "c", Remote: &configmap.Remote{}},
+	}}
+	found := map[string]string{}
+	for _, v := range d.plan(definition, nil) {
+		c := Check{Probe: v.probe.name, About: v.at.name}
+		var needs []string
+		for _, n := range v.needs {
+			needs = append(needs, Check{Probe: n.probe.name, About: n.at.name}.name())
+		}
+		found[c.name()] = strings.Join(needs, ", ")
+	}
+	for name, want := range map[string]string{
+		"identity":           "",
+		"identity of /other": "",
+		"rights of a":        "definition, API server",
+		"rights of b":        "definition, API server of /other",
+		"transport of a":     "definition, pods of a",
+		"transport of c":     "definition",
+	} {
+		if got, planned := found[name]; !planned || got != want {
+			t.Errorf("%s: planned %t, needs %q, want %q", name, planned, got, want)
+		}
+	}
+	if _, planned := found["rights of c"]; planned {
+		t.Error("rights in a cluster for a node that is in none")
+	}
+}
+
+func TestAFailureSkipsWhatNeedsIt(t *testing.T) {
+	broken := errors.New("broken")
+	d := Doctor{Definition: func() (configmap.Definition, error) { return configmap.Definition{}, broken }, Workspace: t.TempDir()}
+	d.Access.Kubeconfig = t.TempDir() + "/none"
+	checks, err := d.Run(context.Background())
+	if fault.ClassOf(err) != fault.ClassUsage {
+		t.Errorf("error %v, want that of the definition", err)
+	}
+	verdicts := map[string]Verdict{}
+	for _, c := range checks {
+		verdicts[c.Probe] = c.Verdict
+	}
+	for probe, want := range map[string]Verdict{
+		"definition": VerdictFailed, "identity": VerdictFailed, "API server": VerdictSkipped,
+		"rights": VerdictSkipped, "cache": VerdictSkipped,
+	} {
+		if got := verdicts[probe]; got != want {
+			t.Errorf("%s: %s, want %s", probe, got, want)
+		}
+	}
+}

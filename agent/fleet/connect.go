@@ -1,0 +1,210 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
+)
+
+// podTries is how many pods of one node are tried before the agent gives up
+// on connecting. A pod may go away between the look at the list and the dial;
+// several in a row are a fault worth showing.
+const podTries = 4
+
+// Connector makes connections to the nodes of a definition. It may be used by
+// several goroutines. Clients.Connector makes one.
+type Connector struct {
+	// Client returns the Kubernetes client of a node of the driver kubernetes.
+	Client func(configmap.Node) (Cluster, error)
+	// Access has the transport that was asked for, and reads the certificates of
+	// remote nodes.
+	Access cluster.Access
+	// Reconcile compares a workload with its definition field by field before it
+	// is used, and brings it up to date.
+	Reconcile bool
+	// Timing notes the requests; it may be nil.
+	Timing *Timing
+	Log    zerolog.Logger
+
+	mu    sync.Mutex
+	plain map[string]bool // addresses that were warned of
+}
+
+// Connection is a buildkitd that has answered.
+type Connection struct {
+	*buildkit.Daemon
+	// Pod is the name of the pod, empty with the remote driver.
+	Pod string
+
+	// affinity is what the pod was chosen by; empty where there was no choice.
+	affinity string
+}
+
+// Connect makes sure that the node runs and returns a connection to one of
+// its pods, which the caller closes. It reports in human lines what it waits for.
+// affinity tells builds apart that should go to different pods of several; it is
+// asked only where there is a choice, and nil where nothing is built.
+func (c *Connector) Connect(ctx context.Context, node configmap.Node, affinity func() string, report func(string)) (*Connection, error) {
+	if node.Remote != nil {
+		return c.ConnectRemote(ctx, node)
+	}
+	client, err := c.Client(node)
+	if err != nil {
+		return nil, err
+	}
+	if c.Reconcile {
+		if err := client.Reconcile(ctx, node, report); err != nil {
+			return nil, fmt.Errorf("node %s: %w", node.Name, err)
+		}
+	}
+	var failed []string // pods that were ready in the list and did not answer
+	var last error
+	for {
+		found := c.Timing.Begin(node.Name, "find pods")
+		pods, err := client.Up(ctx, node, report)
+		found()
+		if err != nil {
+			return nil, fmt.Errorf("node %s: %w", node.Name, err)
+		}
+		fresh := slices.DeleteFunc(slices.Clone(pods), func(p kube.Pod) bool { return slices.Contains(failed, p.Name) })
+		if len(fresh) == 0 { // the failed ones are all there is; one more look at them
+			if err := again(ctx, last); err != nil {
+				return nil, fmt.Errorf("node %s: connect to pod %s: %w", node.Name, failed[len(failed)-1], err)
+			}
+			fresh = pods
+		}
+		key := ""
+		if len(fresh) > 1 && affinity != nil { // git may have to tell
+			key = affinity()
+		}
+		order := cluster.Order(fresh, node.Kubernetes.LoadBalance, key)
+		pod := order[0]
+		daemon, err := c.ConnectPod(ctx, client, node, pod, report)
+		if err == nil {
+			daemon, pod = leastBusy(ctx, overflow(node.Kubernetes), order, daemon, func(ctx context.Context, pod kube.Pod) (*buildkit.Daemon, error) {
+				return c.ConnectPod(ctx, client, node, pod, report)
+			})
+			c.Log.Debug().Str("node", node.Name).Str("pod", pod.Name).Str("buildkit", daemon.Version()).Msg("connected")
+			return &Connection{Daemon: daemon, Pod: pod.Name, affinity: key}, nil
+		}
+		failed, last = append(failed, pod.Name), err
+		if ctx.Err() != nil || len(failed) == podTries || !worthAnotherPod(err) {
+			return nil, fmt.Errorf("node %s: connect to pod %s: %w", node.Name, pod.Name, err)
+		}
+		report(fmt.Sprintf("pod %s does not answer (%v), looking for another one", pod.Name, err))
+	}
+}
+
+// samePodPause is what a kubelet needs to see and to tell that a container has
+// ended. Without it all tries are over while the pod still counts as ready.
+const samePodPause = time.Second
+
+// again waits before a pod that has just failed is tried once more, or returns
+// why it failed if that lasts: a port that is blocked and certificates that do
+// not fit stay so.
+func again(ctx context.Context, why error) error {
+	if known := (*kube.Error)(nil); errors.As(why, &known) && slices.Contains([]kube.Reason{kube.ReasonBlocked, kube.ReasonCertificate, kube.ReasonForeign}, known.Reason) {
+		return why
+	}
+	pause := time.NewTimer(samePodPause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return nil
+	case <-ctx.Done():
+		return errors.Join(why, context.Cause(ctx))
+	}
+}
+
+// answerTimeout bounds the wait for the answer to the first request over a
+// connection that stands. It is long because a busy cluster node is slow.
+const answerTimeout = time.Minute
+
+// ConnectPod returns a connection to a pod once its buildkitd has answered.
+func (c *Connector) ConnectPod(ctx context.Context, client Dialer, node configmap.Node, pod kube.Pod, report func(string)) (*buildkit.Daemon, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	dial := func(ctx context.Context) (net.Conn, error) {
+		defer c.Timing.Begin(node.Name, "dial pod "+pod.Name)()
+		return client.Dial(ctx, node, pod, report)
+	}
+	return buildkit.Connect(ctx, dial, buildkit.Observe(c.Timing.observe(node.Name)))
+}
+
+// Ask is ConnectPod for those who only have a question: what they wait for is
+// logged at debug level.
+func (c *Connector) Ask(ctx context.Context, client Dialer, node configmap.Node, pod kube.Pod) (*buildkit.Daemon, error) {
+	return c.ConnectPod(ctx, client, node, pod, func(line string) {
+		c.Log.Debug().Str("node", node.Name).Str("pod", pod.Name).Msg(line)
+	})
+}
+
+// worthAnotherPod says whether another pod might answer where this one did
+// not: rights are the same for all.
+func worthAnotherPod(err error) bool {
+	known := (*kube.Error)(nil)
+	return !errors.As(err, &known) || known.Reason != kube.ReasonForbidden
+}
+
+// ConnectRemote returns a connection to a node of the driver remote.
+func (c *Connector) ConnectRemote(ctx context.Context, node configmap.Node) (*Connection, error) {
+	if t := c.Access.Transport; t != "" && t != configmap.TransportAuto {
+		return nil, fault.With(fault.ClassUsage, fmt.Errorf("node %s: --transport %s has no meaning with the driver remote, which connects to %s", node.Name, t, node.Remote.Address))
+	}
+	if isPlain(*node.Remote) {
+		c.warnPlain(node)
+	}
+	ctx, cancel := context.WithTimeout(ctx, node.Remote.Timeout)
+	defer cancel()
+	daemon, err := buildkit.Connect(ctx, buildkit.DialRemote(*node.Remote, c.Access.Files), buildkit.Observe(c.Timing.observe(node.Name)))
+	if err != nil {
+		return nil, fmt.Errorf("node %s: connect to %s: %w", node.Name, node.Remote.Address, err)
+	}
+	return &Connection{Daemon: daemon}, nil
+}
+
+// isPlain is true for a remote builder whose connection anybody on the way can
+// read and answer.
+func isPlain(r configmap.Remote) bool {
+	u, err := url.Parse(r.Address)
+	if err != nil || u.Scheme != "tcp" || r.CACert != "" || r.Cert != "" || r.Key != "" || r.ServerName != "" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())
+}
+
+// warnPlain warns of a node's plain connection, once for each address.
+func (c *Connector) warnPlain(node configmap.Node) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.plain[node.Remote.Address] {
+		return
+	}
+	if c.plain == nil {
+		c.plain = make(map[string]bool)
+	}
+	c.plain[node.Remote.Address] = true
+	c.Log.Warn().Msgf("node %s: the connection to %s is neither encrypted nor authenticated: contexts, secrets and credentials can be read on the way, and anybody can answer; set the driver-opts cacert, cert and key", node.Name, node.Remote.Address)
+}
+
+// String names the connection in messages.
+func (c *Connection) String() string {
+	if c.Pod == "" {
+		return "builder"
+	}
+	return "pod " + c.Pod
+}

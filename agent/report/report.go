@@ -1,0 +1,169 @@
+package report
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/platforms"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/solve/output"
+)
+
+// Report is what a build has produced and how.
+type Report struct {
+	// Builder is the name of the builder.
+	Builder string
+	// Outcome is the result of the build as a whole.
+	Outcome output.Outcome
+	// Parts are what each node did, in the order of the builder's nodes.
+	Parts []Part
+}
+
+// Part is what one node did for a build.
+type Part struct {
+	Node string
+	// Pod is the pod that solved it; empty with the remote driver.
+	Pod    string
+	Result *solve.Result
+	// Provenance is what the daemon recorded, by platform ("" when there is
+	// only one); empty unless the build was asked for it.
+	Provenance map[string]json.RawMessage
+}
+
+// The keys of the metadata file. Those of images are BuildKit's, those of
+// builds buildx's.
+const (
+	keyDigest       = "containerimage.digest"
+	keyConfigDigest = "containerimage.config.digest"
+	keyDescriptor   = "containerimage.descriptor"
+	keyNames        = "image.name"
+	keyRef          = "buildx.build.ref"
+	keyProvenance   = "buildx.build.provenance"
+	keyWarnings     = "buildx.build.warnings"
+	keyPlatforms    = "slipway.platforms"
+)
+
+// platformMetadata is what the metadata file says of one platform.
+type platformMetadata struct {
+	Digest     string               `json:"digest,omitempty"`
+	Descriptor *ocispecs.Descriptor `json:"descriptor,omitempty"`
+	Node       string               `json:"node"`
+	Pod        string               `json:"pod,omitempty"`
+	Ref        string               `json:"ref"`
+	Started    time.Time            `json:"started"`
+	Completed  time.Time            `json:"completed"`
+	// Duration is in seconds.
+	Duration float64         `json:"duration"`
+	Warnings []solve.Warning `json:"warnings,omitempty"`
+}
+
+// ImageID is the digest of the image's configuration where there is one
+// image, that of the index where there are several; empty without an image.
+// It is what docker and buildx call so.
+func (r Report) ImageID() string {
+	if r.Outcome.ConfigDigest != "" {
+		return r.Outcome.ConfigDigest
+	}
+	if r.Outcome.Descriptor != nil {
+		return r.Outcome.Descriptor.Digest.String()
+	}
+	return ""
+}
+
+// Metadata is the content of the metadata file: buildx's keys, and under
+// "slipway.platforms" what each platform came to and where. With warnings,
+// those of the Dockerfile's linter are under buildx's key too.
+func (r Report) Metadata(warnings bool) map[string]any {
+	all := map[string]any{}
+	if len(r.Parts) == 1 {
+		for key, value := range r.Parts[0].Result.Response {
+			all[key] = decode(value)
+		}
+	}
+	if d := r.Outcome.Descriptor; d != nil {
+		all[keyDigest], all[keyDescriptor] = d.Digest, d
+	}
+	if r.Outcome.ConfigDigest != "" {
+		all[keyConfigDigest] = r.Outcome.ConfigDigest
+	}
+	if len(r.Outcome.Names) > 0 {
+		all[keyNames] = strings.Join(r.Outcome.Names, ",")
+	}
+	byPlatform := map[string]platformMetadata{}
+	var found []solve.Warning
+	for i, part := range r.Parts {
+		if i == 0 {
+			all[keyRef] = strings.Join([]string{r.Builder, part.Node, part.Result.Ref}, "/")
+		}
+		for platform, provenance := range part.Provenance {
+			key := keyProvenance
+			if platform == "" && len(r.Parts) > 1 && len(part.Result.Job.Platforms) > 0 {
+				platform = platforms.Format(part.Result.Job.Platforms[0])
+			}
+			if platform != "" {
+				key += "/" + platform
+			}
+			all[key] = provenance
+		}
+		maps.Copy(byPlatform, r.platforms(part))
+		found = append(found, part.Result.Warnings...)
+	}
+	all[keyPlatforms] = byPlatform
+	if found = distinct(found); warnings && len(found) > 0 {
+		all[keyWarnings] = found
+	}
+	return all
+}
+
+func (r Report) platforms(part Part) map[string]platformMetadata {
+	all := map[string]platformMetadata{}
+	result := part.Result
+	for _, p := range result.Job.Platforms {
+		name := platforms.Format(p)
+		one := platformMetadata{
+			Node: part.Node, Pod: part.Pod, Ref: result.Ref,
+			Started: result.Started, Completed: result.Completed,
+			Duration: result.Completed.Sub(result.Started).Seconds(),
+			Warnings: result.Warnings,
+		}
+		if d, ok := r.Outcome.Platforms[name]; ok {
+			one.Digest, one.Descriptor = d.Digest.String(), &d
+		} else if result.Descriptor != nil && len(result.Job.Platforms) == 1 {
+			one.Digest, one.Descriptor = result.Descriptor.Digest.String(), result.Descriptor
+		}
+		all[name] = one
+	}
+	return all
+}
+
+// distinct drops what several nodes have found alike.
+func distinct(list []solve.Warning) []solve.Warning {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(list), func(w solve.Warning) bool {
+		key, err := json.Marshal(w)
+		again := err == nil && seen[string(key)]
+		seen[string(key)] = true
+		return again
+	})
+}
+
+// decode undoes the base64 in which BuildKit passes JSON on, as buildx does;
+// any other value stays as it is.
+func decode(value string) any {
+	raw, err := base64.StdEncoding.DecodeString(value)
+	if err != nil {
+		return value
+	}
+	var object map[string]any
+	var list []map[string]any
+	if json.Unmarshal(raw, &object) == nil && len(object) > 0 || json.Unmarshal(raw, &list) == nil && len(list) > 0 {
+		return json.RawMessage(raw)
+	}
+	return value
+}
