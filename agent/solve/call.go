@@ -134,8 +134,8 @@ func (p *Plan) Call(ctx context.Context, d *buildkit.Daemon, job Job, call Call,
 }
 
 // callOptions are the options of a solve without what only a result needs.
-func callOptions(r Request, in Inputs, job Job) client.SolveOpt {
-	opt := Options(r, in, job, nil)
+func callOptions(r Request, in inputs, job Job) client.SolveOpt {
+	opt := solveOptions(r, in, job, nil)
 	opt.Internal = true // it has no place in the history
 	opt.CacheImports, opt.CacheExports = nil, nil
 	maps.DeleteFunc(opt.FrontendAttrs, func(key, _ string) bool { return strings.HasPrefix(key, "attest:") })

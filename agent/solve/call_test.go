@@ -81,7 +81,7 @@ func TestCallOptions(t *testing.T) {
 		CacheFrom: []cache.Entry{cacheEntry("registry", "ref", "a")}, CacheTo: []cache.Entry{cacheEntry("registry", "ref", "a")},
 		BuildArgs: attrs("A", "1"), Target: "t",
 	}
-	in := Inputs{Attrs: attrs("filename", "Dockerfile", "frontend.caps", "x+forward")}
+	in := inputs{Attrs: attrs("filename", "Dockerfile", "frontend.caps", "x+forward")}
 	opt := callOptions(r, in, Job{Platforms: plats("linux/amd64"), Single: true})
 	if len(opt.Exports) > 0 || len(opt.CacheExports) > 0 || len(opt.CacheImports) > 0 || !opt.Internal {
 		t.Errorf("a call leaves something behind: %+v", opt)

@@ -63,7 +63,7 @@ func (keys contextKeys) of(parts ...string) string {
 }
 
 // resolved are the inputs with what git had to say.
-func (p *Plan) resolved() Inputs {
+func (p *Plan) resolved() inputs {
 	in := p.inputs
 	facts := p.git.Wait()
 	in.Attrs = maps.Clone(in.Attrs)

@@ -53,10 +53,10 @@ type DescribedBackend struct {
 	Attributes map[string]string `json:"attributes,omitempty"`
 }
 
-// Describe is what Options would ask of BuildKit, made to be shown. With args,
+// describeJob is what solveOptions would ask of BuildKit, made to be shown. With args,
 // build arguments have their values but for those that look like secrets.
-func Describe(r Request, in Inputs, job Job, exports []client.ExportEntry, args bool) Description {
-	opt := Options(r, in, job, exports)
+func describeJob(r Request, in inputs, job Job, exports []client.ExportEntry, args bool) Description {
+	opt := solveOptions(r, in, job, exports)
 	d := Description{
 		Node:          job.Node,
 		Frontend:      opt.Frontend,
@@ -104,14 +104,14 @@ func Describe(r Request, in Inputs, job Job, exports []client.ExportEntry, args 
 }
 
 // Describe is the description of one job of the plan. Nothing is opened or
-// written for it; args is that of the function Describe. The error is that of an
+// written for it; args is that of describeJob. The error is that of an
 // output that the job cannot have.
 func (p *Plan) Describe(job Job, args bool) (Description, error) {
 	exports, err := p.outputs.Entries(job)
 	if err != nil {
 		return Description{}, err
 	}
-	return Describe(p.request, p.resolved(), job, exports, args), nil
+	return describeJob(p.request, p.resolved(), job, exports, args), nil
 }
 
 func describeCaches(list []client.CacheOptionsEntry) []DescribedBackend {

@@ -29,14 +29,14 @@ func TestDescribe(t *testing.T) {
 		Allow:     []string{"security.insecure"},
 		Attests:   []Attest{{Type: "provenance", Disabled: true}},
 	}
-	in := Inputs{
+	in := inputs{
 		Attrs:  attrs("filename", "Dockerfile", "context:x", "https://u:sekret@h/x.git"),
 		Mounts: attrs("context", "/c"), Layouts: attrs("layout0", "/l"),
 		ContextFile: "/tmp/spooled", DockerfileURL: "https://u:sekret@h/Dockerfile",
 	}
 	exports := []client.ExportEntry{{Type: "local", OutputDir: "out", Attrs: attrs("platform-split", "true")}}
 	job := Job{Node: "n", Platforms: amd, Siblings: [][]ocispecs.Platform{amd, plats("linux/arm64")}}
-	got := Describe(r, in, job, exports, true)
+	got := describeJob(r, in, job, exports, true)
 	want := Description{
 		Node: "n", Platforms: []string{"linux/amd64"}, Frontend: "dockerfile.v0",
 		Attributes: attrs("filename", "Dockerfile", "context:x", "https://xxxxx:xxxxx@h/x.git", "platform", "linux/amd64", "multi-platform", "true"),
@@ -61,7 +61,7 @@ func TestDescribe(t *testing.T) {
 	// Unasked no value is shown, whatever the name.
 	unasked := want
 	unasked.BuildArgs = attrs("VERSION", "***", "NPM_TOKEN", "***", "db_password", "***", "SIGNING_KEY", "***", "EMPTY_KEY", "", "URL", "***", "HTTP_PROXY", "***")
-	if diff := cmp.Diff(unasked, Describe(r, in, job, exports, false)); diff != "" {
+	if diff := cmp.Diff(unasked, describeJob(r, in, job, exports, false)); diff != "" {
 		t.Errorf("unasked (-want +got):\n%s", diff)
 	}
 	data, err := json.Marshal(got)
@@ -71,7 +71,7 @@ func TestDescribe(t *testing.T) {
 	if strings.Contains(strings.ToLower(string(data)), "sekret") {
 		t.Errorf("a secret is shown: %s", data)
 	}
-	// The request and what Options makes of it are as before.
+	// The request and what solveOptions makes of it are as before.
 	if r.BuildArgs["NPM_TOKEN"] != "sekret" || r.CacheTo[0].Attrs["secret_access_key"] != "sekret" {
 		t.Error("Describe changed the request")
 	}

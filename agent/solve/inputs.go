@@ -4,9 +4,9 @@ import (
 	spb "github.com/moby/buildkit/sourcepolicy/pb"
 )
 
-// Inputs is what a request reads, in BuildKit's terms, as Prepare found it on
+// inputs is what a request reads, in BuildKit's terms, as Prepare found it on
 // the agent.
-type Inputs struct {
+type inputs struct {
 	// Attrs are the frontend attributes that tell where context, Dockerfile
 	// and named contexts are.
 	Attrs map[string]string

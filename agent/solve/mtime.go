@@ -37,7 +37,7 @@ func decideTimes(r Request, s *sources) (t times, note string) {
 // does not. Results that tools keep between builds are one reason: a changed
 // file whose derived time lies in the past would look older than what was made
 // of it before, and a tool such as make or cargo would not look at it again.
-func needsTimes(r Request, in Inputs) string {
+func needsTimes(r Request, in inputs) string {
 	for _, o := range r.Outputs {
 		if o.RewritesTimes() {
 			return "rewrite-timestamp of an output lowers later times to SOURCE_DATE_EPOCH and leaves earlier ones, such as derived ones, as they are"

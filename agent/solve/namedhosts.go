@@ -22,7 +22,7 @@ import (
 )
 
 // findNamedHosts finds the registries that a prepared request names.
-func findNamedHosts(r Request, in Inputs) *session.Hosts {
+func findNamedHosts(r Request, in inputs) *session.Hosts {
 	n := &session.Hosts{Named: map[string]bool{}, Pushes: map[string]bool{}, Warn: r.Warn}
 	for _, host := range r.RegistryAllow {
 		n.Named[registry.CanonicalHost(host)] = true
@@ -86,7 +86,7 @@ func addPolicy(n *session.Hosts, policy *spb.Policy) {
 
 // addDockerfile adds the registries of the images that the Dockerfile names,
 // if it is on the agent and its syntax is that of Docker's frontend.
-func addDockerfile(n *session.Hosts, r Request, in Inputs) {
+func addDockerfile(n *session.Hosts, r Request, in inputs) {
 	dir, name := in.dockerfile()
 	if dir == "" {
 		n.AddUnknown("the Dockerfile is not on this agent, so it cannot be known what the build needs")

@@ -28,9 +28,9 @@ const (
 	noDefaultAttestationsEnv = "BUILDX_NO_DEFAULT_ATTESTATIONS"
 )
 
-// Options is the solve of one job as BuildKit's client takes it. The session
+// solveOptions is the solve of one job as BuildKit's client takes it. The session
 // (mounts, stores, credentials, secrets) is added by Plan.Solve.
-func Options(r Request, in Inputs, job Job, exports []client.ExportEntry) client.SolveOpt {
+func solveOptions(r Request, in inputs, job Job, exports []client.ExportEntry) client.SolveOpt {
 	opt := client.SolveOpt{
 		Frontend:            "dockerfile.v0",
 		FrontendAttrs:       maps.Clone(in.Attrs),

@@ -27,7 +27,7 @@ func TestOptions(t *testing.T) {
 	tests := []struct {
 		name    string
 		request Request
-		inputs  Inputs
+		inputs  inputs
 		job     Job
 		// attrs are what is expected besides provenance.
 		attrs     map[string]string
@@ -40,7 +40,7 @@ func TestOptions(t *testing.T) {
 		{name: "nothing", job: Job{Single: true}, attrs: attrs()},
 		{
 			name: "inputs are passed on", job: single,
-			inputs: Inputs{Attrs: attrs("filename", "Dockerfile", "context:x", "local:x")},
+			inputs: inputs{Attrs: attrs("filename", "Dockerfile", "context:x", "local:x")},
 			attrs:  attrs("filename", "Dockerfile", "context:x", "local:x", "platform", "linux/amd64"),
 		},
 		{
@@ -106,7 +106,7 @@ func TestOptions(t *testing.T) {
 			attrs:   attrs("platform", "linux/amd64", "multi-platform", "true"),
 			cache:   []client.CacheOptionsEntry{{Type: "registry", Attrs: attrs("ref", "a:t-linux-amd64")}},
 		},
-		{name: "no default attestations", job: Job{Single: true}, inputs: Inputs{NoDefaultAttestations: true}, attrs: attrs(), noAttests: true},
+		{name: "no default attestations", job: Job{Single: true}, inputs: inputs{NoDefaultAttestations: true}, attrs: attrs(), noAttests: true},
 		{
 			name: "attestations", job: Job{Single: true}, noAttests: true,
 			request: Request{Attests: []Attest{
@@ -133,7 +133,7 @@ func TestOptions(t *testing.T) {
 		},
 		{
 			name: "the user's label wins over git's", job: Job{Single: true},
-			inputs:  Inputs{Attrs: attrs("label:org.opencontainers.image.revision", "git", "vcs:revision", "git")},
+			inputs:  inputs{Attrs: attrs("label:org.opencontainers.image.revision", "git", "vcs:revision", "git")},
 			request: Request{Labels: attrs("org.opencontainers.image.revision", "mine")},
 			attrs:   attrs("label:org.opencontainers.image.revision", "mine", "vcs:revision", "git"),
 		},
@@ -144,7 +144,7 @@ func TestOptions(t *testing.T) {
 			tt.inputs.SharedKey = "key"
 			tt.inputs.SourcePolicy = &spb.Policy{Version: 1}
 			exports := []client.ExportEntry{{Type: "local", OutputDir: "d"}}
-			got := Options(tt.request, tt.inputs, tt.job, exports)
+			got := solveOptions(tt.request, tt.inputs, tt.job, exports)
 
 			want := client.SolveOpt{
 				Frontend:            "dockerfile.v0",

@@ -24,7 +24,7 @@ import (
 // any number of solves; Close must be called whatever happens.
 type Plan struct {
 	request Request
-	inputs  Inputs
+	inputs  inputs
 	mounts  map[string]contextfs.Mount
 	sums    *contextfs.Sums // nil without directories
 	secrets buildsession.Attachable
@@ -197,7 +197,7 @@ func (e environment) apply(r Request) Request {
 }
 
 // with adds what was found after the sources.
-func (in Inputs) with(keys contextKeys, e environment, caps []string) Inputs {
+func (in inputs) with(keys contextKeys, e environment, caps []string) inputs {
 	if keys.session != "" {
 		in.SharedKey = keys.session
 	}

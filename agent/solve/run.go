@@ -100,7 +100,7 @@ func (p *Plan) solve(ctx context.Context, d *buildkit.Daemon, job Job, outputs *
 const contextTries = 3
 
 func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d *buildkit.Daemon, job Job, outputs *output.Attempt, feed *feed) (*Result, error) {
-	opt := Options(p.request, p.resolved(), job, outputs.Entries())
+	opt := solveOptions(p.request, p.resolved(), job, outputs.Entries())
 	opt.Ref = identity.NewID()
 	opt.CacheImports = cache.Present(opt.CacheImports)
 	feed.expectAbsent(p.request.caches().MayBeAbsent(opt.CacheImports))

@@ -9,7 +9,7 @@ import (
 // its named contexts.
 type sources struct {
 	request Request
-	inputs  Inputs
+	inputs  inputs
 	dir     string          // of a context that is a local directory, absolute; else empty
 	named   []BuildContext  // local directories of --build-context, absolute
 	caps    []string        // what the frontend must know
@@ -21,7 +21,7 @@ type sources struct {
 // findSources finds the sources of a build and checks them. temp is to be
 // removed whatever happens.
 func findSources(r Request) *sources {
-	s := &sources{request: r, inputs: Inputs{
+	s := &sources{request: r, inputs: inputs{
 		Attrs:   map[string]string{},
 		Mounts:  map[string]string{},
 		Layouts: map[string]string{},
@@ -36,6 +36,6 @@ func findSources(r Request) *sources {
 
 // dockerfile returns the directory of a Dockerfile that is on the agent, and its
 // name there; empty when it is elsewhere.
-func (in Inputs) dockerfile() (dir, name string) {
+func (in inputs) dockerfile() (dir, name string) {
 	return in.Mounts[mountDockerfile], in.Attrs[attrFilename]
 }
