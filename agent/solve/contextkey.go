@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	"github.com/slipway-build/slipway/agent/solve/contextfs"
+	"github.com/slipway-build/slipway/agent/solve/vcs"
 )
 
 // contextKey is the shared key of a local directory whose identity the caller
@@ -12,7 +13,7 @@ type contextKey struct {
 	attr string // attribute that holds the key; empty for that of the session
 	name string // of a named context
 	dir  string
-	git  *gitTask // nil for that of the main context
+	git  *vcs.Task // nil for that of the main context
 }
 
 // contextKeys are the shared keys of the contexts that are local directories.
@@ -64,19 +65,19 @@ func (keys contextKeys) of(parts ...string) string {
 // resolved are the inputs with what git had to say.
 func (p *Plan) resolved() inputs {
 	in := p.inputs
-	facts := p.git.wait()
+	facts := p.git.Wait()
 	in.Attrs = maps.Clone(in.Attrs)
-	maps.Copy(in.Attrs, facts.attrs)
+	maps.Copy(in.Attrs, facts.Attrs)
 	for _, k := range p.keys.unknown {
 		known := facts
 		if k.git != nil {
-			known = k.git.wait()
+			known = k.git.Wait()
 		}
-		rel, ok := below(known.root, k.dir)
-		if !ok || known.root == "" || known.remote == "" {
+		rel, ok := vcs.Below(known.Root, k.dir)
+		if !ok || known.Root == "" || known.Remote == "" {
 			continue
 		}
-		if key := p.keys.of(known.remote, rel); k.attr == "" {
+		if key := p.keys.of(known.Remote, rel); k.attr == "" {
 			in.SharedKey = key
 		} else {
 			in.Attrs[k.attr] = key

@@ -1,14 +1,19 @@
 package solve
 
-import "github.com/slipway-build/slipway/internal/filetest"
+import (
+	"github.com/slipway-build/slipway/agent/solve/vcs/vcstest"
+	"github.com/slipway-build/slipway/internal/filetest"
+)
 
 // The helpers of these tests.
 var (
 	attrs       = filetest.Map
+	inGit       = vcstest.Git
 	manyFiles   = filetest.Many
 	mixedTree   = filetest.Mixed
 	must        = filetest.Must
 	mustRead    = filetest.Read
+	repository  = vcstest.Repository
 	snapshot    = filetest.Snapshot
 	stagingDirs = filetest.Staging
 	tarball     = filetest.Tarball

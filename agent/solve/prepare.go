@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
+	"github.com/slipway-build/slipway/agent/solve/vcs"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
@@ -30,7 +31,7 @@ type Plan struct {
 	ssh     *session.SSHServer
 	outputs *output.Set
 	temp    *target.Staging // nil when nothing was spooled
-	git     *gitTask        // nil when there is nothing to ask
+	git     *vcs.Task       // nil when there is nothing to ask
 	keys    contextKeys
 	hosts   *session.Hosts
 
@@ -56,9 +57,9 @@ func (p *Plan) Affinity() string {
 
 // Close removes staging and temporary files.
 func (p *Plan) Close() error {
-	p.git.stop()
+	p.git.Stop()
 	for _, k := range p.keys.unknown {
-		k.git.stop()
+		k.git.Stop()
 	}
 	var errs []error
 	errs = append(errs, p.outputs.Close())

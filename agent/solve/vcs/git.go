@@ -1,10 +1,12 @@
-package solve
+// Package vcs asks git where a build context comes from: its work tree, the commit
+// and the remote. The answers name the context in the provenance, and its files in
+// a builder's cache. Nothing that a repository's own settings name is run.
+package vcs
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"os"
 	"os/exec"
@@ -33,26 +35,26 @@ const (
 // tree.
 const entrypointLabel = "com.docker.image.source.entrypoint"
 
-// gitTimeout bounds all of git's work. A work tree on a slow file system must
+// Timeout bounds all of git's work. A work tree on a slow file system must
 // not hold up a build over its provenance.
-const gitTimeout = 10 * time.Second
+const Timeout = 10 * time.Second
 
-// gitQuestion is what is asked of git about a context.
-type gitQuestion struct {
-	dir        string            // the context
-	dockerfile string            // the Dockerfile, absolute; may be empty
-	mounts     map[string]string // directories that the daemon may read, by name
-	info       bool              // for the provenance
-	labels     bool              // for the image
-	dirty      bool              // mark a revision with changes beside it
-	key        bool              // for the shared keys of contexts
-	timeout    time.Duration     // for all of git's work
-	environ    []string          // that git is started in
+// Query is what is asked of git about a context.
+type Query struct {
+	Dir        string            // the context
+	Dockerfile string            // the Dockerfile, absolute; may be empty
+	Mounts     map[string]string // directories that the daemon may read, by name
+	Info       bool              // for the provenance
+	Labels     bool              // for the image
+	Dirty      bool              // mark a revision with changes beside it
+	Key        bool              // for the shared keys of contexts
+	Timeout    time.Duration     // for all of git's work
+	Environ    []string          // that git is started in
 }
 
-// newGitQuestion reads the variables. As with buildx, a value that is no
+// NewQuery reads the variables. As with buildx, a value that is no
 // boolean changes nothing.
-func newGitQuestion(lookup func(string) (string, bool)) gitQuestion {
+func NewQuery(lookup func(string) (string, bool)) Query {
 	on := func(name string, otherwise bool) bool {
 		value, _ := lookup(name)
 		if b, err := strconv.ParseBool(value); err == nil {
@@ -61,80 +63,81 @@ func newGitQuestion(lookup func(string) (string, bool)) gitQuestion {
 		return otherwise
 	}
 	full, _ := lookup(envGitLabels)
-	return gitQuestion{
-		info:   on(envGitInfo, true),
-		labels: full == "full" || on(envGitLabels, false),
-		dirty:  on(envGitDirty, false),
+	return Query{
+		Info:   on(envGitInfo, true),
+		Labels: full == "full" || on(envGitLabels, false),
+		Dirty:  on(envGitDirty, false),
 
-		timeout: gitTimeout,
+		Timeout: Timeout,
 	}
 }
 
-// gitFacts is what git says of a context.
-type gitFacts struct {
-	// root is the directory of the work tree; empty when there is none.
-	root string
-	// remote is the URL that it was cloned from, without credentials.
-	remote string
-	// attrs are frontend attributes, see attrs.
-	attrs map[string]string
+// Facts is what git says of a context.
+type Facts struct {
+	// Root is the directory of the work tree; empty when there is none.
+	Root string
+	// Remote is the URL that it was cloned from, without credentials.
+	Remote string
+	// Attrs are frontend attributes that tell where the context comes from:
+	// vcs:source, vcs:revision, vcs:localdir:NAME and labels.
+	Attrs map[string]string
 }
 
-// askGit asks git. The frontend attributes in the answer tell where a context
+// ask asks git. The frontend attributes in the answer tell where a context
 // comes from: vcs:source, vcs:revision, vcs:localdir:NAME and labels. They are
 // a courtesy to whoever reads the provenance: without git, without a work tree
 // or in time trouble there are fewer or none, and never an error.
-func askGit(ctx context.Context, q gitQuestion) gitFacts {
-	if !q.info && !q.labels && !q.key || !inWorkTree(q.dir) {
-		return gitFacts{}
+func ask(ctx context.Context, q Query) Facts {
+	if !q.Info && !q.Labels && !q.Key || !inWorkTree(q.Dir) {
+		return Facts{}
 	}
 	program, err := exec.LookPath("git")
 	if err != nil {
-		return gitFacts{}
+		return Facts{}
 	}
-	ctx, cancel := context.WithTimeout(ctx, q.timeout)
+	ctx, cancel := context.WithTimeout(ctx, q.Timeout)
 	defer cancel()
-	g := git{program: program, dir: q.dir, env: gitEnvironment(q.environ)}
+	g := git{program: program, dir: q.Dir, env: gitEnvironment(q.Environ)}
 
 	var root, revision, remote string
 	var dirty bool
 	var asked sync.WaitGroup
 	asked.Go(fault.Protect(func() { root, revision = g.head(ctx) }))
 	asked.Go(fault.Protect(func() { remote = g.remote(ctx) }))
-	if q.dirty {
+	if q.Dirty {
 		asked.Go(fault.Protect(func() { dirty = g.dirty(ctx) }))
 	}
 	asked.Wait()
 	if root == "" {
-		return gitFacts{}
+		return Facts{}
 	}
 	if revision != "" && dirty {
 		revision += "-dirty"
 	}
-	return gitFacts{root: root, remote: remote, attrs: q.attrs(root, revision, remote)}
+	return Facts{Root: root, Remote: remote, Attrs: q.attrs(root, revision, remote)}
 }
 
 // attrs turns git's answers into attributes.
-func (q gitQuestion) attrs(root, revision, remote string) map[string]string {
+func (q Query) attrs(root, revision, remote string) map[string]string {
 	attrs := map[string]string{}
 	set := func(info, label, value string) {
-		if value != "" && q.info {
+		if value != "" && q.Info {
 			attrs[info] = value
 		}
-		if value != "" && q.labels {
+		if value != "" && q.Labels {
 			attrs["label:"+label] = value
 		}
 	}
 	set("vcs:revision", ocispecs.AnnotationRevision, revision)
 	set("vcs:source", ocispecs.AnnotationSource, remote)
-	if q.labels && q.dockerfile != "" {
-		if rel, ok := below(root, q.dockerfile); ok {
+	if q.Labels && q.Dockerfile != "" {
+		if rel, ok := Below(root, q.Dockerfile); ok {
 			attrs["label:"+entrypointLabel] = rel
 		}
 	}
-	if q.info {
-		for name, dir := range q.mounts {
-			if rel, ok := below(root, dir); ok {
+	if q.Info {
+		for name, dir := range q.Mounts {
+			if rel, ok := Below(root, dir); ok {
 				attrs["vcs:localdir:"+name] = rel
 			}
 		}
@@ -142,8 +145,8 @@ func (q gitQuestion) attrs(root, revision, remote string) map[string]string {
 	return attrs
 }
 
-// below returns a path relative to a root that is free of symbolic links.
-func below(root, path string) (string, bool) {
+// Below returns a path relative to a root that is free of symbolic links.
+func Below(root, path string) (string, bool) {
 	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return "", false
@@ -365,61 +368,36 @@ func withoutCredentials(address string) string {
 	return u.String()
 }
 
-// gitTask is an askGit that is under way: reaching the builder takes longer,
-// so a build does not wait for git.
-type gitTask struct {
+// Task is a query that is under way: reaching the builder takes longer, so a build
+// does not wait for git.
+type Task struct {
 	cancel context.CancelFunc
 	done   chan struct{}
-	facts  gitFacts // valid once done is closed
+	facts  Facts // valid once done is closed
 }
 
-// askAboutSources starts to ask git about a main context that is a local
-// directory, and about named contexts beside it whose keys git may know: those of
-// keys.unknown get a task of their own. The tasks must be stopped.
-func askAboutSources(ctx context.Context, r Request, s *sources, keys *contextKeys) *gitTask {
-	if s.dir == "" {
-		return nil
-	}
-	q := newGitQuestion(r.lookup)
-	q.environ = r.Environ
-	q.dir, q.mounts = s.dir, maps.Clone(s.inputs.Mounts)
-	// A Dockerfile that was written to a temporary directory is not below the
-	// root and gets no label.
-	if dir, name := s.inputs.dockerfile(); dir != "" && name != "" {
-		q.dockerfile = filepath.Join(dir, name)
-	}
-	q.key = len(keys.unknown) > 0
-	task := startGit(ctx, q)
-	for i, k := range keys.unknown {
-		if _, inside := below(s.dir, k.dir); !inside {
-			keys.unknown[i].git = startGit(ctx, gitQuestion{dir: k.dir, key: true, timeout: gitTimeout, environ: q.environ})
-		}
-	}
-	return task
-}
-
-// startGit starts askGit; stop must be called.
-func startGit(ctx context.Context, q gitQuestion) *gitTask {
+// Start starts a query; Stop must be called.
+func Start(ctx context.Context, q Query) *Task {
 	ctx, cancel := context.WithCancel(ctx)
-	task := &gitTask{cancel: cancel, done: make(chan struct{})}
+	task := &Task{cancel: cancel, done: make(chan struct{})}
 	go fault.Protect(func() {
 		defer close(task.done)
-		task.facts = askGit(ctx, q)
+		task.facts = ask(ctx, q)
 	})()
 	return task
 }
 
-// wait returns the facts. A nil task has none.
-func (t *gitTask) wait() gitFacts {
+// Wait returns the facts. A nil task has none.
+func (t *Task) Wait() Facts {
 	if t == nil {
-		return gitFacts{}
+		return Facts{}
 	}
 	<-t.done
 	return t.facts
 }
 
-// stop ends the task.
-func (t *gitTask) stop() {
+// Stop ends the task.
+func (t *Task) Stop() {
 	if t != nil {
 		t.cancel()
 		<-t.done
