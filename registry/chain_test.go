@@ -210,24 +210,6 @@ func TestBrokenSourcesArePassedBy(t *testing.T) {
 	}
 }
 
-// What was wrong is told where a credential is missed.
-func TestBrokenSourceIsInTheRefusal(t *testing.T) {
-	s := newServer(t)
-	s.fail(basicAuth)
-	k := NewKeychain(Inputs{DockerDir: t.TempDir(), DockerAuthConfig: "{"}, zerolog.Nop())
-	_, err := testClient(t, Options{Keychain: k}).Resolve(t.Context(), s.host+"/app:1")
-	refused := (*Error)(nil)
-	if !errors.As(err, &refused) {
-		t.Fatalf("error %v", err)
-	}
-	hints := strings.Join(refused.Hints(), "\n")
-	for _, want := range []string{"slipway auth " + s.host + "/app", "could not be used: docker config DOCKER_AUTH_CONFIG:1:1: unexpected end of JSON input"} {
-		if !strings.Contains(hints, want) {
-			t.Errorf("hints %q do not say %q", hints, want)
-		}
-	}
-}
-
 func TestFallbackIsExplained(t *testing.T) {
 	k := NewKeychain(Inputs{DockerDir: t.TempDir(), DockerAuthConfig: `{"auths":{"docker.io":{"username":"hub","password":"p"}}}`}, zerolog.Nop())
 	findings, err := k.Explain(t.Context(), Request{Host: "dhi.io", Repository: "app"})

@@ -14,7 +14,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // checkImage finds mistakes in a type=image or type=registry output.
@@ -89,7 +89,7 @@ type imageOutput struct {
 	mu     sync.Mutex
 	merges bool
 	images []received
-	index  *registry.Manifest // when it has been pushed, by digest
+	index  *remote.Manifest // when it has been pushed, by digest
 }
 
 func (i *imageOutput) traits() traits { return traits{turn: turnTag} }
@@ -157,7 +157,7 @@ func (i *imageOutput) seal(ctx context.Context) error {
 	}
 	slices.SortFunc(i.images, func(x, y received) int { return x.job - y.job })
 	repos := repositories(i.output.Attrs[attrName])
-	sources := make([]registry.Manifest, len(i.images))
+	sources := make([]remote.Manifest, len(i.images))
 	for n, img := range i.images {
 		m, err := i.request.Registry.Fetch(ctx, repos[0], bare(img.root))
 		if err != nil {
@@ -165,7 +165,7 @@ func (i *imageOutput) seal(ctx context.Context) error {
 		}
 		sources[n] = m
 	}
-	index, err := registry.Assemble(sources, annotationsAt(i.output, registry.LevelIndex))
+	index, err := remote.Assemble(sources, annotationsAt(i.output, remote.LevelIndex))
 	if err != nil {
 		return fmt.Errorf("output %s: %w", i.output, err)
 	}
@@ -221,7 +221,7 @@ func (i *imageOutput) published() (published, bool) {
 		return published{}, false
 	}
 	desc := i.index.Descriptor
-	for _, a := range annotationsAt(i.output, registry.LevelIndexDescriptor) {
+	for _, a := range annotationsAt(i.output, remote.LevelIndexDescriptor) {
 		desc.Annotations = maps.Clone(desc.Annotations)
 		if desc.Annotations == nil {
 			desc.Annotations = map[string]string{}
@@ -249,7 +249,7 @@ func (e *unreadableError) Unwrap() error { return e.err }
 // Hints says what to do about the error: a credential that could push is not
 // wrong.
 func (e *unreadableError) Hints() []string {
-	var known *registry.Error
+	var known *remote.Error
 	if !errors.As(e.err, &known) {
 		return nil
 	}

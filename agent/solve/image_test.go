@@ -14,7 +14,7 @@ import (
 	"github.com/moby/buildkit/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // shelf is a registry in memory: what nodes have pushed, and what is done.
@@ -32,20 +32,20 @@ func (s *shelf) do(what string) error {
 	return nil
 }
 
-func (s *shelf) Fetch(_ context.Context, repo string, d ocispecs.Descriptor) (registry.Manifest, error) {
+func (s *shelf) Fetch(_ context.Context, repo string, d ocispecs.Descriptor) (remote.Manifest, error) {
 	data, ok := s.blobs[d.Digest.String()]
 	if !ok {
-		return registry.Manifest{}, fmt.Errorf("%s is not there", d.Digest)
+		return remote.Manifest{}, fmt.Errorf("%s is not there", d.Digest)
 	}
-	return registry.Manifest{Descriptor: d, Content: data}, s.do("fetch " + repo)
+	return remote.Manifest{Descriptor: d, Content: data}, s.do("fetch " + repo)
 }
 
-func (s *shelf) Push(_ context.Context, repo string, m registry.Manifest) error {
+func (s *shelf) Push(_ context.Context, repo string, m remote.Manifest) error {
 	s.blobs[m.Descriptor.Digest.String()] = m.Content
 	return s.do("push " + repo)
 }
 
-func (s *shelf) Tag(_ context.Context, ref string, _ registry.Manifest) error {
+func (s *shelf) Tag(_ context.Context, ref string, _ remote.Manifest) error {
 	return s.do("tag " + ref)
 }
 
@@ -211,7 +211,7 @@ func TestResultDescribe(t *testing.T) {
 // A credential that could push is not blamed for what it cannot read back.
 func TestPushedImageCannotBeReadBack(t *testing.T) {
 	for status, want := range map[int]string{401: "right to pull as well", 403: "right to pull as well", 404: "look at the spelling"} {
-		err := publishError(t.Context(), &unreadableError{&registry.Error{Op: "fetch", Reference: "r.example/app", Host: "r.example", Status: status, Source: "a file"}})
+		err := publishError(t.Context(), &unreadableError{&remote.Error{Op: "fetch", Reference: "r.example/app", Host: "r.example", Status: status, Source: "a file"}})
 		var hinted interface{ Hints() []string }
 		if Classify(err) != KindRegistry || !errors.As(err, &hinted) || !strings.Contains(strings.Join(hinted.Hints(), "\n"), want) {
 			t.Errorf("%d: %v is %s and does not say %q", status, err, Classify(err), want)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // refusedError is a registry that refused what a build asked of it, with the
@@ -26,7 +27,7 @@ func (e *refusedError) Error() string {
 	if e.target.Push {
 		verb = "push"
 	}
-	return fmt.Sprintf("cannot %s %s: %s (%s): %s", verb, e.target, e.what(), e.credential, registry.BareText(e.err.Error()))
+	return fmt.Sprintf("cannot %s %s: %s (%s): %s", verb, e.target, e.what(), e.credential, remote.BareText(e.err.Error()))
 }
 
 // Unwrap returns what buildkitd said.

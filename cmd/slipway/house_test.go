@@ -40,7 +40,8 @@ var importRules = []struct {
 	{"k8s.io/client-go/...", []string{"agent/cluster"}, "Kubernetes is spoken in agent/cluster only"},
 	{"github.com/moby/buildkit/...", []string{"agent/solve", "agent/progress"}, "BuildKit is spoken in agent/solve and agent/progress only"},
 	{"github.com/docker/docker-credential-helpers/...", []string{"registry"}, "credentials belong to registry"},
-	{"oras.land/oras-go/...", []string{"registry"}, "registries are spoken to in registry only"},
+	{"oras.land/oras-go/...", []string{"registry/remote"}, "registries are spoken to in registry/remote only"},
+	{module + "/registry/remote", []string{"agent", "agent/solve", "cmd/slipway"}, "credentials are found without a client"},
 }
 
 // reachRules say what a package must not even reach through others.
@@ -50,16 +51,18 @@ var reachRules = []struct{ from, to string }{
 	{"agent/ci", "k8s.io/client-go/..."},
 	{"agent/ci", "github.com/moby/buildkit/..."},
 	{"internal/sanitize", module + "/agent/..."},
-	{"internal/sanitize", module + "/registry"},
+	{"internal/sanitize", module + "/registry/..."},
 	{"internal/sanitize", module + "/configmap"},
 	{"registry", "k8s.io/client-go/..."},
 	{"registry", "github.com/moby/buildkit/..."},
+	{"registry/remote", "k8s.io/client-go/..."},
+	{"registry/remote", "github.com/moby/buildkit/..."},
 	{"internal/source", module + "/agent/..."},
 	{"internal/source", module + "/configmap"},
-	{"internal/source", module + "/registry"},
+	{"internal/source", module + "/registry/..."},
 	{"internal/target", module + "/agent/..."},
 	{"internal/target", module + "/configmap"},
-	{"internal/target", module + "/registry"},
+	{"internal/target", module + "/registry/..."},
 }
 
 type listed struct {

@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // indexCmd holds the commands of docker buildx imagetools, under which name
@@ -81,19 +82,19 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 }
 
 // request parses the flags; all mistakes are reported at once.
-func (c *indexCreateCmd) request(in *invocation) (registry.Create, error) {
+func (c *indexCreateCmd) request(in *invocation) (remote.Create, error) {
 	var all mistakes
-	r := registry.Create{Append: c.Append, Carbon: !c.PreferIndex}
+	r := remote.Create{Append: c.Append, Carbon: !c.PreferIndex}
 	// Files come before arguments, as with docker buildx.
 	for _, file := range c.File {
 		content := take(&all, func() ([]byte, error) { return in.files.Read(file, source.MaxConfig) })
 		if content != nil {
-			r.Sources = append(r.Sources, take(&all, func() (registry.Source, error) { return registry.ParseSource(string(content)) }))
+			r.Sources = append(r.Sources, take(&all, func() (remote.Source, error) { return remote.ParseSource(string(content)) }))
 		}
 	}
-	r.Sources = append(r.Sources, each(&all, c.Source, registry.ParseSource)...)
-	r.Tags = each(&all, c.Tag, registry.ParseTag)
-	for _, list := range each(&all, c.Annotation, registry.ParseAnnotation) {
+	r.Sources = append(r.Sources, each(&all, c.Source, remote.ParseSource)...)
+	r.Tags = each(&all, c.Tag, remote.ParseTag)
+	for _, list := range each(&all, c.Annotation, remote.ParseAnnotation) {
 		r.Annotations = append(r.Annotations, list...)
 	}
 	var err error
@@ -107,7 +108,7 @@ func (c *indexCreateCmd) request(in *invocation) (registry.Create, error) {
 		all = append(all, errors.New("no --tag is given to push to; --dry-run needs none"))
 	}
 	if len(all) > 0 {
-		return registry.Create{}, all
+		return remote.Create{}, all
 	}
 	return r, r.Validate()
 }
@@ -130,13 +131,13 @@ func (c *indexInspectCmd) Run(in *invocation) error {
 	if c.Raw && c.Format != "" {
 		return &usageError{err: errors.New("--raw and --format exclude each other")}
 	}
-	if _, err := registry.ParseName(c.Name); err != nil {
+	if _, err := remote.ParseName(c.Name); err != nil {
 		return &usageError{err: err}
 	}
-	var format *registry.Formatter
+	var format *remote.Formatter
 	if c.Format != "" {
 		var err error
-		if format, err = registry.ParseFormat(c.Format); err != nil {
+		if format, err = remote.ParseFormat(c.Format); err != nil {
 			return &usageError{err: err}
 		}
 	}
@@ -160,7 +161,7 @@ func (c *indexInspectCmd) Run(in *invocation) error {
 }
 
 // indexClient is the registry client of a command that needs no builder.
-func (in *invocation) indexClient(f registryFlags, tags []string) (*registry.Client, error) {
+func (in *invocation) indexClient(f registryFlags, tags []string) (*remote.Client, error) {
 	keychain, err := in.keychain(f, tags)
 	if err != nil {
 		return nil, err
@@ -176,7 +177,7 @@ func (in *invocation) indexClient(f registryFlags, tags []string) (*registry.Cli
 func classifyRegistry(err error) error {
 	var (
 		usage    *registry.UsageError
-		assemble *registry.AssembleError
+		assemble *remote.AssembleError
 	)
 	switch {
 	case err == nil:
