@@ -19,7 +19,7 @@ import (
 	"github.com/moby/buildkit/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry/remote"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // dockerManifestFile is what docker load reads in an archive.
@@ -43,7 +43,7 @@ type archiveOutput struct {
 	blobs  string // the layout in staging
 	file   string // the archive of a solve that was taken as it came
 	images []received
-	merged *remote.Manifest
+	merged *imageindex.Manifest
 	ready  string // what to place
 }
 
@@ -204,15 +204,15 @@ func (a *archiveOutput) assemble(ctx context.Context) (ocispecs.Descriptor, erro
 		return a.images[0].root, nil
 	}
 	store := layoutStore{a.blobs}
-	sources := make([]remote.Manifest, len(a.images))
+	sources := make([]imageindex.Manifest, len(a.images))
 	for i, img := range a.images {
-		data, err := readBlob(ctx, store, img.root, remote.MaxManifest)
+		data, err := readBlob(ctx, store, img.root, imageindex.MaxManifest)
 		if err != nil {
 			return ocispecs.Descriptor{}, fmt.Errorf("output %s: read the image of a platform: %w", a.output, err)
 		}
-		sources[i] = remote.Manifest{Descriptor: bare(img.root), Content: data}
+		sources[i] = imageindex.Manifest{Descriptor: bare(img.root), Content: data}
 	}
-	index, err := remote.Assemble(sources, annotationsAt(a.output, remote.LevelIndex))
+	index, err := imageindex.Assemble(sources, annotationsAt(a.output, imageindex.LevelIndex))
 	if err != nil {
 		return ocispecs.Descriptor{}, fmt.Errorf("output %s: %w", a.output, err)
 	}
@@ -226,7 +226,7 @@ func (a *archiveOutput) assemble(ctx context.Context) (ocispecs.Descriptor, erro
 	a.merged = &index
 	root := index.Descriptor
 	root.Annotations = map[string]string{ocispecs.AnnotationCreated: created(a.images)}
-	for _, annotation := range annotationsAt(a.output, remote.LevelIndexDescriptor) {
+	for _, annotation := range annotationsAt(a.output, imageindex.LevelIndexDescriptor) {
 		root.Annotations[annotation.Key] = annotation.Value
 	}
 	return root, nil
@@ -301,7 +301,7 @@ func members(ctx context.Context, store content.Provider, root ocispecs.Descript
 	if !images.IsIndexType(root.MediaType) {
 		return nil, nil
 	}
-	data, err := readBlob(ctx, store, root, remote.MaxManifest)
+	data, err := readBlob(ctx, store, root, imageindex.MaxManifest)
 	if err != nil {
 		return nil, err
 	}

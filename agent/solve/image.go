@@ -14,6 +14,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 
+	"github.com/slipway-build/slipway/registry/imageindex"
 	"github.com/slipway-build/slipway/registry/remote"
 )
 
@@ -89,7 +90,7 @@ type imageOutput struct {
 	mu     sync.Mutex
 	merges bool
 	images []received
-	index  *remote.Manifest // when it has been pushed, by digest
+	index  *imageindex.Manifest // when it has been pushed, by digest
 }
 
 func (i *imageOutput) traits() traits { return traits{turn: turnTag} }
@@ -157,7 +158,7 @@ func (i *imageOutput) seal(ctx context.Context) error {
 	}
 	slices.SortFunc(i.images, func(x, y received) int { return x.job - y.job })
 	repos := repositories(i.output.Attrs[attrName])
-	sources := make([]remote.Manifest, len(i.images))
+	sources := make([]imageindex.Manifest, len(i.images))
 	for n, img := range i.images {
 		m, err := i.request.Registry.Fetch(ctx, repos[0], bare(img.root))
 		if err != nil {
@@ -165,7 +166,7 @@ func (i *imageOutput) seal(ctx context.Context) error {
 		}
 		sources[n] = m
 	}
-	index, err := remote.Assemble(sources, annotationsAt(i.output, remote.LevelIndex))
+	index, err := imageindex.Assemble(sources, annotationsAt(i.output, imageindex.LevelIndex))
 	if err != nil {
 		return fmt.Errorf("output %s: %w", i.output, err)
 	}
@@ -221,7 +222,7 @@ func (i *imageOutput) published() (published, bool) {
 		return published{}, false
 	}
 	desc := i.index.Descriptor
-	for _, a := range annotationsAt(i.output, remote.LevelIndexDescriptor) {
+	for _, a := range annotationsAt(i.output, imageindex.LevelIndexDescriptor) {
 		desc.Annotations = maps.Clone(desc.Annotations)
 		if desc.Annotations == nil {
 			desc.Annotations = map[string]string{}

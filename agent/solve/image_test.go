@@ -14,6 +14,7 @@ import (
 	"github.com/moby/buildkit/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/registry/imageindex"
 	"github.com/slipway-build/slipway/registry/remote"
 )
 
@@ -32,20 +33,20 @@ func (s *shelf) do(what string) error {
 	return nil
 }
 
-func (s *shelf) Fetch(_ context.Context, repo string, d ocispecs.Descriptor) (remote.Manifest, error) {
+func (s *shelf) Fetch(_ context.Context, repo string, d ocispecs.Descriptor) (imageindex.Manifest, error) {
 	data, ok := s.blobs[d.Digest.String()]
 	if !ok {
-		return remote.Manifest{}, fmt.Errorf("%s is not there", d.Digest)
+		return imageindex.Manifest{}, fmt.Errorf("%s is not there", d.Digest)
 	}
-	return remote.Manifest{Descriptor: d, Content: data}, s.do("fetch " + repo)
+	return imageindex.Manifest{Descriptor: d, Content: data}, s.do("fetch " + repo)
 }
 
-func (s *shelf) Push(_ context.Context, repo string, m remote.Manifest) error {
+func (s *shelf) Push(_ context.Context, repo string, m imageindex.Manifest) error {
 	s.blobs[m.Descriptor.Digest.String()] = m.Content
 	return s.do("push " + repo)
 }
 
-func (s *shelf) Tag(_ context.Context, ref string, _ remote.Manifest) error {
+func (s *shelf) Tag(_ context.Context, ref string, _ imageindex.Manifest) error {
 	return s.do("tag " + ref)
 }
 

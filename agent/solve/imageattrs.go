@@ -11,7 +11,7 @@ import (
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry/remote"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // noDefaultOCIArtifactEnv switches BuildKit's default format of attestations
@@ -74,11 +74,11 @@ func has(list []ocispecs.Platform, p ocispecs.Platform) bool {
 
 // annotationsAt returns the annotations of an output that belong to one
 // level, sorted by key.
-func annotationsAt(o Output, level remote.Level) []remote.Annotation {
-	var out []remote.Annotation
+func annotationsAt(o Output, level imageindex.Level) []imageindex.Annotation {
+	var out []imageindex.Annotation
 	for _, key := range slices.Sorted(maps.Keys(o.Attrs)) {
 		if a, ok, err := exptypes.ParseAnnotationKey(key); ok && err == nil && a.Type == string(level) {
-			out = append(out, remote.Annotation{Level: level, Key: a.Key, Value: o.Attrs[key]})
+			out = append(out, imageindex.Annotation{Level: level, Key: a.Key, Value: o.Attrs[key]})
 		}
 	}
 	return out

@@ -12,7 +12,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/internal/source"
-	"github.com/slipway-build/slipway/registry/remote"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // layoutScheme starts the value of a context in OCI image layout.
@@ -77,7 +77,7 @@ func openLayout(value string) (layout, error) {
 // readFile reads an index of a layout, which a checkout may have brought: it
 // waits for no pipe, and reads no endless file.
 func readFile(path string) ([]byte, error) {
-	return (*source.Reader)(nil).Read(path, remote.MaxManifest)
+	return (*source.Reader)(nil).Read(path, imageindex.MaxManifest)
 }
 
 // tagged returns the digest of a tag in an index.json. As with buildx, a

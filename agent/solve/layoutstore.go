@@ -16,7 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry/remote"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // layoutStore serves the blobs of an OCI image layout to the daemon. It only
@@ -74,9 +74,9 @@ func (s layoutStore) ReaderAt(_ context.Context, desc ocispecs.Descriptor) (cont
 		closeQuietly(f)
 		return nil, err
 	}
-	if (images.IsManifestType(desc.MediaType) || images.IsIndexType(desc.MediaType)) && info.Size() > remote.MaxManifest {
+	if (images.IsManifestType(desc.MediaType) || images.IsIndexType(desc.MediaType)) && info.Size() > imageindex.MaxManifest {
 		closeQuietly(f) // who asks for it reads it whole
-		return nil, fmt.Errorf("manifest %s has more than the %d bytes that are read: %w", desc.Digest, remote.MaxManifest, errdefs.ErrOutOfRange)
+		return nil, fmt.Errorf("manifest %s has more than the %d bytes that are read: %w", desc.Digest, imageindex.MaxManifest, errdefs.ErrOutOfRange)
 	}
 	return blob{f, info.Size()}, nil
 }

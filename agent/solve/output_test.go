@@ -15,7 +15,7 @@ import (
 	"github.com/moby/buildkit/client"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry/remote"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 var (
@@ -224,8 +224,8 @@ func TestOutputMistakes(t *testing.T) {
 		{[]string{"type=registry"}, nil, "an image without a name cannot be pushed"},
 		{[]string{"type=image,push=true"}, nil, "an image without a name cannot be pushed"},
 		{[]string{"type=image,push=true,push-by-digest=true"}, func(r *Request) { r.Tags = []string{"docker.io/library/x:1"} }, "pushes without tags"},
-		{[]string{"type=local,dest=out"}, func(r *Request) { r.Annotations = []remote.Annotation{{Key: "k", Value: "v"}} }, "no output is an image"},
-		{[]string{"type=image,oci-mediatypes=false"}, func(r *Request) { r.Annotations = []remote.Annotation{{Level: remote.LevelIndex, Key: "k"}} }, "needs OCI media types"},
+		{[]string{"type=local,dest=out"}, func(r *Request) { r.Annotations = []imageindex.Annotation{{Key: "k", Value: "v"}} }, "no output is an image"},
+		{[]string{"type=image,oci-mediatypes=false"}, func(r *Request) { r.Annotations = []imageindex.Annotation{{Level: imageindex.LevelIndex, Key: "k"}} }, "needs OCI media types"},
 		{[]string{"type=cacheonly"}, func(r *Request) { r.Lookup = env("BUILDX_NO_DEFAULT_OCI_ARTIFACT", "maybe") }, "neither true nor false"},
 		{[]string{"type=docker"}, func(r *Request) { r.Lookup = env("DOCKER_HOST", "ssh://host") }, "ssh:// is not supported"},
 		{[]string{"type=docker"}, func(r *Request) { r.Lookup = env("DOCKER_HOST", "unix://"+dir+"/none.sock") }, "there is no Docker engine"},

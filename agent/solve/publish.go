@@ -14,7 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry/remote"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // Outcome is what a build has published as a whole.
@@ -34,7 +34,7 @@ type Outcome struct {
 // published is an image that was put together on the agent.
 type published struct {
 	descriptor *ocispecs.Descriptor
-	index      remote.Manifest
+	index      imageindex.Manifest
 	names      []string
 }
 

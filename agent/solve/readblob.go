@@ -8,7 +8,7 @@ import (
 	"github.com/containerd/containerd/v2/core/content"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry/remote"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // blobBuffer is how much of a blob is asked for at once, in bytes: each time is
@@ -25,5 +25,5 @@ func readBlob(ctx context.Context, store content.Provider, desc ocispecs.Descrip
 	defer closeQuietly(at)
 	// Not up to the size that the store has: it may be another one, or none.
 	section := io.NewSectionReader(at, 0, max(0, min(desc.Size, limit)))
-	return remote.ReadContent(bufio.NewReaderSize(section, blobBuffer), desc, limit)
+	return imageindex.ReadContent(bufio.NewReaderSize(section, blobBuffer), desc, limit)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry/remote"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // lyingStore has one blob and says another size of it.
@@ -80,7 +80,7 @@ func TestLayoutHasNoEndlessManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := file.Truncate(remote.MaxManifest + 1); err != nil {
+	if err := file.Truncate(imageindex.MaxManifest + 1); err != nil {
 		t.Fatal(err)
 	}
 	if err := file.Close(); err != nil {
@@ -88,7 +88,7 @@ func TestLayoutHasNoEndlessManifest(t *testing.T) {
 	}
 	store := layoutStore{dir}
 	for mediaType, fails := range map[string]bool{ocispecs.MediaTypeImageIndex: true, ocispecs.MediaTypeImageManifest: true, ocispecs.MediaTypeImageLayer: false} {
-		desc := ocispecs.Descriptor{MediaType: mediaType, Digest: d, Size: remote.MaxManifest + 1}
+		desc := ocispecs.Descriptor{MediaType: mediaType, Digest: d, Size: imageindex.MaxManifest + 1}
 		at, err := store.ReaderAt(t.Context(), desc)
 		if (err != nil) != fails {
 			t.Errorf("%s: %v", mediaType, err)

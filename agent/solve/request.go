@@ -8,7 +8,7 @@ import (
 
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
-	"github.com/slipway-build/slipway/registry/remote"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // Request is what the user asked for, as parsed values. The fields carry the
@@ -40,10 +40,10 @@ type Request struct {
 	// Tags are the image references of --tag, normalized (see ParseTag). They
 	// become the name of every image output.
 	Tags        []string
-	Annotations []remote.Annotation // see remote.ParseAnnotation
-	Attests     []Attest            // see ParseAttest
-	CacheFrom   []Cache             // see ParseCacheFrom
-	CacheTo     []Cache             // see ParseCacheTo
+	Annotations []imageindex.Annotation // see remote.ParseAnnotation
+	Attests     []Attest                // see ParseAttest
+	CacheFrom   []Cache                 // see ParseCacheFrom
+	CacheTo     []Cache                 // see ParseCacheTo
 
 	// Files reads what the other fields name, and standard input; nil reads
 	// regular files only.
@@ -98,13 +98,13 @@ type Request struct {
 type Registry interface {
 	// Fetch returns a manifest or index of a repository, verified against the
 	// descriptor's digest.
-	Fetch(ctx context.Context, repository string, desc ocispecs.Descriptor) (remote.Manifest, error)
+	Fetch(ctx context.Context, repository string, desc ocispecs.Descriptor) (imageindex.Manifest, error)
 	// Push uploads a manifest or index under its digest. What it refers to
 	// must be there.
-	Push(ctx context.Context, repository string, m remote.Manifest) error
+	Push(ctx context.Context, repository string, m imageindex.Manifest) error
 	// Tag makes a reference with a tag point at a manifest of its repository
 	// and verifies that it does.
-	Tag(ctx context.Context, reference string, m remote.Manifest) error
+	Tag(ctx context.Context, reference string, m imageindex.Manifest) error
 }
 
 // lookup is Lookup with "not set" for a request without an environment.

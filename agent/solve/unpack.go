@@ -19,7 +19,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/internal/fault"
-	"github.com/slipway-build/slipway/registry/remote"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // maxIndex is how large the index.json of an archive may be, in bytes.
@@ -168,7 +168,7 @@ func (u *unpacking) index(in io.Reader) error {
 		return nil
 	}
 	var index ocispecs.Index
-	data, err := remote.ReadAtMost(in, maxIndex)
+	data, err := imageindex.ReadAtMost(in, maxIndex)
 	if err == nil {
 		err = unmarshalIndex(data, &index)
 	}
@@ -325,7 +325,7 @@ func (u *unpacking) finish() (ocispecs.Descriptor, error) {
 
 // checkRoot checks that the root is what its descriptor says, and can be read.
 func (u *unpacking) checkRoot() error {
-	data, err := readBlob(context.Background(), layoutStore{u.dir}, u.root, remote.MaxManifest)
+	data, err := readBlob(context.Background(), layoutStore{u.dir}, u.root, imageindex.MaxManifest)
 	if err == nil {
 		err = unmarshalIndex(data, &struct{}{})
 	}

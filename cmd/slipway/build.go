@@ -14,7 +14,7 @@ import (
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
-	"github.com/slipway-build/slipway/registry/remote"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // buildCmd are the flags of docker buildx build, name for name. A list flag is
@@ -294,7 +294,7 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 	r.SSH = each(&all, c.SSH, solve.ParseSSH)
 	r.Outputs = each(&all, c.Output, solve.ParseOutput)
 	r.Tags = each(&all, c.Tag, solve.ParseTag)
-	for _, annotations := range each(&all, c.Annotation, remote.ParseAnnotation) {
+	for _, annotations := range each(&all, c.Annotation, imageindex.ParseAnnotation) {
 		r.Annotations = append(r.Annotations, annotations...)
 	}
 	r.Attests = each(&all, c.Attest, solve.ParseAttest)

@@ -40,8 +40,9 @@ var importRules = []struct {
 	{"k8s.io/client-go/...", []string{"agent/cluster"}, "Kubernetes is spoken in agent/cluster only"},
 	{"github.com/moby/buildkit/...", []string{"agent/solve", "agent/progress"}, "BuildKit is spoken in agent/solve and agent/progress only"},
 	{"github.com/docker/docker-credential-helpers/...", []string{"registry"}, "credentials belong to registry"},
-	{"oras.land/oras-go/...", []string{"registry/remote"}, "registries are spoken to in registry/remote only"},
-	{module + "/registry/remote", []string{"agent", "agent/solve", "cmd/slipway"}, "credentials are found without a client"},
+	{"oras.land/oras-go/...", []string{"registry/remote", "registry/imageindex"}, "registries are spoken to in registry/remote only, and content is verified as it does"},
+	{module + "/registry/imagetools", []string{"cmd/slipway"}, "builds make their indexes with registry/imageindex"},
+	{module + "/registry/registrytest", nil, "it is for tests"},
 }
 
 // reachRules say what a package must not even reach through others.
@@ -55,8 +56,13 @@ var reachRules = []struct{ from, to string }{
 	{"internal/sanitize", module + "/configmap"},
 	{"registry", "k8s.io/client-go/..."},
 	{"registry", "github.com/moby/buildkit/..."},
-	{"registry/remote", "k8s.io/client-go/..."},
-	{"registry/remote", "github.com/moby/buildkit/..."},
+	{"registry", module + "/registry/remote"}, // credentials are found without a client
+	{"registry/imageindex", module + "/registry/remote"},
+	{"registry/remote", module + "/registry/imagetools"},
+	{"registry/imagetools", "k8s.io/client-go/..."},
+	{"registry/imagetools", "github.com/moby/buildkit/..."},
+	{"registry/imagetools", module + "/configmap"},
+	{"registry/imagetools", module + "/agent/..."},
 	{"internal/source", module + "/agent/..."},
 	{"internal/source", module + "/configmap"},
 	{"internal/source", module + "/registry/..."},

@@ -13,6 +13,8 @@ import (
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
+	"github.com/slipway-build/slipway/registry/imagetools"
 	"github.com/slipway-build/slipway/registry/remote"
 )
 
@@ -64,7 +66,7 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	created, err := client.Create(in.ctx, request)
+	created, err := imagetools.Create(in.ctx, client, request)
 	if err != nil {
 		return classifyRegistry(err)
 	}
@@ -72,7 +74,7 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 		_, err := fmt.Fprintf(in.data, "%s\n", created.Image.Content)
 		return err
 	}
-	if err := client.Publish(in.ctx, created, stepPrinter(in.terminal, mode)); err != nil {
+	if err := imagetools.Publish(in.ctx, client, created, stepPrinter(in.terminal, mode)); err != nil {
 		return classifyRegistry(err)
 	}
 	return writeJSON(in.ctx, "--metadata-file", metadata, map[string]any{
@@ -82,19 +84,19 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 }
 
 // request parses the flags; all mistakes are reported at once.
-func (c *indexCreateCmd) request(in *invocation) (remote.Create, error) {
+func (c *indexCreateCmd) request(in *invocation) (imagetools.CreateOptions, error) {
 	var all mistakes
-	r := remote.Create{Append: c.Append, Carbon: !c.PreferIndex}
+	r := imagetools.CreateOptions{Append: c.Append, Carbon: !c.PreferIndex}
 	// Files come before arguments, as with docker buildx.
 	for _, file := range c.File {
 		content := take(&all, func() ([]byte, error) { return in.files.Read(file, source.MaxConfig) })
 		if content != nil {
-			r.Sources = append(r.Sources, take(&all, func() (remote.Source, error) { return remote.ParseSource(string(content)) }))
+			r.Sources = append(r.Sources, take(&all, func() (imagetools.Source, error) { return imagetools.ParseSource(string(content)) }))
 		}
 	}
-	r.Sources = append(r.Sources, each(&all, c.Source, remote.ParseSource)...)
-	r.Tags = each(&all, c.Tag, remote.ParseTag)
-	for _, list := range each(&all, c.Annotation, remote.ParseAnnotation) {
+	r.Sources = append(r.Sources, each(&all, c.Source, imagetools.ParseSource)...)
+	r.Tags = each(&all, c.Tag, imagetools.ParseTag)
+	for _, list := range each(&all, c.Annotation, imageindex.ParseAnnotation) {
 		r.Annotations = append(r.Annotations, list...)
 	}
 	var err error
@@ -108,7 +110,7 @@ func (c *indexCreateCmd) request(in *invocation) (remote.Create, error) {
 		all = append(all, errors.New("no --tag is given to push to; --dry-run needs none"))
 	}
 	if len(all) > 0 {
-		return remote.Create{}, all
+		return imagetools.CreateOptions{}, all
 	}
 	return r, r.Validate()
 }
@@ -131,13 +133,13 @@ func (c *indexInspectCmd) Run(in *invocation) error {
 	if c.Raw && c.Format != "" {
 		return &usageError{err: errors.New("--raw and --format exclude each other")}
 	}
-	if _, err := remote.ParseName(c.Name); err != nil {
+	if _, err := imagetools.ParseName(c.Name); err != nil {
 		return &usageError{err: err}
 	}
-	var format *remote.Formatter
+	var format *imagetools.Formatter
 	if c.Format != "" {
 		var err error
-		if format, err = remote.ParseFormat(c.Format); err != nil {
+		if format, err = imagetools.ParseFormat(c.Format); err != nil {
 			return &usageError{err: err}
 		}
 	}
@@ -145,7 +147,7 @@ func (c *indexInspectCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	inspection, err := client.Inspect(in.ctx, c.Name)
+	inspection, err := imagetools.Inspect(in.ctx, client, c.Name)
 	if err != nil {
 		return classifyRegistry(err)
 	}
@@ -177,7 +179,7 @@ func (in *invocation) indexClient(f registryFlags, tags []string) (*remote.Clien
 func classifyRegistry(err error) error {
 	var (
 		usage    *registry.UsageError
-		assemble *remote.AssembleError
+		assemble *imageindex.AssembleError
 	)
 	switch {
 	case err == nil:

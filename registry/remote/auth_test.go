@@ -11,13 +11,14 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/registrytest"
 )
 
 func TestBearer(t *testing.T) {
-	s := newServer(t)
-	m := pushImage(t, s, "app", "linux/amd64", "a")
+	s := registrytest.NewServer(t)
+	m := registrytest.PushImage(t, s, "app", "linux/amd64", "a")
 	b := &bearerAuth{realm: s.URL + "/token", user: "ci", password: "s3cret", refresh: "r3fresh"}
-	s.fail(b.fault)
+	s.Fail(b.fault)
 	for name, cred := range map[string]fixed{
 		"password":       {Username: "ci", Password: "s3cret"},
 		"identity token": {IdentityToken: "r3fresh"},
@@ -26,10 +27,10 @@ func TestBearer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			issued := b.issued
 			c := testClient(t, Options{Keychain: cred})
-			if err := c.Tag(t.Context(), s.host+"/app:1", m); err != nil {
+			if err := c.Tag(t.Context(), s.Host+"/app:1", m); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.Push(t.Context(), s.host+"/app", m); err != nil {
+			if err := c.Push(t.Context(), s.Host+"/app", m); err != nil {
 				t.Fatal(err)
 			}
 			if n := b.issued - issued; n > 1 {
@@ -40,23 +41,23 @@ func TestBearer(t *testing.T) {
 }
 
 func TestAnonymous(t *testing.T) {
-	s := newServer(t)
-	m := pushImage(t, s, "app", "linux/amd64", "a")
-	s.fail((&bearerAuth{realm: s.URL + "/token"}).fault)
-	if _, err := testClient(t, Options{}).Fetch(t.Context(), s.host+"/app", m.Descriptor); err != nil {
+	s := registrytest.NewServer(t)
+	m := registrytest.PushImage(t, s, "app", "linux/amd64", "a")
+	s.Fail((&bearerAuth{realm: s.URL + "/token"}).fault)
+	if _, err := testClient(t, Options{}).Fetch(t.Context(), s.Host+"/app", m.Descriptor); err != nil {
 		t.Error(err)
 	}
 }
 
 // Long builds outlive a token.
 func TestTokenExpires(t *testing.T) {
-	s := newServer(t)
-	m := pushImage(t, s, "app", "linux/amd64", "a")
+	s := registrytest.NewServer(t)
+	m := registrytest.PushImage(t, s, "app", "linux/amd64", "a")
 	b := &bearerAuth{realm: s.URL + "/token", user: "ci", password: "s3cret"}
-	s.fail(b.fault)
+	s.Fail(b.fault)
 	c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}})
 	for range 2 {
-		if err := c.Tag(t.Context(), s.host+"/app:1", m); err != nil {
+		if err := c.Tag(t.Context(), s.Host+"/app:1", m); err != nil {
 			t.Fatal(err)
 		}
 		b.mu.Lock()
@@ -69,14 +70,14 @@ func TestTokenExpires(t *testing.T) {
 }
 
 func TestBasic(t *testing.T) {
-	s := newServer(t)
-	m := pushImage(t, s, "app", "linux/amd64", "a")
-	s.fail(basicAuth)
+	s := registrytest.NewServer(t)
+	m := registrytest.PushImage(t, s, "app", "linux/amd64", "a")
+	s.Fail(basicAuth)
 	c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}})
-	if err := c.Tag(t.Context(), s.host+"/app:1", m); err != nil {
+	if err := c.Tag(t.Context(), s.Host+"/app:1", m); err != nil {
 		t.Fatal(err)
 	}
-	if refused := len(s.seen); refused == 0 {
+	if refused := len(s.Seen); refused == 0 {
 		t.Error("no request was seen")
 	}
 }
@@ -109,18 +110,18 @@ func TestRefusals(t *testing.T) {
 		{"no right to push", right, false, []string{}, "answered 403 Forbidden: denied: requested access to the resource is denied", "has no right to push here"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newServer(t)
-			m := image("a", "")
-			s.fail((&bearerAuth{realm: s.URL + "/token", user: "ci", password: "s3cret", mayPush: tt.mayPush}).fault)
+			s := registrytest.NewServer(t)
+			m := registrytest.Image("a", "")
+			s.Fail((&bearerAuth{realm: s.URL + "/token", user: "ci", password: "s3cret", mayPush: tt.mayPush}).fault)
 			if tt.basic {
-				s.fail(basicAuth)
+				s.Fail(basicAuth)
 			}
-			err := testClient(t, Options{Keychain: tt.keychain}).Push(t.Context(), s.host+"/app", m)
+			err := testClient(t, Options{Keychain: tt.keychain}).Push(t.Context(), s.Host+"/app", m)
 			known := (*Error)(nil)
 			if !errors.As(err, &known) {
 				t.Fatalf("error %v", err)
 			}
-			full := "push " + s.host + "/app@" + m.Descriptor.Digest.String() + ": " + s.host + " " + tt.want
+			full := "push " + s.Host + "/app@" + m.Descriptor.Digest.String() + ": " + s.Host + " " + tt.want
 			if err.Error() != full {
 				t.Errorf("error %q, want %q", err, full)
 			}
@@ -141,15 +142,15 @@ func TestRefusals(t *testing.T) {
 // A token service on another host, on a private address, is what registries
 // inside a company have; no credential goes to one that would not protect it.
 func TestTokenServiceElsewhere(t *testing.T) {
-	s := newServer(t)
-	m := pushImage(t, s, "app", "linux/amd64", "a")
+	s := registrytest.NewServer(t)
+	m := registrytest.PushImage(t, s, "app", "linux/amd64", "a")
 	b := &bearerAuth{user: "ci", password: "s3cret"}
 	tokens := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.fault(w, r) }))
 	t.Cleanup(tokens.Close)
 	b.realm = strings.Replace(tokens.URL, "127.0.0.1", "localhost", 1) + "/token"
-	s.fail(b.fault)
+	s.Fail(b.fault)
 	c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}})
-	if _, err := c.Fetch(t.Context(), s.host+"/app", m.Descriptor); err != nil {
+	if _, err := c.Fetch(t.Context(), s.Host+"/app", m.Descriptor); err != nil {
 		t.Error(err)
 	}
 }
@@ -165,38 +166,38 @@ func TestNoCredentialLeavesTheHost(t *testing.T) {
 	t.Cleanup(elsewhere.Close)
 
 	t.Run("redirected request", func(t *testing.T) {
-		s := newServer(t)
-		s.fail(func(w http.ResponseWriter, r *http.Request) bool {
+		s := registrytest.NewServer(t)
+		s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
 			if basicAuth(w, r) {
 				return true
 			}
 			http.Redirect(w, r, elsewhere.URL+"/storage?signature=s1gned", http.StatusTemporaryRedirect)
 			return true
 		})
-		_, err := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}}).Fetch(t.Context(), s.host+"/app", ocispecs.Descriptor{Digest: image("a", "").Descriptor.Digest})
+		_, err := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}}).Fetch(t.Context(), s.Host+"/app", ocispecs.Descriptor{Digest: registrytest.Image("a", "").Descriptor.Digest})
 		if err == nil || strings.Contains(err.Error(), "s1gned") {
 			t.Errorf("error %v", err)
 		}
 	})
 	t.Run("redirected token service", func(t *testing.T) {
-		s := newServer(t)
-		s.fail(func(w http.ResponseWriter, r *http.Request) bool {
+		s := registrytest.NewServer(t)
+		s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
 			if r.URL.Path == "/token" {
 				http.Redirect(w, r, elsewhere.URL+"/token", http.StatusTemporaryRedirect)
 				return true
 			}
 			return (&bearerAuth{realm: s.URL + "/token"}).fault(w, r)
 		})
-		_, err := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}}).Resolve(t.Context(), s.host+"/app:1")
+		_, err := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}}).Resolve(t.Context(), s.Host+"/app:1")
 		if err == nil || !strings.Contains(err.Error(), "no credential is sent there") {
 			t.Errorf("error %v", err)
 		}
 	})
 	t.Run("token service without TLS", func(t *testing.T) {
-		s := startServer(t, (*httptest.Server).StartTLS)
-		s.fail((&bearerAuth{realm: elsewhere.URL + "/token"}).fault)
-		c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}, Hosts: Hosts{s.host: {Insecure: true}}})
-		_, err := c.Resolve(t.Context(), s.host+"/app:1")
+		s := registrytest.StartServer(t, (*httptest.Server).StartTLS)
+		s.Fail((&bearerAuth{realm: elsewhere.URL + "/token"}).fault)
+		c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}, Hosts: Hosts{s.Host: {Insecure: true}}})
+		_, err := c.Resolve(t.Context(), s.Host+"/app:1")
 		if err == nil || !strings.Contains(err.Error(), "a token service without TLS") {
 			t.Errorf("error %v", err)
 		}
@@ -207,10 +208,10 @@ func TestNoCredentialLeavesTheHost(t *testing.T) {
 }
 
 func TestKeychainFails(t *testing.T) {
-	s := newServer(t)
-	s.fail(basicAuth)
-	helper := &registry.HelperError{Program: "docker-credential-x", Host: s.host, Problem: "no answer within 20s"}
-	_, err := testClient(t, Options{Keychain: failing{helper}}).Resolve(t.Context(), s.host+"/app:1")
+	s := registrytest.NewServer(t)
+	s.Fail(basicAuth)
+	helper := &registry.HelperError{Program: "docker-credential-x", Host: s.Host, Problem: "no answer within 20s"}
+	_, err := testClient(t, Options{Keychain: failing{helper}}).Resolve(t.Context(), s.Host+"/app:1")
 	known := (*Error)(nil)
 	if !errors.As(err, &known) || !strings.Contains(err.Error(), "credential helper docker-credential-x") || !strings.Contains(strings.Join(known.Hints(), ""), "docker-credential-x get") {
 		t.Errorf("error %v", err)
@@ -219,16 +220,16 @@ func TestKeychainFails(t *testing.T) {
 
 // What was wrong is told where a credential is missed.
 func TestBrokenSourceIsInTheRefusal(t *testing.T) {
-	s := newServer(t)
-	s.fail(basicAuth)
+	s := registrytest.NewServer(t)
+	s.Fail(basicAuth)
 	k := registry.NewKeychain(registry.Inputs{DockerDir: t.TempDir(), DockerAuthConfig: "{"}, zerolog.Nop())
-	_, err := testClient(t, Options{Keychain: k}).Resolve(t.Context(), s.host+"/app:1")
+	_, err := testClient(t, Options{Keychain: k}).Resolve(t.Context(), s.Host+"/app:1")
 	refused := (*Error)(nil)
 	if !errors.As(err, &refused) {
 		t.Fatalf("error %v", err)
 	}
 	hints := strings.Join(refused.Hints(), "\n")
-	for _, want := range []string{"slipway auth " + s.host + "/app", "could not be used: docker config DOCKER_AUTH_CONFIG:1:1: unexpected end of JSON input"} {
+	for _, want := range []string{"slipway auth " + s.Host + "/app", "could not be used: docker config DOCKER_AUTH_CONFIG:1:1: unexpected end of JSON input"} {
 		if !strings.Contains(hints, want) {
 			t.Errorf("hints %q do not say %q", hints, want)
 		}

@@ -6,6 +6,8 @@ import (
 	"net/http"
 
 	"oras.land/oras-go/v2/registry/remote/errcode"
+
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // maxRefusal is how much of a registry's refusal is read, in bytes.
@@ -81,7 +83,7 @@ func refusal(response *http.Response) error {
 	var body struct {
 		Errors errcode.Errors `json:"errors"`
 	}
-	content, err := ReadAtMost(response.Body, maxRefusal)
+	content, err := imageindex.ReadAtMost(response.Body, maxRefusal)
 	if err == nil && json.Unmarshal(content, &body) != nil {
 		body.Errors = nil // no registry's own words; the status speaks for itself
 	}

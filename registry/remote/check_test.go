@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/registrytest"
 )
 
 func TestCheck(t *testing.T) {
@@ -36,12 +37,12 @@ func TestCheck(t *testing.T) {
 		{"no credential", nil, false, nil, true, "answered 401 Unauthorized: incorrect username or password"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newServer(t)
-			s.fail((&bearerAuth{realm: s.URL + "/token", user: "ci", password: "s3cret", mayPush: tt.mayPush}).fault)
+			s := registrytest.NewServer(t)
+			s.Fail((&bearerAuth{realm: s.URL + "/token", user: "ci", password: "s3cret", mayPush: tt.mayPush}).fault)
 			if tt.basic {
-				s.fail(basicAuth)
+				s.Fail(basicAuth)
 			}
-			err := testClient(t, Options{Keychain: tt.keychain}).Check(t.Context(), s.host+"/new/app", tt.push)
+			err := testClient(t, Options{Keychain: tt.keychain}).Check(t.Context(), s.Host+"/new/app", tt.push)
 			if tt.want == "" {
 				if err != nil {
 					t.Error(err)
@@ -50,7 +51,7 @@ func TestCheck(t *testing.T) {
 			}
 			op := map[bool]string{false: "check pull", true: "check push"}[tt.push]
 			refused := (*Error)(nil)
-			if !errors.As(err, &refused) || err.Error() != op+" "+s.host+"/new/app: "+s.host+" "+tt.want || len(refused.Hints()) == 0 {
+			if !errors.As(err, &refused) || err.Error() != op+" "+s.Host+"/new/app: "+s.Host+" "+tt.want || len(refused.Hints()) == 0 {
 				t.Errorf("error %v, want %q and a hint", err, tt.want)
 			}
 			if err != nil && strings.Contains(err.Error(), "wr0ng") {
@@ -62,9 +63,9 @@ func TestCheck(t *testing.T) {
 
 // A check leaves nothing behind: the upload that it begins is cancelled.
 func TestCheckChangesNothing(t *testing.T) {
-	s := newServer(t)
+	s := registrytest.NewServer(t)
 	var cancelled []string
-	s.fail(func(w http.ResponseWriter, r *http.Request) bool {
+	s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
 		switch r.Method {
 		case http.MethodPost:
 			w.Header().Set("Location", "/v2/app/blobs/uploads/1234?state=x")
@@ -77,7 +78,7 @@ func TestCheckChangesNothing(t *testing.T) {
 		}
 		return true
 	})
-	if err := testClient(t, Options{}).Check(t.Context(), s.host+"/app", true); err != nil {
+	if err := testClient(t, Options{}).Check(t.Context(), s.Host+"/app", true); err != nil {
 		t.Error(err)
 	}
 	if len(cancelled) != 1 || cancelled[0] != "/v2/app/blobs/uploads/1234?state=x" {
@@ -87,16 +88,16 @@ func TestCheckChangesNothing(t *testing.T) {
 
 // An upload elsewhere is not ours to end with a registry's credential.
 func TestCheckFollowsNoForeignUpload(t *testing.T) {
-	s, other := newServer(t), newServer(t)
-	s.fail(func(w http.ResponseWriter, _ *http.Request) bool {
+	s, other := registrytest.NewServer(t), registrytest.NewServer(t)
+	s.Fail(func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Location", other.URL+"/v2/app/blobs/uploads/1")
 		w.WriteHeader(http.StatusAccepted)
 		return true
 	})
-	if err := testClient(t, Options{}).Check(t.Context(), s.host+"/app", true); err != nil {
+	if err := testClient(t, Options{}).Check(t.Context(), s.Host+"/app", true); err != nil {
 		t.Error(err)
 	}
-	if n := other.count(http.MethodDelete, ""); n != 0 {
+	if n := other.Count(http.MethodDelete, ""); n != 0 {
 		t.Errorf("%d requests to another host", n)
 	}
 }
@@ -106,9 +107,9 @@ func TestCheckFollowsNoForeignUpload(t *testing.T) {
 func TestCredentialsByRepository(t *testing.T) {
 	for _, scheme := range []string{"Basic", "Bearer"} {
 		t.Run(scheme, func(t *testing.T) {
-			s := newServer(t)
+			s := registrytest.NewServer(t)
 			users := map[string][]string{} // by repository
-			s.fail(func(w http.ResponseWriter, r *http.Request) bool {
+			s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path == "/token" {
 					user, _, _ := r.BasicAuth()
 					_, _ = w.Write([]byte(`{"token":"` + user + `"}`))
@@ -128,13 +129,13 @@ func TestCredentialsByRepository(t *testing.T) {
 				return true
 			})
 			file := filepath.Join(t.TempDir(), "auth.json")
-			content := `{"auths":{"` + s.host + `/a":{"username":"ua","password":"p"},"` + s.host + `/b":{"username":"ub","password":"p"}}}`
+			content := `{"auths":{"` + s.Host + `/a":{"username":"ua","password":"p"},"` + s.Host + `/b":{"username":"ub","password":"p"}}}`
 			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			c := testClient(t, Options{Keychain: registry.NewKeychain(registry.Inputs{DockerDir: t.TempDir(), AuthFile: file}, zerolog.Nop())})
 			for _, repository := range []string{"a", "b", "a", "b"} {
-				if err := c.Check(t.Context(), s.host+"/"+repository, false); err != nil {
+				if err := c.Check(t.Context(), s.Host+"/"+repository, false); err != nil {
 					t.Error(err)
 				}
 			}
@@ -148,10 +149,10 @@ func TestCredentialsByRepository(t *testing.T) {
 }
 
 func TestCheckIsCancelled(t *testing.T) {
-	s := newServer(t)
+	s := registrytest.NewServer(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := testClient(t, Options{}).Check(ctx, s.host+"/app", true); !errors.Is(err, context.Canceled) {
+	if err := testClient(t, Options{}).Check(ctx, s.Host+"/app", true); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }

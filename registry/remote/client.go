@@ -7,13 +7,13 @@ import (
 	"net/http"
 
 	"github.com/containerd/platforms"
-	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // Options are what a Client needs to know.
@@ -70,74 +70,54 @@ func newClient(o Options, l limits) *Client {
 // Fetch returns a manifest or index of a repository, verified against the
 // descriptor's digest. An image manifest comes with its platform, read from
 // its configuration when desc has none.
-func (c *Client) Fetch(ctx context.Context, repository string, desc ocispecs.Descriptor) (Manifest, error) {
-	m, err := c.read(ctx, "fetch", repository, desc.Digest.String())
+func (c *Client) Fetch(ctx context.Context, repository string, desc ocispecs.Descriptor) (imageindex.Manifest, error) {
+	m, err := c.Manifest(ctx, repository, desc.Digest)
 	if err != nil {
-		return Manifest{}, err
+		return imageindex.Manifest{}, err
 	}
 	m.Descriptor.Annotations = desc.Annotations
 	m.Descriptor.Platform = desc.Platform
-	if p := desc.Platform; isImage(m.Descriptor.MediaType) && (p == nil || p.OS == "" || p.Architecture == "") {
-		m.Descriptor.Platform, err = c.platform(ctx, repository, m, p)
+	if p := desc.Platform; imageindex.IsImage(m.Descriptor.MediaType) && (p == nil || p.OS == "" || p.Architecture == "") {
+		m.Descriptor.Platform, err = c.Platform(ctx, repository, m, p)
 	}
 	return m, err
 }
 
+// Manifest returns a manifest or index of a repository, verified against the
+// digest. Its descriptor has media type, digest and size.
+func (c *Client) Manifest(ctx context.Context, repository string, d digest.Digest) (imageindex.Manifest, error) {
+	return c.read(ctx, "fetch", repository, d.String())
+}
+
 // Resolve returns the manifest or index behind a reference with a tag or a
 // digest. Its descriptor has media type, digest and size.
-func (c *Client) Resolve(ctx context.Context, ref string) (Manifest, error) {
-	repository, what, err := splitReference(ref)
+func (c *Client) Resolve(ctx context.Context, ref string) (imageindex.Manifest, error) {
+	repository, what, err := registry.SplitReference(ref)
 	if err != nil {
-		return Manifest{}, err
+		return imageindex.Manifest{}, err
 	}
 	return c.read(ctx, "resolve", repository, what)
 }
 
-// splitReference splits a normalized reference into its repository and its
-// digest, else its tag.
-func splitReference(ref string) (repository, what string, err error) {
-	named, err := reference.ParseNormalizedNamed(ref)
-	if err != nil {
-		return "", "", &registry.UsageError{Flag: "reference", Value: ref, Problem: "is not an image reference: " + err.Error()}
-	}
-	named = reference.TagNameOnly(named)
-	if digested, ok := named.(reference.Digested); ok {
-		return named.Name(), digested.Digest().String(), nil
-	}
-	tagged, ok := named.(reference.Tagged)
-	if !ok {
-		return "", "", &registry.UsageError{Flag: "reference", Value: ref, Problem: "has no tag"}
-	}
-	return named.Name(), tagged.Tag(), nil
-}
-
-// join is a repository with a tag or digest.
-func join(repository, what string) string {
-	if _, err := digest.Parse(what); err == nil {
-		return repository + "@" + what
-	}
-	return repository + ":" + what
-}
-
 // read fetches a manifest by tag or digest.
-func (c *Client) read(ctx context.Context, op, repository, what string) (Manifest, error) {
+func (c *Client) read(ctx context.Context, op, repository, what string) (imageindex.Manifest, error) {
 	repo, host, err := c.repository(ctx, repository)
 	if err != nil {
-		return Manifest{}, c.fail(op, join(repository, what), repository, err)
+		return imageindex.Manifest{}, c.fail(op, registry.JoinReference(repository, what), repository, err)
 	}
-	var m Manifest
+	var m imageindex.Manifest
 	err = c.again(ctx, host, func(ctx context.Context) (err error) {
 		m, err = repo.manifest(ctx, what)
 		return err
 	})
-	return m, c.fail(op, join(repository, what), host, err)
+	return m, c.fail(op, registry.JoinReference(repository, what), host, err)
 }
 
-// blob fetches a small blob whole.
-func (c *Client) blob(ctx context.Context, repository string, desc ocispecs.Descriptor, limit int64) ([]byte, error) {
+// Blob fetches a blob whole; one of more than limit bytes is an error.
+func (c *Client) Blob(ctx context.Context, repository string, desc ocispecs.Descriptor, limit int64) ([]byte, error) {
 	repo, host, err := c.repository(ctx, repository)
 	if err != nil {
-		return nil, c.fail("fetch", join(repository, desc.Digest.String()), repository, err)
+		return nil, c.fail("fetch", registry.JoinReference(repository, desc.Digest.String()), repository, err)
 	}
 	var data []byte
 	err = c.again(ctx, host, func(ctx context.Context) error {
@@ -146,20 +126,20 @@ func (c *Client) blob(ctx context.Context, repository string, desc ocispecs.Desc
 			return err
 		}
 		defer body.Close()
-		data, err = ReadContent(body, desc, limit)
+		data, err = imageindex.ReadContent(body, desc, limit)
 		return err
 	})
-	return data, c.fail("fetch", join(repository, desc.Digest.String()), host, err)
+	return data, c.fail("fetch", registry.JoinReference(repository, desc.Digest.String()), host, err)
 }
 
-// platform reads the platform of an image from its configuration; what known
-// has already stays.
-func (c *Client) platform(ctx context.Context, repository string, m Manifest, known *ocispecs.Platform) (*ocispecs.Platform, error) {
+// Platform reads the platform of an image from its configuration; what known
+// has already stays. It is known where the configuration names none.
+func (c *Client) Platform(ctx context.Context, repository string, m imageindex.Manifest, known *ocispecs.Platform) (*ocispecs.Platform, error) {
 	var manifest ocispecs.Manifest
 	if err := json.Unmarshal(m.Content, &manifest); err != nil {
-		return nil, &AssembleError{Problem: fmt.Sprintf("manifest %s is not valid JSON: %s", m.Descriptor.Digest, err)}
+		return nil, &imageindex.AssembleError{Problem: fmt.Sprintf("manifest %s is not valid JSON: %s", m.Descriptor.Digest, err)}
 	}
-	config, err := c.blob(ctx, repository, manifest.Config, MaxManifest)
+	config, err := c.Blob(ctx, repository, manifest.Config, imageindex.MaxManifest)
 	if err != nil {
 		return nil, err
 	}
@@ -187,46 +167,38 @@ func (c *Client) platform(ctx context.Context, repository string, m Manifest, kn
 
 // Push uploads a manifest or index under its digest, unless it is there. What
 // it refers to must be there.
-func (c *Client) Push(ctx context.Context, repository string, m Manifest) error {
+func (c *Client) Push(ctx context.Context, repository string, m imageindex.Manifest) error {
 	what := m.Descriptor.Digest.String()
 	repo, host, err := c.repository(ctx, repository)
 	if err == nil {
-		err = m.verify()
+		err = m.Verify()
 	}
 	if err != nil {
-		return c.fail("push", join(repository, what), repository, err)
+		return c.fail("push", registry.JoinReference(repository, what), repository, err)
 	}
 	ctx = repo.writing(ctx)
 	there, err := repo.Exists(ctx, m.Descriptor)
 	if err == nil && !there {
 		err = repo.put(ctx, m, what)
 	}
-	return c.fail("push", join(repository, what), host, err)
-}
-
-// verify fails when the content is not what the descriptor says.
-func (m Manifest) verify() error {
-	if got := digest.FromBytes(m.Content); got != m.Descriptor.Digest {
-		return fmt.Errorf("the content has digest %s, not %s", got, m.Descriptor.Digest)
-	}
-	return nil
+	return c.fail("push", registry.JoinReference(repository, what), host, err)
 }
 
 // Tag makes a reference with a tag point at a manifest of its repository and
 // verifies that it does. A registry that has taken the tag and does not show
 // it, not yet or not to this credential, is believed; one that shows another
 // manifest is not.
-func (c *Client) Tag(ctx context.Context, ref string, m Manifest) error {
-	repository, tag, err := splitReference(ref)
+func (c *Client) Tag(ctx context.Context, ref string, m imageindex.Manifest) error {
+	repository, tag, err := registry.SplitReference(ref)
 	if err != nil {
 		return err
 	}
 	repo, host, err := c.repository(ctx, repository)
 	if err == nil {
-		err = m.verify()
+		err = m.Verify()
 	}
 	if err != nil {
-		return c.fail("tag", join(repository, tag), repository, err)
+		return c.fail("tag", registry.JoinReference(repository, tag), repository, err)
 	}
 	ctx = repo.writing(ctx)
 	if err = repo.put(ctx, m, tag); err == nil {
@@ -237,7 +209,7 @@ func (c *Client) Tag(ctx context.Context, ref string, m Manifest) error {
 			return nil
 		}
 	}
-	return c.fail("tag", join(repository, tag), host, err)
+	return c.fail("tag", registry.JoinReference(repository, tag), host, err)
 }
 
 // mayBeThere reports whether a registry may have refused to set a tag because

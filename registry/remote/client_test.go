@@ -16,16 +16,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/registry/imageindex"
+	"github.com/slipway-build/slipway/registry/registrytest"
 )
 
 func TestPushTagResolveFetch(t *testing.T) {
-	s := newServer(t)
+	s := registrytest.NewServer(t)
 	c := testClient(t, Options{UserAgent: "slipway/test"})
-	amd64, arm64 := pushImage(t, s, "app", "linux/amd64", "a"), pushImage(t, s, "app", "linux/arm64/v8", "b")
-	repository := s.host + "/app"
+	amd64, arm64 := registrytest.PushImage(t, s, "app", "linux/amd64", "a"), registrytest.PushImage(t, s, "app", "linux/arm64/v8", "b")
+	repository := s.Host + "/app"
 
-	var sources []Manifest
-	for _, m := range []Manifest{amd64, arm64} {
+	var sources []imageindex.Manifest
+	for _, m := range []imageindex.Manifest{amd64, arm64} {
 		got, err := c.Fetch(t.Context(), repository, ocispecs.Descriptor{Digest: m.Descriptor.Digest})
 		if err != nil {
 			t.Fatal(err)
@@ -36,22 +39,22 @@ func TestPushTagResolveFetch(t *testing.T) {
 		sources = append(sources, got)
 	}
 	// The platforms are those of the configurations, normalized.
-	if diff := cmp.Diff([]*ocispecs.Platform{platform("linux/amd64"), platform("linux/arm64")},
+	if diff := cmp.Diff([]*ocispecs.Platform{registrytest.Platform("linux/amd64"), registrytest.Platform("linux/arm64")},
 		[]*ocispecs.Platform{sources[0].Descriptor.Platform, sources[1].Descriptor.Platform}); diff != "" {
 		t.Errorf("platforms (-want +got):\n%s", diff)
 	}
-	index, err := Assemble(sources, nil)
+	index, err := imageindex.Assemble(sources, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Push(t.Context(), repository, index); err != nil {
 		t.Fatal(err)
 	}
-	uploads := s.count(http.MethodPut, "/manifests/")
+	uploads := s.Count(http.MethodPut, "/manifests/")
 	if err := c.Push(t.Context(), repository, index); err != nil {
 		t.Fatal(err)
 	}
-	if again := s.count(http.MethodPut, "/manifests/"); again != uploads {
+	if again := s.Count(http.MethodPut, "/manifests/"); again != uploads {
 		t.Errorf("what is there was pushed again: %d uploads, then %d", uploads, again)
 	}
 	if err := c.Tag(t.Context(), repository+":1", index); err != nil {
@@ -67,16 +70,16 @@ func TestPushTagResolveFetch(t *testing.T) {
 }
 
 func TestFetchVerifies(t *testing.T) {
-	s := newServer(t)
-	m := pushImage(t, s, "app", "linux/amd64", "a")
+	s := registrytest.NewServer(t)
+	m := registrytest.PushImage(t, s, "app", "linux/amd64", "a")
 	for _, tt := range []struct {
 		name, body, want string
 		header           map[string]string
 	}{
 		{"another content", strings.Repeat("x", len(m.Content)), "digest mismatch", map[string]string{"Docker-Content-Digest": m.Descriptor.Digest.String()}},
-		{"far too much", strings.Repeat("x", MaxManifest+1), "more than the 4194304", map[string]string{"Docker-Content-Digest": m.Descriptor.Digest.String()}},
+		{"far too much", strings.Repeat("x", imageindex.MaxManifest+1), "more than the 4194304", map[string]string{"Docker-Content-Digest": m.Descriptor.Digest.String()}},
 	} {
-		s.fail(func(w http.ResponseWriter, r *http.Request) bool {
+		s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
 			w.Header().Set("Content-Type", m.Descriptor.MediaType)
 			for name, value := range tt.header {
 				w.Header().Set(name, value)
@@ -84,21 +87,21 @@ func TestFetchVerifies(t *testing.T) {
 			http.ServeContent(w, r, "", time.Time{}, strings.NewReader(tt.body))
 			return true
 		})
-		_, err := testClient(t, Options{}).Fetch(t.Context(), s.host+"/app", m.Descriptor)
-		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), s.host+"/app@"+m.Descriptor.Digest.String()) {
+		_, err := testClient(t, Options{}).Fetch(t.Context(), s.Host+"/app", m.Descriptor)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), s.Host+"/app@"+m.Descriptor.Digest.String()) {
 			t.Errorf("%s: error %v does not say %q", tt.name, err, tt.want)
 		}
 	}
 }
 
 func TestPushVerifiesItsOwnContent(t *testing.T) {
-	s := newServer(t)
-	m := image("a", "")
+	s := registrytest.NewServer(t)
+	m := registrytest.Image("a", "")
 	m.Content = append(m.Content, ' ')
-	if err := testClient(t, Options{}).Push(t.Context(), s.host+"/app", m); err == nil || !strings.Contains(err.Error(), "the content has digest") {
+	if err := testClient(t, Options{}).Push(t.Context(), s.Host+"/app", m); err == nil || !strings.Contains(err.Error(), "the content has digest") {
 		t.Errorf("error %v", err)
 	}
-	if n := len(s.seen); n != 0 {
+	if n := len(s.Seen); n != 0 {
 		t.Errorf("%d requests were made for content that is not what it says", n)
 	}
 }
@@ -116,32 +119,32 @@ func TestRetries(t *testing.T) {
 		tries int // of the faulty request
 		ok    bool
 	}{
-		{"503 twice", status(503), 2, 3, true},
+		{"503 twice", registrytest.Status(503), 2, 3, true},
 		{"429 with Retry-After", limited, 1, 2, true},
 		{"429 with Retry-After of a year", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Retry-After", "31536000")
 			w.WriteHeader(http.StatusTooManyRequests)
 		}, 100, 1, false},
-		{"408", status(408), 1, 2, true},
-		{"425", status(425), 1, 2, true},
-		{"connection cut", cut, 2, 3, true},
-		{"503 for good", status(503), 100, 6, false},
-		{"501 is final", status(501), 100, 1, false},
-		{"403 is final", status(403), 100, 1, false},
+		{"408", registrytest.Status(408), 1, 2, true},
+		{"425", registrytest.Status(425), 1, 2, true},
+		{"connection cut", registrytest.Cut, 2, 3, true},
+		{"503 for good", registrytest.Status(503), 100, 6, false},
+		{"501 is final", registrytest.Status(501), 100, 1, false},
+		{"403 is final", registrytest.Status(403), 100, 1, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newServer(t)
-			m := pushImage(t, s, "app", "linux/amd64", "a")
+			s := registrytest.NewServer(t)
+			m := registrytest.PushImage(t, s, "app", "linux/amd64", "a")
 			var hits atomic.Int32
-			fault := firstTimes(tt.times, manifests, func(w http.ResponseWriter, r *http.Request) { hits.Add(1); tt.fault(w, r) })
-			s.fail(fault)
+			fault := registrytest.FirstTimes(tt.times, manifests, func(w http.ResponseWriter, r *http.Request) { hits.Add(1); tt.fault(w, r) })
+			s.Fail(fault)
 			var lines logLines
-			before := s.count(http.MethodGet, "/manifests/")
-			_, err := testClient(t, Options{Log: lines.logger()}).Resolve(t.Context(), s.host+"/app@"+m.Descriptor.Digest.String())
+			before := s.Count(http.MethodGet, "/manifests/")
+			_, err := testClient(t, Options{Log: lines.logger()}).Resolve(t.Context(), s.Host+"/app@"+m.Descriptor.Digest.String())
 			if (err == nil) != tt.ok {
 				t.Fatalf("error %v", err)
 			}
-			tries := s.count(http.MethodGet, "/manifests/") - before
+			tries := s.Count(http.MethodGet, "/manifests/") - before
 			// net/http itself sends a request again when a connection that it
 			// had kept is cut; these are not reported.
 			if tries != tt.tries && (tt.name != "connection cut" || tries < tt.tries) {
@@ -159,10 +162,10 @@ func TestRetries(t *testing.T) {
 }
 
 func TestUploadIsTriedAgain(t *testing.T) {
-	s := newServer(t)
-	m := pushImage(t, s, "app", "linux/amd64", "a")
-	s.fail(firstTimes(2, func(r *http.Request) bool { return r.Method == http.MethodPut }, status(503)))
-	if err := testClient(t, Options{}).Tag(t.Context(), s.host+"/app:1", m); err != nil {
+	s := registrytest.NewServer(t)
+	m := registrytest.PushImage(t, s, "app", "linux/amd64", "a")
+	s.Fail(registrytest.FirstTimes(2, func(r *http.Request) bool { return r.Method == http.MethodPut }, registrytest.Status(503)))
+	if err := testClient(t, Options{}).Tag(t.Context(), s.Host+"/app:1", m); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -193,16 +196,16 @@ func TestWait(t *testing.T) {
 }
 
 func TestCancelEndsTheWait(t *testing.T) {
-	s := newServer(t)
+	s := registrytest.NewServer(t)
 	l := quick()
 	l.base, l.longest = time.Hour, time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
-	s.fail(func(w http.ResponseWriter, _ *http.Request) bool {
+	s.Fail(func(w http.ResponseWriter, _ *http.Request) bool {
 		w.WriteHeader(503)
 		cancel()
 		return true
 	})
-	_, err := newClient(Options{}, l).Resolve(ctx, s.host+"/app:1")
+	_, err := newClient(Options{}, l).Resolve(ctx, s.Host+"/app:1")
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
@@ -213,10 +216,10 @@ func TestCancelEndsTheWait(t *testing.T) {
 func TestSilence(t *testing.T) {
 	for name, begin := range map[string]bool{"no answer": false, "half an answer": true} {
 		t.Run(name, func(t *testing.T) {
-			s := newServer(t)
+			s := registrytest.NewServer(t)
 			end := make(chan struct{})
 			t.Cleanup(func() { close(end) })
-			s.fail(func(w http.ResponseWriter, _ *http.Request) bool {
+			s.Fail(func(w http.ResponseWriter, _ *http.Request) bool {
 				if begin {
 					w.Header().Set("Content-Type", ocispecs.MediaTypeImageManifest)
 					w.Header().Set("Content-Length", "100")
@@ -234,12 +237,12 @@ func TestSilence(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // for a client that waits for ever
 			defer cancel()
-			_, err := newClient(Options{}, l).Resolve(ctx, s.host+"/app:1")
+			_, err := newClient(Options{}, l).Resolve(ctx, s.Host+"/app:1")
 			known := (*Error)(nil)
 			if !errors.As(err, &known) || !known.Temporary() {
 				t.Errorf("error %v", err)
 			}
-			if n := s.count(http.MethodGet, "/manifests/1"); n != 2 {
+			if n := s.Count(http.MethodGet, "/manifests/1"); n != 2 {
 				t.Errorf("%d tries, want 2", n)
 			}
 		})
@@ -253,8 +256,8 @@ func TestSlowAnswer(t *testing.T) {
 	l.answer, l.silence = 200*time.Millisecond, 200*time.Millisecond
 	for _, tt := range []struct{ name, slow string }{{"manifest", "/manifests/"}, {"configuration", "/blobs/"}, {"token", "/token"}} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newServer(t)
-			m := pushImage(t, s, "app", "linux/amd64", "a")
+			s := registrytest.NewServer(t)
+			m := registrytest.PushImage(t, s, "app", "linux/amd64", "a")
 			drip := func(w http.ResponseWriter, r *http.Request) {
 				for i := 0; r.Context().Err() == nil; i++ {
 					if _, err := w.Write([]byte(" ")); err != nil {
@@ -264,7 +267,7 @@ func TestSlowAnswer(t *testing.T) {
 					time.Sleep(10 * time.Millisecond) // it is the registry that is slow
 				}
 			}
-			s.fail(func(w http.ResponseWriter, r *http.Request) bool {
+			s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
 				switch {
 				case strings.Contains(r.URL.Path, tt.slow):
 					drip(w, r)
@@ -276,11 +279,11 @@ func TestSlowAnswer(t *testing.T) {
 			})
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // for a client that waits for ever
 			defer cancel()
-			_, err := newClient(Options{}, l).Fetch(ctx, s.host+"/app", m.Descriptor)
+			_, err := newClient(Options{}, l).Fetch(ctx, s.Host+"/app", m.Descriptor)
 			if !errors.Is(err, errSlow) {
 				t.Errorf("error %v", err)
 			}
-			if n := s.count(http.MethodGet, tt.slow); n != 1 {
+			if n := s.Count(http.MethodGet, tt.slow); n != 1 {
 				t.Errorf("%d tries, want 1", n)
 			}
 		})
@@ -288,23 +291,23 @@ func TestSlowAnswer(t *testing.T) {
 }
 
 func TestTagMovedBySomebodyElse(t *testing.T) {
-	s := newServer(t)
-	mine, theirs := pushImage(t, s, "app", "linux/amd64", "a"), pushImage(t, s, "app", "linux/amd64", "b")
+	s := registrytest.NewServer(t)
+	mine, theirs := registrytest.PushImage(t, s, "app", "linux/amd64", "a"), registrytest.PushImage(t, s, "app", "linux/amd64", "b")
 	moved := false
-	s.fail(func(_ http.ResponseWriter, r *http.Request) bool {
+	s.Fail(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodHead && strings.HasSuffix(r.URL.Path, "/manifests/1") && !moved {
 			moved = true
-			s.fail(nil)
-			put(t, s, "/v2/app/manifests/1", theirs)
+			s.Fail(nil)
+			registrytest.Put(t, s, "/v2/app/manifests/1", theirs)
 		}
 		return false
 	})
-	err := testClient(t, Options{}).Tag(t.Context(), s.host+"/app:1", mine)
+	err := testClient(t, Options{}).Tag(t.Context(), s.Host+"/app:1", mine)
 	var e *MovedError
 	if !errors.As(err, &e) {
 		t.Fatalf("error %v", err)
 	}
-	for _, want := range []string{"tag " + s.host + "/app:1", mine.Descriptor.Digest.String(), theirs.Descriptor.Digest.String(), "somebody else"} {
+	for _, want := range []string{"tag " + s.Host + "/app:1", mine.Descriptor.Digest.String(), theirs.Descriptor.Digest.String(), "somebody else"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q does not say %q", err, want)
 		}
@@ -317,47 +320,47 @@ func TestTagMovedBySomebodyElse(t *testing.T) {
 
 // Some registries leave the digest out of their answer to HEAD.
 func TestTagIsReadBackByGET(t *testing.T) {
-	s := newServer(t)
-	m := pushImage(t, s, "app", "linux/amd64", "a")
-	s.fail(firstTimes(1, func(r *http.Request) bool { return r.Method == http.MethodHead }, func(w http.ResponseWriter, _ *http.Request) {
+	s := registrytest.NewServer(t)
+	m := registrytest.PushImage(t, s, "app", "linux/amd64", "a")
+	s.Fail(registrytest.FirstTimes(1, func(r *http.Request) bool { return r.Method == http.MethodHead }, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", m.Descriptor.MediaType)
 		w.Header().Set("Content-Length", "10")
 	}))
-	if err := testClient(t, Options{}).Tag(t.Context(), s.host+"/app:1", m); err != nil {
+	if err := testClient(t, Options{}).Tag(t.Context(), s.Host+"/app:1", m); err != nil {
 		t.Fatal(err)
 	}
-	if s.count(http.MethodGet, "/manifests/1") != 1 {
+	if s.Count(http.MethodGet, "/manifests/1") != 1 {
 		t.Error("the tag was not read back")
 	}
 }
 
 func TestTLS(t *testing.T) {
-	s := startServer(t, (*httptest.Server).StartTLS)
-	m := pushImage(t, s, "app", "linux/amd64", "a")
+	s := registrytest.StartServer(t, (*httptest.Server).StartTLS)
+	m := registrytest.PushImage(t, s, "app", "linux/amd64", "a")
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
 	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, s.host), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, s.Host), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, s.host, "ca.crt"), ca, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, s.Host, "ca.crt"), ca, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	plain := newServer(t)
-	plainImage := pushImage(t, plain, "app", "linux/amd64", "a")
+	plain := registrytest.NewServer(t)
+	plainImage := registrytest.PushImage(t, plain, "app", "linux/amd64", "a")
 	for _, tt := range []struct {
 		name string
 		o    Options
 		ref  string
 		want string // of the error
 	}{
-		{"authority given", Options{Hosts: Hosts{s.host: {CAs: [][]byte{ca}}}}, s.host + "/app@" + m.Descriptor.Digest.String(), ""},
-		{"authority in docker's directory", Options{CertDirs: []string{dir}}, s.host + "/app@" + m.Descriptor.Digest.String(), ""},
-		{"insecure", Options{Hosts: Hosts{s.host: {Insecure: true}}}, s.host + "/app@" + m.Descriptor.Digest.String(), ""},
-		{"insecure or plain, TLS spoken", Options{Hosts: Hosts{s.host: {Insecure: true, PlainHTTP: true}}}, s.host + "/app@" + m.Descriptor.Digest.String(), ""},
-		{"insecure or plain, plain spoken", Options{Hosts: Hosts{plain.host: {Insecure: true, PlainHTTP: true}}}, plain.host + "/app@" + plainImage.Descriptor.Digest.String(), ""},
-		{"not PEM", Options{Hosts: Hosts{s.host: {CAs: [][]byte{[]byte("x")}}}}, s.host + "/app:1", "is not PEM"},
-		{"TLS asked of plain HTTP", Options{Hosts: Hosts{plain.host: {Insecure: true}}}, plain.host + "/app:1", "it speaks plain HTTP"},
-		{"plain HTTP asked of TLS", Options{}, s.host + "/app:1", "400 Bad Request"},
+		{"authority given", Options{Hosts: Hosts{s.Host: {CAs: [][]byte{ca}}}}, s.Host + "/app@" + m.Descriptor.Digest.String(), ""},
+		{"authority in docker's directory", Options{CertDirs: []string{dir}}, s.Host + "/app@" + m.Descriptor.Digest.String(), ""},
+		{"insecure", Options{Hosts: Hosts{s.Host: {Insecure: true}}}, s.Host + "/app@" + m.Descriptor.Digest.String(), ""},
+		{"insecure or plain, TLS spoken", Options{Hosts: Hosts{s.Host: {Insecure: true, PlainHTTP: true}}}, s.Host + "/app@" + m.Descriptor.Digest.String(), ""},
+		{"insecure or plain, plain spoken", Options{Hosts: Hosts{plain.Host: {Insecure: true, PlainHTTP: true}}}, plain.Host + "/app@" + plainImage.Descriptor.Digest.String(), ""},
+		{"not PEM", Options{Hosts: Hosts{s.Host: {CAs: [][]byte{[]byte("x")}}}}, s.Host + "/app:1", "is not PEM"},
+		{"TLS asked of plain HTTP", Options{Hosts: Hosts{plain.Host: {Insecure: true}}}, plain.Host + "/app:1", "it speaks plain HTTP"},
+		{"plain HTTP asked of TLS", Options{}, s.Host + "/app:1", "400 Bad Request"},
 	} {
 		_, err := testClient(t, tt.o).Resolve(t.Context(), tt.ref)
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
@@ -367,12 +370,12 @@ func TestTLS(t *testing.T) {
 }
 
 func TestUnknownAuthority(t *testing.T) {
-	s := startServer(t, (*httptest.Server).StartTLS)
+	s := registrytest.StartServer(t, (*httptest.Server).StartTLS)
 	other := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
 	var lines logLines
 	// A client certificate makes this machine's registry one that speaks TLS.
-	c := testClient(t, Options{Hosts: Hosts{s.host: {KeyPairs: []KeyPair{{Cert: other, Key: key(t, s)}}}}, Log: lines.logger()})
-	_, err := c.Resolve(t.Context(), s.host+"/app:1")
+	c := testClient(t, Options{Hosts: Hosts{s.Host: {KeyPairs: []KeyPair{{Cert: other, Key: key(t, s)}}}}, Log: lines.logger()})
+	_, err := c.Resolve(t.Context(), s.Host+"/app:1")
 	known := (*Error)(nil)
 	if !errors.As(err, &known) {
 		t.Fatalf("error %v", err)
@@ -381,12 +384,12 @@ func TestUnknownAuthority(t *testing.T) {
 		t.Errorf("error %q", err)
 	}
 	hints := strings.Join(known.Hints(), "\n")
-	for _, want := range []string{"certs/", "/etc/docker/certs.d/" + s.host + "/ca.crt", "SSL_CERT_FILE"} {
+	for _, want := range []string{"certs/", "/etc/docker/certs.d/" + s.Host + "/ca.crt", "SSL_CERT_FILE"} {
 		if !strings.Contains(hints, want) {
 			t.Errorf("hints %q do not say %q", hints, want)
 		}
 	}
-	if known.Temporary() || lines.lines(s.host) != 0 {
+	if known.Temporary() || lines.lines(s.Host) != 0 {
 		t.Error("an unknown authority was tried again")
 	}
 }

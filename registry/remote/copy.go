@@ -6,11 +6,14 @@ import (
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	oras "oras.land/oras-go/v2"
+
+	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
-// copyConcurrency is how many blobs are copied at once, as in docker and
+// CopyConcurrency is how many blobs are copied at once, as in docker and
 // containerd.
-const copyConcurrency = 3
+const CopyConcurrency = 3
 
 // Copy copies a manifest or index with all that it refers to from one
 // repository to another. Within a registry, blobs are mounted and not sent;
@@ -24,13 +27,13 @@ func (c *Client) Copy(ctx context.Context, from string, desc ocispecs.Descriptor
 	what := desc.Digest.String()
 	source, sourceHost, err := c.repository(ctx, from)
 	if err != nil {
-		return c.fail("copy", join(from, what), from, err)
+		return c.fail("copy", registry.JoinReference(from, what), from, err)
 	}
 	target, targetHost, err := c.repository(ctx, to)
 	if err != nil {
-		return c.fail("copy", join(to, what), to, err)
+		return c.fail("copy", registry.JoinReference(to, what), to, err)
 	}
-	options := oras.CopyGraphOptions{Concurrency: copyConcurrency, MaxMetadataBytes: MaxManifest}
+	options := oras.CopyGraphOptions{Concurrency: CopyConcurrency, MaxMetadataBytes: imageindex.MaxManifest}
 	if sourceHost == targetHost {
 		options.MountFrom = func(context.Context, ocispecs.Descriptor) ([]string, error) {
 			return []string{source.ref.Repository}, nil
@@ -41,10 +44,10 @@ func (c *Client) Copy(ctx context.Context, from string, desc ocispecs.Descriptor
 	})
 	var side *oras.CopyError
 	if errors.As(err, &side) && side.Origin == oras.CopyErrorOriginSource {
-		return c.fail("copy", join(from, what), sourceHost, side.Err)
+		return c.fail("copy", registry.JoinReference(from, what), sourceHost, side.Err)
 	}
 	if side != nil {
 		err = side.Err
 	}
-	return c.fail("copy", join(to, what), targetHost, err)
+	return c.fail("copy", registry.JoinReference(to, what), targetHost, err)
 }

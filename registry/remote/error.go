@@ -220,7 +220,7 @@ func answerOf(err error) (status int, host, code, message string) {
 			host = response.URL.Host
 		}
 		if len(response.Errors) > 0 {
-			code, message = oneLine(response.Errors[0].Code), oneLine(response.Errors[0].Message)
+			code, message = OneLine(response.Errors[0].Code), OneLine(response.Errors[0].Message)
 		}
 		return response.StatusCode, host, code, message
 	case errors.Is(err, errdef.ErrNotFound):
@@ -242,17 +242,18 @@ func readAnswer(body []byte) (code, message string) {
 		return "", ""
 	}
 	if len(answer.Errors) > 0 {
-		return oneLine(answer.Errors[0].Code), oneLine(answer.Errors[0].Message)
+		return OneLine(answer.Errors[0].Code), OneLine(answer.Errors[0].Message)
 	}
 	var details string
 	if json.Unmarshal(answer.Details, &details) == nil && details != "" {
-		return "", oneLine(details)
+		return "", OneLine(details)
 	}
-	return "", oneLine(answer.Message)
+	return "", OneLine(answer.Message)
 }
 
-// oneLine makes what a registry says fit for a line of a log.
-func oneLine(text string) string {
+// OneLine makes what a registry says fit for a line of a log: without line ends
+// and control characters, and cut after some hundred characters.
+func OneLine(text string) string {
 	const longest = 300
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 	if runes := []rune(text); len(runes) > longest {

@@ -160,7 +160,7 @@ func (c *connections) named(host, by string, tokens bool) (*connection, error) {
 		TLSClientConfig:       tlsConfig,
 		TLSHandshakeTimeout:   c.limits.answer,
 		ResponseHeaderTimeout: c.limits.answer,
-		MaxIdleConnsPerHost:   copyConcurrency,
+		MaxIdleConnsPerHost:   CopyConcurrency,
 		IdleConnTimeout:       c.limits.stored,
 		// HTTP/2 stays off, as in BuildKit: its flow control slows uploads.
 	}

@@ -10,24 +10,9 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/registry/registrytest"
 )
-
-// alter has the server change its answers, as oddities do that are no refusal.
-func (s *testServer) alter(change func(r *http.Request, header http.Header, code int) int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.change = change
-}
-
-type altering struct {
-	http.ResponseWriter
-	r      *http.Request
-	change func(r *http.Request, header http.Header, code int) int
-}
-
-func (a *altering) WriteHeader(code int) {
-	a.ResponseWriter.WriteHeader(a.change(a.r, a.Header(), code))
-}
 
 // A tag that is set counts as set, unless the registry shows that it is not.
 func TestTagIsBelieved(t *testing.T) {
@@ -40,23 +25,23 @@ func TestTagIsBelieved(t *testing.T) {
 		match func(*http.Request) bool
 		fault http.HandlerFunc
 	}{
-		{"not readable yet", reads, status(http.StatusNotFound)},
-		{"may not pull", reads, status(http.StatusForbidden)},
-		{"not accepted for pulling", reads, status(http.StatusUnauthorized)},
-		{"no HEAD", heads, status(http.StatusMethodNotAllowed)},
+		{"not readable yet", reads, registrytest.Status(http.StatusNotFound)},
+		{"may not pull", reads, registrytest.Status(http.StatusForbidden)},
+		{"not accepted for pulling", reads, registrytest.Status(http.StatusUnauthorized)},
+		{"no HEAD", heads, registrytest.Status(http.StatusMethodNotAllowed)},
 		{"HEAD with another digest", heads, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Docker-Content-Digest", digest.FromString("x").String())
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newServer(t)
-			m := pushImage(t, s, "app", "linux/amd64", "a")
-			s.fail(firstTimes(1000, tt.match, tt.fault))
-			if err := testClient(t, Options{}).Tag(t.Context(), s.host+"/app:1", m); err != nil {
+			s := registrytest.NewServer(t)
+			m := registrytest.PushImage(t, s, "app", "linux/amd64", "a")
+			s.Fail(registrytest.FirstTimes(1000, tt.match, tt.fault))
+			if err := testClient(t, Options{}).Tag(t.Context(), s.Host+"/app:1", m); err != nil {
 				t.Fatal(err)
 			}
-			s.fail(nil)
-			if got, err := testClient(t, Options{}).Resolve(t.Context(), s.host+"/app:1"); err != nil || got.Descriptor.Digest != m.Descriptor.Digest {
+			s.Fail(nil)
+			if got, err := testClient(t, Options{}).Resolve(t.Context(), s.Host+"/app:1"); err != nil || got.Descriptor.Digest != m.Descriptor.Digest {
 				t.Errorf("the tag points at %s, %v", got.Descriptor.Digest, err)
 			}
 		})
@@ -65,9 +50,9 @@ func TestTagIsBelieved(t *testing.T) {
 
 // Servers of one registry may show for a while what a tag was before.
 func TestTagIsReadAgain(t *testing.T) {
-	s := newServer(t)
-	before, after := pushImage(t, s, "app", "linux/amd64", "a"), pushImage(t, s, "app", "linux/amd64", "b")
-	s.fail(firstTimes(4, func(r *http.Request) bool {
+	s := registrytest.NewServer(t)
+	before, after := registrytest.PushImage(t, s, "app", "linux/amd64", "a"), registrytest.PushImage(t, s, "app", "linux/amd64", "b")
+	s.Fail(registrytest.FirstTimes(4, func(r *http.Request) bool {
 		return strings.HasSuffix(r.URL.Path, "/manifests/1") && r.Method != http.MethodPut
 	},
 		func(w http.ResponseWriter, r *http.Request) {
@@ -77,25 +62,25 @@ func TestTagIsReadAgain(t *testing.T) {
 				_, _ = w.Write(before.Content)
 			}
 		}))
-	if err := testClient(t, Options{}).Tag(t.Context(), s.host+"/app:1", after); err != nil {
+	if err := testClient(t, Options{}).Tag(t.Context(), s.Host+"/app:1", after); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestImmutableTag(t *testing.T) {
 	for _, code := range []int{http.StatusBadRequest, http.StatusForbidden, http.StatusConflict, http.StatusPreconditionFailed} {
-		s := newServer(t)
-		m, other := pushImage(t, s, "app", "linux/amd64", "a"), pushImage(t, s, "app", "linux/amd64", "b")
-		put(t, s, "/v2/app/manifests/1", m)
-		s.fail(firstTimes(1000, func(r *http.Request) bool { return r.Method == http.MethodPut }, func(w http.ResponseWriter, _ *http.Request) {
+		s := registrytest.NewServer(t)
+		m, other := registrytest.PushImage(t, s, "app", "linux/amd64", "a"), registrytest.PushImage(t, s, "app", "linux/amd64", "b")
+		registrytest.Put(t, s, "/v2/app/manifests/1", m)
+		s.Fail(registrytest.FirstTimes(1000, func(r *http.Request) bool { return r.Method == http.MethodPut }, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(code)
 			_, _ = io.WriteString(w, `{"errors":[{"code":"TAG_INVALID","message":"the tag is immutable"}]}`)
 		}))
 		c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}})
-		if err := c.Tag(t.Context(), s.host+"/app:1", m); err != nil {
+		if err := c.Tag(t.Context(), s.Host+"/app:1", m); err != nil {
 			t.Errorf("%d: %v", code, err)
 		}
-		err := c.Tag(t.Context(), s.host+"/app:1", other)
+		err := c.Tag(t.Context(), s.Host+"/app:1", other)
 		known := (*Error)(nil)
 		if !errors.As(err, &known) || known.Status != code {
 			t.Fatalf("%d: error %v", code, err)
@@ -139,32 +124,32 @@ func TestBareAnswers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			from, to := newServer(t), newServer(t)
-			index, _ := pushIndex(t, from)
-			from.alter(change)
-			to.alter(change)
+			from, to := registrytest.NewServer(t), registrytest.NewServer(t)
+			index, _ := registrytest.PushIndex(t, from)
+			from.Alter(change)
+			to.Alter(change)
 			c := testClient(t, Options{})
-			if err := c.Copy(t.Context(), from.host+"/app", index.Descriptor, to.host+"/app"); err != nil {
+			if err := c.Copy(t.Context(), from.Host+"/app", index.Descriptor, to.Host+"/app"); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.Tag(t.Context(), to.host+"/app:1", index); err != nil {
+			if err := c.Tag(t.Context(), to.Host+"/app:1", index); err != nil {
 				t.Fatal(err)
 			}
-			got, err := c.Resolve(t.Context(), to.host+"/app:1")
+			got, err := c.Resolve(t.Context(), to.Host+"/app:1")
 			if err != nil || got.Descriptor.MediaType != ocispecs.MediaTypeImageIndex || got.Descriptor.Size != index.Descriptor.Size {
 				t.Errorf("resolved %+v, %v", got.Descriptor, err)
 			}
-			complete(t, c, to.host+"/app", index)
+			registrytest.Complete(t, c, to.Host+"/app", index)
 		})
 	}
 }
 
 func TestCopyUploadsWhatCannotBeMounted(t *testing.T) {
 	for _, code := range []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed} {
-		s := newServer(t)
-		index, _ := pushIndex(t, s)
+		s := registrytest.NewServer(t)
+		index, _ := registrytest.PushIndex(t, s)
 		var refused atomic.Int32
-		s.fail(func(w http.ResponseWriter, r *http.Request) bool {
+		s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
 			switch {
 			case r.URL.Query().Get("mount") != "":
 				refused.Add(1)
@@ -177,22 +162,22 @@ func TestCopyUploadsWhatCannotBeMounted(t *testing.T) {
 			return true
 		})
 		c := testClient(t, Options{})
-		if err := c.Copy(t.Context(), s.host+"/app", index.Descriptor, s.host+"/copy"); err != nil {
+		if err := c.Copy(t.Context(), s.Host+"/app", index.Descriptor, s.Host+"/copy"); err != nil {
 			t.Errorf("%d: %v", code, err)
 		}
 		if refused.Load() == 0 {
 			t.Errorf("%d: nothing was mounted", code)
 		}
-		complete(t, c, s.host+"/copy", index)
+		registrytest.Complete(t, c, s.Host+"/copy", index)
 	}
 }
 
 // Who may not pull learns of nothing that it is there, and pushes all.
 func TestPushWithoutTheRightToPull(t *testing.T) {
 	for _, code := range []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed} {
-		from, to := newServer(t), newServer(t)
-		index, _ := pushIndex(t, from)
-		to.fail(func(w http.ResponseWriter, r *http.Request) bool {
+		from, to := registrytest.NewServer(t), registrytest.NewServer(t)
+		index, _ := registrytest.PushIndex(t, from)
+		to.Fail(func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method == http.MethodGet || r.Method == http.MethodHead {
 				w.WriteHeader(code)
 				return true
@@ -201,18 +186,18 @@ func TestPushWithoutTheRightToPull(t *testing.T) {
 		})
 		c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}})
 		for range 2 {
-			if err := c.Copy(t.Context(), from.host+"/app", index.Descriptor, to.host+"/app"); err != nil {
+			if err := c.Copy(t.Context(), from.Host+"/app", index.Descriptor, to.Host+"/app"); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.Push(t.Context(), to.host+"/app", index); err != nil {
+			if err := c.Push(t.Context(), to.Host+"/app", index); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.Tag(t.Context(), to.host+"/app:1", index); err != nil {
+			if err := c.Tag(t.Context(), to.Host+"/app:1", index); err != nil {
 				t.Fatal(err)
 			}
 		}
-		to.fail(nil)
-		complete(t, c, to.host+"/app", index)
+		to.Fail(nil)
+		registrytest.Complete(t, c, to.Host+"/app", index)
 	}
 }
 
@@ -270,9 +255,9 @@ func TestRefusalHints(t *testing.T) {
 // first request for its own rights: its body cannot be sent twice.
 func TestUploadAfterAMountKeepsItsCredential(t *testing.T) {
 	for _, mount := range []int{http.StatusAccepted, http.StatusForbidden} {
-		s := newServer(t)
-		index, _ := pushIndex(t, s)
-		s.fail(func(w http.ResponseWriter, r *http.Request) bool {
+		s := registrytest.NewServer(t)
+		index, _ := registrytest.PushIndex(t, s)
+		s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method == http.MethodHead { // before it asks who that is
 				w.WriteHeader(http.StatusForbidden)
 				return true
@@ -288,7 +273,7 @@ func TestUploadAfterAMountKeepsItsCredential(t *testing.T) {
 			return false
 		})
 		c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}})
-		if err := c.Copy(t.Context(), s.host+"/app", index.Descriptor, s.host+"/copy"); err != nil {
+		if err := c.Copy(t.Context(), s.Host+"/app", index.Descriptor, s.Host+"/copy"); err != nil {
 			t.Errorf("%d: %v", mount, err)
 		}
 	}

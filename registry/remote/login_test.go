@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/registrytest"
 )
 
 func TestClientLogin(t *testing.T) {
@@ -19,12 +20,12 @@ func TestClientLogin(t *testing.T) {
 		{"basic, wrong", "ci", "wr0ng", "answered 401 Unauthorized", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newServer(t)
-			s.fail((&bearerAuth{realm: s.URL + "/token", user: "ci", password: "s3cret"}).fault)
+			s := registrytest.NewServer(t)
+			s.Fail((&bearerAuth{realm: s.URL + "/token", user: "ci", password: "s3cret"}).fault)
 			if tt.basic {
-				s.fail(basicAuth)
+				s.Fail(basicAuth)
 			}
-			err := testClient(t, Options{Keychain: registry.Fixed{Username: tt.user, Password: tt.password}}).Login(t.Context(), registry.Server{Host: s.host})
+			err := testClient(t, Options{Keychain: registry.Fixed{Username: tt.user, Password: tt.password}}).Login(t.Context(), registry.Server{Host: s.Host})
 			if tt.want == "" {
 				if err != nil {
 					t.Error(err)
@@ -32,7 +33,7 @@ func TestClientLogin(t *testing.T) {
 				return
 			}
 			known := (*Error)(nil)
-			if !errors.As(err, &known) || err.Error() != "log in to "+s.host+": "+s.host+" "+tt.want {
+			if !errors.As(err, &known) || err.Error() != "log in to "+s.Host+": "+s.Host+" "+tt.want {
 				t.Fatalf("error %v", err)
 			}
 			if hints := strings.Join(known.Hints(), ""); !strings.Contains(hints, "access token") || strings.Contains(hints+err.Error(), tt.password) {

@@ -7,23 +7,24 @@ import (
 	"testing"
 
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/registrytest"
 )
 
 // What counts is the token service that the registry names, whatever a builder
 // says.
 func TestBuilderNamesAnotherTokenService(t *testing.T) {
 	s := startTokenService(t, (*httptest.Server).Start, false)
-	evil := newServer(t)
+	evil := registrytest.NewServer(t)
 	c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}})
 	for range 2 {
-		r := want(s.host, evil.URL)
+		r := want(s.Host, evil.URL)
 		r.Service = "evil"
 		if got, err := c.Token(t.Context(), r); err != nil || got.Value != "by-password" {
 			t.Errorf("%q, %v", got.Value, err)
 		}
 	}
-	if len(evil.seen) != 0 {
-		t.Errorf("the builder's own service was asked: %q", evil.seen)
+	if len(evil.Seen) != 0 {
+		t.Errorf("the builder's own service was asked: %q", evil.Seen)
 	}
 	if asked := s.asked(); len(asked) != 2 || !strings.Contains(asked[0], "service=reg ") {
 		t.Errorf("asked %q", asked)
@@ -65,8 +66,8 @@ func TestLookFindsTheChallenge(t *testing.T) {
 		{"never", func(*http.Request) bool { return false }, "repository:app:pull,push", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newServer(t)
-			s.fail(func(w http.ResponseWriter, r *http.Request) bool {
+			s := registrytest.NewServer(t)
+			s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
 				if tt.asks(r) {
 					w.Header().Set("WWW-Authenticate", `Bearer realm="https://auth.example/token",service="reg"`)
 					w.WriteHeader(http.StatusUnauthorized)
@@ -75,7 +76,7 @@ func TestLookFindsTheChallenge(t *testing.T) {
 				}
 				return true
 			})
-			found, err := testClient(t, Options{}).look(t.Context(), registry.ScopedRequest(s.host, []string{tt.scope}))
+			found, err := testClient(t, Options{}).look(t.Context(), registry.ScopedRequest(s.Host, []string{tt.scope}))
 			if (err == nil) != tt.want || tt.want && found.realm != "https://auth.example/token" {
 				t.Errorf("%+v, %v", found, err)
 			}
@@ -86,18 +87,18 @@ func TestLookFindsTheChallenge(t *testing.T) {
 // A password goes to registries that take passwords, not to those that a
 // builder says take them.
 func TestTakesPassword(t *testing.T) {
-	s := newServer(t)
+	s := registrytest.NewServer(t)
 	for header, want := range map[string]bool{
 		`Basic realm="x"`: true,
 		`Bearer realm="https://auth.example/token",service="reg"`: false,
 		"": true, // nobody can tell
 	} {
-		s.fail(func(w http.ResponseWriter, _ *http.Request) bool {
+		s.Fail(func(w http.ResponseWriter, _ *http.Request) bool {
 			w.Header().Set("WWW-Authenticate", header)
 			w.WriteHeader(http.StatusUnauthorized)
 			return true
 		})
-		if got := testClient(t, Options{}).TakesPassword(t.Context(), s.host); got != want {
+		if got := testClient(t, Options{}).TakesPassword(t.Context(), s.Host); got != want {
 			t.Errorf("%s: %v, want %v", header, got, want)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/slipway-build/slipway/registry/registrytest"
 )
 
 func TestReachOf(t *testing.T) {
@@ -41,9 +43,9 @@ func TestMayName(t *testing.T) {
 // machine is asked for it, by whatever name.
 func TestTokenServiceOnThisMachine(t *testing.T) {
 	s := startTokenService(t, (*httptest.Server).StartTLS, false)
-	port := s.host[strings.LastIndex(s.host, ":"):]
+	port := s.Host[strings.LastIndex(s.Host, ":"):]
 	for _, realm := range []string{"https://127.0.0.1" + port, "https://localhost" + port, "https://[::ffff:127.0.0.1]" + port, "https://rebound.example.com" + port, "https://169.254.169.254"} {
-		c := testClient(t, Options{Hosts: Hosts{"registry.example": {Insecure: true}}}).at(map[string]string{"rebound.example.com" + port: s.host})
+		c := testClient(t, Options{Hosts: Hosts{"registry.example": {Insecure: true}}}).at(map[string]string{"rebound.example.com" + port: s.Host})
 		_, err := c.Token(t.Context(), want("registry.example", realm))
 		var refused *reachError
 		if !errors.As(err, &refused) {
@@ -59,7 +61,7 @@ func TestTokenServiceOnThisMachine(t *testing.T) {
 		t.Errorf("this machine was asked: %q", asked)
 	}
 	// A service that the definition names is one that the user has named.
-	c := testClient(t, Options{Hosts: Hosts{s.host: {Insecure: true}}})
+	c := testClient(t, Options{Hosts: Hosts{s.Host: {Insecure: true}}})
 	if got, err := c.Token(t.Context(), want("registry.example", s.URL)); err != nil || got.Value != "anonymous" {
 		t.Errorf("%q, %v", got.Value, err)
 	}
@@ -67,18 +69,18 @@ func TestTokenServiceOnThisMachine(t *testing.T) {
 
 // Where a registry was found to be counts, not its name.
 func TestRegistryOfAnotherReach(t *testing.T) {
-	target := newServer(t)
-	s := newServer(t)
-	s.fail(func(w http.ResponseWriter, r *http.Request) bool {
+	target := registrytest.NewServer(t)
+	s := registrytest.NewServer(t)
+	s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
 		http.Redirect(w, r, target.URL+"/storage", http.StatusTemporaryRedirect)
 		return true
 	})
 	c := testClient(t, Options{})
-	if _, err := c.Resolve(t.Context(), s.host+"/app:1"); err == nil || len(target.seen) != 1 {
-		t.Errorf("a registry on this machine may send here: %v, %q", err, target.seen)
+	if _, err := c.Resolve(t.Context(), s.Host+"/app:1"); err == nil || len(target.Seen) != 1 {
+		t.Errorf("a registry on this machine may send here: %v, %q", err, target.Seen)
 	}
 	// The same registry, as if it were elsewhere.
-	local := "localhost" + target.host[strings.LastIndex(target.host, ":"):]
+	local := "localhost" + target.Host[strings.LastIndex(target.Host, ":"):]
 	guarded, err := testClient(t, Options{}).connections.named(local, "public.example", false)
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +115,7 @@ func TestNameThatChanges(t *testing.T) {
 
 // A registry elsewhere that redirects here is not followed.
 func TestRedirectToThisMachine(t *testing.T) {
-	target := newServer(t)
+	target := registrytest.NewServer(t)
 	to, err := http.NewRequest(http.MethodGet, "http://public.example/v2/app/manifests/1", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -131,14 +133,14 @@ func TestRedirectToThisMachine(t *testing.T) {
 			_ = response.Body.Close()
 		}
 	}
-	if len(target.seen) != 0 {
-		t.Errorf("it was asked: %q", target.seen)
+	if len(target.Seen) != 0 {
+		t.Errorf("it was asked: %q", target.Seen)
 	}
 }
 
 func TestTokenAnswerIsBounded(t *testing.T) {
-	s := newServer(t)
-	s.fail(func(w http.ResponseWriter, r *http.Request) bool {
+	s := registrytest.NewServer(t)
+	s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/token" {
 			return (&bearerAuth{realm: s.URL + "/token"}).fault(w, r)
 		}
@@ -151,7 +153,7 @@ func TestTokenAnswerIsBounded(t *testing.T) {
 		t.Error("all of an answer without end was read")
 		return true
 	})
-	_, err := testClient(t, Options{}).Token(t.Context(), want(s.host, s.URL))
+	_, err := testClient(t, Options{}).Token(t.Context(), want(s.Host, s.URL))
 	if err == nil || !strings.Contains(err.Error(), "more than the 1048576 bytes") {
 		t.Errorf("error %v", err)
 	}

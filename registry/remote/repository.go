@@ -18,6 +18,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // repository is one repository of a registry, a storage for oras-go.
@@ -73,7 +74,7 @@ func (r *repository) at(path ...string) *url.URL {
 // acceptManifests are the types of manifests that may be answered.
 var acceptManifests = strings.Join([]string{
 	ocispecs.MediaTypeImageIndex, ocispecs.MediaTypeImageManifest,
-	mediaTypeDockerList, mediaTypeDockerManifest, mediaTypeArtifact, "*/*;q=0.1",
+	imageindex.MediaTypeDockerList, imageindex.MediaTypeDockerManifest, imageindex.MediaTypeArtifact, "*/*;q=0.1",
 }, ", ")
 
 // ask sends a request without a body.
@@ -90,26 +91,26 @@ func (r *repository) ask(ctx context.Context, method string, target *url.URL) (*
 
 // manifest reads a manifest by tag or digest. Its digest is that of the
 // content, whatever the headers say.
-func (r *repository) manifest(ctx context.Context, what string) (Manifest, error) {
+func (r *repository) manifest(ctx context.Context, what string) (imageindex.Manifest, error) {
 	response, err := r.ask(r.reading(ctx), http.MethodGet, r.at("manifests", what))
 	if err != nil {
-		return Manifest{}, err
+		return imageindex.Manifest{}, err
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return Manifest{}, refusal(response)
+		return imageindex.Manifest{}, refusal(response)
 	}
-	data, err := ReadAtMost(response.Body, MaxManifest)
+	data, err := imageindex.ReadAtMost(response.Body, imageindex.MaxManifest)
 	if err != nil {
-		return Manifest{}, err
+		return imageindex.Manifest{}, err
 	}
 	d := digest.FromBytes(data)
 	if want, err := digest.Parse(what); err == nil {
 		if d = want.Algorithm().FromBytes(data); d != want {
-			return Manifest{}, fmt.Errorf("digest mismatch: the content has digest %s", d)
+			return imageindex.Manifest{}, fmt.Errorf("digest mismatch: the content has digest %s", d)
 		}
 	}
-	return Manifest{
+	return imageindex.Manifest{
 		Descriptor: ocispecs.Descriptor{
 			MediaType: manifestType(response.Header.Get("Content-Type"), data),
 			Digest:    d,
@@ -123,7 +124,7 @@ func (r *repository) manifest(ctx context.Context, what string) (Manifest, error
 // manifest says itself where the registry says nothing of use.
 func manifestType(header string, data []byte) string {
 	said, _, err := mime.ParseMediaType(header)
-	if err == nil && isManifest(said) {
+	if err == nil && imageindex.IsManifest(said) {
 		return said
 	}
 	var own struct {
@@ -145,19 +146,6 @@ func manifestType(header string, data []byte) string {
 	return said
 }
 
-// mediaTypeArtifact is a manifest type that the specification has given up.
-const mediaTypeArtifact = "application/vnd.oci.artifact.manifest.v1+json"
-
-// isManifest reports whether content of the type is at /manifests/ and not at
-// /blobs/.
-func isManifest(mediaType string) bool {
-	switch mediaType {
-	case mediaTypeArtifact, mediaTypeDockerSchema1, mediaTypeDockerSchema1Signed:
-		return true
-	}
-	return isImage(mediaType) || isIndex(mediaType)
-}
-
 // current returns the digest that a tag points at. HEAD is believed only where
 // it confirms the digest that is wanted: registries answer it with 404 or 405,
 // without a digest or with that of something else.
@@ -176,7 +164,7 @@ func (r *repository) current(ctx context.Context, tag string, want digest.Digest
 
 // place is where content is.
 func (r *repository) place(desc ocispecs.Descriptor) *url.URL {
-	if isManifest(desc.MediaType) {
+	if imageindex.IsManifest(desc.MediaType) {
 		return r.at("manifests", desc.Digest.String())
 	}
 	return r.at("blobs", desc.Digest.String())
@@ -203,7 +191,7 @@ func (r *repository) Exists(ctx context.Context, desc ocispecs.Descriptor) (bool
 // Fetch returns content, that of a manifest verified. Implements
 // content.ReadOnlyStorage.
 func (r *repository) Fetch(ctx context.Context, desc ocispecs.Descriptor) (io.ReadCloser, error) {
-	if isManifest(desc.MediaType) {
+	if imageindex.IsManifest(desc.MediaType) {
 		m, err := r.manifest(ctx, desc.Digest.String())
 		return io.NopCloser(bytes.NewReader(m.Content)), err
 	}
@@ -220,18 +208,18 @@ func (r *repository) Fetch(ctx context.Context, desc ocispecs.Descriptor) (io.Re
 
 // Push uploads content under its digest. Implements content.Pusher.
 func (r *repository) Push(ctx context.Context, desc ocispecs.Descriptor, data io.Reader) error {
-	if !isManifest(desc.MediaType) {
+	if !imageindex.IsManifest(desc.MediaType) {
 		return r.upload(ctx, desc, func() (io.ReadCloser, error) { return io.NopCloser(data), nil })
 	}
-	manifest, err := ReadContent(data, desc, MaxManifest)
+	manifest, err := imageindex.ReadContent(data, desc, imageindex.MaxManifest)
 	if err != nil {
 		return err
 	}
-	return r.put(ctx, Manifest{Descriptor: desc, Content: manifest}, desc.Digest.String())
+	return r.put(ctx, imageindex.Manifest{Descriptor: desc, Content: manifest}, desc.Digest.String())
 }
 
 // put uploads a manifest under a tag or its digest.
-func (r *repository) put(ctx context.Context, m Manifest, what string) error {
+func (r *repository) put(ctx context.Context, m imageindex.Manifest, what string) error {
 	request, err := http.NewRequestWithContext(r.writing(ctx), http.MethodPut, r.at("manifests", what).String(), bytes.NewReader(m.Content))
 	if err != nil {
 		return err

@@ -7,83 +7,19 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
-	"log"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	gcr "github.com/google/go-containerregistry/pkg/registry"
-	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/registrytest"
 )
-
-// testServer is a registry in memory that can be made to fail.
-type testServer struct {
-	*httptest.Server
-	host string
-
-	mu sync.Mutex
-	// fault answers a request instead of the registry when it returns true.
-	fault func(w http.ResponseWriter, r *http.Request) bool
-	// change, unless nil, changes the header and the status of an answer.
-	change func(r *http.Request, header http.Header, code int) int
-	// seen are the requests, METHOD PATH.
-	seen []string
-}
-
-func newServer(t *testing.T) *testServer { return startServer(t, (*httptest.Server).Start) }
-
-func startServer(t *testing.T, start func(*httptest.Server)) *testServer {
-	t.Helper()
-	s := &testServer{}
-	inner := gcr.New(gcr.Logger(log.New(io.Discard, "", 0)))
-	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.mu.Lock()
-		s.seen = append(s.seen, r.Method+" "+r.URL.Path)
-		fault := s.fault
-		if s.change != nil {
-			w = &altering{w, r, s.change}
-		}
-		s.mu.Unlock()
-		if fault == nil || !fault(w, r) {
-			inner.ServeHTTP(w, r)
-		}
-	}))
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // broken handshakes are asked for
-	start(s.Server)
-	t.Cleanup(s.Close)
-	s.host = strings.TrimPrefix(strings.TrimPrefix(s.URL, "https://"), "http://")
-	return s
-}
-
-func (s *testServer) fail(fault func(w http.ResponseWriter, r *http.Request) bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fault = fault
-}
-
-// count is how many requests with the method went to a path that holds part.
-func (s *testServer) count(method, part string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := 0
-	for _, one := range s.seen {
-		if strings.HasPrefix(one, method+" ") && strings.Contains(one, part) {
-			n++
-		}
-	}
-	return n
-}
 
 // quick are limits that keep the number of tries and next to none of the waits.
 func quick() limits {
@@ -149,95 +85,6 @@ type fixed registry.Credential
 
 func (f fixed) Resolve(context.Context, registry.Request) (registry.Credential, error) {
 	return registry.Credential(f), nil
-}
-
-// pushImage puts an image with a configuration and a layer into a repository
-// of the server, past its faults.
-func pushImage(t *testing.T, s *testServer, repository, of, layer string) Manifest {
-	t.Helper()
-	config, err := json.Marshal(ocispecs.Image{Platform: *platform(of), Config: ocispecs.ImageConfig{Env: []string{"OF=" + of}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pushManifest(t, s, repository, ocispecs.MediaTypeImageConfig, config, ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageLayer}, []byte(layer))
-}
-
-// pushManifest pushes a manifest of one layer.
-func pushManifest(t *testing.T, s *testServer, repository, configType string, config []byte, layer ocispecs.Descriptor, data []byte) Manifest {
-	t.Helper()
-	layer.Digest, layer.Size = pushBlob(t, s, repository, data)
-	manifest := ocispecs.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispecs.MediaTypeImageManifest, Layers: []ocispecs.Descriptor{layer}}
-	manifest.Config.MediaType = configType
-	manifest.Config.Digest, manifest.Config.Size = pushBlob(t, s, repository, config)
-	content, err := json.Marshal(manifest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := Manifest{
-		Descriptor: ocispecs.Descriptor{MediaType: manifest.MediaType, Digest: digest.FromBytes(content), Size: int64(len(content))},
-		Content:    content,
-	}
-	put(t, s, "/v2/"+repository+"/manifests/"+m.Descriptor.Digest.String(), m)
-	return m
-}
-
-func put(t *testing.T, s *testServer, path string, m Manifest) {
-	t.Helper()
-	send(t, s, http.MethodPut, path, m.Descriptor.MediaType, m.Content)
-}
-
-func pushBlob(t *testing.T, s *testServer, repository string, data []byte) (digest.Digest, int64) {
-	t.Helper()
-	d := digest.FromBytes(data)
-	send(t, s, http.MethodPost, "/v2/"+repository+"/blobs/uploads/?digest="+url.QueryEscape(d.String()), "application/octet-stream", data)
-	return d, int64(len(data))
-}
-
-func send(t *testing.T, s *testServer, method, path, contentType string, body []byte) {
-	t.Helper()
-	request, err := http.NewRequest(method, s.URL+path, bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Content-Type", contentType)
-	response, err := s.Client().Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = response.Body.Close()
-	if response.StatusCode != http.StatusCreated {
-		t.Fatalf("%s %s: %s", method, path, response.Status)
-	}
-}
-
-// firstTimes is a fault for the first n requests that match.
-func firstTimes(n int, match func(*http.Request) bool, fault http.HandlerFunc) func(http.ResponseWriter, *http.Request) bool {
-	var mu sync.Mutex
-	return func(w http.ResponseWriter, r *http.Request) bool {
-		mu.Lock()
-		hit := n > 0 && match(r)
-		if hit {
-			n--
-		}
-		mu.Unlock()
-		if hit {
-			fault(w, r)
-		}
-		return hit
-	}
-}
-
-func status(code int) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
-}
-
-// cut breaks the connection.
-func cut(w http.ResponseWriter, _ *http.Request) {
-	if hijacker, ok := w.(http.Hijacker); ok {
-		if conn, _, err := hijacker.Hijack(); err == nil {
-			_ = conn.Close()
-		}
-	}
 }
 
 // bearerAuth is a registry's access control with a token service of its own:
@@ -322,7 +169,7 @@ func (f failing) Resolve(context.Context, registry.Request) (registry.Credential
 }
 
 // key is the server's private key as PEM.
-func key(t *testing.T, s *testServer) []byte {
+func key(t *testing.T, s *registrytest.Server) []byte {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(s.TLS.Certificates[0].PrivateKey)
 	if err != nil {

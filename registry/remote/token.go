@@ -13,6 +13,7 @@ import (
 	remoteserrors "github.com/containerd/containerd/v2/core/remotes/errors"
 
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // TokenRequest is what a registry asks its clients to fetch from its token
@@ -155,7 +156,7 @@ type shortBody struct {
 func (b *shortBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left+1)])
 	if b.left -= int64(n); b.left < 0 {
-		return 0, tooLarge(maxToken)
+		return 0, imageindex.TooLarge(maxToken)
 	}
 	return n, err
 }

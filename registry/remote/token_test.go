@@ -17,13 +17,14 @@ import (
 	"time"
 
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/registrytest"
 )
 
 // tokenService is a registry that has only a token service, with what that was
 // asked.
 type tokenService struct {
 	*httptest.Server
-	host string
+	Host string
 	mu   sync.Mutex
 	seen []string
 }
@@ -68,7 +69,7 @@ func startTokenService(t *testing.T, start func(*httptest.Server), postOnly bool
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	start(s.Server)
 	t.Cleanup(s.Close)
-	_, s.host, _ = strings.Cut(s.URL, "://")
+	_, s.Host, _ = strings.Cut(s.URL, "://")
 	return s
 }
 
@@ -105,7 +106,7 @@ func TestToken(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			before := len(s.asked())
 			// The host is one that is spoken to in plain HTTP.
-			got, err := testClient(t, Options{Keychain: tt.keychain}).Token(t.Context(), want(s.host, s.URL))
+			got, err := testClient(t, Options{Keychain: tt.keychain}).Token(t.Context(), want(s.Host, s.URL))
 			if err != nil || got != tt.want {
 				t.Errorf("%#v, %v", got, err)
 			}
@@ -119,7 +120,7 @@ func TestToken(t *testing.T) {
 // Some services know the newer way only; a wrong password is sent once.
 func TestTokenByPost(t *testing.T) {
 	s := startTokenService(t, (*httptest.Server).Start, true)
-	got, err := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}}).Token(t.Context(), want(s.host, s.URL))
+	got, err := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}}).Token(t.Context(), want(s.Host, s.URL))
 	if err != nil || got.Value != "by-password" {
 		t.Errorf("%q, %v", got.Value, err)
 	}
@@ -128,12 +129,12 @@ func TestTokenByPost(t *testing.T) {
 func TestTokenRefused(t *testing.T) {
 	s := startTokenService(t, (*httptest.Server).Start, false)
 	c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "wr0ng", Source: "a file"}})
-	_, err := c.Token(t.Context(), want(s.host, s.URL))
+	_, err := c.Token(t.Context(), want(s.Host, s.URL))
 	known := (*Error)(nil)
 	if !errors.As(err, &known) {
 		t.Fatalf("error %v", err)
 	}
-	if wanted := "authorize " + s.host + "/team/app: " + s.host + " answered 401 Unauthorized: incorrect username or password"; err.Error() != wanted {
+	if wanted := "authorize " + s.Host + "/team/app: " + s.Host + " answered 401 Unauthorized: incorrect username or password"; err.Error() != wanted {
 		t.Errorf("error %q, want %q", err, wanted)
 	}
 	if hints := strings.Join(known.Hints(), "\n"); !strings.Contains(hints, "a file") || strings.Contains(hints+err.Error(), "wr0ng") {
@@ -148,8 +149,8 @@ func TestTokenRefused(t *testing.T) {
 // with certificates for its registry means too.
 func TestTokenTLS(t *testing.T) {
 	s := startTokenService(t, (*httptest.Server).StartTLS, false)
-	host := s.host
-	names := map[string]string{"example.com:443": s.host, "other.example.com:443": s.host}
+	host := s.Host
+	names := map[string]string{"example.com:443": s.Host, "other.example.com:443": s.Host}
 	password := fixed{Username: "ci", Password: "s3cret"}
 	for _, tt := range []struct {
 		name  string
@@ -196,8 +197,8 @@ func TestTokenTLS(t *testing.T) {
 // The client itself pulls with such a token service too.
 func TestTokenServiceWithTheRegistrysAuthority(t *testing.T) {
 	tokens := startTokenService(t, (*httptest.Server).StartTLS, false)
-	s := startServer(t, (*httptest.Server).StartTLS)
-	s.fail(func(w http.ResponseWriter, r *http.Request) bool {
+	s := registrytest.StartServer(t, (*httptest.Server).StartTLS)
+	s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Header.Get("Authorization") == "Bearer by-password" {
 			return false
 		}
@@ -206,8 +207,8 @@ func TestTokenServiceWithTheRegistrysAuthority(t *testing.T) {
 		return true
 	})
 	// httptest has one certificate for all servers.
-	c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}, Hosts: Hosts{s.host: {CAs: [][]byte{tokens.authority()}}}})
-	if err := c.Login(t.Context(), registry.Server{Host: s.host}); err != nil {
+	c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}, Hosts: Hosts{s.Host: {CAs: [][]byte{tokens.authority()}}}})
+	if err := c.Login(t.Context(), registry.Server{Host: s.Host}); err != nil {
 		t.Error(err)
 	}
 }
@@ -215,10 +216,10 @@ func TestTokenServiceWithTheRegistrysAuthority(t *testing.T) {
 // A token service without TLS is asked where the registry has none either.
 func TestTokenServiceWithoutTLS(t *testing.T) {
 	s := startTokenService(t, (*httptest.Server).Start, false)
-	secure := startServer(t, (*httptest.Server).StartTLS)
-	secure.fail((&bearerAuth{realm: s.URL + "/token"}).fault)
-	plain := newServer(t)
-	plain.fail((&bearerAuth{realm: s.URL + "/token"}).fault)
+	secure := registrytest.StartServer(t, (*httptest.Server).StartTLS)
+	secure.Fail((&bearerAuth{realm: s.URL + "/token"}).fault)
+	plain := registrytest.NewServer(t)
+	plain.Fail((&bearerAuth{realm: s.URL + "/token"}).fault)
 	password := fixed{Username: "ci", Password: "s3cret"}
 	for _, tt := range []struct {
 		name     string
@@ -227,9 +228,9 @@ func TestTokenServiceWithoutTLS(t *testing.T) {
 		hosts    Hosts
 		fails    bool
 	}{
-		{"a registry without TLS", password, plain.host, nil, false},
-		{"a registry with TLS", password, secure.host, Hosts{secure.host: {Insecure: true}}, true},
-		{"a registry with TLS, nobody", nil, secure.host, Hosts{secure.host: {Insecure: true}}, true},
+		{"a registry without TLS", password, plain.Host, nil, false},
+		{"a registry with TLS", password, secure.Host, Hosts{secure.Host: {Insecure: true}}, true},
+		{"a registry with TLS, nobody", nil, secure.Host, Hosts{secure.Host: {Insecure: true}}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := len(s.asked())
@@ -251,9 +252,9 @@ func TestTokenWithoutAUsableService(t *testing.T) {
 			t.Errorf("realm %q: error %v", realm, err)
 		}
 	}
-	s := newServer(t)
-	s.fail((&bearerAuth{realm: "::"}).fault)
-	if _, err := testClient(t, Options{}).Resolve(t.Context(), s.host+"/app:1"); err == nil || !strings.Contains(err.Error(), "without a usable URL") {
+	s := registrytest.NewServer(t)
+	s.Fail((&bearerAuth{realm: "::"}).fault)
+	if _, err := testClient(t, Options{}).Resolve(t.Context(), s.Host+"/app:1"); err == nil || !strings.Contains(err.Error(), "without a usable URL") {
 		t.Errorf("a client of its own: error %v", err)
 	}
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"oras.land/oras-go/v2/registry/remote/retry"
+
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // errSilence ends an answer that stands still, errSlow one that goes on and on.
@@ -105,7 +107,7 @@ func (l limits) paceOf(request *http.Request) pace {
 	case strings.Contains(request.URL.Path, "/blobs/"):
 		return pace{l.silence, leastOfBlob}
 	}
-	return pace{l.silence, MaxManifest}
+	return pace{l.silence, imageindex.MaxManifest}
 }
 
 // watched ends answers that stand still for too long, or come too slowly: a

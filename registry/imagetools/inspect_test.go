@@ -1,4 +1,4 @@
-package remote
+package imagetools
 
 import (
 	"encoding/base64"
@@ -10,17 +10,19 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/internal/sanitize/sanitizetest"
+	"github.com/slipway-build/slipway/registry/registrytest"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // The layout is, to the blank, that of docker buildx imagetools inspect.
 func TestInspectText(t *testing.T) {
-	s := newServer(t)
-	index, list := pushIndex(t, s)
-	i, err := testClient(t, Options{}).Inspect(t.Context(), s.host+"/app:1")
+	s := registrytest.NewServer(t)
+	index, list := registrytest.PushIndex(t, s)
+	i, err := Inspect(t.Context(), remote.New(remote.Options{}), s.Host+"/app:1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := s.host + "/app:1"
+	name := s.Host + "/app:1"
 	want := `Name:      ` + name + `
 MediaType: application/vnd.oci.image.index.v1+json
 Digest:    ` + index.Descriptor.Digest.String() + `
@@ -47,10 +49,10 @@ Manifests:
 }
 
 func TestInspectFormat(t *testing.T) {
-	s := newServer(t)
-	index, list := pushIndex(t, s)
-	c := testClient(t, Options{})
-	multi, single := s.host+"/app:1", s.host+"/app@"+list[2].Descriptor.Digest.String()
+	s := registrytest.NewServer(t)
+	index, list := registrytest.PushIndex(t, s)
+	c := remote.New(remote.Options{})
+	multi, single := s.Host+"/app:1", s.Host+"/app@"+list[2].Descriptor.Digest.String()
 	for _, tt := range []struct {
 		name, image, template, want string
 	}{
@@ -65,7 +67,7 @@ func TestInspectFormat(t *testing.T) {
 		{"no package list", single, `{{json .SBOM}}`, "{}"},
 		{"descriptor of a manifest", single, `{{.Manifest.MediaType}}`, ocispecs.MediaTypeImageManifest},
 	} {
-		i, err := c.Inspect(t.Context(), tt.image)
+		i, err := Inspect(t.Context(), c, tt.image)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,9 +89,9 @@ func TestInspectFormat(t *testing.T) {
 }
 
 func TestInspectWhole(t *testing.T) {
-	s := newServer(t)
-	index, _ := pushIndex(t, s)
-	i, err := testClient(t, Options{}).Inspect(t.Context(), s.host+"/app:1")
+	s := registrytest.NewServer(t)
+	index, _ := registrytest.PushIndex(t, s)
+	i, err := Inspect(t.Context(), remote.New(remote.Options{}), s.Host+"/app:1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,17 +111,17 @@ func TestInspectWhole(t *testing.T) {
 	if err := json.Unmarshal([]byte(out.String()), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Name != s.host+"/app:1" || got.Manifest.Digest != index.Descriptor.Digest.String() || got.Image["linux/amd64"].Architecture != "amd64" || len(got.Image) != 2 {
+	if got.Name != s.Host+"/app:1" || got.Manifest.Digest != index.Descriptor.Digest.String() || got.Image["linux/amd64"].Architecture != "amd64" || len(got.Image) != 2 {
 		t.Errorf("%s", out.String())
 	}
 }
 
 // A digest must cost one answer, whatever the image holds.
 func TestFormatReadsOnlyWhatIsAskedFor(t *testing.T) {
-	s := newServer(t)
-	pushIndex(t, s)
-	before := len(s.seen)
-	i, err := testClient(t, Options{}).Inspect(t.Context(), s.host+"/app:1")
+	s := registrytest.NewServer(t)
+	registrytest.PushIndex(t, s)
+	before := len(s.Seen)
+	i, err := Inspect(t.Context(), remote.New(remote.Options{}), s.Host+"/app:1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,8 +132,8 @@ func TestFormatReadsOnlyWhatIsAskedFor(t *testing.T) {
 	if err := i.Format(t.Context(), &strings.Builder{}, f); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(s.seen) - before; n != 1 {
-		t.Errorf("%d requests: %q", n, s.seen[before:])
+	if n := len(s.Seen) - before; n != 1 {
+		t.Errorf("%d requests: %q", n, s.Seen[before:])
 	}
 }
 

@@ -1,4 +1,4 @@
-package remote
+package imagetools
 
 import (
 	"errors"
@@ -9,10 +9,11 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/registrytest"
 )
 
 func TestParseSource(t *testing.T) {
-	d := image("a", "").Descriptor.Digest
+	d := registrytest.Image("a", "").Descriptor.Digest
 	for value, want := range map[string]Source{
 		"app":                         {Reference: "docker.io/library/app:latest"},
 		"registry.example:5000/app:1": {Reference: "registry.example:5000/app:1"},
@@ -20,7 +21,7 @@ func TestParseSource(t *testing.T) {
 		d.String():                    {Descriptor: ocispecs.Descriptor{Digest: d}},
 		d.String() + "\n":             {Descriptor: ocispecs.Descriptor{Digest: d}},
 		`{"mediaType":"m","digest":"` + d.String() + `","size":3,"annotations":{"a":"b"},"platform":{"os":"linux","architecture":"arm64"}}`: {
-			Descriptor: ocispecs.Descriptor{MediaType: "m", Digest: d, Size: 3, Annotations: map[string]string{"a": "b"}, Platform: platform("linux/arm64")},
+			Descriptor: ocispecs.Descriptor{MediaType: "m", Digest: d, Size: 3, Annotations: map[string]string{"a": "b"}, Platform: registrytest.Platform("linux/arm64")},
 		},
 	} {
 		got, err := ParseSource(value)
@@ -60,7 +61,7 @@ func TestParseTag(t *testing.T) {
 			t.Errorf("%s: %s, error %v", value, got, err)
 		}
 	}
-	for _, value := range []string{"", "app@" + image("a", "").Descriptor.Digest.String(), "A"} {
+	for _, value := range []string{"", "app@" + registrytest.Image("a", "").Descriptor.Digest.String(), "A"} {
 		if got, err := ParseTag(value); err == nil {
 			t.Errorf("%q is %s", value, got)
 		}

@@ -1,4 +1,4 @@
-package remote
+package imageindex
 
 import (
 	"cmp"
@@ -24,12 +24,15 @@ type Manifest struct {
 
 // Media types of Docker's own formats. Schema 1 had two.
 const (
-	mediaTypeDockerManifest      = "application/vnd.docker.distribution.manifest.v2+json"
-	mediaTypeDockerList          = "application/vnd.docker.distribution.manifest.list.v2+json"
+	MediaTypeDockerManifest      = "application/vnd.docker.distribution.manifest.v2+json"
+	MediaTypeDockerList          = "application/vnd.docker.distribution.manifest.list.v2+json"
 	mediaTypeDockerSchema1       = "application/vnd.docker.distribution.manifest.v1+json"
 	mediaTypeDockerSchema1Signed = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 	dockerPrefix                 = "application/vnd.docker."
 )
+
+// MediaTypeArtifact is a manifest type that the specification has given up.
+const MediaTypeArtifact = "application/vnd.oci.artifact.manifest.v1+json"
 
 // Annotations by which a manifest of an index says that it describes another
 // one: BuildKit's attestations.
@@ -41,6 +44,14 @@ const (
 // IsIndex reports whether the manifest is an index or a manifest list.
 func (m Manifest) IsIndex() bool { return isIndex(m.Descriptor.MediaType) }
 
+// Verify fails when the content is not what the descriptor says.
+func (m Manifest) Verify() error {
+	if got := digest.FromBytes(m.Content); got != m.Descriptor.Digest {
+		return fmt.Errorf("the content has digest %s, not %s", got, m.Descriptor.Digest)
+	}
+	return nil
+}
+
 // Platforms are the images of an index by platform ("linux/arm64/v8" is
 // "linux/arm64"), without attestations; nil when the manifest is no index.
 func (m Manifest) Platforms() map[string]ocispecs.Descriptor {
@@ -50,24 +61,39 @@ func (m Manifest) Platforms() map[string]ocispecs.Descriptor {
 	}
 	all := make(map[string]ocispecs.Descriptor, len(index.Manifests))
 	for _, d := range index.Manifests {
-		if d.Platform != nil && !isAttestation(d) {
+		if d.Platform != nil && !IsAttestation(d) {
 			all[platforms.Format(platforms.Normalize(*d.Platform))] = d
 		}
 	}
 	return all
 }
 
+// IsManifest reports whether content of the type is at /manifests/ and not at
+// /blobs/.
+func IsManifest(mediaType string) bool {
+	switch mediaType {
+	case MediaTypeArtifact, mediaTypeDockerSchema1, mediaTypeDockerSchema1Signed:
+		return true
+	}
+	return IsImage(mediaType) || isIndex(mediaType)
+}
+
 func isIndex(mediaType string) bool {
-	return mediaType == ocispecs.MediaTypeImageIndex || mediaType == mediaTypeDockerList
+	return mediaType == ocispecs.MediaTypeImageIndex || mediaType == MediaTypeDockerList
 }
 
-func isImage(mediaType string) bool {
-	return mediaType == ocispecs.MediaTypeImageManifest || mediaType == mediaTypeDockerManifest
+// IsImage reports whether content of the type is the manifest of one image.
+func IsImage(mediaType string) bool {
+	return mediaType == ocispecs.MediaTypeImageManifest || mediaType == MediaTypeDockerManifest
 }
 
-// isAttestation reports whether a manifest of an index describes another
+// Describes is the digest of the manifest that an attestation of an index is
+// about; empty for other manifests.
+func Describes(d ocispecs.Descriptor) string { return d.Annotations[annotationReferenceDigest] }
+
+// IsAttestation reports whether a manifest of an index describes another
 // manifest and is no image that could run.
-func isAttestation(d ocispecs.Descriptor) bool {
+func IsAttestation(d ocispecs.Descriptor) bool {
 	if d.Annotations[annotationReferenceType] != "" {
 		return true
 	}
@@ -120,7 +146,7 @@ func Assemble(sources []Manifest, annotations []Annotation) (Manifest, error) {
 	}
 	var all descriptors
 	for i, source := range sources {
-		list, err := members(source)
+		list, err := Members(source)
 		if err != nil {
 			return Manifest{}, err
 		}
@@ -159,8 +185,8 @@ func assemblable(a Annotation) error {
 	}
 }
 
-// members are the descriptors that a source brings into an index.
-func members(source Manifest) ([]ocispecs.Descriptor, error) {
+// Members are the descriptors that a source brings into an index.
+func Members(source Manifest) ([]ocispecs.Descriptor, error) {
 	d := source.Descriptor
 	switch d.MediaType {
 	case mediaTypeDockerSchema1, mediaTypeDockerSchema1Signed:
@@ -168,11 +194,11 @@ func members(source Manifest) ([]ocispecs.Descriptor, error) {
 			Problem: fmt.Sprintf("%s is a schema 1 manifest, which an index cannot hold", d.Digest),
 			Hint:    "push the image again with a current builder",
 		}
-	case ocispecs.MediaTypeImageIndex, mediaTypeDockerList:
-		index, err := decodeIndex(source)
+	case ocispecs.MediaTypeImageIndex, MediaTypeDockerList:
+		index, err := Decode(source)
 		return index.Manifests, err
 	}
-	if isImage(d.MediaType) && d.Platform == nil && !isAttestation(d) {
+	if IsImage(d.MediaType) && d.Platform == nil && !IsAttestation(d) {
 		return nil, &AssembleError{Problem: fmt.Sprintf("the platform of manifest %s is not known", d.Digest)}
 	}
 	return []ocispecs.Descriptor{d}, nil
@@ -232,7 +258,7 @@ func merge(d, again ocispecs.Descriptor) ocispecs.Descriptor {
 // platformKey is the platform that an image serves, to the last detail; empty
 // for what is no image.
 func platformKey(d ocispecs.Descriptor) string {
-	if d.Platform == nil || isAttestation(d) {
+	if d.Platform == nil || IsAttestation(d) {
 		return ""
 	}
 	key := platforms.FormatAll(platforms.Normalize(*d.Platform))
@@ -248,7 +274,7 @@ func indexType(list []ocispecs.Descriptor) string {
 			return ocispecs.MediaTypeImageIndex
 		}
 	}
-	return mediaTypeDockerList
+	return MediaTypeDockerList
 }
 
 // annotate writes annotations into an index. None is dropped: one that has no
@@ -271,7 +297,7 @@ func annotate(index *ocispecs.Index, annotations []Annotation) error {
 		placed := false
 		for i := range index.Manifests {
 			d := &index.Manifests[i]
-			if isAttestation(*d) || !concerns(a.Platform, d.Platform) {
+			if IsAttestation(*d) || !concerns(a.Platform, d.Platform) {
 				continue
 			}
 			if d.Annotations == nil {
@@ -303,7 +329,7 @@ func concerns(meant, of *ocispecs.Platform) bool {
 func platformsOf(list []ocispecs.Descriptor) []string {
 	var names []string
 	for _, d := range list {
-		if d.Platform == nil || isAttestation(d) {
+		if d.Platform == nil || IsAttestation(d) {
 			continue
 		}
 		if name := platforms.Format(*d.Platform); !slices.Contains(names, name) {
@@ -313,7 +339,8 @@ func platformsOf(list []ocispecs.Descriptor) []string {
 	return names
 }
 
-func decodeIndex(m Manifest) (ocispecs.Index, error) {
+// Decode parses the content of an index. The error is an *AssembleError.
+func Decode(m Manifest) (ocispecs.Index, error) {
 	var index ocispecs.Index
 	if err := json.Unmarshal(m.Content, &index); err != nil {
 		return index, &AssembleError{Problem: fmt.Sprintf("index %s is not valid JSON: %s", m.Descriptor.Digest, err)}

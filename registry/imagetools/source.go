@@ -1,4 +1,4 @@
-package remote
+package imagetools
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // Source is what an index is made of: an image in a registry.
@@ -57,7 +58,7 @@ func parseDescriptor(value string) (Source, error) {
 	}
 	if problem != "" {
 		return Source{}, &registry.UsageError{
-			Flag: "source", Value: oneLine(value), Problem: problem,
+			Flag: "source", Value: remote.OneLine(value), Problem: problem,
 			Hint: `a descriptor has the form {"mediaType":"…","digest":"sha256:…","size":1234}`,
 		}
 	}

@@ -1,4 +1,4 @@
-package remote
+package imagetools
 
 import (
 	"context"
@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // maxAttestation bounds one attestation in bytes: the package list of a whole
@@ -57,7 +60,7 @@ func (i *Inspection) provenances(ctx context.Context) (map[string]Provenance, er
 // predicates reads the attestations of the wanted kinds; every list has at
 // least one.
 func (i *Inspection) predicates(ctx context.Context, wanted func(kind string) bool) (map[string][]any, error) {
-	repository, _, err := splitReference(i.Reference)
+	repository, _, err := registry.SplitReference(i.Reference)
 	if err != nil {
 		return nil, err
 	}
@@ -68,19 +71,19 @@ func (i *Inspection) predicates(ctx context.Context, wanted func(kind string) bo
 	all := make(map[string][]any)
 	for platform, part := range parts {
 		for _, d := range part.attestations {
-			m, err := i.client.read(ctx, "fetch", repository, d.Digest.String())
+			m, err := i.client.Manifest(ctx, repository, d.Digest)
 			if err != nil {
 				return nil, err
 			}
 			var manifest ocispecs.Manifest
 			if err := json.Unmarshal(m.Content, &manifest); err != nil {
-				return nil, &AssembleError{Problem: fmt.Sprintf("manifest %s is not valid JSON: %s", d.Digest, err)}
+				return nil, &imageindex.AssembleError{Problem: fmt.Sprintf("manifest %s is not valid JSON: %s", d.Digest, err)}
 			}
 			for _, layer := range manifest.Layers {
 				if !isStatement(layer.MediaType) || !wanted(layer.Annotations[annotationPredicateType]) {
 					continue
 				}
-				data, err := i.client.blob(ctx, repository, layer, maxAttestation)
+				data, err := i.client.Blob(ctx, repository, layer, maxAttestation)
 				if err != nil {
 					return nil, err
 				}

@@ -1,4 +1,4 @@
-package remote
+package imagetools
 
 import (
 	"cmp"
@@ -13,6 +13,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // wholeManifest is the template that docker buildx answers with its text.
@@ -143,7 +144,7 @@ func oneOrAll[T any](i *Inspection, all map[string]T) any {
 func (i *Inspection) platformCount() int {
 	seen := map[string]bool{}
 	for _, d := range i.index.Manifests {
-		if isImage(d.MediaType) && !isAttestation(d) {
+		if imageindex.IsImage(d.MediaType) && !imageindex.IsAttestation(d) {
 			seen[cmp.Or(platformName(d.Platform), d.Digest.String())] = true
 		}
 	}

@@ -1,4 +1,4 @@
-package remote
+package imagetools
 
 import (
 	"context"
@@ -7,6 +7,10 @@ import (
 
 	"github.com/containerd/platforms"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // Inspection is an image as it is in a registry, with what there is to say of
@@ -15,25 +19,25 @@ type Inspection struct {
 	// Name is the image as the user wrote it, Reference the normalized one.
 	Name, Reference string
 	// Image is the manifest or index.
-	Image Manifest
+	Image imageindex.Manifest
 
 	index  ocispecs.Index // of Image, empty for a manifest
-	client *Client
+	client *remote.Client
 }
 
 // Inspect reads an image's manifest or index; the rest is read when it is
 // asked for. The name is as a user writes it.
-func (c *Client) Inspect(ctx context.Context, name string) (*Inspection, error) {
+func Inspect(ctx context.Context, client *remote.Client, name string) (*Inspection, error) {
 	ref, err := ParseName(name)
 	if err != nil {
 		return nil, err
 	}
-	i := &Inspection{Name: name, Reference: ref, client: c}
-	if i.Image, err = c.Resolve(ctx, ref); err != nil {
+	i := &Inspection{Name: name, Reference: ref, client: client}
+	if i.Image, err = client.Resolve(ctx, ref); err != nil {
 		return nil, err
 	}
 	if i.Image.IsIndex() {
-		i.index, err = decodeIndex(i.Image)
+		i.index, err = imageindex.Decode(i.Image)
 	}
 	return i, err
 }
@@ -47,7 +51,7 @@ type imageParts struct {
 
 // parts reads the manifests of the images, by platform.
 func (i *Inspection) parts(ctx context.Context) (map[string]imageParts, error) {
-	repository, _, err := splitReference(i.Reference)
+	repository, _, err := registry.SplitReference(i.Reference)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +61,7 @@ func (i *Inspection) parts(ctx context.Context) (map[string]imageParts, error) {
 	}
 	all := make(map[string]imageParts)
 	for _, d := range list {
-		if !isImage(d.MediaType) || isAttestation(d) {
+		if !imageindex.IsImage(d.MediaType) || imageindex.IsAttestation(d) {
 			continue
 		}
 		m := i.Image
@@ -65,15 +69,15 @@ func (i *Inspection) parts(ctx context.Context) (map[string]imageParts, error) {
 			if m, err = i.client.Fetch(ctx, repository, d); err != nil {
 				return nil, err
 			}
-		} else if m.Descriptor.Platform, err = i.client.platform(ctx, repository, m, nil); err != nil {
+		} else if m.Descriptor.Platform, err = i.client.Platform(ctx, repository, m, nil); err != nil {
 			return nil, err
 		}
 		var one imageParts
 		if err := json.Unmarshal(m.Content, &one.manifest); err != nil {
-			return nil, &AssembleError{Problem: fmt.Sprintf("manifest %s is not valid JSON: %s", d.Digest, err)}
+			return nil, &imageindex.AssembleError{Problem: fmt.Sprintf("manifest %s is not valid JSON: %s", d.Digest, err)}
 		}
 		for _, a := range list {
-			if a.Annotations[annotationReferenceDigest] == d.Digest.String() {
+			if imageindex.Describes(a) == d.Digest.String() {
 				one.attestations = append(one.attestations, a)
 			}
 		}
@@ -92,7 +96,7 @@ func platformName(p *ocispecs.Platform) string {
 
 // configs reads the configurations of the images, by platform.
 func (i *Inspection) configs(ctx context.Context) (map[string]*ocispecs.Image, error) {
-	repository, _, err := splitReference(i.Reference)
+	repository, _, err := registry.SplitReference(i.Reference)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +106,7 @@ func (i *Inspection) configs(ctx context.Context) (map[string]*ocispecs.Image, e
 	}
 	all := make(map[string]*ocispecs.Image, len(parts))
 	for platform, part := range parts {
-		data, err := i.client.blob(ctx, repository, part.manifest.Config, MaxManifest)
+		data, err := i.client.Blob(ctx, repository, part.manifest.Config, imageindex.MaxManifest)
 		if err != nil {
 			return nil, err
 		}

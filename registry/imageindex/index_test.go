@@ -1,4 +1,4 @@
-package remote
+package imageindex
 
 import (
 	"encoding/json"
@@ -72,10 +72,10 @@ func served(m Manifest, by string) Manifest {
 }
 
 func TestAssemble(t *testing.T) {
-	const oci, docker = ocispecs.MediaTypeImageIndex, mediaTypeDockerList
+	const oci, docker = ocispecs.MediaTypeImageIndex, MediaTypeDockerList
 	amd64, arm64 := image("a", "linux/amd64"), image("b", "linux/arm64")
 	attA, attB := attestation("att-a", amd64), attestation("att-b", arm64)
-	dockerA, dockerB := imageOf(mediaTypeDockerManifest, "a", "linux/amd64"), imageOf(mediaTypeDockerManifest, "b", "linux/arm64")
+	dockerA, dockerB := imageOf(MediaTypeDockerManifest, "a", "linux/amd64"), imageOf(MediaTypeDockerManifest, "b", "linux/arm64")
 	nested := Manifest{Descriptor: indexOf(t, oci, nil, image("c", "linux/s390x")).Descriptor}
 	windows1, windows2 := image("w1", "windows/amd64"), image("w2", "windows/amd64")
 	windows1.Descriptor.Platform.OSVersion, windows2.Descriptor.Platform.OSVersion = "10.0.1", "10.0.2"
@@ -180,7 +180,7 @@ func TestAssemble(t *testing.T) {
 
 func TestAssembleErrors(t *testing.T) {
 	amd64, other := image("a", "linux/amd64"), image("a2", "linux/amd64")
-	docker := imageOf(mediaTypeDockerManifest, "a", "linux/amd64")
+	docker := imageOf(MediaTypeDockerManifest, "a", "linux/amd64")
 	broken := image("x", "linux/amd64")
 	broken.Descriptor.MediaType, broken.Content = ocispecs.MediaTypeImageIndex, []byte("{")
 	index := []Annotation{{Level: LevelIndex, Key: "k"}}
@@ -273,7 +273,7 @@ func TestAssembleBytes(t *testing.T) {
 }
 
 func TestAssembleSingleIndexIsLeftAlone(t *testing.T) {
-	for _, mediaType := range []string{ocispecs.MediaTypeImageIndex, mediaTypeDockerList} {
+	for _, mediaType := range []string{ocispecs.MediaTypeImageIndex, MediaTypeDockerList} {
 		source := indexOf(t, mediaType, map[string]string{"x": "y"}, image("a", "linux/amd64"), image("a2", "linux/amd64"))
 		got, err := Assemble([]Manifest{source}, nil)
 		if err != nil {

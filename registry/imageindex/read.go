@@ -1,4 +1,4 @@
-package remote
+package imageindex
 
 import (
 	"bytes"
@@ -21,7 +21,7 @@ const MaxManifest = 4 << 20
 // those of the content.
 func ReadContent(r io.Reader, desc ocispecs.Descriptor, limit int64) ([]byte, error) {
 	if desc.Size > limit {
-		return nil, tooLarge(limit)
+		return nil, TooLarge(limit)
 	}
 	return content.ReadAll(r, desc)
 }
@@ -33,11 +33,12 @@ func ReadAtMost(r io.Reader, limit int64) ([]byte, error) {
 	if n, err := b.ReadFrom(io.LimitReader(r, min(limit, math.MaxInt64-1)+1)); err != nil {
 		return nil, err
 	} else if n > limit {
-		return nil, tooLarge(limit)
+		return nil, TooLarge(limit)
 	}
 	return b.Bytes(), nil
 }
 
-func tooLarge(limit int64) error {
+// TooLarge is the error for content that goes on behind the limit, in bytes.
+func TooLarge(limit int64) error {
 	return fmt.Errorf("it has more than the %d bytes that are read", limit)
 }

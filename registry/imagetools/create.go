@@ -1,4 +1,4 @@
-package remote
+package imagetools
 
 import (
 	"context"
@@ -11,11 +11,12 @@ import (
 
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
-// Create makes an image out of images: what docker buildx imagetools create
-// does.
-type Create struct {
+// CreateOptions say which image is made out of which images.
+type CreateOptions struct {
 	// Tags are normalized references with a tag, see ParseTag; none only reads.
 	Tags []string
 	// Sources are the images in the order of the index. Those that are mere
@@ -24,7 +25,7 @@ type Create struct {
 	// Append puts what the first tag points at before the sources.
 	Append bool
 	// Annotations are written into the index, see Assemble.
-	Annotations []Annotation
+	Annotations []imageindex.Annotation
 	// Platforms keeps only the images for these; none keeps all.
 	Platforms []ocispecs.Platform
 	// Carbon makes a single image manifest the result itself instead of an
@@ -34,8 +35,8 @@ type Create struct {
 
 // Created is an image before it is published.
 type Created struct {
-	// Image is the index, or with Create.Carbon the manifest.
-	Image Manifest
+	// Image is the index, or with CreateOptions.Carbon the manifest.
+	Image imageindex.Manifest
 	// repositories are where the manifests that the image refers to are now.
 	members      []ocispecs.Descriptor
 	repositories map[digest.Digest]string
@@ -46,7 +47,7 @@ type Created struct {
 func (c *Created) Repositories() []string {
 	var names []string
 	for _, tag := range c.tags {
-		if name, _, err := splitReference(tag); err == nil && !slices.Contains(names, name) {
+		if name, _, err := registry.SplitReference(tag); err == nil && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
@@ -54,10 +55,10 @@ func (c *Created) Repositories() []string {
 	return names
 }
 
-// Validate reports, without asking a registry, what is missing for Create to
-// begin. The error is a *UsageError.
-func (r Create) Validate() error {
-	_, err := r.locate()
+// Validate reports, without asking a registry, what is missing for Create
+// to begin. The error is a *UsageError.
+func (o CreateOptions) Validate() error {
+	_, err := o.locate()
 	return err
 }
 
@@ -68,20 +69,20 @@ type located struct {
 }
 
 // locate finds the repository of every source.
-func (r Create) locate() ([]located, error) {
-	sources := r.Sources
-	if r.Append {
-		if len(r.Tags) == 0 {
+func (o CreateOptions) locate() ([]located, error) {
+	sources := o.Sources
+	if o.Append {
+		if len(o.Tags) == 0 {
 			return nil, &registry.UsageError{Flag: "--append", Problem: "there is nothing to append to", Hint: "name the image with --tag"}
 		}
-		sources = append([]Source{{Reference: r.Tags[0]}}, sources...)
+		sources = append([]Source{{Reference: o.Tags[0]}}, sources...)
 	}
-	if len(r.Sources) == 0 {
+	if len(o.Sources) == 0 {
 		return nil, &registry.UsageError{Flag: "source", Problem: "none is given", Hint: "name images, digests, or files with --file"}
 	}
 	var repositories []string
-	for _, ref := range append(slices.Clone(r.Tags), references(sources)...) {
-		name, _, err := splitReference(ref)
+	for _, ref := range append(slices.Clone(o.Tags), references(sources)...) {
+		name, _, err := registry.SplitReference(ref)
 		if err != nil {
 			return nil, err
 		}
@@ -93,7 +94,7 @@ func (r Create) locate() ([]located, error) {
 	for i, source := range sources {
 		all[i].given = source.Descriptor
 		if source.Reference != "" {
-			all[i].repository, all[i].what, _ = splitReference(source.Reference)
+			all[i].repository, all[i].what, _ = registry.SplitReference(source.Reference)
 			continue
 		}
 		if len(repositories) != 1 {
@@ -121,30 +122,30 @@ func references(sources []Source) []string {
 // Create reads the sources and makes the image; nothing is written to a
 // registry yet. Besides the client's errors it returns *UsageError and
 // *AssembleError.
-func (c *Client) Create(ctx context.Context, r Create) (*Created, error) {
-	places, err := r.locate()
+func Create(ctx context.Context, client *remote.Client, o CreateOptions) (*Created, error) {
+	places, err := o.locate()
 	if err != nil {
 		return nil, err
 	}
-	sources := make([]Manifest, len(places))
+	sources := make([]imageindex.Manifest, len(places))
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(copyConcurrency)
+	group.SetLimit(remote.CopyConcurrency)
 	for i, place := range places {
 		group.Go(fault.Guard(func() (err error) {
-			sources[i], err = c.source(groupCtx, place)
+			sources[i], err = readSource(groupCtx, client, place)
 			return err
 		}))
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	image, err := r.combine(sources)
+	image, err := o.combine(sources)
 	if err != nil {
 		return nil, err
 	}
-	created := &Created{Image: image, repositories: map[digest.Digest]string{}, tags: r.Tags}
+	created := &Created{Image: image, repositories: map[digest.Digest]string{}, tags: o.Tags}
 	for i, source := range sources {
-		list, err := members(source)
+		list, err := imageindex.Members(source)
 		if err != nil {
 			return nil, err
 		}
@@ -152,16 +153,16 @@ func (c *Client) Create(ctx context.Context, r Create) (*Created, error) {
 			created.repositories[d.Digest] = places[i].repository
 		}
 	}
-	created.members, err = members(image)
+	created.members, err = imageindex.Members(image)
 	return created, err
 }
 
-// source reads one source. What the user says of it goes before what the
+// readSource reads one source. What the user says of it goes before what the
 // registry does, but for what the digest stands for.
-func (c *Client) source(ctx context.Context, at located) (Manifest, error) {
-	m, err := c.read(ctx, "resolve", at.repository, at.what)
+func readSource(ctx context.Context, client *remote.Client, at located) (imageindex.Manifest, error) {
+	m, err := client.Resolve(ctx, registry.JoinReference(at.repository, at.what))
 	if err != nil {
-		return Manifest{}, err
+		return imageindex.Manifest{}, err
 	}
 	for _, differ := range []struct {
 		is        bool
@@ -172,58 +173,58 @@ func (c *Client) source(ctx context.Context, at located) (Manifest, error) {
 		{at.given.MediaType != "" && at.given.MediaType != m.Descriptor.MediaType, "media type", at.given.MediaType, m.Descriptor.MediaType},
 	} {
 		if differ.is {
-			return Manifest{}, &registry.UsageError{
-				Flag: "source", Value: join(at.repository, at.what),
+			return imageindex.Manifest{}, &registry.UsageError{
+				Flag: "source", Value: registry.JoinReference(at.repository, at.what),
 				Problem: fmt.Sprintf("its descriptor says %s %v, the registry has %v", differ.what, differ.said, differ.has),
 			}
 		}
 	}
 	m.Descriptor.Annotations = at.given.Annotations
 	m.Descriptor.Platform = at.given.Platform
-	if p := at.given.Platform; isImage(m.Descriptor.MediaType) && (p == nil || p.OS == "" || p.Architecture == "") {
-		m.Descriptor.Platform, err = c.platform(ctx, at.repository, m, p)
+	if p := at.given.Platform; imageindex.IsImage(m.Descriptor.MediaType) && (p == nil || p.OS == "" || p.Architecture == "") {
+		m.Descriptor.Platform, err = client.Platform(ctx, at.repository, m, p)
 	}
 	return m, err
 }
 
 // combine makes the image of its sources.
-func (r Create) combine(sources []Manifest) (Manifest, error) {
-	if r.Carbon && len(sources) == 1 && len(r.Annotations) == 0 {
-		return Filter(sources[0], r.Platforms)
+func (o CreateOptions) combine(sources []imageindex.Manifest) (imageindex.Manifest, error) {
+	if o.Carbon && len(sources) == 1 && len(o.Annotations) == 0 {
+		return imageindex.Filter(sources[0], o.Platforms)
 	}
-	image, err := Assemble(sources, r.Annotations)
+	image, err := imageindex.Assemble(sources, o.Annotations)
 	if err != nil {
-		return Manifest{}, err
+		return imageindex.Manifest{}, err
 	}
-	return Filter(image, r.Platforms)
+	return imageindex.Filter(image, o.Platforms)
 }
 
 // Publish copies all that the image refers to into the repository of every
 // tag, then the image itself by its digest, and sets the tags when all of that
 // has succeeded everywhere. Steps are told to report, one line each.
-func (c *Client) Publish(ctx context.Context, created *Created, report func(step string)) error {
+func Publish(ctx context.Context, client *remote.Client, created *Created, report func(step string)) error {
 	image := created.Image
 	for _, repository := range created.Repositories() {
 		group, groupCtx := errgroup.WithContext(ctx)
-		group.SetLimit(copyConcurrency)
+		group.SetLimit(remote.CopyConcurrency)
 		for _, d := range created.members {
 			from := created.repositories[d.Digest]
 			if from == repository {
 				continue
 			}
 			report(fmt.Sprintf("copying %s from %s to %s", d.Digest, from, repository))
-			group.Go(fault.Guard(func() error { return c.Copy(groupCtx, from, d, repository) }))
+			group.Go(fault.Guard(func() error { return client.Copy(groupCtx, from, d, repository) }))
 		}
 		if err := group.Wait(); err != nil {
 			return err
 		}
-		if err := c.Push(ctx, repository, image); err != nil {
+		if err := client.Push(ctx, repository, image); err != nil {
 			return err
 		}
 	}
 	for _, tag := range created.tags {
 		report(fmt.Sprintf("pushing %s to %s", image.Descriptor.Digest, tag))
-		if err := c.Tag(ctx, tag, image); err != nil {
+		if err := client.Tag(ctx, tag, image); err != nil {
 			return err
 		}
 	}

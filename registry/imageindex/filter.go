@@ -1,4 +1,4 @@
-package remote
+package imageindex
 
 import (
 	"fmt"
@@ -24,17 +24,17 @@ func Filter(m Manifest, wanted []ocispecs.Platform) (Manifest, error) {
 		}
 		return m, nil
 	}
-	index, err := decodeIndex(m)
+	index, err := Decode(m)
 	if err != nil {
 		return Manifest{}, err
 	}
 	kept := make(map[string]bool)
 	for _, d := range index.Manifests {
-		kept[d.Digest.String()] = !isAttestation(d) && (d.Platform == nil || matcher.Match(*d.Platform))
+		kept[d.Digest.String()] = !IsAttestation(d) && (d.Platform == nil || matcher.Match(*d.Platform))
 	}
 	var list []ocispecs.Descriptor
 	for _, d := range index.Manifests {
-		if kept[d.Digest.String()] || isAttestation(d) && kept[d.Annotations[annotationReferenceDigest]] {
+		if kept[d.Digest.String()] || IsAttestation(d) && kept[Describes(d)] {
 			list = append(list, d)
 		}
 	}
