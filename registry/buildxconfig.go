@@ -46,7 +46,7 @@ func buildxSources(reader *source.Reader, dir string, run *helpers) []Credential
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		broken := &ConfigError{File: base, Problem: cause(err)}
-		all = append(all, CredentialSource{name, base, FinderFunc(func(context.Context, Request) (Credential, error) {
+		all = append(all, CredentialSource{name, base, finderFunc(func(context.Context, Request) (Credential, error) {
 			return Credential{}, broken
 		})})
 	}

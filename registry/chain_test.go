@@ -80,7 +80,7 @@ func everywhere(t *testing.T, host string, without ...string) Inputs {
 		i.Jenkins = Login{Username: "jenkins", Password: "p"}
 	}
 	if with("extra") {
-		i.Extra = []CredentialSource{{"extra", "a test", FinderFunc(func(context.Context, Request) (Credential, error) {
+		i.Extra = []CredentialSource{{"extra", "a test", finderFunc(func(context.Context, Request) (Credential, error) {
 			return Credential{Username: "extra", Password: "p"}, nil
 		})}}
 	}

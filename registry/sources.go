@@ -27,7 +27,7 @@ type Inputs struct {
 	// of a file.
 	DockerAuthConfig string
 	// SecretsPath is a directory with mounted pull secrets, or one such file;
-	// empty is DefaultSecretsPath, which may be missing.
+	// empty is defaultSecretsPath, which may be missing.
 	SecretsPath string
 	// AuthFile is the variable REGISTRY_AUTH_FILE; RuntimeDir and ConfigDir
 	// are the directories in which podman has containers/auth.json.
@@ -110,8 +110,8 @@ func first(all []known, host string) Credential {
 	return Credential{}
 }
 
-// FinderFunc is a Finder of one function.
-type FinderFunc func(ctx context.Context, r Request) (Credential, error)
+// finderFunc is a Finder of one function.
+type finderFunc func(ctx context.Context, r Request) (Credential, error)
 
 // Find implements Finder.
-func (f FinderFunc) Find(ctx context.Context, r Request) (Credential, error) { return f(ctx, r) }
+func (f finderFunc) Find(ctx context.Context, r Request) (Credential, error) { return f(ctx, r) }

@@ -545,7 +545,7 @@ func TestSourcesTable(t *testing.T) {
 	var names []string
 	for _, source := range (Inputs{
 		DockerDir: "/d", RuntimeDir: "/r", SecretsPath: "/s", Explicit: []Explicit{{}},
-		Extra: []CredentialSource{{"extra", "", FinderFunc(func(context.Context, Request) (Credential, error) { return Credential{}, nil })}},
+		Extra: []CredentialSource{{"extra", "", finderFunc(func(context.Context, Request) (Credential, error) { return Credential{}, nil })}},
 	}).sources(newHelpers()) {
 		names = append(names, source.Name)
 	}
