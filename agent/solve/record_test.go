@@ -14,11 +14,11 @@ func TestParseProvenanceMode(t *testing.T) {
 		"": ProvenanceMin, "min": ProvenanceMin, "max": ProvenanceMax, "disabled": ProvenanceDisabled,
 		"true": ProvenanceMin, "false": ProvenanceDisabled, "0": ProvenanceDisabled,
 	} {
-		if got, err := ParseProvenanceMode(env("BUILDX_METADATA_PROVENANCE", value)); err != nil || got != want {
+		if got, err := ParseProvenanceMode(value); err != nil || got != want {
 			t.Errorf("%q = %s, %v; want %s", value, got, err, want)
 		}
 	}
-	_, err := ParseProvenanceMode(env("BUILDX_METADATA_PROVENANCE", "full"))
+	_, err := ParseProvenanceMode("full")
 	wantUsage(t, err, "BUILDX_METADATA_PROVENANCE", "is unknown")
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -84,7 +83,7 @@ func (c *buildCmd) Run(in *invocation) error {
 	if err != nil {
 		return &usageError{err: err}
 	}
-	provenance, err := c.provenance()
+	provenance, err := c.provenance(in)
 	if err != nil {
 		return err
 	}
@@ -220,8 +219,8 @@ func (c *buildCmd) outputs(in *invocation, outputs []solve.Output, definition co
 }
 
 // provenance is what is asked of the builders for the metadata file.
-func (c *buildCmd) provenance() (solve.ProvenanceMode, error) {
-	mode, err := solve.ParseProvenanceMode(os.LookupEnv)
+func (c *buildCmd) provenance(in *invocation) (solve.ProvenanceMode, error) {
+	mode, err := solve.ParseProvenanceMode(in.env.MetadataProvenance)
 	if err != nil {
 		return "", &usageError{err: err}
 	}
@@ -264,7 +263,7 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 		Stdout:         in.data,
 		StdoutTerminal: isTerminal(in.data),
 		WorkDir:        in.workdir,
-		Lookup:         os.LookupEnv,
+		Lookup:         in.env.lookup,
 		Proxy:          in.proxies(),
 		Keychain:       keychain,
 		OnSecret:       func(value string) { in.secrets.hideValues(value) },
@@ -273,7 +272,7 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 		return solve.Request{}, err
 	}
 	var all mistakes
-	r.BuildArgs = take(&all, func() (map[string]string, error) { return solve.ParseBuildArgs(c.BuildArg, os.LookupEnv) })
+	r.BuildArgs = take(&all, func() (map[string]string, error) { return solve.ParseBuildArgs(c.BuildArg, in.env.lookup) })
 	for name, value := range r.BuildArgs { // BuildKit names steps with them filled in
 		if solve.IsSecretName(name) {
 			in.secrets.hideValues(value)

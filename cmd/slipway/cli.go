@@ -69,7 +69,7 @@ type global struct {
 // access is how the cluster is reached.
 func (in *invocation) access() cluster.Access {
 	g := in.global
-	return cluster.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, Transport: configmap.Transport(g.Transport), UserAgent: "slipway/" + version, Files: in.files}
+	return cluster.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, Transport: configmap.Transport(g.Transport), UserAgent: "slipway/" + version, Files: in.files, Lookup: in.env.lookup}
 }
 
 // transportFlag is a transport's name, checked when flags are read.

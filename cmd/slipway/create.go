@@ -113,7 +113,7 @@ func (c *createCmd) request(in *invocation) (configmap.Create, progress.Mode, er
 	}
 	if c.portable() { // a path of this machine means nothing where it is read
 		r.Kubeconfig = ""
-	} else if r.Kubeconfig = in.env.Kubeconfig; in.global.Kubeconfig != "" {
+	} else if r.Kubeconfig = in.env.variable("KUBECONFIG"); in.global.Kubeconfig != "" {
 		r.Kubeconfig = take(&all, func() (string, error) { return filepath.Abs(in.global.Kubeconfig) })
 	}
 	if r.Platforms, err = solve.ParsePlatforms(c.Platform); err != nil {

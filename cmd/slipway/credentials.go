@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -58,7 +57,7 @@ func (f registryFlags) inputs(env environment, files *source.Reader, tags []stri
 	vars := env.Credentials
 	i := registry.Inputs{
 		Files:            files,
-		Lookup:           os.LookupEnv,
+		Lookup:           env.lookup,
 		Given:            registry.Login{Host: f.RegistryHost, Username: f.RegistryUsername, Password: f.RegistryPassword},
 		BuildxDir:        env.buildxDir(),
 		DockerDir:        env.dockerDir(),
@@ -110,5 +109,5 @@ func (in *invocation) proxies() map[string]string {
 		in.log.Warn().Err(err).Msg("the proxies of docker's config cannot be used, and neither its credentials")
 		return nil
 	}
-	return docker.Proxies(in.env.DockerHost)
+	return docker.Proxies(in.env.variable("DOCKER_HOST"))
 }

@@ -15,15 +15,13 @@ type environment struct {
 	BuildxConfig string `env:"BUILDX_CONFIG"`
 	// DockerConfig is the directory of docker's config.json.
 	DockerConfig string `env:"DOCKER_CONFIG"`
-	// DockerHost chooses among the proxies of docker's config.json.
-	DockerHost string `env:"DOCKER_HOST"`
 	// BuildKitHost is the address of a buildkitd, for nodes of the driver
 	// remote that are created without one.
 	BuildKitHost string `env:"BUILDKIT_HOST"`
-	// Kubeconfig is written into nodes that are created, as buildx does.
-	Kubeconfig string `env:"KUBECONFIG"`
-	// MetadataWarnings adds the linter's warnings to the metadata file.
-	MetadataWarnings bool `env:"BUILDX_METADATA_WARNINGS"`
+	// MetadataProvenance says which provenance goes into the metadata file,
+	// MetadataWarnings adds the linter's warnings to it.
+	MetadataProvenance string `env:"BUILDX_METADATA_PROVENANCE"`
+	MetadataWarnings   bool   `env:"BUILDX_METADATA_WARNINGS"`
 	// NoDefaultLoad ignores driver-opt default-load.
 	NoDefaultLoad bool   `env:"BUILDX_NO_DEFAULT_LOAD"`
 	Home          string `env:"HOME"`
@@ -32,6 +30,11 @@ type environment struct {
 
 	Credentials credentialVariables
 	Job         jobVariables
+
+	// lookup reads the variables that are no fields: those that a flag names,
+	// and those that another package reads by name. Nothing else below main
+	// reads the environment of the process.
+	lookup func(name string) (string, bool)
 }
 
 // jobVariables are those in which CI systems tell a job's repository and where
@@ -94,11 +97,18 @@ func loadEnvironment(ctx context.Context) (environment, error) {
 }
 
 func lookupEnvironment(ctx context.Context, lookuper envconfig.Lookuper) (environment, error) {
-	var env environment
+	env := environment{lookup: lookuper.Lookup}
 	if err := envconfig.ProcessWith(ctx, &envconfig.Config{Target: &env, Lookuper: lookuper}); err != nil {
 		return env, fmt.Errorf("read the environment: %w", err)
 	}
 	return env, nil
+}
+
+// variable is the value of a variable that is no field; empty when it is not
+// set.
+func (e environment) variable(name string) string {
+	value, _ := e.lookup(name)
+	return value
 }
 
 // dockerDir is the directory of docker's config.json.
