@@ -95,7 +95,7 @@ func (f buildxFinder) Find(ctx context.Context, r Request) (Credential, error) {
 	return f.file.Find(ctx, r)
 }
 
-// registries implements lister.
-func (f buildxFinder) registries(_ context.Context) []string {
+// Registries implements Lister.
+func (f buildxFinder) Registries(_ context.Context) []string {
 	return []string{authKey{host: f.scope.host, path: f.scope.repository}.registry()}
 }

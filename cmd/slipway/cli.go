@@ -171,7 +171,7 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	hidden := &secrets{mask: mask}
 	diagnostics := std.err
 	if line.CIMask && listens(env, std.err) {
-		hidden.tell = &lineWriter{out: std.err}
+		hidden.tell, hidden.command = &lineWriter{out: std.err}, env.CI.Masker()
 		diagnostics = hidden.tell
 	}
 	terminal := progress.NewTerminal(diagnostics, mask)

@@ -66,24 +66,6 @@ func (f registryFlags) inputs(env environment, files *source.Reader, tags []stri
 		AuthFile:         vars.RegistryAuthFile,
 		RuntimeDir:       vars.RuntimeDir,
 		ConfigDir:        env.configDir(),
-		GitLab: registry.GitLab{
-			Registry:         vars.GitLabRegistry,
-			RegistryUser:     vars.GitLabRegistryUser,
-			RegistryPassword: vars.GitLabRegistryPassword,
-			JobToken:         vars.GitLabJobToken,
-			DeployUser:       vars.GitLabDeployUser,
-			DeployPassword:   vars.GitLabDeployPassword,
-			ProxyServer:      vars.GitLabProxyServer,
-			ProxyUser:        vars.GitLabProxyUser,
-			ProxyPassword:    vars.GitLabProxyPassword,
-		},
-		GitHub: registry.GitHub{
-			Actions:   vars.GitHubActions == "true",
-			ServerURL: vars.GitHubServerURL,
-			Actor:     vars.GitHubActor,
-			Token:     vars.GitHubToken,
-		},
-		Jenkins: registry.Login{Host: vars.Registry, Username: vars.RegistryUsername, Password: vars.RegistryPassword},
 	}
 	var all mistakes
 	for _, value := range f.RegistryAuth {
@@ -98,6 +80,7 @@ func (f registryFlags) inputs(env environment, files *source.Reader, tags []stri
 			i.TagHosts = append(i.TagHosts, reference.Domain(named))
 		}
 	}
+	i.CI = env.CI.Credentials(i.TagHosts)
 	return i, i.Check()
 }
 

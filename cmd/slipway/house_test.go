@@ -36,7 +36,7 @@ var importRules = []struct {
 	{module + "/agent/progress", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
 	{module + "/agent/ci", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
 	{"github.com/alecthomas/kong", []string{"cmd/slipway"}, "flags are parsed in cmd only; the core takes values"},
-	{"github.com/sethvargo/go-envconfig", []string{"cmd/slipway"}, "the environment is read in cmd only; the core takes values"},
+	{"github.com/sethvargo/go-envconfig", []string{"cmd/slipway"}, "the environment is read in cmd only; the core takes values, agent/ci names the variables by tags"},
 	{"k8s.io/client-go/...", []string{"agent/cluster"}, "Kubernetes is spoken in agent/cluster only"},
 	{"github.com/moby/buildkit/...", []string{"agent/solve", "agent/progress"}, "BuildKit is spoken in agent/solve and agent/progress only"},
 	{"github.com/docker/docker-credential-helpers/...", []string{"registry"}, "credentials belong to registry"},
@@ -51,6 +51,8 @@ var reachRules = []struct{ from, to string }{
 	{"configmap", "github.com/moby/buildkit/..."},
 	{"agent/ci", "k8s.io/client-go/..."},
 	{"agent/ci", "github.com/moby/buildkit/..."},
+	{"agent/ci", module + "/registry/remote"}, // it hands out credentials and uses none
+	{"registry", module + "/agent/..."},
 	{"internal/sanitize", module + "/agent/..."},
 	{"internal/sanitize", module + "/registry/..."},
 	{"internal/sanitize", module + "/configmap"},
