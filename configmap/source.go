@@ -12,9 +12,9 @@ import (
 	"github.com/slipway-build/slipway/internal/source"
 )
 
-// Shelf is a place that holds definitions: a directory, a ConfigMap or a
+// Source is a place that holds definitions: a directory, a ConfigMap or a
 // single file.
-type Shelf struct {
+type Source struct {
 	// Place names it in messages: a path, or "configmap NAMESPACE/NAME".
 	Place string
 	// Files are its contents by file name or key. What is no definition does
@@ -25,13 +25,13 @@ type Shelf struct {
 	Only string
 }
 
-// ReadShelf reads a directory of definitions or a single file. It is empty
+// ReadSource reads a directory of definitions or a single file. It is empty
 // when the path does not exist: a directory then, unless file is set.
-func ReadShelf(files *source.Reader, path string, file bool) (Shelf, error) {
+func ReadSource(files *source.Reader, path string, file bool) (Source, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && !info.IsDir() || absent(err) && file:
-		s := Shelf{Place: path, Only: path, Files: make(map[string][]byte)}
+		s := Source{Place: path, Only: path, Files: make(map[string][]byte)}
 		if err != nil {
 			return s, nil
 		}
@@ -40,15 +40,15 @@ func ReadShelf(files *source.Reader, path string, file bool) (Shelf, error) {
 		}
 		return s, nil
 	case absent(err):
-		return Shelf{Place: path}, nil
+		return Source{Place: path}, nil
 	case err != nil:
-		return Shelf{}, unreadable(path, err)
+		return Source{}, unreadable(path, err)
 	}
 	listing, err := os.ReadDir(path)
 	if err != nil {
-		return Shelf{}, unreadable(path, err)
+		return Source{}, unreadable(path, err)
 	}
-	s := Shelf{Place: path, Files: make(map[string][]byte)}
+	s := Source{Place: path, Files: make(map[string][]byte)}
 	for _, item := range listing {
 		name := filepath.Join(path, item.Name())
 		info, err := os.Stat(name)
@@ -56,14 +56,14 @@ func ReadShelf(files *source.Reader, path string, file bool) (Shelf, error) {
 			continue // Load says what is wrong with it
 		}
 		if s.Files[item.Name()], err = readFile(files, name); err != nil {
-			return Shelf{}, unreadable(name, err)
+			return Source{}, unreadable(name, err)
 		}
 	}
 	return s, nil
 }
 
 // label is how messages call one of the files.
-func (s Shelf) label(key string) string {
+func (s Source) label(key string) string {
 	switch {
 	case s.Only != "":
 		return s.Only
@@ -75,7 +75,7 @@ func (s Shelf) label(key string) string {
 
 // find returns the definition of a builder and the file it is in, or nil and
 // the file that it is to be in.
-func (s Shelf) find(builder string) (*Instance, string, error) {
+func (s Source) find(builder string) (*Instance, string, error) {
 	var found []string
 	for _, key := range keysOf(s.Files) {
 		entries := read(s.label(key), s.Files[key])
