@@ -39,7 +39,7 @@ type authorizer struct {
 func newAuthorizer(keychain registry.Keychain, roundTripper http.RoundTripper) *authorizer {
 	return &authorizer{
 		keychain: keychain,
-		client:   &http.Client{Transport: roundTripper, CheckRedirect: stayAnonymousElsewhere},
+		client:   &http.Client{Transport: roundTripper, CheckRedirect: dropCredentialElsewhere},
 		tokens:   auth.NewCache(),
 		sources:  map[string]string{},
 		accepted: map[string]bool{},
@@ -220,10 +220,10 @@ func withHeader(request *http.Request, authorization string) *http.Request {
 // maxRedirects is net/http's own limit.
 const maxRedirects = 10
 
-// stayAnonymousElsewhere drops the credential from a request that a registry
+// dropCredentialElsewhere drops the credential from a request that a registry
 // sends elsewhere, to its storage mostly. net/http does so for another name
 // only, not for another port.
-func stayAnonymousElsewhere(request *http.Request, via []*http.Request) error {
+func dropCredentialElsewhere(request *http.Request, via []*http.Request) error {
 	if len(via) >= maxRedirects {
 		return fmt.Errorf("stopped after %d redirects", maxRedirects)
 	}
@@ -235,8 +235,8 @@ func stayAnonymousElsewhere(request *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// stayHere ends a redirect to another origin.
-func stayHere(request *http.Request, via []*http.Request) error {
+// refuseOtherOrigin ends a redirect to another origin.
+func refuseOtherOrigin(request *http.Request, via []*http.Request) error {
 	if len(via) >= maxRedirects {
 		return fmt.Errorf("stopped after %d redirects", maxRedirects)
 	}

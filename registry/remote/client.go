@@ -44,7 +44,7 @@ type Options struct {
 type Client struct {
 	connections *connections
 	auth        *authorizer
-	looks       looks
+	challenges  challenges
 	limits      limits
 	log         zerolog.Logger
 }
@@ -106,7 +106,7 @@ func (c *Client) read(ctx context.Context, op, repository, what string) (imagein
 		return imageindex.Manifest{}, c.fail(op, registry.JoinReference(repository, what), repository, err)
 	}
 	var m imageindex.Manifest
-	err = c.again(ctx, host, func(ctx context.Context) (err error) {
+	err = c.retry(ctx, host, func(ctx context.Context) (err error) {
 		m, err = repo.manifest(ctx, what)
 		return err
 	})
@@ -120,7 +120,7 @@ func (c *Client) Blob(ctx context.Context, repository string, desc ocispecs.Desc
 		return nil, c.fail("fetch", registry.JoinReference(repository, desc.Digest.String()), repository, err)
 	}
 	var data []byte
-	err = c.again(ctx, host, func(ctx context.Context) error {
+	err = c.retry(ctx, host, func(ctx context.Context) error {
 		body, err := repo.Fetch(ctx, desc)
 		if err != nil {
 			return err

@@ -39,7 +39,7 @@ func (c *Client) Copy(ctx context.Context, from string, desc ocispecs.Descriptor
 			return []string{source.ref.Repository}, nil
 		}
 	}
-	err = c.again(ctx, targetHost, func(ctx context.Context) error {
+	err = c.retry(ctx, targetHost, func(ctx context.Context) error {
 		return oras.CopyGraph(target.writing(ctx), source, target, desc, options)
 	})
 	var side *oras.CopyError

@@ -70,10 +70,10 @@ type connections struct {
 type connection struct {
 	// plain is HTTP instead of TLS; unsure means that only a try will tell.
 	plain, unsure bool
-	// quick is for requests that are answered at once, patient for the end of
+	// standard is for requests that are answered at once, uploads for the end of
 	// an upload, which a registry may answer only when it has checked and
 	// stored gigabytes.
-	quick, patient *http.Transport
+	standard, uploads *http.Transport
 
 	probe sync.Once
 	// reach is from where the host can be spoken to, once a connection was made
@@ -151,7 +151,7 @@ func (c *connections) named(host, by string, tokens bool) (*connection, error) {
 		return nil, fmt.Errorf("certificates for registry %s: %w", host, err)
 	}
 	made := &connection{reach: nameReach(host)}
-	quick := &http.Transport{
+	standard := &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: made.dialer(net.Dialer{
 			Timeout:   c.limits.answer,
@@ -164,11 +164,11 @@ func (c *connections) named(host, by string, tokens bool) (*connection, error) {
 		IdleConnTimeout:       c.limits.stored,
 		// HTTP/2 stays off, as in BuildKit: its flow control slows uploads.
 	}
-	patient := quick.Clone()
-	patient.ResponseHeaderTimeout = c.limits.stored
+	uploads := standard.Clone()
+	uploads.ResponseHeaderTimeout = c.limits.stored
 	made.plain = settings.PlainHTTP || !settings.usesTLS() && isLoopback(host)
 	made.unsure = settings.PlainHTTP && settings.Insecure
-	made.quick, made.patient = quick, patient
+	made.standard, made.uploads = standard, uploads
 	c.known[name] = made
 	return made, nil
 }
@@ -195,7 +195,7 @@ func (c *connections) plainHTTP(ctx context.Context, host string) (bool, error) 
 	if err != nil || !to.unsure {
 		return to != nil && to.plain, err
 	}
-	to.probe.Do(func() { to.plain = !speaksTLS(ctx, to.quick, host) })
+	to.probe.Do(func() { to.plain = !speaksTLS(ctx, to.standard, host) })
 	return to.plain, nil
 }
 
@@ -210,7 +210,7 @@ func (c *connections) withoutTLS(ctx context.Context, host string) bool {
 		return false
 	}
 	to, err := c.to(host)
-	return err == nil && !speaksTLS(ctx, to.quick, host)
+	return err == nil && !speaksTLS(ctx, to.standard, host)
 }
 
 // speaksTLS reports whether TLS is spoken at host. In doubt it is, so that the

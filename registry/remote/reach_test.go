@@ -86,7 +86,7 @@ func TestRegistryOfAnotherReach(t *testing.T) {
 		t.Fatal(err)
 	}
 	var refused *reachError
-	if conn, err := guarded.quick.DialContext(t.Context(), "tcp", local); !errors.As(err, &refused) {
+	if conn, err := guarded.standard.DialContext(t.Context(), "tcp", local); !errors.As(err, &refused) {
 		t.Errorf("error %v", err)
 		if conn != nil {
 			_ = conn.Close()

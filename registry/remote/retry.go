@@ -103,7 +103,7 @@ func (p policy) Retry(attempt int, response *http.Response, err error) (time.Dur
 		return -1, nil // a stream that is read already; its sender starts over
 	}
 	if attempt+1 >= p.limits.tries {
-		usedUp(p.request.Context())
+		exhausted(p.request.Context())
 		return -1, nil
 	}
 	asked := time.Duration(0)
@@ -113,7 +113,7 @@ func (p policy) Retry(attempt int, response *http.Response, err error) (time.Dur
 	if left := time.Duration(p.limits.tries - 1 - attempt); asked > left*p.limits.longest {
 		p.log.Warn().Str("registry", p.request.URL.Host).Str("reason", reason).Stringer("asked", asked).
 			Msg("registry asks for a longer wait than all tries have, giving up")
-		usedUp(p.request.Context())
+		exhausted(p.request.Context())
 		return -1, nil
 	}
 	wait := p.limits.wait(attempt, asked)
@@ -147,25 +147,25 @@ func report(log zerolog.Logger, host, reason string, wait time.Duration, try int
 }
 
 // tried is what the tries of single requests tell the work they belong to.
-type tried struct{ usedUp atomic.Bool }
+type tried struct{ exhausted atomic.Bool }
 
 type triedKey struct{}
 
-// usedUp notes that a request was tried to the last, so that the work around
+// exhausted notes that a request was tried to the last, so that the work around
 // it does not begin again.
-func usedUp(ctx context.Context) {
+func exhausted(ctx context.Context) {
 	if t, ok := ctx.Value(triedKey{}).(*tried); ok {
-		t.usedUp.Store(true)
+		t.exhausted.Store(true)
 	}
 }
 
-// again does work that single requests cannot try again by themselves: that in
+// retry does work that single requests cannot try again by themselves: that in
 // which a stream broke off. Work that is done again finds what it has done.
-func (c *Client) again(ctx context.Context, host string, work func(ctx context.Context) error) error {
+func (c *Client) retry(ctx context.Context, host string, work func(ctx context.Context) error) error {
 	for attempt := 0; ; attempt++ {
 		t := &tried{}
 		err := work(context.WithValue(ctx, triedKey{}, t))
-		if err == nil || ctx.Err() != nil || t.usedUp.Load() || attempt+1 >= c.limits.tries || !canHeal(err) {
+		if err == nil || ctx.Err() != nil || t.exhausted.Load() || attempt+1 >= c.limits.tries || !canHeal(err) {
 			return err
 		}
 		wait := c.limits.wait(attempt, 0)

@@ -34,8 +34,8 @@ func testClient(t *testing.T, o Options) *Client {
 	c.connections.lookup = onlyHere
 	t.Cleanup(func() {
 		for _, connection := range c.connections.known {
-			connection.quick.CloseIdleConnections()
-			connection.patient.CloseIdleConnections()
+			connection.standard.CloseIdleConnections()
+			connection.uploads.CloseIdleConnections()
 		}
 	})
 	return c

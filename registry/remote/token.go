@@ -50,14 +50,14 @@ func (t Token) GoString() string { return t.String() }
 // has: a builder. The registry is asked itself before anything goes there. The
 // service is reached as its registry is, unless it has settings of its own.
 func (c *Client) Token(ctx context.Context, r TokenRequest) (Token, error) {
-	r, unseen := c.verified(ctx, r)
-	token, err := c.auth.token(ctx, r, unseen, func() bool { return c.connections.withoutTLS(ctx, r.Host) })
+	r, unverified := c.verified(ctx, r)
+	token, err := c.auth.token(ctx, r, unverified, func() bool { return c.connections.withoutTLS(ctx, r.Host) })
 	return token, c.fail("authorize", registry.ScopedRequest(r.Host, r.Scopes).String(), r.Host, err)
 }
 
-// token fetches a token. An error unseen says that the registry itself has not
+// token fetches a token. An error unverified says that the registry itself has not
 // named the service; plain reports whether it is spoken to without TLS.
-func (a *authorizer) token(ctx context.Context, r TokenRequest, unseen error, plain func() bool) (Token, error) {
+func (a *authorizer) token(ctx context.Context, r TokenRequest, unverified error, plain func() bool) (Token, error) {
 	var cred registry.Credential
 	if !r.Anonymous {
 		var err error
@@ -72,16 +72,16 @@ func (a *authorizer) token(ctx context.Context, r TokenRequest, unseen error, pl
 	if err != nil || realm.Host == "" || realm.Scheme != "https" && realm.Scheme != "http" {
 		return Token{}, fmt.Errorf("%s names a token service without a usable URL", r.Host)
 	}
-	if unseen != nil && !cred.Anonymous() && !onItself(r.Host, realm) {
-		return Token{}, unseen
+	if unverified != nil && !cred.Anonymous() && !onItself(r.Host, realm) {
+		return Token{}, unverified
 	}
 	if realm.Scheme == "http" && !plain() {
 		return Token{}, fmt.Errorf("%s names a token service without TLS, %s: nothing is sent there", r.Host, realm.Host)
 	}
 	options := dockerauth.TokenOptions{Realm: realm.String(), Service: r.Service, Scopes: r.Scopes}
 	client := *a.client
-	client.CheckRedirect = stayHere // the request holds a secret, maybe in its body
-	client.Transport = shortAnswers{client.Transport}
+	client.CheckRedirect = refuseOtherOrigin // the request holds a secret, maybe in its body
+	client.Transport = limitedTransport{client.Transport}
 	ctx = serving(ctx, r.Host)
 	if cred.IdentityToken != "" {
 		options.Secret = cred.IdentityToken // without a user it is the grant of a refresh token
@@ -135,25 +135,25 @@ func (e *tokenError) Unwrap() error { return e.err }
 // kilobytes.
 const maxToken = 1 << 20
 
-// shortAnswers ends answers that are longer than a token's.
-type shortAnswers struct{ http.RoundTripper }
+// limitedTransport ends answers that are longer than a token's.
+type limitedTransport struct{ http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
-func (s shortAnswers) RoundTrip(request *http.Request) (*http.Response, error) {
+func (s limitedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	response, err := s.RoundTripper.RoundTrip(request)
 	if err == nil {
-		response.Body = &shortBody{response.Body, maxToken}
+		response.Body = &limitedBody{response.Body, maxToken}
 	}
 	return response, err
 }
 
-type shortBody struct {
+type limitedBody struct {
 	io.ReadCloser
 	left int64
 }
 
 // Read implements io.Reader.
-func (b *shortBody) Read(p []byte) (int, error) {
+func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left+1)])
 	if b.left -= int64(n); b.left < 0 {
 		return 0, imageindex.TooLarge(maxToken)

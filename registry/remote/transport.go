@@ -43,7 +43,7 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		request = request.Clone(request.Context())
 		request.Header.Set("User-Agent", t.userAgent)
 	}
-	base := watched{to.forRequest(request), t.limits.paceOf(request)}
+	base := timedTransport{to.forRequest(request), t.limits.paceOf(request)}
 	if isOnce(request.Context()) {
 		return base.RoundTrip(request)
 	}
@@ -82,21 +82,21 @@ func isOnce(ctx context.Context) bool { return ctx.Value(onceKey{}) != nil }
 
 func (c *connection) forRequest(request *http.Request) http.RoundTripper {
 	if request.Method == http.MethodPut && strings.Contains(request.URL.Path, "/blobs/") {
-		return c.patient
+		return c.uploads
 	}
-	return c.quick
+	return c.standard
 }
 
 // pace is how fast an answer must come: something at least in every window, and
 // so many bytes in all the time of one that is spent on reading.
 type pace struct {
-	window time.Duration
-	least  int64
+	window  time.Duration
+	minimum int64
 }
 
-// leastOfBlob is the pace of blobs, in bytes for a window. What is not a blob
+// minBlobBytes is the pace of blobs, in bytes for a window. What is not a blob
 // is read whole, and one window is enough for the largest.
-const leastOfBlob = 64 << 10
+const minBlobBytes = 64 << 10
 
 // paceOf is the pace of the answer to a request. Builders wait for a token for
 // a minute only.
@@ -105,20 +105,20 @@ func (l limits) paceOf(request *http.Request) pace {
 	case servedBy(request.Context()) != "":
 		return pace{l.answer, maxToken}
 	case strings.Contains(request.URL.Path, "/blobs/"):
-		return pace{l.silence, leastOfBlob}
+		return pace{l.silence, minBlobBytes}
 	}
 	return pace{l.silence, imageindex.MaxManifest}
 }
 
-// watched ends answers that stand still for too long, or come too slowly: a
+// timedTransport ends answers that stand still for too long, or come too slowly: a
 // byte now and then would keep a client waiting for months.
-type watched struct {
+type timedTransport struct {
 	base http.RoundTripper
 	pace pace
 }
 
 // RoundTrip implements http.RoundTripper.
-func (w watched) RoundTrip(request *http.Request) (*http.Response, error) {
+func (w timedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(request.Context())
 	response, err := w.base.RoundTrip(request.WithContext(ctx))
 	if err != nil {
@@ -127,13 +127,13 @@ func (w watched) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	timer := time.AfterFunc(w.pace.window, func() { cancel(errSilence) })
 	timer.Stop() // only reads are timed: the reader may have other work first
-	response.Body = &watchedBody{ReadCloser: response.Body, ctx: ctx, cancel: cancel, timer: timer, pace: w.pace}
+	response.Body = &timedBody{ReadCloser: response.Body, ctx: ctx, cancel: cancel, timer: timer, pace: w.pace}
 	response.Request = request // the caller's own, not the copy
 	return response, nil
 }
 
-// watchedBody is the body of an answer under a timer that every read resets.
-type watchedBody struct {
+// timedBody is the body of an answer under a timer that every read resets.
+type timedBody struct {
 	io.ReadCloser
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -145,7 +145,7 @@ type watchedBody struct {
 }
 
 // Read implements io.Reader.
-func (b *watchedBody) Read(p []byte) (int, error) {
+func (b *timedBody) Read(p []byte) (int, error) {
 	began := time.Now()
 	b.timer.Reset(b.pace.window)
 	n, err := b.ReadCloser.Read(p)
@@ -161,7 +161,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 	if b.waited < b.pace.window {
 		return n, nil
 	}
-	if b.got < b.pace.least {
+	if b.got < b.pace.minimum {
 		return n, errSlow
 	}
 	b.waited, b.got = 0, 0
@@ -169,7 +169,7 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 }
 
 // Close implements io.Closer.
-func (b *watchedBody) Close() error {
+func (b *timedBody) Close() error {
 	b.timer.Stop()
 	err := b.ReadCloser.Close()
 	b.cancel(nil)

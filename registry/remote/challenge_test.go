@@ -76,7 +76,7 @@ func TestLookFindsTheChallenge(t *testing.T) {
 				}
 				return true
 			})
-			found, err := testClient(t, Options{}).look(t.Context(), registry.ScopedRequest(s.Host, []string{tt.scope}))
+			found, err := testClient(t, Options{}).challenge(t.Context(), registry.ScopedRequest(s.Host, []string{tt.scope}))
 			if (err == nil) != tt.want || tt.want && found.realm != "https://auth.example/token" {
 				t.Errorf("%+v, %v", found, err)
 			}

@@ -15,8 +15,9 @@ import (
 	"github.com/slipway-build/slipway/registry"
 )
 
-// lookTimeout bounds a look at a registry; who asks for a token has a minute.
-const lookTimeout = 15 * time.Second
+// challengeTimeout bounds the question to a registry how it asks for
+// credentials; who asks for a token has a minute.
+const challengeTimeout = 15 * time.Second
 
 // challenge is how a registry asks for credentials, as it says itself.
 type challenge struct {
@@ -27,43 +28,44 @@ type challenge struct {
 	basic bool
 }
 
-// looks are the looks at registries, one for each.
-type looks struct {
+// challenges are those of registries, each asked for once.
+type challenges struct {
 	mu     sync.Mutex
-	done   map[string]*looked
+	done   map[string]*challengeAnswer
 	warned map[string]bool
 }
 
-type looked struct {
+// challengeAnswer is what a registry answered, once over is true.
+type challengeAnswer struct {
 	mu    sync.Mutex
 	over  bool
 	found challenge
 	err   error
 }
 
-// look asks a registry how it wants to be asked, without a credential. What a
+// challenge asks a registry how it wants to be asked, without a credential. What a
 // builder says of it is not relied upon: builders run other people's code. The
 // request names the repository and the right, for some registries ask for a
 // credential only there.
-func (c *Client) look(ctx context.Context, r registry.Request) (challenge, error) {
+func (c *Client) challenge(ctx context.Context, r registry.Request) (challenge, error) {
 	key := fmt.Sprintf("%s %t", r, r.Push)
-	c.looks.mu.Lock()
-	if c.looks.done == nil {
-		c.looks.done = map[string]*looked{}
+	c.challenges.mu.Lock()
+	if c.challenges.done == nil {
+		c.challenges.done = map[string]*challengeAnswer{}
 	}
-	one, ok := c.looks.done[key]
+	one, ok := c.challenges.done[key]
 	if !ok {
-		one = &looked{}
-		c.looks.done[key] = one
+		one = &challengeAnswer{}
+		c.challenges.done[key] = one
 	}
-	c.looks.mu.Unlock()
+	c.challenges.mu.Unlock()
 
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	if one.over {
 		return one.found, one.err
 	}
-	found, err := c.lookAnew(ctx, r)
+	found, err := c.requestChallenge(ctx, r)
 	if ctx.Err() != nil {
 		return challenge{}, ctx.Err()
 	}
@@ -71,8 +73,8 @@ func (c *Client) look(ctx context.Context, r registry.Request) (challenge, error
 	return found, err
 }
 
-func (c *Client) lookAnew(ctx context.Context, r registry.Request) (challenge, error) {
-	ctx, cancel := context.WithTimeout(once(ctx), min(lookTimeout, c.limits.answer))
+func (c *Client) requestChallenge(ctx context.Context, r registry.Request) (challenge, error) {
+	ctx, cancel := context.WithTimeout(once(ctx), min(challengeTimeout, c.limits.answer))
 	defer cancel()
 	schemes := []string{"https"}
 	if c.connections.withoutTLS(ctx, r.Host) {
@@ -126,23 +128,23 @@ func (c *Client) challengeAt(ctx context.Context, method string, target url.URL)
 // TakesPassword reports whether a registry may be sent the password itself:
 // unless it is seen to want tokens and nothing else.
 func (c *Client) TakesPassword(ctx context.Context, host string) bool {
-	found, err := c.look(ctx, registry.Request{Host: host})
+	found, err := c.challenge(ctx, registry.Request{Host: host})
 	return err != nil || found.basic
 }
 
 // verified is a request for a token as the registry itself words it. Where the
-// registry does not do so to this agent, unseen says why, and the service is
+// registry does not do so to this agent, unverified says why, and the service is
 // only what a builder has named.
-func (c *Client) verified(ctx context.Context, r TokenRequest) (verified TokenRequest, unseen error) {
-	found, err := c.look(ctx, registry.ScopedRequest(r.Host, r.Scopes))
+func (c *Client) verified(ctx context.Context, r TokenRequest) (verified TokenRequest, unverified error) {
+	found, err := c.challenge(ctx, registry.ScopedRequest(r.Host, r.Scopes))
 	if err == nil && found.realm == "" {
 		err = errors.New("it asks this agent for a password and not for a token")
 	}
 	if err != nil {
 		if ctx.Err() == nil {
-			c.warnUnseen(r, err)
+			c.warnUnverified(r, err)
 		}
-		return r, &unseenError{r.Host, bareURL(r.Realm), err}
+		return r, &unverifiedError{r.Host, bareURL(r.Realm), err}
 	}
 	if found.realm != r.Realm {
 		c.log.Debug().Str("registry", r.Host).Str("said", bareURL(r.Realm)).Str("found", bareURL(found.realm)).
@@ -153,15 +155,15 @@ func (c *Client) verified(ctx context.Context, r TokenRequest) (verified TokenRe
 	return r, nil
 }
 
-// warnUnseen tells, once for a registry, that it cannot be asked.
-func (c *Client) warnUnseen(r TokenRequest, err error) {
-	c.looks.mu.Lock()
-	warned := c.looks.warned[r.Host]
-	if c.looks.warned == nil {
-		c.looks.warned = map[string]bool{}
+// warnUnverified tells, once for a registry, that it cannot be asked.
+func (c *Client) warnUnverified(r TokenRequest, err error) {
+	c.challenges.mu.Lock()
+	warned := c.challenges.warned[r.Host]
+	if c.challenges.warned == nil {
+		c.challenges.warned = map[string]bool{}
 	}
-	c.looks.warned[r.Host] = true
-	c.looks.mu.Unlock()
+	c.challenges.warned[r.Host] = true
+	c.challenges.mu.Unlock()
 	if !warned {
 		c.log.Warn().Str("registry", r.Host).Str("reason", bareError(err)).Str("service", bareURL(r.Realm)).
 			Msg("the registry does not tell this agent which token service it has: a credential is sent to the registry's own host only")
@@ -174,19 +176,19 @@ func onItself(host string, realm *url.URL) bool {
 	return realm.Scheme == "https" && strings.EqualFold(realm.Hostname(), (&url.URL{Host: host}).Hostname())
 }
 
-// unseenError is a token service that only the builder has named.
-type unseenError struct {
+// unverifiedError is a token service that only the builder has named.
+type unverifiedError struct {
 	registry, service string
 	err               error
 }
 
 // Error implements error.
-func (e *unseenError) Error() string {
+func (e *unverifiedError) Error() string {
 	return fmt.Sprintf("only the builder says that %s is the token service of %s, no credential is sent there: %s", e.service, e.registry, bareError(e.err))
 }
 
 // Unwrap returns why the registry could not be asked.
-func (e *unseenError) Unwrap() error { return e.err }
+func (e *unverifiedError) Unwrap() error { return e.err }
 
 // bareURL is a URL for messages: scheme, host and path.
 func bareURL(text string) string {
