@@ -56,7 +56,7 @@ type Client struct {
 // is what the definition's endpoint names and may be empty or point nowhere.
 // No request is sent yet.
 func Connect(access Access, definitionKubeconfig string, log zerolog.Logger) (*Client, error) {
-	config, id, err := resolve(access, definitionKubeconfig, processSurroundings())
+	config, id, err := resolve(access, definitionKubeconfig, access.surroundings())
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ type global struct {
 // access is how the cluster is reached.
 func (in *invocation) access() cluster.Access {
 	g := in.global
-	return cluster.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, Transport: configmap.Transport(g.Transport), UserAgent: "slipway/" + version, Files: in.files}
+	return cluster.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, Transport: configmap.Transport(g.Transport), UserAgent: "slipway/" + version, Files: in.files, Lookup: in.env.lookup}
 }
 
 // transportFlag is a transport's name, checked when flags are read.
@@ -170,7 +170,7 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	hidden := &secrets{mask: mask}
 	diagnostics := std.err
 	if line.CIMask && listens(env, std.err) {
-		hidden.tell = &lineWriter{out: std.err}
+		hidden.tell, hidden.command = &lineWriter{out: std.err}, env.CI.Masker()
 		diagnostics = hidden.tell
 	}
 	terminal := progress.NewTerminal(diagnostics, mask)
