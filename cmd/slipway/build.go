@@ -83,7 +83,7 @@ func (c *buildCmd) Run(in *invocation) error {
 	if err != nil {
 		return &usageError{err: err}
 	}
-	provenance, err := c.provenance()
+	provenance, err := c.provenance(in)
 	if err != nil {
 		return err
 	}
@@ -208,8 +208,8 @@ func (c *buildCmd) call() (solve.Call, error) {
 }
 
 // provenance is what is asked of the builders for the metadata file.
-func (c *buildCmd) provenance() (buildkit.ProvenanceMode, error) {
-	mode, err := buildkit.ParseProvenanceMode(os.LookupEnv)
+func (c *buildCmd) provenance(in *invocation) (buildkit.ProvenanceMode, error) {
+	mode, err := buildkit.ParseProvenanceMode(in.env.MetadataProvenance)
 	if err != nil {
 		return "", &usageError{err: err}
 	}
@@ -281,7 +281,7 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 		Files:          in.files,
 		Stdout:         in.data,
 		StdoutTerminal: isTerminal(in.data),
-		Lookup:         os.LookupEnv,
+		Lookup:         in.env.lookup,
 		Environ:        os.Environ(),
 		Proxy:          in.proxies(),
 	})
