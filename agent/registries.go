@@ -11,7 +11,7 @@ import (
 
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // Where buildkitd finds its files in a pod, and the name of its
@@ -41,8 +41,8 @@ type daemonRegistries struct {
 // when several nodes have built one image. The authorities and client
 // certificates are those of the definition's Files; what a toml names outside
 // of them exists in the builder's pod only and is left out.
-func RegistryHosts(definitions ...configmap.Definition) (registry.Hosts, error) {
-	hosts := registry.Hosts{}
+func RegistryHosts(definitions ...configmap.Definition) (remote.Hosts, error) {
+	hosts := remote.Hosts{}
 	for _, d := range definitions {
 		for _, node := range d.Nodes {
 			if err := nodeHosts(hosts, node); err != nil {
@@ -88,7 +88,7 @@ func readDaemonRegistries(node configmap.Node) (daemonRegistries, error) {
 	return config, toml.Unmarshal(raw, &config)
 }
 
-func nodeHosts(hosts registry.Hosts, node configmap.Node) error {
+func nodeHosts(hosts remote.Hosts, node configmap.Node) error {
 	config, err := readDaemonRegistries(node)
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func nodeHosts(hosts registry.Hosts, node configmap.Node) error {
 			continue // nodes share a registry; the first one says how
 		}
 		entry := config.Registry[name]
-		host := registry.Host{PlainHTTP: entry.PlainHTTP, Insecure: entry.Insecure}
+		host := remote.Host{PlainHTTP: entry.PlainHTTP, Insecure: entry.Insecure}
 		for _, file := range entry.CAs {
 			if ca, ok := daemonFile(node, file); ok {
 				host.CAs = append(host.CAs, ca)
@@ -108,7 +108,7 @@ func nodeHosts(hosts registry.Hosts, node configmap.Node) error {
 			key, hasKey := daemonFile(node, pair.Key)
 			certificate, hasCertificate := daemonFile(node, pair.Certificate)
 			if hasKey && hasCertificate {
-				host.KeyPairs = append(host.KeyPairs, registry.KeyPair{Cert: certificate, Key: key})
+				host.KeyPairs = append(host.KeyPairs, remote.KeyPair{Cert: certificate, Key: key})
 			}
 		}
 		hosts[name] = host

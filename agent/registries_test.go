@@ -9,7 +9,7 @@ import (
 
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 func TestRegistryHosts(t *testing.T) {
@@ -44,8 +44,8 @@ debug = true
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := registry.Hosts{
-		"reg.example:5000": {CAs: [][]byte{[]byte("CA"), []byte("CA")}, KeyPairs: []registry.KeyPair{{Cert: []byte("CERT"), Key: []byte("KEY")}}},
+	want := remote.Hosts{
+		"reg.example:5000": {CAs: [][]byte{[]byte("CA"), []byte("CA")}, KeyPairs: []remote.KeyPair{{Cert: []byte("CERT"), Key: []byte("KEY")}}},
 		"old.example":      {PlainHTTP: true, Insecure: true},
 		"docker.io":        {},
 		"more.example":     {PlainHTTP: true},

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -18,8 +17,6 @@ var (
 	builderName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9._-]*$`)
 	nodeName    = builderName
 )
-
-const defaultUnschedulableGrace = 15 * time.Second
 
 // maxStatefulSetName leaves room for the up to eleven characters that the
 // controller adds in the label controller-revision-hash of each pod. The API
@@ -121,7 +118,8 @@ func (n rawNode) build(g group) Node {
 	switch g.driver {
 	case DriverKubernetes:
 		node.Kubernetes = n.kubernetes(g)
-		node.Files = n.withGC(n.slipway.over(g.slipway).gc)
+		gc, _ := n.slipway.over(g.slipway)[keyGC].(gcPolicy)
+		node.Files = n.withGC(gc)
 	case DriverRemote:
 		node.Remote = n.remote()
 	}
@@ -134,41 +132,13 @@ func (n rawNode) kubernetes(g group) *Kubernetes {
 	k := kubernetesDefaults()
 	k.Kubeconfig = readKubernetesEndpoint(n.endpoint, r.key("Endpoint"))
 	readOptions(kubernetesOptions(), &k, n.options, r)
-	own := n.slipway.over(g.slipway)
 	_, rootless := n.options["rootless"]
-	own.setProfile(&k, rootless, r)
+	n.slipway.over(g.slipway).apply(&k)
+	applyProfile(&k, rootless, r)
 	checkTogether(&k, r)
 	if n.name != "" && nodeName.MatchString(n.name) {
 		checkWorkloadName(n.name, k.ClaimStorage != nil, r.key("Name"))
 	}
-	k.PodTemplate = own.podTemplate
-	k.Transport = TransportAuto
-	if own.transport != nil {
-		k.Transport = *own.transport
-	}
-	if own.drift != nil {
-		k.Drift = *own.drift
-	}
-	if own.tls != nil {
-		k.TLS = *own.tls
-	}
-	k.UnschedulableGrace = defaultUnschedulableGrace
-	if own.unschedulableGrace != nil {
-		k.UnschedulableGrace = *own.unschedulableGrace
-	}
-	if own.overflow != nil {
-		k.Overflow = *own.overflow
-	}
-	if own.terminationGrace != nil {
-		k.TerminationGrace = *own.terminationGrace
-	}
-	if own.owner != nil {
-		k.Owner = *own.owner
-	}
-	if own.idleTimeout != nil {
-		k.IdleTimeout = *own.idleTimeout
-	}
-	k.StorageClass = own.storageClass
 	return &k
 }
 

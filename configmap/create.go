@@ -48,7 +48,7 @@ type Create struct {
 	Profile string
 }
 
-// Created is what becomes of a Shelf by a Create.
+// Created is what becomes of a Source by a Create.
 type Created struct {
 	// Key is the name of the file to write, and Content what goes into it.
 	Key     string
@@ -85,11 +85,11 @@ func (c Create) Validate() error {
 		bad("ENDPOINT", sanitize.RedactURLs(c.Endpoint), "is not taken by the driver "+c.driver(),
 			"leave it out, or give --driver=remote to use a buildkitd that runs there")
 	}
-	alone, ok := c.alone()
+	alone, ok := c.standalone()
 	if !ok {
 		return all.err()
 	}
-	_, err := alone.Apply(Shelf{})
+	_, err := alone.Apply(Source{})
 	if known := (UsageErrors)(nil); errors.As(err, &known) {
 		all = append(all, known...)
 	} else if err != nil {
@@ -98,10 +98,10 @@ func (c Create) Validate() error {
 	return all.err()
 }
 
-// alone is the request for the node by itself, so that what can be said about
+// standalone is the request for the node by itself, so that what can be said about
 // it is said before anything is touched. It is not ok where that depends on the
 // builder.
-func (c Create) alone() (alone Create, ok bool) {
+func (c Create) standalone() (alone Create, ok bool) {
 	alone = c
 	alone.Append = false
 	alone.Name = cmp.Or(c.Name, GenerateName())
@@ -174,7 +174,7 @@ func (c Create) validateLeave() UsageErrors {
 // Apply makes the change. Nothing is written: the result says what is to be
 // written where. The error is UsageErrors, Problems of the definition that is
 // there, or an *Error about the place.
-func (c Create) Apply(s Shelf) (Created, error) {
+func (c Create) Apply(s Source) (Created, error) {
 	builder, key, err := s.find(c.Name)
 	if err != nil {
 		return Created{}, err
@@ -203,7 +203,7 @@ func (c Create) Apply(s Shelf) (Created, error) {
 	return c.check(*builder, s.label(key), Created{Key: key, Warnings: warnings})
 }
 
-func (c Create) absentHint(s Shelf) string {
+func (c Create) absentHint(s Source) string {
 	var names []string
 	for _, key := range keysOf(s.Files) {
 		for _, e := range read(s.label(key), s.Files[key]) {
@@ -283,7 +283,7 @@ func (c Create) put(b *Instance, where string) (warnings []string, err error) {
 
 // node is the new node.
 func (c Create) node(b *Instance) InstanceNode {
-	n := InstanceNode{Name: strings.ToLower(c.Node), Endpoint: c.Endpoint, Platforms: c.Platforms, DriverOpts: c.Options.mended(), Flags: c.Flags}
+	n := InstanceNode{Name: strings.ToLower(c.Node), Endpoint: c.Endpoint, Platforms: c.Platforms, DriverOpts: c.Options.normalized(), Flags: c.Flags}
 	for k := 0; n.Name == ""; k++ {
 		if name := strings.ToLower(fmt.Sprintf("%s%d", b.Name, k)); nodeIndex(b, name) < 0 {
 			n.Name = name
@@ -313,7 +313,7 @@ func (c Create) change(n *InstanceNode, driver string) {
 		n.Platforms = c.Platforms
 	}
 	if c.Options.Values != nil {
-		n.DriverOpts = c.Options.mended()
+		n.DriverOpts = c.Options.normalized()
 	}
 	if c.Flags != nil {
 		n.Flags = c.Flags
@@ -375,7 +375,7 @@ func (c Create) check(b Instance, label string, made Created) (Created, error) {
 		if named && p.Node != "" && p.Option == "Name" && c.Node == "" {
 			continue
 		}
-		all = append(all, c.blame(p, b))
+		all = append(all, c.usageError(p, b))
 	}
 	if len(all) > 0 {
 		return Created{}, all
@@ -385,9 +385,9 @@ func (c Create) check(b Instance, label string, made Created) (Created, error) {
 	return made, nil
 }
 
-// blame says which flag a problem comes from. What comes from the definition
+// usageError says which flag a problem comes from. What comes from the definition
 // that was there before stays a problem of it.
-func (c Create) blame(p *Problem, b Instance) error {
+func (c Create) usageError(p *Problem, b Instance) error {
 	u := &UsageError{Problem: p.Message, Hint: p.Hint}
 	name, _, _ := strings.Cut(p.Option, "[")
 	name, _, _ = strings.Cut(name, ".")
@@ -403,7 +403,7 @@ func (c Create) blame(p *Problem, b Instance) error {
 		return p
 	case isOption:
 		u.Flag = "--driver-opt " + option
-		if list := c.Options.torn[option]; list != "" && u.Problem == unknownOption {
+		if list := c.Options.fragments[option]; list != "" && u.Problem == unknownOption {
 			u.Hint = fmt.Sprintf("if %s belongs to %s, %s", option, list, quoteHint)
 		}
 	case name == "Name" && c.Node == "":

@@ -30,7 +30,7 @@ type Definition struct {
 	Nodes []Node
 	// File is the path the definition was read from, for messages.
 	File string
-	// Warnings are spellings that were accepted but should be mended. Each
+	// Warnings are spellings that were accepted but should be corrected. Each
 	// names file, node and option.
 	Warnings []string
 }

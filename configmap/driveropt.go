@@ -15,9 +15,9 @@ import (
 type DriverOpts struct {
 	// Values is nil when the flag was not given.
 	Values map[string]string
-	// torn maps what follows an option that takes a list, in the same flag, to
+	// fragments maps what follows an option that takes a list, in the same flag, to
 	// that option: it may be a part of the list that lost its quotes.
-	torn map[string]string
+	fragments map[string]string
 }
 
 // ParseDriverOpts reads values of --driver-opt as docker buildx does: each is
@@ -42,14 +42,14 @@ func ParseDriverOpts(values []string) (DriverOpts, error) {
 				continue
 			}
 			if opts.Values == nil {
-				opts.Values, opts.torn = make(map[string]string), make(map[string]string)
+				opts.Values, opts.fragments = make(map[string]string), make(map[string]string)
 			}
 			opts.Values[key] = withoutQuotes(v)
 			switch {
 			case takesList(key):
 				list = key
 			case list != "":
-				opts.torn[key] = list
+				opts.fragments[key] = list
 			}
 		}
 	}
@@ -127,9 +127,9 @@ func (o DriverOpts) Secrets() []string {
 
 var secretName = regexp.MustCompile(`(?i)(token|passw(or)?d|secret|credentials?|_key)$`)
 
-// mended are the values as buildx and Kubernetes take them, where only the
+// normalized are the values as buildx and Kubernetes take them, where only the
 // documentation of buildx has them otherwise.
-func (o DriverOpts) mended() map[string]string {
+func (o DriverOpts) normalized() map[string]string {
 	values := maps.Clone(o.Values)
 	for key, value := range o.Values {
 		known := findOption(kubernetesOptions(), key)

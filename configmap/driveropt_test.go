@@ -73,7 +73,7 @@ func FuzzCreate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		made, err := Create{Name: name, Options: parsed, Flags: words}.Apply(Shelf{})
+		made, err := Create{Name: name, Options: parsed, Flags: words}.Apply(Source{})
 		if err != nil {
 			return
 		}

@@ -43,13 +43,13 @@ func writePlace(p Places, system string) (string, error) {
 // author changes it in the meantime, and the file is written whole or not at
 // all. It is readable by its owner only, as buildx has it, unless it is there
 // already. edit may be called twice. Errors are those of edit, or an *Error.
-func EditPath(files *source.Reader, path string, file bool, edit func(Shelf) (Created, error)) error {
+func EditPath(files *source.Reader, path string, file bool, edit func(Source) (Created, error)) error {
 	dir := path
 	if info, err := os.Stat(path); err == nil && !info.IsDir() || err != nil && file {
 		dir = filepath.Dir(path)
 	} else if err != nil {
 		// A change that is refused leaves no directory behind.
-		if _, err := edit(Shelf{Place: path}); err != nil {
+		if _, err := edit(Source{Place: path}); err != nil {
 			return err
 		}
 		if err := os.MkdirAll(path, 0o755); err != nil {
@@ -67,15 +67,15 @@ func EditPath(files *source.Reader, path string, file bool, edit func(Shelf) (Cr
 		return unwritable(path, err)
 	}
 	defer unlock()
-	shelf, err := ReadShelf(files, path, file)
+	from, err := ReadSource(files, path, file)
 	if err != nil {
 		return err
 	}
-	made, err := edit(shelf)
+	made, err := edit(from)
 	if err != nil {
 		return err
 	}
-	name := shelf.label(made.Key)
+	name := from.label(made.Key)
 	place, err := target.Open("", name)
 	if err == nil {
 		// A regular file is written at once: there is nothing to wait for.

@@ -34,20 +34,6 @@ func ParseDrift(name string) (Drift, error) {
 	return Drift(name), nil
 }
 
-// readDrift reads the policy of a node.
-func readDrift(e *extension, value any, r report) {
-	var text string
-	if !readString(&text, value, r) {
-		return
-	}
-	d, err := ParseDrift(text)
-	if err != nil {
-		r.hinting("%s", didYouMean(text, drifts())).bad("%q is not a policy for drift", text)
-		return
-	}
-	e.drift = &d
-}
-
 // WithDrift returns the definition with a policy for every node of the driver
 // kubernetes: chosen where it is not empty, else the definition's own, else
 // standard.

@@ -83,20 +83,20 @@ func readDiskSpace(value any, r report) *diskSpace {
 	return &d
 }
 
-func readGC(e *extension, value any, r report) {
+func readGC(value any, r report) (gcPolicy, bool) {
 	var p gcPolicy
 	readObject(gcFields(), &p, value, r)
 	if p.reservedSpace.moreThan(p.maxUsedSpace) {
 		// buildkitd keeps the reserved space and forgets the other.
 		r.bad("reservedSpace is more than maxUsedSpace, which would have no effect")
 	}
-	e.gc = &p
+	return p, true
 }
 
 // withGC returns the node's files with the policy in buildkitd's configuration.
-func (n rawNode) withGC(p *gcPolicy) map[string][]byte {
+func (n rawNode) withGC(p gcPolicy) map[string][]byte {
 	r := n.report.key("Slipway.gc")
-	if p == nil || *p == (gcPolicy{}) {
+	if p == (gcPolicy{}) {
 		return n.files
 	}
 	for _, flag := range n.flags {
@@ -111,7 +111,7 @@ func (n rawNode) withGC(p *gcPolicy) map[string][]byte {
 		r.hinting("put that file into Files, or leave out the flag").bad("has no place: the flag --config names a file that is not the definition's")
 		return n.files
 	}
-	text, problem := mergeGC(n.files[name], *p)
+	text, problem := mergeGC(n.files[name], p)
 	if problem != "" {
 		r.hinting("set it in one place only").bad("%s: %s", name, problem)
 		return n.files

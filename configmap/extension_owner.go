@@ -20,14 +20,14 @@ func CheckOwner(name string) error {
 }
 
 // readOwner reads whom a workload belongs to.
-func readOwner(e *extension, value any, r report) {
+func readOwner(value any, r report) (string, bool) {
 	var owner string
 	if !readString(&owner, value, r) {
-		return
+		return "", false
 	}
 	if err := CheckOwner(owner); err != nil {
 		r.hinting("leave the key out where nobody is to clean up").bad("%v", err)
-		return
+		return "", false
 	}
-	e.owner = &owner
+	return owner, true
 }

@@ -25,26 +25,12 @@ func profiles() []string {
 	return []string{string(ProfilePrivileged), string(ProfileRootless), string(ProfileUserNamespace)}
 }
 
-// readProfile reads the profile of a node.
-func readProfile(e *extension, value any, r report) {
-	var text string
-	if !readString(&text, value, r) {
-		return
-	}
-	if !slices.Contains(profiles(), text) {
-		r.hinting("%s", didYouMean(text, profiles())).bad("%q is not a profile", text)
-		return
-	}
-	e.profile = new(Profile(text))
-}
-
-// setProfile gives k the profile that is asked for, if any, and refuses what
+// applyProfile gives a node with a profile what belongs to it, and refuses what
 // would make another of it. rootless is true where the driver-opt is given.
-func (e extension) setProfile(k *Kubernetes, rootless bool, r report) {
-	if e.profile == nil {
+func applyProfile(k *Kubernetes, rootless bool, r report) {
+	if k.Profile == "" {
 		return
 	}
-	k.Profile = *e.profile
 	want := k.Profile == ProfileRootless
 	if rootless && k.Rootless != want {
 		r.key("driver-opt rootless").hinting("leave it out: the profile says it").bad("%t contradicts the profile %s", k.Rootless, k.Profile)
@@ -56,8 +42,8 @@ func (e extension) setProfile(k *Kubernetes, rootless bool, r report) {
 		r.key("driver-opt qemu.install").hinting("install the emulators on the cluster nodes, or give the node another profile").
 			bad("has no effect with the profile %s: emulators would be registered for the init container alone", k.Profile)
 	}
-	if len(e.podTemplate) > 0 {
-		checkProfileKept(k.Profile, e.podTemplate, r.key("Slipway.podTemplate").hinting("leave it out, or give the node another profile"))
+	if len(k.PodTemplate) > 0 {
+		checkProfileKept(k.Profile, k.PodTemplate, r.key("Slipway.podTemplate").hinting("leave it out, or give the node another profile"))
 	}
 }
 

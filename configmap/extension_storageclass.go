@@ -4,15 +4,15 @@ import "k8s.io/apimachinery/pkg/util/validation"
 
 // readStorageClass reads the storage class of a node's claims. The empty one
 // is a class of its own: volumes that somebody has made by hand.
-func readStorageClass(e *extension, value any, r report) {
+func readStorageClass(value any, r report) (string, bool) {
 	var name string
 	if !readString(&name, value, r) {
-		return
+		return "", false
 	}
 	if name != "" {
 		r.badAll("cannot be the name of a storage class", validation.IsDNS1123Subdomain(name))
 	}
-	e.storageClass = &name
+	return name, true
 }
 
 // checkStorageClass refuses a storage class for which there is no claim. One of
@@ -23,11 +23,11 @@ func (g group) checkStorageClass(nodes []Node, r report) {
 	for i, n := range nodes {
 		own := n.Kubernetes != nil && n.Kubernetes.ClaimStorage != nil
 		claims = claims || own
-		if raw := g.nodes[i]; raw.slipway.storageClass != nil && n.Kubernetes != nil && !own {
+		if raw := g.nodes[i]; raw.slipway[keyStorageClass] != nil && n.Kubernetes != nil && !own {
 			raw.report.key("Slipway.storageClass").hinting("%s", r.hint).bad("the node has no persistent claim")
 		}
 	}
-	if g.slipway.storageClass != nil && g.driver == DriverKubernetes && !claims {
+	if g.slipway[keyStorageClass] != nil && g.driver == DriverKubernetes && !claims {
 		r.key("Slipway.storageClass").bad("no node has a persistent claim")
 	}
 }

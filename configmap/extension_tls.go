@@ -43,7 +43,7 @@ func tlsFields() []field[TLS] {
 	}
 }
 
-func readTLS(e *extension, value any, r report) {
+func readTLS(value any, r report) (TLS, bool) {
 	var t TLS
 	readObject(tlsFields(), &t, value, r)
 	switch {
@@ -54,5 +54,5 @@ func readTLS(e *extension, value any, r report) {
 	case t.ClientSecret != "" && t.ClientDir != "":
 		r.bad("clientSecret and clientDir exclude each other")
 	}
-	e.tls = &t
+	return t, true
 }

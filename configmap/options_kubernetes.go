@@ -21,16 +21,18 @@ const (
 
 const quantityForm = "a Kubernetes quantity that is not negative"
 
-// kubernetesDefaults are the options of a node that gives none. The image
+// kubernetesDefaults are the options and extensions of a node that gives none. The image
 // depends on the others and is filled in last.
 func kubernetesDefaults() Kubernetes {
 	return Kubernetes{
-		Replicas:         1,
-		LoadBalance:      LoadBalanceSticky,
-		QEMU:             QEMU{Image: defaultQEMUImage},
-		Timeout:          defaultTimeout,
-		Overflow:         defaultOverflow,
-		TerminationGrace: defaultTerminationGrace,
+		Replicas:           1,
+		LoadBalance:        LoadBalanceSticky,
+		QEMU:               QEMU{Image: defaultQEMUImage},
+		Timeout:            defaultTimeout,
+		Transport:          TransportAuto,
+		UnschedulableGrace: defaultUnschedulableGrace,
+		Overflow:           defaultOverflow,
+		TerminationGrace:   defaultTerminationGrace,
 	}
 }
 

@@ -17,16 +17,16 @@ import (
 const patchedBase = `{"metadata":{"labels":{"app":"builder"}},"spec":{"containers":[{"name":"buildkitd"}]}}`
 
 // readPodTemplate checks a strategic-merge patch against the schema of a pod
-// template and returns it as JSON, nil if it is wrong.
-func readPodTemplate(value any, r report) json.RawMessage {
+// template and returns it as JSON.
+func readPodTemplate(value any, r report) (json.RawMessage, bool) {
 	if _, ok := value.(map[string]any); !ok {
 		r.bad("must be an object, not %s", describe(value))
-		return nil
+		return nil, false
 	}
 	patch, err := json.Marshal(value)
 	if err != nil {
 		r.bad("%v", err)
-		return nil
+		return nil, false
 	}
 	before := len(r.found.problems)
 	plain := withoutDirectives(value, r)
@@ -35,9 +35,9 @@ func readPodTemplate(value any, r report) json.RawMessage {
 		checkPatch(patch, r)
 	}
 	if len(r.found.problems) > before {
-		return nil
+		return nil, false
 	}
-	return patch
+	return patch, true
 }
 
 // checkPodTemplate decodes strictly, so that every key that Kubernetes does not

@@ -32,13 +32,13 @@ func RemovePath(files *source.Reader, path, builder string) (removed bool, err e
 		return false, unwritable(path, err)
 	}
 	defer unlock()
-	shelf, err := ReadShelf(files, path, false)
+	from, err := ReadSource(files, path, false)
 	if err != nil {
 		return false, err
 	}
-	for _, key := range keysOf(shelf.Files) {
-		file := shelf.label(key)
-		entries := read(file, shelf.Files[key])
+	for _, key := range keysOf(from.Files) {
+		file := from.label(key)
+		entries := read(file, from.Files[key])
 		if !slices.ContainsFunc(entries, func(e entry) bool { return !e.guessed && strings.EqualFold(e.name, builder) }) {
 			continue
 		}

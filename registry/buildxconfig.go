@@ -46,7 +46,7 @@ func buildxSources(reader *source.Reader, dir string, run *helpers) []Credential
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		broken := &ConfigError{File: base, Problem: cause(err)}
-		all = append(all, CredentialSource{name, base, FinderFunc(func(context.Context, Request) (Credential, error) {
+		all = append(all, CredentialSource{name, base, finderFunc(func(context.Context, Request) (Credential, error) {
 			return Credential{}, broken
 		})})
 	}
@@ -95,7 +95,7 @@ func (f buildxFinder) Find(ctx context.Context, r Request) (Credential, error) {
 	return f.file.Find(ctx, r)
 }
 
-// registries implements lister.
-func (f buildxFinder) registries(_ context.Context) []string {
+// Registries implements Lister.
+func (f buildxFinder) Registries(_ context.Context) []string {
 	return []string{authKey{host: f.scope.host, path: f.scope.repository}.registry()}
 }

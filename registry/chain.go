@@ -30,10 +30,11 @@ type Finder interface {
 	Find(ctx context.Context, r Request) (Credential, error)
 }
 
-// lister is a Finder that knows for which registries it has credentials, as
+// Lister is a Finder that knows for which registries it has credentials, as
 // keys of a file have them.
-type lister interface {
-	registries(ctx context.Context) []string
+type Lister interface {
+	// Registries lists the registries, or paths in them.
+	Registries(ctx context.Context) []string
 }
 
 // PassedOver is why a source does not answer although it could.
@@ -218,8 +219,8 @@ func found(source CredentialSource, cred Credential, err error) Finding {
 func (c *Chain) Registries(ctx context.Context) []string {
 	var all []string
 	for _, source := range c.sources {
-		if l, ok := source.Finder.(lister); ok {
-			for _, key := range l.registries(ctx) {
+		if l, ok := source.Finder.(Lister); ok {
+			for _, key := range l.Registries(ctx) {
 				if k := parseKey(key); k.host != "" && !k.glob() {
 					all = append(all, k.registry())
 				}

@@ -6,136 +6,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 )
-
-// everywhere are inputs in which every source has a credential for each of the
-// hosts that it can have one for; the user name says which source it is. take
-// lists the sources that are left out.
-func everywhere(t *testing.T, host string, without ...string) Inputs {
-	t.Helper()
-	with := func(source string) bool { return !slices.Contains(without, source) }
-	auths := func(user string) string {
-		return `{"auths":{"` + host + `":{"username":"` + user + `","password":"p"}}}`
-	}
-	dir := t.TempDir()
-	file := func(path, content string) string {
-		path = filepath.Join(dir, path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	i := Inputs{
-		DockerDir:   filepath.Join(dir, "docker"),
-		SecretsPath: filepath.Join(dir, "secrets"),
-		TagHosts:    []string{host},
-		Lookup: func(name string) (string, bool) {
-			value, ok := map[string]string{"U": "flag", "P": "p"}[name]
-			return value, ok
-		},
-	}
-	file("secrets/none/.dockerconfigjson", "{}")
-	if with("flag") {
-		e, err := ParseRegistryAuth(host + "=env:U:P")
-		if err != nil {
-			t.Fatal(err)
-		}
-		i.Explicit = []Explicit{e}
-	}
-	if with("given") {
-		i.Given = Login{Username: "given", Password: "p"}
-	}
-	if with("buildx") {
-		file("buildx/config/"+host+"/config.json", auths("buildx"))
-		i.BuildxDir = filepath.Join(dir, "buildx")
-	}
-	if with("docker") {
-		file("docker/config.json", auths("docker"))
-	}
-	if with("variable") {
-		i.DockerAuthConfig = auths("variable")
-	}
-	if with("secret") {
-		file("secrets/pull/.dockerconfigjson", auths("secret"))
-	}
-	if with("containers") {
-		i.AuthFile = file("auth.json", auths("containers"))
-	}
-	if with("gitlab") {
-		i.GitLab = GitLab{Registry: host, RegistryUser: "gitlab", RegistryPassword: "p"}
-	}
-	if with("github") {
-		i.GitHub = GitHub{Actions: true, Actor: "github", Token: "p"}
-	}
-	if with("jenkins") {
-		i.Jenkins = Login{Username: "jenkins", Password: "p"}
-	}
-	if with("extra") {
-		i.Extra = []CredentialSource{{"extra", "a test", FinderFunc(func(context.Context, Request) (Credential, error) {
-			return Credential{Username: "extra", Password: "p"}, nil
-		})}}
-	}
-	return i
-}
-
-// TestPrecedence takes away one source after the other: each time the next one
-// in the documented order answers.
-func TestPrecedence(t *testing.T) {
-	order := []string{"flag", "given", "buildx", "docker", "variable", "secret", "containers", "gitlab", "github", "jenkins", "extra"}
-	for n, want := range order {
-		t.Run(want, func(t *testing.T) {
-			i := everywhere(t, "ghcr.io", order[:n]...)
-			if err := i.Check(); err != nil {
-				t.Fatal(err)
-			}
-			k := NewKeychain(i, zerolog.Nop())
-			cred, err := k.Resolve(t.Context(), Request{Host: "ghcr.io", Repository: "team/app", Push: true})
-			if err != nil || cred.Username != want || cred.Source == "" && want != "extra" {
-				t.Errorf("credential %v, %v; want user %s", cred, err, want)
-			}
-			findings, err := k.Explain(t.Context(), Request{Host: "ghcr.io", Repository: "team/app"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			var answering []string
-			for _, f := range findings {
-				if f.Username != "" {
-					answering = append(answering, f.Username)
-				}
-				if f.Verdict == Used && f.Username != want || f.Verdict == Over && !strings.Contains(f.Why, "comes first") {
-					t.Errorf("finding %+v", f)
-				}
-			}
-			if diff := cmp.Diff(order[n:], answering); diff != "" {
-				t.Errorf("order of the findings (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestRegistries(t *testing.T) {
-	k := NewKeychain(everywhere(t, "ghcr.io"), zerolog.Nop())
-	if diff := cmp.Diff([]string{"ghcr.io"}, k.Registries(t.Context())); diff != "" {
-		t.Errorf("registries (-want +got):\n%s", diff)
-	}
-	k = NewKeychain(Inputs{
-		DockerDir:        t.TempDir(),
-		DockerAuthConfig: `{"auths":{"https://index.docker.io/v1/":{},"b.example/team":{},"*.c.example":{}},"credHelpers":{"a.example":"x"}}`,
-		GitLab:           GitLab{Registry: "gitlab.example:5050", JobToken: "t"},
-	}, zerolog.Nop())
-	if diff := cmp.Diff([]string{"a.example", "b.example/team", "docker.io", "gitlab.example:5050"}, k.Registries(t.Context())); diff != "" {
-		t.Errorf("registries (-want +got):\n%s", diff)
-	}
-}
 
 // Every source that can be malformed is, with a secret in the malformed place:
 // each is named once in the log, the last one serves, and nothing leaks.
@@ -162,7 +37,9 @@ func TestBrokenSourcesArePassedBy(t *testing.T) {
 	k := NewKeychain(Inputs{
 		BuildxDir: filepath.Join(dir, "buildx"), DockerDir: filepath.Join(dir, "docker"), DockerAuthConfig: "VE9QU0VDUkVU",
 		SecretsPath: filepath.Join(dir, "secrets"), RuntimeDir: filepath.Join(dir, "runtime"), ConfigDir: filepath.Join(dir, "config"),
-		GitLab: GitLab{Registry: "a.example", RegistryUser: "u", RegistryPassword: "p"},
+		Extra: []CredentialSource{{"last", "a test", finderFunc(func(context.Context, Request) (Credential, error) {
+			return Credential{Username: "u", Password: "p"}, nil
+		})}},
 	}, log.logger())
 	for range 2 {
 		cred, err := k.Resolve(t.Context(), Request{Host: "a.example", Repository: "app"})
@@ -206,24 +83,6 @@ func TestBrokenSourcesArePassedBy(t *testing.T) {
 	for _, secret := range []string{"TOPSECRET", "VE9QU0VDUkVU"} {
 		if log.lines(secret) > 0 || strings.Contains(string(shown), secret) {
 			t.Errorf("%s is shown:\n%s\n%s", secret, log.b.String(), shown)
-		}
-	}
-}
-
-// What was wrong is told where a credential is missed.
-func TestBrokenSourceIsInTheRefusal(t *testing.T) {
-	s := newServer(t)
-	s.fail(basicAuth)
-	k := NewKeychain(Inputs{DockerDir: t.TempDir(), DockerAuthConfig: "{"}, zerolog.Nop())
-	_, err := testClient(t, Options{Keychain: k}).Resolve(t.Context(), s.host+"/app:1")
-	refused := (*Error)(nil)
-	if !errors.As(err, &refused) {
-		t.Fatalf("error %v", err)
-	}
-	hints := strings.Join(refused.Hints(), "\n")
-	for _, want := range []string{"slipway auth " + s.host + "/app", "could not be used: docker config DOCKER_AUTH_CONFIG:1:1: unexpected end of JSON input"} {
-		if !strings.Contains(hints, want) {
-			t.Errorf("hints %q do not say %q", hints, want)
 		}
 	}
 }

@@ -240,8 +240,8 @@ func (f fileAuths) Find(_ context.Context, r Request) (Credential, error) {
 	return Credential{}, broken
 }
 
-// registries implements lister.
-func (f fileAuths) registries(_ context.Context) []string {
+// Registries implements Lister.
+func (f fileAuths) Registries(_ context.Context) []string {
 	c, err := f.read()
 	if err != nil {
 		return nil

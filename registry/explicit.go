@@ -153,14 +153,14 @@ func (s explicits) credential(ctx context.Context, e Explicit, r Request) (Crede
 	return fileAuths{read, true}.Find(ctx, r)
 }
 
-// registries implements lister.
-func (s explicits) registries(ctx context.Context) []string {
+// Registries implements Lister.
+func (s explicits) Registries(ctx context.Context) []string {
 	var keys []string
 	for _, e := range s.all {
 		if e.key.host != "" {
 			keys = append(keys, e.key.registry())
 		} else {
-			keys = append(keys, fileAuths{read: optional(s.files, e.file)}.registries(ctx)...)
+			keys = append(keys, fileAuths{read: optional(s.files, e.file)}.Registries(ctx)...)
 		}
 	}
 	return keys

@@ -75,8 +75,8 @@ func (f fileHelpers) Find(ctx context.Context, r Request) (Credential, error) {
 	return f.run.get(ctx, "docker-credential-"+name, r.Host, c.file)
 }
 
-// registries implements lister.
-func (f fileHelpers) registries(_ context.Context) []string {
+// Registries implements Lister.
+func (f fileHelpers) Registries(_ context.Context) []string {
 	c, err := f.read()
 	if err != nil {
 		return nil

@@ -43,6 +43,15 @@ func canonicalKey(host string) string {
 	return host
 }
 
+// Spellings are the names under which settings of a registry may stand, for a
+// host that a request goes to.
+func Spellings(host string) []string {
+	if slices.Contains(hubHosts(), host) {
+		return hubHosts()
+	}
+	return []string{host}
+}
+
 // withFallback is a request, followed by the one whose credential serves when
 // there is none for the request itself.
 func withFallback(r Request) []Request {

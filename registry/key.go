@@ -67,7 +67,7 @@ func (k authKey) isHost(host string) bool {
 	}
 	wantName, wantPort, _ := strings.Cut(k.host, ":")
 	want := strings.Split(wantName, ".")
-	return slices.ContainsFunc(spellings(host), func(host string) bool {
+	return slices.ContainsFunc(Spellings(host), func(host string) bool {
 		name, port, _ := strings.Cut(host, ":")
 		parts := strings.Split(name, ".")
 		if port != wantPort || len(parts) != len(want) {

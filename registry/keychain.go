@@ -16,6 +16,13 @@ type Keychain interface {
 	Resolve(ctx context.Context, r Request) (Credential, error)
 }
 
+// Fixed is a keychain with one credential, for the registry that it is tried
+// on.
+type Fixed Credential
+
+// Resolve implements Keychain.
+func (f Fixed) Resolve(context.Context, Request) (Credential, error) { return Credential(f), nil }
+
 // Request says what a credential is wanted for.
 type Request struct {
 	// Host is host[:port], as a request would go to it.

@@ -18,14 +18,9 @@ import (
 	"github.com/docker/docker-credential-helpers/credentials"
 	"github.com/moby/sys/atomicwriter"
 	"golang.org/x/sys/unix"
-	orasregistry "oras.land/oras-go/v2/registry"
-	"oras.land/oras-go/v2/registry/remote"
 
 	"github.com/slipway-build/slipway/internal/source"
 )
-
-// opLogin is the Op of errors of Client.Login.
-const opLogin = "log in to"
 
 // Server is a registry that somebody logs in to.
 type Server struct {
@@ -51,25 +46,6 @@ func ParseServer(server string) (Server, error) {
 	}
 	return Server{Host: host, Key: canonicalKey(host)}, nil
 }
-
-// Login asks a registry whether it accepts the keychain's credential. A
-// registry that asks nobody for one accepts all. The error is an *Error.
-func (c *Client) Login(ctx context.Context, s Server) error {
-	ref := orasregistry.Reference{Registry: s.Host}
-	plain, err := c.connections.plainHTTP(ctx, ref.Host())
-	if err == nil {
-		r := remote.Registry{RepositoryOptions: remote.RepositoryOptions{Client: c.auth, Reference: ref, PlainHTTP: plain}}
-		err = r.Ping(ctx)
-	}
-	return c.fail(opLogin, s.Host, ref.Host(), err)
-}
-
-// Fixed is a keychain with one credential, for the registry that it is tried
-// on.
-type Fixed Credential
-
-// Resolve implements Keychain.
-func (f Fixed) Resolve(context.Context, Request) (Credential, error) { return Credential(f), nil }
 
 // Stored says where a credential went.
 type Stored struct {

@@ -14,9 +14,9 @@ import (
 	"github.com/slipway-build/slipway/internal/source"
 )
 
-// DefaultSecretsPath is where pull secrets are mounted by convention, each in a
+// defaultSecretsPath is where pull secrets are mounted by convention, each in a
 // directory of its own or one in the directory itself.
-const DefaultSecretsPath = "/etc/slipway/registry"
+const defaultSecretsPath = "/etc/slipway/registry"
 
 // dockercfg is the file of a secret of the old type kubernetes.io/dockercfg.
 const dockercfg = ".dockercfg"
@@ -30,7 +30,7 @@ func pullSecretSources(files *source.Reader, path string, run *helpers) []Creden
 	const name = "pull secret"
 	given := path != ""
 	if !given {
-		path = DefaultSecretsPath
+		path = defaultSecretsPath
 	}
 	found, err := findSecrets(path)
 	if err == nil && given && len(found) == 0 {
@@ -39,11 +39,11 @@ func pullSecretSources(files *source.Reader, path string, run *helpers) []Creden
 	switch {
 	case err != nil && (given || !errors.Is(err, fs.ErrNotExist)):
 		broken := &ConfigError{File: path, Problem: cause(err)}
-		return []CredentialSource{{name, path, FinderFunc(func(context.Context, Request) (Credential, error) {
+		return []CredentialSource{{name, path, finderFunc(func(context.Context, Request) (Credential, error) {
 			return Credential{}, broken
 		})}}
 	case len(found) == 0:
-		return []CredentialSource{{name, path, FinderFunc(func(context.Context, Request) (Credential, error) {
+		return []CredentialSource{{name, path, finderFunc(func(context.Context, Request) (Credential, error) {
 			return Credential{}, nil
 		})}}
 	}

@@ -46,12 +46,12 @@ func (s *serviceAccount) Find(ctx context.Context, r Request) (Credential, error
 	return Credential{}, broken
 }
 
-// registries implements lister.
-func (s *serviceAccount) registries(ctx context.Context) []string {
+// Registries implements Lister.
+func (s *serviceAccount) Registries(ctx context.Context) []string {
 	files, _ := s.secrets(ctx) // what is wrong is told where credentials are asked for
 	var all []string
 	for _, file := range files {
-		all = append(all, file.registries(ctx)...)
+		all = append(all, file.Registries(ctx)...)
 	}
 	return all
 }

@@ -27,15 +27,13 @@ type Inputs struct {
 	// of a file.
 	DockerAuthConfig string
 	// SecretsPath is a directory with mounted pull secrets, or one such file;
-	// empty is DefaultSecretsPath, which may be missing.
+	// empty is defaultSecretsPath, which may be missing.
 	SecretsPath string
 	// AuthFile is the variable REGISTRY_AUTH_FILE; RuntimeDir and ConfigDir
 	// are the directories in which podman has containers/auth.json.
 	AuthFile, RuntimeDir, ConfigDir string
-	// GitLab, GitHub and Jenkins are what these CI systems set.
-	GitLab  GitLab
-	GitHub  GitHub
-	Jenkins Login
+	// CI are the sources of the CI system that runs the job.
+	CI []CredentialSource
 	// Extra are asked last: sources that package registry cannot know, such
 	// as the pull secrets of a service account.
 	Extra []CredentialSource
@@ -52,18 +50,14 @@ func (i Inputs) sources(run *helpers) []CredentialSource {
 	return slices.Concat(
 		explicitSources(i.Explicit, i.Files, i.Lookup, run),
 		[]CredentialSource{
-			{"SLIPWAY_REGISTRY_*", "SLIPWAY_REGISTRY_HOST, _USERNAME, _PASSWORD", i.Given.finder("SLIPWAY_REGISTRY_PASSWORD", i.TagHosts)},
+			{"SLIPWAY_REGISTRY_*", "SLIPWAY_REGISTRY_HOST, _USERNAME, _PASSWORD", i.Given.Finder("SLIPWAY_REGISTRY_PASSWORD", i.TagHosts)},
 		},
 		buildxSources(i.Files, i.BuildxDir, run),
 		fileSources("docker config", docker, optional(i.Files, docker), true, run),
 		fileSources("DOCKER_AUTH_CONFIG", "DOCKER_AUTH_CONFIG", variable(i.Files, "DOCKER_AUTH_CONFIG", i.DockerAuthConfig), true, run),
 		pullSecretSources(i.Files, i.SecretsPath, run),
 		containersSources(i.Files, i.AuthFile, i.RuntimeDir, i.ConfigDir, run),
-		[]CredentialSource{
-			{"GitLab", "CI_REGISTRY_*, CI_JOB_TOKEN, CI_DEPLOY_*, CI_DEPENDENCY_PROXY_*", i.GitLab},
-			{"GitHub", "GITHUB_TOKEN, GITHUB_ACTOR", i.GitHub},
-			{"Jenkins", "REGISTRY, REGISTRY_USERNAME, REGISTRY_PASSWORD", i.Jenkins.finder("REGISTRY_PASSWORD", i.TagHosts)},
-		},
+		i.CI,
 		cloudSources(run),
 		i.Extra,
 	)
@@ -94,24 +88,8 @@ func optional(files *source.Reader, file string) func() (*DockerConfig, error) {
 	return func() (*DockerConfig, error) { return readDockerConfig(files, file) }
 }
 
-// known is a credential for one registry.
-type known struct {
-	host       string
-	credential Credential
-}
-
-// first returns the first of some credentials that is for a host.
-func first(all []known, host string) Credential {
-	for _, k := range all {
-		if k.host != "" && k.credential.secret() != "" && sameHost(k.host, host) {
-			return k.credential
-		}
-	}
-	return Credential{}
-}
-
-// FinderFunc is a Finder of one function.
-type FinderFunc func(ctx context.Context, r Request) (Credential, error)
+// finderFunc is a Finder of one function.
+type finderFunc func(ctx context.Context, r Request) (Credential, error)
 
 // Find implements Finder.
-func (f FinderFunc) Find(ctx context.Context, r Request) (Credential, error) { return f(ctx, r) }
+func (f finderFunc) Find(ctx context.Context, r Request) (Credential, error) { return f(ctx, r) }

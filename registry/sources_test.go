@@ -58,78 +58,7 @@ func TestLogin(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := answer(t, tt.login.finder("V", tt.tags), Request{Host: tt.host, Repository: "app"}); got != tt.want {
-				t.Errorf("%s, want %s", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestGitLab(t *testing.T) {
-	full := GitLab{
-		Registry: "gitlab.example:5050", RegistryUser: "registry", RegistryPassword: "p", JobToken: "t",
-		DeployUser: "deploy", DeployPassword: "p", ProxyServer: "gitlab.example:443", ProxyUser: "proxy", ProxyPassword: "p",
-	}
-	without := func(change func(*GitLab)) GitLab {
-		g := full
-		change(&g)
-		return g
-	}
-	tests := []struct {
-		name   string
-		gitlab GitLab
-		host   string
-		want   string
-	}{
-		{"registry", full, "gitlab.example:5050", "registry"},
-		{"job token", without(func(g *GitLab) { g.RegistryPassword = "" }), "gitlab.example:5050", "gitlab-ci-token"},
-		{"deploy token", without(func(g *GitLab) { g.RegistryPassword, g.JobToken = "", "" }), "gitlab.example:5050", "deploy"},
-		{"dependency proxy", full, "gitlab.example:443", "proxy"},
-		{"dependency proxy without its port", full, "gitlab.example", "proxy"},
-		{"no secret in this job", GitLab{Registry: "gitlab.example:5050", RegistryUser: "u"}, "gitlab.example:5050", "over: CI_REGISTRY is this registry, but CI_REGISTRY_PASSWORD, CI_JOB_TOKEN and CI_DEPLOY_PASSWORD are empty in this job"},
-		{"no secret, another registry", GitLab{Registry: "gitlab.example:5050", RegistryUser: "u"}, "docker.io", "none"},
-		{"look-alike", full, "gitlab.example.evil.example", "none"},
-		{"another port", full, "gitlab.example:5051", "none"},
-		{"another host", full, "docker.io", "none"},
-		{"registry is off", without(func(g *GitLab) { g.Registry = "" }), "gitlab.example:5050", "none"},
-		{"not GitLab", GitLab{}, "", "none"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := answer(t, tt.gitlab, Request{Host: tt.host, Repository: "group/app"}); got != tt.want {
-				t.Errorf("%s, want %s", got, tt.want)
-			}
-		})
-	}
-}
-
-func TestGitHub(t *testing.T) {
-	full := GitHub{Actions: true, ServerURL: "https://github.com", Actor: "me", Token: "t"}
-	with := func(change func(*GitHub)) GitHub {
-		g := full
-		change(&g)
-		return g
-	}
-	tests := []struct {
-		name   string
-		github GitHub
-		host   string
-		want   string
-	}{
-		{"token", full, "ghcr.io", "me"},
-		{"look-alike", full, "ghcr.io.evil.example", "none"},
-		{"prefix", full, "evil-ghcr.io", "none"},
-		{"below", full, "x.ghcr.io", "none"},
-		{"another registry", full, "docker.io", "none"},
-		{"not passed on", with(func(g *GitHub) { g.Token = "" }), "ghcr.io", "over: the workflow does not pass GITHUB_TOKEN on to this step (env: GITHUB_TOKEN: ${{ github.token }})"},
-		{"not in a workflow", with(func(g *GitHub) { g.Actions = false }), "ghcr.io", "over: GITHUB_ACTIONS is not true, so GITHUB_TOKEN may be anybody's"},
-		{"another server", with(func(g *GitHub) { g.ServerURL = "https://github.example/" }), "ghcr.io", "over: the token is that of https://github.example, not of github.com"},
-		{"no actor", with(func(g *GitHub) { g.Actor = "" }), "ghcr.io", "over: GITHUB_ACTOR is empty"},
-		{"elsewhere", GitHub{}, "ghcr.io", "none"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := answer(t, tt.github, Request{Host: tt.host, Repository: "me/app"}); got != tt.want {
+			if got := answer(t, tt.login.Finder("V", tt.tags), Request{Host: tt.host, Repository: "app"}); got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})
@@ -545,7 +474,8 @@ func TestSourcesTable(t *testing.T) {
 	var names []string
 	for _, source := range (Inputs{
 		DockerDir: "/d", RuntimeDir: "/r", SecretsPath: "/s", Explicit: []Explicit{{}},
-		Extra: []CredentialSource{{"extra", "", FinderFunc(func(context.Context, Request) (Credential, error) { return Credential{}, nil })}},
+		CI:    []CredentialSource{{Name: "GitLab"}, {Name: "GitHub"}, {Name: "Jenkins"}},
+		Extra: []CredentialSource{{"extra", "", finderFunc(func(context.Context, Request) (Credential, error) { return Credential{}, nil })}},
 	}).sources(newHelpers()) {
 		names = append(names, source.Name)
 	}

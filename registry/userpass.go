@@ -31,8 +31,9 @@ func (l Login) check() error {
 	return &UsageError{Flag: missing, Problem: "is not set, and its counterpart is", Hint: "set SLIPWAY_REGISTRY_USERNAME and SLIPWAY_REGISTRY_PASSWORD, or neither"}
 }
 
-// finder is the login as a source; variable is where the password stands.
-func (l Login) finder(variable string, tagHosts []string) Finder {
+// Finder is the login as a source; variable is where the password stands,
+// tagHosts are the registries of the tags that are pushed.
+func (l Login) Finder(variable string, tagHosts []string) Finder {
 	return loginFinder{l, variable, distinct(tagHosts)}
 }
 
@@ -68,8 +69,8 @@ func (f loginFinder) Find(_ context.Context, r Request) (Credential, error) {
 	return Credential{Username: f.Username, Password: f.Password, Source: f.variable}, nil
 }
 
-// registries implements lister.
-func (f loginFinder) registries(_ context.Context) []string {
+// Registries implements Lister.
+func (f loginFinder) Registries(_ context.Context) []string {
 	switch {
 	case f.Username == "" && f.Password == "":
 		return nil

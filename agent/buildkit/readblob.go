@@ -9,7 +9,7 @@ import (
 	"github.com/containerd/containerd/v2/core/content"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // blobBuffer is how much of a blob is asked for at once, in bytes: each time is
@@ -26,7 +26,7 @@ func ReadBlob(ctx context.Context, store content.Provider, desc ocispecs.Descrip
 	defer func() { _ = at.Close() }() // it was only read
 	// Not up to the size that the store has: it may be another one, or none.
 	section := io.NewSectionReader(at, 0, max(0, min(desc.Size, limit)))
-	return registry.ReadContent(bufio.NewReaderSize(section, blobBuffer), desc, limit)
+	return imageindex.ReadContent(bufio.NewReaderSize(section, blobBuffer), desc, limit)
 }
 
 // CountValues is how many values a JSON has at least, and not many more: commas

@@ -32,10 +32,9 @@ const (
 // envMetadataProvenance says which provenance goes into --metadata-file.
 const envMetadataProvenance = "BUILDX_METADATA_PROVENANCE"
 
-// ParseProvenanceMode reads BUILDX_METADATA_PROVENANCE: min (the default),
+// ParseProvenanceMode parses a value of BUILDX_METADATA_PROVENANCE: min (the default),
 // max, or disabled or a false boolean. The error is a *fault.Usage.
-func ParseProvenanceMode(lookup func(string) (string, bool)) (ProvenanceMode, error) {
-	value, _ := lookup(envMetadataProvenance)
+func ParseProvenanceMode(value string) (ProvenanceMode, error) {
 	switch mode := ProvenanceMode(value); mode {
 	case "":
 		return ProvenanceMin, nil

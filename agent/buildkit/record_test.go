@@ -13,21 +13,16 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// env is an environment with one variable.
-func env(name, value string) func(string) (string, bool) {
-	return func(asked string) (string, bool) { return value, asked == name }
-}
-
 func TestParseProvenanceMode(t *testing.T) {
 	for value, want := range map[string]ProvenanceMode{
 		"": ProvenanceMin, "min": ProvenanceMin, "max": ProvenanceMax, "disabled": ProvenanceDisabled,
 		"true": ProvenanceMin, "false": ProvenanceDisabled, "0": ProvenanceDisabled,
 	} {
-		if got, err := ParseProvenanceMode(env("BUILDX_METADATA_PROVENANCE", value)); err != nil || got != want {
+		if got, err := ParseProvenanceMode(value); err != nil || got != want {
 			t.Errorf("%q = %s, %v; want %s", value, got, err, want)
 		}
 	}
-	_, err := ParseProvenanceMode(env("BUILDX_METADATA_PROVENANCE", "full"))
+	_, err := ParseProvenanceMode("full")
 	var usage *fault.Usage
 	if !errors.As(err, &usage) || usage.Flag != "BUILDX_METADATA_PROVENANCE" || !strings.Contains(err.Error(), "is unknown") {
 		t.Errorf("error %v", err)

@@ -1,11 +1,11 @@
 package ci
 
-// Azure is what Azure Pipelines sets.
+// Azure is what Azure Pipelines sets for a job.
 type Azure struct {
-	// Repository is BUILD_REPOSITORY_URI, Sources BUILD_SOURCESDIRECTORY.
-	Repository, Sources string
+	RepositoryURI    string `env:"BUILD_REPOSITORY_URI"`
+	SourcesDirectory string `env:"BUILD_SOURCESDIRECTORY"`
 }
 
 func (a Azure) identity() Identity {
-	return Identity{Repository: remote(a.Repository), Workspace: a.Sources}
+	return Identity{Repository: remote(a.RepositoryURI), Workspace: a.SourcesDirectory}
 }

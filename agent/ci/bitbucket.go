@@ -1,11 +1,11 @@
 package ci
 
-// Bitbucket is what Bitbucket Pipelines sets.
+// Bitbucket is what Bitbucket Pipelines sets for a job.
 type Bitbucket struct {
-	// Origin is BITBUCKET_GIT_HTTP_ORIGIN, Clone BITBUCKET_CLONE_DIR.
-	Origin, Clone string
+	HTTPOrigin string `env:"BITBUCKET_GIT_HTTP_ORIGIN"`
+	CloneDir   string `env:"BITBUCKET_CLONE_DIR"`
 }
 
 func (b Bitbucket) identity() Identity {
-	return Identity{Repository: remote(b.Origin), Workspace: b.Clone}
+	return Identity{Repository: remote(b.HTTPOrigin), Workspace: b.CloneDir}
 }

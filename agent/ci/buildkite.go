@@ -1,11 +1,11 @@
 package ci
 
-// Buildkite is what Buildkite's agent sets.
+// Buildkite is what Buildkite's agent sets for a job.
 type Buildkite struct {
-	// Repository is BUILDKITE_REPO, Checkout BUILDKITE_BUILD_CHECKOUT_PATH.
-	Repository, Checkout string
+	Repo         string `env:"BUILDKITE_REPO"`
+	CheckoutPath string `env:"BUILDKITE_BUILD_CHECKOUT_PATH"`
 }
 
 func (b Buildkite) identity() Identity {
-	return Identity{Repository: remote(b.Repository), Workspace: b.Checkout}
+	return Identity{Repository: remote(b.Repo), Workspace: b.CheckoutPath}
 }

@@ -1,3 +1,8 @@
-// Package ci knows CI systems by the variables that they set for a job. It
-// reads no environment: the values are given to it.
+// Package ci knows CI systems, one file each: the variables that a system sets
+// for a job, the job's repository and workspace, the registry credentials that
+// it hands out, and the command by which it learns of a secret value. Which of
+// its commands a log must not hold by accident, package sanitize knows.
+//
+// It reads no environment: the tags env name the variables, and whoever fills
+// the fields by them is above this package.
 package ci

@@ -1,12 +1,70 @@
 package ci
 
-// GitHub is what GitHub Actions sets, and what understands its workflows.
+import (
+	"context"
+	"strings"
+
+	"github.com/slipway-build/slipway/registry"
+)
+
+// GitHub is what GitHub Actions sets for a job, and what understands its
+// workflows.
 type GitHub struct {
-	// Server is GITHUB_SERVER_URL, Repository GITHUB_REPOSITORY (owner/name),
-	// Workspace GITHUB_WORKSPACE.
-	Server, Repository, Workspace string
+	// Actions is "true" in a workflow.
+	Actions   string `env:"GITHUB_ACTIONS"`
+	ServerURL string `env:"GITHUB_SERVER_URL"`
+	// Repository is owner/name.
+	Repository string `env:"GITHUB_REPOSITORY"`
+	Workspace  string `env:"GITHUB_WORKSPACE"`
+	Actor      string `env:"GITHUB_ACTOR"`
+	// Token is there only if the workflow passes it on.
+	Token string `env:"GITHUB_TOKEN"`
 }
 
+// running reports whether the job is one of a workflow.
+func (g GitHub) running() bool { return g.Actions == "true" }
+
 func (g GitHub) identity() Identity {
-	return Identity{Repository: join(g.Server, g.Repository), Workspace: g.Workspace}
+	return Identity{Repository: join(g.ServerURL, g.Repository), Workspace: g.Workspace}
+}
+
+func (g GitHub) credentials() registry.CredentialSource {
+	return registry.CredentialSource{Name: "GitHub", Reads: "GITHUB_TOKEN, GITHUB_ACTOR", Finder: g}
+}
+
+// maskCommand is the workflow command that makes a value secret for the rest of
+// the job.
+func (g GitHub) maskCommand(value string) string {
+	return "::add-mask::" + strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(value)
+}
+
+// githubRegistry is the only registry that a workflow's token is for.
+const githubRegistry = "ghcr.io"
+
+// Find implements registry.Finder.
+func (g GitHub) Find(_ context.Context, r registry.Request) (registry.Credential, error) {
+	server := strings.TrimSuffix(g.ServerURL, "/")
+	switch {
+	case !sameRegistry(r.Host, githubRegistry):
+		return registry.Credential{}, nil
+	case g.Token == "" && g.running():
+		return registry.Credential{}, &registry.PassedOver{Why: "the workflow does not pass GITHUB_TOKEN on to this step (env: GITHUB_TOKEN: ${{ github.token }})"}
+	case g.Token == "":
+		return registry.Credential{}, nil
+	case !g.running():
+		return registry.Credential{}, &registry.PassedOver{Why: "GITHUB_ACTIONS is not true, so GITHUB_TOKEN may be anybody's"}
+	case server != "" && server != "https://github.com":
+		return registry.Credential{}, &registry.PassedOver{Why: "the token is that of " + server + ", not of github.com"}
+	case g.Actor == "":
+		return registry.Credential{}, &registry.PassedOver{Why: "GITHUB_ACTOR is empty"}
+	}
+	return registry.Credential{Username: g.Actor, Password: g.Token, Source: "GITHUB_TOKEN"}, nil
+}
+
+// Registries implements registry.Lister.
+func (g GitHub) Registries(_ context.Context) []string {
+	if !g.running() || g.Token == "" {
+		return nil
+	}
+	return []string{githubRegistry}
 }

@@ -1,12 +1,82 @@
 package ci
 
-// GitLab is what GitLab CI sets.
+import (
+	"context"
+
+	"github.com/slipway-build/slipway/registry"
+)
+
+// GitLab is what GitLab CI sets for a job.
 type GitLab struct {
-	// Server is CI_SERVER_URL, Project CI_PROJECT_PATH (group/name), Directory
-	// CI_PROJECT_DIR.
-	Server, Project, Directory string
+	ServerURL string `env:"CI_SERVER_URL"`
+	// ProjectPath is group/name.
+	ProjectPath string `env:"CI_PROJECT_PATH"`
+	ProjectDir  string `env:"CI_PROJECT_DIR"`
+
+	Registry         string `env:"CI_REGISTRY"`
+	RegistryUser     string `env:"CI_REGISTRY_USER"`
+	RegistryPassword string `env:"CI_REGISTRY_PASSWORD"`
+	JobToken         string `env:"CI_JOB_TOKEN"`
+	DeployUser       string `env:"CI_DEPLOY_USER"`
+	DeployPassword   string `env:"CI_DEPLOY_PASSWORD"`
+	// ProxyServer is host:port and another one than the registry.
+	ProxyServer   string `env:"CI_DEPENDENCY_PROXY_SERVER"`
+	ProxyUser     string `env:"CI_DEPENDENCY_PROXY_USER"`
+	ProxyPassword string `env:"CI_DEPENDENCY_PROXY_PASSWORD"`
 }
 
 func (g GitLab) identity() Identity {
-	return Identity{Repository: join(g.Server, g.Project), Workspace: g.Directory}
+	return Identity{Repository: join(g.ServerURL, g.ProjectPath), Workspace: g.ProjectDir}
+}
+
+func (g GitLab) credentials() registry.CredentialSource {
+	return registry.CredentialSource{Name: "GitLab", Reads: "CI_REGISTRY_*, CI_JOB_TOKEN, CI_DEPLOY_*, CI_DEPENDENCY_PROXY_*", Finder: g}
+}
+
+// Find implements registry.Finder.
+func (g GitLab) Find(_ context.Context, r registry.Request) (registry.Credential, error) {
+	cred := first(g.known(), r.Host)
+	if cred.Anonymous() && g.Registry != "" && sameRegistry(g.Registry, r.Host) {
+		return cred, &registry.PassedOver{Why: "CI_REGISTRY is this registry, but CI_REGISTRY_PASSWORD, CI_JOB_TOKEN and CI_DEPLOY_PASSWORD are empty in this job"}
+	}
+	return cred, nil
+}
+
+// known are the credentials, in the order of precedence. A job's own may push;
+// a deploy token mostly may not, and is there for projects whose registry the
+// job has no right to.
+func (g GitLab) known() []known {
+	return []known{
+		{g.Registry, registry.Credential{Username: g.RegistryUser, Password: g.RegistryPassword, Source: "CI_REGISTRY_PASSWORD"}},
+		{g.Registry, registry.Credential{Username: "gitlab-ci-token", Password: g.JobToken, Source: "CI_JOB_TOKEN"}},
+		{g.Registry, registry.Credential{Username: g.DeployUser, Password: g.DeployPassword, Source: "CI_DEPLOY_PASSWORD"}},
+		{g.ProxyServer, registry.Credential{Username: g.ProxyUser, Password: g.ProxyPassword, Source: "CI_DEPENDENCY_PROXY_PASSWORD"}},
+	}
+}
+
+// Registries implements registry.Lister.
+func (g GitLab) Registries(_ context.Context) []string {
+	var hosts []string
+	for _, k := range g.known() {
+		if k.host != "" && k.credential.Kind() != "" {
+			hosts = append(hosts, k.host)
+		}
+	}
+	return hosts
+}
+
+// known is a credential for one registry.
+type known struct {
+	host       string
+	credential registry.Credential
+}
+
+// first returns the first of some credentials that is for a host.
+func first(all []known, host string) registry.Credential {
+	for _, k := range all {
+		if k.host != "" && k.credential.Kind() != "" && sameRegistry(k.host, host) {
+			return k.credential
+		}
+	}
+	return registry.Credential{}
 }

@@ -16,40 +16,6 @@ type Identity struct {
 	Workspace string
 }
 
-// system is a CI system as its variables show it. The identity of one that
-// does not run this job is empty.
-type system interface{ identity() Identity }
-
-// Variables are what the CI systems set. All fields of a system that does not
-// run this job are empty.
-type Variables struct {
-	GitHub    GitHub
-	GitLab    GitLab
-	Azure     Azure
-	Bitbucket Bitbucket
-	Buildkite Buildkite
-	CircleCI  CircleCI
-	Jenkins   Jenkins
-}
-
-// systems are all that are known. Jenkins is last: its variables have the most
-// general names, and a job of another system may set them.
-func (v Variables) systems() []system {
-	return []system{v.GitHub, v.GitLab, v.Azure, v.Bitbucket, v.Buildkite, v.CircleCI, v.Jenkins}
-}
-
-// Identify returns the identity of the job, false when no CI system that is
-// known tells its repository and its workspace.
-func (v Variables) Identify() (Identity, bool) {
-	for _, s := range v.systems() {
-		id := s.identity()
-		if id.Repository != "" && filepath.IsAbs(id.Workspace) {
-			return id, true
-		}
-	}
-	return Identity{}, false
-}
-
 // Path returns what identifies a directory on every agent: the repository and
 // the path in it, "gitlab.example/team/app//docker". It reports false for one
 // outside of the workspace. Links are followed on both sides.

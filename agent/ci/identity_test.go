@@ -14,20 +14,20 @@ func TestIdentify(t *testing.T) {
 		want Identity // empty for none
 	}{
 		{name: "nowhere"},
-		{"GitHub", Variables{GitHub: GitHub{"https://github.com", "Team/App", "/runner/_work/App/App"}}, Identity{"github.com/Team/App", "/runner/_work/App/App"}},
-		{"GitHub's kin on a port", Variables{GitHub: GitHub{"http://forge.example:3000/", "team/app", "/w"}}, Identity{"forge.example:3000/team/app", "/w"}},
-		{"GitLab", Variables{GitLab: GitLab{"https://GitLab.example", "group/sub/app", "/builds/group/sub/app"}}, Identity{"gitlab.example/group/sub/app", "/builds/group/sub/app"}},
-		{"GitLab below a path", Variables{GitLab: GitLab{"https://example.com/gitlab", "g/a", "/builds/x"}}, Identity{"example.com/gitlab/g/a", "/builds/x"}},
+		{"GitHub", Variables{GitHub: GitHub{ServerURL: "https://github.com", Repository: "Team/App", Workspace: "/runner/_work/App/App"}}, Identity{"github.com/Team/App", "/runner/_work/App/App"}},
+		{"GitHub's kin on a port", Variables{GitHub: GitHub{ServerURL: "http://forge.example:3000/", Repository: "team/app", Workspace: "/w"}}, Identity{"forge.example:3000/team/app", "/w"}},
+		{"GitLab", Variables{GitLab: GitLab{ServerURL: "https://GitLab.example", ProjectPath: "group/sub/app", ProjectDir: "/builds/group/sub/app"}}, Identity{"gitlab.example/group/sub/app", "/builds/group/sub/app"}},
+		{"GitLab below a path", Variables{GitLab: GitLab{ServerURL: "https://example.com/gitlab", ProjectPath: "g/a", ProjectDir: "/builds/x"}}, Identity{"example.com/gitlab/g/a", "/builds/x"}},
 		{"Azure", Variables{Azure: Azure{"https://org@dev.azure.com/org/p/_git/app", "/agent/_work/1/s"}}, Identity{"dev.azure.com/org/p/_git/app", "/agent/_work/1/s"}},
 		{"Bitbucket", Variables{Bitbucket: Bitbucket{"http://bitbucket.org/team/app", "/opt/atlassian/pipelines/agent/build"}}, Identity{"bitbucket.org/team/app", "/opt/atlassian/pipelines/agent/build"}},
 		{"Buildkite", Variables{Buildkite: Buildkite{"git@github.com:team/app.git", "/b"}}, Identity{"github.com/team/app", "/b"}},
 		{"CircleCI", Variables{CircleCI: CircleCI{"git@github.com:team/app.git", "~/project", "/root"}}, Identity{"github.com/team/app", "/root/project"}},
-		{"Jenkins", Variables{Jenkins: Jenkins{"https://user:token@git.example/team/app.git", "/ws/job", true}}, Identity{"git.example/team/app", "/ws/job"}},
-		{name: "variables like those of Jenkins", vars: Variables{Jenkins: Jenkins{"https://git.example/app", "/ws", false}}},
-		{name: "Jenkins without the git plugin", vars: Variables{Jenkins: Jenkins{"", "/ws/job", true}}},
-		{name: "no workspace", vars: Variables{GitLab: GitLab{"https://gitlab.example", "g/a", ""}}},
-		{name: "a relative workspace", vars: Variables{GitLab: GitLab{"https://gitlab.example", "g/a", "builds"}}},
-		{name: "no server", vars: Variables{GitHub: GitHub{"", "team/app", "/w"}}},
+		{"Jenkins", Variables{Jenkins: Jenkins{URL: "https://jenkins.example/", GitURL: "https://user:token@git.example/team/app.git", Workspace: "/ws/job"}}, Identity{"git.example/team/app", "/ws/job"}},
+		{name: "variables like those of Jenkins", vars: Variables{Jenkins: Jenkins{GitURL: "https://git.example/app", Workspace: "/ws"}}},
+		{name: "Jenkins without the git plugin", vars: Variables{Jenkins: Jenkins{URL: "https://jenkins.example/", GitURL: "", Workspace: "/ws/job"}}},
+		{name: "no workspace", vars: Variables{GitLab: GitLab{ServerURL: "https://gitlab.example", ProjectPath: "g/a", ProjectDir: ""}}},
+		{name: "a relative workspace", vars: Variables{GitLab: GitLab{ServerURL: "https://gitlab.example", ProjectPath: "g/a", ProjectDir: "builds"}}},
+		{name: "no server", vars: Variables{GitHub: GitHub{ServerURL: "", Repository: "team/app", Workspace: "/w"}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,17 +1,30 @@
 package ci
 
-// Jenkins is what Jenkins sets. Its git plugin tells the repository in
-// declarative pipelines, not in scripted ones.
+import "github.com/slipway-build/slipway/registry"
+
+// Jenkins is what Jenkins sets for a job, and what its pipelines set by
+// convention. Its git plugin tells the repository in declarative pipelines, not
+// in scripted ones.
 type Jenkins struct {
-	// URL is GIT_URL, Workspace WORKSPACE. Job says whether JENKINS_URL is
-	// set, without which the others may be anybody's.
-	URL, Workspace string
-	Job            bool
+	// URL is that of Jenkins itself. Without it GitURL and Workspace may be
+	// anybody's.
+	URL       string `env:"JENKINS_URL"`
+	GitURL    string `env:"GIT_URL"`
+	Workspace string `env:"WORKSPACE"`
+
+	Registry         string `env:"REGISTRY"`
+	RegistryUsername string `env:"REGISTRY_USERNAME"`
+	RegistryPassword string `env:"REGISTRY_PASSWORD"`
 }
 
 func (j Jenkins) identity() Identity {
-	if !j.Job {
+	if j.URL == "" {
 		return Identity{}
 	}
-	return Identity{Repository: remote(j.URL), Workspace: j.Workspace}
+	return Identity{Repository: remote(j.GitURL), Workspace: j.Workspace}
+}
+
+func (j Jenkins) credentials(tagHosts []string) registry.CredentialSource {
+	login := registry.Login{Host: j.Registry, Username: j.RegistryUsername, Password: j.RegistryPassword}
+	return registry.CredentialSource{Name: "Jenkins", Reads: "REGISTRY, REGISTRY_USERNAME, REGISTRY_PASSWORD", Finder: login.Finder("REGISTRY_PASSWORD", tagHosts)}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // Verdict is how a check ended. The words are an interface to scripts.
@@ -61,7 +62,7 @@ type Doctor struct {
 	// Images are repositories that are to be pushed to.
 	Images []registry.Request
 	// Registry and Credentials are for Images.
-	Registry    *registry.Client
+	Registry    *remote.Client
 	Credentials registry.Watched
 	// Workspace is the directory whose disk is looked at.
 	Workspace string

@@ -10,6 +10,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // Request is what the user asked for, as parsed values. The fields carry the
@@ -41,10 +42,10 @@ type Request struct {
 	// Tags are the image references of --tag, normalized (see ParseTag). They
 	// become the name of every image output.
 	Tags        []string
-	Annotations []registry.Annotation // see registry.ParseAnnotation
-	Attests     []Attest              // see ParseAttest
-	CacheFrom   []cache.Entry         // see cache.ParseFrom
-	CacheTo     []cache.Entry         // see cache.ParseTo
+	Annotations []imageindex.Annotation // see imageindex.ParseAnnotation
+	Attests     []Attest                // see ParseAttest
+	CacheFrom   []cache.Entry           // see cache.ParseFrom
+	CacheTo     []cache.Entry           // see cache.ParseTo
 
 	// Files reads what the other fields name, and standard input; nil reads
 	// regular files only.

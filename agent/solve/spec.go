@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // Spec is what a user asks for, as strings: the flags of docker buildx build by
@@ -32,7 +33,7 @@ type Spec struct {
 	BuildArgs     []string `json:"buildArgs,omitempty"`     // see ParseBuildArgs
 	BuildContexts []string `json:"buildContexts,omitempty"` // see ParseBuildContext
 	Labels        []string `json:"labels,omitempty"`        // see ParseLabels
-	Annotations   []string `json:"annotations,omitempty"`   // see registry.ParseAnnotation
+	Annotations   []string `json:"annotations,omitempty"`   // see imageindex.ParseAnnotation
 	Attests       []string `json:"attests,omitempty"`       // see ParseAttest
 	Provenance    string   `json:"provenance,omitempty"`    // see ParseProvenance
 	SBOM          string   `json:"sbom,omitempty"`          // see ParseSBOM
@@ -109,7 +110,7 @@ func (s Spec) Request(from Surroundings) (Request, error) {
 	r.SSH = fault.Each(&all, s.SSH, session.ParseSSH)
 	r.Outputs = fault.Each(&all, s.Outputs, output.Parse)
 	r.Tags = fault.Each(&all, s.Tags, ParseTag)
-	r.Annotations = flat(fault.Each(&all, s.Annotations, registry.ParseAnnotation))
+	r.Annotations = flat(fault.Each(&all, s.Annotations, imageindex.ParseAnnotation))
 	r.Attests = fault.Each(&all, s.Attests, ParseAttest)
 	r.Attests = append(r.Attests, fault.Each(&all, []string{s.Provenance}, ParseProvenance)...)
 	r.Attests = append(r.Attests, fault.Each(&all, []string{s.SBOM}, ParseSBOM)...)

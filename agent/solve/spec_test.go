@@ -12,7 +12,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // full is a Spec in which every field is set.
@@ -39,7 +39,7 @@ func TestSpecRequest(t *testing.T) {
 		t.Error("the request has another environment")
 	}
 	r.Lookup = nil // funcs do not compare
-	annotations, err := registry.ParseAnnotation("manifest:a=1")
+	annotations, err := imageindex.ParseAnnotation("manifest:a=1")
 	if err != nil {
 		t.Fatal(err)
 	}

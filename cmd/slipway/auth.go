@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 type authCmd struct {
@@ -169,7 +170,7 @@ func isRegistryHost(value string) bool {
 }
 
 // authClient is the registry client of --check; nil without it.
-func (in *invocation) authClient(keychain registry.Keychain, check bool) (*registry.Client, error) {
+func (in *invocation) authClient(keychain registry.Keychain, check bool) (*remote.Client, error) {
 	if !check {
 		return nil, nil
 	}
@@ -182,7 +183,7 @@ func (in *invocation) authClient(keychain registry.Keychain, check bool) (*regis
 
 // checks asks for the rights to a repository. A registry without one cannot be
 // asked for any.
-func (c *authCmd) checks(in *invocation, client *registry.Client, target authTarget) ([]authCheck, error) {
+func (c *authCmd) checks(in *invocation, client *remote.Client, target authTarget) ([]authCheck, error) {
 	if !target.named {
 		return []authCheck{{Action: "none", Error: "a right is one to a repository: name one"}}, nil
 	}

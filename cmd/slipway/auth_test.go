@@ -13,6 +13,7 @@ import (
 	gcr "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/sethvargo/go-envconfig"
 
+	"github.com/slipway-build/slipway/agent/ci"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -127,20 +128,26 @@ func TestCredentialVariables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i.Lookup = nil
+	i.Lookup, i.CI = nil, nil
 	want := registry.Inputs{
 		TagHosts: []string{"a.example", "docker.io"}, SecretsPath: "secrets",
 		BuildxDir: "BUILDX_CONFIG", DockerDir: "DOCKER_CONFIG", DockerAuthConfig: "DOCKER_AUTH_CONFIG",
 		AuthFile: "REGISTRY_AUTH_FILE", RuntimeDir: "XDG_RUNTIME_DIR", ConfigDir: "XDG_CONFIG_HOME",
-		GitLab: registry.GitLab{
+	}
+	if diff := cmp.Diff(want, i); diff != "" {
+		t.Errorf("inputs (-want +got):\n%s", diff)
+	}
+	wantCI := ci.Variables{
+		GitLab: ci.GitLab{
 			Registry: "CI_REGISTRY", RegistryUser: "CI_REGISTRY_USER", RegistryPassword: "CI_REGISTRY_PASSWORD", JobToken: "CI_JOB_TOKEN",
 			DeployUser: "CI_DEPLOY_USER", DeployPassword: "CI_DEPLOY_PASSWORD",
 			ProxyServer: "CI_DEPENDENCY_PROXY_SERVER", ProxyUser: "CI_DEPENDENCY_PROXY_USER", ProxyPassword: "CI_DEPENDENCY_PROXY_PASSWORD",
 		},
-		GitHub:  registry.GitHub{Actions: true, ServerURL: "GITHUB_SERVER_URL", Actor: "GITHUB_ACTOR", Token: "GITHUB_TOKEN"},
-		Jenkins: registry.Login{Host: "REGISTRY", Username: "REGISTRY_USERNAME", Password: "REGISTRY_PASSWORD"},
+		GitHub:   ci.GitHub{Actions: "true", ServerURL: "GITHUB_SERVER_URL", Actor: "GITHUB_ACTOR", Token: "GITHUB_TOKEN"},
+		CircleCI: ci.CircleCI{Home: "HOME"},
+		Jenkins:  ci.Jenkins{Registry: "REGISTRY", RegistryUsername: "REGISTRY_USERNAME", RegistryPassword: "REGISTRY_PASSWORD"},
 	}
-	if diff := cmp.Diff(want, i); diff != "" {
-		t.Errorf("inputs (-want +got):\n%s", diff)
+	if diff := cmp.Diff(wantCI, env.CI); diff != "" {
+		t.Errorf("variables of CI systems (-want +got):\n%s", diff)
 	}
 }

@@ -133,7 +133,7 @@ func (c *buildCmd) parse(in *invocation) (a asked, err error) {
 	if a.platforms, err = solve.ParsePlatforms(c.Platform); err != nil {
 		return a, &usageError{err: err}
 	}
-	if a.provenance, err = c.provenance(); err != nil {
+	if a.provenance, err = c.provenance(in); err != nil {
 		return a, err
 	}
 	if a.call, err = c.call(); err != nil {
@@ -232,8 +232,8 @@ func (c *buildCmd) call() (solve.Call, error) {
 }
 
 // provenance is what is asked of the builders for the metadata file.
-func (c *buildCmd) provenance() (buildkit.ProvenanceMode, error) {
-	mode, err := buildkit.ParseProvenanceMode(os.LookupEnv)
+func (c *buildCmd) provenance(in *invocation) (buildkit.ProvenanceMode, error) {
+	mode, err := buildkit.ParseProvenanceMode(in.env.MetadataProvenance)
 	if err != nil {
 		return "", &usageError{err: err}
 	}
@@ -305,7 +305,7 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 		Files:          in.files,
 		Stdout:         in.data,
 		StdoutTerminal: isTerminal(in.data),
-		Lookup:         os.LookupEnv,
+		Lookup:         in.env.lookup,
 		Environ:        os.Environ(),
 		Proxy:          in.proxies(),
 	})

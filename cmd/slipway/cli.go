@@ -71,7 +71,7 @@ type global struct {
 func (in *invocation) access() cluster.Access {
 	g := in.global
 	return cluster.Access{
-		Access:    kube.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, UserAgent: "slipway/" + version, Files: in.files},
+		Access:    kube.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, UserAgent: "slipway/" + version, Files: in.files, Lookup: in.env.lookup},
 		Transport: configmap.Transport(g.Transport),
 	}
 }
@@ -175,7 +175,7 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	hidden := &secrets{mask: mask}
 	diagnostics := std.err
 	if line.CIMask && listens(env, std.err) {
-		hidden.tell = &lineWriter{out: std.err}
+		hidden.tell, hidden.command = &lineWriter{out: std.err}, env.CI.Masker()
 		diagnostics = hidden.tell
 	}
 	terminal := progress.NewTerminal(diagnostics, mask)

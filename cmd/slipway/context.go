@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/slipway-build/slipway/agent/ci"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/internal/target"
 )
@@ -22,7 +21,7 @@ type contextFlags struct {
 // setContext puts the flags into a request.
 func (f contextFlags) setContext(r *solve.Request, in *invocation) error {
 	env := in.env
-	if id, ok := env.Job.ci(env.Home).Identify(); ok {
+	if id, ok := env.CI.Identify(); ok {
 		r.Identify = id.Path
 	}
 	switch f.ContextCache {
@@ -53,17 +52,4 @@ func writableDir(workdir, dir string) (string, error) {
 		return "", fmt.Errorf("directory %s: %w", dir, err)
 	}
 	return dir, nil
-}
-
-// ci are the variables as package ci reads them.
-func (v jobVariables) ci(home string) ci.Variables {
-	return ci.Variables{
-		GitHub:    ci.GitHub{Server: v.GitHubServerURL, Repository: v.GitHubRepository, Workspace: v.GitHubWorkspace},
-		GitLab:    ci.GitLab{Server: v.GitLabServerURL, Project: v.GitLabProjectPath, Directory: v.GitLabProjectDir},
-		Azure:     ci.Azure{Repository: v.AzureRepositoryURI, Sources: v.AzureSourcesDirectory},
-		Bitbucket: ci.Bitbucket{Origin: v.BitbucketHTTPOrigin, Clone: v.BitbucketCloneDir},
-		Buildkite: ci.Buildkite{Repository: v.BuildkiteRepo, Checkout: v.BuildkiteCheckoutPath},
-		CircleCI:  ci.CircleCI{Repository: v.CircleRepositoryURL, Directory: v.CircleWorkingDirectory, Home: home},
-		Jenkins:   ci.Jenkins{URL: v.JenkinsGitURL, Workspace: v.JenkinsWorkspace, Job: v.JenkinsURL != ""},
-	}
 }

@@ -114,7 +114,7 @@ func (c *createCmd) request(in *invocation) (configmap.Create, progress.Mode, er
 	}
 	if c.portable() { // a path of this machine means nothing where it is read
 		r.Kubeconfig = ""
-	} else if r.Kubeconfig = in.env.Kubeconfig; in.global.Kubeconfig != "" {
+	} else if r.Kubeconfig = in.env.variable("KUBECONFIG"); in.global.Kubeconfig != "" {
 		r.Kubeconfig = take(&all, func() (string, error) { return filepath.Abs(in.global.Kubeconfig) })
 	}
 	if r.Platforms, err = solve.ParsePlatforms(c.Platform); err != nil {
@@ -173,7 +173,7 @@ func (c *createCmd) daemonConfig(in *invocation, r configmap.Create) string {
 // write makes the change where the definition is kept, and returns that place
 // for messages.
 func (c *createCmd) write(in *invocation, r configmap.Create) (created configmap.Created, place string, err error) {
-	apply := func(s configmap.Shelf) (configmap.Created, error) {
+	apply := func(s configmap.Source) (configmap.Created, error) {
 		created, err = r.Apply(s)
 		return created, err
 	}
@@ -198,18 +198,18 @@ func (c *createCmd) write(in *invocation, r configmap.Create) (created configmap
 
 // print writes the definition to standard output. A builder to change is one
 // of those that the other commands see.
-func (c *createCmd) print(in *invocation, apply func(configmap.Shelf) (configmap.Created, error)) error {
-	var shelf configmap.Shelf
+func (c *createCmd) print(in *invocation, apply func(configmap.Source) (configmap.Created, error)) error {
+	var from configmap.Source
 	if c.Append || c.Leave {
 		path, err := configmap.Locate(in.places())
 		if err != nil {
 			return err
 		}
-		if shelf, err = configmap.ReadShelf(in.files, path, false); err != nil {
+		if from, err = configmap.ReadSource(in.files, path, false); err != nil {
 			return err
 		}
 	}
-	created, err := apply(shelf)
+	created, err := apply(from)
 	if err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func (c *createCmd) print(in *invocation, apply func(configmap.Shelf) (configmap
 	return err
 }
 
-func (c *createCmd) writeConfigMap(in *invocation, place string, apply func(configmap.Shelf) (configmap.Created, error)) error {
+func (c *createCmd) writeConfigMap(in *invocation, place string, apply func(configmap.Source) (configmap.Created, error)) error {
 	namespace, name, ok := strings.Cut(c.ConfigMap, "/")
 	if !ok {
 		namespace, name = "", c.ConfigMap
@@ -229,11 +229,11 @@ func (c *createCmd) writeConfigMap(in *invocation, place string, apply func(conf
 		Timeout:   c.Timeout,
 		Log:       in.log,
 	}.Run(in.ctx, func(data map[string]string) (string, string, error) {
-		shelf := configmap.Shelf{Place: place, Files: make(map[string][]byte, len(data))}
+		from := configmap.Source{Place: place, Files: make(map[string][]byte, len(data))}
 		for key, text := range data {
-			shelf.Files[key] = []byte(text)
+			from.Files[key] = []byte(text)
 		}
-		created, err := apply(shelf)
+		created, err := apply(from)
 		return created.Key, string(created.Content), err
 	})
 }

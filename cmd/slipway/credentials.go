@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -59,7 +58,7 @@ func (f registryFlags) inputs(env environment, files *source.Reader, tags []stri
 	vars := env.Credentials
 	i := registry.Inputs{
 		Files:            files,
-		Lookup:           os.LookupEnv,
+		Lookup:           env.lookup,
 		Given:            registry.Login{Host: f.RegistryHost, Username: f.RegistryUsername, Password: f.RegistryPassword},
 		BuildxDir:        env.buildxDir(),
 		DockerDir:        env.dockerDir(),
@@ -68,24 +67,6 @@ func (f registryFlags) inputs(env environment, files *source.Reader, tags []stri
 		AuthFile:         vars.RegistryAuthFile,
 		RuntimeDir:       vars.RuntimeDir,
 		ConfigDir:        env.configDir(),
-		GitLab: registry.GitLab{
-			Registry:         vars.GitLabRegistry,
-			RegistryUser:     vars.GitLabRegistryUser,
-			RegistryPassword: vars.GitLabRegistryPassword,
-			JobToken:         vars.GitLabJobToken,
-			DeployUser:       vars.GitLabDeployUser,
-			DeployPassword:   vars.GitLabDeployPassword,
-			ProxyServer:      vars.GitLabProxyServer,
-			ProxyUser:        vars.GitLabProxyUser,
-			ProxyPassword:    vars.GitLabProxyPassword,
-		},
-		GitHub: registry.GitHub{
-			Actions:   vars.GitHubActions == "true",
-			ServerURL: vars.GitHubServerURL,
-			Actor:     vars.GitHubActor,
-			Token:     vars.GitHubToken,
-		},
-		Jenkins: registry.Login{Host: vars.Registry, Username: vars.RegistryUsername, Password: vars.RegistryPassword},
 	}
 	var all fault.List
 	for _, value := range f.RegistryAuth {
@@ -100,6 +81,7 @@ func (f registryFlags) inputs(env environment, files *source.Reader, tags []stri
 			i.TagHosts = append(i.TagHosts, reference.Domain(named))
 		}
 	}
+	i.CI = env.CI.Credentials(i.TagHosts)
 	return i, i.Check()
 }
 
@@ -111,5 +93,5 @@ func (in *invocation) proxies() map[string]string {
 		in.log.Warn().Err(err).Msg("the proxies of docker's config cannot be used, and neither its credentials")
 		return nil
 	}
-	return docker.Proxies(in.env.DockerHost)
+	return docker.Proxies(in.env.variable("DOCKER_HOST"))
 }

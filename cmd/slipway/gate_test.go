@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -98,7 +99,7 @@ func TestTablesHaveNoCommands(t *testing.T) {
 func TestSecretsOfABuildAreMasked(t *testing.T) {
 	alone(t)
 	mask := &progress.Mask{}
-	in := &invocation{secrets: &secrets{mask: mask}, global: &global{}, log: zerolog.Nop(), ctx: t.Context()}
+	in := &invocation{secrets: &secrets{mask: mask}, global: &global{}, env: environment{lookup: os.LookupEnv}, log: zerolog.Nop(), ctx: t.Context()}
 	request, err := (&buildCmd{Context: "."}).request(in)
 	if err != nil {
 		t.Fatal(err)

@@ -41,7 +41,7 @@ var importRules = []struct {
 	{module + "/agent/progress", []string{"agent", "agent/builders", "agent/fleet", "cmd/slipway"}, "the display belongs to commands; what is below them reports to a function"},
 	{module + "/agent/ci", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
 	{"github.com/alecthomas/kong", []string{"cmd/slipway"}, "flags are parsed in cmd only; the core takes values"},
-	{"github.com/sethvargo/go-envconfig", []string{"cmd/slipway"}, "the environment is read in cmd only; the core takes values"},
+	{"github.com/sethvargo/go-envconfig", []string{"cmd/slipway"}, "the environment is read in cmd only; the core takes values, agent/ci names the variables by tags"},
 	{"k8s.io/client-go/...", []string{"agent/cluster", "agent/cluster/kube", "agent/cluster/transport"}, "Kubernetes is spoken in agent/cluster and below only"},
 	{"github.com/moby/buildkit/...", []string{"agent/buildkit", "agent/buildkit/buildkittest", "agent/solve", "agent/solve/cache", "agent/solve/contextfs", "agent/solve/output", "agent/solve/session", "agent/progress", "agent/fleet/fleettest"}, "BuildKit is spoken in agent/buildkit, agent/solve and agent/progress only"},
 	{module + "/agent/cluster/transport", []string{"agent/cluster"}, "pods are dialled for the state machine in agent/cluster only"},
@@ -66,7 +66,9 @@ var importRules = []struct {
 	{module + "/agent/buildkit", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "agent/solve", "agent/solve/output", "cmd/slipway"}, "a connection to one buildkitd; it knows neither solves nor Kubernetes"},
 	{module + "/agent/buildkit/buildkittest", nil, "it serves tests only"},
 	{"github.com/docker/docker-credential-helpers/...", []string{"registry"}, "credentials belong to registry"},
-	{"oras.land/oras-go/...", []string{"registry"}, "registries are spoken to in registry only"},
+	{"oras.land/oras-go/...", []string{"registry/remote", "registry/imageindex"}, "registries are spoken to in registry/remote only, and content is verified as it does"},
+	{module + "/registry/imagetools", []string{"cmd/slipway"}, "builds make their indexes with registry/imageindex"},
+	{module + "/registry/registrytest", nil, "it is for tests"},
 }
 
 // reachRules say what a package must not even reach through others.
@@ -97,19 +99,27 @@ var reachRules = []struct{ from, to string }{
 	{"internal/heap", module + "/agent/..."},
 	{"internal/fault", module + "/agent/..."},
 	{"internal/fault", module + "/configmap"},
-	{"internal/fault", module + "/registry"},
-	{"internal/heap", module + "/agent/..."},
+	{"internal/fault", module + "/registry/..."},
+	{"agent/ci", module + "/registry/remote"}, // it hands out credentials and uses none
+	{"registry", module + "/agent/..."},
 	{"internal/sanitize", module + "/agent/..."},
-	{"internal/sanitize", module + "/registry"},
+	{"internal/sanitize", module + "/registry/..."},
 	{"internal/sanitize", module + "/configmap"},
 	{"registry", "k8s.io/client-go/..."},
 	{"registry", "github.com/moby/buildkit/..."},
+	{"registry", module + "/registry/remote"}, // credentials are found without a client
+	{"registry/imageindex", module + "/registry/remote"},
+	{"registry/remote", module + "/registry/imagetools"},
+	{"registry/imagetools", "k8s.io/client-go/..."},
+	{"registry/imagetools", "github.com/moby/buildkit/..."},
+	{"registry/imagetools", module + "/configmap"},
+	{"registry/imagetools", module + "/agent/..."},
 	{"internal/source", module + "/agent/..."},
 	{"internal/source", module + "/configmap"},
-	{"internal/source", module + "/registry"},
+	{"internal/source", module + "/registry/..."},
 	{"internal/target", module + "/agent/..."},
 	{"internal/target", module + "/configmap"},
-	{"internal/target", module + "/registry"},
+	{"internal/target", module + "/registry/..."},
 }
 
 type listed struct {
@@ -312,6 +322,123 @@ func x() {
 	}
 	if guarded, bare := goroutines(file); guarded != 2 || len(bare) != 4 {
 		t.Errorf("%d goroutines are guarded and %d not, want 2 and 4", guarded, len(bare))
+	}
+}
+
+// processState are the names of package os that stand for the state of the
+// process. The core is given what it needs of it: one process may serve many
+// builds.
+var processState = []string{
+	"Args", "Chdir", "Clearenv", "Environ", "Exit", "ExpandEnv", "Getenv", "Getwd", "LookupEnv", "Setenv", "Stderr", "Stdin", "Stdout",
+	"Unsetenv", "UserCacheDir", "UserConfigDir", "UserHomeDir",
+}
+
+// seams are the places below cmd that may use it nevertheless: all packages in
+// a directory.
+var seams = []struct{ dir, name, why string }{
+	{"internal/filetest", "os.Getenv", "tests run themselves as another process, which a variable tells what to do"},
+	{"internal/filetest", "os.Environ", "tests run themselves as another process, which a variable tells what to do"},
+	{"internal/sanitize/sanitizetest/commands", "os.Stdin", "it is a program of its own, for scenarios"},
+	{"internal/sanitize/sanitizetest/commands", "os.Stderr", "it is a program of its own, for scenarios"},
+	{"internal/sanitize/sanitizetest/commands", "os.Exit", "it is a program of its own, for scenarios"},
+}
+
+// TestNoProcessState finds uses of the working directory, the environment and
+// the standard streams below cmd.
+func TestNoProcessState(t *testing.T) {
+	used := map[int]bool{}
+	for path, file := range sourcesBelowCmd(t) {
+		for _, use := range usesOfProcessState(file.syntax) {
+			i := slices.IndexFunc(seams, func(s struct{ dir, name, why string }) bool {
+				return s.name == use.name && strings.HasPrefix(path, s.dir+"/")
+			})
+			if i < 0 {
+				t.Errorf("%s uses %s: the core is given it", file.files.Position(use.at), use.name)
+			}
+			used[i] = true
+		}
+	}
+	for i, seam := range seams {
+		if !used[i] {
+			t.Errorf("nothing in %s uses %s any more: remove the seam", seam.dir, seam.name)
+		}
+	}
+}
+
+// parsedSource is a parsed file.
+type parsedSource struct {
+	files  *token.FileSet
+	syntax *ast.File
+}
+
+// sourcesBelowCmd parses all files of the core, without tests, by their paths
+// in the module.
+func sourcesBelowCmd(t *testing.T) map[string]parsedSource {
+	t.Helper()
+	all := map[string]parsedSource{}
+	for _, dir := range []string{"agent", "configmap", "internal", "registry"} {
+		err := filepath.WalkDir(filepath.Join("../..", dir), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			files := token.NewFileSet()
+			syntax, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
+			rel, _ := filepath.Rel("../..", path)
+			all[filepath.ToSlash(rel)] = parsedSource{files, syntax}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// use is where a name of package os stands.
+type use struct {
+	name string
+	at   token.Pos
+}
+
+// usesOfProcessState finds the names of processState in a file, whatever the
+// name under which it imports package os.
+func usesOfProcessState(file *ast.File) []use {
+	name := ""
+	for _, imported := range file.Imports {
+		if imported.Path.Value == `"os"` {
+			name = "os"
+			if imported.Name != nil {
+				name = imported.Name.Name
+			}
+		}
+	}
+	var all []use
+	ast.Inspect(file, func(n ast.Node) bool {
+		selector, ok := n.(*ast.SelectorExpr)
+		if !ok || name == "" {
+			return true
+		}
+		if of, ok := selector.X.(*ast.Ident); ok && of.Name == name && slices.Contains(processState, selector.Sel.Name) {
+			all = append(all, use{"os." + selector.Sel.Name, selector.Pos()})
+		}
+		return true
+	})
+	return all
+}
+
+func TestUsesOfProcessState(t *testing.T) {
+	for text, want := range map[string]int{
+		`import "os"; func x() { os.Getenv("A"); f(os.Stdout); os.Open("a") }`:            2,
+		`import other "os"; func x() { other.Getwd(); other.LookupEnv("A"); os.Getwd() }`: 2,
+		`func x() { os.Getwd() }`: 0, // a variable
+	} {
+		file, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x; "+text, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := usesOfProcessState(file); len(got) != want {
+			t.Errorf("%s: %d uses, want %d: %v", text, len(got), want, got)
+		}
 	}
 }
 

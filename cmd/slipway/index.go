@@ -13,6 +13,9 @@ import (
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
+	"github.com/slipway-build/slipway/registry/imagetools"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // indexCmd holds the commands of docker buildx imagetools, under which name
@@ -63,7 +66,7 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	created, err := client.Create(in.ctx, request)
+	created, err := imagetools.Create(in.ctx, client, request)
 	if err != nil {
 		return classifyRegistry(err)
 	}
@@ -71,7 +74,7 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 		_, err := fmt.Fprintf(in.data, "%s\n", created.Image.Content)
 		return err
 	}
-	if err := client.Publish(in.ctx, created, stepPrinter(in.terminal, mode)); err != nil {
+	if err := imagetools.Publish(in.ctx, client, created, stepPrinter(in.terminal, mode)); err != nil {
 		return classifyRegistry(err)
 	}
 	return writeJSON(in.ctx, "--metadata-file", metadata, map[string]any{
@@ -81,19 +84,19 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 }
 
 // request parses the flags; all mistakes are reported at once.
-func (c *indexCreateCmd) request(in *invocation) (registry.Create, error) {
+func (c *indexCreateCmd) request(in *invocation) (imagetools.CreateOptions, error) {
 	var all fault.List
-	r := registry.Create{Append: c.Append, Carbon: !c.PreferIndex}
+	r := imagetools.CreateOptions{Append: c.Append, Carbon: !c.PreferIndex}
 	// Files come before arguments, as with docker buildx.
 	for _, file := range c.File {
 		content := take(&all, func() ([]byte, error) { return in.files.Read(file, source.MaxConfig) })
 		if content != nil {
-			r.Sources = append(r.Sources, take(&all, func() (registry.Source, error) { return registry.ParseSource(string(content)) }))
+			r.Sources = append(r.Sources, take(&all, func() (imagetools.Source, error) { return imagetools.ParseSource(string(content)) }))
 		}
 	}
-	r.Sources = append(r.Sources, each(&all, c.Source, registry.ParseSource)...)
-	r.Tags = each(&all, c.Tag, registry.ParseTag)
-	for _, list := range each(&all, c.Annotation, registry.ParseAnnotation) {
+	r.Sources = append(r.Sources, each(&all, c.Source, imagetools.ParseSource)...)
+	r.Tags = each(&all, c.Tag, imagetools.ParseTag)
+	for _, list := range each(&all, c.Annotation, imageindex.ParseAnnotation) {
 		r.Annotations = append(r.Annotations, list...)
 	}
 	var err error
@@ -107,7 +110,7 @@ func (c *indexCreateCmd) request(in *invocation) (registry.Create, error) {
 		all = append(all, errors.New("no --tag is given to push to; --dry-run needs none"))
 	}
 	if len(all) > 0 {
-		return registry.Create{}, all
+		return imagetools.CreateOptions{}, all
 	}
 	return r, r.Validate()
 }
@@ -130,13 +133,13 @@ func (c *indexInspectCmd) Run(in *invocation) error {
 	if c.Raw && c.Format != "" {
 		return &usageError{err: errors.New("--raw and --format exclude each other")}
 	}
-	if _, err := registry.ParseName(c.Name); err != nil {
+	if _, err := imagetools.ParseName(c.Name); err != nil {
 		return &usageError{err: err}
 	}
-	var format *registry.Formatter
+	var format *imagetools.Formatter
 	if c.Format != "" {
 		var err error
-		if format, err = registry.ParseFormat(c.Format); err != nil {
+		if format, err = imagetools.ParseFormat(c.Format); err != nil {
 			return &usageError{err: err}
 		}
 	}
@@ -144,7 +147,7 @@ func (c *indexInspectCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	inspection, err := client.Inspect(in.ctx, c.Name)
+	inspection, err := imagetools.Inspect(in.ctx, client, c.Name)
 	if err != nil {
 		return classifyRegistry(err)
 	}
@@ -160,7 +163,7 @@ func (c *indexInspectCmd) Run(in *invocation) error {
 }
 
 // indexClient is the registry client of a command that needs no builder.
-func (in *invocation) indexClient(f registryFlags, tags []string) (*registry.Client, error) {
+func (in *invocation) indexClient(f registryFlags, tags []string) (*remote.Client, error) {
 	keychain, err := in.keychain(f, tags)
 	if err != nil {
 		return nil, err
@@ -176,7 +179,7 @@ func (in *invocation) indexClient(f registryFlags, tags []string) (*registry.Cli
 func classifyRegistry(err error) error {
 	var (
 		usage    *registry.UsageError
-		assemble *registry.AssembleError
+		assemble *imageindex.AssembleError
 	)
 	switch {
 	case err == nil:

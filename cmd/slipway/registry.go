@@ -14,23 +14,24 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // registryClient speaks to registries with the given credentials, and with the
 // certificates of the definitions and of docker's own directories. The
 // insecure hosts are taken as they are.
-func (in *invocation) registryClient(keychain registry.Keychain, insecure []string, definitions ...configmap.Definition) (*registry.Client, error) {
+func (in *invocation) registryClient(keychain registry.Keychain, insecure []string, definitions ...configmap.Definition) (*remote.Client, error) {
 	hosts, err := agent.RegistryHosts(definitions...)
 	if err != nil {
 		return nil, err
 	}
 	for _, host := range insecure {
-		hosts[host] = registry.Host{PlainHTTP: true, Insecure: true}
+		hosts[host] = remote.Host{PlainHTTP: true, Insecure: true}
 	}
-	return registry.New(registry.Options{
+	return remote.New(remote.Options{
 		Keychain:  keychain,
 		Hosts:     hosts,
-		CertDirs:  registry.CertDirs(in.env.Home),
+		CertDirs:  remote.CertDirs(in.env.Home),
 		Files:     in.files,
 		UserAgent: "slipway/" + version,
 		Log:       in.log,

@@ -3,7 +3,6 @@ package main
 import (
 	"io"
 	"os"
-	"strings"
 	"sync"
 
 	"github.com/slipway-build/slipway/agent/progress"
@@ -16,8 +15,10 @@ type secrets struct {
 	mask *progress.Mask
 
 	mu sync.Mutex
-	// tell receives commands to the CI system; nil where nobody listens.
-	tell *lineWriter
+	// tell receives commands to the CI system, which command makes of a value;
+	// nil where nobody listens.
+	tell    *lineWriter
+	command func(value string) string
 }
 
 // hide makes a credential secret.
@@ -29,7 +30,7 @@ func (s *secrets) hideValues(values ...string) {
 	defer s.mu.Unlock()
 	for _, value := range s.mask.Add(values...) {
 		if s.tell != nil {
-			s.tell.line(maskCommand(value))
+			s.tell.line(s.command(value))
 		}
 	}
 }
@@ -41,20 +42,14 @@ func (s *secrets) tellNobody() {
 	s.tell = nil
 }
 
-// maskCommand is GitHub's workflow command that makes a value secret for the
-// rest of the job.
-func maskCommand(value string) string {
-	return "::add-mask::" + strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(value)
-}
-
-// listens reports whether GitHub's runner may read what is written to stderr: it
+// listens reports whether the runner of a CI system may read what is written to stderr: it
 // takes commands from there as it does from standard output, which belongs to
 // what a build puts out. A file is no runner; a secret must not stand in it.
 // Whether a pipe ends at the runner or in tee, only who wrote the workflow
 // knows: without being told so with --ci-mask nobody is told a secret.
 func listens(env environment, stderr io.Writer) bool {
 	file, ok := stderr.(*os.File)
-	if env.Credentials.GitHubActions != "true" || !ok {
+	if env.CI.Masker() == nil || !ok {
 		return false
 	}
 	info, err := file.Stat()

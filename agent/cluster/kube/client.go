@@ -36,7 +36,7 @@ type Client struct {
 // is what the definition's endpoint names and may be empty or point nowhere.
 // No request is sent yet. Errors are of type *Error.
 func Connect(access Access, definitionKubeconfig string, log zerolog.Logger) (*Client, error) {
-	config, id, err := resolve(access, definitionKubeconfig, processEnvironment())
+	config, id, err := resolve(access, definitionKubeconfig, access.environment())
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,9 @@ type Access struct {
 	UserAgent string
 	// Files reads the kubeconfig and the certificates of remote builders.
 	Files *source.Reader
+	// Lookup reads the variables by which an identity is found (KUBECONFIG, HOME
+	// and those of the pod's service account); nil reads none.
+	Lookup func(name string) (string, bool)
 	// Observe, if set, is called when a request to the API server begins, as in
 	// "GET /api/v1/namespaces/ci/pods"; what it returns when the answer has
 	// begun.
@@ -70,7 +73,7 @@ func (i Identity) String() string {
 	return s
 }
 
-// environment are what of the machine and process an identity depends on.
+// environment are what of the machine and the process an identity depends on.
 type environment struct {
 	getenv func(string) string
 	home   string
@@ -78,16 +81,19 @@ type environment struct {
 	serviceAccount string
 }
 
-func processEnvironment() environment {
-	// Without a home there is no default kubeconfig, which resolve reports
-	// among what it tried.
-	home, err := os.UserHomeDir()
-	if err != nil {
-		home = ""
+func (a Access) environment() environment {
+	getenv := func(name string) string {
+		if a.Lookup == nil {
+			return ""
+		}
+		value, _ := a.Lookup(name)
+		return value
 	}
 	return environment{
-		getenv:         os.Getenv,
-		home:           home,
+		getenv: getenv,
+		// Without a home there is no default kubeconfig, which resolve reports
+		// among what it tried.
+		home:           getenv("HOME"),
 		serviceAccount: "/var/run/secrets/kubernetes.io/serviceaccount",
 	}
 }

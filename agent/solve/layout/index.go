@@ -11,13 +11,13 @@ import (
 
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/internal/target"
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // ReadFile reads an index of a layout, which a checkout may have brought: it
 // waits for no pipe, and reads no endless file.
 func ReadFile(path string) ([]byte, error) {
-	return (*source.Reader)(nil).Read(path, registry.MaxManifest)
+	return (*source.Reader)(nil).Read(path, imageindex.MaxManifest)
 }
 
 // CheckLinks refuses links in a layout through which its parts would be

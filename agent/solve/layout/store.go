@@ -16,7 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // Store serves the blobs of an OCI image layout to the daemon. It implements
@@ -78,9 +78,9 @@ func (s Store) ReaderAt(_ context.Context, desc ocispecs.Descriptor) (content.Re
 		_ = f.Close()
 		return nil, err
 	}
-	if (images.IsManifestType(desc.MediaType) || images.IsIndexType(desc.MediaType)) && info.Size() > registry.MaxManifest {
+	if (images.IsManifestType(desc.MediaType) || images.IsIndexType(desc.MediaType)) && info.Size() > imageindex.MaxManifest {
 		_ = f.Close() // who asks for it reads it whole
-		return nil, fmt.Errorf("manifest %s has more than the %d bytes that are read: %w", desc.Digest, registry.MaxManifest, errdefs.ErrOutOfRange)
+		return nil, fmt.Errorf("manifest %s has more than the %d bytes that are read: %w", desc.Digest, imageindex.MaxManifest, errdefs.ErrOutOfRange)
 	}
 	return blob{f, info.Size()}, nil
 }

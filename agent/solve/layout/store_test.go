@@ -10,7 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // A manifest among the blobs that a builder has sent is read whole by whoever
@@ -25,7 +25,7 @@ func TestLayoutHasNoEndlessManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := file.Truncate(registry.MaxManifest + 1); err != nil {
+	if err := file.Truncate(imageindex.MaxManifest + 1); err != nil {
 		t.Fatal(err)
 	}
 	if err := file.Close(); err != nil {
@@ -33,7 +33,7 @@ func TestLayoutHasNoEndlessManifest(t *testing.T) {
 	}
 	store := Store{dir}
 	for mediaType, fails := range map[string]bool{ocispecs.MediaTypeImageIndex: true, ocispecs.MediaTypeImageManifest: true, ocispecs.MediaTypeImageLayer: false} {
-		desc := ocispecs.Descriptor{MediaType: mediaType, Digest: d, Size: registry.MaxManifest + 1}
+		desc := ocispecs.Descriptor{MediaType: mediaType, Digest: d, Size: imageindex.MaxManifest + 1}
 		at, err := store.ReaderAt(t.Context(), desc)
 		if (err != nil) != fails {
 			t.Errorf("%s: %v", mediaType, err)

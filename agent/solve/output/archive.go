@@ -23,7 +23,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve/job"
 	"github.com/slipway-build/slipway/agent/solve/layout"
 	"github.com/slipway-build/slipway/internal/fault"
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // dockerManifestFile is what docker load reads in an archive.
@@ -47,7 +47,7 @@ type archiveOutput struct {
 	blobs  string // the layout in staging
 	file   string // the archive of a solve that was taken as it came
 	images []received
-	merged *registry.Manifest
+	merged *imageindex.Manifest
 	ready  string // what to place
 }
 
@@ -208,15 +208,15 @@ func (a *archiveOutput) assemble(ctx context.Context) (ocispecs.Descriptor, erro
 		return a.images[0].root, nil
 	}
 	store := layout.Store{Dir: a.blobs}
-	sources := make([]registry.Manifest, len(a.images))
+	sources := make([]imageindex.Manifest, len(a.images))
 	for i, img := range a.images {
-		data, err := buildkit.ReadBlob(ctx, store, img.root, registry.MaxManifest)
+		data, err := buildkit.ReadBlob(ctx, store, img.root, imageindex.MaxManifest)
 		if err != nil {
 			return ocispecs.Descriptor{}, fmt.Errorf("output %s: read the image of a platform: %w", a.output, err)
 		}
-		sources[i] = registry.Manifest{Descriptor: withoutAnnotations(img.root), Content: data}
+		sources[i] = imageindex.Manifest{Descriptor: withoutAnnotations(img.root), Content: data}
 	}
-	index, err := registry.Assemble(sources, annotationsAt(a.output, registry.LevelIndex))
+	index, err := imageindex.Assemble(sources, annotationsAt(a.output, imageindex.LevelIndex))
 	if err != nil {
 		return ocispecs.Descriptor{}, fmt.Errorf("output %s: %w", a.output, err)
 	}
@@ -230,7 +230,7 @@ func (a *archiveOutput) assemble(ctx context.Context) (ocispecs.Descriptor, erro
 	a.merged = &index
 	root := index.Descriptor
 	root.Annotations = map[string]string{ocispecs.AnnotationCreated: created(a.images)}
-	for _, annotation := range annotationsAt(a.output, registry.LevelIndexDescriptor) {
+	for _, annotation := range annotationsAt(a.output, imageindex.LevelIndexDescriptor) {
 		root.Annotations[annotation.Key] = annotation.Value
 	}
 	return root, nil
@@ -305,7 +305,7 @@ func members(ctx context.Context, store content.Provider, root ocispecs.Descript
 	if !images.IsIndexType(root.MediaType) {
 		return nil, nil
 	}
-	data, err := buildkit.ReadBlob(ctx, store, root, registry.MaxManifest)
+	data, err := buildkit.ReadBlob(ctx, store, root, imageindex.MaxManifest)
 	if err != nil {
 		return nil, err
 	}

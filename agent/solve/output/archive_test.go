@@ -22,7 +22,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve/layout"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 const created2001 = "2001-02-03T04:05:06Z"
@@ -179,7 +179,7 @@ func TestArchiveOfSeveralNodes(t *testing.T) {
 	dest := filepath.Join(dir, "x.tar")
 	p := mustPlan(t, []string{"type=oci,dest=" + dest}, func(r *Env) {
 		r.Tags = []string{"docker.io/library/x:1", "example.com/y:2"}
-		r.Annotations = []registry.Annotation{{Level: registry.LevelIndex, Key: "ik", Value: "iv"}, {Level: registry.LevelIndexDescriptor, Key: "dk", Value: "dv"}}
+		r.Annotations = []imageindex.Annotation{{Level: imageindex.LevelIndex, Key: "ik", Value: "iv"}, {Level: imageindex.LevelIndexDescriptor, Key: "dk", Value: "dv"}}
 	})
 	a, b := solveCouple(t, p)
 	outcome := mustPublish(t, p)
@@ -262,7 +262,7 @@ func TestArchiveRequests(t *testing.T) {
 		{"docker as a list", file("docker"), alone[0], func(r *Env) { r.MultiPlatform = true }, "oci", attrs()},
 		{"tags replace the name", file("oci") + ",name=z", alone[0], func(r *Env) { r.Tags = []string{"docker.io/library/x:1", "docker.io/library/y:1"} }, "oci", attrs("name", "docker.io/library/x:1,docker.io/library/y:1")},
 		{"annotations", file("oci"), alone[0], func(r *Env) {
-			r.Annotations = []registry.Annotation{{Key: "k", Value: "v"}, {Level: registry.LevelManifest, Platform: &amd64, Key: "p", Value: "v"}}
+			r.Annotations = []imageindex.Annotation{{Key: "k", Value: "v"}, {Level: imageindex.LevelManifest, Platform: &amd64, Key: "p", Value: "v"}}
 		}, "oci", attrs("annotation.k", "v", "annotation-manifest[linux/amd64].p", "v")},
 		{"attestations in the old format", file("oci"), alone[0], func(r *Env) { r.Lookup = env("BUILDX_NO_DEFAULT_OCI_ARTIFACT", "1") }, "oci", attrs("oci-artifact", "false")},
 		{"the user's word on the format", file("oci") + ",oci-artifact=true", alone[0], func(r *Env) { r.Lookup = env("BUILDX_NO_DEFAULT_OCI_ARTIFACT", "1") }, "oci", attrs("oci-artifact", "true")},

@@ -10,7 +10,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/internal/source"
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // EntitlementLocalDelete is the entitlement that buildx checks itself: a local
@@ -40,7 +40,7 @@ type Env struct {
 	// of every image output.
 	Tags []string
 	// Annotations are added to every image output.
-	Annotations []registry.Annotation
+	Annotations []imageindex.Annotation
 	// AllowDelete lets mode=delete empty a directory that is not below WorkDir.
 	AllowDelete bool
 	// MultiPlatform says that an image of one platform is a list, too.
@@ -54,13 +54,13 @@ type Env struct {
 type Registry interface {
 	// Fetch returns a manifest or index of a repository, verified against the
 	// descriptor's digest.
-	Fetch(ctx context.Context, repository string, desc ocispecs.Descriptor) (registry.Manifest, error)
+	Fetch(ctx context.Context, repository string, desc ocispecs.Descriptor) (imageindex.Manifest, error)
 	// Push uploads a manifest or index under its digest. What it refers to
 	// must be there.
-	Push(ctx context.Context, repository string, m registry.Manifest) error
+	Push(ctx context.Context, repository string, m imageindex.Manifest) error
 	// Tag makes a reference with a tag point at a manifest of its repository
 	// and verifies that it does.
-	Tag(ctx context.Context, reference string, m registry.Manifest) error
+	Tag(ctx context.Context, reference string, m imageindex.Manifest) error
 }
 
 // lookup is Lookup with "not set" where there is no environment.

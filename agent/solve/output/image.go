@@ -17,7 +17,8 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/solve/job"
 	"github.com/slipway-build/slipway/internal/fault"
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // checkImage finds mistakes in a type=image or type=registry output.
@@ -92,7 +93,7 @@ type imageOutput struct {
 	mu     sync.Mutex
 	merges bool
 	images []received
-	index  *registry.Manifest // when it has been pushed, by digest
+	index  *imageindex.Manifest // when it has been pushed, by digest
 }
 
 func (i *imageOutput) traits() traits { return traits{turn: turnTag} }
@@ -160,7 +161,7 @@ func (i *imageOutput) seal(ctx context.Context) error {
 	}
 	slices.SortFunc(i.images, func(x, y received) int { return x.job - y.job })
 	repos := repositories(i.output.Attrs[attrName])
-	sources := make([]registry.Manifest, len(i.images))
+	sources := make([]imageindex.Manifest, len(i.images))
 	for n, img := range i.images {
 		m, err := i.env.Registry.Fetch(ctx, repos[0], withoutAnnotations(img.root))
 		if err != nil {
@@ -168,7 +169,7 @@ func (i *imageOutput) seal(ctx context.Context) error {
 		}
 		sources[n] = m
 	}
-	index, err := registry.Assemble(sources, annotationsAt(i.output, registry.LevelIndex))
+	index, err := imageindex.Assemble(sources, annotationsAt(i.output, imageindex.LevelIndex))
 	if err != nil {
 		return fmt.Errorf("output %s: %w", i.output, err)
 	}
@@ -224,7 +225,7 @@ func (i *imageOutput) published() (published, bool) {
 		return published{}, false
 	}
 	desc := i.index.Descriptor
-	for _, a := range annotationsAt(i.output, registry.LevelIndexDescriptor) {
+	for _, a := range annotationsAt(i.output, imageindex.LevelIndexDescriptor) {
 		desc.Annotations = maps.Clone(desc.Annotations)
 		if desc.Annotations == nil {
 			desc.Annotations = map[string]string{}
@@ -252,7 +253,7 @@ func (e *unreadableError) Unwrap() error { return e.err }
 // Hints says what to do about the error: a credential that could push is not
 // wrong.
 func (e *unreadableError) Hints() []string {
-	var known *registry.Error
+	var known *remote.Error
 	if !errors.As(e.err, &known) {
 		return nil
 	}

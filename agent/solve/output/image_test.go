@@ -15,7 +15,8 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/internal/fault"
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // memoryRegistry is a registry in memory: what nodes have pushed, and what is done.
@@ -33,20 +34,20 @@ func (s *memoryRegistry) do(what string) error {
 	return nil
 }
 
-func (s *memoryRegistry) Fetch(_ context.Context, repo string, d ocispecs.Descriptor) (registry.Manifest, error) {
+func (s *memoryRegistry) Fetch(_ context.Context, repo string, d ocispecs.Descriptor) (imageindex.Manifest, error) {
 	data, ok := s.blobs[d.Digest.String()]
 	if !ok {
-		return registry.Manifest{}, fmt.Errorf("%s is not there", d.Digest)
+		return imageindex.Manifest{}, fmt.Errorf("%s is not there", d.Digest)
 	}
-	return registry.Manifest{Descriptor: d, Content: data}, s.do("fetch " + repo)
+	return imageindex.Manifest{Descriptor: d, Content: data}, s.do("fetch " + repo)
 }
 
-func (s *memoryRegistry) Push(_ context.Context, repo string, m registry.Manifest) error {
+func (s *memoryRegistry) Push(_ context.Context, repo string, m imageindex.Manifest) error {
 	s.blobs[m.Descriptor.Digest.String()] = m.Content
 	return s.do("push " + repo)
 }
 
-func (s *memoryRegistry) Tag(_ context.Context, ref string, _ registry.Manifest) error {
+func (s *memoryRegistry) Tag(_ context.Context, ref string, _ imageindex.Manifest) error {
 	return s.do("tag " + ref)
 }
 
@@ -208,7 +209,7 @@ func TestDescribedImage(t *testing.T) {
 // A credential that could push is not blamed for what it cannot read back.
 func TestPushedImageCannotBeReadBack(t *testing.T) {
 	for status, want := range map[int]string{401: "right to pull as well", 403: "right to pull as well", 404: "look at the spelling"} {
-		err := publishError(t.Context(), &unreadableError{&registry.Error{Op: "fetch", Reference: "r.example/app", Host: "r.example", Status: status, Source: "a file"}})
+		err := publishError(t.Context(), &unreadableError{&remote.Error{Op: "fetch", Reference: "r.example/app", Host: "r.example", Status: status, Source: "a file"}})
 		var hinted interface{ Hints() []string }
 		if !errors.As(err, new(*RegistryError)) || !errors.As(err, &hinted) || !strings.Contains(strings.Join(hinted.Hints(), "\n"), want) {
 			t.Errorf("%d: %v is no *RegistryError or does not say %q", status, err, want)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/solve/job"
 	"github.com/slipway-build/slipway/internal/fault"
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // noDefaultOCIArtifactEnv switches BuildKit's default format of attestations
@@ -59,11 +59,11 @@ func has(list []ocispecs.Platform, p ocispecs.Platform) bool {
 
 // annotationsAt returns the annotations of an output that belong to one
 // level, sorted by key.
-func annotationsAt(o Output, level registry.Level) []registry.Annotation {
-	var out []registry.Annotation
+func annotationsAt(o Output, level imageindex.Level) []imageindex.Annotation {
+	var out []imageindex.Annotation
 	for _, key := range slices.Sorted(maps.Keys(o.Attrs)) {
 		if a, ok, err := exptypes.ParseAnnotationKey(key); ok && err == nil && a.Type == string(level) {
-			out = append(out, registry.Annotation{Level: level, Key: a.Key, Value: o.Attrs[key]})
+			out = append(out, imageindex.Annotation{Level: level, Key: a.Key, Value: o.Attrs[key]})
 		}
 	}
 	return out

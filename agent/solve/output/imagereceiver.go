@@ -21,7 +21,7 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/solve/layout"
 	"github.com/slipway-build/slipway/internal/fault"
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // maxIndex is how large the index.json of an archive may be, in bytes.
@@ -170,7 +170,7 @@ func (u *imageReceiver) index(in io.Reader) error {
 		return nil
 	}
 	var index ocispecs.Index
-	data, err := registry.ReadAtMost(in, maxIndex)
+	data, err := imageindex.ReadAtMost(in, maxIndex)
 	if err == nil {
 		err = unmarshalIndex(data, &index)
 	}
@@ -327,7 +327,7 @@ func (u *imageReceiver) finish() (ocispecs.Descriptor, error) {
 
 // checkRoot checks that the root is what its descriptor says, and can be read.
 func (u *imageReceiver) checkRoot() error {
-	data, err := buildkit.ReadBlob(context.Background(), layout.Store{Dir: u.dir}, u.root, registry.MaxManifest)
+	data, err := buildkit.ReadBlob(context.Background(), layout.Store{Dir: u.dir}, u.root, imageindex.MaxManifest)
 	if err == nil {
 		err = unmarshalIndex(data, &struct{}{})
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve/job"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 var (
@@ -228,8 +228,8 @@ func TestOutputMistakes(t *testing.T) {
 		{[]string{"type=registry"}, nil, "an image without a name cannot be pushed"},
 		{[]string{"type=image,push=true"}, nil, "an image without a name cannot be pushed"},
 		{[]string{"type=image,push=true,push-by-digest=true"}, func(r *Env) { r.Tags = []string{"docker.io/library/x:1"} }, "pushes without tags"},
-		{[]string{"type=local,dest=out"}, func(r *Env) { r.Annotations = []registry.Annotation{{Key: "k", Value: "v"}} }, "no output is an image"},
-		{[]string{"type=image,oci-mediatypes=false"}, func(r *Env) { r.Annotations = []registry.Annotation{{Level: registry.LevelIndex, Key: "k"}} }, "needs OCI media types"},
+		{[]string{"type=local,dest=out"}, func(r *Env) { r.Annotations = []imageindex.Annotation{{Key: "k", Value: "v"}} }, "no output is an image"},
+		{[]string{"type=image,oci-mediatypes=false"}, func(r *Env) { r.Annotations = []imageindex.Annotation{{Level: imageindex.LevelIndex, Key: "k"}} }, "needs OCI media types"},
 		{[]string{"type=cacheonly"}, func(r *Env) { r.Lookup = env("BUILDX_NO_DEFAULT_OCI_ARTIFACT", "maybe") }, "neither true nor false"},
 		{[]string{"type=docker"}, func(r *Env) { r.Lookup = env("DOCKER_HOST", "ssh://host") }, "ssh:// is not supported"},
 		{[]string{"type=docker"}, func(r *Env) { r.Lookup = env("DOCKER_HOST", "unix://"+dir+"/none.sock") }, "there is no Docker engine"},

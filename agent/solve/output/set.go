@@ -15,7 +15,7 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/solve/job"
 	"github.com/slipway-build/slipway/internal/fault"
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
 // Outcome is what a build has published as a whole.
@@ -35,7 +35,7 @@ type Outcome struct {
 // published is an image that was put together on the agent.
 type published struct {
 	descriptor *ocispecs.Descriptor
-	index      registry.Manifest
+	index      imageindex.Manifest
 	names      []string
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // tokenLifetime is assumed of a token that does not say how long it holds, as
@@ -31,7 +32,7 @@ const tokenLifetime = time.Minute
 type Tokens interface {
 	// Token fetches one with the credential that the keychain has for the
 	// registry, from where the registry itself says. Its error holds no secret.
-	Token(ctx context.Context, r registry.TokenRequest) (registry.Token, error)
+	Token(ctx context.Context, r remote.TokenRequest) (remote.Token, error)
 	// TakesPassword reports whether the registry may be sent a password.
 	TakesPassword(ctx context.Context, host string) bool
 }
@@ -74,7 +75,7 @@ func NewCredentials(keychain registry.Keychain, tokens Tokens, hosts *Hosts, sen
 		refused:  map[string]error{},
 	}
 	if c.tokens == nil {
-		c.tokens = registry.New(registry.Options{Keychain: keychain})
+		c.tokens = remote.New(remote.Options{Keychain: keychain})
 	}
 	_, err := rand.Read(c.seed)
 	return c, err
@@ -138,9 +139,9 @@ func (c *Credentials) FetchToken(ctx context.Context, req *auth.FetchTokenReques
 	if !cred.Anonymous() {
 		c.hosts.warnScopes(req.Host, refused)
 	}
-	var token registry.Token
+	var token remote.Token
 	fetch := func() (err error) {
-		token, err = c.tokens.Token(ctx, registry.TokenRequest{
+		token, err = c.tokens.Token(ctx, remote.TokenRequest{
 			Host: req.Host, Realm: req.Realm, Service: req.Service, Scopes: scopes,
 			Anonymous: cred.Anonymous(),
 		})
@@ -201,7 +202,7 @@ func scopeNames(scopes []string) string {
 
 // tokenResponse is a token in BuildKit's terms: seconds, and when it was
 // issued, without which the daemon counts from now.
-func tokenResponse(token registry.Token) *auth.FetchTokenResponse {
+func tokenResponse(token remote.Token) *auth.FetchTokenResponse {
 	lifetime := token.Lifetime
 	if lifetime <= 0 {
 		lifetime = tokenLifetime

@@ -13,6 +13,7 @@ import (
 
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // keys is a keychain for tests.
@@ -28,8 +29,8 @@ func (k keys) Resolve(_ context.Context, r registry.Request) (registry.Credentia
 // seen are the registries that were seen to take passwords.
 type seen []string
 
-func (s seen) Token(context.Context, registry.TokenRequest) (registry.Token, error) {
-	return registry.Token{}, errors.New("no token service here")
+func (s seen) Token(context.Context, remote.TokenRequest) (remote.Token, error) {
+	return remote.Token{}, errors.New("no token service here")
 }
 
 func (s seen) TakesPassword(_ context.Context, host string) bool { return slices.Contains(s, host) }

@@ -10,18 +10,18 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // askedTokens notes for whom tokens were fetched.
 type askedTokens struct {
 	seen
-	requests []registry.TokenRequest
+	requests []remote.TokenRequest
 }
 
-func (a *askedTokens) Token(_ context.Context, r registry.TokenRequest) (registry.Token, error) {
+func (a *askedTokens) Token(_ context.Context, r remote.TokenRequest) (remote.Token, error) {
 	a.requests = append(a.requests, r)
-	return registry.Token{Value: "t"}, nil
+	return remote.Token{Value: "t"}, nil
 }
 
 // A builder that asks for the credential of a registry that the build has

@@ -15,73 +15,9 @@ type refusal struct {
 	// target is the repository and whether it is written to. Its Host is that
 	// of image references, docker.io for Docker Hub.
 	target registry.Request
-	reason reason
+	reason registry.Reason
 	// hint is what to do about what is forbidden.
 	hint string
-}
-
-// reason is why a registry did not do what it was asked for.
-type reason int
-
-const (
-	// notAccepted is a credential that is wrong, expired or missing.
-	notAccepted reason = iota + 1
-	// noRight is a credential, or none, without the right to the repository.
-	noRight
-	// tooOften is a limit on the number of requests.
-	tooOften
-	// unknownRepository is a push to a repository that has to be made first.
-	unknownRepository
-	// unknownAuthority is a certificate that nobody known has signed.
-	unknownAuthority
-	// wrongCertificate is a certificate for another name or time.
-	wrongCertificate
-	// plainHTTP is a registry without TLS.
-	plainHTTP
-	// unknownHost is a name that the DNS does not know.
-	unknownHost
-	// notListening is a host where nothing answers.
-	notListening
-	// forbidden is what the registry takes from nobody: registry.HintOf knows
-	// why.
-	forbidden
-)
-
-// refusalSigns are the words by which a reason is known, in the order in which
-// they are looked for: a limit is often told with a status of refusal, and a
-// refusal of the token service is wrapped in one of access.
-//
-// They are those of BuildKit's util/resolver and session/auth, of containerd's
-// core/remotes/docker with the error codes of the distribution specification,
-// and of Go's net, net/http and crypto/x509.
-var refusalSigns = []struct {
-	sign   string
-	reason reason
-}{
-	{"429 too many requests", tooOften},
-	{"toomanyrequests", tooOften},
-	{"certificate signed by unknown authority", unknownAuthority},
-	{"x509: ", wrongCertificate},
-	{"server gave http response to https client", plainHTTP},
-	{"no such host", unknownHost},
-	{"server misbehaving", unknownHost},
-	{"connection refused", notListening},
-	{"i/o timeout", notListening},
-	{"no route to host", notListening},
-	{"tls handshake timeout", notListening},
-	{"access to the requested resource is not authorized", noRight}, // Quay and Nexus, with 401
-	{"401 unauthorized", notAccepted},
-	{"invalid_token", notAccepted},
-	{"no basic auth credentials", notAccepted},
-	{"missing username or secret", notAccepted},
-	{"unauthorized: ", notAccepted},
-	{"403 forbidden", noRight},
-	{"insufficient_scope", noRight},
-	{"access denied", noRight},
-	{"denied: ", noRight},
-	{"name unknown", unknownRepository},
-	{"404 not found", unknownRepository},
-	{"authorization failed", noRight},
 }
 
 // parseRefusal reads a message of buildkitd, which passes on what a registry
@@ -89,19 +25,13 @@ var refusalSigns = []struct {
 func parseRefusal(text string) (refusal, bool) {
 	r := refusal{target: refusedTarget(text)}
 	r.target.Push = writes(text)
-	lower := strings.ToLower(text)
-	for _, known := range refusalSigns {
-		if strings.Contains(lower, known.sign) {
-			r.reason = known.reason
-			break
-		}
-	}
-	if r.reason == unknownRepository && !r.target.Push {
+	r.reason = registry.ReasonOf(text)
+	if r.reason == registry.UnknownRepository && !r.target.Push {
 		return refusal{}, false // an image that is not there is the build's fault
 	}
 	// A status of refusal, or one that no sign is of, with words of its own.
-	if r.hint = registry.HintOf(afterTarget(text)); r.hint != "" && (r.reason == 0 && r.target.Push || r.reason == notAccepted || r.reason == noRight) {
-		r.reason = forbidden
+	if r.hint = registry.HintOf(afterTarget(text)); r.hint != "" && (r.reason == 0 && r.target.Push || r.reason == registry.NotAccepted || r.reason == registry.NoRight) {
+		r.reason = registry.Forbidden
 	}
 	return r, r.reason != 0 && r.target.Host != ""
 }

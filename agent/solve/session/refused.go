@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // RefusedError is a registry that refused what a build asked of it, with the
@@ -26,7 +27,7 @@ func (e *RefusedError) Error() string {
 	if e.target.Push {
 		verb = "push"
 	}
-	return fmt.Sprintf("cannot %s %s: %s (%s): %s", verb, e.target, e.what(), e.credential, registry.BareText(e.err.Error()))
+	return fmt.Sprintf("cannot %s %s: %s (%s): %s", verb, e.target, e.what(), e.credential, remote.BareText(e.err.Error()))
 }
 
 // Target is the repository, and whether it was written to.
@@ -41,31 +42,31 @@ func (e *RefusedError) Hints() []string { return e.hints }
 // what is the reason in words.
 func (e *RefusedError) what() string {
 	switch e.reason {
-	case notAccepted:
+	case registry.NotAccepted:
 		if e.anonymous {
 			return "the registry wants a credential and none was found"
 		}
 		return "the registry does not accept the credential"
-	case noRight:
+	case registry.NoRight:
 		if e.anonymous {
 			return "it does not exist, or the registry wants a credential and none was found"
 		}
 		return "the credential has no right to it, or it does not exist"
-	case tooOften:
+	case registry.TooManyRequests:
 		return "the registry limits how often it is asked"
-	case unknownRepository:
+	case registry.UnknownRepository:
 		return "the repository does not exist"
-	case unknownAuthority:
+	case registry.UnknownAuthority:
 		return "the registry's certificate is signed by an unknown authority"
-	case wrongCertificate:
+	case registry.WrongCertificate:
 		return "the registry's certificate is not valid"
-	case plainHTTP:
+	case registry.PlainHTTP:
 		return "the registry speaks plain HTTP"
-	case unknownHost:
+	case registry.UnknownHost:
 		return "the name of the registry is not known"
-	case notListening:
+	case registry.NotListening:
 		return "the registry does not answer"
-	case forbidden:
+	case registry.Forbidden:
 		return "the registry does not take it"
 	}
 	return "the registry refused"
@@ -105,7 +106,7 @@ func (c *Credentials) Explain(ctx context.Context, err error) error {
 	}
 	// What failed on the agent is typed there, and its hints are about the
 	// agent and not about the builder.
-	if local, ok := c.refusal(text).(interface{ Hints() []string }); ok && r.reason > unknownRepository {
+	if local, ok := c.refusal(text).(interface{ Hints() []string }); ok && r.reason > registry.UnknownRepository {
 		refused.hints = local.Hints()
 	}
 	return refused
@@ -120,7 +121,7 @@ func (r refusal) hints(cred registry.Credential, now time.Time) []string {
 		right = "push to"
 	}
 	switch r.reason {
-	case notAccepted:
+	case registry.NotAccepted:
 		if cred.Anonymous() {
 			return []string{login}
 		}
@@ -128,7 +129,7 @@ func (r refusal) hints(cred registry.Credential, now time.Time) []string {
 			return []string{fmt.Sprintf("the credential from %s has expired at %s: renew it", cred.Source, end.UTC().Format(time.RFC3339))}
 		}
 		return []string{fmt.Sprintf("the credential from %s is wrong or has expired, or has no right to %s %s: renew it, and look at its user name", cred.Source, right, r.target)}
-	case noRight:
+	case registry.NoRight:
 		if cred.Anonymous() {
 			return []string{login, "look at the spelling of the repository as well"}
 		}
@@ -136,25 +137,25 @@ func (r refusal) hints(cred registry.Credential, now time.Time) []string {
 			fmt.Sprintf("give user %q the right to %s %s; a token needs that scope itself", cred.Username, right, r.target),
 			"look at the spelling of the repository; some registries want it to be made first",
 		}
-	case forbidden:
+	case registry.Forbidden:
 		return []string{r.hint}
-	case tooOften:
+	case registry.TooManyRequests:
 		if cred.Anonymous() {
 			return []string{"log in for a higher limit, or try again later: slipway login " + host}
 		}
 		return []string{"try again later, or pull through a mirror: [registry.\"" + host + "\"] mirrors in buildkitd.toml of the builder's definition"}
-	case unknownRepository:
+	case registry.UnknownRepository:
 		return []string{"make the repository first, and look at its spelling"}
-	case unknownAuthority:
+	case registry.UnknownAuthority:
 		return []string{fmt.Sprintf("the builder must trust it: put the authority into Files of the definition as certs/%s/ca.pem, and name it in its buildkitd.toml: [registry.%q] ca = [%q]",
 			strings.ReplaceAll(host, ":", "_"), host, "/etc/buildkit/certs/"+strings.ReplaceAll(host, ":", "_")+"/ca.pem")}
-	case wrongCertificate:
+	case registry.WrongCertificate:
 		return []string{"use the name that stands in the certificate, and look at its dates"}
-	case plainHTTP:
+	case registry.PlainHTTP:
 		return []string{fmt.Sprintf("set it in buildkitd.toml of the builder's definition: [registry.%q] http = true", host)}
-	case unknownHost:
+	case registry.UnknownHost:
 		return []string{"look at the spelling of the registry's host, and at the DNS of the builder's pod: it is the builder that asks"}
-	case notListening:
+	case registry.NotListening:
 		return []string{"the builder's pod must reach the registry: look at its host and port, and at network policies and proxies"}
 	}
 	return nil

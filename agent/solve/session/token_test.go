@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // tokenServer is a registry with a token service and a certificate that nobody
@@ -56,10 +57,10 @@ func (s *shownSteps) send(status *client.SolveStatus) {
 }
 
 // served is what the daemon speaks to, with the definition's certificates.
-func served(t *testing.T, keychain registry.Keychain, hosts registry.Hosts) (*Credentials, *shownSteps) {
+func served(t *testing.T, keychain registry.Keychain, hosts remote.Hosts) (*Credentials, *shownSteps) {
 	t.Helper()
 	steps := &shownSteps{}
-	c, err := NewCredentials(keychain, registry.New(registry.Options{Keychain: keychain, Hosts: hosts}), nil, steps.send)
+	c, err := NewCredentials(keychain, remote.New(remote.Options{Keychain: keychain, Hosts: hosts}), nil, steps.send)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func TestFetchTokenWithTheDefinitionsAuthority(t *testing.T) {
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
 	host := strings.TrimPrefix(s.URL, "https://")
 	keychain := keys{host: {Username: "ci", Password: "s3cret"}}
-	c, steps := served(t, keychain, registry.Hosts{host: {CAs: [][]byte{ca}}})
+	c, steps := served(t, keychain, remote.Hosts{host: {CAs: [][]byte{ca}}})
 	for range 2 {
 		got, err := c.FetchToken(t.Context(), tokenRequest(s.URL))
 		if err != nil {
@@ -97,13 +98,13 @@ func TestFetchTokenFails(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		keychain keys
-		hosts    registry.Hosts
+		hosts    remote.Hosts
 		want     string
 		shown    int
 	}{
 		{"unknown authority", keys{host: {Username: "ci", Password: "s3cret"}}, nil, "failed to fetch oauth token: authorize " + host + "/team/app: " + host + ": certificate: x509: certificate signed by unknown authority", 1},
-		{"wrong password", keys{host: {Username: "ci", Password: "wr0ng"}}, registry.Hosts{host: {Insecure: true}}, "answered 401 Unauthorized: incorrect username or password", 1},
-		{"nobody", nil, registry.Hosts{host: {Insecure: true}}, "failed to fetch anonymous token: authorize " + host + "/team/app", 0},
+		{"wrong password", keys{host: {Username: "ci", Password: "wr0ng"}}, remote.Hosts{host: {Insecure: true}}, "answered 401 Unauthorized: incorrect username or password", 1},
+		{"nobody", nil, remote.Hosts{host: {Insecure: true}}, "failed to fetch anonymous token: authorize " + host + "/team/app", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, steps := served(t, tt.keychain, tt.hosts)
@@ -139,11 +140,11 @@ func TestTokenRefusalIsExplained(t *testing.T) {
 	keychain := keys{host: {Username: "ci", Password: "wr0ng", Source: "config.json"}}
 	for _, tt := range []struct {
 		name  string
-		hosts registry.Hosts
+		hosts remote.Hosts
 		what  string
 		hint  string
 	}{
-		{"wrong password", registry.Hosts{host: {Insecure: true}}, "the registry does not accept the credential", "the credential from config.json is wrong or has expired"},
+		{"wrong password", remote.Hosts{host: {Insecure: true}}, "the registry does not accept the credential", "the credential from config.json is wrong or has expired"},
 		{"unknown authority", nil, "signed by an unknown authority", "/etc/docker/certs.d/"}, // of the agent, not of the builder
 	} {
 		t.Run(tt.name, func(t *testing.T) {

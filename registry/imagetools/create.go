@@ -1,0 +1,232 @@
+package imagetools
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
+	"github.com/slipway-build/slipway/registry/remote"
+)
+
+// CreateOptions say which image is made out of which images.
+type CreateOptions struct {
+	// Tags are normalized references with a tag, see ParseTag; none only reads.
+	Tags []string
+	// Sources are the images in the order of the index. Those that are mere
+	// digests belong to the repository of all others.
+	Sources []Source
+	// Append puts what the first tag points at before the sources.
+	Append bool
+	// Annotations are written into the index, see Assemble.
+	Annotations []imageindex.Annotation
+	// Platforms keeps only the images for these; none keeps all.
+	Platforms []ocispecs.Platform
+	// Carbon makes a single image manifest the result itself instead of an
+	// index with one entry.
+	Carbon bool
+}
+
+// Created is an image before it is published.
+type Created struct {
+	// Image is the index, or with CreateOptions.Carbon the manifest.
+	Image imageindex.Manifest
+	// repositories are where the manifests that the image refers to are now.
+	members      []ocispecs.Descriptor
+	repositories map[digest.Digest]string
+	tags         []string
+}
+
+// Repositories are those of the tags, in alphabetical order.
+func (c *Created) Repositories() []string {
+	var names []string
+	for _, tag := range c.tags {
+		if name, _, err := registry.SplitReference(tag); err == nil && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Validate reports, without asking a registry, what is missing for Create
+// to begin. The error is a *UsageError.
+func (o CreateOptions) Validate() error {
+	_, err := o.locate()
+	return err
+}
+
+// located is a source with the place where it is read.
+type located struct {
+	repository, what string
+	given            ocispecs.Descriptor
+}
+
+// locate finds the repository of every source.
+func (o CreateOptions) locate() ([]located, error) {
+	sources := o.Sources
+	if o.Append {
+		if len(o.Tags) == 0 {
+			return nil, &registry.UsageError{Flag: "--append", Problem: "there is nothing to append to", Hint: "name the image with --tag"}
+		}
+		sources = append([]Source{{Reference: o.Tags[0]}}, sources...)
+	}
+	if len(o.Sources) == 0 {
+		return nil, &registry.UsageError{Flag: "source", Problem: "none is given", Hint: "name images, digests, or files with --file"}
+	}
+	var repositories []string
+	for _, ref := range append(slices.Clone(o.Tags), references(sources)...) {
+		name, _, err := registry.SplitReference(ref)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(repositories, name) {
+			repositories = append(repositories, name)
+		}
+	}
+	all := make([]located, len(sources))
+	for i, source := range sources {
+		all[i].given = source.Descriptor
+		if source.Reference != "" {
+			all[i].repository, all[i].what, _ = registry.SplitReference(source.Reference)
+			continue
+		}
+		if len(repositories) != 1 {
+			return nil, &registry.UsageError{
+				Flag: "source", Value: source.Descriptor.Digest.String(),
+				Problem: fmt.Sprintf("of which repository it is cannot be told, there are %d", len(repositories)),
+				Hint:    "write REPOSITORY@DIGEST",
+			}
+		}
+		all[i].repository, all[i].what = repositories[0], source.Descriptor.Digest.String()
+	}
+	return all, nil
+}
+
+func references(sources []Source) []string {
+	var refs []string
+	for _, source := range sources {
+		if source.Reference != "" {
+			refs = append(refs, source.Reference)
+		}
+	}
+	return refs
+}
+
+// Create reads the sources and makes the image; nothing is written to a
+// registry yet. Besides the client's errors it returns *UsageError and
+// *AssembleError.
+func Create(ctx context.Context, client *remote.Client, o CreateOptions) (*Created, error) {
+	places, err := o.locate()
+	if err != nil {
+		return nil, err
+	}
+	sources := make([]imageindex.Manifest, len(places))
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(remote.CopyConcurrency)
+	for i, place := range places {
+		group.Go(fault.Guard(func() (err error) {
+			sources[i], err = readSource(groupCtx, client, place)
+			return err
+		}))
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	image, err := o.combine(sources)
+	if err != nil {
+		return nil, err
+	}
+	created := &Created{Image: image, repositories: map[digest.Digest]string{}, tags: o.Tags}
+	for i, source := range sources {
+		list, err := imageindex.Members(source)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range list {
+			created.repositories[d.Digest] = places[i].repository
+		}
+	}
+	created.members, err = imageindex.Members(image)
+	return created, err
+}
+
+// readSource reads one source. What the user says of it goes before what the
+// registry does, but for what the digest stands for.
+func readSource(ctx context.Context, client *remote.Client, at located) (imageindex.Manifest, error) {
+	m, err := client.Resolve(ctx, registry.JoinReference(at.repository, at.what))
+	if err != nil {
+		return imageindex.Manifest{}, err
+	}
+	for _, differ := range []struct {
+		is        bool
+		what      string
+		said, has any
+	}{
+		{at.given.Size != 0 && at.given.Size != m.Descriptor.Size, "size", at.given.Size, m.Descriptor.Size},
+		{at.given.MediaType != "" && at.given.MediaType != m.Descriptor.MediaType, "media type", at.given.MediaType, m.Descriptor.MediaType},
+	} {
+		if differ.is {
+			return imageindex.Manifest{}, &registry.UsageError{
+				Flag: "source", Value: registry.JoinReference(at.repository, at.what),
+				Problem: fmt.Sprintf("its descriptor says %s %v, the registry has %v", differ.what, differ.said, differ.has),
+			}
+		}
+	}
+	m.Descriptor.Annotations = at.given.Annotations
+	m.Descriptor.Platform = at.given.Platform
+	if p := at.given.Platform; imageindex.IsImage(m.Descriptor.MediaType) && (p == nil || p.OS == "" || p.Architecture == "") {
+		m.Descriptor.Platform, err = client.Platform(ctx, at.repository, m, p)
+	}
+	return m, err
+}
+
+// combine makes the image of its sources.
+func (o CreateOptions) combine(sources []imageindex.Manifest) (imageindex.Manifest, error) {
+	if o.Carbon && len(sources) == 1 && len(o.Annotations) == 0 {
+		return imageindex.Filter(sources[0], o.Platforms)
+	}
+	image, err := imageindex.Assemble(sources, o.Annotations)
+	if err != nil {
+		return imageindex.Manifest{}, err
+	}
+	return imageindex.Filter(image, o.Platforms)
+}
+
+// Publish copies all that the image refers to into the repository of every
+// tag, then the image itself by its digest, and sets the tags when all of that
+// has succeeded everywhere. Steps are told to report, one line each.
+func Publish(ctx context.Context, client *remote.Client, created *Created, report func(step string)) error {
+	image := created.Image
+	for _, repository := range created.Repositories() {
+		group, groupCtx := errgroup.WithContext(ctx)
+		group.SetLimit(remote.CopyConcurrency)
+		for _, d := range created.members {
+			from := created.repositories[d.Digest]
+			if from == repository {
+				continue
+			}
+			report(fmt.Sprintf("copying %s from %s to %s", d.Digest, from, repository))
+			group.Go(fault.Guard(func() error { return client.Copy(groupCtx, from, d, repository) }))
+		}
+		if err := group.Wait(); err != nil {
+			return err
+		}
+		if err := client.Push(ctx, repository, image); err != nil {
+			return err
+		}
+	}
+	for _, tag := range created.tags {
+		report(fmt.Sprintf("pushing %s to %s", image.Descriptor.Digest, tag))
+		if err := client.Tag(ctx, tag, image); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,32 @@
+package registry
+
+import (
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+)
+
+// SplitReference splits a normalized reference into its repository and its
+// digest, else its tag. The error is a *UsageError.
+func SplitReference(ref string) (repository, what string, err error) {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return "", "", &UsageError{Flag: "reference", Value: ref, Problem: "is not an image reference: " + err.Error()}
+	}
+	named = reference.TagNameOnly(named)
+	if digested, ok := named.(reference.Digested); ok {
+		return named.Name(), digested.Digest().String(), nil
+	}
+	tagged, ok := named.(reference.Tagged)
+	if !ok {
+		return "", "", &UsageError{Flag: "reference", Value: ref, Problem: "has no tag"}
+	}
+	return named.Name(), tagged.Tag(), nil
+}
+
+// JoinReference is a repository with a tag or digest.
+func JoinReference(repository, what string) string {
+	if _, err := digest.Parse(what); err == nil {
+		return repository + "@" + what
+	}
+	return repository + ":" + what
+}
