@@ -4,7 +4,7 @@
 // without any network; then one solve per node runs on a connection made
 // elsewhere (package buildkit).
 //
-// What is sent of a context is package contextfs, what else a builder is served
-// package session, caches are package cache, and what receives the results is
-// package output. None of them knows this package.
+// What is sent of a context is package contextfs, what git says of it package vcs,
+// what else a builder is served package session, caches are package cache, and what
+// receives the results is package output. None of them knows this package.
 package solve

@@ -17,7 +17,7 @@ import (
 )
 
 // Sums are the digests of the files of a build's contexts. All solves of a
-// plan share them, so that a file is read once however many nodes ask for it.
+// build share them, so that a file is read once however many nodes ask for it.
 type Sums struct {
 	reading *semaphore.Weighted // one unit per file that is read
 	store   *sumStore           // nil when nothing is kept between builds
