@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/report"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/solve/job"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -195,16 +196,16 @@ func (b Build) title() string {
 }
 
 // solveJobs are the parts of the build in BuildKit's terms.
-func (b Build) solveJobs(jobs []fleet.Job) []solve.Job {
+func (b Build) solveJobs(jobs []fleet.Job) []job.Job {
 	total := 0
 	siblings := make([][]ocispecs.Platform, len(jobs))
 	for i, j := range jobs {
 		siblings[i] = j.Platforms
 		total += len(j.Platforms)
 	}
-	out := make([]solve.Job, len(jobs))
+	out := make([]job.Job, len(jobs))
 	for i, j := range jobs {
-		out[i] = solve.Job{
+		out[i] = job.Job{
 			Node:      b.Fleet.Definition().Nodes[j.Node].Name,
 			Platforms: j.Platforms,
 			Single:    total <= 1,

@@ -10,6 +10,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/solve/job"
 	"github.com/slipway-build/slipway/agent/solve/output"
 )
 
@@ -42,7 +43,7 @@ func TestMetadataOfOneNode(t *testing.T) {
 		Parts: []Part{{
 			Node: "amd", Pod: "amd-1",
 			Result: &solve.Result{
-				Job:        solve.Job{Platforms: linux("amd64")},
+				Job:        job.Job{Platforms: linux("amd64")},
 				Response:   map[string]string{"containerimage.descriptor": encoded, "other": "plain", "list": base64.StdEncoding.EncodeToString([]byte(`[{"a":1}]`))},
 				Ref:        "ref1",
 				Descriptor: &descriptor,
@@ -80,7 +81,7 @@ func TestMetadataOfTwoNodes(t *testing.T) {
 		return Part{
 			Node: arch,
 			Result: &solve.Result{
-				Job:        solve.Job{Platforms: linux(arch), Siblings: [][]ocispecs.Platform{linux("amd64"), linux("arm64")}},
+				Job:        job.Job{Platforms: linux(arch), Siblings: [][]ocispecs.Platform{linux("amd64"), linux("arm64")}},
 				Response:   map[string]string{"containerimage.digest": digest},
 				Ref:        "ref-" + arch,
 				Descriptor: &ocispecs.Descriptor{Digest: "sha256:own-index"},
@@ -122,7 +123,7 @@ func TestMetadataOfTwoNodes(t *testing.T) {
 }
 
 func TestMetadataWithoutImage(t *testing.T) {
-	r := Report{Builder: "kube", Parts: []Part{{Node: "n", Result: &solve.Result{Ref: "x", Job: solve.Job{Platforms: linux("amd64")}}}}}
+	r := Report{Builder: "kube", Parts: []Part{{Node: "n", Result: &solve.Result{Ref: "x", Job: job.Job{Platforms: linux("amd64")}}}}}
 	got := metadata(t, r, true)
 	if _, ok := got["containerimage.digest"]; ok || r.ImageID() != "" {
 		t.Errorf("a local output has digest %v and image ID %q", got["containerimage.digest"], r.ImageID())

@@ -15,6 +15,7 @@ import (
 	"github.com/tonistiigi/go-csvvalue"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/solve/job"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -96,7 +97,7 @@ const capSubrequests = "moby.buildkit.frontend.subrequests+forward"
 // Call asks the frontend of a job on a daemon instead of building it. Nothing is exported.
 // Progress and cancellation are those of Solve. What the frontend does not
 // know is a *fault.Usage that lists what it does.
-func (p *Plan) Call(ctx context.Context, d *buildkit.Daemon, job Job, call Call, updates chan *client.SolveStatus) (*CallResult, error) {
+func (p *Plan) Call(ctx context.Context, d *buildkit.Daemon, job job.Job, call Call, updates chan *client.SolveStatus) (*CallResult, error) {
 	feed := newFeed(updates)
 	defer feed.close()
 
@@ -134,7 +135,7 @@ func (p *Plan) Call(ctx context.Context, d *buildkit.Daemon, job Job, call Call,
 }
 
 // callOptions are the options of a solve without what only a result needs.
-func callOptions(r Request, in inputs, job Job) client.SolveOpt {
+func callOptions(r Request, in inputs, job job.Job) client.SolveOpt {
 	opt := solveOptions(r, in, job, nil)
 	opt.Internal = true // it has no place in the history
 	opt.CacheImports, opt.CacheExports = nil, nil

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/buildkit/solver/errdefs"
 
 	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/job"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -82,7 +83,7 @@ func TestCallOptions(t *testing.T) {
 		BuildArgs: attrs("A", "1"), Target: "t",
 	}
 	in := inputs{Attrs: attrs("filename", "Dockerfile", "frontend.caps", "x+forward")}
-	opt := callOptions(r, in, Job{Platforms: plats("linux/amd64"), Single: true})
+	opt := callOptions(r, in, job.Job{Platforms: plats("linux/amd64"), Single: true})
 	if len(opt.Exports) > 0 || len(opt.CacheExports) > 0 || len(opt.CacheImports) > 0 || !opt.Internal {
 		t.Errorf("a call leaves something behind: %+v", opt)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/moby/buildkit/client"
 
 	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/job"
 )
 
 // Description is the resolved request of one job, for --dry-run. It holds no
@@ -55,7 +56,7 @@ type DescribedBackend struct {
 
 // describeJob is what solveOptions would ask of BuildKit, made to be shown. With args,
 // build arguments have their values but for those that look like secrets.
-func describeJob(r Request, in inputs, job Job, exports []client.ExportEntry, args bool) Description {
+func describeJob(r Request, in inputs, job job.Job, exports []client.ExportEntry, args bool) Description {
 	opt := solveOptions(r, in, job, exports)
 	d := Description{
 		Node:          job.Node,
@@ -106,7 +107,7 @@ func describeJob(r Request, in inputs, job Job, exports []client.ExportEntry, ar
 // Describe is the description of one job of the plan. Nothing is opened or
 // written for it; args is that of describeJob. The error is that of an
 // output that the job cannot have.
-func (p *Plan) Describe(job Job, args bool) (Description, error) {
+func (p *Plan) Describe(job job.Job, args bool) (Description, error) {
 	exports, err := p.outputs.Entries(job)
 	if err != nil {
 		return Description{}, err

@@ -12,6 +12,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/job"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
 )
@@ -35,7 +36,7 @@ func TestDescribe(t *testing.T) {
 		ContextFile: "/tmp/spooled", DockerfileURL: "https://u:sekret@h/Dockerfile",
 	}
 	exports := []client.ExportEntry{{Type: "local", OutputDir: "out", Attrs: attrs("platform-split", "true")}}
-	job := Job{Node: "n", Platforms: amd, Siblings: [][]ocispecs.Platform{amd, plats("linux/arm64")}}
+	job := job.Job{Node: "n", Platforms: amd, Siblings: [][]ocispecs.Platform{amd, plats("linux/arm64")}}
 	got := describeJob(r, in, job, exports, true)
 	want := Description{
 		Node: "n", Platforms: []string{"linux/amd64"}, Frontend: "dockerfile.v0",
@@ -103,7 +104,7 @@ func TestPlanDescribesWhatEachNodeIsAskedFor(t *testing.T) {
 		}
 	}()
 	amd64, arm64 := plats("linux/amd64"), plats("linux/arm64")
-	got, err := plan.Describe(Job{Node: "arm", Platforms: arm64, Siblings: [][]ocispecs.Platform{amd64, arm64}}, false)
+	got, err := plan.Describe(job.Job{Node: "arm", Platforms: arm64, Siblings: [][]ocispecs.Platform{amd64, arm64}}, false)
 	if err != nil {
 		t.Fatal(err)
 	}

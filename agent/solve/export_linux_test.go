@@ -29,6 +29,7 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/buildkit/buildkittest"
 	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/job"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
@@ -96,7 +97,7 @@ func solveWith(t *testing.T, d *exportingDaemon, p *Plan) error {
 	daemon, err := buildkit.Connect(t.Context(), dial)
 	must(t, err)
 	defer func() { must(t, daemon.Close()) }()
-	_, err = p.Solve(t.Context(), daemon, Job{}, nil)
+	_, err = p.Solve(t.Context(), daemon, job.Job{}, nil)
 	return err
 }
 

@@ -14,9 +14,6 @@ import (
 	"github.com/slipway-build/slipway/agent/solve/job"
 )
 
-// Job is one solve: the part of a build that one node does.
-type Job = job.Job
-
 // Build arguments and variables with a meaning of their own, as buildx and
 // the Dockerfile frontend have them.
 const (
@@ -30,7 +27,7 @@ const (
 
 // solveOptions is the solve of one job as BuildKit's client takes it. The session
 // (mounts, stores, credentials, secrets) is added by Plan.Solve.
-func solveOptions(r Request, in inputs, job Job, exports []client.ExportEntry) client.SolveOpt {
+func solveOptions(r Request, in inputs, job job.Job, exports []client.ExportEntry) client.SolveOpt {
 	opt := client.SolveOpt{
 		Frontend:            "dockerfile.v0",
 		FrontendAttrs:       maps.Clone(in.Attrs),
@@ -66,7 +63,7 @@ func setFrontend(opt *client.SolveOpt, r Request) {
 	opt.FrontendAttrs["cmdline"] = syntax
 }
 
-func setPlatforms(attrs map[string]string, r Request, job Job) {
+func setPlatforms(attrs map[string]string, r Request, job job.Job) {
 	if len(job.Platforms) > 0 {
 		names := make([]string, len(job.Platforms))
 		for i, p := range job.Platforms {

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/slipway-build/slipway/agent/solve/cache"
+	"github.com/slipway-build/slipway/agent/solve/job"
 )
 
 func plats(names ...string) []ocispecs.Platform {
@@ -23,12 +24,12 @@ func plats(names ...string) []ocispecs.Platform {
 }
 
 func TestOptions(t *testing.T) {
-	single := Job{Node: "n", Platforms: plats("linux/amd64"), Single: true}
+	single := job.Job{Node: "n", Platforms: plats("linux/amd64"), Single: true}
 	tests := []struct {
 		name    string
 		request Request
 		inputs  inputs
-		job     Job
+		job     job.Job
 		// attrs are what is expected besides provenance.
 		attrs     map[string]string
 		frontend  string
@@ -37,47 +38,47 @@ func TestOptions(t *testing.T) {
 		cache     []client.CacheOptionsEntry
 		noAttests bool
 	}{
-		{name: "nothing", job: Job{Single: true}, attrs: attrs()},
+		{name: "nothing", job: job.Job{Single: true}, attrs: attrs()},
 		{
 			name: "inputs are passed on", job: single,
 			inputs: inputs{Attrs: attrs("filename", "Dockerfile", "context:x", "local:x")},
 			attrs:  attrs("filename", "Dockerfile", "context:x", "local:x", "platform", "linux/amd64"),
 		},
 		{
-			name: "one of several platforms", job: Job{Platforms: plats("linux/arm64")},
+			name: "one of several platforms", job: job.Job{Platforms: plats("linux/arm64")},
 			attrs: attrs("platform", "linux/arm64", "multi-platform", "true"),
 		},
 		{
-			name: "several platforms", job: Job{Platforms: plats("linux/amd64", "linux/arm/v7")},
+			name: "several platforms", job: job.Job{Platforms: plats("linux/amd64", "linux/arm/v7")},
 			attrs: attrs("platform", "linux/amd64,linux/arm/v7", "multi-platform", "true"),
 		},
 		{
-			name: "arguments and labels", job: Job{Single: true},
+			name: "arguments and labels", job: job.Job{Single: true},
 			request: Request{BuildArgs: attrs("A", "1", "E", ""), Labels: attrs("l", "x=y", "m", ""), Target: "t"},
 			attrs:   attrs("build-arg:A", "1", "build-arg:E", "", "label:l", "x=y", "label:m", "", "target", "t"),
 		},
 		{
-			name: "proxies yield to arguments of any case", job: Job{Single: true},
+			name: "proxies yield to arguments of any case", job: job.Job{Single: true},
 			request: Request{BuildArgs: attrs("http_proxy", "mine"), Proxy: attrs("HTTP_PROXY", "theirs", "NO_PROXY", "x")},
 			attrs:   attrs("build-arg:http_proxy", "mine", "build-arg:NO_PROXY", "x"),
 		},
-		{name: "no cache", job: Job{Single: true}, request: Request{NoCache: true}, attrs: attrs("no-cache", "")},
-		{name: "no cache filter", job: Job{Single: true}, request: Request{NoCacheFilter: []string{"a", "b"}}, attrs: attrs("no-cache", "a,b")},
-		{name: "pull", job: Job{Single: true}, request: Request{Pull: true}, attrs: attrs("image-resolve-mode", "pull")},
+		{name: "no cache", job: job.Job{Single: true}, request: Request{NoCache: true}, attrs: attrs("no-cache", "")},
+		{name: "no cache filter", job: job.Job{Single: true}, request: Request{NoCacheFilter: []string{"a", "b"}}, attrs: attrs("no-cache", "a,b")},
+		{name: "pull", job: job.Job{Single: true}, request: Request{Pull: true}, attrs: attrs("image-resolve-mode", "pull")},
 		{
-			name: "run", job: Job{Single: true},
+			name: "run", job: job.Job{Single: true},
 			request: Request{ExtraHosts: []string{"a=1.2.3.4", "b=::1"}, ShmSize: 64 << 20, Ulimits: []string{"nofile=1:2", "core=0:0"}, CgroupParent: "/p", Network: NetworkNone},
 			attrs:   attrs("add-hosts", "a=1.2.3.4,b=::1", "shm-size", "67108864", "ulimit", "nofile=1:2,core=0:0", "cgroup-parent", "/p", "force-network-mode", "none"),
 		},
-		{name: "default network", job: Job{Single: true}, request: Request{Network: NetworkDefault}, attrs: attrs()},
-		{name: "host network asks for its entitlement", job: Job{Single: true}, request: Request{Network: NetworkHost}, attrs: attrs("force-network-mode", "host"), allow: []string{"network.host"}},
+		{name: "default network", job: job.Job{Single: true}, request: Request{Network: NetworkDefault}, attrs: attrs()},
+		{name: "host network asks for its entitlement", job: job.Job{Single: true}, request: Request{Network: NetworkHost}, attrs: attrs("force-network-mode", "host"), allow: []string{"network.host"}},
 		{
-			name: "entitlements", job: Job{Single: true},
+			name: "entitlements", job: job.Job{Single: true},
 			request: Request{Network: NetworkHost, Allow: []string{"security.insecure", allowLocalDelete, "network.host"}},
 			attrs:   attrs("force-network-mode", "host"), allow: []string{"security.insecure", "network.host"},
 		},
 		{
-			name: "frontend from an argument", job: Job{Single: true},
+			name: "frontend from an argument", job: job.Job{Single: true},
 			request:  Request{BuildArgs: attrs("BUILDKIT_SYNTAX", "docker/dockerfile:1 extra")},
 			attrs:    attrs("build-arg:BUILDKIT_SYNTAX", "docker/dockerfile:1 extra", "source", "docker/dockerfile:1", "cmdline", "docker/dockerfile:1 extra"),
 			frontend: "gateway.v0",
@@ -88,7 +89,7 @@ func TestOptions(t *testing.T) {
 			attrs:   attrs("build-arg:BUILDKIT_MULTI_PLATFORM", "1", "platform", "linux/amd64", "multi-platform", "true"),
 		},
 		{
-			name: "inline cache by argument", job: Job{Single: true},
+			name: "inline cache by argument", job: job.Job{Single: true},
 			request: Request{BuildArgs: attrs("BUILDKIT_INLINE_CACHE", "1")},
 			attrs:   attrs("build-arg:BUILDKIT_INLINE_CACHE", "1"),
 			cache:   []client.CacheOptionsEntry{{Type: "inline", Attrs: attrs()}},
@@ -101,14 +102,14 @@ func TestOptions(t *testing.T) {
 			cache:   []client.CacheOptionsEntry{{Type: "registry", Attrs: attrs("ref", "a", "mode", "max")}},
 		},
 		{
-			name: "caches of several jobs", job: Job{Platforms: plats("linux/amd64"), Siblings: [][]ocispecs.Platform{plats("linux/amd64"), plats("linux/arm64")}},
+			name: "caches of several jobs", job: job.Job{Platforms: plats("linux/amd64"), Siblings: [][]ocispecs.Platform{plats("linux/amd64"), plats("linux/arm64")}},
 			request: Request{CacheTo: []cache.Entry{cacheEntry("registry", "ref", "a:t")}},
 			attrs:   attrs("platform", "linux/amd64", "multi-platform", "true"),
 			cache:   []client.CacheOptionsEntry{{Type: "registry", Attrs: attrs("ref", "a:t-linux-amd64")}},
 		},
-		{name: "no default attestations", job: Job{Single: true}, inputs: inputs{NoDefaultAttestations: true}, attrs: attrs(), noAttests: true},
+		{name: "no default attestations", job: job.Job{Single: true}, inputs: inputs{NoDefaultAttestations: true}, attrs: attrs(), noAttests: true},
 		{
-			name: "attestations", job: Job{Single: true}, noAttests: true,
+			name: "attestations", job: job.Job{Single: true}, noAttests: true,
 			request: Request{Attests: []Attest{
 				{Type: "provenance", Attrs: attrs("mode", "max", "builder-id", "a,b", "version", "v1")},
 				{Type: "sbom", Attrs: attrs("generator", "me/scan")},
@@ -117,22 +118,22 @@ func TestOptions(t *testing.T) {
 			attrs: attrs("attest:provenance", `type=provenance,"builder-id=a,b",mode=max,version=v1`, "attest:sbom", "type=sbom,generator=me/scan"),
 		},
 		{
-			name: "sbom leaves the default provenance", job: Job{Single: true},
+			name: "sbom leaves the default provenance", job: job.Job{Single: true},
 			request: Request{Attests: []Attest{{Type: "sbom"}}},
 			attrs:   attrs("attest:sbom", "type=sbom"),
 		},
 		{
-			name: "no provenance", job: Job{Single: true}, noAttests: true,
+			name: "no provenance", job: job.Job{Single: true}, noAttests: true,
 			request: Request{Attests: []Attest{{Type: "provenance", Disabled: true}, {Type: "sbom", Disabled: true}}},
 			attrs:   attrs(),
 		},
 		{
-			name: "provenance by argument", job: Job{Single: true}, noAttests: true,
+			name: "provenance by argument", job: job.Job{Single: true}, noAttests: true,
 			request: Request{BuildArgs: attrs("BUILDKIT_ATTEST_PROVENANCE", "mode=max")},
 			attrs:   attrs("build-arg:BUILDKIT_ATTEST_PROVENANCE", "mode=max"),
 		},
 		{
-			name: "the user's label wins over git's", job: Job{Single: true},
+			name: "the user's label wins over git's", job: job.Job{Single: true},
 			inputs:  inputs{Attrs: attrs("label:org.opencontainers.image.revision", "git", "vcs:revision", "git")},
 			request: Request{Labels: attrs("org.opencontainers.image.revision", "mine")},
 			attrs:   attrs("label:org.opencontainers.image.revision", "mine", "vcs:revision", "git"),

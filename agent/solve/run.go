@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/agent/solve/contextfs"
+	"github.com/slipway-build/slipway/agent/solve/job"
 	"github.com/slipway-build/slipway/agent/solve/layout"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
@@ -28,7 +29,7 @@ import (
 // Result is what a solve returned.
 type Result struct {
 	// Job is the one that was solved.
-	Job Job
+	Job job.Job
 	// Ref is the name of the solve in the daemon's history.
 	Ref string
 	// Response are the exporters' answers, by BuildKit's keys. Several
@@ -48,7 +49,7 @@ type Result struct {
 // the solve is cancelled on the daemon and Solve returns within seconds, with
 // an error that wraps the context's cause; the Daemon may be unusable then.
 // Errors are classified by Classify.
-func (p *Plan) Solve(ctx context.Context, d *buildkit.Daemon, job Job, updates chan *client.SolveStatus) (*Result, error) {
+func (p *Plan) Solve(ctx context.Context, d *buildkit.Daemon, job job.Job, updates chan *client.SolveStatus) (*Result, error) {
 	feed := newFeed(updates)
 	defer feed.close()
 
@@ -81,7 +82,7 @@ func (p *Plan) Solve(ctx context.Context, d *buildkit.Daemon, job Job, updates c
 	return result, nil
 }
 
-func (p *Plan) solve(ctx context.Context, d *buildkit.Daemon, job Job, outputs *output.Attempt, feed *feed) (*Result, error) {
+func (p *Plan) solve(ctx context.Context, d *buildkit.Daemon, job job.Job, outputs *output.Attempt, feed *feed) (*Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	unguard := d.Guard(ctx, cancel)
@@ -99,7 +100,7 @@ func (p *Plan) solve(ctx context.Context, d *buildkit.Daemon, job Job, outputs *
 // It is rare and over in a moment: a file that is written at that very time.
 const contextTries = 3
 
-func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d *buildkit.Daemon, job Job, outputs *output.Attempt, feed *feed) (*Result, error) {
+func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d *buildkit.Daemon, job job.Job, outputs *output.Attempt, feed *feed) (*Result, error) {
 	opt := solveOptions(p.request, p.resolved(), job, outputs.Entries())
 	opt.Ref = identity.NewID()
 	opt.CacheImports = cache.Present(opt.CacheImports)

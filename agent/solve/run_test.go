@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/buildkit/buildkittest"
+	"github.com/slipway-build/slipway/agent/solve/job"
 )
 
 // solveOne starts a solve that does not end by itself.
@@ -36,7 +37,7 @@ func solveOne(ctx context.Context, t *testing.T, b *buildkittest.Server, tune fu
 	updates := make(chan *client.SolveStatus)
 	failed := make(chan error, 1)
 	go func() {
-		_, err := p.Solve(ctx, d, Job{Single: true}, updates)
+		_, err := p.Solve(ctx, d, job.Job{Single: true}, updates)
 		for range updates {
 			t.Error("an update after the end")
 		}
