@@ -25,7 +25,13 @@ func conflictBackoff() wait.Backoff {
 // server's own or an explained one. doing says what it does, as in "update
 // deployment builder".
 func (w *workload) retryOnConflict(ctx context.Context, doing string, write func() error) error {
-	err := retry.OnError(conflictBackoff(), func(err error) bool { return apierrors.IsConflict(err) && ctx.Err() == nil }, write)
+	// The retry takes a deadline of its function for its own and returns nil, so
+	// that what counts is how the last try ended.
+	var err error
+	_ = retry.OnError(conflictBackoff(), func(err error) bool { return apierrors.IsConflict(err) && ctx.Err() == nil }, func() error {
+		err = write()
+		return err
+	})
 	switch {
 	case !apierrors.IsConflict(err):
 		return err
