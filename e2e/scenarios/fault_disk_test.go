@@ -152,7 +152,7 @@ func TestFaultNoDescriptorsForManyFiles(t *testing.T) {
 	t.Parallel()
 	a := startSmallDisks(t, 10)
 	limits := []int{64, 128, 256}
-	for n := 8; n < 48; n++ {
+	for n := 8; n < 48; n += 5 {
 		limits = append(limits, n)
 	}
 	a.noDescriptors(t, 100_000, limits...)
