@@ -57,6 +57,7 @@ type Daemon struct {
 	sessions *session.Manager
 
 	frozen   chan struct{} // closed by Freeze
+	closing  chan struct{} // closed by Close
 	freezing sync.Once
 
 	mu     sync.Mutex
@@ -76,13 +77,14 @@ func Start(does Behaviour) (*Daemon, error) {
 	}
 	d := &Daemon{
 		does: does, listener: listener, server: grpc.NewServer(does.Options...), served: make(chan error, 1),
-		sessions: sessions, frozen: make(chan struct{}), ended: map[string]chan struct{}{}, resets: map[string]func(){},
+		sessions: sessions, frozen: make(chan struct{}), closing: make(chan struct{}),
+		ended: map[string]chan struct{}{}, resets: map[string]func(){},
 	}
 	control.RegisterControlServer(d.server, d)
 	if does.Content != nil {
 		content.RegisterContentServer(d.server, does.Content)
 	}
-	go func() { d.served <- d.server.Serve(freezable{listener, d.frozen}) }()
+	go func() { d.served <- d.server.Serve(freezable{listener, d.frozen, d.closing}) }()
 	return d, nil
 }
 
@@ -95,6 +97,7 @@ func (d *Daemon) Freeze() { d.freezing.Do(func() { close(d.frozen) }) }
 
 // Close ends the daemon and all its connections.
 func (d *Daemon) Close() error {
+	close(d.closing)
 	d.server.Stop()
 	return <-d.served
 }

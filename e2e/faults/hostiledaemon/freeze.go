@@ -5,10 +5,11 @@ import (
 	"sync"
 )
 
-// freezable is a listener whose connections can be frozen.
+// freezable is a listener whose connections can be frozen, until the daemon ends:
+// the server closes only those on which it has sent something.
 type freezable struct {
 	net.Listener
-	frozen <-chan struct{}
+	frozen, ended <-chan struct{}
 }
 
 // Accept implements net.Listener.
@@ -17,22 +18,25 @@ func (l freezable) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &freezableConn{Conn: conn, frozen: l.frozen, closed: make(chan struct{})}, nil
+	return &freezableConn{Conn: conn, frozen: l.frozen, ended: l.ended, closed: make(chan struct{})}, nil
 }
 
 // freezableConn is a connection that sends nothing once it is frozen.
 type freezableConn struct {
 	net.Conn
-	frozen <-chan struct{}
-	once   sync.Once
-	closed chan struct{}
+	frozen, ended <-chan struct{}
+	once          sync.Once
+	closed        chan struct{}
 }
 
 // Write implements net.Conn.
 func (c *freezableConn) Write(p []byte) (int, error) {
 	select {
 	case <-c.frozen:
-		<-c.closed
+		select {
+		case <-c.closed:
+		case <-c.ended:
+		}
 		return 0, net.ErrClosed
 	default:
 		return c.Conn.Write(p)
