@@ -35,9 +35,9 @@ func TestDiskTooSmallForTheOutput(t *testing.T) {
 }
 
 // TestTwoGiB takes a layer of 2 GiB through a tar and a directory at once and
-// looks at the memory that it took. It has the machine for itself: beside the
-// other scenarios each would wait for the other.
+// looks at the memory that it took.
 func TestTwoGiB(t *testing.T) {
+	t.Parallel()
 	const size = 2 << 30
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.define(s.builderNode("amd64"))

@@ -74,7 +74,7 @@ func step() time.Duration {
 // slow gets fewer, so that none of them waits for the others.
 func AtOnce(cores int, slower float64, available uint64) int {
 	const (
-		onCore = 3.5
+		onCore = 4
 		memory = 1 << 30 // of one scenario with its builders
 	)
 	// A part of the waiting is for programs, which a slow machine makes longer.
