@@ -9,7 +9,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/util/retry"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 )
@@ -25,13 +24,7 @@ func conflictBackoff() wait.Backoff {
 // server's own or an explained one. doing says what it does, as in "update
 // deployment builder".
 func (w *workload) retryOnConflict(ctx context.Context, doing string, write func() error) error {
-	// The retry takes a deadline of its function for its own and returns nil, so
-	// that what counts is how the last try ended.
-	var err error
-	_ = retry.OnError(conflictBackoff(), func(err error) bool { return apierrors.IsConflict(err) && ctx.Err() == nil }, func() error {
-		err = write()
-		return err
-	})
+	err := kube.Retry(conflictBackoff(), func(err error) bool { return apierrors.IsConflict(err) && ctx.Err() == nil }, write)
 	switch {
 	case !apierrors.IsConflict(err):
 		return err

@@ -122,7 +122,7 @@ var importRules = []struct {
 	{module + "/agent/ci", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
 	{"github.com/alecthomas/kong", []string{"cmd/slipway"}, "flags are parsed in cmd only; the core takes values"},
 	{"github.com/sethvargo/go-envconfig", []string{"cmd/slipway"}, "the environment is read in cmd only; the core takes values, agent/ci names the variables by tags"},
-	{"k8s.io/client-go/...", []string{"agent/cluster", "agent/cluster/kube", "agent/cluster/transport"}, "Kubernetes is spoken in agent/cluster and below only"},
+	{"k8s.io/client-go/...", []string{"agent/cluster/kube", "agent/cluster/transport"}, "what Kubernetes is asked is in agent/cluster/kube, and how pods are reached in agent/cluster/transport"},
 	{"github.com/moby/buildkit/...", []string{"agent/buildkit", "agent/buildkit/buildkittest", "agent/solve", "agent/solve/cache", "agent/solve/contextfs", "agent/solve/output", "agent/solve/session", "agent/progress", "agent/fleet/fleettest"}, "BuildKit is spoken in agent/buildkit, agent/solve and agent/progress only"},
 	{module + "/agent/cluster/transport", []string{"agent/cluster"}, "pods are dialled for the state machine in agent/cluster only"},
 	{module + "/agent/cluster/diff", []string{"agent/cluster"}, "drift is compared for the state machine in agent/cluster only"},

@@ -9,7 +9,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/util/retry"
 
 	"github.com/slipway-build/slipway/agent/cluster/rbac"
 )
@@ -33,11 +32,7 @@ func (c *Client) EditConfigMap(ctx context.Context, namespace, name string, edit
 	ctx = Quiet(ctx)
 	maps := c.ConfigMaps(namespace)
 	what := fmt.Sprintf("configmap %s in namespace %s", name, namespace)
-	// The retry takes a deadline of its function for its own and returns nil, so
-	// that what counts is how the last try ended.
-	var last error
-	_ = retry.OnError(editTries(), func(err error) bool { return worthAnotherEdit(err) && ctx.Err() == nil }, func() (err error) {
-		defer func() { last = err }()
+	return Retry(editTries(), func(err error) bool { return worthAnotherEdit(err) && ctx.Err() == nil }, func() error {
 		found, err := maps.Get(ctx, name, metav1.GetOptions{})
 		fresh := apierrors.IsNotFound(err) && !isMissingNamespace(err)
 		if err != nil && !fresh {
@@ -66,7 +61,6 @@ func (c *Client) EditConfigMap(ctx context.Context, namespace, name string, edit
 		_, err = maps.Update(ctx, found, metav1.UpdateOptions{FieldManager: FieldManager})
 		return Explain(err, "update "+what, c.identity, rbac.SecretNames{})
 	})
-	return last
 }
 
 // worthAnotherEdit is true when somebody else was faster.
