@@ -126,7 +126,7 @@ type authTarget struct {
 // asked parses the arguments; all mistakes are reported at once.
 func (c *authCmd) asked() ([]authTarget, error) {
 	var all fault.List
-	targets := each(&all, c.Ref, parseAuthTarget)
+	targets := fault.Each(&all, c.Ref, parseAuthTarget)
 	if len(all) > 0 {
 		return nil, all
 	}

@@ -324,25 +324,3 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 	}
 	return r, nil
 }
-
-// take parses one flag and collects its mistake.
-func take[T any](all *fault.List, parse func() (T, error)) T {
-	value, err := parse()
-	if err != nil {
-		*all = append(*all, err)
-	}
-	return value
-}
-
-// each parses every value of a list flag and collects the mistakes. An empty
-// value is none, as with docker buildx: pipelines pass variables that may be.
-func each[T any](all *fault.List, values []string, parse func(string) (T, error)) []T {
-	var out []T
-	for _, v := range values {
-		if v == "" {
-			continue
-		}
-		out = append(out, take(all, func() (T, error) { return parse(v) }))
-	}
-	return out
-}

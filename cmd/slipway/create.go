@@ -115,17 +115,17 @@ func (c *createCmd) request(in *invocation) (configmap.Create, progress.Mode, er
 	if c.portable() { // a path of this machine means nothing where it is read
 		r.Kubeconfig = ""
 	} else if r.Kubeconfig = in.env.variable("KUBECONFIG"); in.global.Kubeconfig != "" {
-		r.Kubeconfig = take(&all, func() (string, error) { return filepath.Abs(in.global.Kubeconfig) })
+		r.Kubeconfig = fault.Take(&all, func() (string, error) { return filepath.Abs(in.global.Kubeconfig) })
 	}
 	if r.Platforms, err = solve.ParsePlatforms(c.Platform); err != nil {
 		all = append(all, err)
 	}
-	r.Options = take(&all, func() (configmap.DriverOpts, error) { return configmap.ParseDriverOpts(c.DriverOpt) })
+	r.Options = fault.Take(&all, func() (configmap.DriverOpts, error) { return configmap.ParseDriverOpts(c.DriverOpt) })
 	if c.BuildkitdFlags != "" {
-		r.Flags = take(&all, func() ([]string, error) { return configmap.ParseDaemonFlags(string(c.BuildkitdFlags)) })
+		r.Flags = fault.Take(&all, func() ([]string, error) { return configmap.ParseDaemonFlags(string(c.BuildkitdFlags)) })
 	}
 	if file := c.daemonConfig(in, r); file != "" {
-		r.Config = take(&all, func() (*configmap.DaemonConfig, error) { return configmap.ReadDaemonConfig(in.files, file) })
+		r.Config = fault.Take(&all, func() (*configmap.DaemonConfig, error) { return configmap.ReadDaemonConfig(in.files, file) })
 	}
 	if c.Leave && c.Bootstrap {
 		all = append(all, errors.New("--bootstrap has no meaning with --leave, which takes a node away"))
@@ -139,7 +139,7 @@ func (c *createCmd) request(in *invocation) (configmap.Create, progress.Mode, er
 		}
 	}
 	if c.Output != "" && c.Output != "-" {
-		file := take(&all, func() (*target.File, error) { return in.openResult("--output", c.Output) })
+		file := fault.Take(&all, func() (*target.File, error) { return in.openResult("--output", c.Output) })
 		if file != nil && file.Streams() {
 			all = append(all, fmt.Errorf("--output: %s is no file that a definition could be kept in; - is standard output", c.Output))
 		}

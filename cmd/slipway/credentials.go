@@ -71,7 +71,7 @@ func (f registryFlags) inputs(env environment, files *source.Reader, tags []stri
 	var all fault.List
 	for _, value := range f.RegistryAuth {
 		lines := strings.FieldsFunc(value, func(r rune) bool { return r == '\n' || r == '\r' })
-		i.Explicit = append(i.Explicit, each(&all, lines, registry.ParseRegistryAuth)...)
+		i.Explicit = append(i.Explicit, fault.Each(&all, lines, registry.ParseRegistryAuth)...)
 	}
 	if len(all) > 0 {
 		return i, all

@@ -79,7 +79,7 @@ func (c *doctorCmd) registries(in *invocation, d *doctor.Doctor) error {
 		return nil
 	}
 	var all fault.List
-	d.Images = each(&all, c.Image, parsePushed)
+	d.Images = fault.Each(&all, c.Image, parsePushed)
 	if len(all) > 0 {
 		return &usageError{err: all}
 	}

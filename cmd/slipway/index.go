@@ -89,14 +89,14 @@ func (c *indexCreateCmd) request(in *invocation) (imagetools.CreateOptions, erro
 	r := imagetools.CreateOptions{Append: c.Append, Carbon: !c.PreferIndex}
 	// Files come before arguments, as with docker buildx.
 	for _, file := range c.File {
-		content := take(&all, func() ([]byte, error) { return in.files.Read(file, source.MaxConfig) })
+		content := fault.Take(&all, func() ([]byte, error) { return in.files.Read(file, source.MaxConfig) })
 		if content != nil {
-			r.Sources = append(r.Sources, take(&all, func() (imagetools.Source, error) { return imagetools.ParseSource(string(content)) }))
+			r.Sources = append(r.Sources, fault.Take(&all, func() (imagetools.Source, error) { return imagetools.ParseSource(string(content)) }))
 		}
 	}
-	r.Sources = append(r.Sources, each(&all, c.Source, imagetools.ParseSource)...)
-	r.Tags = each(&all, c.Tag, imagetools.ParseTag)
-	for _, list := range each(&all, c.Annotation, imageindex.ParseAnnotation) {
+	r.Sources = append(r.Sources, fault.Each(&all, c.Source, imagetools.ParseSource)...)
+	r.Tags = fault.Each(&all, c.Tag, imagetools.ParseTag)
+	for _, list := range fault.Each(&all, c.Annotation, imageindex.ParseAnnotation) {
 		r.Annotations = append(r.Annotations, list...)
 	}
 	var err error

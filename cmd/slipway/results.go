@@ -22,8 +22,8 @@ type results struct{ metadata, iid *target.File }
 // an image ID of an earlier one, which must not be taken for this one's.
 func (f resultFlags) open(in *invocation) (results, error) {
 	var all fault.List
-	metadata := take(&all, func() (*target.File, error) { return in.openResult("--metadata-file", f.MetadataFile) })
-	iid := take(&all, func() (*target.File, error) { return in.openResult("--iidfile", f.Iidfile) })
+	metadata := fault.Take(&all, func() (*target.File, error) { return in.openResult("--metadata-file", f.MetadataFile) })
+	iid := fault.Take(&all, func() (*target.File, error) { return in.openResult("--iidfile", f.Iidfile) })
 	if len(all) > 0 {
 		return results{}, &usageError{err: all}
 	}

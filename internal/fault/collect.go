@@ -11,7 +11,8 @@ func Take[T any](all *List, parse func() (T, error)) T {
 }
 
 // Each returns what the values of a list come to, and collects their mistakes.
-// Empty values are left out.
+// An empty value is none, as with docker buildx: pipelines pass variables that may
+// be empty.
 func Each[T any](all *List, values []string, parse func(string) (T, error)) []T {
 	var out []T
 	for _, v := range values {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
@@ -38,42 +37,6 @@ func (e *Usage) Hints() []string {
 		return nil
 	}
 	return []string{e.Hint}
-}
-
-// UsageList are all mistakes of a request at once.
-type UsageList []*Usage
-
-// Error has a line per mistake.
-func (e UsageList) Error() string {
-	lines := make([]string, len(e))
-	for i, problem := range e {
-		lines[i] = problem.Error()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Unwrap gives access to each mistake.
-func (e UsageList) Unwrap() []error {
-	errs := make([]error, len(e))
-	for i, problem := range e {
-		errs[i] = problem
-	}
-	return errs
-}
-
-// Hints are the hints of all mistakes, each once.
-func (e UsageList) Hints() []string {
-	var hints []string
-	seen := map[string]bool{}
-	for _, problem := range e {
-		for _, hint := range problem.Hints() {
-			if !seen[hint] {
-				seen[hint] = true
-				hints = append(hints, hint)
-			}
-		}
-	}
-	return hints
 }
 
 // Cause is the bare reason of a file error, for messages that name the file
