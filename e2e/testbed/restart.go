@@ -19,19 +19,26 @@ func (t testbed) restart(ctx context.Context, names []string) error {
 
 // onRunning does work on the running cluster, as it was started.
 func (t testbed) onRunning(ctx context.Context, work func(cluster.Cluster) error) error {
-	c, err := t.cluster()
+	c, _, err := t.running()
 	if err != nil {
 		return err
 	}
-	s, err := state.Read(statePath(c))
-	if err != nil {
-		return err
-	}
-	c.Programs = s.BinDir
 	unlock, err := cluster.Lock(ctx, t.cache, clusterWork, t.out)
 	if err != nil {
 		return err
 	}
 	defer unlock()
 	return work(c)
+}
+
+// running is the running cluster, with the programs that it was started with, and
+// what is known of it.
+func (t testbed) running() (cluster.Cluster, state.State, error) {
+	c, err := t.cluster()
+	if err != nil {
+		return c, state.State{}, err
+	}
+	s, err := state.Read(statePath(c))
+	c.Programs = s.BinDir
+	return c, s, err
 }

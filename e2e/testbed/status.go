@@ -10,15 +10,10 @@ import (
 )
 
 func (t testbed) status(ctx context.Context) error {
-	c, err := t.cluster()
+	c, s, err := t.running()
 	if err != nil {
 		return err
 	}
-	s, err := state.Read(statePath(c))
-	if err != nil {
-		return err
-	}
-	c.Programs = s.BinDir
 	for _, d := range c.Daemons() {
 		running := "does not run"
 		if d.PID != 0 {
