@@ -53,24 +53,6 @@ func buildProduct(t *testing.T) string {
 	return program
 }
 
-var product = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "slipway-fault-")
-	if err != nil {
-		return "", err
-	}
-	productDir = dir
-	program := filepath.Join(dir, "slipway")
-	build := exec.Command("go", "build", "-o", program, "./cmd/slipway")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build slipway: %w\n%s", err, out)
-	}
-	return program, errors.Join(os.Chmod(dir, 0o755), os.Chmod(program, 0o755)) // other users run it, too
-})
-
-// productDir is removed after all tests; empty where no test needed it.
-var productDir string
-
 // newVictim sets up a working directory for slipway: a context, a definition of
 // the builder, and files beside them that are none of the builder's business.
 func newVictim(t *testing.T, f *planted, program string, does hostiledaemon.Behaviour) *victim {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -47,8 +46,11 @@ func octal(text string) string {
 // are those of the product's own tests, which are of another module.
 func commandsIn(t *testing.T, text string, flags ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"run", "./internal/sanitize/sanitizetest/commands"}, flags...)...)
-	cmd.Dir = filepath.Join("..", "..")
+	program, err := commandsProg()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), program, flags...)
 	cmd.Stdin = strings.NewReader(text)
 	var failed strings.Builder
 	cmd.Stderr = &failed

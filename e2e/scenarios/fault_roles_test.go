@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,11 +29,9 @@ func (s *space) part(name string, do func(t *testing.T)) {
 // bringIntruder puts the program of e2e/faults/intruder into the agent's pod.
 func (a *agent) bringIntruder() {
 	a.t.Helper()
-	file := filepath.Join(a.t.TempDir(), "intruder")
-	build := exec.CommandContext(a.t.Context(), "go", "build", "-o", file, "../faults/intruder")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH=amd64")
-	if out, err := build.CombinedOutput(); err != nil {
-		a.t.Fatalf("build the intruder: %v: %s", err, out)
+	file, err := intruderProg()
+	if err != nil {
+		a.t.Fatal(err)
 	}
 	program, err := os.ReadFile(file)
 	if err != nil {

@@ -3,8 +3,6 @@ package scenarios
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -15,11 +13,9 @@ func TestSecretsAndSSH(t *testing.T) {
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	s.define(s.builderNode("amd64"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
-	list := filepath.Join(t.TempDir(), "sshlist")
-	build := exec.Command("go", "build", "-o", list, "./testdata/sshlist")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH=amd64")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build sshlist: %v: %s", err, out)
+	list, err := sshListProg()
+	if err != nil {
+		t.Fatal(err)
 	}
 	raw, err := os.ReadFile(list)
 	if err != nil {

@@ -49,7 +49,7 @@ func run(m *testing.M) int {
 		defer end.Stop()
 	}
 	code := m.Run()
-	if err := errors.Join(spaces.remove(), os.RemoveAll(productDir)); err != nil {
+	if err := errors.Join(spaces.remove(), removePrograms()); err != nil {
 		fmt.Fprintln(os.Stderr, "error: clean up after the tests:", err)
 		return 1
 	}
