@@ -20,8 +20,6 @@ var unpacked = []debianFile{
 	{"amd64", "qemu-user-static", "usr/bin/qemu-aarch64-static", "bin/qemu-aarch64-static"},
 	{"amd64", "containernetworking-plugins", "usr/lib/cni/ptp", "cni/ptp"},
 	{"amd64", "containernetworking-plugins", "usr/lib/cni/host-local", "cni/host-local"},
-	{"amd64", "containernetworking-plugins", "usr/lib/cni/portmap", "cni/portmap"},
-	{"amd64", "containernetworking-plugins", "usr/lib/cni/loopback", "cni/loopback"},
 	{"amd64", "busybox-static", "bin/busybox", "busybox/busybox-amd64"},
 	{"arm64", "busybox-static", "bin/busybox", "busybox/busybox-arm64"},
 	{"amd64", "rootlesskit", "usr/bin/rootlesskit", "rootless/rootlesskit"},
