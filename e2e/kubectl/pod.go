@@ -15,13 +15,14 @@ import (
 	watchtools "k8s.io/client-go/tools/watch"
 )
 
-// AwaitReady waits until a pod is ready, as kubectl wait does. It is an error
-// if the pod is deleted meanwhile.
-func (n Namespace) AwaitReady(ctx context.Context, pod string) error {
+// AwaitReady waits until a pod is ready, as kubectl wait does, and returns it. It
+// is an error if the pod is deleted meanwhile.
+func (n Namespace) AwaitReady(ctx context.Context, pod string) (*unstructured.Unstructured, error) {
 	client, err := n.client()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var seen *unstructured.Unstructured
 	pods := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"}).Namespace(n.Name)
 	last := "it was not seen"
 	for {
@@ -37,6 +38,7 @@ func (n Namespace) AwaitReady(ctx context.Context, pod string) error {
 				}
 				ready := false
 				ready, last = condition(object, "Ready")
+				seen = object
 				return ready, nil
 			})
 		}
@@ -44,9 +46,9 @@ func (n Namespace) AwaitReady(ctx context.Context, pod string) error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("wait for pod %s to be ready: %w (%s)", pod, err, last)
+			return nil, fmt.Errorf("wait for pod %s to be ready: %w (%s)", pod, err, last)
 		}
-		return nil
+		return seen, nil
 	}
 }
 

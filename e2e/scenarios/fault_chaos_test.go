@@ -182,7 +182,7 @@ cat out/file; exit $code`, a.dir, word, a.base(), output)
 	// The end of the chaos must not end a build.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*patience)
 	defer cancel()
-	r, err := a.Shell(ctx, a.pod, script)
+	r, err := a.run(ctx, script)
 	a.mu.Lock()
 	terminated := a.terminated
 	a.terminated = false
@@ -301,7 +301,7 @@ func (u *upheaval) terminate() {
 	defer a.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.planted.t.Context()), patience)
 	defer cancel()
-	r, err := a.Shell(ctx, a.pod, "kill -TERM $(cat "+a.dir+"/pid)")
+	r, err := a.run(ctx, "kill -TERM $(cat "+a.dir+"/pid)")
 	if err != nil {
 		u.planted.t.Error(err)
 	}

@@ -10,6 +10,14 @@ import (
 	"github.com/slipway-build/slipway/e2e/faults/netfault"
 )
 
+// network puts itself between an agent and everything that it talks to but its
+// own kubelet, by which it gets its scripts from now on.
+func (a *agent) network() *netfault.Link {
+	a.t.Helper()
+	a.shellIP = ""
+	return a.space.network(a.pod)
+}
+
 // network puts itself between a pod and everything that it talks to but its
 // own kubelet.
 func (s *space) network(pod string) *netfault.Link {
@@ -51,7 +59,7 @@ func TestFaultBadNetwork(t *testing.T) {
 	s.define(s.builderNode("amd64"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.ok("slipway up >&2")
-	link := s.network(a.pod)
+	link := a.network()
 	for _, bad := range []struct {
 		name       string
 		conditions netfault.Conditions
@@ -93,7 +101,7 @@ func TestFaultNetworkIsGoneForAMoment(t *testing.T) {
 	s.define(s.builderNode("amd64"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.ok("slipway up >&2")
-	link := s.network(a.pod)
+	link := a.network()
 	for _, transport := range []string{"direct", "portforward", "exec"} {
 		t.Run(transport, func(t *testing.T) {
 			s.t = t
@@ -215,7 +223,7 @@ func TestFaultAgentBecomesABlackHole(t *testing.T) {
 			build += " " + r.base()
 			r.ok("slipway build " + r.base() + "-o type=cacheonly build")
 		}
-		r.link = s.network(r.pod)
+		r.link = r.network()
 		r.link.Both(netfault.Conditions{Rate: 8_000_000})
 		r.background("build.", build+" --transport "+r.transport)
 		s.midTransfer(r.link)

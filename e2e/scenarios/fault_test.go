@@ -96,7 +96,7 @@ func (f *planted) run(a *agent, script string) result {
 	ctx, cancel := context.WithTimeout(f.t.Context(), 2*patience)
 	defer cancel()
 	began := time.Now()
-	r, err := a.Shell(ctx, a.pod, script)
+	r, err := a.run(ctx, script)
 	f.held(hang, !errors.Is(ctx.Err(), context.DeadlineExceeded), "%s: not ended within %s", script, 2*patience)
 	if err != nil {
 		f.t.Fatalf("%s: %v\n%s%s", script, err, r.Stdout, r.Stderr)

@@ -1,17 +1,23 @@
 package scenarios
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	pathpkg "path"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/slipway-build/slipway/e2e/kubectl"
+	"github.com/slipway-build/slipway/e2e/podshell"
 	"github.com/slipway-build/slipway/e2e/testbed/state"
 	"github.com/slipway-build/slipway/e2e/yardstick"
 )
@@ -192,6 +198,9 @@ func (s *space) defineRaw(files map[string]string) {
 type agent struct {
 	*space
 	pod string
+	// shellIP is the pod's, where it runs the scripts of package podshell; empty
+	// where they come by exec.
+	shellIP string
 }
 
 // startAgent starts an agent pod with the ConfigMap mounted where Slipway looks
@@ -205,8 +214,11 @@ func (s *space) startAgent(name, image string) *agent {
 func (s *space) startAgentFrom(name, manifest string) *agent {
 	s.t.Helper()
 	s.kubectl(manifest, "create", "-f", "-")
-	s.awaitReady(name)
 	a := &agent{space: s, pod: name}
+	ready := s.awaitReady(name)
+	if runner := s.Bed.Images.PodShell; runner != "" && strings.Contains(manifest, runner) {
+		a.shellIP, _, _ = unstructured.NestedString(ready.Object, "status", "podIP")
+	}
 	if path := os.Getenv(otherBinary); path != "" {
 		program, err := os.ReadFile(path)
 		if err != nil {
@@ -218,22 +230,30 @@ func (s *space) startAgentFrom(name, manifest string) *agent {
 	return a
 }
 
-// awaitReady waits until a pod is ready.
-func (s *space) awaitReady(pod string) {
+// awaitReady waits until a pod is ready and returns it.
+func (s *space) awaitReady(pod string) *unstructured.Unstructured {
 	s.t.Helper()
 	defer timings.waiting(s.timing, "wait pod/"+pod+" --for=condition=Ready")()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	if err := s.AwaitReady(ctx, pod); err != nil {
+	ready, err := s.AwaitReady(ctx, pod)
+	if err != nil {
 		s.t.Fatal(err)
 	}
+	return ready
 }
 
 // otherBinary names a slipway that takes the place of the one in the agents'
 // image: a scenario is seen to fail with a binary that lacks what it tests.
 const otherBinary = "SLIPWAY_UNDER_TEST"
 
+// agentManifest is an agent's pod. It waits for scripts, or for ever where its
+// image has no program for them.
 func (s *space) agentManifest(name, image string) string {
+	command := "sleep, infinity"
+	if images := s.Bed.Images; images.PodShell != "" && (image == images.Agent || image == images.Peer) {
+		command = images.PodShell
+	}
 	return fmt.Sprintf(`
 apiVersion: v1
 kind: Pod
@@ -244,7 +264,7 @@ spec:
   containers:
     - name: agent
       image: %s
-      command: [sleep, infinity]
+      command: [%s]
       workingDir: /workspace
       volumeMounts:
         - {name: builders, mountPath: /etc/slipway/definitions, readOnly: true}
@@ -252,7 +272,7 @@ spec:
   volumes:
     - {name: builders, configMap: {name: builders}}
     - {name: workspace, emptyDir: {}}
-`, name, image)
+`, name, image, command)
 }
 
 // result is how a command in an agent ended.
@@ -268,11 +288,22 @@ func (a *agent) sh(script string) result {
 	ctx, cancel := context.WithTimeout(a.t.Context(), 2*patience)
 	defer cancel()
 	began := time.Now()
-	r, err := a.Shell(ctx, a.pod, script)
+	r, err := a.run(ctx, script)
 	if err != nil {
 		a.t.Fatalf("%s: %v\n%s%s", script, err, r.Stdout, r.Stderr)
 	}
 	return result{stdout: r.Stdout, stderr: r.Stderr, code: r.Code, took: time.Since(began)}
+}
+
+// run runs a script in the agent's workspace. One that fails is a result, not an
+// error.
+func (a *agent) run(ctx context.Context, script string) (kubectl.Result, error) {
+	if a.shellIP == "" {
+		return a.Shell(ctx, a.pod, script)
+	}
+	var stdout, stderr bytes.Buffer
+	code, err := podshell.Run(ctx, a.shellIP, script, nil, &stdout, &stderr)
+	return kubectl.Result{Stdout: stdout.String(), Stderr: stderr.String(), Code: code}, err
 }
 
 // ownTimeout is the driver-opt with how long builds of a scenario wait for pods.
@@ -322,8 +353,17 @@ func (a *agent) write(path, content string) {
 	a.t.Helper()
 	ctx, cancel := context.WithTimeout(a.t.Context(), patience)
 	defer cancel()
-	if err := a.WriteFile(ctx, a.pod, path, content); err != nil {
-		a.t.Fatal(err)
+	if a.shellIP == "" {
+		if err := a.WriteFile(ctx, a.pod, path, content); err != nil {
+			a.t.Fatal(err)
+		}
+		return
+	}
+	var stderr bytes.Buffer
+	script := fmt.Sprintf("mkdir -p %q && cat > %q", pathpkg.Dir(path), path)
+	code, err := podshell.Run(ctx, a.shellIP, script, []byte(content), io.Discard, &stderr)
+	if err != nil || code != 0 {
+		a.t.Fatalf("write %s in pod %s: exit code %d, %v: %s", path, a.pod, code, err, &stderr)
 	}
 }
 

@@ -18,7 +18,7 @@ func (t testbed) agent(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		made, err := agentImage(ctx, image.Maker{Programs: c.Programs, Debian: c.Debian}, "agent", s.Base.Layout, slipway, nil)
+		made, err := t.agentImage(ctx, image.Maker{Programs: c.Programs, Debian: c.Debian}, "agent", s.Base.Layout, slipway, nil)
 		if err != nil {
 			return err
 		}
@@ -43,7 +43,7 @@ func (t testbed) peer(ctx context.Context) error {
 			return err
 		}
 		extra := map[string]string{"buildx": buildx, "buildctl": filepath.Join(c.Programs, "buildctl")}
-		made, err := agentImage(ctx, image.Maker{Programs: c.Programs, Debian: c.Debian}, "peer", s.Base.Layout, slipway, extra)
+		made, err := t.agentImage(ctx, image.Maker{Programs: c.Programs, Debian: c.Debian}, "peer", s.Base.Layout, slipway, extra)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -73,7 +74,7 @@ func (t testbed) images(ctx context.Context, c cluster.Cluster) (content, error)
 	} else if err != nil {
 		return content{}, err
 	}
-	agent, err := agentImage(ctx, maker, "agent", base.Layout, slipway, nil)
+	agent, err := t.agentImage(ctx, maker, "agent", base.Layout, slipway, nil)
 	if err != nil {
 		return content{}, err
 	}
@@ -94,6 +95,7 @@ func (t testbed) images(ctx context.Context, c cluster.Cluster) (content, error)
 			NextBuildKit:   nextReference,
 			Rootless:       rootlessReference,
 			Agent:          agent.Reference,
+			PodShell:       state.PodShell,
 			SlipwayInAgent: slipway != "",
 		},
 		Base:          base,
@@ -159,10 +161,17 @@ func (t testbed) slipway(ctx context.Context) (string, error) {
 	return file, nil
 }
 
-// agentImage names an image by its content: a pod that asks for it never gets
-// an older one that a node still has.
-func agentImage(ctx context.Context, maker image.Maker, name, base, slipway string, extra map[string]string) (image.Named, error) {
-	made, err := maker.Agent(ctx, base, slipway, extra)
+// agentImage makes an image for agents, with more programs by their names. Its
+// tag names its content: a pod that asks for it never gets an older one that a
+// node still has.
+func (t testbed) agentImage(ctx context.Context, maker image.Maker, name, base, slipway string, more map[string]string) (image.Named, error) {
+	runner := filepath.Join(t.cache, state.PodShell)
+	if err := compile.PodShell(ctx, t.source, runner); err != nil {
+		return image.Named{}, err
+	}
+	programs := map[string]string{state.PodShell: runner}
+	maps.Copy(programs, more)
+	made, err := maker.Agent(ctx, base, slipway, programs)
 	if err != nil {
 		return image.Named{}, err
 	}

@@ -81,9 +81,15 @@ type Images struct {
 	// Peer is the agent with buildx and buildctl beside slipway; empty until
 	// `testbed peer` made it.
 	Peer string `json:"peer,omitempty"`
+	// PodShell is the program of Agent and Peer that runs the scripts of package
+	// podshell; empty where the images are another cluster's.
+	PodShell string `json:"podShell,omitempty"`
 	// SlipwayInAgent tells whether the agent image holds the product.
 	SlipwayInAgent bool `json:"slipwayInAgent"`
 }
+
+// PodShell is the name of the testbed's Images.PodShell, in the PATH.
+const PodShell = "podshelld"
 
 // Base is an image of linux/amd64 and linux/arm64 in an OCI image layout.
 type Base struct {

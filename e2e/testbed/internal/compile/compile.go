@@ -88,6 +88,20 @@ func Product(ctx context.Context, folder, file string) (bool, error) {
 	return true, nil
 }
 
+// PodShell builds the program that runs scripts in agents' pods into file.
+func PodShell(ctx context.Context, source, file string) error {
+	build := run.Command{
+		Name: "go",
+		Args: append(append([]string{"build", "-buildvcs=false"}, flags...), "-ldflags", "-s -w", "-o", file, "./podshell/podshelld"),
+		Dir:  source,
+		Env:  []string{"CGO_ENABLED=0", "GOWORK=off"},
+	}
+	if _, err := build.Output(ctx); err != nil {
+		return fmt.Errorf("build the program that runs scripts: %w", err)
+	}
+	return nil
+}
+
 // once makes a folder that is there whole or not at all. The caller holds a lock.
 func once(folder string, fill func(work string) error) error {
 	if _, err := os.Stat(folder); err == nil {
