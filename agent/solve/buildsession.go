@@ -10,6 +10,7 @@ import (
 	"github.com/moby/buildkit/session"
 	sessioncontent "github.com/moby/buildkit/session/content"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -45,6 +46,8 @@ func openSession(ctx context.Context, cancel context.CancelCauseFunc, c *client.
 	go fault.Protect(func() {
 		err := s.Run(background, c.Dialer())
 		if err != nil {
+			// Nothing but the connection can break it.
+			err = &buildkit.LostError{Err: err}
 			cancel(err)
 		}
 		ended <- err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -113,7 +114,7 @@ func TestExplainsMissingSSHAgents(t *testing.T) {
 // A daemon's answer is explained to who asked for the solve.
 func TestSolveExplainsARefusal(t *testing.T) {
 	b := &buildkittest.Server{Workers: 1, Refusal: status.Error(codes.Unknown, pullDenied)}
-	err := <-solveOne(t.Context(), t, b, func(*buildkit.Daemon) {})
+	err := <-solveOne(t.Context(), t, b, func(*buildkit.Daemon, net.Conn) {})
 	if refused := asRefused(err); refused == nil || refused.Target().Repository != "acme/app" {
 		t.Errorf("error %v", err)
 	}

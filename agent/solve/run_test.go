@@ -3,6 +3,7 @@ package solve
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -15,14 +16,19 @@ import (
 )
 
 // solveOne starts a solve that does not end by itself.
-func solveOne(ctx context.Context, t *testing.T, b *buildkittest.Server, tune func(*buildkit.Daemon)) <-chan error {
+func solveOne(ctx context.Context, t *testing.T, b *buildkittest.Server, tune func(*buildkit.Daemon, net.Conn)) <-chan error {
 	t.Helper()
 	dial, _ := buildkittest.Serve(t, b)
-	d, err := buildkit.Connect(ctx, dial)
+	var conn net.Conn
+	d, err := buildkit.Connect(ctx, func(ctx context.Context) (net.Conn, error) {
+		var err error
+		conn, err = dial(ctx)
+		return conn, err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	tune(d)
+	tune(d, conn)
 	dir := t.TempDir()
 	write(t, dir, attrs("Dockerfile", "FROM scratch"))
 	p, err := Prepare(ctx, Request{Context: dir})
@@ -30,7 +36,11 @@ func solveOne(ctx context.Context, t *testing.T, b *buildkittest.Server, tune fu
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(p.Close(), d.Close()); err != nil {
+		closing := d.Close()
+		if errors.Is(closing, net.ErrClosed) {
+			closing = nil // by the test
+		}
+		if err := errors.Join(p.Close(), closing); err != nil {
 			t.Error(err)
 		}
 	})
@@ -51,7 +61,7 @@ func TestSolveCancelled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := &buildkittest.Server{Workers: 1}
 			ctx, cancel := context.WithCancelCause(t.Context())
-			failed := solveOne(ctx, t, b, func(d *buildkit.Daemon) { d.CancelGrace = 50 * time.Millisecond })
+			failed := solveOne(ctx, t, b, func(d *buildkit.Daemon, _ net.Conn) { d.CancelGrace = 50 * time.Millisecond })
 			<-b.Started
 			b.Mute.Store(name == "daemon does not")
 			reason := errors.New("terminated by signal")
@@ -70,7 +80,7 @@ func TestSolveCancelled(t *testing.T) {
 
 func TestSolveSilentDaemon(t *testing.T) {
 	b := &buildkittest.Server{Workers: 1}
-	failed := solveOne(t.Context(), t, b, func(d *buildkit.Daemon) {
+	failed := solveOne(t.Context(), t, b, func(d *buildkit.Daemon, _ net.Conn) {
 		d.MaxSilence, d.CancelGrace = 300*time.Millisecond, 50*time.Millisecond
 	})
 	<-b.Started
@@ -80,6 +90,24 @@ func TestSolveSilentDaemon(t *testing.T) {
 			t.Errorf("error %v is %s, want lost", err, Classify(err))
 		}
 	case <-time.After(5 * time.Second):
+		t.Fatal("Solve did not return")
+	}
+}
+
+// TestSolveOnABrokenConnection has a daemon that went away after it was chosen.
+func TestSolveOnABrokenConnection(t *testing.T) {
+	b := &buildkittest.Server{Workers: 1}
+	failed := solveOne(t.Context(), t, b, func(_ *buildkit.Daemon, conn net.Conn) {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case err := <-failed:
+		if Classify(err) != KindLost {
+			t.Errorf("error %v is %s, want lost", err, Classify(err))
+		}
+	case <-time.After(time.Minute):
 		t.Fatal("Solve did not return")
 	}
 }
