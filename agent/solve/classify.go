@@ -100,6 +100,8 @@ func Classify(err error) Kind {
 		return KindBuild
 	case errors.As(err, &room) && !strings.Contains(text, "failed to push"): // a registry has disks, too
 		return KindBuilder
+	case damagedState.MatchString(text):
+		return KindBuilder
 	case strings.Contains(text, "no active session"), strings.Contains(text, "session healthcheck failed"):
 		return KindLost
 	case refusedByConfig(text):
@@ -125,6 +127,10 @@ func Classify(err error) Kind {
 	}
 	return KindInternal
 }
+
+// damagedState is what a snapshotter says whose directories and whose database
+// do not fit each other, as after its daemon was killed in the middle of a write.
+var damagedState = regexp.MustCompile(`failed to prepare \S+ as \S+: `)
 
 // refusedByConfig reports whether the daemon's configuration forbids what was
 // asked for.

@@ -17,7 +17,9 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/output"
+	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -32,6 +34,21 @@ func sourced(err error) error {
 		Info:   &pb.SourceInfo{Filename: "Dockerfile", Data: []byte("FROM scratch\nCOPY a /\nRUN b\nRUN c\nRUN d\n")},
 		Ranges: []*pb.Range{{Start: &pb.Position{Line: 3}, End: &pb.Position{Line: 3}}},
 	})
+}
+
+// damaged is what a buildkitd says that was killed and started again.
+const damaged = "failed to prepare buildkit-layer-snapshot-v1-sha256-11 as mwg4: failed to rename: rename /var/lib/buildkit/runc-overlayfs/snapshots/snapshots/new-16 /var/lib/buildkit/runc-overlayfs/snapshots/snapshots/288: file exists"
+
+func TestDamagedStateIsExplained(t *testing.T) {
+	keychain := &session.Credentials{}
+	err := attached{auth: keychain, files: contextfs.NewServer(nil)}.explain(t.Context(), sourced(answer(codes.Unknown, damaged)))
+	hints := fault.Hints(err)
+	if len(hints) == 0 || !strings.Contains(hints[0], "state is damaged") {
+		t.Errorf("hints %q", hints)
+	}
+	if len(errdefs.Sources(err)) == 0 {
+		t.Error("the lines of the Dockerfile are lost")
+	}
 }
 
 func TestClassify(t *testing.T) {
@@ -69,6 +86,8 @@ func TestClassify(t *testing.T) {
 		{"image absent", sourced(answer(codes.Unknown, "docker.io/library/nope:1: failed to resolve source metadata for docker.io/library/nope:1: docker.io/library/nope:1: not found")), KindBuild},
 		{"no such platform", sourced(answer(codes.Unknown, "x: failed to resolve source metadata for x: no match for platform in manifest: not found")), KindBuild},
 		{"builder without room", &fault.BuilderFull{Err: sourced(answer(codes.Unknown, "failed to compute cache key: write /var/lib/buildkit/x: no space left on device"))}, KindBuilder},
+		{"builder with a damaged state", sourced(answer(codes.Unknown, damaged)), KindBuilder},
+		{"command that talks like a damaged state", sourced(answer(codes.Unknown, fmt.Sprintf(exit, "echo failed to prepare a as b: c"))), KindBuild},
 		{"command without room", &fault.BuilderFull{Err: sourced(answer(codes.Unknown, fmt.Sprintf(exit, "echo no space left on device")))}, KindBuild},
 		{"registry without room", &fault.BuilderFull{Err: answer(codes.Unknown, "failed to push h.example/x:1: unexpected status from PUT request: 500: no space left on device")}, KindRegistry},
 		{"registry, asked by the agent", &output.RegistryError{Err: errors.New("denied")}, KindRegistry},

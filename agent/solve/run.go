@@ -158,6 +158,10 @@ func (a attached) explain(ctx context.Context, err error) error {
 		return a.auth.Explain(ctx, err)
 	case KindBuild:
 		return a.ssh.Explain(err)
+	case KindBuilder:
+		if damagedState.MatchString(err.Error()) {
+			return &fault.BuilderDamaged{Err: err}
+		}
 	}
 	return err
 }

@@ -34,3 +34,21 @@ func (e *BuilderFull) Unwrap() error { return e.Err }
 func (e *BuilderFull) Hints() []string {
 	return []string{"the agent has room, it is the disk of the builder that is full: give the builder a larger one, or limit its build cache (gc in buildkitd.toml)"}
 }
+
+// BuilderDamaged is a solve that failed because what the builder keeps on its
+// disk does not fit together.
+type BuilderDamaged struct {
+	// Err is the failure.
+	Err error
+}
+
+// Error implements error.
+func (e *BuilderDamaged) Error() string { return e.Err.Error() }
+
+// Unwrap returns the failure.
+func (e *BuilderDamaged) Unwrap() error { return e.Err }
+
+// Hints says what to do about the error.
+func (e *BuilderDamaged) Hints() []string {
+	return []string{"the builder's state is damaged, as after its buildkitd was killed in the middle of a write: give it a new one (delete the pod, and its claim if it has one)"}
+}
