@@ -77,6 +77,7 @@ func New(config *rest.Config, id Identity, userAgent string, log zerolog.Logger)
 	if config.BearerTokenFile != "" {
 		transport = tokenRetrier{transport, config.BearerTokenFile}
 	}
+	transport = newRefusalRetrier(transport, log)
 	// Of its own, for the one that there is may be everybody's.
 	httpClient = &http.Client{Transport: newDiagnosingTransport(transport, config, id, log), Timeout: httpClient.Timeout}
 	group := func(path string, version schema.GroupVersion) (rest.Interface, error) {

@@ -1,0 +1,88 @@
+package kube
+
+import (
+	"net/http"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// refusalRetrier sends a request again that the API server refuses although it
+// has allowed its like to this client before. An API server that has just
+// started accepts connections before it has read its roles, and refuses
+// everybody until then (https://github.com/kubernetes/kubernetes/issues/121635);
+// a build in its middle would end for want of a right that it has. A right that
+// was taken away meanwhile is missed some seconds later.
+type refusalRetrier struct {
+	next  http.RoundTripper
+	log   zerolog.Logger
+	pause time.Duration // between two tries
+
+	mu      sync.Mutex
+	allowed map[string]bool // by likeness
+}
+
+// refusalTries is how often a request is sent that was allowed before: over ten
+// seconds with refusalPause.
+const (
+	refusalTries = 21
+	refusalPause = 500 * time.Millisecond
+)
+
+func newRefusalRetrier(next http.RoundTripper, log zerolog.Logger) *refusalRetrier {
+	return &refusalRetrier{next: next, log: log, pause: refusalPause, allowed: map[string]bool{}}
+}
+
+// WrappedRoundTripper returns what is wrapped, as client-go wants it.
+func (r *refusalRetrier) WrappedRoundTripper() http.RoundTripper { return r.next }
+
+// RoundTrip implements http.RoundTripper.
+func (r *refusalRetrier) RoundTrip(request *http.Request) (*http.Response, error) {
+	like := likeness(request)
+	for try := 1; ; try++ {
+		answer, err := r.next.RoundTrip(request)
+		if err != nil || answer.StatusCode != http.StatusForbidden {
+			if err == nil && answer.StatusCode < http.StatusBadRequest {
+				r.mu.Lock()
+				r.allowed[like] = true
+				r.mu.Unlock()
+			}
+			return answer, err
+		}
+		r.mu.Lock()
+		allowed := r.allowed[like]
+		r.mu.Unlock()
+		if !allowed || try == refusalTries {
+			return answer, nil
+		}
+		again := request.Clone(request.Context())
+		if request.Body != nil && request.Body != http.NoBody {
+			if request.GetBody == nil {
+				return answer, nil // the refusal is what happened
+			}
+			if again.Body, err = request.GetBody(); err != nil {
+				return answer, nil //nolint:nilerr // the same
+			}
+		}
+		pause := time.NewTimer(r.pause)
+		select {
+		case <-request.Context().Done():
+			pause.Stop()
+			return answer, nil
+		case <-pause.C:
+		}
+		_ = answer.Body.Close() // nobody reads it
+		r.log.Debug().Str("request", like).Int("try", try+1).Msg("the API server refuses what it has allowed before; trying again")
+		request = again
+	}
+}
+
+var namedPod = regexp.MustCompile(`/pods/[^/]+`)
+
+// likeness is a request without what changes from one pod to the other; roles
+// speak of pods in general.
+func likeness(request *http.Request) string {
+	return request.Method + " " + namedPod.ReplaceAllString(request.URL.Path, "/pods/POD")
+}
