@@ -76,7 +76,8 @@ var running = []schema.GroupVersionResource{
 
 // Stop has all that runs in the namespace deleted, and does not wait for its end.
 // It costs the cluster a few requests; the deletion of a namespace takes two for
-// each kind of object that there is.
+// each kind of object that there is. Pods end at once: nobody builds there any
+// more, and a builder would start a program every second to find that out.
 func (n Namespace) Stop(ctx context.Context) error {
 	client, err := n.client()
 	if err != nil {
@@ -84,7 +85,11 @@ func (n Namespace) Stop(ctx context.Context) error {
 	}
 	background := metav1.DeletePropagationBackground
 	for _, kind := range running {
-		err := client.Resource(kind).Namespace(n.Name).DeleteCollection(ctx, metav1.DeleteOptions{PropagationPolicy: &background}, metav1.ListOptions{})
+		options := metav1.DeleteOptions{PropagationPolicy: &background}
+		if kind.Resource == "pods" {
+			options.GracePeriodSeconds = new(int64)
+		}
+		err := client.Resource(kind).Namespace(n.Name).DeleteCollection(ctx, options, metav1.ListOptions{})
 		if err != nil {
 			return fmt.Errorf("delete the %s in namespace %s: %w", kind.Resource, n.Name, err)
 		}

@@ -205,6 +205,8 @@ spec:
             - sh
             - -c
             - |
+              early=$((%[3]d - 1 - $(date +%%s)))
+              [ $early -lt 1 ] || sleep $early
               while [ $(date +%%s) -lt %[3]d ]; do sleep 0.05; done
               exec slipway build --progress=plain --platform=linux/amd64,linux/arm64 --output=/tmp/out /context
           volumeMounts:
