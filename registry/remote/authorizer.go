@@ -152,13 +152,17 @@ func (a *authorizer) credential(ctx context.Context, r registry.Request) (regist
 	return cred, nil
 }
 
-// broken says what was wrong with the keychain's sources when a request to the
-// host stayed anonymous.
-func (a *authorizer) broken(host string) []error {
-	if chain, ok := a.keychain.(interface{ Broken(host string) []error }); ok {
-		return chain.Broken(host)
+// missed says what was wrong with the keychain's sources, and which of their
+// credentials were passed over, when a request to the host stayed anonymous.
+func (a *authorizer) missed(host string) (broken []error, passedOver []string) {
+	chain, ok := a.keychain.(interface {
+		Broken(host string) []error
+		PassedOver(host string) []string
+	})
+	if !ok {
+		return nil, nil
 	}
-	return nil
+	return chain.Broken(host), chain.PassedOver(host)
 }
 
 // source is where the credential for host came from, "anonymous" for none and

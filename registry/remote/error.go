@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"unicode"
@@ -44,8 +45,9 @@ type Error struct {
 	// so that it is not at fault.
 	Accepted bool
 	// Broken are the sources of credentials that could not be used, when there
-	// was no credential.
-	Broken []error
+	// was no credential, and PassedOver why credentials that are there were not.
+	Broken     []error
+	PassedOver []string
 	// Err is the cause.
 	Err error
 }
@@ -114,7 +116,7 @@ func (e *Error) refusalHints() []string {
 	case e.Op == opLogin:
 		return []string{"look at the user name and the password; where people log in with a second factor or through another service, the registry wants an access token as the password"}
 	case e.Source == "" || e.Source == "anonymous":
-		hints := []string{fmt.Sprintf("no credential was found for this registry: slipway auth %s shows where it was looked for", authArgument(e.Reference))}
+		hints := append(slices.Clone(e.PassedOver), fmt.Sprintf("no credential was found for this registry: slipway auth %s shows where it was looked for", authArgument(e.Reference)))
 		for _, broken := range e.Broken {
 			hints = append(hints, "could not be used: "+broken.Error())
 		}
@@ -187,7 +189,7 @@ func (c *Client) fail(op, reference, host string, err error) error {
 	e := &Error{Op: op, Reference: reference, Host: host, Err: err}
 	e.Source, e.Accepted = c.auth.source(host)
 	if e.Source == "anonymous" {
-		e.Broken = c.auth.broken(host)
+		e.Broken, e.PassedOver = c.auth.missed(host)
 	}
 	asked := ""
 	e.Status, asked, e.Code, e.Message = answerOf(err)

@@ -114,6 +114,7 @@ func asRefused(err error) *RefusedError {
 type knowing struct {
 	keys
 	broken []error
+	over   []string
 }
 
 func (k knowing) Alike(_ context.Context, host string) []string {
@@ -121,6 +122,8 @@ func (k knowing) Alike(_ context.Context, host string) []string {
 }
 
 func (k knowing) Broken(string) []error { return k.broken }
+
+func (k knowing) PassedOver(string) []string { return k.over }
 
 func TestExplain(t *testing.T) {
 	ci := registry.Credential{Username: "ci", Password: "s3cret", Source: "/root/.docker/config.json"}
@@ -150,6 +153,11 @@ func TestExplain(t *testing.T) {
 			"a source is broken", knowing{broken: []error{errors.New("config.json:3:1: no JSON")}}, push + unauthorized,
 			"none was found (anonymous): ",
 			[]string{"this source of credentials could not be used: config.json:3:1: no JSON", "slipway login"},
+		},
+		{
+			"a credential is passed over", knowing{over: []string{"REGISTRY_USERNAME is set but names no registry"}}, push + unauthorized,
+			"none was found (anonymous): ",
+			[]string{"REGISTRY_USERNAME is set but names no registry", "slipway login"},
 		},
 		{
 			"wrong", keys{"r.example:5000": ci}, push + unauthorized,
