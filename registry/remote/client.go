@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"sync"
 
 	"github.com/containerd/platforms"
 	"github.com/opencontainers/go-digest"
@@ -47,6 +48,8 @@ type Client struct {
 	challenges  challenges
 	limits      limits
 	log         zerolog.Logger
+	// readable are the repositories that Check was allowed to pull from, by URL.
+	readable sync.Map
 }
 
 // New returns a client; it connects to nothing yet.

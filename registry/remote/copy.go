@@ -49,5 +49,9 @@ func (c *Client) Copy(ctx context.Context, from string, desc ocispecs.Descriptor
 	if side != nil {
 		err = side.Err
 	}
-	return c.fail("copy", registry.JoinReference(to, what), targetHost, err)
+	err = c.fail("copy", registry.JoinReference(to, what), targetHost, err)
+	if known := (*Error)(nil); errors.As(err, &known) {
+		known.Writing = true
+	}
+	return err
 }

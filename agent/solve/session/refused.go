@@ -63,7 +63,7 @@ func (e *RefusedError) what() string {
 	case registry.PlainHTTP:
 		return "the registry speaks plain HTTP"
 	case registry.UnknownHost:
-		return "the name of the registry is not known"
+		return "the name of the registry is not found in the DNS"
 	case registry.NotListening:
 		return "the registry does not answer"
 	case registry.Forbidden:
