@@ -204,6 +204,9 @@ func (c *Client) fail(op, reference, host string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s %s: %w", op, reference, context.Canceled)
 	}
+	if registry.IsLayout(host) {
+		return layoutError(op, reference, err)
+	}
 	e := &Error{Op: op, Reference: reference, Host: host, Err: err}
 	e.Source, e.Accepted = c.auth.source(host)
 	if e.Source == "anonymous" {
