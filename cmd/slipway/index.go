@@ -74,12 +74,12 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 		_, err := fmt.Fprintf(in.data, "%s\n", created.Image.Content)
 		return err
 	}
-	if err := imagetools.Publish(in.ctx, client, created, stepPrinter(in.terminal, mode)); err != nil {
+	if err := imagetools.Publish(in.ctx, client, created, stepPrinter(in.terminal, mode), in.warn); err != nil {
 		return classifyRegistry(err)
 	}
 	return writeJSON(in.ctx, "--metadata-file", metadata, map[string]any{
 		"containerimage.descriptor": created.Image.Descriptor,
-		"image.name":                strings.Join(created.Repositories(), ","),
+		"image.name":                strings.ReplaceAll(strings.Join(created.Repositories(), ","), registry.LayoutScheme, ""), // as docker buildx has it
 	})
 }
 
@@ -191,6 +191,9 @@ func classifyRegistry(err error) error {
 	}
 	return fault.With(fault.ClassRegistry, err)
 }
+
+// warn logs a warning.
+func (in *invocation) warn(line string) { in.log.Warn().Msg(line) }
 
 // stepPrinter tells the steps of a push, a line each, in the modes for people.
 func stepPrinter(out io.Writer, mode progress.Mode) func(string) {
