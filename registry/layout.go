@@ -31,7 +31,7 @@ func splitLayout(ref string) (repository, tag string, d digest.Digest, err error
 		dir, tag = dir[:i], dir[i+1:]
 	}
 	if dir == "" {
-		return "", "", "", &UsageError{Flag: "reference", Value: ref, Problem: "names no directory", Hint: "the form is oci-layout://DIR[:TAG][@DIGEST]"}
+		return "", "", "", &UsageError{Flag: "reference", Value: ref, Problem: "names no directory", Hint: "the form is oci-layout://DIR:TAG or oci-layout://DIR@DIGEST"}
 	}
 	if tag == "" && d == "" {
 		tag = "latest"

@@ -213,14 +213,14 @@ func (a *attachments) copyOne(ctx context.Context, from string, one attachment, 
 	return a.client.CopyReferrer(ctx, from, one.referrer, to, one.subject)
 }
 
-// isRefused reports whether a registry does not take something, which says
-// nothing of other content.
+// isRefused reports whether a registry does not take something, or cannot list
+// it, which says nothing of the image itself.
 func isRefused(err error) bool {
 	if kept := (*remote.KeptError)(nil); errors.As(err, &kept) {
 		return true
 	}
 	known := (*remote.Error)(nil)
-	return errors.As(err, &known) && known.Status/100 == 4 && known.Status != http.StatusTooManyRequests
+	return errors.As(err, &known) && (known.Status/100 == 4 && known.Status != http.StatusTooManyRequests || errors.As(err, new(*remote.NotAListError)))
 }
 
 // find lists what refers to a manifest, and what refers to that in turn: a

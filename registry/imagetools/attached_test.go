@@ -151,6 +151,17 @@ func TestSignaturesThatAreNotCopied(t *testing.T) {
 			want: func(s signed) []string { return []string{s.cosign, "is there already and points at something else"} },
 		},
 		{
+			name: "the list may not be read",
+			fault: func(w http.ResponseWriter, r *http.Request) bool {
+				hidden := r.Method == http.MethodGet && (strings.Contains(r.URL.Path, "/referrers/") || strings.Contains(r.URL.Path, "/manifests/sha256-"))
+				if hidden {
+					w.WriteHeader(http.StatusForbidden)
+				}
+				return hidden
+			},
+			want: func(s signed) []string { return []string{s.cosign + ", which refers to", "403 Forbidden"} },
+		},
+		{
 			name:    "another index",
 			options: CreateOptions{Platforms: []ocispecs.Platform{*registrytest.Platform("linux/amd64")}},
 			want: func(s signed) []string {

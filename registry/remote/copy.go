@@ -56,7 +56,11 @@ func (c *Client) copy(ctx context.Context, from string, desc ocispecs.Descriptor
 	if side != nil {
 		err = side.Err
 	}
-	err = c.fail("copy", registry.JoinReference(to, what), targetHost, err)
+	return writingTo(c.fail("copy", registry.JoinReference(to, what), targetHost, err))
+}
+
+// writingTo notes in an error that a copy has failed where it goes to.
+func writingTo(err error) error {
 	if known := (*Error)(nil); errors.As(err, &known) {
 		known.Writing = true
 	}

@@ -91,6 +91,12 @@ func isAbsent(err error) bool {
 	return err != nil && (errors.Is(err, errdef.ErrNotFound) || status/100 == 4 && !temporary(status))
 }
 
+// isUnknown reports whether an error says that something is not there.
+func isUnknown(err error) bool {
+	status, _, _, _ := answerOf(err)
+	return err != nil && (errors.Is(err, errdef.ErrNotFound) || status == http.StatusNotFound)
+}
+
 // CopyReferrer copies a manifest that is about another one, with all that it
 // refers to but that one, and makes it one of its referrers.
 func (c *Client) CopyReferrer(ctx context.Context, from string, desc ocispecs.Descriptor, to string, subject digest.Digest) error {
@@ -105,7 +111,7 @@ func (c *Client) CopyReferrer(ctx context.Context, from string, desc ocispecs.De
 	if err == nil {
 		err = target.link(target.writing(ctx), subject, desc)
 	}
-	return c.fail("copy", at, host, err)
+	return writingTo(c.fail("copy", at, host, err))
 }
 
 // KeptError is a tag of cosign that is there already with something else.
@@ -136,8 +142,8 @@ func (c *Client) CopyCosignTag(ctx context.Context, from string, t CosignTag, to
 		return nil
 	case err == nil:
 		return &KeptError{ref}
-	case !isAbsent(err):
-		return c.fail("copy", ref, host, err)
+	case !isUnknown(err): // who may not read might replace what others have put there
+		return writingTo(c.fail("copy", ref, host, err))
 	}
 	if err := c.Copy(ctx, from, t.Manifest, to); err != nil {
 		return err
@@ -156,8 +162,20 @@ func (r *repository) referrers(ctx context.Context, subject digest.Digest) ([]oc
 		return list, err
 	}
 	index, err := r.referrersTag(ctx, subject)
+	if isAbsent(err) || errors.As(err, new(*NotAListError)) {
+		return nil, nil
+	}
 	return index.Manifests, err
 }
+
+// NotAListError is an image under the tag of a list of referrers.
+type NotAListError struct {
+	// Tag is the tag.
+	Tag string
+}
+
+// Error implements error.
+func (e *NotAListError) Error() string { return "tag " + e.Tag + " is no list of referrers" }
 
 // nextPage finds where a list goes on, in a header Link.
 var nextPage = regexp.MustCompile(`<([^>]*)>\s*;[^,]*rel="?next"?`)
@@ -218,12 +236,12 @@ func (r *repository) referrersTag(ctx context.Context, subject digest.Digest) (o
 	index := ocispecs.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispecs.MediaTypeImageIndex}
 	m, err := r.manifest(ctx, digestTag(subject))
 	switch {
-	case isAbsent(err):
+	case isUnknown(err):
 		return index, nil
 	case err != nil:
 		return index, err
-	case !m.IsIndex():
-		return index, nil // somebody's image that is called so
+	case !m.IsIndex(): // somebody's image that is called so
+		return index, &NotAListError{digestTag(subject)}
 	}
 	return imageindex.Decode(m)
 }
