@@ -63,7 +63,7 @@ func pushedNames(tags, outputs []string) []string {
 	for _, value := range outputs {
 		o, err := output.Parse(value)
 		push, _ := strconv.ParseBool(o.Attrs["push"])
-		if err != nil || o.Type != "registry" && !(o.Type == "image" && push) {
+		if err != nil || o.Type != "registry" && (o.Type != "image" || !push) {
 			continue
 		}
 		for name := range strings.SplitSeq(o.Attrs["name"], ",") {
