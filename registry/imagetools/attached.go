@@ -106,8 +106,8 @@ type attachments struct {
 	report, warn func(string)
 	// found is what refers to a manifest in the repository that it comes from.
 	found map[digest.Digest][]attachment
-	// told says that what stays behind was warned of.
-	told bool
+	// told are the indexes for which it was warned of what stays behind.
+	told map[digest.Digest]bool
 }
 
 // copy copies what refers to the image and its members into a repository. What
@@ -125,13 +125,13 @@ func (a *attachments) copy(ctx context.Context, created *Created, to string) err
 		// cosign signs images and indexes; attestations have referrers only.
 		subjects = append(subjects, copied{created.repositories[d.Digest], d.Digest, !imageindex.IsAttestation(d)})
 	}
-	left := map[digest.Digest]string{}
+	var left []indexSource
 	for _, index := range created.indexes {
 		switch {
 		case index.digest == created.Image.Descriptor.Digest:
 			subjects = append(subjects, copied{index.repository, index.digest, true})
-		case !known[index.digest]:
-			left[index.digest] = index.repository
+		case !known[index.digest] && index.repository != to:
+			left = append(left, index)
 		}
 	}
 	subjects = slices.DeleteFunc(subjects, func(c copied) bool { return c.from == to })
@@ -147,12 +147,12 @@ func (a *attachments) copy(ctx context.Context, created *Created, to string) err
 		}
 		group.Go(fault.Guard(func() error {
 			list, err := a.find(groupCtx, s.from, s.subject, s.cosign)
+			mu.Lock()
+			defer mu.Unlock()
 			if err != nil && groupCtx.Err() == nil {
 				a.warn(fmt.Sprintf("%s cannot be asked what refers to %s, so that signatures of it may be lost: %v", s.from, s.subject, err))
 				err = nil
 			}
-			mu.Lock()
-			defer mu.Unlock()
 			a.found[s.subject] = list
 			return err
 		}))
@@ -160,10 +160,8 @@ func (a *attachments) copy(ctx context.Context, created *Created, to string) err
 	for _, s := range subjects {
 		lookUp(s)
 	}
-	for subject, from := range left {
-		if from != to {
-			lookUp(copied{from, subject, true})
-		}
+	for _, index := range left {
+		lookUp(copied{index.repository, index.digest, true})
 	}
 	if err := group.Wait(); err != nil {
 		return err
@@ -187,22 +185,20 @@ func (a *attachments) copy(ctx context.Context, created *Created, to string) err
 	return nil
 }
 
-// warnLeft tells, once, what refers to an index of which the image was made and
-// says nothing of the image, which has another digest.
-func (a *attachments) warnLeft(created *Created, left map[digest.Digest]string) {
-	if a.told {
-		return
-	}
-	for subject, from := range left {
+// warnLeft tells, once for each, what refers to an index of which the image was
+// made and says nothing of the image, which has another digest.
+func (a *attachments) warnLeft(created *Created, left []indexSource) {
+	for _, index := range left {
 		var names []string
-		for _, one := range a.found[subject] {
+		for _, one := range a.found[index.digest] {
 			names = append(names, one.String())
 		}
-		if len(names) > 0 {
-			a.told = true
-			a.warn(fmt.Sprintf("what refers to the index %s in %s is not copied, for the new image has another digest, %s, and must be signed itself: %s",
-				subject, from, created.Image.Descriptor.Digest, strings.Join(names, ", ")))
+		if len(names) == 0 || a.told[index.digest] {
+			continue
 		}
+		a.told[index.digest] = true
+		a.warn(fmt.Sprintf("what refers to the index %s in %s is not copied, for the new image has another digest, %s, and must be signed itself: %s",
+			index.digest, index.repository, created.Image.Descriptor.Digest, strings.Join(names, ", ")))
 	}
 }
 

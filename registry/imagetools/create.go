@@ -253,7 +253,7 @@ func (o CreateOptions) combine(sources []imageindex.Manifest) (imageindex.Manife
 // signatures to warn, one line each.
 func Publish(ctx context.Context, client *remote.Client, created *Created, report, warn func(string)) error {
 	image := created.Image
-	attached := attachments{client: client, report: report, warn: warn, found: map[digest.Digest][]attachment{}}
+	attached := attachments{client: client, report: report, warn: warn, found: map[digest.Digest][]attachment{}, told: map[digest.Digest]bool{}}
 	for _, repository := range created.Repositories() {
 		group, groupCtx := errgroup.WithContext(ctx)
 		group.SetLimit(remote.CopyConcurrency)

@@ -369,7 +369,8 @@ func (l *layout) referrers(ctx context.Context, subject digest.Digest) ([]ocispe
 		if err := json.Unmarshal(m.Content, &manifest); err != nil {
 			return nil, fmt.Errorf("manifest %s is not valid JSON: %w", d.Digest, err)
 		}
-		if manifest.Subject == nil || manifest.Subject.Digest != subject {
+		said := d.Annotations[annotationSubject] == subject.String()
+		if !said && (manifest.Subject == nil || manifest.Subject.Digest != subject) {
 			continue
 		}
 		entry := m.Descriptor
