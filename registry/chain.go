@@ -37,6 +37,22 @@ type Lister interface {
 	Registries(ctx context.Context) []string
 }
 
+// Unplacer is a Finder that may hold a credential without knowing for which
+// registry it is.
+type Unplacer interface {
+	// Unplaced says why no request at all gets the credential; empty when some
+	// do, or when there is none.
+	Unplaced() string
+}
+
+// Limited is a Finder whose credential may serve a registry in some commands
+// and not in others.
+type Limited interface {
+	// Only says where the credential for the request is used; empty for
+	// everywhere.
+	Only(r Request) string
+}
+
 // PassedOver is why a source does not answer although it could.
 type PassedOver struct{ Why string }
 
@@ -59,7 +75,13 @@ type Chain struct {
 
 	mu     sync.Mutex
 	warned map[string]bool
-	broken map[string][]error // by host, of requests that stayed anonymous
+	missed map[string]missed // by host, of requests that stayed anonymous
+}
+
+// missed is what kept the sources from having a credential for a request.
+type missed struct {
+	broken []error
+	over   []string
 }
 
 // NewKeychain returns the keychain of all sources. The log receives one warning
@@ -69,12 +91,12 @@ func NewKeychain(i Inputs, log zerolog.Logger) *Chain {
 }
 
 func newChain(sources []CredentialSource, log zerolog.Logger) *Chain {
-	return &Chain{sources: sources, log: log, warned: map[string]bool{}, broken: map[string][]error{}}
+	return &Chain{sources: sources, log: log, warned: map[string]bool{}, missed: map[string]missed{}}
 }
 
 // Resolve implements Keychain. Its only error is that of the context.
 func (c *Chain) Resolve(ctx context.Context, r Request) (Credential, error) {
-	var broken []error
+	var m missed
 	for _, asked := range withFallback(r) {
 		for _, source := range c.sources {
 			cred, err := source.Find(ctx, asked)
@@ -82,16 +104,18 @@ func (c *Chain) Resolve(ctx context.Context, r Request) (Credential, error) {
 				return Credential{}, ctx.Err()
 			}
 			if !cred.Anonymous() && err == nil {
-				c.keep(r.Host, nil)
+				c.keep(r.Host, missed{})
 				return cred, nil
 			}
-			if isBroken(err) {
+			if passed := (*PassedOver)(nil); errors.As(err, &passed) {
+				m.over = append(m.over, passed.Why)
+			} else if isBroken(err) {
 				c.warn(source, err)
-				broken = append(broken, err)
+				m.broken = append(m.broken, err)
 			}
 		}
 	}
-	c.keep(r.Host, broken)
+	c.keep(r.Host, m)
 	return Credential{}, nil
 }
 
@@ -101,10 +125,10 @@ func isBroken(err error) bool {
 	return err != nil && !errors.As(err, &passed) && !errors.As(err, &unavailable)
 }
 
-func (c *Chain) keep(host string, broken []error) {
+func (c *Chain) keep(host string, m missed) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.broken[host] = broken
+	c.missed[host] = m
 }
 
 // warn logs a broken source, once.
@@ -128,7 +152,15 @@ func (c *Chain) warn(source CredentialSource, err error) {
 func (c *Chain) Broken(host string) []error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Clone(c.broken[host])
+	return slices.Clone(c.missed[host].broken)
+}
+
+// PassedOver returns why credentials that are there were not used when a
+// request to the host was last left without one; nil if there were none.
+func (c *Chain) PassedOver(host string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.missed[host].over)
 }
 
 // Verdict is what came of asking a source.
@@ -153,6 +185,8 @@ type Finding struct {
 	Verdict Verdict `json:"verdict"`
 	// Why explains Over and Broken, and sometimes HasNone.
 	Why string `json:"why,omitempty"`
+	// Only says where the credential is used, when that is not everywhere.
+	Only string `json:"only,omitempty"`
 	// Username, Kind, From and Expires describe the credential, if there is
 	// one: Kind is password, identity token or registry token, From where
 	// exactly it stands, Expires the zero time if it does not say.
@@ -179,6 +213,9 @@ func (c *Chain) Explain(ctx context.Context, r Request) ([]Finding, error) {
 			}
 			if f.Verdict == Used {
 				used = f.Source
+				if l, ok := source.Finder.(Limited); ok {
+					f.Only = l.Only(asked)
+				}
 				if i > 0 {
 					f.Why = "a credential of " + asked.Host + " serves " + r.Host + " as well"
 				}
@@ -212,6 +249,20 @@ func found(source CredentialSource, cred Credential, err error) Finding {
 		f.Username, f.Kind, f.From, f.Expires = cred.Username, cred.Kind(), cred.Source, cred.Expires()
 	}
 	return f
+}
+
+// Unplaced are the findings of credentials that no request gets, because
+// nothing says for which registry they are.
+func (c *Chain) Unplaced() []Finding {
+	var findings []Finding
+	for _, source := range c.sources {
+		if u, ok := source.Finder.(Unplacer); ok {
+			if why := u.Unplaced(); why != "" {
+				findings = append(findings, Finding{Source: source.Name, Reads: source.Reads, Verdict: Over, Why: why})
+			}
+		}
+	}
+	return findings
 }
 
 // Registries are the registries, or paths in them, that the sources have

@@ -148,3 +148,54 @@ func TestFilesAreReadAnew(t *testing.T) {
 		}
 	}
 }
+
+// What was passed over is told where a credential is missed, as what is broken
+// is.
+func TestPassedOver(t *testing.T) {
+	given := Login{Username: "u", Password: "p"}
+	const hub = "registry-1.docker.io"
+	for _, tt := range []struct {
+		name     string
+		inputs   Inputs
+		host     string
+		want     string
+		unplaced string
+		only     string
+	}{
+		{"no tags", Inputs{Given: given}, "a.example", "SLIPWAY_REGISTRY_USERNAME is set but names no registry: set SLIPWAY_REGISTRY_HOST=a.example if it is for that registry", "SLIPWAY_REGISTRY_USERNAME is set but names no registry: set SLIPWAY_REGISTRY_HOST=HOST", ""},
+		{"used by the tag", Inputs{Given: given, TagHosts: []string{"a.example"}}, "a.example", "", "", "where a tag names a.example; SLIPWAY_REGISTRY_HOST=a.example makes it serve everywhere"},
+		{"used", Inputs{Given: Login{Host: "a.example", Username: "u", Password: "p"}}, "a.example", "", "", ""},
+		{"for another registry", Inputs{Given: Login{Host: "b.example", Username: "u", Password: "p"}}, "a.example", "", "", ""},
+		{"another source serves", Inputs{Given: given, DockerAuthConfig: `{"auths":{"a.example":{"username":"x","password":"y"}}}`}, "a.example", "", "SLIPWAY_REGISTRY_USERNAME is set but names no registry: set SLIPWAY_REGISTRY_HOST=HOST", ""},
+		{"a helper is missing", Inputs{}, "123456789012.dkr.ecr.eu-west-1.amazonaws.com", "docker-credential-ecr-login is not installed on this agent", "", ""},
+		{"nothing", Inputs{}, hub, "", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv("PATH", t.TempDir())
+			tt.inputs.DockerDir = t.TempDir()
+			k := NewKeychain(tt.inputs, zerolog.Nop())
+			if _, err := k.Resolve(t.Context(), Request{Host: tt.host, Repository: "app"}); err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(k.PassedOver(tt.host), "\n"); got != tt.want {
+				t.Errorf("passed over %q, want %q", got, tt.want)
+			}
+			unplaced := ""
+			for _, f := range k.Unplaced() {
+				unplaced += f.Why
+			}
+			if unplaced != tt.unplaced {
+				t.Errorf("unplaced %q, want %q", unplaced, tt.unplaced)
+			}
+			findings, err := k.Explain(t.Context(), Request{Host: tt.host, Repository: "app"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range findings {
+				if f.Verdict == Used && f.Only != tt.only {
+					t.Errorf("used only %q, want %q", f.Only, tt.only)
+				}
+			}
+		})
+	}
+}

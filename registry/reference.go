@@ -6,8 +6,16 @@ import (
 )
 
 // SplitReference splits a normalized reference into its repository and its
-// digest, else its tag. The error is a *UsageError.
+// digest, else its tag; one to an image in an OCI layout into the directory,
+// with its scheme, and the same. The error is a *UsageError.
 func SplitReference(ref string) (repository, what string, err error) {
+	if IsLayout(ref) {
+		repository, tag, d, err := splitLayout(ref)
+		if d != "" {
+			return repository, d.String(), err
+		}
+		return repository, tag, err
+	}
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
 		return "", "", &UsageError{Flag: "reference", Value: ref, Problem: "is not an image reference: " + err.Error()}

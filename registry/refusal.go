@@ -20,7 +20,7 @@ const (
 	WrongCertificate
 	// PlainHTTP is a registry without TLS.
 	PlainHTTP
-	// UnknownHost is a name that the DNS does not know.
+	// UnknownHost is a name that the DNS does not know, or does not tell.
 	UnknownHost
 	// NotListening is a host where nothing answers.
 	NotListening
@@ -46,7 +46,7 @@ var refusals = []struct {
 	{UnknownAuthority, []string{"certificate signed by unknown authority"}, ""},
 	{WrongCertificate, []string{"x509: "}, ""},
 	{PlainHTTP, []string{"server gave http response to https client"}, ""},
-	{UnknownHost, []string{"no such host", "server misbehaving"}, ""},
+	{UnknownHost, []string{"no such host", "server misbehaving", "dial tcp: lookup "}, ""}, // also of a DNS that does not answer
 	{NotListening, []string{"connection refused", "i/o timeout", "no route to host", "tls handshake timeout"}, ""},
 	{NoRight, []string{"access to the requested resource is not authorized"}, ""}, // Quay and Nexus, with 401
 	{NotAccepted, []string{"401 unauthorized", "invalid_token", "no basic auth credentials", "missing username or secret", "unauthorized: "}, ""},

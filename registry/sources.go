@@ -50,7 +50,7 @@ func (i Inputs) sources(run *helpers) []CredentialSource {
 	return slices.Concat(
 		explicitSources(i.Explicit, i.Files, i.Lookup, run),
 		[]CredentialSource{
-			{"SLIPWAY_REGISTRY_*", "SLIPWAY_REGISTRY_HOST, _USERNAME, _PASSWORD", i.Given.Finder("SLIPWAY_REGISTRY_PASSWORD", i.TagHosts)},
+			{"SLIPWAY_REGISTRY_*", "SLIPWAY_REGISTRY_HOST, _USERNAME, _PASSWORD", i.Given.Finder(givenVariables, i.TagHosts)},
 		},
 		buildxSources(i.Files, i.BuildxDir, run),
 		fileSources("docker config", docker, optional(i.Files, docker), true, run),

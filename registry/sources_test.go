@@ -50,15 +50,19 @@ func TestLogin(t *testing.T) {
 		{"Docker Hub", at("docker.io"), nil, "registry-1.docker.io", "u"},
 		{"tag", full, []string{"a.example"}, "a.example", "u"},
 		{"two tags of one registry", full, []string{"docker.io", "index.docker.io"}, "registry-1.docker.io", "u"},
-		{"base image from elsewhere", full, []string{"a.example"}, "docker.io", "none"},
-		{"tags of two registries", full, []string{"a.example", "b.example"}, "a.example", "over: no host is set, and the tags name several registries: a.example, b.example"},
-		{"no tag", full, nil, "a.example", "over: nothing says for which registry it is: no host is set and there are no tags"},
-		{"no password", Login{Host: "a.example", Username: "u"}, nil, "a.example", "over: the user name or the password is empty"},
+		{"base image from elsewhere", full, []string{"a.example"}, "docker.io", "over: U is set but names no registry and serves a.example, which the tags name: set H=docker.io if it is for that registry"},
+		{"tags of two registries", full, []string{"a.example", "b.example"}, "a.example", "over: U is set but names no registry, and the tags name several: a.example, b.example: set H=a.example if it is for that registry"},
+		{"tags of two other registries", full, []string{"a.example", "b.example"}, "c.example", "over: U is set but names no registry, and the tags name several: a.example, b.example: set H=c.example if it is for that registry"},
+		{"no tag", full, nil, "a.example", "over: U is set but names no registry: set H=a.example if it is for that registry"},
+		{"no tag, no user", Login{Password: "p"}, nil, "a.example", "over: P is set but names no registry: set H=a.example if it is for that registry"},
+		{"no password", Login{Host: "a.example", Username: "u"}, nil, "a.example", "over: U is set and P is empty"},
+		{"no user", Login{Host: "a.example", Password: "p"}, nil, "a.example", "over: P is set and U is empty"},
+		{"no password, another registry", Login{Host: "a.example", Username: "u"}, nil, "b.example", "none"},
 		{"nothing", Login{Host: "a.example"}, nil, "a.example", "none"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := answer(t, tt.login.Finder("V", tt.tags), Request{Host: tt.host, Repository: "app"}); got != tt.want {
+			if got := answer(t, tt.login.Finder(LoginVariables{"H", "U", "P"}, tt.tags), Request{Host: tt.host, Repository: "app"}); got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})

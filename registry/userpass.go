@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -17,6 +18,12 @@ type Login struct {
 	Password string
 }
 
+// LoginVariables are the names of the variables that a Login is read from.
+type LoginVariables struct{ Host, Username, Password string }
+
+// givenVariables are those of Inputs.Given.
+var givenVariables = LoginVariables{"SLIPWAY_REGISTRY_HOST", "SLIPWAY_REGISTRY_USERNAME", "SLIPWAY_REGISTRY_PASSWORD"}
+
 // check fails when a part is missing.
 func (l Login) check() error {
 	missing := ""
@@ -24,22 +31,22 @@ func (l Login) check() error {
 	case (l.Username == "") == (l.Password == ""):
 		return nil
 	case l.Username == "":
-		missing = "SLIPWAY_REGISTRY_USERNAME"
+		missing = givenVariables.Username
 	default:
-		missing = "SLIPWAY_REGISTRY_PASSWORD"
+		missing = givenVariables.Password
 	}
 	return &UsageError{Flag: missing, Problem: "is not set, and its counterpart is", Hint: "set SLIPWAY_REGISTRY_USERNAME and SLIPWAY_REGISTRY_PASSWORD, or neither"}
 }
 
-// Finder is the login as a source; variable is where the password stands,
-// tagHosts are the registries of the tags that are pushed.
-func (l Login) Finder(variable string, tagHosts []string) Finder {
-	return loginFinder{l, variable, distinct(tagHosts)}
+// Finder is the login as a source; names are the variables that it was read
+// from, tagHosts are the registries of the tags that are pushed.
+func (l Login) Finder(names LoginVariables, tagHosts []string) Finder {
+	return loginFinder{l, names, distinct(tagHosts)}
 }
 
 type loginFinder struct {
 	Login
-	variable string
+	names    LoginVariables
 	tagHosts []string
 }
 
@@ -47,32 +54,65 @@ type loginFinder struct {
 // is pushed to, and to none when there are several: one of them would learn the
 // password of another.
 func (f loginFinder) Find(_ context.Context, r Request) (Credential, error) {
-	if f.Username == "" && f.Password == "" {
+	switch {
+	case f.empty():
 		return Credential{}, nil
+	case f.Host != "" && !sameHost(parseKey(f.Host).host, r.Host):
+		return Credential{}, nil
+	case f.Host == "" && (len(f.tagHosts) != 1 || !sameHost(f.tagHosts[0], r.Host)):
+		return Credential{}, &PassedOver{f.namesNoRegistry(r.Host)}
+	case f.Username == "":
+		return Credential{}, &PassedOver{fmt.Sprintf("%s is set and %s is empty", f.names.Password, f.names.Username)}
+	case f.Password == "":
+		return Credential{}, &PassedOver{fmt.Sprintf("%s is set and %s is empty", f.names.Username, f.names.Password)}
 	}
-	hosts := f.tagHosts
+	return Credential{Username: f.Username, Password: f.Password, Source: f.names.Password}, nil
+}
+
+func (f loginFinder) empty() bool { return f.Username == "" && f.Password == "" }
+
+// namesNoRegistry is why a login without a host is not used for a registry;
+// an empty host is none in particular.
+func (f loginFinder) namesNoRegistry(host string) string {
+	set := f.names.Username
+	if f.Username == "" {
+		set = f.names.Password
+	}
+	why := set + " is set but names no registry"
+	switch len(f.tagHosts) {
+	case 0:
+	case 1:
+		why += fmt.Sprintf(" and serves %s, which the tags name", f.tagHosts[0])
+	default:
+		why += ", and the tags name several: " + strings.Join(f.tagHosts, ", ")
+	}
+	why += fmt.Sprintf(": set %s=%s", f.names.Host, cmp.Or(host, "HOST"))
+	if host != "" {
+		why += " if it is for that registry"
+	}
+	return why
+}
+
+// Unplaced implements Unplacer.
+func (f loginFinder) Unplaced() string {
+	if f.empty() || f.Host != "" || len(f.tagHosts) > 0 {
+		return ""
+	}
+	return f.namesNoRegistry("")
+}
+
+// Only implements Limited.
+func (f loginFinder) Only(r Request) string {
 	if f.Host != "" {
-		hosts = []string{parseKey(f.Host).host}
+		return ""
 	}
-	if !slices.ContainsFunc(hosts, func(host string) bool { return sameHost(host, r.Host) }) {
-		if len(hosts) == 0 {
-			return Credential{}, &PassedOver{"nothing says for which registry it is: no host is set and there are no tags"}
-		}
-		return Credential{}, nil
-	}
-	if len(hosts) > 1 {
-		return Credential{}, &PassedOver{fmt.Sprintf("no host is set, and the tags name several registries: %s", strings.Join(hosts, ", "))}
-	}
-	if f.Username == "" || f.Password == "" {
-		return Credential{}, &PassedOver{"the user name or the password is empty"}
-	}
-	return Credential{Username: f.Username, Password: f.Password, Source: f.variable}, nil
+	return fmt.Sprintf("where a tag names %[2]s; %[1]s=%[2]s makes it serve everywhere", f.names.Host, r.Host)
 }
 
 // Registries implements Lister.
 func (f loginFinder) Registries(_ context.Context) []string {
 	switch {
-	case f.Username == "" && f.Password == "":
+	case f.empty():
 		return nil
 	case f.Host != "":
 		return []string{parseKey(f.Host).host}

@@ -229,6 +229,22 @@ func TestRegistries(t *testing.T) {
 	}
 }
 
+// A token that is there and not used is listed, for its owner to see why.
+func TestRegistriesOfAnUnusedToken(t *testing.T) {
+	for _, tt := range []struct {
+		github GitHub
+		want   []string
+	}{
+		{GitHub{Actions: "true", Actor: "me", Token: "t"}, []string{"ghcr.io"}},
+		{GitHub{Token: "t"}, []string{"ghcr.io"}},
+		{GitHub{Actions: "true", Actor: "me"}, nil},
+	} {
+		if diff := cmp.Diff(tt.want, tt.github.Registries(t.Context())); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", tt.github.Actions, diff)
+		}
+	}
+}
+
 // fixed is a source with one credential for all registries.
 type fixed registry.Credential
 

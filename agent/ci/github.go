@@ -61,9 +61,10 @@ func (g GitHub) Find(_ context.Context, r registry.Request) (registry.Credential
 	return registry.Credential{Username: g.Actor, Password: g.Token, Source: "GITHUB_TOKEN"}, nil
 }
 
-// Registries implements registry.Lister.
+// Registries implements registry.Lister. A token that is not used is listed
+// too, so that it can be seen why.
 func (g GitHub) Registries(_ context.Context) []string {
-	if !g.running() || g.Token == "" {
+	if g.Token == "" {
 		return nil
 	}
 	return []string{githubRegistry}

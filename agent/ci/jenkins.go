@@ -25,6 +25,7 @@ func (j Jenkins) identity() Identity {
 }
 
 func (j Jenkins) credentials(tagHosts []string) registry.CredentialSource {
+	names := registry.LoginVariables{Host: "REGISTRY", Username: "REGISTRY_USERNAME", Password: "REGISTRY_PASSWORD"}
 	login := registry.Login{Host: j.Registry, Username: j.RegistryUsername, Password: j.RegistryPassword}
-	return registry.CredentialSource{Name: "Jenkins", Reads: "REGISTRY, REGISTRY_USERNAME, REGISTRY_PASSWORD", Finder: login.Finder("REGISTRY_PASSWORD", tagHosts)}
+	return registry.CredentialSource{Name: "Jenkins", Reads: "REGISTRY, REGISTRY_USERNAME, REGISTRY_PASSWORD", Finder: login.Finder(names, tagHosts)}
 }

@@ -39,7 +39,8 @@ func (c *authCmd) Help() string {
 
 // authStatus is what is known of the credential for one registry.
 type authStatus struct {
-	// Registry is the registry or the repository that was asked about.
+	// Registry is the registry or the repository that was asked about; empty for
+	// credentials that name none.
 	Registry string `json:"registry"`
 	// Findings are what the sources answer, in order.
 	Findings []registry.Finding `json:"sources"`
@@ -88,6 +89,9 @@ func (c *authCmd) Run(in *invocation) error {
 		return err
 	}
 	report := make([]authStatus, 0, len(asked))
+	if unplaced := keychain.Unplaced(); len(c.Ref) == 0 && len(unplaced) > 0 {
+		report = append(report, authStatus{Findings: unplaced})
+	}
 	for _, target := range asked {
 		findings, err := keychain.Explain(in.ctx, target.Request)
 		if err != nil {
@@ -231,14 +235,10 @@ func printAuth(w io.Writer, report []authStatus, all bool, now time.Time) error 
 	t := tabwriter.NewWriter(&table, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(t, "REGISTRY/SOURCE\tVERDICT\tUSER\tEXPIRES\tDETAIL")
 	for _, status := range report {
-		verdict := "credential"
-		if status.anonymous() {
-			verdict = "anonymous"
-		}
-		sanitize.Fprintf(t, "%s\t%s\t\t\t\n", status.Registry, verdict)
+		sanitize.Fprintf(t, "%s\t%s\t\t\t\n", cmp.Or(status.Registry, "(no registry)"), status.verdict())
 		for _, f := range status.Findings {
 			if f.Verdict != registry.HasNone || all {
-				sanitize.Fprintf(t, " \\_ %s\t%s\t%s\t%s\t%s\n", f.Source, f.Verdict, cmp.Or(f.Username, "-"), expires(f.Expires, now), cmp.Or(f.Why, f.From, f.Reads))
+				sanitize.Fprintf(t, " \\_ %s\t%s\t%s\t%s\t%s\n", f.Source, f.Verdict, cmp.Or(f.Username, "-"), expires(f.Expires, now), detail(f))
 			}
 		}
 		if len(status.Alike) > 0 {
@@ -257,6 +257,27 @@ func printAuth(w io.Writer, report []authStatus, all bool, now time.Time) error 
 		}
 	}
 	return nil
+}
+
+// verdict says whether requests to the registry have a credential.
+func (s authStatus) verdict() string {
+	switch {
+	case s.Registry == "":
+		return "not used"
+	case s.anonymous():
+		return "anonymous"
+	}
+	return "credential"
+}
+
+// detail is what there is to say of a source: why it is as it is, or where its
+// credential stands.
+func detail(f registry.Finding) string {
+	text := cmp.Or(f.Why, f.From, f.Reads)
+	if f.Only != "" {
+		text += ", " + f.Only
+	}
+	return text
 }
 
 func checkVerdict(c authCheck) string {

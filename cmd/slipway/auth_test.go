@@ -53,7 +53,7 @@ func TestAuthCheck(t *testing.T) {
 	}{
 		{"allowed", "TOPSECRET", []string{host + "/open"}, 0, "check push allowed", ""},
 		{"may pull only", "TOPSECRET", []string{host + "/closed"}, exitRegistry, "check pull allowed", "denied: closed since yesterday"},
-		{"may pull only, source", "TOPSECRET", []string{host + "/closed"}, exitRegistry, "check push refused", "the credential from REGISTRY_PASSWORD has no right to push here, or it has expired"},
+		{"may pull only, source", "TOPSECRET", []string{host + "/closed"}, exitRegistry, "check push refused", "the credential from REGISTRY_PASSWORD is valid: it may pull from " + host + "/closed and may not push to it"},
 		{"push only", "TOPSECRET", []string{"--push", host + "/closed"}, exitRegistry, "check push refused", "closed since yesterday"},
 		{"wrong password", "TOPSECRET2", []string{host + "/open"}, exitRegistry, "check pull refused", "answered 401 Unauthorized"},
 		{"no repository", "TOPSECRET", []string{host}, 0, "not asked", ""},
@@ -70,6 +70,39 @@ func TestAuthCheck(t *testing.T) {
 				t.Errorf("a secret is shown:\n%s%s", stdout, stderr)
 			}
 		})
+	}
+}
+
+// The same credential without a registry, in a command that names no tag: it is
+// not used, and the error says why.
+func TestCredentialWithoutARegistry(t *testing.T) {
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("SLIPWAY_DEFINITIONS", "")
+	t.Setenv("REGISTRY_USERNAME", "ci")
+	t.Setenv("REGISTRY_PASSWORD", "TOPSECRET")
+	host := closedRegistry(t)
+	_, stderr, code := slipway(t, "index", "inspect", host+"/open:1")
+	if want := "hint: REGISTRY_USERNAME is set but names no registry: set REGISTRY=" + host + " if it is for that registry\n"; code != exitRegistry || !strings.Contains(stderr, want) {
+		t.Errorf("exit code %d, %s\nwant %s", code, stderr, want)
+	}
+	stdout, _, _ := slipway(t, "auth", host+"/open")
+	if want := "REGISTRY_PASSWORD, where a tag names " + host; !strings.Contains(stdout, want) {
+		t.Errorf("%s\nwant %s", stdout, want)
+	}
+	t.Setenv("REGISTRY", host)
+	if _, stderr, code := slipway(t, "index", "inspect", host+"/open:1"); code != exitRegistry || !strings.Contains(stderr, "404") {
+		t.Errorf("with REGISTRY: exit code %d, %s", code, stderr)
+	}
+}
+
+func TestPushedNames(t *testing.T) {
+	got := pushedNames([]string{"a.example/app:1"}, []string{
+		"type=local,dest=out", "type=registry,name=b.example/app", `type=image,"name=c.example/x,d.example/y",push=true`,
+		"type=image,name=e.example/app", "type=nothing", "type=oci,dest=x,name=f.example/app",
+	})
+	if diff := cmp.Diff([]string{"a.example/app:1", "b.example/app", "c.example/x", "d.example/y"}, got); diff != "" {
+		t.Errorf("names (-want +got):\n%s", diff)
 	}
 }
 

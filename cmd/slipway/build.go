@@ -296,7 +296,7 @@ func (c *buildCmd) spec() solve.Spec {
 
 // request makes the request of the flags; all mistakes are reported at once.
 func (c *buildCmd) request(in *invocation) (solve.Request, error) {
-	keychain, err := in.keychain(c.registryFlags, c.Tag)
+	keychain, err := in.keychain(c.registryFlags, pushedNames(c.Tag, c.Output))
 	if err != nil {
 		return solve.Request{}, err
 	}

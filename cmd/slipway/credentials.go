@@ -2,12 +2,15 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
 	"github.com/distribution/reference"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
@@ -51,6 +54,25 @@ func (in *invocation) keychain(f registryFlags, tags []string) (registry.Watched
 	}
 	inputs.Extra = []registry.CredentialSource{agent.PullSecrets(in.access(), in.log)}
 	return registry.Watch(registry.NewKeychain(inputs, in.log), in.secrets.hide), nil
+}
+
+// pushedNames are the names that a build pushes: its tags, and those in its
+// outputs. An output that is not valid names none; its mistake is told later.
+func pushedNames(tags, outputs []string) []string {
+	names := slices.Clone(tags)
+	for _, value := range outputs {
+		o, err := output.Parse(value)
+		push, _ := strconv.ParseBool(o.Attrs["push"])
+		if err != nil || o.Type != "registry" && (o.Type != "image" || !push) {
+			continue
+		}
+		for name := range strings.SplitSeq(o.Attrs["name"], ",") {
+			if name != "" {
+				names = append(names, strings.TrimSpace(name))
+			}
+		}
+	}
+	return names
 }
 
 // inputs are the values that the sources of credentials read.

@@ -21,14 +21,14 @@ import (
 // indexCmd holds the commands of docker buildx imagetools, under which name
 // they are known as well.
 type indexCmd struct {
-	Create  indexCreateCmd  `cmd:"" help:"Make an image out of images in registries."`
-	Inspect indexInspectCmd `cmd:"" help:"Show an image in a registry."`
+	Create  indexCreateCmd  `cmd:"" help:"Make an image out of images in registries and OCI image layouts."`
+	Inspect indexInspectCmd `cmd:"" help:"Show an image in a registry or an OCI image layout."`
 }
 
 type indexCreateCmd struct {
-	Source []string `arg:"" optional:"" placeholder:"SOURCE" help:"Images, digests, or descriptors as JSON."`
+	Source []string `arg:"" optional:"" placeholder:"SOURCE" help:"Images, oci-layout://DIR[:TAG], digests, or descriptors as JSON."`
 
-	Tag          []string `short:"t" sep:"none" placeholder:"NAME[:TAG]" help:"Name of the new image."`
+	Tag          []string `short:"t" sep:"none" placeholder:"NAME[:TAG]" help:"Name of the new image, or oci-layout://DIR[:TAG]."`
 	File         []string `short:"f" sep:"none" placeholder:"FILE" help:"File with a source, for example a descriptor."`
 	Append       bool     `help:"Keep what the first tag points at and add to it."`
 	Annotation   []string `sep:"none" placeholder:"LEVEL:KEY=VALUE" help:"Annotation of the index, or of manifest-descriptor[PLATFORM]."`
@@ -42,7 +42,7 @@ type indexCreateCmd struct {
 
 // Help is shown by --help.
 func (c *indexCreateCmd) Help() string {
-	return "The flags are those of docker buildx imagetools create. What the sources refer to is copied to the repository of every tag; the tags move when all of it is there."
+	return "The flags are those of docker buildx imagetools create. What the sources refer to is copied to the repository of every tag, and signatures and whatever else refers to them; the tags move when all of it is there."
 }
 
 // Run makes the image.
@@ -74,12 +74,12 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 		_, err := fmt.Fprintf(in.data, "%s\n", created.Image.Content)
 		return err
 	}
-	if err := imagetools.Publish(in.ctx, client, created, stepPrinter(in.terminal, mode)); err != nil {
+	if err := imagetools.Publish(in.ctx, client, created, stepPrinter(in.terminal, mode), in.warn); err != nil {
 		return classifyRegistry(err)
 	}
 	return writeJSON(in.ctx, "--metadata-file", metadata, map[string]any{
 		"containerimage.descriptor": created.Image.Descriptor,
-		"image.name":                strings.Join(created.Repositories(), ","),
+		"image.name":                strings.ReplaceAll(strings.Join(created.Repositories(), ","), registry.LayoutScheme, ""), // as docker buildx has it
 	})
 }
 
@@ -116,7 +116,7 @@ func (c *indexCreateCmd) request(in *invocation) (imagetools.CreateOptions, erro
 }
 
 type indexInspectCmd struct {
-	Name string `arg:"" placeholder:"NAME" help:"The image."`
+	Name string `arg:"" placeholder:"NAME" help:"The image, or oci-layout://DIR[:TAG]."`
 
 	Format string `placeholder:"TEMPLATE" help:"Go template over .Name, .Manifest, .Image, .SBOM and .Provenance, for example {{json .Manifest}}."`
 	Raw    bool   `help:"Print the manifest as it is, byte for byte."`
@@ -191,6 +191,9 @@ func classifyRegistry(err error) error {
 	}
 	return fault.With(fault.ClassRegistry, err)
 }
+
+// warn logs a warning.
+func (in *invocation) warn(line string) { in.log.Warn().Msg(line) }
 
 // stepPrinter tells the steps of a push, a line each, in the modes for people.
 func stepPrinter(out io.Writer, mode progress.Mode) func(string) {

@@ -34,6 +34,7 @@ func (in *invocation) registryClient(keychain registry.Keychain, insecure []stri
 		CertDirs:  remote.CertDirs(in.env.Home),
 		Files:     in.files,
 		UserAgent: "slipway/" + version,
+		WorkDir:   in.workdir,
 		Log:       in.log,
 	}), nil
 }

@@ -32,6 +32,10 @@ func TestEachSourceOfCredentialsAlone(t *testing.T) {
 	s.write("/tmp/login", fmt.Sprintf("H=%s\nU=%s\nP=%s\n", r.Address, r.Username, r.Password))
 	s.write("/tmp/helper/docker-credential-test", "#!/bin/sh\n. /tmp/login\nprintf '{\"ServerURL\":\"%s\",\"Username\":\"%s\",\"Secret\":\"%s\"}' $H $U $P\n")
 	s.write("/tmp/helped/config.json", `{"credHelpers":{"`+r.Address+`":"test"}}`)
+	// Without a tag nothing names the registry of such a credential.
+	extract := "REGISTRY_USERNAME=$U REGISTRY_PASSWORD=$P slipway build --platform linux/amd64 --no-cache --build-arg BASE=" + r.Base + " -o type=local,dest=out . >&2"
+	s.fails(5, ". /tmp/login && "+extract, "error: cannot pull ", "hint: REGISTRY_USERNAME is set but names no registry: set REGISTRY="+r.Address+" if it is for that registry")
+	s.ok(". /tmp/login && REGISTRY=$H " + extract)
 	for _, source := range []struct{ name, before, flags string }{
 		{"flag", "export MY_USER=$U MY_PASSWORD=$P", "--registry-auth " + r.Address + "=env:MY_USER:MY_PASSWORD"},
 		{"jenkins-pair", "export ACME_USR=$U ACME_PSW=$P", "--registry-auth " + r.Address + "=jenkins:ACME"},

@@ -117,6 +117,7 @@ func TestFprintf(t *testing.T) {
 func TestRedactURLs(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"no URL: a://b is none, ://c neither", "no URL: a://b is none, ://c neither"},
+		{"resolve oci-layout://dir@sha256:1 and oci-layout:///p:1@sha256:2, not https://u:p@h", "resolve oci-layout://dir@sha256:1 and oci-layout:///p:1@sha256:2, not https://xxxxx:xxxxx@h"},
 		{"https://host:5000/a@sha256:1", "https://host:5000/a@sha256:1"},
 		{"https://[::1]:5000/@scope/x", "https://[::1]:5000/@scope/x"},
 		{`Get "https://user:pass@h/x": 403`, `Get "https://xxxxx:xxxxx@h/x": 403`},

@@ -15,6 +15,10 @@ var harmless = []string{
 	"branch", "checksum", "commit", "ref", "subdir", "tag",
 }
 
+// layoutScheme begins the names of images in directories, oci-layout://DIR@DIGEST,
+// where what stands before an @ is no user.
+const layoutScheme = "oci-layout"
+
 // RedactURLs returns text without the user names, passwords and values of
 // parameters in its URLs, wherever they stand in it.
 func RedactURLs(text string) string {
@@ -25,7 +29,7 @@ func RedactURLs(text string) string {
 	var out strings.Builder
 	for ; at >= 0; at = strings.Index(text, "://") {
 		out.WriteString(text[:at+3])
-		hasScheme := at > 0 && isAlphanumeric(text[at-1])
+		hasScheme := at > 0 && isAlphanumeric(text[at-1]) && !strings.HasSuffix(text[:at], layoutScheme)
 		text = text[at+3:]
 		if !hasScheme {
 			continue

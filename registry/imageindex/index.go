@@ -198,10 +198,66 @@ func Members(source Manifest) ([]ocispecs.Descriptor, error) {
 		index, err := Decode(source)
 		return index.Manifests, err
 	}
-	if IsImage(d.MediaType) && d.Platform == nil && !IsAttestation(d) {
+	if IsImage(d.MediaType) && d.Platform == nil && !IsAttestation(d) && !isArtifact(source) {
 		return nil, &AssembleError{Problem: fmt.Sprintf("the platform of manifest %s is not known", d.Digest)}
 	}
 	return []ocispecs.Descriptor{d}, nil
+}
+
+// mediaTypeDockerConfig is the configuration of an image of Docker's types.
+const mediaTypeDockerConfig = "application/vnd.docker.container.image.v1+json"
+
+// isArtifact reports whether a manifest is none of an image, and has no platform
+// for that reason: an attestation, a signature, a chart.
+func isArtifact(m Manifest) bool {
+	var manifest ocispecs.Manifest
+	if json.Unmarshal(m.Content, &manifest) != nil {
+		return false
+	}
+	config := manifest.Config.MediaType
+	return manifest.ArtifactType != "" || config != "" && config != ocispecs.MediaTypeImageConfig && config != mediaTypeDockerConfig
+}
+
+// WithPlatforms is an index whose images have the platforms of a map where that
+// has them.
+func WithPlatforms(m Manifest, known map[digest.Digest]ocispecs.Platform) (Manifest, error) {
+	index, err := Decode(m)
+	if err != nil {
+		return m, err
+	}
+	for i, d := range index.Manifests {
+		if p, ok := known[d.Digest]; ok {
+			index.Manifests[i].Platform = &p
+		}
+	}
+	return encodeIndex(index, m.Descriptor.MediaType)
+}
+
+// Attest adds the descriptors of attestations to the end of an index.
+func Attest(m Manifest, attestations []ocispecs.Descriptor) (Manifest, error) {
+	if len(attestations) == 0 {
+		return m, nil
+	}
+	index, err := Decode(m)
+	if err != nil {
+		return m, err
+	}
+	index.Manifests = append(index.Manifests, attestations...)
+	return encodeIndex(index, m.Descriptor.MediaType)
+}
+
+// AttestationOf is the descriptor of an attestation in an index, made of one
+// that a registry lists as referring to the image.
+func AttestationOf(image digest.Digest, listed ocispecs.Descriptor) ocispecs.Descriptor {
+	listed.Platform = &ocispecs.Platform{OS: "unknown", Architecture: "unknown"}
+	listed.ArtifactType = ""
+	listed.Annotations = maps.Clone(listed.Annotations)
+	if listed.Annotations == nil {
+		listed.Annotations = map[string]string{}
+	}
+	listed.Annotations[annotationReferenceType] = "attestation-manifest"
+	listed.Annotations[annotationReferenceDigest] = image.String()
+	return listed
 }
 
 // descriptors are the manifests of an index in the order in which they came.
@@ -225,7 +281,7 @@ func (all *descriptors) add(d ocispecs.Descriptor, source int) error {
 		all.list[i] = merge(all.list[i], d)
 		return nil
 	}
-	if platform := platformKey(d); platform != "" {
+	if platform := PlatformKey(d); platform != "" {
 		// Within one source several images for a platform are its author's
 		// choice (compression, OS version); between sources they are a mistake,
 		// for which of them is pulled would depend on their order.
@@ -255,15 +311,22 @@ func merge(d, again ocispecs.Descriptor) ocispecs.Descriptor {
 	return d
 }
 
-// platformKey is the platform that an image serves, to the last detail; empty
-// for what is no image.
-func platformKey(d ocispecs.Descriptor) string {
+// annotationZstd marks the image of a platform whose layers are compressed with
+// zstd, beside one with gzip: https://github.com/containers/image/blob/main/internal/manifest/oci_index.go.
+const annotationZstd = "io.github.containers.compression.zstd"
+
+// PlatformKey is the platform that an image serves, to the last detail by which
+// clients choose one of several; empty for what is no image.
+func PlatformKey(d ocispecs.Descriptor) string {
 	if d.Platform == nil || IsAttestation(d) {
 		return ""
 	}
 	key := platforms.FormatAll(platforms.Normalize(*d.Platform))
 	if features := d.Platform.OSFeatures; len(features) > 0 {
 		key += " with " + strings.Join(features, ", ")
+	}
+	if d.Annotations[annotationZstd] != "" {
+		key += " (zstd)"
 	}
 	return key
 }

@@ -37,10 +37,19 @@ type CreateOptions struct {
 type Created struct {
 	// Image is the index, or with CreateOptions.Carbon the manifest.
 	Image imageindex.Manifest
-	// repositories are where the manifests that the image refers to are now.
+	// members are the manifests that the image refers to, and repositories are
+	// where these are now.
 	members      []ocispecs.Descriptor
 	repositories map[digest.Digest]string
-	tags         []string
+	// indexes are the sources that were indexes.
+	indexes []indexSource
+	tags    []string
+}
+
+// indexSource is an index and where it is.
+type indexSource struct {
+	repository string
+	digest     digest.Digest
 }
 
 // Repositories are those of the tags, in alphabetical order.
@@ -139,22 +148,59 @@ func Create(ctx context.Context, client *remote.Client, o CreateOptions) (*Creat
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	if err := tellApart(ctx, client, places, sources); err != nil {
+		return nil, err
+	}
 	image, err := o.combine(sources)
 	if err != nil {
 		return nil, err
 	}
 	created := &Created{Image: image, repositories: map[digest.Digest]string{}, tags: o.Tags}
 	for i, source := range sources {
-		list, err := imageindex.Members(source)
+		list, err := members(source)
 		if err != nil {
 			return nil, err
 		}
 		for _, d := range list {
 			created.repositories[d.Digest] = places[i].repository
 		}
+		if source.IsIndex() {
+			created.indexes = append(created.indexes, indexSource{places[i].repository, source.Descriptor.Digest})
+		}
 	}
-	created.members, err = imageindex.Members(image)
-	return created, err
+	if err := created.attest(ctx, client); err != nil {
+		return nil, err
+	}
+	if created.members, err = members(created.Image); err != nil {
+		return nil, err
+	}
+	return created, created.expected()
+}
+
+// members are the descriptors that an image brings: those of an index, or the
+// image itself, whatever its platform.
+func members(image imageindex.Manifest) ([]ocispecs.Descriptor, error) {
+	if image.IsIndex() {
+		return imageindex.Members(image)
+	}
+	return []ocispecs.Descriptor{image.Descriptor}, nil
+}
+
+// expected fails when a tag names another digest than that of the image.
+func (c *Created) expected() error {
+	for _, tag := range c.tags {
+		_, what, err := registry.SplitReference(tag)
+		if err != nil {
+			return err
+		}
+		if d := digest.Digest(what); d.Validate() == nil && d != c.Image.Descriptor.Digest {
+			return &registry.UsageError{
+				Flag: "--tag", Value: tag, Problem: fmt.Sprintf("requested digest %s, and the image has %s", d, c.Image.Descriptor.Digest),
+				Hint: "with --prefer-index=false a single image is copied as it is",
+			}
+		}
+	}
+	return nil
 }
 
 // readSource reads one source. What the user says of it goes before what the
@@ -179,8 +225,9 @@ func readSource(ctx context.Context, client *remote.Client, at located) (imagein
 			}
 		}
 	}
-	m.Descriptor.Annotations = at.given.Annotations
-	m.Descriptor.Platform = at.given.Platform
+	read := m.Descriptor
+	m.Descriptor = at.given
+	m.Descriptor.MediaType, m.Descriptor.Digest, m.Descriptor.Size = read.MediaType, read.Digest, read.Size
 	if p := at.given.Platform; imageindex.IsImage(m.Descriptor.MediaType) && (p == nil || p.OS == "" || p.Architecture == "") {
 		m.Descriptor.Platform, err = client.Platform(ctx, at.repository, m, p)
 	}
@@ -200,10 +247,13 @@ func (o CreateOptions) combine(sources []imageindex.Manifest) (imageindex.Manife
 }
 
 // Publish copies all that the image refers to into the repository of every
-// tag, then the image itself by its digest, and sets the tags when all of that
-// has succeeded everywhere. Steps are told to report, one line each.
-func Publish(ctx context.Context, client *remote.Client, created *Created, report func(step string)) error {
+// tag, then the image itself by its digest and what refers to these from outside,
+// such as signatures, and sets the tags when all of that has succeeded
+// everywhere. Steps are told to report, and what could not be copied of the
+// signatures to warn, one line each.
+func Publish(ctx context.Context, client *remote.Client, created *Created, report, warn func(string)) error {
 	image := created.Image
+	attached := attachments{client: client, report: report, warn: warn, found: map[digest.Digest][]attachment{}, told: map[digest.Digest]bool{}}
 	for _, repository := range created.Repositories() {
 		group, groupCtx := errgroup.WithContext(ctx)
 		group.SetLimit(remote.CopyConcurrency)
@@ -219,6 +269,9 @@ func Publish(ctx context.Context, client *remote.Client, created *Created, repor
 			return err
 		}
 		if err := client.Push(ctx, repository, image); err != nil {
+			return err
+		}
+		if err := attached.copy(ctx, created, repository); err != nil {
 			return err
 		}
 	}

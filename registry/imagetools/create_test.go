@@ -119,7 +119,7 @@ func TestPublish(t *testing.T) {
 		return false
 	})
 	known := (*remote.Error)(nil)
-	if err := Publish(t.Context(), c, created, func(string) {}); !errors.As(err, &known) || known.Op != "copy" {
+	if err := Publish(t.Context(), c, created, func(string) {}, warned(t)); !errors.As(err, &known) || known.Op != "copy" {
 		t.Fatalf("error %v is not that of the copy", err)
 	}
 	if _, err := c.Resolve(t.Context(), s.Host+"/app:2"); err == nil {
@@ -127,7 +127,7 @@ func TestPublish(t *testing.T) {
 	}
 	other.Fail(nil)
 	var steps []string
-	if err := Publish(t.Context(), c, created, func(step string) { steps = append(steps, step) }); err != nil {
+	if err := Publish(t.Context(), c, created, func(step string) { steps = append(steps, step) }, warned(t)); err != nil {
 		t.Fatal(err)
 	}
 	for _, repository := range []string{other.Host + "/a", other.Host + "/b"} {
@@ -142,4 +142,9 @@ func TestPublish(t *testing.T) {
 	if last := steps[len(steps)-1]; last != "pushing "+created.Image.Descriptor.Digest.String()+" to "+other.Host+"/a:1" {
 		t.Errorf("the last step is %q", last)
 	}
+}
+
+// warned fails a test in which something is warned of.
+func warned(t *testing.T) func(string) {
+	return func(line string) { t.Errorf("warning: %s", line) }
 }

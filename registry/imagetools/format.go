@@ -1,9 +1,11 @@
 package imagetools
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"regexp"
 	"strings"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/slipway-build/slipway/registry"
 	"github.com/slipway-build/slipway/registry/imageindex"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // wholeManifest is the template that docker buildx answers with its text.
@@ -21,6 +24,7 @@ var wholeManifest = regexp.MustCompile(`^\{\{\s*\.Manifest\s*\}\}$`)
 
 // Formatter is a parsed value of --format.
 type Formatter struct {
+	given    string
 	text     bool
 	template *template.Template
 }
@@ -35,7 +39,7 @@ func ParseFormat(value string) (*Formatter, error) {
 			Hint: "it is a Go template over .Name, .Manifest, .Image, .SBOM and .Provenance, for example {{json .Manifest}}",
 		}
 	}
-	return &Formatter{text: wholeManifest.MatchString(strings.TrimSpace(value)), template: parsed}, nil
+	return &Formatter{given: value, text: wholeManifest.MatchString(strings.TrimSpace(value)), template: parsed}, nil
 }
 
 func indentedJSON(value any) (string, error) {
@@ -50,7 +54,27 @@ func (i *Inspection) Format(ctx context.Context, out io.Writer, f *Formatter) er
 		_, err := io.WriteString(out, i.Text())
 		return err
 	}
-	return f.template.Execute(out, view{ctx: ctx, inspection: i, Name: i.Name, Manifest: i.manifestView()})
+	var text bytes.Buffer
+	err := f.template.Execute(&text, view{ctx: ctx, inspection: i, Name: i.Name, Manifest: i.manifestView()})
+	if failed := (template.ExecError{}); errors.As(err, &failed) && !isRead(err) {
+		return &registry.UsageError{Flag: "--format", Value: f.given, Problem: failed.Error()}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = text.WriteTo(out)
+	return err
+}
+
+// isRead reports whether an error is one of reading the image and not of the
+// template.
+func isRead(err error) bool {
+	var (
+		refused  *remote.Error
+		usage    *registry.UsageError
+		assemble *imageindex.AssembleError
+	)
+	return errors.As(err, &refused) || errors.As(err, &usage) || errors.As(err, &assemble) || errors.Is(err, context.Canceled)
 }
 
 // indexView is an index as templates see it, with its own digest and size.

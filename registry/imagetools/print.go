@@ -14,6 +14,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/internal/sanitize"
+	"github.com/slipway-build/slipway/registry"
 )
 
 const indent = "  "
@@ -71,6 +72,12 @@ func (i *Inspection) printMember(w io.Writer, d ocispecs.Descriptor) {
 
 // withDigest is the reference with the digest of one of its manifests.
 func withDigest(ref string, d ocispecs.Descriptor) string {
+	if registry.IsLayout(ref) {
+		if dir, _, err := registry.SplitReference(ref); err == nil {
+			return registry.JoinReference(dir, d.Digest.String())
+		}
+		return ref
+	}
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
 		return ref

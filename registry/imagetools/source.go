@@ -2,6 +2,7 @@ package imagetools
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -13,13 +14,14 @@ import (
 	"github.com/slipway-build/slipway/registry/remote"
 )
 
-// Source is what an index is made of: an image in a registry.
+// Source is what an index is made of: an image in a registry or in an OCI image
+// layout.
 type Source struct {
 	// Reference is normalized and has a tag or a digest. It is empty when the
 	// source is a mere digest, which means the repository of the tags.
 	Reference string
 	// Descriptor is what is known of it and takes precedence over what the
-	// registry says: Digest, Size, Platform and Annotations may be set.
+	// registry says.
 	Descriptor ocispecs.Descriptor
 }
 
@@ -37,10 +39,7 @@ func ParseSource(value string) (Source, error) {
 		return parseDescriptor(value)
 	}
 	ref, err := parseReference("source", value)
-	if err != nil {
-		return Source{}, err
-	}
-	return Source{Reference: ref.String()}, nil
+	return Source{Reference: ref}, err
 }
 
 func parseDescriptor(value string) (Source, error) {
@@ -65,42 +64,38 @@ func parseDescriptor(value string) (Source, error) {
 	return Source{Descriptor: parsed.Descriptor}, nil
 }
 
-// ParseTag parses a value of --tag into a normalized reference with a tag. The
-// error is a *UsageError.
+// ParseTag parses a value of --tag into a normalized reference with a tag; that
+// of an OCI image layout may have the digest that is expected instead. The error
+// is a *UsageError.
 func ParseTag(value string) (string, error) {
 	ref, err := parseReference("--tag", value)
-	if err != nil {
-		return "", err
+	if err != nil || registry.IsLayout(ref) {
+		return ref, err // a layout may be told which digest is expected
 	}
-	if _, digested := ref.(reference.Digested); digested {
+	if _, what, err := registry.SplitReference(ref); err == nil && digest.Digest(what).Validate() == nil {
 		return "", &registry.UsageError{Flag: "--tag", Value: value, Problem: "holds a digest: which one it points at is what is made here"}
 	}
-	return ref.String(), nil
+	return ref, nil
 }
 
 // ParseName parses the name of an image into a normalized reference with a tag
 // or a digest. The error is a *UsageError.
-func ParseName(value string) (string, error) {
-	ref, err := parseReference("image", value)
-	if err != nil {
-		return "", err
-	}
-	return ref.String(), nil
-}
+func ParseName(value string) (string, error) { return parseReference("image", value) }
 
-func parseReference(flag, value string) (reference.Named, error) {
-	if strings.HasPrefix(value, "oci-layout://") {
-		return nil, &registry.UsageError{
-			Flag: flag, Value: value, Problem: "directories with an OCI layout are not supported here",
-			Hint: "push the image to a registry first",
+func parseReference(flag, value string) (string, error) {
+	if registry.IsLayout(value) {
+		ref, err := registry.NormalizeLayout(value)
+		if usage := (*registry.UsageError)(nil); errors.As(err, &usage) {
+			usage.Flag = flag
 		}
+		return ref, err
 	}
 	ref, err := reference.ParseNormalizedNamed(value)
 	if err != nil {
-		return nil, &registry.UsageError{
+		return "", &registry.UsageError{
 			Flag: flag, Value: value, Problem: "is not an image reference: " + err.Error(),
-			Hint: "the form is [HOST/]NAME[:TAG], in lower case but for the tag",
+			Hint: "the form is [HOST/]NAME[:TAG], in lower case but for the tag, or oci-layout://DIR[:TAG]",
 		}
 	}
-	return reference.TagNameOnly(ref), nil
+	return reference.TagNameOnly(ref).String(), nil
 }

@@ -18,6 +18,7 @@ func TestParseSource(t *testing.T) {
 		"app":                         {Reference: "docker.io/library/app:latest"},
 		"registry.example:5000/app:1": {Reference: "registry.example:5000/app:1"},
 		"acme/app@" + d.String():      {Reference: "docker.io/acme/app@" + d.String()},
+		"oci-layout://dir":            {Reference: "oci-layout://dir:latest"},
 		d.String():                    {Descriptor: ocispecs.Descriptor{Digest: d}},
 		d.String() + "\n":             {Descriptor: ocispecs.Descriptor{Digest: d}},
 		`{"mediaType":"m","digest":"` + d.String() + `","size":3,"annotations":{"a":"b"},"platform":{"os":"linux","architecture":"arm64"}}`: {
@@ -37,7 +38,7 @@ func TestParseSource(t *testing.T) {
 		"":                       "is not an image reference",
 		"App":                    "lowercase",
 		"sha256:123":             "is not a digest",
-		"oci-layout://dir":       "OCI layout are not supported",
+		"oci-layout://":          "names no directory",
 		"{":                      "is not a descriptor",
 		`{"digest":"x"}`:         `its digest "x" is none`,
 		`{"schemaVersion":2}`:    "is a manifest or index",
@@ -61,7 +62,10 @@ func TestParseTag(t *testing.T) {
 			t.Errorf("%s: %s, error %v", value, got, err)
 		}
 	}
-	for _, value := range []string{"", "app@" + registrytest.Image("a", "").Descriptor.Digest.String(), "A"} {
+	if got, err := ParseTag("oci-layout://dir@" + registrytest.Image("a", "").Descriptor.Digest.String()); err != nil {
+		t.Errorf("a layout by its digest: %s, error %v", got, err)
+	}
+	for _, value := range []string{"", "oci-layout://", "app@" + registrytest.Image("a", "").Descriptor.Digest.String(), "A"} {
 		if got, err := ParseTag(value); err == nil {
 			t.Errorf("%q is %s", value, got)
 		}

@@ -30,11 +30,19 @@ type Server struct {
 // NewServer starts a server without TLS; the test ends it.
 func NewServer(t *testing.T) *Server { return StartServer(t, (*httptest.Server).Start) }
 
-// StartServer starts a server as start says, with TLS or without.
-func StartServer(t *testing.T, start func(*httptest.Server)) *Server {
+// NewReferrersServer starts a server without TLS that keeps lists of referrers.
+func NewReferrersServer(t *testing.T) *Server {
+	return startServer(t, (*httptest.Server).Start, gcr.WithReferrersSupport(true))
+}
+
+// StartServer starts a server as start says, with TLS or without. Like many
+// registries it keeps no lists of referrers.
+func StartServer(t *testing.T, start func(*httptest.Server)) *Server { return startServer(t, start) }
+
+func startServer(t *testing.T, start func(*httptest.Server), options ...gcr.Option) *Server {
 	t.Helper()
 	s := &Server{}
-	inner := gcr.New(gcr.Logger(log.New(io.Discard, "", 0)))
+	inner := gcr.New(append(options, gcr.Logger(log.New(io.Discard, "", 0)))...)
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.Seen = append(s.Seen, r.Method+" "+r.URL.Path)

@@ -235,3 +235,19 @@ func TestBrokenSourceIsInTheRefusal(t *testing.T) {
 		}
 	}
 }
+
+// A credential that is there and not used is told where one is missed.
+func TestPassedOverIsInTheRefusal(t *testing.T) {
+	s := registrytest.NewServer(t)
+	s.Fail(basicAuth)
+	k := registry.NewKeychain(registry.Inputs{DockerDir: t.TempDir(), Given: registry.Login{Username: "ci", Password: "s3cret"}}, zerolog.Nop())
+	_, err := testClient(t, Options{Keychain: k}).Resolve(t.Context(), s.Host+"/app:1")
+	refused := (*Error)(nil)
+	if !errors.As(err, &refused) {
+		t.Fatalf("error %v", err)
+	}
+	want := "SLIPWAY_REGISTRY_USERNAME is set but names no registry: set SLIPWAY_REGISTRY_HOST=" + s.Host + " if it is for that registry"
+	if hints := refused.Hints(); len(hints) != 2 || hints[0] != want {
+		t.Errorf("hints %q, want %q first", hints, want)
+	}
+}

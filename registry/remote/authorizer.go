@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	dockerauth "github.com/containerd/containerd/v2/core/remotes/docker/auth"
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -31,10 +32,16 @@ type authorizer struct {
 
 	mu sync.Mutex
 	// sources are where the credential came from, by host; "anonymous" for
-	// none. accepted are those hosts whose token service has taken it.
+	// none. accepted is when a registry or its token service has last taken
+	// one, and rejected those that were refused for reading: by host and source.
 	sources  map[string]string
-	accepted map[string]bool
+	accepted map[[2]string]time.Time
+	rejected map[[2]string]bool
 }
+
+// acceptedFor is how long a credential that was taken is known to be valid. A
+// token of a CI system may end during a build.
+const acceptedFor = time.Minute
 
 func newAuthorizer(keychain registry.Keychain, roundTripper http.RoundTripper) *authorizer {
 	return &authorizer{
@@ -42,7 +49,8 @@ func newAuthorizer(keychain registry.Keychain, roundTripper http.RoundTripper) *
 		client:   &http.Client{Transport: roundTripper, CheckRedirect: dropCredentialElsewhere},
 		tokens:   auth.NewCache(),
 		sources:  map[string]string{},
-		accepted: map[string]bool{},
+		accepted: map[[2]string]time.Time{},
+		rejected: map[[2]string]bool{},
 	}
 }
 
@@ -54,7 +62,8 @@ func (a *authorizer) Do(original *http.Request) (*http.Response, error) {
 	}
 	ctx, host := original.Context(), original.URL.Host
 	scopes := auth.GetAllScopesForHost(ctx, host)
-	response, err := a.client.Do(withHeader(original, a.cached(ctx, host, scopes)))
+	cached := a.cached(ctx, host, scopes)
+	response, err := a.client.Do(withHeader(original, cached))
 	if err != nil || response.StatusCode != http.StatusUnauthorized {
 		return response, err
 	}
@@ -62,7 +71,7 @@ func (a *authorizer) Do(original *http.Request) (*http.Response, error) {
 		return response, nil // a storage that refuses is owed no credential
 	}
 	header, err := a.answer(ctx, original.URL, scopes, dockerauth.ParseAuthHeader(response.Header))
-	if err != nil || header == "" {
+	if err != nil || header == "" || header == cached { // a password that was refused is not sent twice
 		if err != nil {
 			_ = response.Body.Close()
 		}
@@ -78,7 +87,11 @@ func (a *authorizer) Do(original *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	return a.client.Do(request)
+	response, err = a.client.Do(request)
+	if err == nil && (response.StatusCode < http.StatusBadRequest || response.StatusCode == http.StatusNotFound) {
+		a.accept(host)
+	}
+	return response, err
 }
 
 // cached is the header that the registry accepted before for the same scopes;
@@ -152,29 +165,52 @@ func (a *authorizer) credential(ctx context.Context, r registry.Request) (regist
 	return cred, nil
 }
 
-// broken says what was wrong with the keychain's sources when a request to the
-// host stayed anonymous.
-func (a *authorizer) broken(host string) []error {
-	if chain, ok := a.keychain.(interface{ Broken(host string) []error }); ok {
-		return chain.Broken(host)
+// missed says what was wrong with the keychain's sources, and which of their
+// credentials were passed over, when a request to the host stayed anonymous.
+func (a *authorizer) missed(host string) (broken []error, passedOver []string) {
+	chain, ok := a.keychain.(interface {
+		Broken(host string) []error
+		PassedOver(host string) []string
+	})
+	if !ok {
+		return nil, nil
 	}
-	return nil
+	return chain.Broken(host), chain.PassedOver(host)
 }
 
 // source is where the credential for host came from, "anonymous" for none and
-// empty when the registry did not ask, and whether its token service has taken
-// the credential.
+// empty when the registry did not ask, and whether the registry or its token
+// service has just taken the credential.
 func (a *authorizer) source(host string) (source string, accepted bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.sources[host], a.accepted[host]
+	source = a.sources[host]
+	at, ok := a.accepted[[2]string{host, source}]
+	return source, ok && time.Since(at) < acceptedFor
 }
 
-// accept notes that a token service has taken a credential for a host.
+// accept notes that a registry or its token service has taken the credential
+// that was used last for a host.
 func (a *authorizer) accept(host string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.accepted[host] = true
+	a.accepted[[2]string{host, a.sources[host]}] = time.Now()
+}
+
+// reject notes that the credential that was used last for a host was refused.
+func (a *authorizer) reject(host string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.rejected[[2]string{host, a.sources[host]}] = true
+}
+
+// unproven reports whether there is a credential for a host of which it is not
+// known whether it is valid.
+func (a *authorizer) unproven(host string) bool {
+	source, accepted := a.source(host)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return source != "" && source != "anonymous" && !accepted && !a.rejected[[2]string{host, source}]
 }
 
 func (a *authorizer) basic(ctx context.Context, r registry.Request) (string, error) {

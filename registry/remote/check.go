@@ -3,7 +3,9 @@ package remote
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"net/url"
 
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
@@ -27,11 +29,55 @@ func (c *Client) Check(ctx context.Context, repository string, push bool) error 
 		return err
 	}
 	if push {
-		err = repo.beginUpload(ctx)
+		if err = repo.beginUpload(ctx); isRefusal(err) {
+			c.prove(ctx, repo, host)
+		}
 	} else {
-		err = repo.readAny(ctx)
+		err = c.readAny(ctx, repo, host)
 	}
-	return c.fail(op, repository, host, err)
+	err = c.fail(op, repository, host, err)
+	if known := (*Error)(nil); push && errors.As(err, &known) {
+		_, known.MayPull = c.readable.Load(repo.base)
+	}
+	return err
+}
+
+// prove finds out whether a credential that may not push is valid: some
+// registries answer a missing right as they do a wrong password. One that was
+// refused already is not sent again, for that locks accounts.
+func (c *Client) prove(ctx context.Context, repo *repository, host string) {
+	if c.auth.unproven(host) {
+		if response, err := repo.ask(ctx, http.MethodGet, &url.URL{Scheme: repo.base.Scheme, Host: repo.base.Host, Path: "/v2/"}); err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusUnauthorized {
+				c.auth.reject(host)
+			}
+		}
+	}
+	if _, asked := c.readable.Load(repo.base); !asked && ctx.Err() == nil {
+		if source, accepted := c.auth.source(host); accepted && source != "anonymous" || c.auth.unproven(host) {
+			_ = c.readAny(ctx, repo, host)
+		}
+	}
+}
+
+// isRefusal reports whether a registry has refused a request for want of a
+// right or a credential.
+func isRefusal(err error) bool {
+	status, _, _, _ := answerOf(err)
+	return status == http.StatusUnauthorized || status == http.StatusForbidden
+}
+
+// readAny asks for the right to pull and notes the answer.
+func (c *Client) readAny(ctx context.Context, repo *repository, host string) error {
+	err := repo.readAny(ctx)
+	switch {
+	case err == nil:
+		c.readable.Store(repo.base, true)
+	case isRefusal(err):
+		c.auth.reject(host)
+	}
+	return err
 }
 
 // readAny asks for a manifest, for which the right to pull is needed and no

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -154,5 +155,106 @@ func TestCheckIsCancelled(t *testing.T) {
 	cancel()
 	if err := testClient(t, Options{}).Check(ctx, s.Host+"/app", true); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A credential that is valid and may not push is not one to renew, whatever
+// the registry answers.
+func TestCheckOfAValidCredential(t *testing.T) {
+	const (
+		mayPull = "is valid: it may pull from %s/app and may not push to it"
+		renew   = "does not accept the credential from the test: renew it"
+	)
+	good := func(r *http.Request) bool {
+		user, password, _ := r.BasicAuth()
+		return user == "ci" && password == "s3cret"
+	}
+	for _, tt := range []struct {
+		name     string
+		password string
+		// open serves pulls without a credential, closed refuses pulls too.
+		open, closed bool
+		tokens       bool
+		pullFirst    bool
+		want         string
+		attempts     int // with the credential
+	}{
+		{"password, after a pull", "s3cret", false, false, false, true, mayPull, 2},
+		{"password, push only", "s3cret", false, false, false, false, mayPull, 3},
+		{"password, pull is for all", "s3cret", true, false, false, true, mayPull, 2},
+		{"password, no right at all", "s3cret", false, true, false, false, "is valid; it has no right to push here", 4},
+		{"tokens, after a pull", "s3cret", false, false, true, true, mayPull, 2},
+		{"tokens, push only", "s3cret", false, false, true, false, mayPull, 3},
+		{"wrong password, after a pull", "wr0ng", false, false, false, true, renew, 3},
+		{"wrong password, push only", "wr0ng", false, false, false, false, renew, 2},
+		{"wrong password, tokens", "wr0ng", false, false, true, true, renew, 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := registrytest.NewServer(t)
+			attempts := 0
+			s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
+				refuse := func() bool {
+					challenge := `Basic realm="test"`
+					if tt.tokens {
+						challenge = `Bearer realm="` + s.URL + `/token",service="test"`
+					}
+					w.Header().Set("WWW-Authenticate", challenge)
+					w.WriteHeader(http.StatusUnauthorized)
+					return true
+				}
+				if r.Header.Get("Authorization") != "" && (!tt.tokens || r.URL.Path == "/token") {
+					attempts++
+				}
+				push := r.Method == http.MethodPost || strings.Contains(r.URL.Query().Get("scope"), "push")
+				switch {
+				case r.URL.Path == "/token" && (!good(r) || push):
+					w.WriteHeader(http.StatusUnauthorized) // as if the password were wrong
+				case r.URL.Path == "/token":
+					_, _ = w.Write([]byte(`{"token":"t"}`))
+				case tt.open && !push && r.URL.Path != "/v2/":
+					return false
+				case tt.tokens && r.Header.Get("Authorization") != "Bearer t", !tt.tokens && !good(r):
+					return refuse()
+				case push || tt.closed && r.URL.Path != "/v2/":
+					return refuse()
+				default:
+					return false
+				}
+				return true
+			})
+			c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: tt.password, Source: "the test"}})
+			if tt.pullFirst {
+				if err := c.Check(t.Context(), s.Host+"/app", false); (err == nil) != (tt.password == "s3cret") {
+					t.Fatalf("pull: %v", err)
+				}
+			}
+			err := c.Check(t.Context(), s.Host+"/app", true)
+			refused := (*Error)(nil)
+			if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized {
+				t.Fatalf("push: %v", err)
+			}
+			if hints, want := strings.Join(refused.Hints(), ""), strings.ReplaceAll(tt.want, "%s", s.Host); !strings.Contains(hints, want) {
+				t.Errorf("hints %q, want %q", hints, want)
+			}
+			if attempts > tt.attempts {
+				t.Errorf("the credential was sent %d times, want at most %d", attempts, tt.attempts)
+			}
+		})
+	}
+}
+
+// A token that ended during a build is not one whose user has no right.
+func TestAcceptedEnds(t *testing.T) {
+	a := newAuthorizer(fixed{Source: "the test", Username: "ci"}, nil)
+	if _, err := a.credential(t.Context(), registry.Request{Host: "r.example"}); err != nil {
+		t.Fatal(err)
+	}
+	a.accept("r.example")
+	if _, accepted := a.source("r.example"); !accepted {
+		t.Error("a credential that was just taken is not known to be valid")
+	}
+	a.accepted[[2]string{"r.example", "the test"}] = time.Now().Add(-2 * acceptedFor)
+	if _, accepted := a.source("r.example"); accepted {
+		t.Error("a credential that was taken long ago is known to be valid")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"sync"
 
 	"github.com/containerd/platforms"
 	"github.com/opencontainers/go-digest"
@@ -31,6 +32,9 @@ type Options struct {
 	Files *source.Reader
 	// UserAgent is how the client calls itself, name/version.
 	UserAgent string
+	// WorkDir is where relative paths of OCI image layouts begin. What links
+	// below it lead out of it is not written to.
+	WorkDir string
 	// Log receives a warning for every try but the first.
 	Log zerolog.Logger
 }
@@ -38,15 +42,19 @@ type Options struct {
 // Client reads and writes images in registries. Its tokens are kept for its
 // life. It is safe for concurrent use.
 //
-// Repositories and references are normalized: docker.io/library/name[:tag].
-// Errors are *Error, a *UsageError for a name that is none, or wrap
-// context.Canceled.
+// Repositories and references are normalized: docker.io/library/name[:tag]. In
+// the place of a repository may be a directory with an OCI image layout, see
+// registry.LayoutScheme. Errors are *Error, a *UsageError for a name that is none
+// and for a layout, or wrap context.Canceled.
 type Client struct {
 	connections *connections
 	auth        *authorizer
 	challenges  challenges
 	limits      limits
 	log         zerolog.Logger
+	workdir     string
+	// readable are the repositories that Check was allowed to pull from, by URL.
+	readable sync.Map
 }
 
 // New returns a client; it connects to nothing yet.
@@ -62,8 +70,9 @@ func newClient(o Options, l limits) *Client {
 			log:         o.Log,
 			userAgent:   o.UserAgent,
 		}),
-		limits: l,
-		log:    o.Log,
+		limits:  l,
+		log:     o.Log,
+		workdir: o.WorkDir,
 	}
 }
 
@@ -101,7 +110,7 @@ func (c *Client) Resolve(ctx context.Context, ref string) (imageindex.Manifest, 
 
 // read fetches a manifest by tag or digest.
 func (c *Client) read(ctx context.Context, op, repository, what string) (imageindex.Manifest, error) {
-	repo, host, err := c.repository(ctx, repository)
+	repo, host, err := c.place(ctx, repository)
 	if err != nil {
 		return imageindex.Manifest{}, c.fail(op, registry.JoinReference(repository, what), repository, err)
 	}
@@ -115,7 +124,7 @@ func (c *Client) read(ctx context.Context, op, repository, what string) (imagein
 
 // Blob fetches a blob whole; one of more than limit bytes is an error.
 func (c *Client) Blob(ctx context.Context, repository string, desc ocispecs.Descriptor, limit int64) ([]byte, error) {
-	repo, host, err := c.repository(ctx, repository)
+	repo, host, err := c.place(ctx, repository)
 	if err != nil {
 		return nil, c.fail("fetch", registry.JoinReference(repository, desc.Digest.String()), repository, err)
 	}
@@ -135,19 +144,10 @@ func (c *Client) Blob(ctx context.Context, repository string, desc ocispecs.Desc
 // Platform reads the platform of an image from its configuration; what known
 // has already stays. It is known where the configuration names none.
 func (c *Client) Platform(ctx context.Context, repository string, m imageindex.Manifest, known *ocispecs.Platform) (*ocispecs.Platform, error) {
-	var manifest ocispecs.Manifest
-	if err := json.Unmarshal(m.Content, &manifest); err != nil {
-		return nil, &imageindex.AssembleError{Problem: fmt.Sprintf("manifest %s is not valid JSON: %s", m.Descriptor.Digest, err)}
+	read, err := c.FullPlatform(ctx, repository, m)
+	if err != nil || read == nil {
+		return known, err // an artifact; who needs its platform will say so
 	}
-	config, err := c.Blob(ctx, repository, manifest.Config, imageindex.MaxManifest)
-	if err != nil {
-		return nil, err
-	}
-	var read ocispecs.Platform
-	if err := json.Unmarshal(config, &read); err != nil || read.OS == "" || read.Architecture == "" {
-		return known, nil // an artifact; who needs its platform will say so
-	}
-	read = platforms.Normalize(read)
 	// As docker buildx does it: the OS version stays out.
 	p := ocispecs.Platform{OS: read.OS, Architecture: read.Architecture, Variant: read.Variant}
 	if known != nil {
@@ -165,11 +165,31 @@ func (c *Client) Platform(ctx context.Context, repository string, m imageindex.M
 	return &p, nil
 }
 
+// FullPlatform reads the platform of an image from its configuration, with the
+// version and the features of its operating system; nil where the configuration
+// names none.
+func (c *Client) FullPlatform(ctx context.Context, repository string, m imageindex.Manifest) (*ocispecs.Platform, error) {
+	var manifest ocispecs.Manifest
+	if err := json.Unmarshal(m.Content, &manifest); err != nil {
+		return nil, &imageindex.AssembleError{Problem: fmt.Sprintf("manifest %s is not valid JSON: %s", m.Descriptor.Digest, err)}
+	}
+	config, err := c.Blob(ctx, repository, manifest.Config, imageindex.MaxManifest)
+	if err != nil {
+		return nil, err
+	}
+	var read ocispecs.Platform
+	if err := json.Unmarshal(config, &read); err != nil || read.OS == "" || read.Architecture == "" {
+		return nil, nil
+	}
+	read = platforms.Normalize(read)
+	return &read, nil
+}
+
 // Push uploads a manifest or index under its digest, unless it is there. What
 // it refers to must be there.
 func (c *Client) Push(ctx context.Context, repository string, m imageindex.Manifest) error {
 	what := m.Descriptor.Digest.String()
-	repo, host, err := c.repository(ctx, repository)
+	repo, host, err := c.place(ctx, repository)
 	if err == nil {
 		err = m.Verify()
 	}
@@ -193,7 +213,7 @@ func (c *Client) Tag(ctx context.Context, ref string, m imageindex.Manifest) err
 	if err != nil {
 		return err
 	}
-	repo, host, err := c.repository(ctx, repository)
+	repo, host, err := c.place(ctx, repository)
 	if err == nil {
 		err = m.Verify()
 	}
@@ -201,8 +221,8 @@ func (c *Client) Tag(ctx context.Context, ref string, m imageindex.Manifest) err
 		return c.fail("tag", registry.JoinReference(repository, tag), repository, err)
 	}
 	ctx = repo.writing(ctx)
-	if err = repo.put(ctx, m, tag); err == nil {
-		err = c.confirm(ctx, repo, tag, m.Descriptor.Digest)
+	if err = repo.name(ctx, m, tag); err == nil {
+		err = c.confirm(ctx, repo, host, tag, m.Descriptor.Digest)
 	} else if mayBeThere(err) {
 		// An immutable tag that is right already cannot be set again.
 		if found, readErr := repo.current(ctx, tag, m.Descriptor.Digest); readErr == nil && found == m.Descriptor.Digest {
@@ -226,14 +246,14 @@ func mayBeThere(err error) bool {
 const confirmations = 4
 
 // confirm reads a tag back that was set.
-func (c *Client) confirm(ctx context.Context, repo *repository, tag string, want digest.Digest) error {
+func (c *Client) confirm(ctx context.Context, repo place, host, tag string, want digest.Digest) error {
 	for attempt := 0; ; attempt++ {
 		found, err := repo.current(ctx, tag, want)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
-			c.log.Debug().Str("registry", repo.base.Host).Str("tag", tag).Str("reason", bareError(err)).
+			c.log.Debug().Str("registry", host).Str("tag", tag).Str("reason", bareError(err)).
 				Msg("the registry has taken the tag and does not show it")
 			return nil
 		case found == want:

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"unicode"
@@ -27,7 +28,7 @@ import (
 // holds no secret: no header, and of a URL only the host.
 type Error struct {
 	// Op is what was done: push, tag, fetch, resolve, copy, check pull, check
-	// push.
+	// push, authorize, authorize push to.
 	Op string
 	// Reference is what it was done to: docker.io/acme/app:1.
 	Reference string
@@ -40,12 +41,16 @@ type Error struct {
 	// Source says where the credential came from; "anonymous" when the
 	// registry asked for one and there was none, empty when it did not ask.
 	Source string
-	// Accepted says that the registry's token service has taken the credential,
-	// so that it is not at fault.
-	Accepted bool
+	// Accepted says that the registry or its token service has taken the
+	// credential, so that it is valid. MayPull says that it was allowed to pull
+	// from the repository.
+	Accepted, MayPull bool
+	// Writing says that a copy failed where it goes to.
+	Writing bool
 	// Broken are the sources of credentials that could not be used, when there
-	// was no credential.
-	Broken []error
+	// was no credential, and PassedOver why credentials that are there were not.
+	Broken     []error
+	PassedOver []string
 	// Err is the cause.
 	Err error
 }
@@ -89,7 +94,7 @@ func (e *Error) Hints() []string {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return e.refusalHints()
 	case http.StatusNotFound:
-		if e.Op == "push" || e.Op == "tag" || e.Op == "copy" {
+		if e.right() == "push" {
 			return []string{"create the repository, if the registry does not do so by itself, and look at its spelling"}
 		}
 		return []string{"look at the spelling; some registries also answer so to who may not see the image"}
@@ -105,20 +110,35 @@ func (e *Error) Hints() []string {
 	return e.connectionHints()
 }
 
+// right is what the request takes: pull or push.
+func (e *Error) right() string {
+	switch e.Op {
+	case "push", "tag", "check push", opAuthorizePush:
+		return "push"
+	case "copy":
+		if e.Writing {
+			return "push"
+		}
+	}
+	return "pull"
+}
+
 // refusalHints says what to do about 401 and 403, which registries do not tell
 // apart as one would wish: 401 may be a missing right or a repository that does
 // not exist, and 403 a password that has expired.
 func (e *Error) refusalHints() []string {
-	right := strings.TrimPrefix(e.Op, "check ")
+	right := e.right()
 	switch {
 	case e.Op == opLogin:
 		return []string{"look at the user name and the password; where people log in with a second factor or through another service, the registry wants an access token as the password"}
 	case e.Source == "" || e.Source == "anonymous":
-		hints := []string{fmt.Sprintf("no credential was found for this registry: slipway auth %s shows where it was looked for", authArgument(e.Reference))}
+		hints := append(slices.Clone(e.PassedOver), fmt.Sprintf("no credential was found for this registry: slipway auth %s shows where it was looked for", authArgument(e.Reference)))
 		for _, broken := range e.Broken {
 			hints = append(hints, "could not be used: "+broken.Error())
 		}
 		return hints
+	case e.Accepted && e.MayPull:
+		return []string{fmt.Sprintf("the credential from %s is valid: it may pull from %s and may not push to it", e.Source, authArgument(e.Reference))}
 	case e.Accepted && e.Status == http.StatusForbidden:
 		return []string{fmt.Sprintf("the credential from %s is valid but has no right to %s here", e.Source, right)}
 	case e.Accepted:
@@ -151,10 +171,10 @@ func (e *Error) connectionHints() []string {
 		return []string{"the certificate is for another name: use the name that stands in it"}
 	case errors.Is(e.Err, http.ErrSchemeMismatch):
 		return []string{fmt.Sprintf("the registry speaks plain HTTP: set http = true for %s in buildkitd.toml of the builder's definition", e.Host)}
-	case errors.Is(e.Err, syscall.ECONNREFUSED):
-		return []string{"nothing listens there: look at the registry's host and port"}
 	case errors.As(e.Err, &lookup):
 		return []string{"look at the spelling of the registry's host, and at the DNS of this agent"}
+	case errors.Is(e.Err, syscall.ECONNREFUSED):
+		return []string{"nothing listens there: look at the registry's host and port"}
 	}
 	return nil
 }
@@ -184,18 +204,18 @@ func (c *Client) fail(op, reference, host string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s %s: %w", op, reference, context.Canceled)
 	}
+	if registry.IsLayout(host) {
+		return layoutError(op, reference, err)
+	}
 	e := &Error{Op: op, Reference: reference, Host: host, Err: err}
 	e.Source, e.Accepted = c.auth.source(host)
 	if e.Source == "anonymous" {
-		e.Broken = c.auth.broken(host)
+		e.Broken, e.PassedOver = c.auth.missed(host)
 	}
 	asked := ""
 	e.Status, asked, e.Code, e.Message = answerOf(err)
 	if asked != "" {
 		e.Host = asked
-	}
-	if refused := (*tokenError)(nil); errors.As(err, &refused) {
-		e.Accepted = false
 	}
 	return e
 }

@@ -236,6 +236,11 @@ func (r *repository) put(ctx context.Context, m imageindex.Manifest, what string
 	return nil
 }
 
+// name implements place.
+func (r *repository) name(ctx context.Context, m imageindex.Manifest, what string) error {
+	return r.put(ctx, m, what)
+}
+
 // succeeded reports whether a registry has done what it was asked for: which
 // of the statuses it answers differs.
 func succeeded(response *http.Response) bool { return response.StatusCode/100 == 2 }

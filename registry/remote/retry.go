@@ -27,6 +27,9 @@ type limits struct {
 	answer time.Duration
 	// stored is the time to confirm an upload once all of it is sent.
 	stored time.Duration
+	// lookup is the time in which a name must be found that the DNS cannot tell:
+	// a name that is known not to exist is final at once.
+	lookup time.Duration
 	// silence is how long an answer may stand still in the middle, and the time
 	// in which one that is no blob must be there.
 	silence time.Duration
@@ -34,6 +37,8 @@ type limits struct {
 
 // defaultLimits make six tries within about half a minute when the registry
 // fails at once, and a little more than three minutes when it does not answer.
+// The resolver asks each name server twice, 5 s each, so that one which does not
+// answer is given two tries.
 func defaultLimits() limits {
 	return limits{
 		tries:   6,
@@ -41,6 +46,7 @@ func defaultLimits() limits {
 		longest: time.Minute,
 		answer:  30 * time.Second,
 		stored:  5 * time.Minute,
+		lookup:  15 * time.Second,
 		silence: time.Minute,
 	}
 }
@@ -77,11 +83,18 @@ func temporaryFailure(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
+// isLookup reports whether an error is one of the DNS.
+func isLookup(err error) bool {
+	lookup := (*net.DNSError)(nil)
+	return errors.As(err, &lookup)
+}
+
 // policy decides about the tries of one request.
 type policy struct {
 	limits  limits
 	log     zerolog.Logger
 	request *http.Request
+	begun   time.Time
 }
 
 // Retry implements retry.Policy: the wait before the next try, or a negative
@@ -102,7 +115,7 @@ func (p policy) Retry(attempt int, response *http.Response, err error) (time.Dur
 	if p.request.Body != nil && p.request.GetBody == nil {
 		return -1, nil // a stream that is read already; its sender starts over
 	}
-	if attempt+1 >= p.limits.tries {
+	if attempt+1 >= p.limits.tries || isLookup(err) && time.Since(p.begun) > p.limits.lookup {
 		exhausted(p.request.Context())
 		return -1, nil
 	}

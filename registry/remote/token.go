@@ -52,8 +52,16 @@ func (t Token) GoString() string { return t.String() }
 func (c *Client) Token(ctx context.Context, r TokenRequest) (Token, error) {
 	r, unverified := c.verified(ctx, r)
 	token, err := c.auth.token(ctx, r, unverified, func() bool { return c.connections.withoutTLS(ctx, r.Host) })
-	return token, c.fail("authorize", registry.ScopedRequest(r.Host, r.Scopes).String(), r.Host, err)
+	asked := registry.ScopedRequest(r.Host, r.Scopes)
+	op := "authorize"
+	if asked.Push {
+		op = opAuthorizePush
+	}
+	return token, c.fail(op, asked.String(), r.Host, err)
 }
+
+// opAuthorizePush is the Op of errors of Client.Token for scopes that write.
+const opAuthorizePush = "authorize push to"
 
 // token fetches a token. An error unverified says that the registry itself has not
 // named the service; plain reports whether it is spoken to without TLS.

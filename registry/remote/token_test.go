@@ -134,7 +134,7 @@ func TestTokenRefused(t *testing.T) {
 	if !errors.As(err, &known) {
 		t.Fatalf("error %v", err)
 	}
-	if wanted := "authorize " + s.Host + "/team/app: " + s.Host + " answered 401 Unauthorized: incorrect username or password"; err.Error() != wanted {
+	if wanted := "authorize push to " + s.Host + "/team/app: " + s.Host + " answered 401 Unauthorized: incorrect username or password"; err.Error() != wanted {
 		t.Errorf("error %q, want %q", err, wanted)
 	}
 	if hints := strings.Join(known.Hints(), "\n"); !strings.Contains(hints, "a file") || strings.Contains(hints+err.Error(), "wr0ng") {

@@ -49,7 +49,7 @@ func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	tries := &retry.Transport{
 		Base:   base,
-		Policy: func() retry.Policy { return policy{t.limits, t.log, request} },
+		Policy: func() retry.Policy { return policy{t.limits, t.log, request, time.Now()} },
 	}
 	return tries.RoundTrip(request)
 }

@@ -38,7 +38,7 @@ func parseRefusal(text string) (refusal, bool) {
 
 // writes reports whether a message is about a push, of an image or a cache.
 func writes(text string) bool {
-	for _, sign := range []string{"failed to push ", "push access denied", "error writing ", "/blobs/uploads/"} {
+	for _, sign := range []string{"failed to push ", "push access denied", "error writing ", "/blobs/uploads/", authorizePush} {
 		if strings.Contains(text, sign) {
 			return true
 		}
@@ -47,8 +47,12 @@ func writes(text string) bool {
 }
 
 // referenceMarks stand before an image reference, which ends with a colon and
-// a space. The last is that of the agent's own errors.
-var referenceMarks = []string{"failed to push ", "failed to resolve source metadata for ", "authorize "}
+// a space. The last two are those of the agent's own errors.
+var referenceMarks = []string{"failed to push ", "failed to resolve source metadata for ", authorizePush, "authorize "}
+
+// authorizePush is how the agent's own errors begin that are about a token
+// with the right to push; others begin with authorize alone.
+const authorizePush = "authorize push to "
 
 // afterTarget is what a message says of a repository: names may be of any words.
 func afterTarget(text string) string {

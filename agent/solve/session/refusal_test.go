@@ -35,6 +35,7 @@ var refusals = []struct {
 	{"pull, authority", `failed to resolve source metadata for r.example/a:1: failed to do request: Head "https://r.example/v2/a/manifests/1": tls: failed to verify certificate: x509: certificate signed by unknown authority`, "r.example", "a", false, registry.UnknownAuthority},
 	{"pull, expired certificate", `failed to resolve source metadata for r.example/a:1: failed to do request: Head "https://r.example/v2/a/manifests/1": tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time 2026-01-02T03:04:05Z is after 2025-01-01T00:00:00Z`, "r.example", "a", false, registry.WrongCertificate},
 	{"pull, DNS", `failed to resolve source metadata for r.invalid/a:1: failed to do request: Head "https://r.invalid/v2/a/manifests/1": dial tcp: lookup r.invalid on 10.96.0.10:53: no such host`, "r.invalid", "a", false, registry.UnknownHost},
+	{"pull, DNS is silent", `failed to resolve source metadata for r.invalid/a:1: failed to do request: Head "https://r.invalid/v2/a/manifests/1": dial tcp: lookup r.invalid on 10.96.0.10:53: read udp 10.0.0.2:1->10.96.0.10:53: i/o timeout`, "r.invalid", "a", false, registry.UnknownHost},
 	{"pull, network", `failed to resolve source metadata for r.example/a:1: failed to do request: Head "https://r.example/v2/a/manifests/1": dial tcp 192.0.2.1:443: i/o timeout`, "r.example", "a", false, registry.NotListening},
 	{"pull, closed", `failed to resolve source metadata for localhost:5000/a:1: failed to do request: Head "http://localhost:5000/v2/a/manifests/1": dial tcp [::1]:5000: connect: connection refused`, "localhost:5000", "a", false, registry.NotListening},
 	{"push, wrong password", "failed to solve: failed to push r.example/team/app:1: failed to authorize: failed to fetch oauth token: unexpected status from POST request to https://auth.example/token: 401 Unauthorized", "r.example", "team/app", true, registry.NotAccepted},
@@ -54,6 +55,7 @@ var refusals = []struct {
 	{"push by digest", "failed to push r.example/app: failed to authorize: no basic auth credentials", "r.example", "app", true, registry.NotAccepted},
 	{"cache", "error writing layer blob: failed to copy: unexpected status from POST request to https://r.example/v2/cache/blobs/uploads/?mount=sha256%3Aab&from=x: 401 Unauthorized", "r.example", "cache", true, registry.NotAccepted},
 	{"the agent's own", "failed to authorize: failed to fetch oauth token: authorize r.example/team/app: auth.example answered 401 Unauthorized: incorrect username or password", "r.example", "team/app", false, registry.NotAccepted},
+	{"the agent's own, push", "failed to authorize: failed to fetch anonymous token: authorize push to r.example/team/app: auth.example answered 401 Unauthorized", "r.example", "team/app", true, registry.NotAccepted},
 }
 
 func TestParseRefusal(t *testing.T) {
@@ -114,6 +116,7 @@ func asRefused(err error) *RefusedError {
 type knowing struct {
 	keys
 	broken []error
+	over   []string
 }
 
 func (k knowing) Alike(_ context.Context, host string) []string {
@@ -121,6 +124,8 @@ func (k knowing) Alike(_ context.Context, host string) []string {
 }
 
 func (k knowing) Broken(string) []error { return k.broken }
+
+func (k knowing) PassedOver(string) []string { return k.over }
 
 func TestExplain(t *testing.T) {
 	ci := registry.Credential{Username: "ci", Password: "s3cret", Source: "/root/.docker/config.json"}
@@ -150,6 +155,11 @@ func TestExplain(t *testing.T) {
 			"a source is broken", knowing{broken: []error{errors.New("config.json:3:1: no JSON")}}, push + unauthorized,
 			"none was found (anonymous): ",
 			[]string{"this source of credentials could not be used: config.json:3:1: no JSON", "slipway login"},
+		},
+		{
+			"a credential is passed over", knowing{over: []string{"REGISTRY_USERNAME is set but names no registry"}}, push + unauthorized,
+			"none was found (anonymous): ",
+			[]string{"REGISTRY_USERNAME is set but names no registry", "slipway login"},
 		},
 		{
 			"wrong", keys{"r.example:5000": ci}, push + unauthorized,

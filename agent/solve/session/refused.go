@@ -63,7 +63,7 @@ func (e *RefusedError) what() string {
 	case registry.PlainHTTP:
 		return "the registry speaks plain HTTP"
 	case registry.UnknownHost:
-		return "the name of the registry is not known"
+		return "the name of the registry is not found in the DNS"
 	case registry.NotListening:
 		return "the registry does not answer"
 	case registry.Forbidden:
@@ -80,6 +80,8 @@ type informed interface {
 	// Broken is what was wrong with the sources of credentials when there was
 	// none for a host.
 	Broken(host string) []error
+	// PassedOver is why credentials that are there were not used then.
+	PassedOver(host string) []string
 }
 
 // Explain adds to the error of a solve in which a registry refused something
@@ -164,7 +166,7 @@ func (r refusal) hints(cred registry.Credential, now time.Time) []string {
 // absentHints says what may be the matter with the sources of credentials when
 // there is none for a registry.
 func absentHints(ctx context.Context, target registry.Request, keychain informed) []string {
-	var hints []string
+	hints := keychain.PassedOver(target.Host)
 	for _, err := range keychain.Broken(target.Host) {
 		hints = append(hints, "this source of credentials could not be used: "+err.Error())
 	}

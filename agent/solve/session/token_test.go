@@ -102,9 +102,9 @@ func TestFetchTokenFails(t *testing.T) {
 		want     string
 		shown    int
 	}{
-		{"unknown authority", keys{host: {Username: "ci", Password: "s3cret"}}, nil, "failed to fetch oauth token: authorize " + host + "/team/app: " + host + ": certificate: x509: certificate signed by unknown authority", 1},
+		{"unknown authority", keys{host: {Username: "ci", Password: "s3cret"}}, nil, "failed to fetch oauth token: authorize push to " + host + "/team/app: " + host + ": certificate: x509: certificate signed by unknown authority", 1},
 		{"wrong password", keys{host: {Username: "ci", Password: "wr0ng"}}, remote.Hosts{host: {Insecure: true}}, "answered 401 Unauthorized: incorrect username or password", 1},
-		{"nobody", nil, remote.Hosts{host: {Insecure: true}}, "failed to fetch anonymous token: authorize " + host + "/team/app", 0},
+		{"nobody", nil, remote.Hosts{host: {Insecure: true}}, "failed to fetch anonymous token: authorize push to " + host + "/team/app", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, steps := served(t, tt.keychain, tt.hosts)
