@@ -1,0 +1,167 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/containerd/platforms"
+	"github.com/google/go-cmp/cmp"
+	control "github.com/moby/buildkit/api/services/control"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/rs/zerolog"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/slipway-build/slipway/agent/ci"
+	"github.com/slipway-build/slipway/agent/event"
+	"github.com/slipway-build/slipway/agent/fleet"
+	"github.com/slipway-build/slipway/agent/fleet/fleettest"
+	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// twoNodes is a fleet of a node for linux/amd64 and one for linux/arm64.
+func twoNodes(t *testing.T, amd, arm *fleettest.Daemon) *fleet.Fleet {
+	t.Helper()
+	definition := configmap.Definition{Name: "kube"}
+	clusters := map[string]*fleettest.Cluster{}
+	for name, daemon := range map[string]*fleettest.Daemon{"amd64": amd, "arm64": arm} {
+		clusters["builder-"+name] = fleettest.NewCluster(t, fleettest.Pod{Name: "builder-" + name + "-0", Daemon: daemon})
+	}
+	for _, name := range []string{"amd64", "arm64"} {
+		definition.Nodes = append(definition.Nodes, configmap.Node{
+			Name: "builder-" + name, Kubernetes: &configmap.Kubernetes{},
+			Platforms: []ocispecs.Platform{platforms.MustParse("linux/" + name)},
+		})
+	}
+	f := fleet.New(definition, &fleet.Connector{Client: func(n configmap.Node) (fleet.Cluster, error) { return clusters[n.Name], nil }, Log: zerolog.Nop()})
+	t.Cleanup(f.Close)
+	return f
+}
+
+// step is a report of a step that has ended.
+func step(name string, cached bool, failure string) *control.StatusResponse {
+	now := timestamppb.New(time.Now())
+	return &control.StatusResponse{Vertexes: []*control.Vertex{{
+		Digest: "sha256:" + fmt.Sprintf("%064x", name), Name: name, Cached: cached, Started: now, Completed: now, Error: failure,
+	}}}
+}
+
+// kinds is a consumer that notes, of every event but spans, node, pod and kind.
+type kinds struct{ list []string }
+
+func (k *kinds) Consume(e event.Event) error {
+	e.Time = time.Time{}
+	place := strings.TrimSpace(e.Node + " " + e.Pod)
+	e.Node, e.Pod, e.Platforms = "", "", nil
+	data, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	var names map[string]any
+	if err := json.Unmarshal(data, &names); err != nil {
+		return err
+	}
+	delete(names, "time")
+	for name := range names {
+		if name != "span" {
+			k.list = append(k.list, strings.TrimSpace(place+" "+name))
+		}
+	}
+	return nil
+}
+
+// of are the events of one place.
+func (k *kinds) of(place string) []string {
+	var out []string
+	for _, line := range k.list {
+		if name, ok := strings.CutPrefix(line, place); ok && (place != "" || !strings.Contains(line, " ")) {
+			out = append(out, strings.TrimSpace(name))
+		}
+	}
+	return out
+}
+
+// TestTheEventsOfABuild has a build on two nodes: none is left out, and those of a node
+// come in their order.
+func TestTheEventsOfABuild(t *testing.T) {
+	amd := &fleettest.Daemon{Reports: []*control.StatusResponse{step("[1/2] FROM x", true, ""), step("[2/2] RUN y", false, "")}}
+	arm := &fleettest.Daemon{Platforms: []string{"linux/arm64"}, Reports: []*control.StatusResponse{step("[1/2] FROM x", false, "")}}
+	var shown strings.Builder
+	b := buildIn(t, twoNodes(t, amd, arm), &shown, "1")
+	b.Platforms = []ocispecs.Platform{platforms.MustParse("linux/amd64"), platforms.MustParse("linux/arm64")}
+	b.Events = event.NewStream()
+	seen := &kinds{}
+	sub := b.Events.Subscribe("test", seen)
+	made, err := b.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sub.End(); err != nil {
+		t.Fatal(err)
+	}
+	for place, want := range map[string][]string{
+		"":                              {"assigned", "publishing", "published"},
+		"builder-amd64 builder-amd64-0": {"connected", "solveBegun", "progress", "progress", "solved"},
+		"builder-arm64 builder-arm64-0": {"connected", "solveBegun", "progress", "solved"},
+	} {
+		if diff := cmp.Diff(want, seen.of(place)); diff != "" {
+			t.Errorf("events of %q (-want +got):\n%s", place, diff)
+		}
+	}
+	if first, last := seen.list[0], seen.list[len(seen.list)-1]; first != "assigned" || last != "published" {
+		t.Errorf("the first event is %q, the last %q", first, last)
+	}
+	if len(made.Parts) != 2 || made.Parts[1].Node != "builder-arm64" || made.Parts[1].Pod != "builder-arm64-0" || made.Parts[1].Result.Ref == "" {
+		t.Errorf("report %+v", made)
+	}
+	for _, want := range []string{"[builder-amd64 2/2] RUN y", "[builder-arm64 1/2] FROM x"} {
+		if !strings.Contains(shown.String(), want) {
+			t.Errorf("%q is not shown:\n%s", want, shown.String())
+		}
+	}
+}
+
+// loud is a reporter that shows nothing.
+type loud struct {
+	ci.Reporter
+	events int
+	closed bool
+}
+
+func (l *loud) Consume(event.Event) error {
+	l.events++
+	return nil
+}
+
+func (l *loud) Close() error {
+	l.closed = true
+	return errors.Join(l.Reporter.Close(), errors.New("the log is full"))
+}
+
+// TestAReporterTakesThePlaceOfThePlainDisplay has a build whose log a CI system shows
+// in its own way, and programs that read it.
+func TestAReporterTakesThePlaceOfThePlainDisplay(t *testing.T) {
+	for mode, want := range map[progress.Mode]bool{progress.Auto: true, progress.Plain: true, progress.RawJSON: false, progress.Quiet: false} {
+		daemon := &fleettest.Daemon{Reports: []*control.StatusResponse{step("[1/1] FROM x", true, "")}}
+		f, _ := builder(t, daemon)
+		var shown strings.Builder
+		b := buildIn(t, f, &shown, "1")
+		b.Mode = mode
+		own := &loud{}
+		b.Reporter = func(plain ci.Reporter) ci.Reporter {
+			own.Reporter = plain
+			return own
+		}
+		_, err := b.Run(t.Context())
+		if used := own.events > 0 && own.closed && err != nil && err.Error() == "the log is full"; used != want {
+			t.Errorf("%s: %d events, closed %t, error %v", mode, own.events, own.closed, err)
+		}
+		if want && strings.Contains(shown.String(), "FROM") {
+			t.Errorf("%s: the display has shown:\n%s", mode, shown.String())
+		}
+	}
+}
