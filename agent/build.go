@@ -22,6 +22,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // solveTries is how often one node's part of a build is solved when its
@@ -361,8 +362,20 @@ func (w *work) publish(ctx context.Context) error {
 	}
 	w.events.Emit(event.Event{Published: &event.Published{
 		Image: outcome.Descriptor, ConfigDigest: outcome.ConfigDigest, Names: outcome.Names, Merged: names, Images: outcome.Platforms,
+		Outputs: written(w.plan),
 	}})
 	return nil
+}
+
+// written says what has become of the outputs.
+func written(plan *solve.Plan) []event.Output {
+	var all []event.Output
+	for _, w := range plan.Written() {
+		all = append(all, event.Output{
+			Type: w.Type, Dest: sanitize.RedactURLs(w.Dest), Names: w.Names, Pushed: w.Pushed, Loaded: w.Loaded, Files: w.Files, Bytes: w.Bytes,
+		})
+	}
+	return all
 }
 
 func commit(ctx context.Context, plan *solve.Plan) (*output.Outcome, error) {

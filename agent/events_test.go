@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/fleet/fleettest"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -163,5 +165,28 @@ func TestAReporterTakesThePlaceOfThePlainDisplay(t *testing.T) {
 		if want && strings.Contains(shown.String(), "FROM") {
 			t.Errorf("%s: the display has shown:\n%s", mode, shown.String())
 		}
+	}
+}
+
+// TestABuildEndsWithItsSummary has files as outputs, on two nodes.
+func TestABuildEndsWithItsSummary(t *testing.T) {
+	amd := &fleettest.Daemon{Reports: []*control.StatusResponse{step("[1/3] FROM x", true, ""), step("[2/3] COPY . .", true, ""), step("[3/3] RUN y", false, "")}}
+	arm := &fleettest.Daemon{Platforms: []string{"linux/arm64"}, Reports: []*control.StatusResponse{step("[2/2] RUN y", true, "")}}
+	var shown strings.Builder
+	b := buildIn(t, twoNodes(t, amd, arm), &shown, "1")
+	b.Platforms = []ocispecs.Platform{platforms.MustParse("linux/amd64"), platforms.MustParse("linux/arm64")}
+	b.Request.Outputs = []output.Output{{Type: "local", Dest: "out"}}
+	if _, err := b.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, summary, _ := strings.Cut(shown.String(), "\nbuilt in ")
+	want := `T with builder "kube"
+  PLATFORM     NODE           TIME  CACHED STEPS
+  linux/amd64  builder-amd64  T 1 of 2
+  linux/arm64  builder-arm64  T 1 of 1
+  files  out
+`
+	if diff := cmp.Diff(want, regexp.MustCompile(`[0-9.]+m?s +`).ReplaceAllString(summary, "T ")); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
 	}
 }

@@ -246,6 +246,28 @@ type Published struct {
 	// Images are the images of an index that was put together on the agent, by
 	// platform; empty when one node built all.
 	Images map[string]ocispecs.Descriptor `json:"images,omitempty"`
+	// Outputs are in the order in which they were asked for; without one the result
+	// is in the cache of the builder only.
+	Outputs []Output `json:"outputs,omitempty"`
+}
+
+// Output is what has become of one output.
+type Output struct {
+	// Type is its type as --output has it, such as "local"; "image" for registry.
+	Type string `json:"type"`
+	// Dest is where the result is on the agent, as it was given; "-" is standard
+	// output. Empty when it is nowhere there.
+	Dest string `json:"dest,omitempty"`
+	// Names are the names of an image.
+	Names []string `json:"names,omitempty"`
+	// Pushed says that the image is in its registry, Loaded that it is in a Docker
+	// engine.
+	Pushed bool `json:"pushed,omitempty"`
+	Loaded bool `json:"loaded,omitempty"`
+	// Files counts the files of a directory; Bytes is the size of the file, or of
+	// all of them. Both are 0 when they are not known.
+	Files int   `json:"files,omitempty"`
+	Bytes int64 `json:"bytes,omitempty"`
 }
 
 // NotPublished says that the results could not be put in place.

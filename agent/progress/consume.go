@@ -18,6 +18,7 @@ type building struct {
 	stages map[stage]*step
 	// publishing is nil before.
 	publishing *step
+	summary    summary
 }
 
 // stage is a node and what it is waited for.
@@ -41,6 +42,7 @@ var (
 
 // Consume implements event.Consumer.
 func (d *Display) Consume(e event.Event) error {
+	d.build.summary.note(e)
 	switch {
 	case e.Assigned != nil:
 		d.build.builder, d.build.several = e.Assigned.Builder, len(e.Assigned.Nodes) > 1

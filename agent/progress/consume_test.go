@@ -61,6 +61,11 @@ func TestWhatIsShownOfEvents(t *testing.T) {
 	}
 	image := &ocispecs.Descriptor{Digest: digest.FromString("x")}
 	assigned := event.Event{Assigned: &event.Assigned{Builder: "kube", Nodes: []event.Assignment{{Node: "n"}}}}
+	below := `
+built in 0s with builder "kube"
+  PLATFORM  NODE  TIME  CACHED STEPS
+            n     0s    -
+  digest ` + image.Digest.String() + "\n"
 	for _, tt := range []struct {
 		name   string
 		events []event.Event
@@ -115,8 +120,8 @@ func TestWhatIsShownOfEvents(t *testing.T) {
 #1 T r/a:1 is ` + image.Digest.String() + `
 #1 T r/b:1 is ` + image.Digest.String() + `
 #1 DONE T
-`},
-		{"an image that one node has pushed", []event.Event{assigned, {Publishing: &event.Publishing{}}, {Published: &event.Published{Image: image}}}, ""},
+` + below},
+		{"an image that one node has pushed", []event.Event{assigned, {Publishing: &event.Publishing{}}, {Published: &event.Published{Image: image}}}, below},
 		{"an image that is not merged", []event.Event{assigned, {Publishing: &event.Publishing{}}, {NotPublished: &event.NotPublished{Error: "denied"}}}, `
 #1 [kube] publishing
 #1 ERROR: not published, the reason is below

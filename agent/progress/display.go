@@ -120,7 +120,8 @@ func (d *Display) send(s *client.SolveStatus) {
 }
 
 // Close implements event.Closer: it waits until everything consumed so far is
-// shown, then prints the Dockerfile linter's warnings.
+// shown, then prints the Dockerfile linter's warnings and the summary of a build that
+// has succeeded.
 func (d *Display) Close() error {
 	d.terminal.attach(nil)
 	d.logs.done(nil)
@@ -135,6 +136,9 @@ func (d *Display) Close() error {
 	switch d.mode {
 	case Auto, Plain, TTY:
 		printWarnings(d.terminal.gate, d.Warnings())
+		if d.failure == nil {
+			_, _ = d.terminal.Write([]byte(d.build.summary.text())) // as little as the warnings
+		}
 	case RawJSON, Quiet, None:
 	}
 	_ = d.terminal.gate.Flush() // a failing write is not worth failing a build that is over

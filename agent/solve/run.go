@@ -208,6 +208,9 @@ func (p *Plan) Seal(ctx context.Context) error { return p.outputs.Seal(ctx) }
 // tags of pushed images. Seal must have succeeded.
 func (p *Plan) Commit(ctx context.Context) (*output.Outcome, error) { return p.outputs.Commit(ctx) }
 
+// Written says what has become of the outputs, once Commit has succeeded.
+func (p *Plan) Written() []output.Written { return p.outputs.Written() }
+
 // Publishes are the references that Commit tags through Request.Registry,
 // known once the first solve has begun: none when one node builds all.
 func (p *Plan) Publishes() []string { return p.outputs.Publishes() }
