@@ -63,7 +63,12 @@ func (b Build) Run(ctx context.Context) (made *report.Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer w.end(&err)
+	defer func() {
+		w.end(&err)
+		if unused := w.plan.Unused(); unused != "" && err == nil { // below all that is shown
+			b.Log.Warn().Msg(unused)
+		}
+	}()
 	collector := &report.Collector{}
 	collected := w.stream.Subscribe("report", collector)
 	err = w.build(ctx)

@@ -168,6 +168,45 @@ func TestAReporterTakesThePlaceOfThePlainDisplay(t *testing.T) {
 	}
 }
 
+// TestNoOutputIsSaidOfSuccessOnly has builds that nothing comes of.
+func TestNoOutputIsSaidOfSuccessOnly(t *testing.T) {
+	const said = "no --output: the result stays in the cache of the builder; -o DIR writes it to files, --push pushes it, --load loads it into a Docker engine"
+	for _, tt := range []struct {
+		name    string
+		outputs []output.Output
+		tags    []string
+		refusal error
+		want    string
+	}{
+		{"no output", nil, nil, nil, said + "\n"},
+		{"a name without an output", nil, []string{"registry.example/app:1", "registry.example/app:2"}, nil, said + "; without one of them --tag registry.example/app:1, registry.example/app:2 has no effect\n"},
+		{"cacheonly", []output.Output{{Type: "cacheonly"}}, nil, nil, ""},
+		{"a build that fails", nil, []string{"registry.example/app:1"}, errors.New("exit code: 1"), ""},
+	} {
+		for _, mode := range []progress.Mode{progress.Plain, progress.Quiet} {
+			f, _ := builder(t, &fleettest.Daemon{Refusal: tt.refusal})
+			var shown strings.Builder
+			b := buildIn(t, f, &shown, "1")
+			b.Mode, b.Request.Outputs, b.Request.Tags = mode, tt.outputs, tt.tags
+			b.Log = zerolog.New(zerolog.ConsoleWriter{Out: b.Terminal, NoColor: true, PartsExclude: []string{zerolog.TimestampFieldName}})
+			if _, err := b.Run(t.Context()); (err != nil) != (tt.refusal != nil) {
+				t.Fatal(err)
+			}
+			_, below, _ := strings.Cut(shown.String(), "CACHED STEPS\n")
+			if mode == progress.Quiet {
+				below = shown.String()
+			}
+			_, warning, warned := strings.Cut(below, "WRN ")
+			if warning != tt.want || warned != (tt.want != "") || strings.Count(shown.String(), "no --output") > 1 {
+				t.Errorf("%s, %s: it shows\n%s", tt.name, mode, shown.String())
+			}
+			if tt.want == "" && strings.Contains(shown.String(), "no --output") {
+				t.Errorf("%s, %s: it shows\n%s", tt.name, mode, shown.String())
+			}
+		}
+	}
+}
+
 // TestABuildEndsWithItsSummary has files as outputs, on two nodes.
 func TestABuildEndsWithItsSummary(t *testing.T) {
 	amd := &fleettest.Daemon{Reports: []*control.StatusResponse{step("[1/3] FROM x", true, ""), step("[2/3] COPY . .", true, ""), step("[3/3] RUN y", false, "")}}
