@@ -335,6 +335,7 @@ func (w *work) tryJob(ctx context.Context, node int, do func(*fleet.Connection) 
 			w.nodes.Drop(node, conn) // not for the fleet's next build either
 			err = fmt.Errorf("%s: lost: %w", conn, err)
 		}
+		err = w.located(node, class, err)
 		if class == 0 {
 			return err
 		}

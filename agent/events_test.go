@@ -12,8 +12,13 @@ import (
 	"github.com/containerd/platforms"
 	"github.com/google/go-cmp/cmp"
 	control "github.com/moby/buildkit/api/services/control"
+	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/moby/buildkit/solver/pb"
+	"github.com/moby/buildkit/util/grpcerrors"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rs/zerolog"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/slipway-build/slipway/agent/ci"
@@ -21,8 +26,10 @@ import (
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/fleet/fleettest"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // twoNodes is a fleet of a node for linux/amd64 and one for linux/arm64.
@@ -227,5 +234,52 @@ func TestABuildEndsWithItsSummary(t *testing.T) {
 `
 	if diff := cmp.Diff(want, regexp.MustCompile(`[0-9.]+m?s +`).ReplaceAllString(summary, "T ")); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+}
+
+// TestAFailureOnOneOfSeveralPlatformsSaysWhere has builders that refuse a build in the
+// ways that they have.
+func TestAFailureOnOneOfSeveralPlatformsSaysWhere(t *testing.T) {
+	exit := grpcerrors.ToGRPC(t.Context(), errdefs.WithSource(errors.New(`process "/bin/sh -c exit 7" did not complete successfully: exit code: 7`), &errdefs.Source{
+		Info:   &pb.SourceInfo{Filename: "Dockerfile", Data: []byte("FROM x\nRUN true\nRUN exit 7\n")},
+		Ranges: []*pb.Range{{Start: &pb.Position{Line: 3}, End: &pb.Position{Line: 3}}},
+	}))
+	run := step("[3/3] RUN exit 7", false, "exit code: 7")
+	arm, both := []string{"linux/amd64", "linux/arm64"}, []string{"linux/arm64", "linux/arm/v7"}
+	for _, tt := range []struct {
+		name      string
+		platforms []string
+		report    *control.StatusResponse
+		refusal   error
+		want      string
+		class     fault.Class
+	}{
+		{"a command", arm, run, exit, "linux/arm64 on builder-arm64: RUN exit 7 (Dockerfile:3): exit code: 7", fault.ClassBuild},
+		{"a command of one platform of a node's", both, step("[linux/arm/v7 3/3] RUN exit 7", false, "exit code: 7"), exit, "linux/arm/v7 on builder-arm64: RUN exit 7 (Dockerfile:3): exit code: 7", fault.ClassBuild},
+		{"a command of no platform of a node's", both, run, exit, "linux/arm64, linux/arm/v7 on builder-arm64: RUN exit 7 (Dockerfile:3): exit code: 7", fault.ClassBuild},
+		{"a Dockerfile that cannot be read", arm, nil, exit, `failed to solve: process "/bin/sh -c exit 7" did not complete successfully: exit code: 7`, fault.ClassBuild},
+		{"a registry", arm, nil, status.Error(codes.Unknown, "failed to push r.example/a:1: 500"), "linux/arm64 on builder-arm64: failed to solve: failed to push r.example/a:1: 500", fault.ClassRegistry},
+		{"one platform", []string{"linux/arm64"}, run, exit, `failed to solve: process "/bin/sh -c exit 7" did not complete successfully: exit code: 7`, fault.ClassBuild},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			daemon := &fleettest.Daemon{Platforms: []string{"linux/arm64", "linux/arm/v7"}, Refusal: tt.refusal}
+			if tt.report != nil {
+				daemon.Reports = []*control.StatusResponse{tt.report}
+			}
+			f := twoNodes(t, &fleettest.Daemon{}, daemon)
+			f.Definition().Nodes[1].Platforms = append(f.Definition().Nodes[1].Platforms, platforms.MustParse("linux/arm/v7"))
+			var shown strings.Builder
+			b := buildIn(t, f, &shown, "1")
+			for _, name := range tt.platforms {
+				b.Platforms = append(b.Platforms, platforms.MustParse(name))
+			}
+			_, err := b.Run(t.Context())
+			if err == nil || err.Error() != tt.want || fault.ClassOf(err) != tt.class {
+				t.Errorf("error %v of class %d, want %q", err, fault.ClassOf(err), tt.want)
+			}
+			if tt.class == fault.ClassBuild && !strings.Contains(solve.Excerpt(err), "   3 | >>> RUN exit 7\n") {
+				t.Errorf("the excerpt is %q", solve.Excerpt(err))
+			}
+		})
 	}
 }

@@ -1,7 +1,9 @@
 package solve
 
 import (
+	"context"
 	"maps"
+	"strings"
 	"sync"
 
 	"github.com/moby/buildkit/client"
@@ -22,6 +24,7 @@ type feed struct {
 
 	mu     sync.Mutex
 	closed bool
+	failed string // the name of the first step that has failed
 }
 
 func newFeed(events event.Emitter) *feed { return &feed{events: events} }
@@ -32,10 +35,35 @@ func (f *feed) start() chan *client.SolveStatus {
 	f.running.Go(fault.Protect(func() {
 		limit := &feedLimit{}
 		for s := range in {
-			f.send(cache.Excuse(limit.apply(s), f.absent))
+			s = cache.Excuse(limit.apply(s), f.absent)
+			f.keep(s)
+			f.send(s)
 		}
 	}))
 	return in
+}
+
+// keep remembers the step that has failed. Those that are cancelled then fail as
+// well.
+func (f *feed) keep(s *client.SolveStatus) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, v := range s.Vertexes {
+		if f.failed == "" && v.Error != "" && !strings.HasSuffix(v.Error, context.Canceled.Error()) {
+			f.failed = v.Name
+		}
+	}
+}
+
+// located gives the error of a solve that has ended the step that has failed.
+func (f *feed) located(err error) error {
+	f.running.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err == nil || f.failed == "" {
+		return err
+	}
+	return &stepError{err, f.failed}
 }
 
 // send emits one increment; after close it is dropped.

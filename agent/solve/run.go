@@ -76,7 +76,7 @@ func (p *Plan) Solve(ctx context.Context, d *buildkit.Daemon, job job.Job, event
 		err = errors.Join(err, endErr)
 	}
 	if err != nil {
-		return nil, fault.ExplainAgent(err)
+		return nil, feed.located(fault.ExplainAgent(err))
 	}
 	return result, nil
 }
