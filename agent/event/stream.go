@@ -27,8 +27,9 @@ type Closer interface {
 
 // What a subscription holds for a consumer that is slower than the build.
 const (
-	// maxWaiting bounds the events that wait for a consumer, in bytes.
-	maxWaiting = 8 << 20
+	// maxWaiting bounds the events that wait for a consumer, in bytes. A cancelled
+	// build shows them before it ends, so it is little.
+	maxWaiting = 1 << 20
 	// patience is how long a consumer may take nothing while events wait for it.
 	patience = 10 * time.Minute
 )
@@ -39,7 +40,7 @@ const (
 //
 // Each consumer has a goroutine and a queue of its own, so that none waits for
 // another. No event is left out. A consumer that is slower than the build holds
-// its events in the queue, and where that is full (8 MiB) it slows the build down,
+// its events in the queue, and where that is full (1 MiB) it slows the build down,
 // as a program does that reads the log slowly. It does not hold the build for
 // ever: one that takes no event at all for ten minutes while the queue is full, or
 // while End waits for it, gets no more, the build goes on without it, and End says
