@@ -2,6 +2,7 @@ package progress
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -184,7 +185,8 @@ func TestSummaryIsBelowTheLog(t *testing.T) {
 		if got := strings.Contains(text, `with builder "kube"`); got != forPeople {
 			t.Errorf("%s: %t:\n%s", mode.mode, got, text)
 		}
-		if forPeople && !(strings.Index(text, "JSONArgs") > strings.Index(text, "RUN x") && strings.Index(text, "built in") > strings.Index(text, "JSONArgs")) {
+		places := []int{strings.Index(text, "RUN x"), strings.Index(text, "JSONArgs"), strings.Index(text, "built in")}
+		if forPeople && !slices.IsSorted(places) {
 			t.Errorf("%s: the order is wrong:\n%s", mode.mode, text)
 		}
 	}
