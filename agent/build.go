@@ -1,17 +1,19 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/ci"
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/report"
@@ -20,6 +22,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // solveTries is how often one node's part of a build is solved when its
@@ -38,11 +41,15 @@ type Build struct {
 	// report; empty for nothing.
 	Provenance buildkit.ProvenanceMode
 
-	// Timing notes what the time is spent on; it may be nil.
-	Timing *fleet.Timing
+	// Events is the stream of the command, which may have consumers already and
+	// gets the events of one build; nil for one of its own.
+	Events *event.Stream
 
 	Terminal *progress.Terminal
 	Mode     progress.Mode
+	// Reporter returns what shows the build in place of a display that prints
+	// line by line; nil for that display.
+	Reporter func(plain ci.Reporter) ci.Reporter
 	// RawOutput shows what the build's steps put out as it is, but for secrets.
 	RawOutput bool
 	Log       zerolog.Logger
@@ -56,16 +63,31 @@ func (b Build) Run(ctx context.Context) (made *report.Report, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer w.end(&err)
-	parts, err := w.solveAll(ctx)
+	defer func() {
+		w.end(&err)
+		if unused := w.plan.Unused(); unused != "" && err == nil { // below all that is shown
+			b.Log.Warn().Msg(unused)
+		}
+	}()
+	collector := &report.Collector{}
+	collected := w.stream.Subscribe("report", collector)
+	err = w.build(ctx)
+	if endErr := collected.End(); err == nil {
+		err = endErr
+	}
 	if err != nil {
 		return nil, err
 	}
-	outcome, err := w.publish(ctx)
-	if err != nil {
-		return nil, err
+	return collector.Report(), nil
+}
+
+// build solves on all nodes and publishes what they have made.
+func (w *work) build(ctx context.Context) error {
+	w.assigned(w.jobs)
+	if err := w.solveAll(ctx); err != nil {
+		return err
 	}
-	return &report.Report{Builder: b.Fleet.Definition().Name, Outcome: *outcome, Parts: parts}, nil
+	return w.publish(ctx)
 }
 
 // Call asks the Dockerfile's frontend about the build instead of building:
@@ -79,42 +101,49 @@ func (b Build) Call(ctx context.Context, call solve.Call) (answer *solve.CallRes
 		return nil, err
 	}
 	defer w.end(&err)
+	w.assigned(w.jobs[:1])
+	job := b.solveJobs(w.jobs)[0]
 	err = w.tryJob(ctx, w.jobs[0].Node, func(conn *fleet.Connection) (err error) {
-		answer, err = w.plan.Call(ctx, conn.Daemon, b.solveJobs(w.jobs)[0], call, w.display.Solve(""))
+		answer, err = w.plan.Call(ctx, conn.Daemon, job, call, w.of(job, conn))
 		return err
 	})
 	return answer, err
 }
 
-// work is a build under way: its request is checked, it has a display, and its
+// work is a build under way: its request is checked, its events are shown, and its
 // platforms have nodes.
 type work struct {
 	Build
-	plan    *solve.Plan
-	display *progress.Display // nil until it is open
-	nodes   *fleet.View
-	jobs    []fleet.Job
+	plan   *solve.Plan
+	stream *event.Stream
+	events event.Emitter
+	shown  *event.Subscription // nil until the display is open
+	nodes  *fleet.View
+	jobs   []fleet.Job
 }
 
 // begin does all that comes before the first solve. The caller ends the work.
 func (b Build) begin(ctx context.Context) (_ *work, err error) {
-	prepared := b.Timing.Begin("", "check the request")
+	stream := cmp.Or(b.Events, event.NewStream())
+	prepared := stream.Emitter().Begin("check the request")
 	plan, err := b.prepare(ctx)
 	prepared()
 	if err != nil {
 		return nil, err
 	}
-	w := &work{Build: b, plan: plan}
+	w := &work{Build: b, plan: plan, stream: stream, events: stream.Emitter()}
 	begun := false
 	defer func() {
 		if !begun {
 			w.end(&err)
 		}
 	}()
-	if w.display, err = progress.Open(ctx, b.Terminal, b.Mode, b.title(), progress.RawOutput(b.RawOutput)); err != nil {
+	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title(), progress.RawOutput(b.RawOutput))
+	if err != nil {
 		return nil, fault.With(fault.ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
 	}
-	w.nodes = b.Fleet.View(w.display, plan.Affinity)
+	w.shown = stream.Subscribe("display", b.reporter(display))
+	w.nodes = b.Fleet.View(w.events, plan.Affinity)
 	if w.jobs, err = w.nodes.Assign(ctx, b.Platforms); err != nil {
 		return nil, err
 	}
@@ -124,12 +153,36 @@ func (b Build) begin(ctx context.Context) (_ *work, err error) {
 
 // end closes what begin has opened; its own error counts where err has none.
 func (w *work) end(err *error) {
-	if w.display != nil {
-		if closeErr := w.display.Close(); *err == nil {
+	if w.shown != nil {
+		if closeErr := w.shown.End(); *err == nil {
 			*err = closeErr
 		}
 	}
 	closePlan(w.plan, err)
+}
+
+// reporter returns what shows the build: what a CI system has for its log takes the
+// place of lines for people, not of data for a program or of a terminal's display.
+func (b Build) reporter(display *progress.Display) ci.Reporter {
+	if b.Reporter == nil || !display.Plain() {
+		return display
+	}
+	return b.Reporter(display)
+}
+
+// assigned tells which jobs are done.
+func (w *work) assigned(jobs []fleet.Job) {
+	assigned := &event.Assigned{Builder: w.Fleet.Definition().Name}
+	for _, j := range jobs {
+		node := w.Fleet.Definition().Nodes[j.Node].Name
+		assigned.Nodes = append(assigned.Nodes, event.Assignment{Node: node, Platforms: fleet.FormatPlatforms(j.Platforms)})
+	}
+	w.events.Emit(event.Event{Assigned: assigned})
+}
+
+// of returns what emits the events of a job on a connection.
+func (w *work) of(job job.Job, conn *fleet.Connection) event.Emitter {
+	return w.events.Node(job.Node, fleet.FormatPlatforms(job.Platforms)...).Pod(conn.Pod)
 }
 
 // DryRun resolves what Run would ask each node for. It touches no cluster, so
@@ -217,47 +270,45 @@ func (b Build) solveJobs(jobs []fleet.Job) []job.Job {
 
 // solveAll solves every job on its node, all at once. The first failure ends
 // the others: an output needs all of them.
-func (w *work) solveAll(ctx context.Context) ([]report.Part, error) {
+func (w *work) solveAll(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	parts := make([]report.Part, len(w.jobs))
 	stop := readAhead(ctx, readAheadAfter, func(ctx context.Context) {
-		defer w.Timing.Begin("", "read the context ahead")()
+		defer w.events.Begin("read the context ahead")()
 		w.plan.ReadAhead(ctx)
 	})
 	defer stop()
 	w.nodes.OnConnect(stop)
 	for i, job := range w.solveJobs(w.jobs) {
 		group.Go(fault.Guard(func() error {
-			label := ""
-			if job.Several() {
-				label = job.Node
-			}
 			return w.tryJob(ctx, w.jobs[i].Node, func(conn *fleet.Connection) error {
-				defer w.Timing.Begin(job.Node, "solve")()
-				result, err := w.plan.Solve(ctx, conn.Daemon, job, w.display.Solve(label))
-				if err != nil {
-					return err
-				}
-				parts[i] = report.Part{Node: job.Node, Pod: conn.Pod, Result: result}
-				if err := w.provenance(ctx, conn, &parts[i]); err != nil {
-					return &afterSolve{err}
-				}
-				return nil
+				return w.solve(ctx, job, conn)
 			})
 		}))
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	return parts, nil
+	return group.Wait()
 }
 
-// provenance adds to a part what its builder has recorded.
-func (w *work) provenance(ctx context.Context, conn *fleet.Connection, part *report.Part) (err error) {
-	if w.Provenance != "" {
-		part.Provenance, err = conn.Provenance(ctx, part.Result.Ref, w.Provenance)
+// solve solves one job.
+func (w *work) solve(ctx context.Context, job job.Job, conn *fleet.Connection) error {
+	events := w.of(job, conn)
+	defer events.Begin("solve")()
+	events.Emit(event.Event{SolveBegun: &event.SolveBegun{}})
+	result, err := w.plan.Solve(ctx, conn.Daemon, job, events)
+	if err != nil {
+		return err
 	}
-	return err
+	events.Emit(event.Event{Solved: &event.Solved{
+		Ref: result.Ref, Started: result.Started, Completed: result.Completed, Response: result.Response, Image: result.Descriptor,
+	}})
+	if w.Provenance == "" {
+		return nil
+	}
+	recorded, err := conn.Provenance(ctx, result.Ref, w.Provenance)
+	if err != nil {
+		return &afterSolve{err}
+	}
+	events.Emit(event.Event{Recorded: &event.Recorded{Provenance: recorded}})
+	return nil
 }
 
 // tryJob does something on a node and does it again, on another pod where there
@@ -274,9 +325,9 @@ func (w *work) tryJob(ctx context.Context, node int, do func(*fleet.Connection) 
 		}
 		class := classOf(solve.Classify(err))
 		if ctx.Err() == nil && try < solveTries && worthAnotherSolve(class, err) {
-			step := w.display.Step("[" + w.Fleet.Definition().Nodes[node].Name + "] builder lost")
-			step.Say(fmt.Sprintf("%s: %v; solving again (%d of %d)", conn, err, try+1, solveTries))
-			step.Done(nil)
+			w.events.Node(w.Fleet.Definition().Nodes[node].Name).Pod(conn.Pod).Emit(event.Event{BuilderLost: &event.BuilderLost{
+				Error: err.Error(), Try: try + 1, Tries: solveTries,
+			}})
 			w.nodes.Drop(node, conn)
 			continue
 		}
@@ -284,6 +335,7 @@ func (w *work) tryJob(ctx context.Context, node int, do func(*fleet.Connection) 
 			w.nodes.Drop(node, conn) // not for the fleet's next build either
 			err = fmt.Errorf("%s: lost: %w", conn, err)
 		}
+		err = w.located(node, class, err)
 		if class == 0 {
 			return err
 		}
@@ -305,25 +357,31 @@ func worthAnotherSolve(class fault.Class, err error) bool {
 
 // publish puts together what the nodes have made, lets files appear and
 // moves tags.
-func (w *work) publish(ctx context.Context) (*output.Outcome, error) {
-	defer w.Timing.Begin("", "publish")()
+func (w *work) publish(ctx context.Context) error {
+	defer w.events.Begin("publish")()
 	names := w.plan.Publishes()
-	step := w.display.Step("[" + w.Fleet.Definition().Name + "] publishing")
-	if len(names) > 0 {
-		step.Say("merging what the nodes have pushed into " + strings.Join(names, ", "))
-	}
+	w.events.Emit(event.Event{Publishing: &event.Publishing{Names: names}})
 	outcome, err := commit(ctx, w.plan)
 	if err != nil {
-		step.Done(errors.New("not published, the reason is below"))
-		return nil, publishError(err)
+		w.events.Emit(event.Event{NotPublished: &event.NotPublished{Error: err.Error()}})
+		return publishError(err)
 	}
-	if len(names) > 0 && outcome.Descriptor != nil {
-		for _, name := range names {
-			step.Say(fmt.Sprintf("%s is %s", name, outcome.Descriptor.Digest))
-		}
+	w.events.Emit(event.Event{Published: &event.Published{
+		Image: outcome.Descriptor, ConfigDigest: outcome.ConfigDigest, Names: outcome.Names, Merged: names, Images: outcome.Platforms,
+		Outputs: written(w.plan),
+	}})
+	return nil
+}
+
+// written says what has become of the outputs.
+func written(plan *solve.Plan) []event.Output {
+	var all []event.Output
+	for _, w := range plan.Written() {
+		all = append(all, event.Output{
+			Type: w.Type, Dest: sanitize.RedactURLs(w.Dest), Names: w.Names, Pushed: w.Pushed, Loaded: w.Loaded, Files: w.Files, Bytes: w.Bytes,
+		})
 	}
-	step.Done(nil)
-	return outcome, nil
+	return all
 }
 
 func commit(ctx context.Context, plan *solve.Plan) (*output.Outcome, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/fleet/fleettest"
 	"github.com/slipway-build/slipway/agent/progress"
@@ -26,13 +27,15 @@ func workOn(t *testing.T, c *fleettest.Cluster, shown io.Writer) (*work, func())
 	if err != nil {
 		t.Fatal(err)
 	}
+	stream := event.NewStream()
+	sub := stream.Subscribe("display", display)
 	end := func() {
 		nodes.Close()
-		if err := display.Close(); err != nil {
+		if err := sub.End(); err != nil {
 			t.Error(err)
 		}
 	}
-	return &work{Build: Build{Fleet: nodes}, display: display, nodes: nodes.View(display, nil)}, end
+	return &work{Build: Build{Fleet: nodes}, events: stream.Emitter(), nodes: nodes.View(stream.Emitter(), nil)}, end
 }
 
 func TestTryJob(t *testing.T) {

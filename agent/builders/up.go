@@ -1,6 +1,7 @@
 package builders
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
@@ -27,8 +29,8 @@ type Up struct {
 	// MinReady is how many pods of each node are waited for; 0 is one.
 	MinReady int
 
-	// Timing notes what the time is spent on; it may be nil.
-	Timing *fleet.Timing
+	// Events is the stream of the command; nil for one of its own.
+	Events *event.Stream
 
 	Terminal *progress.Terminal
 	Mode     progress.Mode
@@ -47,7 +49,8 @@ type started interface {
 // Run returns when buildkitd of every node has answered, or with the first
 // node's reason why it does not.
 func (u Up) Run(ctx context.Context) error {
-	clients := &fleet.Clients{Access: u.Access, Timing: u.Timing, Log: u.Log}
+	u.Events = cmp.Or(u.Events, event.NewStream())
+	clients := &fleet.Clients{Access: u.Access, Events: u.Events.Emitter(), Log: u.Log}
 	return u.run(ctx, func(node configmap.Node) (started, error) { return clients.Of(node) })
 }
 
@@ -55,12 +58,14 @@ func (u Up) run(ctx context.Context, client func(configmap.Node) (started, error
 	if err := u.checkMinReady(); err != nil {
 		return err
 	}
+	u.Events = cmp.Or(u.Events, event.NewStream())
 	display, err := progress.Open(ctx, u.Terminal, u.Mode, fmt.Sprintf("starting builder %q", u.Definition.Name))
 	if err != nil {
 		return fault.With(fault.ClassUsage, fmt.Errorf("--progress=%s: %w", u.Mode, err))
 	}
+	shown := u.Events.Subscribe("display", display)
 	defer func() {
-		if closeErr := display.Close(); err == nil {
+		if closeErr := shown.End(); err == nil {
 			err = closeErr
 		}
 	}()
@@ -68,11 +73,11 @@ func (u Up) run(ctx context.Context, client func(configmap.Node) (started, error
 		Client:    func(node configmap.Node) (fleet.Cluster, error) { return client(node) },
 		Access:    u.Access,
 		Reconcile: true,
-		Timing:    u.Timing,
+		Events:    u.Events.Emitter(),
 		Log:       u.Log,
 	})
 	defer nodes.Close()
-	view := nodes.View(display, nil)
+	view := nodes.View(u.Events.Emitter(), nil)
 
 	group, ctx := errgroup.WithContext(ctx)
 	for i, node := range u.Definition.Nodes {
@@ -81,18 +86,12 @@ func (u Up) run(ctx context.Context, client func(configmap.Node) (started, error
 			if err != nil {
 				return err
 			}
-			step := display.Step("[" + node.Name + "] ready")
-			if err := u.certify(ctx, client, node, step.Say); err != nil {
-				step.Done(fleet.ErrReasonBelow)
-				return err
-			}
-			ready, err := u.ready(ctx, client, node, step.Say)
+			ready, err := u.ready(ctx, client, node, conn)
 			if err != nil {
-				step.Done(fleet.ErrReasonBelow)
+				u.Events.Emitter().Node(node.Name).Emit(event.Event{NodeFailed: &event.NodeFailed{Stage: event.StageReady, Error: err.Error()}})
 				return err
 			}
-			step.Say(fmt.Sprintf("%s: BuildKit %s for %s%s", conn, conn.Version(), fleet.PlatformNames(fleet.BuildsFor(node, conn.Platforms())), ready))
-			step.Done(nil)
+			u.Events.Emitter().Node(node.Name, fleet.FormatPlatforms(fleet.BuildsFor(node, conn.Platforms()))...).Pod(conn.Pod).Emit(event.Event{Ready: ready})
 			return nil
 		}))
 	}
@@ -118,20 +117,27 @@ func (u Up) checkMinReady() error {
 	return nil
 }
 
-// ready waits for as many pods as are wanted and says how many there are.
-func (u Up) ready(ctx context.Context, client func(configmap.Node) (started, error), node configmap.Node, report func(string)) (string, error) {
+// ready waits for what belongs to a node beside its connection: certificates that
+// last, and as many pods as are wanted.
+func (u Up) ready(ctx context.Context, client func(configmap.Node) (started, error), node configmap.Node, conn *fleet.Connection) (*event.Ready, error) {
+	wait := u.Events.Emitter().Node(node.Name).Wait(event.StageReady)
+	if err := u.certify(ctx, client, node, wait); err != nil {
+		return nil, err
+	}
+	ready := &event.Ready{BuildKit: conn.Version()}
 	if node.Kubernetes == nil {
-		return "", nil
+		return ready, nil
 	}
 	kube, err := client(node)
 	if err != nil {
-		return "", fault.With(fault.ClassCluster, err)
+		return nil, fault.With(fault.ClassCluster, err)
 	}
-	pods, err := kube.UpTo(ctx, node, u.MinReady, report)
+	pods, err := kube.UpTo(ctx, node, u.MinReady, wait)
 	if err != nil {
-		return "", fault.With(fleet.ClassOf(err), fmt.Errorf("node %s: %w", node.Name, err))
+		return nil, fault.With(fleet.ClassOf(err), fmt.Errorf("node %s: %w", node.Name, err))
 	}
-	return fmt.Sprintf(", %d of %d pods ready", len(pods), node.Kubernetes.Replicas), nil
+	ready.Pods, ready.Wanted = len(pods), int(node.Kubernetes.Replicas)
+	return ready, nil
 }
 
 // certify looks after the certificates of a node. Where nobody asked for that,

@@ -9,3 +9,5 @@ type Bitbucket struct {
 func (b Bitbucket) identity() Identity {
 	return Identity{Repository: remote(b.HTTPOrigin), Workspace: b.CloneDir}
 }
+
+func (Bitbucket) reporter(plain Reporter) Reporter { return plain }

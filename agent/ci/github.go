@@ -28,6 +28,8 @@ func (g GitHub) identity() Identity {
 	return Identity{Repository: join(g.ServerURL, g.Repository), Workspace: g.Workspace}
 }
 
+func (GitHub) reporter(plain Reporter) Reporter { return plain }
+
 func (g GitHub) credentials() registry.CredentialSource {
 	return registry.CredentialSource{Name: "GitHub", Reads: "GITHUB_TOKEN, GITHUB_ACTOR", Finder: g}
 }

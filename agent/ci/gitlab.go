@@ -29,6 +29,8 @@ func (g GitLab) identity() Identity {
 	return Identity{Repository: join(g.ServerURL, g.ProjectPath), Workspace: g.ProjectDir}
 }
 
+func (GitLab) reporter(plain Reporter) Reporter { return plain }
+
 func (g GitLab) credentials() registry.CredentialSource {
 	return registry.CredentialSource{Name: "GitLab", Reads: "CI_REGISTRY_*, CI_JOB_TOKEN, CI_DEPLOY_*, CI_DEPENDENCY_PROXY_*", Finder: g}
 }

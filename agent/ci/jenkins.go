@@ -24,6 +24,8 @@ func (j Jenkins) identity() Identity {
 	return Identity{Repository: remote(j.GitURL), Workspace: j.Workspace}
 }
 
+func (Jenkins) reporter(plain Reporter) Reporter { return plain }
+
 func (j Jenkins) credentials(tagHosts []string) registry.CredentialSource {
 	names := registry.LoginVariables{Host: "REGISTRY", Username: "REGISTRY_USERNAME", Password: "REGISTRY_PASSWORD"}
 	login := registry.Login{Host: j.Registry, Username: j.RegistryUsername, Password: j.RegistryPassword}

@@ -21,7 +21,12 @@ type Variables struct {
 
 // system is a CI system as its variables show it. The identity of one that
 // does not run this job is empty.
-type system interface{ identity() Identity }
+type system interface {
+	identity() Identity
+	// reporter returns what shows a build in the system's log; see
+	// Variables.Reporter.
+	reporter(plain Reporter) Reporter
+}
 
 // systems are all that are known. Jenkins is last: its variables have the most
 // general names, and a job of another system may set them.

@@ -42,10 +42,8 @@ func (w *workload) wait(ctx context.Context, before []*corev1.Pod) ([]kube.Pod, 
 		if len(v.Ready) > 0 {
 			return v.Ready, nil
 		}
-		for _, line := range v.Waiting {
-			if !slices.Contains(told, line) {
-				w.report(line)
-			}
+		for _, line := range v.News(told) {
+			w.report(line)
 		}
 		if v.Failure != nil {
 			if v.Crashed != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -16,8 +17,8 @@ import (
 // first needed. It may be used by several goroutines.
 type Clients struct {
 	Access cluster.Access
-	// Timing notes the requests to the API server; it may be nil.
-	Timing *Timing
+	// Events gets the requests to the API server and to builders as spans.
+	Events event.Emitter
 	Log    zerolog.Logger
 
 	mu   sync.Mutex
@@ -33,7 +34,7 @@ func (c *Clients) Of(node configmap.Node) (*cluster.Client, error) {
 		return known, nil
 	}
 	access := c.Access
-	access.Observe = c.Timing.observe("")
+	access.Observe = c.Events.Observe()
 	client, err := cluster.Connect(access, kubeconfig, c.Log)
 	if err != nil {
 		return nil, err
@@ -50,7 +51,7 @@ func (c *Clients) Connector() *Connector {
 	return &Connector{
 		Client: func(node configmap.Node) (Cluster, error) { return c.Of(node) },
 		Access: c.Access,
-		Timing: c.Timing,
+		Events: c.Events,
 		Log:    c.Log,
 	}
 }
@@ -71,4 +72,6 @@ type Cluster interface {
 	Reconcile(ctx context.Context, node configmap.Node, report func(string)) error
 	// Status looks at the workload and changes nothing.
 	Status(ctx context.Context, node configmap.Node) (cluster.Status, error)
+	// Reached says how a pod that was dialled is reached.
+	Reached(node configmap.Node, pod kube.Pod) configmap.Transport
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -35,8 +36,8 @@ type Connector struct {
 	// Reconcile compares a workload with its definition field by field before it
 	// is used, and brings it up to date.
 	Reconcile bool
-	// Timing notes the requests; it may be nil.
-	Timing *Timing
+	// Events gets the requests as spans.
+	Events event.Emitter
 	Log    zerolog.Logger
 
 	mu    sync.Mutex
@@ -48,6 +49,10 @@ type Connection struct {
 	*buildkit.Daemon
 	// Pod is the name of the pod, empty with the remote driver.
 	Pod string
+	// Transport is how the pod is reached; empty with the remote driver.
+	Transport configmap.Transport
+	// Address is that of the remote driver.
+	Address string
 
 	// affinity is what the pod was chosen by; empty where there was no choice.
 	affinity string
@@ -73,7 +78,7 @@ func (c *Connector) Connect(ctx context.Context, node configmap.Node, affinity f
 	var failed []string // pods that were ready in the list and did not answer
 	var last error
 	for {
-		found := c.Timing.Begin(node.Name, "find pods")
+		found := c.Events.Node(node.Name).Begin("find pods")
 		pods, err := client.Up(ctx, node, report)
 		found()
 		if err != nil {
@@ -98,7 +103,7 @@ func (c *Connector) Connect(ctx context.Context, node configmap.Node, affinity f
 				return c.ConnectPod(ctx, client, node, pod, report)
 			})
 			c.Log.Debug().Str("node", node.Name).Str("pod", pod.Name).Str("buildkit", daemon.Version()).Msg("connected")
-			return &Connection{Daemon: daemon, Pod: pod.Name, affinity: key}, nil
+			return &Connection{Daemon: daemon, Pod: pod.Name, Transport: client.Reached(node, pod), affinity: key}, nil
 		}
 		failed, last = append(failed, pod.Name), err
 		if ctx.Err() != nil || len(failed) == podTries || !worthAnotherPod(err) {
@@ -138,10 +143,10 @@ func (c *Connector) ConnectPod(ctx context.Context, client Dialer, node configma
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	dial := func(ctx context.Context) (net.Conn, error) {
-		defer c.Timing.Begin(node.Name, "dial pod "+pod.Name)()
+		defer c.Events.Node(node.Name).Begin("dial pod " + pod.Name)()
 		return client.Dial(ctx, node, pod, report)
 	}
-	return buildkit.Connect(ctx, dial, buildkit.Observe(c.Timing.observe(node.Name)))
+	return buildkit.Connect(ctx, dial, buildkit.Observe(c.Events.Node(node.Name).Observe()))
 }
 
 // Ask is ConnectPod for those who only have a question: what they wait for is
@@ -169,11 +174,11 @@ func (c *Connector) ConnectRemote(ctx context.Context, node configmap.Node) (*Co
 	}
 	ctx, cancel := context.WithTimeout(ctx, node.Remote.Timeout)
 	defer cancel()
-	daemon, err := buildkit.Connect(ctx, buildkit.DialRemote(*node.Remote, c.Access.Files), buildkit.Observe(c.Timing.observe(node.Name)))
+	daemon, err := buildkit.Connect(ctx, buildkit.DialRemote(*node.Remote, c.Access.Files), buildkit.Observe(c.Events.Node(node.Name).Observe()))
 	if err != nil {
 		return nil, fmt.Errorf("node %s: connect to %s: %w", node.Name, node.Remote.Address, err)
 	}
-	return &Connection{Daemon: daemon}, nil
+	return &Connection{Daemon: daemon, Address: node.Remote.Address}, nil
 }
 
 // isPlain is true for a remote builder whose connection anybody on the way can

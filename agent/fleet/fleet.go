@@ -12,9 +12,10 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
-	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // Fleet is the nodes of one builder. A node is connected when it is first
@@ -86,11 +87,10 @@ func (f *Fleet) drop(i int, lost *Connection) {
 	_ = lost.Close() // it is lost already; there is nothing to do about it
 }
 
-// View is a fleet as one command uses it, which shows on its display what it
-// waits for.
+// View is a fleet as one command uses it, whose events say what it waits for.
 type View struct {
 	fleet    *Fleet
-	display  *progress.Display
+	events   event.Emitter
 	affinity func() string
 
 	mu sync.Mutex
@@ -102,8 +102,8 @@ type View struct {
 
 // View returns a view for a command. affinity tells builds apart that should go
 // to different pods of several; nil where nothing is built.
-func (f *Fleet) View(display *progress.Display, affinity func() string) *View {
-	return &View{fleet: f, display: display, affinity: affinity, lost: make(map[int]bool)}
+func (f *Fleet) View(events event.Emitter, affinity func() string) *View {
+	return &View{fleet: f, events: events, affinity: affinity, lost: make(map[int]bool)}
 }
 
 // OnConnect sets what is called whenever a node is connected.
@@ -112,10 +112,6 @@ func (v *View) OnConnect(connected func()) {
 	defer v.mu.Unlock()
 	v.connected = connected
 }
-
-// ErrReasonBelow ends a step in the display whose reason is printed as the error
-// of the whole command, with its hints; once is enough.
-var ErrReasonBelow = errors.New("no connection, the reason is below")
 
 // Connect returns a connection of the i-th node, which stays the fleet's.
 // Different nodes may be connected at the same time.
@@ -128,6 +124,9 @@ func (v *View) Connect(ctx context.Context, i int) (*Connection, error) {
 		}
 		conn = v.fleet.keep(i, made)
 	}
+	v.events.Node(v.fleet.definition.Nodes[i].Name).Pod(conn.Pod).Emit(event.Event{Connected: &event.Connected{
+		BuildKit: conn.Version(), BuildsFor: FormatPlatforms(BuildsFor(v.fleet.definition.Nodes[i], conn.Platforms())), Transport: string(conn.Transport), Address: sanitize.RedactURLs(conn.Address),
+	}})
 	v.mu.Lock()
 	connected := v.connected
 	v.mu.Unlock()
@@ -146,15 +145,15 @@ func (v *View) make(ctx context.Context, i int) (*Connection, error) {
 	}
 	v.mu.Unlock()
 	node := v.fleet.definition.Nodes[i]
-	step := v.display.Step("[" + node.Name + "] starting builder")
-	made, err := retryUnreachable(ctx, limit, step.Say, func() (*Connection, error) {
-		return v.fleet.connector.Connect(ctx, node, v.affinity, step.Say)
+	events := v.events.Node(node.Name)
+	wait := events.Wait(event.StageStart)
+	made, err := retryUnreachable(ctx, limit, wait, func() (*Connection, error) {
+		return v.fleet.connector.Connect(ctx, node, v.affinity, wait)
 	})
 	if err == nil {
-		step.Done(nil)
 		return made, nil
 	}
-	step.Done(ErrReasonBelow)
+	events.Emit(event.Event{NodeFailed: &event.NodeFailed{Stage: event.StageStart, Error: err.Error()}})
 	if full := fault.OutOfFiles(err); full != nil {
 		return nil, fault.With(fault.ClassUsage, full)
 	}

@@ -7,20 +7,18 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"sync"
 	"text/tabwriter"
 	"time"
 
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // Timing notes what a command spends its time on: its own steps, the requests
-// to the API server, those to buildkitd. A nil Timing notes nothing. It is safe
-// for concurrent use.
+// to the API server, those to buildkitd. It consumes the spans among the command's
+// events, and is read once its subscription has ended.
 type Timing struct {
-	began time.Time
-
-	mu      sync.Mutex
+	began   time.Time
 	entries []timingEntry
 }
 
@@ -32,44 +30,19 @@ type timingEntry struct {
 // NewTiming returns an empty Timing of a command that began then.
 func NewTiming(began time.Time) *Timing { return &Timing{began: began} }
 
-// Begin notes that something begins, on a node or, if that is empty, on the
-// agent alone. The returned function ends it.
-func (l *Timing) Begin(node, what string) func() {
-	if l == nil {
-		return func() {}
+// Consume implements event.Consumer.
+func (l *Timing) Consume(e event.Event) error {
+	if s := e.Span; s != nil {
+		l.entries = append(l.entries, timingEntry{e.Node, s.What, s.From, s.To})
 	}
-	from := time.Now()
-	return func() { l.add(timingEntry{node, what, from, time.Now()}) }
-}
-
-// Since notes what has gone on since then and ends now.
-func (l *Timing) Since(what string, from time.Time) {
-	if l != nil {
-		l.add(timingEntry{"", what, from, time.Now()})
-	}
-}
-
-// observe is Begin for requests of a node; nil where nothing is noted.
-func (l *Timing) observe(node string) func(string) func() {
-	if l == nil {
-		return nil
-	}
-	return func(what string) func() { return l.Begin(node, what) }
-}
-
-func (l *Timing) add(e timingEntry) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.entries = append(l.entries, e)
+	return nil
 }
 
 // Print writes a line for each entry, by the time when it began: when that was
 // after the beginning of the command, how long it took, and what it was.
 func (l *Timing) Print(w io.Writer) error {
 	end := time.Now()
-	l.mu.Lock()
 	entries := slices.Clone(l.entries)
-	l.mu.Unlock()
 	slices.SortStableFunc(entries, func(a, b timingEntry) int {
 		return cmp.Or(a.from.Compare(b.from), b.to.Compare(a.to))
 	})

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"errors"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -11,26 +10,11 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/fleet/fleettest"
-	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
-
-// display shows nothing to anybody.
-func display(t *testing.T) *progress.Display {
-	t.Helper()
-	d, err := progress.Open(t.Context(), progress.NewTerminal(io.Discard, nil), progress.Plain, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := d.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return d
-}
 
 // builds returns an affinity.
 func builds(what string) func() string { return func() string { return what } }
@@ -57,11 +41,10 @@ func TestConnectionsStay(t *testing.T) {
 	c := twoPods(t)
 	f := New(configmap.Definition{Name: "kube", Nodes: []configmap.Node{kubeNode("n")}}, connectorOf(c))
 	mine, other := "mine", others("mine")
-	shown := display(t)
 	connect := func(affinity string) *Connection {
 		t.Helper()
 		connected := 0
-		v := f.View(shown, builds(affinity))
+		v := f.View(event.Emitter{}, builds(affinity))
 		v.OnConnect(func() { connected++ })
 		conn, err := v.Connect(t.Context(), 0)
 		if err != nil {
@@ -84,7 +67,7 @@ func TestConnectionsStay(t *testing.T) {
 		t.Errorf("%d dials, %d connections", n, c.Open())
 	}
 
-	v := f.View(shown, builds(mine))
+	v := f.View(event.Emitter{}, builds(mine))
 	v.Drop(0, first)
 	v.Drop(0, first) // by another build that used it
 	if c.Open() != 1 {
@@ -103,11 +86,10 @@ func TestConnectionsStay(t *testing.T) {
 func TestBuildsConnectAtOnce(t *testing.T) {
 	c := fleettest.NewCluster(t, fleettest.Pod{Name: "a", Daemon: &fleettest.Daemon{}})
 	f := New(configmap.Definition{Nodes: []configmap.Node{kubeNode("n")}}, connectorOf(c))
-	shown := display(t)
 	var running sync.WaitGroup
 	for range 4 {
 		running.Go(fault.Protect(func() {
-			if _, err := f.View(shown, builds("mine")).Connect(t.Context(), 0); err != nil {
+			if _, err := f.View(event.Emitter{}, builds("mine")).Connect(t.Context(), 0); err != nil {
 				t.Error(err)
 			}
 		}))
@@ -129,7 +111,7 @@ func TestAFailedConnectHasAClass(t *testing.T) {
 		c := twoPods(t)
 		c.Fail = func(string, int) error { return &kube.Error{Reason: reason} }
 		f := New(configmap.Definition{Nodes: []configmap.Node{kubeNode("n")}}, connectorOf(c))
-		_, err := f.View(display(t), nil).Connect(t.Context(), 0)
+		_, err := f.View(event.Emitter{}, nil).Connect(t.Context(), 0)
 		if fault.ClassOf(err) != want || len(c.Calls()) != 1 {
 			t.Errorf("%s: error %v of class %d after %q", reason, err, fault.ClassOf(err), c.Calls())
 		}
@@ -143,7 +125,7 @@ func TestALostNodeIsWaitedFor(t *testing.T) {
 	c := fleettest.NewCluster(t, fleettest.Pod{Name: "a", Daemon: &fleettest.Daemon{}})
 	f := New(configmap.Definition{Nodes: []configmap.Node{kubeNode("n")}}, connectorOf(c))
 	defer f.Close()
-	v := f.View(display(t), nil)
+	v := f.View(event.Emitter{}, nil)
 	conn, err := v.Connect(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -179,7 +161,7 @@ func TestAssignAsksOnlyWhereItMust(t *testing.T) {
 	} {
 		c := fleettest.NewCluster(t, fleettest.Pod{Name: "a", Daemon: &fleettest.Daemon{Platforms: []string{"linux/arm64"}}})
 		f := New(definition, connectorOf(c))
-		jobs, err := f.View(display(t), nil).Assign(t.Context(), tt.want)
+		jobs, err := f.View(event.Emitter{}, nil).Assign(t.Context(), tt.want)
 		var nodes []int
 		for _, j := range jobs {
 			nodes = append(nodes, j.Node)

@@ -12,10 +12,11 @@ import (
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
-// Display shows one build: the solves of all its nodes and the steps before
-// them. Its methods may be called from several goroutines.
+// Display shows one build, or the start of a builder, as a consumer of its events:
+// the solves of all its nodes and the steps before them.
 type Display struct {
 	mode     Mode
+	plain    bool // prints line by line
 	terminal *Terminal
 	gate     gate
 
@@ -24,12 +25,12 @@ type Display struct {
 	closed bool
 
 	status   chan *client.SolveStatus
-	feeders  sync.WaitGroup // goroutines that write to status
-	finished chan struct{}  // closed when the display has drawn its last state
+	finished chan struct{} // closed when the display has drawn its last state
 	warnings []client.VertexWarning
 	failure  error
 
-	logs *Step
+	logs  *step
+	build building
 }
 
 // Option changes how a Display shows a build.
@@ -41,7 +42,8 @@ func RawOutput(on bool) Option { return func(d *Display) { d.gate.raw = on } }
 
 // Open starts a display on the terminal, one at a time. The title says what is
 // being built with, for example `building with "kube"`. Mode TTY is an error
-// when the terminal is none. The caller must Close the display.
+// when the terminal is none. The display must be closed, which the end of its
+// subscription does.
 func Open(ctx context.Context, terminal *Terminal, mode Mode, title string, options ...Option) (*Display, error) {
 	d := &Display{
 		mode:     mode,
@@ -57,7 +59,7 @@ func Open(ctx context.Context, terminal *Terminal, mode Mode, title string, opti
 	if err != nil {
 		return nil, err
 	}
-	d.logs = d.Step("slipway")
+	d.logs = d.step("slipway")
 	if mode.display() != progressui.QuietMode { // a display that shows nothing would swallow them
 		terminal.attach(d)
 	}
@@ -98,30 +100,15 @@ func (d *Display) open(title string) (progressui.Display, error) {
 	default:
 		return progressui.NewDisplay(d.terminal.out, mode, desc)
 	}
+	d.plain = true
 	if d.gate.raw {
 		return progressui.NewDisplay(d.terminal.out, mode, desc)
 	}
 	return progressui.NewDisplay(d.terminal.gate, mode, desc)
 }
 
-// Mode returns the mode that the display was opened with.
-func (d *Display) Mode() Mode { return d.mode }
-
-// Solve returns a channel for the status of one solve. Who writes to it must
-// close it, as BuildKit's client does. A label, if not empty, marks what comes
-// from this solve and keeps it apart from the solves of other nodes.
-func (d *Display) Solve(label string) chan *client.SolveStatus {
-	in := make(chan *client.SolveStatus)
-	d.feeders.Go(fault.Protect(func() {
-		for s := range in {
-			if label != "" {
-				s = relabel(s, label)
-			}
-			d.send(s)
-		}
-	}))
-	return in
-}
+// Plain reports whether the display prints line by line, for people.
+func (d *Display) Plain() bool { return d.plain }
 
 // send passes a status on to the display; after Close it drops it.
 func (d *Display) send(s *client.SolveStatus) {
@@ -132,12 +119,12 @@ func (d *Display) send(s *client.SolveStatus) {
 	}
 }
 
-// Close waits until everything written so far is shown, then prints the
-// Dockerfile linter's warnings. All channels of Solve must have been closed.
+// Close implements event.Closer: it waits until everything consumed so far is
+// shown, then prints the Dockerfile linter's warnings and the summary of a build that
+// has succeeded.
 func (d *Display) Close() error {
 	d.terminal.attach(nil)
-	d.logs.Done(nil)
-	d.feeders.Wait()
+	d.logs.done(nil)
 	d.mu.Lock()
 	d.closed = true
 	if rest := d.gate.end(time.Now()); len(rest.Logs) > 0 {
@@ -149,6 +136,9 @@ func (d *Display) Close() error {
 	switch d.mode {
 	case Auto, Plain, TTY:
 		printWarnings(d.terminal.gate, d.Warnings())
+		if d.failure == nil {
+			_, _ = d.terminal.Write([]byte(d.build.summary.text())) // as little as the warnings
+		}
 	case RawJSON, Quiet, None:
 	}
 	_ = d.terminal.gate.Flush() // a failing write is not worth failing a build that is over

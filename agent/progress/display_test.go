@@ -25,15 +25,15 @@ func play(t *testing.T, mode Mode) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	step := d.Step("[builder-arm64] starting builder")
-	step.Say("pod builder-arm64-0: pulling image")
-	step.Done(nil)
-	d.Step("silent").Done(nil)
+	step := d.step("[builder-arm64] starting builder")
+	step.say("pod builder-arm64-0: pulling image")
+	step.done(nil)
+	d.step("silent").done(nil)
 	now := time.Now()
 	for _, label := range []string{"linux/amd64", "linux/arm64"} {
-		ch := d.Solve(label)
+		show := shows(t, d, label)
 		v := &client.Vertex{Digest: digest.FromString("same"), Name: "[2/2] RUN uname -m", Started: &now, Completed: &now}
-		ch <- &client.SolveStatus{
+		show(&client.SolveStatus{
 			Vertexes: []*client.Vertex{v},
 			Logs:     []*client.VertexLog{{Vertex: v.Digest, Stream: 1, Data: []byte("output of " + label + "\n"), Timestamp: now}},
 			Warnings: []*client.VertexWarning{{
@@ -42,8 +42,7 @@ func play(t *testing.T, mode Mode) string {
 				SourceInfo: &pb.SourceInfo{Filename: "Dockerfile"},
 				Range:      []*pb.Range{{Start: &pb.Position{Line: 3}}},
 			}},
-		}
-		close(ch)
+		})
 	}
 	if _, err := terminal.Write([]byte("a diagnostic\n")); err != nil {
 		t.Fatal(err)
@@ -54,7 +53,7 @@ func play(t *testing.T, mode Mode) string {
 	if got := d.Warnings(); len(got) != 1 || got[0].Line != 3 || got[0].File != "Dockerfile" {
 		t.Errorf("warnings = %+v, want the one of Dockerfile:3 once", got)
 	}
-	step.Say("after the end")
+	step.say("after the end")
 	return out.String()
 }
 
@@ -104,7 +103,7 @@ func TestFailedStepIsShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.Step("[builder-amd64] starting builder").Done(errors.New("unschedulable"))
+	d.step("[builder-amd64] starting builder").done(errors.New("unschedulable"))
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -152,15 +151,14 @@ func TestDisplayThatPanics(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	ch := d.Solve("")
+	show := shows(t, d, "")
 	group := &pb.ProgressGroup{Id: "g", Weak: true}
 	for _, v := range []client.Vertex{
 		{Digest: "a", Name: "a", Started: &now}, {Digest: "a", Name: "a", Started: &now, ProgressGroup: group},
 		{Digest: "b", Name: "b", Started: &now}, {Digest: "b", Name: "b2", Started: &now}, {Digest: "b", Name: "b3", Started: &now},
 	} {
-		ch <- &client.SolveStatus{Vertexes: []*client.Vertex{&v}}
+		show(&client.SolveStatus{Vertexes: []*client.Vertex{&v}})
 	}
-	close(ch)
 	if err := d.Close(); !errors.As(err, new(*fault.Panic)) {
 		t.Errorf("error %v, want a fault", err)
 	}

@@ -28,12 +28,12 @@ func showHostile(t *testing.T, options ...Option) string {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	ch := d.Solve("node")
+	show := shows(t, d, "node")
 	v := client.Vertex{Digest: digest.FromString("1"), Name: "RUN " + nastyText, Started: &now}
 	log := func(data string) *client.VertexLog {
 		return &client.VertexLog{Vertex: v.Digest, Stream: 1, Data: []byte(data), Timestamp: now}
 	}
-	ch <- &client.SolveStatus{
+	show(&client.SolveStatus{
 		Vertexes: []*client.Vertex{&v, {
 			Digest: digest.FromString("2"), Name: "of a group", Started: &now, Completed: &now,
 			ProgressGroup: &pb.ProgressGroup{Id: "g", Name: "group " + nastyText},
@@ -43,21 +43,20 @@ func showHostile(t *testing.T, options ...Option) string {
 			Vertex: v.Digest, Short: []byte("warning " + nastyText), Detail: [][]byte{[]byte(nastyText)},
 			SourceInfo: &pb.SourceInfo{Filename: "file " + nastyText}, Range: []*pb.Range{{Start: &pb.Position{Line: 1}}},
 		}},
-	}
+	})
 	for _, b := range []byte(nastyText) {
-		ch <- &client.SolveStatus{Logs: []*client.VertexLog{log(string(b))}}
+		show(&client.SolveStatus{Logs: []*client.VertexLog{log(string(b))}})
 	}
 	// Both streams meet in one line.
 	other := log("so[x]\n")
 	other.Stream = 2
-	ch <- &client.SolveStatus{Logs: []*client.VertexLog{log("##v"), other}}
+	show(&client.SolveStatus{Logs: []*client.VertexLog{log("##v"), other}})
 	done := v
 	done.Completed, done.Error = &now, "failed "+nastyText
-	ch <- &client.SolveStatus{Vertexes: []*client.Vertex{&done}}
-	close(ch)
-	step := d.Step("step " + nastyText)
-	step.Say("said https://u:p@h/?sig=1 " + nastyText)
-	step.Done(fmt.Errorf("step failed %s", nastyText))
+	show(&client.SolveStatus{Vertexes: []*client.Vertex{&done}})
+	step := d.step("step " + nastyText)
+	step.say("said https://u:p@h/?sig=1 " + nastyText)
+	step.done(fmt.Errorf("step failed %s", nastyText))
 	if _, err := fmt.Fprintf(terminal, "a diagnostic %s\n", nastyText); err != nil {
 		t.Fatal(err)
 	}
@@ -99,14 +98,13 @@ func TestOutputBehindStatusHasNoCommands(t *testing.T) {
 	}
 	now := time.Now()
 	v := &client.Vertex{Digest: digest.FromString("1"), Name: "RUN x", Started: &now}
-	ch := d.Solve("")
+	show := shows(t, d, "")
 	// The first status is printed at once, the others at the end at the latest.
-	ch <- &client.SolveStatus{Vertexes: []*client.Vertex{v}, Logs: []*client.VertexLog{{Vertex: v.Digest, Stream: 1, Data: []byte("half a line"), Timestamp: now}}}
-	ch <- &client.SolveStatus{
+	show(&client.SolveStatus{Vertexes: []*client.Vertex{v}, Logs: []*client.VertexLog{{Vertex: v.Digest, Stream: 1, Data: []byte("half a line"), Timestamp: now}}})
+	show(&client.SolveStatus{
 		Statuses: []*client.VertexStatus{{ID: "status", Vertex: v.Digest, Started: &now, Completed: &now, Timestamp: now}},
 		Logs:     []*client.VertexLog{{Vertex: v.Digest, Stream: 1, Data: []byte("::warning::the other half\n"), Timestamp: now}},
-	}
-	close(ch)
+	})
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -228,26 +228,25 @@ func TestDisplayHasNoSecrets(t *testing.T) {
 				t.Fatal(err)
 			}
 			now := time.Now()
-			ch := d.Solve("")
+			show := shows(t, d, "")
 			v := client.Vertex{Digest: digest.FromString("1"), Name: "RUN login -p " + secret, Started: &now}
-			ch <- &client.SolveStatus{
+			show(&client.SolveStatus{
 				Vertexes: []*client.Vertex{&v},
 				Logs:     []*client.VertexLog{{Vertex: v.Digest, Stream: 1, Data: []byte("first s3cret"), Timestamp: now}},
 				Statuses: []*client.VertexStatus{{ID: "pushing " + secret, Vertex: v.Digest, Timestamp: now}},
 				Warnings: []*client.VertexWarning{{Vertex: v.Digest, Short: []byte("warns of " + secret), Detail: [][]byte{[]byte(secret)}}},
-			}
+			})
 			done := v
 			done.Completed, done.Error = &now, "exit 1: "+secret
-			ch <- &client.SolveStatus{
+			show(&client.SolveStatus{
 				Vertexes: []*client.Vertex{&done},
 				Logs:     []*client.VertexLog{{Vertex: v.Digest, Stream: 1, Data: []byte("-of-ci, then s3cr"), Timestamp: now}},
-			}
+			})
 			open := client.Vertex{Digest: digest.FromString("2"), Name: "RUN cut off", Started: &now}
-			ch <- &client.SolveStatus{
+			show(&client.SolveStatus{
 				Vertexes: []*client.Vertex{&open},
 				Logs:     []*client.VertexLog{{Vertex: open.Digest, Stream: 2, Data: []byte("last words s3c"), Timestamp: now}},
-			}
-			close(ch)
+			})
 			if _, err := fmt.Fprintf(terminal, "a diagnostic of %s\n", secret); err != nil {
 				t.Fatal(err)
 			}

@@ -12,10 +12,10 @@ import (
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
-// Step is work that comes before a solve or beside it, such as waiting for a
+// step is work that comes before a solve or beside it, such as waiting for a
 // builder. It is shown like a step of the build, from its first line on: a
 // step that has nothing to say is not shown.
-type Step struct {
+type step struct {
 	display *Display
 	vertex  client.Vertex
 
@@ -23,16 +23,16 @@ type Step struct {
 	ended bool
 }
 
-// Step returns a step of that name.
-func (d *Display) Step(name string) *Step {
-	return &Step{display: d, vertex: client.Vertex{
+// step returns a step of that name.
+func (d *Display) step(name string) *step {
+	return &step{display: d, vertex: client.Vertex{
 		Digest: digest.FromString(identity.NewID()),
 		Name:   name,
 	}}
 }
 
-// Say shows one line, without its line end. After Done it does nothing.
-func (s *Step) Say(line string) {
+// say shows one line, without its line end. After done it does nothing.
+func (s *step) say(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
@@ -53,8 +53,8 @@ func (s *Step) Say(line string) {
 	s.display.send(status)
 }
 
-// Done ends the step. A step that failed is shown even if it said nothing.
-func (s *Step) Done(err error) {
+// done ends the step. A step that failed is shown even if it said nothing.
+func (s *step) done(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
@@ -76,7 +76,7 @@ func (s *Step) Done(err error) {
 }
 
 // copy is what goes to the display, which keeps the pointer it is given.
-func (s *Step) copy() *client.Vertex {
+func (s *step) copy() *client.Vertex {
 	v := s.vertex
 	return &v
 }

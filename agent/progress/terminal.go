@@ -35,7 +35,7 @@ func (t *Terminal) Write(p []byte) (int, error) {
 	display := t.display
 	t.mu.Unlock()
 	if display != nil {
-		display.logs.Say(string(p))
+		display.logs.say(string(p))
 		return len(p), nil
 	}
 	if _, err := io.WriteString(t.gate, t.mask.String(string(p))); err != nil {

@@ -8,11 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/containerd/platforms"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/agent/solve"
-	"github.com/slipway-build/slipway/agent/solve/output"
+	"github.com/slipway-build/slipway/agent/event"
 )
 
 // Report is what a build has produced and how.
@@ -20,7 +18,7 @@ type Report struct {
 	// Builder is the name of the builder.
 	Builder string
 	// Outcome is the result of the build as a whole.
-	Outcome output.Outcome
+	Outcome event.Published
 	// Parts are what each node did, in the order of the builder's nodes.
 	Parts []Part
 }
@@ -29,8 +27,12 @@ type Report struct {
 type Part struct {
 	Node string
 	// Pod is the pod that solved it; empty with the remote driver.
-	Pod    string
-	Result *solve.Result
+	Pod string
+	// Platforms are what it was asked for; empty for its default.
+	Platforms []string
+	Result    event.Solved
+	// Warnings are the findings of the Dockerfile linter.
+	Warnings []event.Warning
 	// Provenance is what the daemon recorded, by platform ("" when there is
 	// only one); empty unless the build was asked for it.
 	Provenance map[string]json.RawMessage
@@ -60,7 +62,7 @@ type platformMetadata struct {
 	Completed  time.Time            `json:"completed"`
 	// Duration is in seconds.
 	Duration float64         `json:"duration"`
-	Warnings []solve.Warning `json:"warnings,omitempty"`
+	Warnings []event.Warning `json:"warnings,omitempty"`
 }
 
 // ImageID is the digest of the image's configuration where there is one
@@ -70,8 +72,8 @@ func (r Report) ImageID() string {
 	if r.Outcome.ConfigDigest != "" {
 		return r.Outcome.ConfigDigest
 	}
-	if r.Outcome.Descriptor != nil {
-		return r.Outcome.Descriptor.Digest.String()
+	if r.Outcome.Image != nil {
+		return r.Outcome.Image.Digest.String()
 	}
 	return ""
 }
@@ -86,7 +88,7 @@ func (r Report) Metadata(warnings bool) map[string]any {
 			all[key] = decode(value)
 		}
 	}
-	if d := r.Outcome.Descriptor; d != nil {
+	if d := r.Outcome.Image; d != nil {
 		all[keyDigest], all[keyDescriptor] = d.Digest, d
 	}
 	if r.Outcome.ConfigDigest != "" {
@@ -96,15 +98,15 @@ func (r Report) Metadata(warnings bool) map[string]any {
 		all[keyNames] = strings.Join(r.Outcome.Names, ",")
 	}
 	byPlatform := map[string]platformMetadata{}
-	var found []solve.Warning
+	var found []event.Warning
 	for i, part := range r.Parts {
 		if i == 0 {
 			all[keyRef] = strings.Join([]string{r.Builder, part.Node, part.Result.Ref}, "/")
 		}
 		for platform, provenance := range part.Provenance {
 			key := keyProvenance
-			if platform == "" && len(r.Parts) > 1 && len(part.Result.Job.Platforms) > 0 {
-				platform = platforms.Format(part.Result.Job.Platforms[0])
+			if platform == "" && len(r.Parts) > 1 && len(part.Platforms) > 0 {
+				platform = part.Platforms[0]
 			}
 			if platform != "" {
 				key += "/" + platform
@@ -112,7 +114,7 @@ func (r Report) Metadata(warnings bool) map[string]any {
 			all[key] = provenance
 		}
 		maps.Copy(byPlatform, r.platforms(part))
-		found = append(found, part.Result.Warnings...)
+		found = append(found, part.Warnings...)
 	}
 	all[keyPlatforms] = byPlatform
 	if found = distinct(found); warnings && len(found) > 0 {
@@ -124,18 +126,17 @@ func (r Report) Metadata(warnings bool) map[string]any {
 func (r Report) platforms(part Part) map[string]platformMetadata {
 	all := map[string]platformMetadata{}
 	result := part.Result
-	for _, p := range result.Job.Platforms {
-		name := platforms.Format(p)
+	for _, name := range part.Platforms {
 		one := platformMetadata{
 			Node: part.Node, Pod: part.Pod, Ref: result.Ref,
 			Started: result.Started, Completed: result.Completed,
 			Duration: result.Completed.Sub(result.Started).Seconds(),
-			Warnings: result.Warnings,
+			Warnings: part.Warnings,
 		}
-		if d, ok := r.Outcome.Platforms[name]; ok {
+		if d, ok := r.Outcome.Images[name]; ok {
 			one.Digest, one.Descriptor = d.Digest.String(), &d
-		} else if result.Descriptor != nil && len(result.Job.Platforms) == 1 {
-			one.Digest, one.Descriptor = result.Descriptor.Digest.String(), result.Descriptor
+		} else if result.Image != nil && len(part.Platforms) == 1 {
+			one.Digest, one.Descriptor = result.Image.Digest.String(), result.Image
 		}
 		all[name] = one
 	}
@@ -143,9 +144,9 @@ func (r Report) platforms(part Part) map[string]platformMetadata {
 }
 
 // distinct drops what several nodes have found alike.
-func distinct(list []solve.Warning) []solve.Warning {
+func distinct(list []event.Warning) []event.Warning {
 	seen := map[string]bool{}
-	return slices.DeleteFunc(slices.Clone(list), func(w solve.Warning) bool {
+	return slices.DeleteFunc(slices.Clone(list), func(w event.Warning) bool {
 		key, err := json.Marshal(w)
 		again := err == nil && seen[string(key)]
 		seen[string(key)] = true

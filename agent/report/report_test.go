@@ -9,14 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/agent/solve"
-	"github.com/slipway-build/slipway/agent/solve/job"
-	"github.com/slipway-build/slipway/agent/solve/output"
+	"github.com/slipway-build/slipway/agent/event"
 )
-
-func linux(architecture string) []ocispecs.Platform {
-	return []ocispecs.Platform{{OS: "linux", Architecture: architecture}}
-}
 
 // metadata is the file's content after a round through JSON, as its readers
 // see it.
@@ -39,15 +33,15 @@ func TestMetadataOfOneNode(t *testing.T) {
 	encoded := base64.StdEncoding.EncodeToString([]byte(`{"mediaType":"x","digest":"sha256:aa","size":3}`))
 	r := Report{
 		Builder: "kube",
-		Outcome: output.Outcome{Descriptor: &descriptor, ConfigDigest: "sha256:cc", Names: []string{"r/a:1", "r/b:2"}},
+		Outcome: event.Published{Image: &descriptor, ConfigDigest: "sha256:cc", Names: []string{"r/a:1", "r/b:2"}},
 		Parts: []Part{{
 			Node: "amd", Pod: "amd-1",
-			Result: &solve.Result{
-				Job:        job.Job{Platforms: linux("amd64")},
-				Response:   map[string]string{"containerimage.descriptor": encoded, "other": "plain", "list": base64.StdEncoding.EncodeToString([]byte(`[{"a":1}]`))},
-				Ref:        "ref1",
-				Descriptor: &descriptor,
-				Started:    began, Completed: began.Add(1500 * time.Millisecond),
+			Platforms: []string{"linux/amd64"},
+			Result: event.Solved{
+				Response: map[string]string{"containerimage.descriptor": encoded, "other": "plain", "list": base64.StdEncoding.EncodeToString([]byte(`[{"a":1}]`))},
+				Ref:      "ref1",
+				Image:    &descriptor,
+				Started:  began, Completed: began.Add(1500 * time.Millisecond),
 			},
 			Provenance: map[string]json.RawMessage{"": json.RawMessage(`{"p":1}`)},
 		}},
@@ -79,20 +73,20 @@ func TestMetadataOfTwoNodes(t *testing.T) {
 	index := ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageIndex, Digest: "sha256:ii", Size: 9}
 	part := func(arch, digest string) Part {
 		return Part{
-			Node: arch,
-			Result: &solve.Result{
-				Job:        job.Job{Platforms: linux(arch), Siblings: [][]ocispecs.Platform{linux("amd64"), linux("arm64")}},
-				Response:   map[string]string{"containerimage.digest": digest},
-				Ref:        "ref-" + arch,
-				Descriptor: &ocispecs.Descriptor{Digest: "sha256:own-index"},
-				Warnings:   []solve.Warning{{Short: []byte("of " + arch)}, {Short: []byte("of both")}},
+			Node:      arch,
+			Platforms: []string{"linux/" + arch},
+			Result: event.Solved{
+				Response: map[string]string{"containerimage.digest": digest},
+				Ref:      "ref-" + arch,
+				Image:    &ocispecs.Descriptor{Digest: "sha256:own-index"},
 			},
+			Warnings:   []event.Warning{{Short: []byte("of " + arch)}, {Short: []byte("of both")}},
 			Provenance: map[string]json.RawMessage{"": json.RawMessage(`{"of":"` + arch + `"}`)},
 		}
 	}
 	r := Report{
 		Builder: "kube",
-		Outcome: output.Outcome{Descriptor: &index, Platforms: map[string]ocispecs.Descriptor{
+		Outcome: event.Published{Image: &index, Images: map[string]ocispecs.Descriptor{
 			"linux/amd64": {Digest: "sha256:a"}, "linux/arm64": {Digest: "sha256:b"},
 		}},
 		Parts: []Part{part("amd64", "sha256:own-index"), part("arm64", "sha256:own-index")},
@@ -123,9 +117,53 @@ func TestMetadataOfTwoNodes(t *testing.T) {
 }
 
 func TestMetadataWithoutImage(t *testing.T) {
-	r := Report{Builder: "kube", Parts: []Part{{Node: "n", Result: &solve.Result{Ref: "x", Job: job.Job{Platforms: linux("amd64")}}}}}
+	r := Report{Builder: "kube", Parts: []Part{{Node: "n", Platforms: []string{"linux/amd64"}, Result: event.Solved{Ref: "x"}}}}
 	got := metadata(t, r, true)
 	if _, ok := got["containerimage.digest"]; ok || r.ImageID() != "" {
 		t.Errorf("a local output has digest %v and image ID %q", got["containerimage.digest"], r.ImageID())
+	}
+}
+
+// TestCollect has the events of a build on two nodes, one of which has lost its
+// builder.
+func TestCollect(t *testing.T) {
+	stream := event.NewStream()
+	c := &Collector{}
+	sub := stream.Subscribe("report", c)
+	e := stream.Emitter()
+	e.Emit(event.Event{Assigned: &event.Assigned{Builder: "kube", Nodes: []event.Assignment{{Node: "amd", Platforms: []string{"linux/amd64"}}, {Node: "arm", Platforms: []string{"linux/arm64"}}}}})
+	amd, arm := e.Node("amd", "linux/amd64").Pod("amd-1"), e.Node("arm", "linux/arm64").Pod("arm-1")
+	warn := func(short string) event.Event {
+		return event.Event{Progress: &event.Progress{Warnings: []*event.Warning{{Short: []byte(short)}}}}
+	}
+	arm.Emit(event.Event{SolveBegun: &event.SolveBegun{}})
+	arm.Emit(warn("of a builder that was lost"))
+	arm.Emit(event.Event{BuilderLost: &event.BuilderLost{Error: "EOF", Try: 2, Tries: 3}})
+	arm = arm.Pod("arm-2")
+	arm.Emit(event.Event{SolveBegun: &event.SolveBegun{}})
+	amd.Emit(event.Event{SolveBegun: &event.SolveBegun{}})
+	arm.Emit(warn("of arm"))
+	amd.Emit(warn("of amd"))
+	arm.Emit(event.Event{Solved: &event.Solved{Ref: "r2"}})
+	arm.Emit(event.Event{Recorded: &event.Recorded{Provenance: map[string]json.RawMessage{"": json.RawMessage("{}")}}})
+	amd.Emit(warn("of amd as well"))
+	amd.Emit(event.Event{Solved: &event.Solved{Ref: "r1"}})
+	e.Emit(event.Event{Published: &event.Published{Names: []string{"r/a:1"}}})
+	if err := sub.End(); err != nil {
+		t.Fatal(err)
+	}
+	want := Report{
+		Builder: "kube",
+		Outcome: event.Published{Names: []string{"r/a:1"}},
+		Parts: []Part{
+			{Node: "amd", Pod: "amd-1", Platforms: []string{"linux/amd64"}, Result: event.Solved{Ref: "r1"}, Warnings: []event.Warning{{Short: []byte("of amd")}, {Short: []byte("of amd as well")}}},
+			{
+				Node: "arm", Pod: "arm-2", Platforms: []string{"linux/arm64"}, Result: event.Solved{Ref: "r2"}, Warnings: []event.Warning{{Short: []byte("of arm")}},
+				Provenance: map[string]json.RawMessage{"": json.RawMessage("{}")},
+			},
+		},
+	}
+	if diff := cmp.Diff(want, *c.Report()); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/tonistiigi/go-csvvalue"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/solve/job"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -97,8 +98,8 @@ const capSubrequests = "moby.buildkit.frontend.subrequests+forward"
 // Call asks the frontend of a job on a daemon instead of building it. Nothing is exported.
 // Progress and cancellation are those of Solve. What the frontend does not
 // know is a *fault.Usage that lists what it does.
-func (p *Plan) Call(ctx context.Context, d *buildkit.Daemon, job job.Job, call Call, updates chan *client.SolveStatus) (*CallResult, error) {
-	feed := newFeed(updates)
+func (p *Plan) Call(ctx context.Context, d *buildkit.Daemon, job job.Job, call Call, events event.Emitter) (*CallResult, error) {
+	feed := newFeed(events)
 	defer feed.close()
 
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -96,7 +96,7 @@ func Classify(err error) Kind {
 		return KindLost
 	// Before anything else is read from the message: it quotes the user's
 	// command, which may say what it likes.
-	case strings.Contains(text, "did not complete successfully: "):
+	case strings.Contains(text, failedProcess):
 		return KindBuild
 	case errors.As(err, &room) && !strings.Contains(text, "failed to push"): // a registry has disks, too
 		return KindBuilder

@@ -28,6 +28,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/buildkit/buildkittest"
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/agent/solve/job"
 	"github.com/slipway-build/slipway/agent/solve/output"
@@ -97,7 +98,7 @@ func solveWith(t *testing.T, d *exportingDaemon, p *Plan) error {
 	daemon, err := buildkit.Connect(t.Context(), dial)
 	must(t, err)
 	defer func() { must(t, daemon.Close()) }()
-	_, err = p.Solve(t.Context(), daemon, job.Job{}, nil)
+	_, err = p.Solve(t.Context(), daemon, job.Job{}, event.Emitter{})
 	return err
 }
 

@@ -1,33 +1,33 @@
 package solve
 
 import (
+	"context"
 	"maps"
+	"strings"
 	"sync"
 
 	"github.com/moby/buildkit/client"
 
+	"github.com/slipway-build/slipway/agent/buildkit/status"
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// Warning is one finding of the Dockerfile linter. In JSON it has the shape
-// that buildx writes under buildx.build.warnings.
-type Warning = client.VertexWarning
-
-// feed brings the progress of a solve to its reader: that of the daemon, and
-// that of the session's parts on the agent, which have no end of their own.
+// feed makes events of the progress of a solve: that of the daemon, and that of
+// the session's parts on the agent, which have no end of their own.
 type feed struct {
-	out chan *client.SolveStatus // nil when nobody reads
+	events event.Emitter
 
 	running sync.WaitGroup
 	absent  map[string]bool // set before start
 
-	mu       sync.Mutex
-	closed   bool
-	warnings []Warning
+	mu     sync.Mutex
+	closed bool
+	failed string // the name of the first step that has failed
 }
 
-func newFeed(out chan *client.SolveStatus) *feed { return &feed{out: out} }
+func newFeed(events event.Emitter) *feed { return &feed{events: events} }
 
 // start returns a channel for BuildKit's client, which closes it.
 func (f *feed) start() chan *client.SolveStatus {
@@ -35,20 +35,43 @@ func (f *feed) start() chan *client.SolveStatus {
 	f.running.Go(fault.Protect(func() {
 		limit := &feedLimit{}
 		for s := range in {
-			s = limit.apply(s)
+			s = cache.Excuse(limit.apply(s), f.absent)
 			f.keep(s)
-			f.send(cache.Excuse(s, f.absent))
+			f.send(s)
 		}
 	}))
 	return in
 }
 
-// send passes one increment on; after close it is dropped.
+// keep remembers the step that has failed. Those that are cancelled then fail as
+// well.
+func (f *feed) keep(s *client.SolveStatus) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, v := range s.Vertexes {
+		if f.failed == "" && v.Error != "" && !strings.HasSuffix(v.Error, context.Canceled.Error()) {
+			f.failed = v.Name
+		}
+	}
+}
+
+// located gives the error of a solve that has ended the step that has failed.
+func (f *feed) located(err error) error {
+	f.running.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err == nil || f.failed == "" {
+		return err
+	}
+	return &stepError{err, f.failed}
+}
+
+// send emits one increment; after close it is dropped.
 func (f *feed) send(s *client.SolveStatus) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.closed && f.out != nil {
-		f.out <- s
+	if !f.closed {
+		f.events.Emit(event.Event{Progress: status.Progress(s)})
 	}
 }
 
@@ -58,29 +81,8 @@ func (f *feed) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.closed = true
-	if f.out != nil {
-		close(f.out)
-	}
 }
 
 // expectAbsent names the steps that may fail with "not found". It is called
 // before the solve starts.
 func (f *feed) expectAbsent(steps map[string]bool) { f.absent = maps.Clone(steps) }
-
-// keep remembers the warnings of an increment.
-func (f *feed) keep(s *client.SolveStatus) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, w := range s.Warnings {
-		f.warnings = append(f.warnings, *w)
-	}
-}
-
-// found are the warnings so far. It waits until the solves that have ended are
-// passed on.
-func (f *feed) found() []Warning {
-	f.running.Wait()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.warnings
-}

@@ -42,6 +42,10 @@ type Plan struct {
 // Warnings are things that work but are probably not meant, one line each.
 func (p *Plan) Warnings() []string { return p.warnings }
 
+// Unused says, in a line, that nothing comes of the build but what its builders
+// keep; empty where there is an output. It is for a build that has succeeded.
+func (p *Plan) Unused() string { return p.outputs.Unused() }
+
 // Notes say what was decided and may be worth knowing, one line each.
 func (p *Plan) Notes() []string { return p.notes }
 

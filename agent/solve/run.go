@@ -17,6 +17,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/job"
@@ -40,17 +41,15 @@ type Result struct {
 	Descriptor *ocispecs.Descriptor
 	// Started and Completed are when the solve ran, by the agent's clock.
 	Started, Completed time.Time
-	// Warnings are the findings of the Dockerfile linter.
-	Warnings []Warning
 }
 
-// Solve runs one job of the plan on a daemon. Progress goes to updates, which may be nil
-// and which Solve closes; it must be read until then. When ctx is cancelled
+// Solve runs one job of the plan on a daemon and emits its progress. All of it has
+// been emitted when Solve returns. When ctx is cancelled
 // the solve is cancelled on the daemon and Solve returns within seconds, with
 // an error that wraps the context's cause; the Daemon may be unusable then.
 // Errors are classified by Classify.
-func (p *Plan) Solve(ctx context.Context, d *buildkit.Daemon, job job.Job, updates chan *client.SolveStatus) (*Result, error) {
-	feed := newFeed(updates)
+func (p *Plan) Solve(ctx context.Context, d *buildkit.Daemon, job job.Job, events event.Emitter) (*Result, error) {
+	feed := newFeed(events)
 	defer feed.close()
 
 	outputs, err := p.outputs.Begin(job)
@@ -77,7 +76,7 @@ func (p *Plan) Solve(ctx context.Context, d *buildkit.Daemon, job job.Job, updat
 		err = errors.Join(err, endErr)
 	}
 	if err != nil {
-		return nil, fault.ExplainAgent(err)
+		return nil, feed.located(fault.ExplainAgent(err))
 	}
 	return result, nil
 }
@@ -125,7 +124,7 @@ func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d 
 	if err != nil {
 		return nil, parts.explain(ctx, notDecoded(err))
 	}
-	return &Result{Job: job, Ref: opt.Ref, Response: response.ExporterResponse, Warnings: feed.found()}, nil
+	return &Result{Job: job, Ref: opt.Ref, Response: response.ExporterResponse}, nil
 }
 
 // notDecoded explains an answer of the daemon that BuildKit's client has tried to
@@ -212,6 +211,9 @@ func (p *Plan) Seal(ctx context.Context) error { return p.outputs.Seal(ctx) }
 // Commit makes the outputs appear, each whole: files by a rename, then the
 // tags of pushed images. Seal must have succeeded.
 func (p *Plan) Commit(ctx context.Context) (*output.Outcome, error) { return p.outputs.Commit(ctx) }
+
+// Written says what has become of the outputs, once Commit has succeeded.
+func (p *Plan) Written() []output.Written { return p.outputs.Written() }
 
 // Publishes are the references that Commit tags through Request.Registry,
 // known once the first solve has begun: none when one node builds all.

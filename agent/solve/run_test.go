@@ -5,13 +5,13 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/moby/buildkit/client"
-
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/buildkit/buildkittest"
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/solve/job"
 )
 
@@ -44,14 +44,19 @@ func solveOne(ctx context.Context, t *testing.T, b *buildkittest.Server, tune fu
 			t.Error(err)
 		}
 	})
-	updates := make(chan *client.SolveStatus)
+	stream := event.NewStream()
+	var ended atomic.Bool
+	sub := stream.Subscribe("test", consume(func(event.Event) error {
+		if ended.Load() {
+			t.Error("an event after the end")
+		}
+		return nil
+	}))
 	failed := make(chan error, 1)
 	go func() {
-		_, err := p.Solve(ctx, d, job.Job{Single: true}, updates)
-		for range updates {
-			t.Error("an update after the end")
-		}
-		failed <- err
+		_, err := p.Solve(ctx, d, job.Job{Single: true}, stream.Emitter())
+		ended.Store(true)
+		failed <- errors.Join(err, sub.End())
 	}()
 	return failed
 }

@@ -91,19 +91,20 @@ func (c *buildCmd) Run(in *invocation) error {
 	if asked.mode == progress.RawJSON {
 		in.secrets.tellNobody()
 	}
-	timing, printTiming := c.timing(in)
-	defer printTiming()
-	clients := &fleet.Clients{Access: in.access(), Timing: timing, Log: in.log}
+	events, end := c.events(in)
+	defer end()
+	clients := &fleet.Clients{Access: in.access(), Events: events.Emitter(), Log: in.log}
 	nodes := fleet.New(definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftWarn), clients.Connector())
 	defer nodes.Close()
 	build := agent.Build{
 		Fleet:      nodes,
-		Timing:     timing,
+		Events:     events,
 		Request:    asked.request,
 		Platforms:  asked.platforms,
 		Provenance: asked.provenance,
 		Terminal:   in.terminal,
 		Mode:       asked.mode,
+		Reporter:   in.env.CI.Reporter,
 		RawOutput:  c.RawOutput,
 		Log:        in.log,
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"time"
 
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/fleet"
 )
 
@@ -15,16 +16,22 @@ type timingFlags struct {
 	DebugTiming bool `env:"SLIPWAY_DEBUG_TIMING" help:"Print what the time was spent on: every step, and every request to the cluster and to the builders."`
 }
 
-// timing returns where the time of a command is noted, and what prints it at
-// the end. Nothing is noted unless it was asked for.
-func (f timingFlags) timing(in *invocation) (timing *fleet.Timing, printed func()) {
+// events returns the stream of a command's events, and what ends it. Where that was
+// asked for, what the time was spent on is printed then.
+func (f timingFlags) events(in *invocation) (stream *event.Stream, end func()) {
+	stream = event.NewStream()
 	if !f.DebugTiming {
-		return nil, func() {}
+		return stream, func() {}
 	}
-	timing = fleet.NewTiming(began)
-	timing.Since("read flags, definitions and where credentials stand", began)
-	return timing, func() {
-		if err := timing.Print(in.err); err != nil {
+	timing := fleet.NewTiming(began)
+	noted := stream.Subscribe("timing", timing)
+	stream.Emitter().Since("read flags, definitions and where credentials stand", began)
+	return stream, func() {
+		err := noted.End()
+		if err == nil {
+			err = timing.Print(in.err)
+		}
+		if err != nil {
 			in.log.Warn().Err(err).Msg("--debug-timing")
 		}
 	}

@@ -36,10 +36,10 @@ func (c *upCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	timing, printTiming := c.timing(in)
-	defer printTiming()
+	events, end := c.events(in)
+	defer end()
 	return builders.Up{
-		Timing:            timing,
+		Events:            events,
 		Definition:        definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftApply),
 		Access:            in.access(),
 		RenewCertificates: c.RenewCertificates,

@@ -65,7 +65,7 @@ func TestBothArchitecturesFromNothing(t *testing.T) {
 	want(t, "amd64 result", a.ok("cat out/linux_amd64/machine.txt"), "x86_64\n")
 	want(t, "arm64 result", a.ok("cat out/linux_arm64/machine.txt"), "aarch64\n")
 	want(t, "entries of out", a.ok("ls -A out"), "linux_amd64\nlinux_arm64\n")
-	for _, said := range []string{"[builder-amd64", "[builder-arm64", "RUN uname -m"} {
+	for _, said := range []string{"[builder-amd64", "[builder-arm64", "RUN uname -m", "\nbuilt in ", "\n  linux/arm64  builder-arm64  ", "\n  files  out (2 files, "} {
 		if !strings.Contains(r.stderr, said) {
 			t.Errorf("the log does not say %q:\n%s", said, r.stderr)
 		}

@@ -154,7 +154,7 @@ func TestFailingDockerfile(t *testing.T) {
 	a.fails(1, "slipway build "+both+a.base()+"-o out .",
 		"about to fail",
 		"   2 |     RUN echo fine\n   3 | >>> RUN echo about to fail && exit 7",
-		"exit code: 7", "error: ")
+		"exit code: 7", "error: linux/", " on builder-", "64: RUN echo about to fail && exit 7 (Dockerfile:3): exit code: 7\n")
 	a.ok("test ! -e out")
 
 	a.write("Dockerfile", "FROM base\nRUM echo fine\n")

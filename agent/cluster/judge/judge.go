@@ -40,8 +40,9 @@ type Observation struct {
 // finding is what stands between one pod and readiness.
 type finding struct {
 	pod types.UID
-	// line says what is waited for, in the words of whoever reports it.
-	line string
+	// line says what is waited for, in the words of whoever reports it, which are a
+	// part of it.
+	line, words string
 	// reason is empty while there is nothing to worry about.
 	reason kube.Reason
 	// tolerance is how long the trouble may last before it counts as lasting.
@@ -91,16 +92,27 @@ func (s TroubleSince) update(findings []finding, now time.Time) TroubleSince {
 // set the wait goes on.
 type Verdict struct {
 	Ready []kube.Pod
-	// Waiting are the lines to tell, in the order of the pods' names.
+	// Waiting are the lines to tell, in the order of the pods' names; of long reasons
+	// they have the ends.
 	Waiting []string
 	// Last are the same, with what only matters if this is where it ends.
 	Last    []string
 	Failure *kube.Error
+	// failureLine is the one of Waiting that Failure says as well.
+	failureLine string
 	// Crashed is set with Failure when a container's log says more.
 	Crashed *Crashed
 	// Recheck is when the verdict may change though nothing else does; zero
 	// when it cannot.
 	Recheck time.Time
+}
+
+// News are the lines of Waiting that were not told before, without the one that
+// Failure says at once.
+func (v Verdict) News(told []string) []string {
+	return slices.DeleteFunc(slices.Clone(v.Waiting), func(line string) bool {
+		return slices.Contains(told, line) || line == v.failureLine
+	})
 }
 
 // Decide says whether a wait goes on. seen is what Decide returned for the
@@ -125,8 +137,8 @@ func Decide(o Observation, seen TroubleSince, grace time.Duration, now time.Time
 	failing := len(findings) > 0
 	var worst finding
 	for i, f := range findings {
-		if !slices.Contains(v.Waiting, f.line) {
-			v.Waiting = append(v.Waiting, f.line)
+		if line := f.brief(); !slices.Contains(v.Waiting, line) {
+			v.Waiting = append(v.Waiting, line)
 			v.Last = append(v.Last, cmp.Or(f.message, f.line))
 		}
 		if f.reason == "" || f.tolerance == endless {
@@ -146,6 +158,7 @@ func Decide(o Observation, seen TroubleSince, grace time.Duration, now time.Time
 		}
 	}
 	if failing {
+		v.failureLine = worst.brief()
 		v.Failure = &kube.Error{Reason: worst.reason, Message: worst.message, Advice: worst.hints}
 		v.Crashed = worst.crashed
 	}
@@ -229,6 +242,7 @@ func podEvicted(p *corev1.Pod, tolerance time.Duration) finding {
 	return finding{
 		pod:       p.UID,
 		line:      fmt.Sprintf("pod %s: %s; waiting for its replacement", p.Name, words),
+		words:     words,
 		reason:    kube.ReasonEvicted,
 		tolerance: tolerance,
 		message:   fmt.Sprintf("pod %s in namespace %s: %s", p.Name, p.Namespace, words),
@@ -241,6 +255,7 @@ func podEvicted(p *corev1.Pod, tolerance time.Duration) finding {
 func podsNotCreated(o Observation) finding {
 	f := finding{
 		line:      fmt.Sprintf("%s: its pods cannot be created: %s", o.Workload, o.CreateFailure),
+		words:     o.CreateFailure,
 		reason:    kube.ReasonServer,
 		tolerance: endless,
 		message:   fmt.Sprintf("%s in namespace %s: its pods cannot be created: %s", o.Workload, o.Namespace, o.CreateFailure),

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -415,5 +416,90 @@ func TestSortEvents(t *testing.T) {
 	}
 	if got := strings.Join(names, " "); got != "18b0 18b2 18b3 18b1" {
 		t.Errorf("order %s", got)
+	}
+}
+
+// TestLongReasons has reasons of several hundred characters: while one waits there is
+// the beginning, in the error all.
+func TestLongReasons(t *testing.T) {
+	const first, last = "0/120 nodes are available: 60 Insufficient cpu, 20 Insufficient memory, 20 node(s) didn't match", "pod in 20 nodes is not helpful for scheduling."
+	long := first + strings.Repeat(" preemption: 0/120 nodes are available,", 6) + " " + last
+	const short = first + " ... " + last
+	scaling := event("a", "TriggeredScaleUp", "pod triggered scale-up: [g 0->1]", 0)
+	for name, tt := range map[string]struct {
+		o    Observation
+		line string
+		full string // in the error, or in what a timeout says
+	}{
+		"unschedulable": {
+			Observation{Pods: []*corev1.Pod{testPod("a", unscheduled("Unschedulable", long))}},
+			"pod a: unschedulable: " + short, long,
+		},
+		"unschedulable while an autoscaler acts": {
+			Observation{Pods: []*corev1.Pod{testPod("a", unscheduled("Unschedulable", long))}, Events: []*corev1.Event{scaling}},
+			"pod a: unschedulable: " + short + "; autoscaler: pod triggered scale-up: [g 0->1]", long,
+		},
+		"not created": {
+			Observation{Workload: "deployment b", CreateFailure: long},
+			"deployment b: its pods cannot be created: " + short, long,
+		},
+		"evicted": {
+			Observation{Pods: []*corev1.Pod{testPod("a", evictedFor(long))}},
+			"pod a: " + brief("Evicted: "+long) + "; waiting for its replacement", long,
+		},
+	} {
+		v, seen := Decide(tt.o, nil, testGrace, testTime)
+		if len(v.Waiting) != 1 || v.Waiting[0] != tt.line {
+			t.Errorf("%s: waits for %q, want %q", name, v.Waiting, tt.line)
+		}
+		if n := len([]rune(v.Waiting[0])); n > 220 {
+			t.Errorf("%s: a line of %d characters", name, n)
+		}
+		if len(v.Last) != 1 || !strings.Contains(v.Last[0], tt.full) {
+			t.Errorf("%s: at the end %q", name, v.Last)
+		}
+		later, _ := Decide(tt.o, seen, testGrace, testTime.Add(time.Hour))
+		if later.Failure != nil && !strings.Contains(later.Failure.Message, tt.full) {
+			t.Errorf("%s: it fails with %q", name, later.Failure.Message)
+		}
+	}
+}
+
+// TestNews has pods one of which fails for a reason that the error says.
+func TestNews(t *testing.T) {
+	denied := waitingFor("ImagePullBackOff", "not found")
+	o := Observation{Pods: []*corev1.Pod{testPod("a", denied), testPod("b", unscheduled("Unschedulable", "no room"))}}
+	first, seen := Decide(o, nil, testGrace, testTime)
+	if got := first.News(nil); first.Failure != nil || !slices.Equal(got, first.Waiting) || len(got) != 2 {
+		t.Errorf("at first %q, failure %v", got, first.Failure)
+	}
+	if got := first.News(first.Waiting[:1]); !slices.Equal(got, first.Waiting[1:]) {
+		t.Errorf("what was told is told again: %q", got)
+	}
+	last, _ := Decide(o, seen, testGrace, testTime.Add(time.Hour))
+	if got := last.News(nil); last.Failure == nil || len(got) != 1 || !strings.Contains(got[0], "pod b: unschedulable: no room") {
+		t.Errorf("at the end %q, failure %v", got, last.Failure)
+	}
+}
+
+// TestLongReasonsOfAPodAreWholeElsewhere has what inspect says of a pod.
+func TestLongReasonsOfAPodAreWholeElsewhere(t *testing.T) {
+	long := strings.Repeat("0/120 nodes are available, ", 10)
+	if got := WaitsFor(testPod("a", unscheduled("Unschedulable", long)), testGrace); got != "unschedulable: "+long {
+		t.Errorf("it says %q", got)
+	}
+}
+
+func TestBrief(t *testing.T) {
+	at := strings.Repeat("ä", maxWords)
+	for reason, want := range map[string]string{
+		"":       "",
+		at:       at,
+		at + "x": strings.Repeat("ä", headOf) + " ... " + strings.Repeat("ä", tailOf-1) + "x",
+		strings.Repeat("head ", 30) + strings.Repeat("tail ", 30): strings.TrimSpace(strings.Repeat("head ", headOf/5)) + " ... " + strings.Repeat("tail ", tailOf/5-1),
+	} {
+		if got := brief(reason); got != want {
+			t.Errorf("%q becomes %q, want %q", reason, got, want)
+		}
 	}
 }

@@ -54,7 +54,7 @@ func examinePod(p *corev1.Pod, events []*corev1.Event, grace time.Duration) find
 	f := finding{pod: p.UID}
 	say := func(format string, args ...any) {
 		words := fmt.Sprintf(format, args...)
-		f.line = fmt.Sprintf("pod %s: %s", p.Name, words)
+		f.line, f.words = fmt.Sprintf("pod %s: %s", p.Name, words), words
 		f.message = fmt.Sprintf("pod %s in namespace %s: %s", p.Name, p.Namespace, words)
 	}
 	if p.Spec.NodeName == "" {
@@ -120,6 +120,7 @@ func examineScheduling(f *finding, say func(string, ...any), p *corev1.Pod, even
 			f.tolerance = endless
 		}
 		say("unschedulable: %s", words)
+		f.words = c.Message // not what an autoscaler does, which is worth knowing while one waits
 	}
 }
 

@@ -7,6 +7,7 @@ package fleettest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"path/filepath"
 	"slices"
@@ -27,8 +28,8 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// Daemon is a buildkitd that answers questions. Its solves succeed at once and
-// build nothing.
+// Daemon is a buildkitd that answers questions. Its solves end at once and build
+// nothing.
 type Daemon struct {
 	control.UnimplementedControlServer
 
@@ -45,6 +46,12 @@ type Daemon struct {
 	Broken bool
 	// Cache has the sizes of the records of its cache, in bytes.
 	Cache []int64
+	// Reports are what it tells of each solve, in this order.
+	Reports []*control.StatusResponse
+	// Refusal, if set, is how each solve ends.
+	Refusal error
+	// Answers are the exporters' answers to each solve.
+	Answers map[string]string
 
 	mu     sync.Mutex
 	solves []map[string]string
@@ -114,7 +121,10 @@ func (d *Daemon) Solve(_ context.Context, request *control.SolveRequest) (*contr
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.solves = append(d.solves, request.FrontendAttrs)
-	return &control.SolveResponse{ExporterResponse: map[string]string{}}, nil
+	if d.Refusal != nil {
+		return nil, d.Refusal
+	}
+	return &control.SolveResponse{ExporterResponse: maps.Clone(d.Answers)}, nil
 }
 
 // Solves returns the attributes for the frontend of all solves, in their order.
@@ -124,8 +134,13 @@ func (d *Daemon) Solves() []map[string]string {
 	return slices.Clone(d.solves)
 }
 
-// Status implements control.ControlServer: a solve has nothing to tell.
-func (d *Daemon) Status(*control.StatusRequest, grpc.ServerStreamingServer[control.StatusResponse]) error {
+// Status implements control.ControlServer.
+func (d *Daemon) Status(_ *control.StatusRequest, stream grpc.ServerStreamingServer[control.StatusResponse]) error {
+	for _, report := range d.Reports {
+		if err := stream.Send(report); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

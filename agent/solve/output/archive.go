@@ -49,6 +49,7 @@ type archiveOutput struct {
 	images []received
 	merged *imageindex.Manifest
 	ready  string // what to place
+	size   int64  // of the file to place, in bytes
 }
 
 // received is the image that one solve has sent.
@@ -175,7 +176,7 @@ func (a *archiveOutput) seal(ctx context.Context) error {
 		return a.output.unwritable(err, a.staging.where())
 	}
 	if a.file != "" {
-		a.ready = a.file
+		a.ready, a.size = a.file, fileSize(a.file)
 		return nil
 	}
 	root, err := a.assemble(ctx)
@@ -197,7 +198,7 @@ func (a *archiveOutput) seal(ctx context.Context) error {
 	if err != nil {
 		return a.output.unwritable(err, path)
 	}
-	a.ready = path
+	a.ready, a.size = path, fileSize(path)
 	return nil
 }
 
@@ -340,6 +341,14 @@ func (a *archiveOutput) commit(ctx context.Context) error {
 }
 
 func (a *archiveOutput) close() error { return a.staging.close() }
+
+func (a *archiveOutput) written() Written {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	w := Written{Type: a.output.Type, Dest: a.output.Dest, Names: a.names, Bytes: a.size}
+	_, w.Loaded = a.dest.(*engine)
+	return w
+}
 
 // published implements publisher.
 func (a *archiveOutput) published() (published, bool) {

@@ -20,6 +20,7 @@ type dirReceiver struct {
 
 	mu     sync.Mutex
 	denied modes
+	total  amount
 	err    error // why it could not be taken
 }
 
@@ -30,7 +31,7 @@ func (r *dirReceiver) receive(stream filesync.FileSend_DiffCopyServer) error {
 		return err
 	}
 	defer r.streams.done()
-	err := receiveTree(stream, r.dir, func(path string, mode fs.FileMode) {
+	total, err := receiveTree(stream, r.dir, func(path string, mode fs.FileMode) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.denied = r.denied.with(modes{path: mode})
@@ -38,6 +39,7 @@ func (r *dirReceiver) receive(stream filesync.FileSend_DiffCopyServer) error {
 	disk, invalid := (*diskError)(nil), (*fault.Builder)(nil)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.total = r.total.plus(total)
 	switch {
 	case r.err != nil:
 	case errors.As(err, &disk):
@@ -56,10 +58,11 @@ func (r *dirReceiver) failed() error {
 }
 
 // end returns when nothing is written any more, with the modes of directories
-// that are not on disk. The session has ended, and with it the streams.
-func (r *dirReceiver) end() modes {
+// that are not on disk, and how much has come. The session has ended, and with it
+// the streams.
+func (r *dirReceiver) end() (modes, amount) {
 	r.streams.end()
-	return r.denied
+	return r.denied, r.total
 }
 
 // modes are those of directories that will deny their owner something, by their

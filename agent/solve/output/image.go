@@ -207,6 +207,14 @@ func (i *imageOutput) tags() []string {
 
 func (i *imageOutput) close() error { return nil }
 
+func (i *imageOutput) written() Written {
+	w := Written{Type: i.output.Type, Pushed: i.push}
+	if name := i.output.Attrs[attrName]; name != anyName { // that is for the frontend to give
+		w.Names = normalizedNames(name)
+	}
+	return w
+}
+
 // publishes returns what commit will tag.
 func (i *imageOutput) publishes() []string {
 	i.mu.Lock()

@@ -38,6 +38,7 @@ type localOutput struct {
 	mu    sync.Mutex
 	trees []string // directories in staging whose solve succeeded
 	modes modes    // of the directories in them
+	total amount   // of the files in them
 	ready *placement
 }
 
@@ -104,7 +105,7 @@ func (l *localOutput) begin(of job.Job) (receiver, error) {
 	}
 	in := &dirReceiver{output: l.output, dir: dir}
 	end := func(_ map[string]string, keep bool) error {
-		denied := in.end()
+		denied, total := in.end()
 		if !keep {
 			_ = target.RemoveTree(dir) // else it goes with the staging directory
 			return nil
@@ -113,6 +114,7 @@ func (l *localOutput) begin(of job.Job) (receiver, error) {
 		defer l.mu.Unlock()
 		l.trees = append(l.trees, dir)
 		l.modes = l.modes.with(denied)
+		l.total = l.total.plus(total)
 		return nil
 	}
 	entry.OutputDir = dir
@@ -174,3 +176,9 @@ func (l *localOutput) commit(ctx context.Context) error {
 }
 
 func (l *localOutput) close() error { return l.staging.close() }
+
+func (l *localOutput) written() Written {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Written{Type: l.output.Type, Dest: l.output.Dest, Files: l.total.files, Bytes: l.total.bytes}
+}

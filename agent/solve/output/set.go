@@ -49,6 +49,7 @@ type publisher interface {
 type Set struct {
 	sinks    []sink
 	warnings []string
+	unused   string
 
 	mu      sync.Mutex
 	answers []answer // of the solves that count
@@ -90,7 +91,7 @@ func Open(ctx context.Context, outputs []Output, env Env) (*Set, fault.UsageList
 		mistakes.Add(&fault.Usage{Flag: "--annotation", Problem: "no output is an image", Hint: "annotations go to type=registry, image, oci and docker"})
 	}
 	if len(outputs) == 0 {
-		s.warnings = append(s.warnings, "no --output: the result stays in the cache of the builder")
+		s.unused = noOutput(env.Tags)
 	}
 	return s, mistakes
 }
@@ -117,6 +118,21 @@ func open(ctx context.Context, o Output, env Env) (opened sink, image bool, prob
 
 // Warnings are things that work but are probably not meant, one line each.
 func (s *Set) Warnings() []string { return s.warnings }
+
+// Unused says, in a line, that nothing comes of a build that has succeeded but what
+// its builders keep; empty where there is an output. A build that fails has other
+// news.
+func (s *Set) Unused() string { return s.unused }
+
+// noOutput is the line for a build without outputs. Tags are the names that its
+// image would have.
+func noOutput(tags []string) string {
+	line := "no --output: the result stays in the cache of the builder; -o DIR writes it to files, --push pushes it, --load loads it into a Docker engine"
+	if len(tags) > 0 {
+		line += "; without one of them --tag " + strings.Join(tags, ", ") + " has no effect"
+	}
+	return line
+}
 
 // Close removes what was not committed. A nil Set has nothing.
 func (s *Set) Close() error {

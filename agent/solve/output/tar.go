@@ -34,6 +34,7 @@ type tarOutput struct {
 	mu    sync.Mutex
 	files []staged
 	ready string // the file to place
+	size  int64  // of it, in bytes
 }
 
 // staged is what one solve has left in staging.
@@ -104,7 +105,7 @@ func (t *tarOutput) seal(ctx context.Context) error {
 	if err := mergeTars(ctx, t.output, paths); err != nil {
 		return t.output.unwritable(err, t.staging.where())
 	}
-	t.ready = paths[0]
+	t.ready, t.size = paths[0], fileSize(paths[0])
 	return nil
 }
 
@@ -130,3 +131,9 @@ func notPlaced(ctx context.Context, o Output, err error) error {
 }
 
 func (t *tarOutput) close() error { return t.staging.close() }
+
+func (t *tarOutput) written() Written {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return Written{Type: t.output.Type, Dest: t.output.Dest, Bytes: t.size}
+}

@@ -40,6 +40,7 @@ type treeReceiver struct {
 	links fsutil.Hardlinks
 	next  uint32                   // the place of the next entry
 	ended bool                     // the list has ended
+	total amount                   // of the files of the list
 	queue []waitingFile            // to be asked for
 	files map[uint32]*incomingFile // that were asked for
 	dirs  []incomingDir
@@ -82,22 +83,22 @@ func onDisk(err error) error {
 	return &diskError{err}
 }
 
-// receiveTree receives a directory into an existing one. The error is a
-// *diskError if it is not the stream's.
-func receiveTree(stream filesync.FileSend_DiffCopyServer, dir string, deny func(string, fs.FileMode)) error {
+// receiveTree receives a directory into an existing one and returns how much it
+// was. The error is a *diskError if it is not the stream's.
+func receiveTree(stream filesync.FileSend_DiffCopyServer, dir string, deny func(string, fs.FileMode)) (amount, error) {
 	r := &treeReceiver{stream: stream, dir: dir, deny: deny, files: map[uint32]*incomingFile{}}
 	defer r.close()
 	if err := r.receive(); err != nil {
 		// If the stream is broken, there is nobody to tell.
 		_ = stream.SendMsg(&fstypes.Packet{Type: fstypes.PACKET_ERR, Data: []byte(err.Error())})
-		return err
+		return amount{}, err
 	}
 	if err := stream.SendMsg(&fstypes.Packet{Type: fstypes.PACKET_FIN}); err != nil {
-		return err
+		return amount{}, err
 	}
 	// The daemon answers, but all is done.
 	_ = stream.RecvMsg(&fstypes.Packet{})
-	return nil
+	return r.total, nil
 }
 
 func (r *treeReceiver) receive() error {
@@ -191,6 +192,7 @@ func (r *treeReceiver) listed(stat *fstypes.Stat) error {
 		return onDisk(err)
 	}
 	if info.Mode().IsRegular() && stat.Linkname == "" {
+		r.total = r.total.plus(amount{1, max(stat.Size, 0)})
 		r.queue = append(r.queue, waitingFile{id, stat.Mode, stat.ModTime, stat.Path, stat.Xattrs})
 		return nil
 	}

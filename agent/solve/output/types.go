@@ -61,6 +61,8 @@ type sink interface {
 	close() error
 	// traits are what a Set must know of the output.
 	traits() traits
+	// written says what was written where, once commit has succeeded.
+	written() Written
 }
 
 // traits are what a Set must know of an output.

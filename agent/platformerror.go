@@ -1,0 +1,60 @@
+package agent
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/slipway-build/slipway/agent/fleet"
+	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/internal/fault"
+)
+
+// platformError is a failure on one of several platforms.
+type platformError struct {
+	// where is the platform and the node.
+	where string
+	// what has failed, and why.
+	what string
+	err  error
+}
+
+// Error implements error.
+func (e *platformError) Error() string { return e.where + ": " + e.what }
+
+// Unwrap returns the failure.
+func (e *platformError) Unwrap() error { return e.err }
+
+// located says of a failure on a node for which platform it was, where the build has
+// several. What is about the request as a whole, or about the agent, is none of a
+// platform.
+func (w *work) located(node int, class fault.Class, err error) error {
+	total := 0
+	var platforms []string
+	for _, job := range w.jobs {
+		total += len(job.Platforms)
+		if job.Node == node {
+			platforms = fleet.FormatPlatforms(job.Platforms)
+		}
+	}
+	step, what := solve.FailedStep(err), err.Error()
+	switch {
+	case total < 2, class == fault.ClassUsage, class == fault.ClassCancelled:
+		return err
+	case class == fault.ClassBuild && step == "": // a Dockerfile that cannot be read
+		return err
+	case class == fault.ClassBuild:
+		what = solve.Failure(err)
+	}
+	if own := platformOf(step); slices.Contains(platforms, own) {
+		platforms = []string{own}
+	}
+	where := strings.Join(platforms, ", ") + " on " + w.Fleet.Definition().Nodes[node].Name
+	return &platformError{where: where, what: what, err: err}
+}
+
+// platformOf returns the platform in the name of a step of a solve of several,
+// "[linux/arm64 2/3] RUN make".
+func platformOf(step string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(step, "["), " ")
+	return name
+}

@@ -1,0 +1,192 @@
+package progress
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/docker/go-units"
+
+	"github.com/slipway-build/slipway/agent/event"
+	"github.com/slipway-build/slipway/internal/sanitize"
+)
+
+// summary collects from the events of a build what is printed below it.
+type summary struct {
+	builder   string
+	began     time.Time
+	nodes     []nodeSummary
+	defaults  map[string]string // the default platform of nodes, by name
+	published *event.Published
+	ended     time.Time
+}
+
+// nodeSummary is what one node has done.
+type nodeSummary struct {
+	event.Assignment
+	took time.Duration
+	// steps are the instructions that have ended, and whether they were cached.
+	steps map[string]bool
+}
+
+// instruction matches the name of a step that is an instruction of a Dockerfile,
+// such as "[linux/amd64 build 2/3] RUN make". FROM is none: it makes nothing.
+var instruction = regexp.MustCompile(`^\[(?:[^\]]* )?\d+/\d+\] (FROM )?`)
+
+// note takes an event into account.
+func (s *summary) note(e event.Event) {
+	if s.began.IsZero() {
+		s.began = e.Time
+	}
+	switch {
+	case e.Assigned != nil:
+		s.builder = e.Assigned.Builder
+		for _, node := range e.Assigned.Nodes {
+			s.nodes = append(s.nodes, nodeSummary{Assignment: node})
+		}
+	case e.Connected != nil && len(e.Connected.BuildsFor) > 0:
+		if s.defaults == nil {
+			s.defaults = map[string]string{}
+		}
+		s.defaults[e.Node] = e.Connected.BuildsFor[0]
+	case e.Published != nil:
+		s.published, s.ended = e.Published, e.Time
+	}
+	at := slices.IndexFunc(s.nodes, func(n nodeSummary) bool { return n.Node == e.Node })
+	if at < 0 {
+		return
+	}
+	node := &s.nodes[at]
+	switch {
+	case e.SolveBegun != nil:
+		node.steps = map[string]bool{}
+	case e.Progress != nil && node.steps != nil:
+		for _, v := range e.Progress.Vertexes {
+			if m := instruction.FindStringSubmatch(v.Name); m != nil && m[1] == "" && v.Completed != nil {
+				node.steps[v.Digest] = v.Cached
+			}
+		}
+	case e.Solved != nil:
+		node.took = e.Solved.Completed.Sub(e.Solved.Started)
+	}
+}
+
+// The widths of columns beyond which a text is shortened, so that a row fits into
+// 80 columns.
+const (
+	maxPlatforms = 24
+	maxNode      = 24
+)
+
+// maxImageNames bounds the lines with names of images.
+const maxImageNames = 8
+
+// text is what is printed: a row for each node, then what was made of it; empty for
+// a build that has not succeeded.
+func (s *summary) text() string {
+	if s.published == nil {
+		return ""
+	}
+	var b strings.Builder
+	sanitize.Fprintf(&b, "\nbuilt in %s with builder %q\n", seconds(s.ended.Sub(s.began)), s.builder)
+	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "  PLATFORM\tNODE\tTIME\tCACHED STEPS")
+	for _, n := range s.nodes {
+		names := n.Platforms
+		if len(names) == 0 && s.defaults[n.Node] != "" {
+			names = []string{s.defaults[n.Node]}
+		}
+		sanitize.Fprintf(table, "  %s\t%s\t%s\t%s\n", shorten(strings.Join(names, ","), maxPlatforms), shorten(n.Node, maxNode), seconds(n.took), n.cached())
+	}
+	_ = table.Flush() // a strings.Builder does not fail
+	for _, line := range outcome(s.published) {
+		// A digest fits into 80 columns beside the word.
+		sanitize.Fprintf(&b, "  %-6s %s\n", line[0], line[1])
+	}
+	return b.String()
+}
+
+// cached says how many of the node's steps were.
+func (n nodeSummary) cached() string {
+	if len(n.steps) == 0 {
+		return "-"
+	}
+	cached := 0
+	for _, was := range n.steps {
+		if was {
+			cached++
+		}
+	}
+	return fmt.Sprintf("%d of %d", cached, len(n.steps))
+}
+
+// outcome says what has become of the outputs: a word for it and what it is.
+func outcome(p *event.Published) (lines [][2]string) {
+	add := func(word, what string) { lines = append(lines, [2]string{word, what}) }
+	images := func(word string, names []string, more string) {
+		if len(names) == 0 { // the frontend or the builder has given them
+			names = p.Names
+		}
+		for i, name := range names {
+			if i == maxImageNames {
+				add("", fmt.Sprintf("and %d more", len(names)-i))
+				return
+			}
+			add(word, name+more)
+		}
+	}
+	for _, o := range p.Outputs {
+		dest := o.Dest
+		if dest == "-" {
+			dest = "standard output"
+		}
+		switch {
+		case o.Pushed:
+			images("pushed", o.Names, "")
+		case o.Loaded:
+			images("loaded", o.Names, "")
+		case dest == "" && o.Type != "image":
+			add("file", "standard output"+size(o))
+		case dest == "":
+			images("image", o.Names, " (on the builder)")
+		case o.Files > 0 || o.Bytes == 0:
+			add("files", dest+size(o))
+		default:
+			add("file", dest+size(o))
+		}
+	}
+	if p.Image != nil {
+		add("digest", p.Image.Digest.String())
+	}
+	return lines
+}
+
+// size is how large an output is, behind its name.
+func size(o event.Output) string {
+	switch {
+	case o.Files == 1:
+		return fmt.Sprintf(" (1 file, %s)", units.HumanSize(float64(o.Bytes)))
+	case o.Files > 0:
+		return fmt.Sprintf(" (%d files, %s)", o.Files, units.HumanSize(float64(o.Bytes)))
+	case o.Bytes > 0:
+		return fmt.Sprintf(" (%s)", units.HumanSize(float64(o.Bytes)))
+	}
+	return ""
+}
+
+// seconds is a duration as the display has it.
+func seconds(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }
+
+// shorten takes out the middle of a text that is longer than n: names often differ
+// at their ends.
+func shorten(text string, n int) string {
+	runes := []rune(text)
+	if len(runes) <= n {
+		return text
+	}
+	head := (n - 3) / 2
+	return string(runes[:head]) + "..." + string(runes[len(runes)-(n-3-head):])
+}
