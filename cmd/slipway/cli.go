@@ -101,6 +101,7 @@ type invocation struct {
 
 	ctx      context.Context
 	global   *global
+	given    map[string]bool // the flags that are on the command line, by name
 	env      environment
 	files    *source.Reader
 	workdir  string // empty where there is none any more
@@ -155,6 +156,11 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 		return fmt.Errorf("set up the command line: %w", err)
 	}
 	values.know(parser.Model)
+	env, err := loadEnvironment(ctx)
+	if err != nil {
+		return &usageError{err: err}
+	}
+	env.choose(parser.Model)
 	parsed, err := parser.Parse(args)
 	if exited { // --help and --version have printed what was asked for
 		return nil
@@ -168,10 +174,6 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	if err := refuseSecrets(parsed); err != nil {
 		return err
 	}
-	env, err := loadEnvironment(ctx)
-	if err != nil {
-		return &usageError{err: err}
-	}
 	hidden := &secrets{mask: mask}
 	diagnostics := std.err
 	if line.CIMask && listens(env, std.err) {
@@ -181,6 +183,8 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	terminal := progress.NewTerminal(diagnostics, mask)
 	logger := newLogger(terminal, std.err, &line.global)
 	captureLibraries(logger)
+	env.reportFlags(parsed)
+	env.mistakes.tell(logger)
 	if std.err == os.Stderr {
 		stop, err := captureStderr(terminal, isTerminal(std.err))
 		if err != nil {
@@ -207,6 +211,7 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 		json:     forPrograms,
 		ctx:      ctx,
 		global:   &line.global,
+		given:    given(parsed),
 		env:      env,
 		files:    files,
 		workdir:  workdir,
@@ -214,4 +219,16 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 		secrets:  hidden,
 		log:      logger,
 	})
+}
+
+// given are the names of the flags that are on the command line, and not in a
+// variable.
+func given(parsed *kong.Context) map[string]bool {
+	names := map[string]bool{}
+	for _, part := range parsed.Path {
+		if part.Flag != nil && !part.Resolved {
+			names[part.Flag.Name] = true
+		}
+	}
+	return names
 }

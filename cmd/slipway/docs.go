@@ -12,11 +12,12 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// docsCmd writes the reference of all commands from the model of the command
-// line. It is hidden: docs/commands.md and a release hold what it writes.
+// docsCmd writes the references of all commands and variables from the model of
+// the command line. It is hidden: docs/commands.md, docs/variables.md and a
+// release hold what it writes.
 type docsCmd struct {
 	Dir    string `arg:"" help:"Directory to write to; it is made if it is missing."`
-	Format string `enum:"markdown,man" default:"markdown" help:"markdown for commands.md, man for a man page of each command (${enum})."`
+	Format string `enum:"markdown,man" default:"markdown" help:"markdown for commands.md and variables.md, man for a man page of each command (${enum})."`
 	Date   string `placeholder:"YYYY-MM-DD" help:"Date in the man pages (default: none)."`
 }
 
@@ -38,6 +39,7 @@ func (c *docsCmd) Run(_ *invocation, parsed *kong.Context) error {
 		}
 	} else {
 		files["commands.md"] = root.markdown()
+		files["variables.md"] = variablesPage(parsed.Model)
 	}
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		return &usageError{err: err}
