@@ -50,6 +50,7 @@ type cli struct {
 	Logout     logoutCmd     `cmd:"" help:"Log out of a registry."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print the completion script for a shell."`
+	Help       helpCmd       `cmd:"" help:"Show the help of a command."`
 	Docs       docsCmd       `cmd:"" hidden:"" help:"Write the reference of all commands."`
 }
 
@@ -150,6 +151,8 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 		kong.Vars{"version": versionLine()},
 		kong.ExplicitGroups([]kong.Group{{Key: "global", Title: "Global flags:"}}),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, NoExpandSubcommands: true}),
+		kong.Help(printHelp),
+		kong.ValueFormatter(flagVariables),
 		kong.Exit(func(int) { exited = true }),
 	)
 	if err != nil {
@@ -161,12 +164,19 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 		return &usageError{err: err}
 	}
 	env.choose(parser.Model)
+	group(parser.Model)
 	parsed, err := parser.Parse(args)
 	if exited { // --help and --version have printed what was asked for
 		return nil
 	}
+	if nothingGiven(args, err, std) {
+		return nil
+	}
+	if wrong := refuseDirectory(line.Context); wrong != nil {
+		return wrong
+	}
 	if err != nil {
-		return &usageError{err: err, hints: []string{"slipway --help lists the commands, slipway COMMAND --help a command's flags"}}
+		return commandLineError(err)
 	}
 	if err := refuse(parsed); err != nil {
 		return err
@@ -205,7 +215,7 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	}
 	files := source.New(ctx, std.in)
 	defer func() { _ = files.Close() }() // what it holds goes with the process
-	return parsed.Run(&invocation{
+	err = parsed.Run(&invocation{
 		streams:  streams{in: std.in, out: text, err: terminal},
 		data:     std.out,
 		json:     forPrograms,
@@ -219,6 +229,7 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 		secrets:  hidden,
 		log:      logger,
 	})
+	return explainContext(err, line.Context)
 }
 
 // given are the names of the flags that are on the command line, and not in a

@@ -60,6 +60,8 @@ type page struct {
 	Aliases []string
 	// Help is one sentence, Detail what --help says besides.
 	Help, Detail string
+	// Examples are lines to type, each below a comment; empty for none.
+	Examples string
 	// Usage is the synopsis after the name, such as "[FLAGS] CONTEXT".
 	Usage       string
 	Args, Flags []parameter
@@ -97,6 +99,7 @@ func pageOf(node *kong.Node) page {
 	for parent := node.Parent; parent != nil; parent = parent.Parent {
 		p.Name = parent.Name + " " + p.Name
 	}
+	p.Examples = examplesOf(commandName(node))
 	var usage []string
 	for _, child := range node.Children {
 		if !child.Hidden {
@@ -202,6 +205,9 @@ func (p page) markdown() string {
 		fmt.Fprintf(&b, "\n## %s\n\n```\n%s\n```\n\n%s\n", c.Name, strings.TrimSpace(c.Name+" "+c.Usage), prose(c.Help))
 		if c.Detail != "" {
 			fmt.Fprintf(&b, "\n%s\n", prose(c.Detail))
+		}
+		if c.Examples != "" {
+			fmt.Fprintf(&b, "\n```sh\n%s\n```\n", c.Examples)
 		}
 		if len(c.Aliases) > 0 {
 			fmt.Fprintf(&b, "\nAnother name of it: `%s`.\n", strings.Join(c.Aliases, "`, `"))

@@ -32,6 +32,9 @@ func (p page) roff(date string) string {
 	section(&b, "ARGUMENTS", p.Args)
 	if below {
 		section(&b, "OPTIONS", p.Flags)
+		if p.Examples != "" {
+			fmt.Fprintf(&b, ".SH EXAMPLES\n.nf\n%s\n.fi\n", roffWord(p.Examples))
+		}
 		fmt.Fprintf(&b, ".SH SEE ALSO\n.BR %s (1),\nwhich has the global options and the exit codes.\n", roffWord(program))
 		return b.String()
 	}
