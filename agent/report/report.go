@@ -31,6 +31,8 @@ type Part struct {
 	// Pod is the pod that solved it; empty with the remote driver.
 	Pod    string
 	Result *solve.Result
+	// Platform is the node's own, which it builds for when the job names none.
+	Platform ocispecs.Platform
 	// Provenance is what the daemon recorded, by platform ("" when there is
 	// only one); empty unless the build was asked for it.
 	Provenance map[string]json.RawMessage
@@ -124,7 +126,11 @@ func (r Report) Metadata(warnings bool) map[string]any {
 func (r Report) platforms(part Part) map[string]platformMetadata {
 	all := map[string]platformMetadata{}
 	result := part.Result
-	for _, p := range result.Job.Platforms {
+	list := result.Job.Platforms
+	if len(list) == 0 && part.Platform.OS != "" {
+		list = []ocispecs.Platform{part.Platform}
+	}
+	for _, p := range list {
 		name := platforms.Format(p)
 		one := platformMetadata{
 			Node: part.Node, Pod: part.Pod, Ref: result.Ref,
@@ -134,7 +140,7 @@ func (r Report) platforms(part Part) map[string]platformMetadata {
 		}
 		if d, ok := r.Outcome.Platforms[name]; ok {
 			one.Digest, one.Descriptor = d.Digest.String(), &d
-		} else if result.Descriptor != nil && len(result.Job.Platforms) == 1 {
+		} else if result.Descriptor != nil && len(list) == 1 {
 			one.Digest, one.Descriptor = result.Descriptor.Digest.String(), result.Descriptor
 		}
 		all[name] = one

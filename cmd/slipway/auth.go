@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -41,13 +40,15 @@ func (c *authCmd) Help() string {
 type authStatus struct {
 	// Registry is the registry or the repository that was asked about.
 	Registry string `json:"registry"`
+	// Verdict is credential, or anonymous where no source has one.
+	Verdict string `json:"verdict"`
 	// Findings are what the sources answer, in order.
 	Findings []registry.Finding `json:"sources"`
 	// Alike are registries that there are credentials for, where there is none
 	// for this one and its name is like theirs.
-	Alike []string `json:"alike,omitempty"`
+	Alike []string `json:"alike"`
 	// Checks are the rights that were asked for, with --check.
-	Checks []authCheck `json:"checks,omitempty"`
+	Checks []authCheck `json:"checks"`
 }
 
 // anonymous is true when no source has a credential.
@@ -57,10 +58,13 @@ func (s authStatus) anonymous() bool {
 
 // authCheck is what a registry has said of one right.
 type authCheck struct {
+	// Action is pull or push, or none for a registry without a repository.
 	Action string `json:"action"`
+	// Verdict is allowed, refused or not asked.
+	Verdict string `json:"verdict"`
 	// Error is empty when the right is there.
 	Error string   `json:"error,omitempty"`
-	Hints []string `json:"hints,omitempty"`
+	Hints []string `json:"hints"`
 	err   error
 }
 
@@ -94,20 +98,23 @@ func (c *authCmd) Run(in *invocation) error {
 			return classifyRegistry(err)
 		}
 		status := authStatus{Registry: target.String(), Findings: findings}
+		status.Verdict = "credential"
 		if status.anonymous() {
+			status.Verdict = "anonymous"
 			status.Alike = keychain.Alike(in.ctx, target.Host)
 		}
 		if c.Check {
 			if status.Checks, err = c.checks(in, client, target); err != nil {
 				return err
 			}
+			for i, check := range status.Checks {
+				status.Checks[i].Verdict = checkVerdict(check)
+			}
 		}
 		report = append(report, status)
 	}
-	if c.Format == "json" {
-		encoder := json.NewEncoder(in.output(formatJSON))
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(report)
+	if c.Format == formatJSON {
+		err = in.printJSON(report)
 	} else {
 		err = printAuth(in.out, report, c.All, time.Now())
 	}
@@ -231,11 +238,7 @@ func printAuth(w io.Writer, report []authStatus, all bool, now time.Time) error 
 	t := tabwriter.NewWriter(&table, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(t, "REGISTRY/SOURCE\tVERDICT\tUSER\tEXPIRES\tDETAIL")
 	for _, status := range report {
-		verdict := "credential"
-		if status.anonymous() {
-			verdict = "anonymous"
-		}
-		sanitize.Fprintf(t, "%s\t%s\t\t\t\n", status.Registry, verdict)
+		sanitize.Fprintf(t, "%s\t%s\t\t\t\n", status.Registry, status.Verdict)
 		for _, f := range status.Findings {
 			if f.Verdict != registry.HasNone || all {
 				sanitize.Fprintf(t, " \\_ %s\t%s\t%s\t%s\t%s\n", f.Source, f.Verdict, cmp.Or(f.Username, "-"), expires(f.Expires, now), cmp.Or(f.Why, f.From, f.Reads))
@@ -245,7 +248,7 @@ func printAuth(w io.Writer, report []authStatus, all bool, now time.Time) error 
 			sanitize.Fprintf(t, " \\_ alike\t\t\t\tthere is a credential for %s, which is not for this one\n", strings.Join(status.Alike, ", "))
 		}
 		for _, check := range status.Checks {
-			sanitize.Fprintf(t, " \\_ check %s\t%s\t\t\t%s\n", check.Action, checkVerdict(check), check.Error)
+			sanitize.Fprintf(t, " \\_ check %s\t%s\t\t\t%s\n", check.Action, check.Verdict, check.Error)
 		}
 	}
 	if err := t.Flush(); err != nil {

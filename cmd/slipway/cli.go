@@ -7,6 +7,9 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
@@ -16,6 +19,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/format"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/source"
 )
@@ -111,15 +115,47 @@ type invocation struct {
 	log      zerolog.Logger
 }
 
-// formatJSON is the value of --format for programs.
-const formatJSON = "json"
+// The values of --format for programs. Where docker buildx has a JSON of its own,
+// that is json, and Slipway's, which docs/json.md describes, is json-list.
+const (
+	formatJSON     = "json"
+	formatJSONList = "json-list"
+)
 
 // output is where the command's output goes in a format.
 func (in *invocation) output(format string) io.Writer {
-	if format == formatJSON {
+	if format == formatJSON || format == formatJSONList {
 		return in.json
 	}
 	return in.out
+}
+
+// printJSON prints a value as docs/json.md describes.
+func (in *invocation) printJSON(value any) error { return format.JSON(in.json, value) }
+
+// parseFormat parses a value of --format: one of the words, for which it returns
+// nil, or a Go template over rows like the given one.
+func parseFormat(value string, row any, words ...string) (*format.Template, error) {
+	if slices.Contains(words, value) {
+		return nil, nil
+	}
+	parsed, err := format.Parse(value, row)
+	switch {
+	case errors.Is(err, format.ErrNoTemplate):
+		err = fmt.Errorf("--format %q: is not %s, nor a Go template", value, strings.Join(words, ", "))
+	case err != nil:
+		err = fmt.Errorf("--format %q: %w", value, err)
+	}
+	if err != nil {
+		fields := make([]string, 0, 16)
+		for field := range reflect.TypeOf(row).Fields() {
+			if field.IsExported() {
+				fields = append(fields, "{{."+field.Name+"}}")
+			}
+		}
+		return nil, &usageError{err: err, hints: []string{"a template can have " + strings.Join(fields, " ")}}
+	}
+	return parsed, nil
 }
 
 // run parses the command line, runs the command and returns the exit code.
@@ -128,9 +164,16 @@ func run(args []string, std streams) int {
 	defer stop()
 
 	mask := &progress.Mask{}
-	err := first(ctx, dispatch(ctx, args, std, mask))
+	var line cli
+	err := first(ctx, dispatch(ctx, &line, args, std, mask))
 	if err == nil {
 		return 0
+	}
+	if wantsJSON(args, line.LogFormat) {
+		gate := sanitize.FilterWriter(std.err, mask.Filter())
+		_ = format.JSONLine(gate, errorOf(err, time.Now()))
+		_ = gate.Flush() // there is no place left to complain at
+		return exitCode(err)
 	}
 	gate := sanitize.NewWriter(std.err, mask.Filter())
 	printError(gate, err)
@@ -138,12 +181,11 @@ func run(args []string, std streams) int {
 	return exitCode(err)
 }
 
-func dispatch(ctx context.Context, args []string, std streams, mask *progress.Mask) (err error) {
+func dispatch(ctx context.Context, line *cli, args []string, std streams, mask *progress.Mask) (err error) {
 	defer fault.Catch(&err)
-	var line cli
 	exited := false
 	values := &words{}
-	parser, err := kong.New(&line,
+	parser, err := kong.New(line,
 		kong.KindMapper(reflect.String, values),
 		kong.Name("slipway"),
 		kong.Description("Build container images and files on BuildKit in Kubernetes, natively for every CPU architecture."),

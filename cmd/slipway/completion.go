@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"embed"
 	"io/fs"
 	"strings"
@@ -71,8 +72,8 @@ func commands(root *kong.Node) []completable {
 			if f.Short != 0 {
 				flag.Short = string(f.Short)
 			}
-			if f.Enum != "" {
-				flag.Values = strings.Split(f.Enum, ",")
+			if values := cmp.Or(f.Enum, f.Tag.Get("values")); values != "" {
+				flag.Values = strings.Split(values, ",")
 			}
 			one.Flags = append(one.Flags, flag)
 		}

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -139,7 +140,7 @@ func printHelp(options kong.HelpOptions, context *kong.Context) error {
 	if err := kong.DefaultHelpPrinter(options, context); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(context.Stdout, "\nAlso, see slipway --help:\n  %s\n", strings.Join(named, " "))
+	_, err := io.WriteString(context.Stdout, "\nAlso, see slipway --help:\n  "+strings.Join(named, " ")+"\n")
 	return err
 }
 
@@ -172,10 +173,14 @@ func nothingGiven(args []string, failed error, std streams) (done bool) {
 	if len(node.Children) > 0 {
 		return context.PrintUsage(false) == nil
 	}
-	_, _ = fmt.Fprintf(std.err, "Usage: slipway %s\n\n%s\n", node.Summary(), node.Help)
-	if examples := examplesOf(commandName(node)); examples != "" {
-		_, _ = fmt.Fprintf(std.err, "\nExamples:\n\n    %s\n\n", strings.ReplaceAll(examples, "\n", "\n    "))
+	if wantsJSON(args, "") {
+		return false
 	}
+	text := "Usage: slipway " + node.Summary() + "\n\n" + node.Help + "\n\n"
+	if examples := examplesOf(commandName(node)); examples != "" {
+		text += "Examples:\n\n    " + strings.ReplaceAll(examples, "\n", "\n    ") + "\n\n"
+	}
+	_, _ = io.WriteString(std.err, text) // the error that follows says it too
 	return false
 }
 

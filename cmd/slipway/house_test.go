@@ -42,7 +42,7 @@ var floors = [][]string{
 	{"configmap", "registry"},
 	{"internal/heap", "internal/source", "internal/target"},
 	{"internal/fault"},
-	{"internal/sanitize", "internal/variables"},
+	{"internal/format", "internal/sanitize", "internal/variables"},
 }
 
 // A package that is larger than this is not held in mind; tests do not count.
@@ -140,6 +140,7 @@ var importRules = []struct {
 	{module + "/internal/filetest", []string{"agent/solve/vcs/vcstest"}, "it serves tests only"},
 	{module + "/agent/solve/vcs", []string{"agent/solve"}, "a part of solve: what git says of a context"},
 	{module + "/agent/solve/vcs/vcstest", nil, "it serves tests only"},
+	{module + "/internal/format", []string{"cmd/slipway"}, "how commands print is decided in cmd; the core returns values"},
 	{module + "/internal/variables", []string{"cmd/slipway"}, "the environment is read in cmd only; the core is given a lookup that has checked it"},
 	{module + "/internal/heap", []string{"agent/solve/contextfs", "agent/solve/output"}, "large transfers spare memory; nothing else changes the collector"},
 	{module + "/agent/solve/session", []string{"agent/solve", "cmd/slipway"}, "a part of solve; cmd parses its flags"},
