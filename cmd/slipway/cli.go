@@ -47,6 +47,7 @@ type cli struct {
 	Logs       logsCmd       `cmd:"" help:"Print what buildkitd says in the pods of a builder."`
 	Doctor     doctorCmd     `cmd:"" help:"Find what would keep a build from succeeding, and say what to do."`
 	Create     createCmd     `cmd:"" help:"Define a builder, or change one: write its definition."`
+	Use        useCmd        `cmd:"" help:"Select the builder that commands take where none is named."`
 	Definition definitionCmd `cmd:"" help:"Check and convert definitions."`
 	Index      indexCmd      `cmd:"" aliases:"imagetools" help:"Make and show images in registries."`
 	Auth       authCmd       `cmd:"" help:"Show which credential is used for a registry, and why."`
@@ -60,7 +61,7 @@ type cli struct {
 
 // global are the flags of every command.
 type global struct {
-	Builder     string           `env:"SLIPWAY_BUILDER,BUILDX_BUILDER" placeholder:"NAME" help:"The builder (default: the only one defined)." group:"global"`
+	Builder     string           `env:"SLIPWAY_BUILDER,BUILDX_BUILDER" placeholder:"NAME" help:"The builder (default: the only one defined, else the one that slipway use or docker buildx use has selected)." group:"global"`
 	Definitions string           `placeholder:"PATH" env:"SLIPWAY_DEFINITIONS" help:"File or directory of builder definitions (default: the first of /etc/slipway/definitions and buildx's own places)." group:"global"`
 	Kubeconfig  string           `placeholder:"FILE" env:"SLIPWAY_KUBECONFIG" help:"Kubeconfig file (default: the pod's service account, else KUBECONFIG)." group:"global"`
 	Context     string           `name:"context" placeholder:"NAME" env:"SLIPWAY_CONTEXT" help:"Context of the kubeconfig." group:"global"`

@@ -44,7 +44,7 @@ func (c *lsCmd) Run(in *invocation) error {
 	case c.Format == "table":
 		err = printBuilders(in.out, list)
 	default:
-		err = in.printAsBuildx(template, list, definitions)
+		err = in.printAsBuildx(template, list, definitions, set.Selected())
 	}
 	if err != nil {
 		return err
@@ -57,11 +57,11 @@ func (c *lsCmd) Run(in *invocation) error {
 
 // printAsBuildx prints what docker buildx ls prints with a template, or an object
 // on each line without one.
-func (in *invocation) printAsBuildx(template *format.Template, list []builders.Status, definitions []configmap.Definition) error {
+func (in *invocation) printAsBuildx(template *format.Template, list []builders.Status, definitions []configmap.Definition, selected string) error {
 	var rows []any
 	for i, status := range list {
 		d := definitions[i]
-		b := status.Buildx(d, in.driverOptions(d), len(list) == 1)
+		b := status.Buildx(d, in.driverOptions(d), d.Name == selected)
 		if template != nil {
 			rows = append(rows, b.Rows(template.IsTable())...)
 		} else if err := format.JSONLine(in.json, b); err != nil {
