@@ -56,6 +56,7 @@ type cli struct {
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print the completion script for a shell."`
 	Help       helpCmd       `cmd:"" help:"Show the help of a command."`
+	Complete   completeCmd   `cmd:"" hidden:"" help:"Print what completion scripts ask for."`
 	Docs       docsCmd       `cmd:"" hidden:"" help:"Write the reference of all commands."`
 }
 

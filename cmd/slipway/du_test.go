@@ -60,8 +60,8 @@ func TestTablesOfRecordsAreAligned(t *testing.T) {
 func TestDuFormats(t *testing.T) {
 	now := time.Now()
 	for format, want := range map[string]string{
-		"{{.ID}} {{.Size}} {{.Bytes}} {{.Node}}/{{.Pod}}": "abcdefghijklmnopqrstuvwxy 1.235MB 1234567 builder-amd64/builder-amd64-0\nshort 7B 7 b/b-0\n",
-		`table {{.ID}}\t{{.Reclaimable}}\t{{.LastUsedAt}}`:  "ID                           RECLAIMABLE   LAST ACCESSED\nabcdefghijklmnopqrstuvwxy*   true          About an hour ago\nshort                        false         \n",
+		"{{.ID}} {{.Size}} {{.Bytes}} {{.Node}}/{{.Pod}}":  "abcdefghijklmnopqrstuvwxy 1.235MB 1234567 builder-amd64/builder-amd64-0\nshort 7B 7 b/b-0\n",
+		`table {{.ID}}\t{{.Reclaimable}}\t{{.LastUsedAt}}`: "ID                           RECLAIMABLE   LAST ACCESSED\nabcdefghijklmnopqrstuvwxy*   true          About an hour ago\nshort                        false         \n",
 		"{{json .Parents}}": "[]\n[\"p\"]\n",
 	} {
 		print, err := (&duCmd{Format: format}).printer()
