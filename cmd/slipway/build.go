@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -231,6 +232,14 @@ func (c *buildCmd) call() (solve.Call, error) {
 	call, err := solve.ParseCall(value)
 	if err != nil {
 		return call, &usageError{err: err}
+	}
+	switch { // the names are those of docker buildx
+	case c.File == "-":
+		call.Dockerfile = "stdin"
+	case c.File != "":
+		call.Dockerfile = c.File
+	case isDirectory(c.Context):
+		call.Dockerfile = filepath.Join(c.Context, "Dockerfile")
 	}
 	return call, nil
 }

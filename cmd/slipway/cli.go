@@ -36,7 +36,7 @@ type streams struct {
 type cli struct {
 	global
 
-	Build      buildCmd      `cmd:"" help:"Build from a Dockerfile."`
+	Build      buildCmd      `cmd:"" aliases:"b" help:"Build from a Dockerfile."`
 	Up         upCmd         `cmd:"" help:"Make sure that a builder runs, and wait until it answers."`
 	Ls         lsCmd         `cmd:"" help:"List builders and their nodes."`
 	Inspect    inspectCmd    `cmd:"" help:"Show a builder: its nodes, their pods and what these hold and do."`
@@ -47,6 +47,8 @@ type cli struct {
 	Logs       logsCmd       `cmd:"" help:"Print what buildkitd says in the pods of a builder."`
 	Doctor     doctorCmd     `cmd:"" help:"Find what would keep a build from succeeding, and say what to do."`
 	Create     createCmd     `cmd:"" help:"Define a builder, or change one: write its definition."`
+	Stop       stopCmd       `cmd:"" help:"Do nothing, as docker buildx stop does in Kubernetes."`
+	DialStdio  dialStdioCmd  `cmd:"" help:"Connect standard input and output with a builder."`
 	Use        useCmd        `cmd:"" help:"Select the builder that commands take where none is named."`
 	Definition definitionCmd `cmd:"" help:"Check and convert definitions."`
 	Index      indexCmd      `cmd:"" aliases:"imagetools" help:"Make and show images in registries."`
@@ -108,6 +110,7 @@ type invocation struct {
 
 	ctx      context.Context
 	global   *global
+	called   called
 	given    map[string]bool // the flags that are on the command line, by name
 	env      environment
 	files    *source.Reader
@@ -160,30 +163,41 @@ func parseFormat(value string, row any, words ...string) (*format.Template, erro
 	return parsed, nil
 }
 
-// run parses the command line, runs the command and returns the exit code.
-func run(args []string, std streams) int {
+// run is runAs under the program's own name.
+func run(args []string, std streams) int { return runAs("slipway", args, std) }
+
+// runAs parses the command line, runs the command and returns the exit code. The
+// name is the one that the program was called by.
+func runAs(name called, args []string, std streams) int {
+	args = name.arguments(args)
+	if done, err := name.pluginMetadata(args, std.out); done {
+		if err != nil { // only writing can fail
+			return exitBuild
+		}
+		return 0
+	}
 	ctx, stop := withSignals(context.Background(), std.err)
 	defer stop()
 
 	mask := &progress.Mask{}
 	var line cli
-	err := first(ctx, dispatch(ctx, &line, args, std, mask))
+	err := first(ctx, dispatch(ctx, &line, name, args, std, mask))
 	if err == nil {
 		return 0
 	}
 	if wantsJSON(args, line.LogFormat) {
 		gate := sanitize.FilterWriter(std.err, mask.Filter())
-		_ = format.JSONLine(gate, errorOf(err, time.Now()))
+		_ = format.JSONLine(gate, errorOf(err, name.exitCode(err), time.Now()))
 		_ = gate.Flush() // there is no place left to complain at
-		return exitCode(err)
+		return name.exitCode(err)
 	}
 	gate := sanitize.NewWriter(std.err, mask.Filter())
-	printError(gate, err)
+	printError(gate, name.errorPrefix(), err)
 	_ = gate.Flush() // there is no place left to complain at
-	return exitCode(err)
+	return name.exitCode(err)
 }
 
-func dispatch(ctx context.Context, line *cli, args []string, std streams, mask *progress.Mask) (err error) {
+func dispatch(ctx context.Context, line *cli, name called, args []string, std streams, mask *progress.Mask) (err error) {
 	defer fault.Catch(&err)
 	exited := false
 	values := &words{}
@@ -235,7 +249,7 @@ func dispatch(ctx context.Context, line *cli, args []string, std streams, mask *
 		diagnostics = hidden.tell
 	}
 	terminal := progress.NewTerminal(diagnostics, mask)
-	logger := newLogger(terminal, std.err, &line.global)
+	logger := newLogger(terminal, std.err, &line.global, name)
 	captureLibraries(logger)
 	env.reportFlags(parsed)
 	env.mistakes.tell(logger)
@@ -265,6 +279,7 @@ func dispatch(ctx context.Context, line *cli, args []string, std streams, mask *
 		json:     forPrograms,
 		ctx:      ctx,
 		global:   &line.global,
+		called:   name,
 		given:    given(parsed),
 		env:      env,
 		files:    files,

@@ -67,12 +67,13 @@ func exitCode(err error) int {
 // printError is the one place that prints an error: the excerpt of the
 // Dockerfile if the build failed there, a line for every problem, then the
 // hints. An error may quote anybody: what it says in several lines is indented,
-// so that none of them looks like a line of its own.
-func printError(w io.Writer, err error) {
+// so that none of them looks like a line of its own. The prefix begins the line of
+// each problem.
+func printError(w io.Writer, prefix string, err error) {
 	var b strings.Builder
 	b.WriteString(solve.Excerpt(err))
 	for _, one := range problems(err) {
-		b.WriteString("error: " + sanitize.Indent(one, "  ") + "\n")
+		b.WriteString(prefix + sanitize.Indent(one, "  ") + "\n")
 	}
 	for _, hint := range fault.Hints(err) {
 		b.WriteString("hint: " + sanitize.Indent(hint, "") + "\n") // its other lines are to paste
@@ -100,8 +101,8 @@ type errorJSON struct {
 
 // errorOf is an error as JSON has it. Credentials in URLs are taken out, as
 // printError does.
-func errorOf(err error, now time.Time) errorJSON {
-	out := errorJSON{Level: "error", Time: now.UTC().Truncate(time.Second), Excerpt: solve.Excerpt(err), ExitCode: exitCode(err)}
+func errorOf(err error, exitCode int, now time.Time) errorJSON {
+	out := errorJSON{Level: "error", Time: now.UTC().Truncate(time.Second), Excerpt: solve.Excerpt(err), ExitCode: exitCode}
 	for _, one := range problems(err) {
 		out.Errors = append(out.Errors, sanitize.RedactURLs(one))
 	}

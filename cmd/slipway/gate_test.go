@@ -65,7 +65,7 @@ func TestTablesHaveNoCommands(t *testing.T) {
 			}}, true, now)
 		},
 		"diagnostics": func(w io.Writer) error {
-			log := newLogger(progress.NewTerminal(w, nil), w, &global{LogLevel: "info"})
+			log := newLogger(progress.NewTerminal(w, nil), w, &global{LogLevel: "info"}, "slipway")
 			log.Warn().Str("field", hostile).AnErr(zerolog.ErrorFieldName, hinted{message: hostile}).Msg(hostile)
 			return nil
 		},
