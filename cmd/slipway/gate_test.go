@@ -160,8 +160,6 @@ var unguarded = map[string]string{
 	"auth.go":       "lines of a table that is made of sanitized values",
 	"du.go":         "rows that are made of sanitized values",
 	"prune.go":      "the same rows",
-	"docs.go":       "texts of the program's own flags, into files",
-	"man.go":        "the same texts",
 	"signals.go":    "the name of a signal",
 	"profile_on.go": "not in released binaries",
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/doctor"
 	"github.com/slipway-build/slipway/internal/format"
+	"github.com/slipway-build/slipway/internal/reference"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -278,7 +279,7 @@ func (c comments) rows(t *testing.T, b *strings.Builder, of reflect.Type, at str
 		if f.optional {
 			kind += ", may be absent"
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", name, kind, cell(f.doc))
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", name, kind, reference.Cell(f.doc))
 		c.rows(t, b, f.of, name)
 	}
 }
