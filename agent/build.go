@@ -239,7 +239,7 @@ func (w *work) solveAll(ctx context.Context) ([]report.Part, error) {
 					return err
 				}
 				parts[i] = report.Part{Node: job.Node, Pod: conn.Pod, Result: result}
-				if own := conn.Daemon.Platforms(); len(own) > 0 {
+				if own := conn.Platforms(); len(own) > 0 {
 					parts[i].Platform = own[0]
 				}
 				if err := w.provenance(ctx, conn, &parts[i]); err != nil {

@@ -112,8 +112,9 @@ func follow(t *testing.T, at string, schema map[string]any, value any) {
 		if !ok {
 			t.Errorf("%s is %v, not a list", at, value)
 		}
+		items, _ := schema["items"].(map[string]any)
 		for _, one := range list {
-			follow(t, at+"[]", schema["items"].(map[string]any), one)
+			follow(t, at+"[]", items, one)
 		}
 	case "object":
 		object, ok := value.(map[string]any)
@@ -121,7 +122,8 @@ func follow(t *testing.T, at string, schema map[string]any, value any) {
 			t.Errorf("%s is %v, not an object", at, value)
 			return
 		}
-		for _, key := range schema["required"].([]string) {
+		required, _ := schema["required"].([]string)
+		for _, key := range required {
 			if _, ok := object[key]; !ok {
 				t.Errorf("%s has no %s", at, key)
 			}

@@ -38,10 +38,10 @@ func (c *lsCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case c.Format == formatJSONList:
+	switch c.Format {
+	case formatJSONList:
 		err = in.printJSON(list)
-	case c.Format == "table":
+	case "table":
 		err = printBuilders(in.out, list)
 	default:
 		err = in.printAsBuildx(template, list, definitions, set.Selected())
