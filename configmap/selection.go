@@ -26,6 +26,7 @@ type selection struct {
 // definitions; false where there is none, which is everywhere but in a directory
 // that is named as buildx's is.
 func selectionFile(path string) (string, bool) {
+	path = filepath.Clean(path) // a slash at its end is no part of it
 	if filepath.Base(path) != instancesDir {
 		return "", false
 	}

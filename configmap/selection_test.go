@@ -20,6 +20,7 @@ func TestSelection(t *testing.T) {
 		want               string // empty for an error
 	}{
 		{"buildx's", "instances", `{"Key":"unix:///var/run/docker.sock","Name":"two","Global":false}`, []string{"one", "two"}, "two"},
+		{"with a slash", "instances/", `{"Name":"two"}`, []string{"one", "two"}, "two"},
 		{"case makes no difference", "instances", `{"Name":"TWO"}`, []string{"one", "two"}, "two"},
 		{"of the only one", "instances", `{"Name":"gone"}`, []string{"one"}, "one"},
 		{"of one that is gone", "instances", `{"Name":"gone"}`, []string{"one", "two"}, ""},
@@ -30,7 +31,7 @@ func TestSelection(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			state := t.TempDir()
-			dir := filepath.Join(state, tt.dir)
+			dir := state + "/" + tt.dir
 			if err := os.Mkdir(dir, 0o755); err != nil {
 				t.Fatal(err)
 			}

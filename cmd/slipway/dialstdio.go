@@ -19,7 +19,7 @@ type dialStdioCmd struct {
 
 // Help is shown by --help.
 func (c *dialStdioCmd) Help() string {
-	return "Connects standard input and output with a buildkitd of the builder, which is started where it does not run. A client of BuildKit can so use a builder: buildctl --addr with a command, or a program with a dialer."
+	return "Connects standard input and output with a buildkitd of the builder, which is started where it does not run. A client of BuildKit whose dialer runs a command can use a builder so."
 }
 
 // Run connects and copies until the daemon or the client ends.

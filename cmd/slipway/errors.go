@@ -113,12 +113,10 @@ func errorOf(err error, exitCode int, now time.Time) errorJSON {
 	return out
 }
 
-// wantsJSON tells whether errors are JSON: format is the flag's value, empty
-// where the command line could not be parsed.
+// wantsJSON tells whether errors are JSON: format is the flag's value. Where the
+// command line could not be parsed it is empty or the default, so what is written
+// there goes first.
 func wantsJSON(args []string, format string) bool {
-	if format != "" {
-		return format == formatJSON
-	}
 	for i, arg := range args {
 		value, given := strings.CutPrefix(arg, "--log-format")
 		switch {
@@ -128,7 +126,7 @@ func wantsJSON(args []string, format string) bool {
 			return value == "="+formatJSON
 		}
 	}
-	return os.Getenv("SLIPWAY_LOG_FORMAT") == formatJSON
+	return format == formatJSON || os.Getenv("SLIPWAY_LOG_FORMAT") == formatJSON
 }
 
 // several is an error that holds several mistakes of the user's, each worth a
