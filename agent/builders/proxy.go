@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 
 	"github.com/containerd/platforms"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -75,8 +76,10 @@ func relay(ctx context.Context, conn net.Conn, in io.Reader, out io.Writer) erro
 	defer stop()
 	defer func() { _ = conn.Close() }()
 	sent := make(chan error, 1)
+	var inEnded atomic.Bool // after that it is we who end the connection
 	go fault.Protect(func() {
 		_, err := io.Copy(conn, in)
+		inEnded.Store(err == nil)
 		if half, ok := conn.(interface{ CloseWrite() error }); ok {
 			err = errors.Join(err, half.CloseWrite())
 		} else {
@@ -88,7 +91,7 @@ func relay(ctx context.Context, conn net.Conn, in io.Reader, out io.Writer) erro
 	if ctx.Err() != nil {
 		return fault.With(fault.ClassCancelled, context.Cause(ctx))
 	}
-	if err != nil && !errors.Is(err, net.ErrClosed) {
+	if err != nil && !inEnded.Load() && !errors.Is(err, net.ErrClosed) {
 		return fault.With(fault.ClassLost, fmt.Errorf("read from the builder: %w", err))
 	}
 	select {
