@@ -109,7 +109,9 @@ func TestABuilderIsSeenPrunedAndRemoved(t *testing.T) {
 	}
 	// As docker buildx prints them, and a client of BuildKit whose input ends.
 	want(t, "ls by a template", a.ok("slipway ls --format '{{.Name}} {{.Status}}'"), "kube \nbuilder-amd64 running\n")
-	var object struct{ Nodes []struct{ Name, Status, Version string } }
+	var object struct {
+		Nodes []struct{ Name, Status, Version string }
+	}
 	if line := a.ok("slipway ls --format json"); json.Unmarshal([]byte(line), &object) != nil || len(object.Nodes) != 1 || object.Nodes[0].Status != "running" || !strings.HasPrefix(object.Nodes[0].Version, "v") {
 		t.Errorf("ls --format json: %s", line)
 	}
