@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/containerd/platforms"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -292,7 +293,11 @@ func (w *work) solveAll(ctx context.Context) error {
 func (w *work) solve(ctx context.Context, job job.Job, conn *fleet.Connection) error {
 	events := w.of(job, conn)
 	defer events.Begin("solve")()
-	events.Emit(event.Event{SolveBegun: &event.SolveBegun{}})
+	begun := &event.SolveBegun{}
+	if own := conn.Platforms(); len(own) > 0 {
+		begun.Platform = platforms.Format(own[0])
+	}
+	events.Emit(event.Event{SolveBegun: begun})
 	result, err := w.plan.Solve(ctx, conn.Daemon, job, events)
 	if err != nil {
 		return err

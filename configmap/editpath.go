@@ -91,7 +91,7 @@ func EditPath(files *source.Reader, path string, file bool, edit func(Source) (C
 // its instances, and would take one among them for an instance.
 func lock(dir string) (unlock func(), err error) {
 	var f *os.File
-	if filepath.Base(dir) == "instances" {
+	if filepath.Base(dir) == instancesDir {
 		f, err = os.OpenFile(filepath.Join(filepath.Dir(dir), ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	} else {
 		f, err = os.Open(dir)

@@ -81,7 +81,9 @@ func loadDirectory(files *source.Reader, path string) (*Set, error) {
 			hints:   []string{"check that the ConfigMap mounted there has data, or name another place with --definitions PATH or SLIPWAY_DEFINITIONS"},
 		}
 	}
-	return newSet(path, entries), nil
+	set := newSet(path, entries)
+	set.selection = selected(files, path)
+	return set, nil
 }
 
 func readFile(files *source.Reader, path string) ([]byte, error) {

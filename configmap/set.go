@@ -11,6 +11,8 @@ import (
 type Set struct {
 	path    string
 	entries []entry
+	// selection is the name that is selected for the place, empty for none.
+	selection string
 }
 
 // entry is one definition, good or bad.
@@ -75,19 +77,22 @@ func (s *Set) Broken() error {
 }
 
 // Select returns the definition of the named builder or, if name is empty, the
-// only one there is. Names match without regard to case, as in buildx. The
+// only one there is, else the one that is selected. Names match without regard to case, as in buildx. The
 // error is Problems when the definition has mistakes (all of them), and an
 // *Error when there is no or more than one definition to take.
 func (s *Set) Select(name string) (Definition, error) {
 	names := s.names()
 	if name == "" {
-		if len(names) > 1 {
+		if name = s.Selected(); name == "" {
+			hints := []string{"choose one with --builder NAME, SLIPWAY_BUILDER or BUILDX_BUILDER; slipway up takes the name as its argument"}
+			if s.Selectable() {
+				hints = append(hints, "slipway use NAME selects one for all commands here")
+			}
 			return Definition{}, &Error{
 				message: fmt.Sprintf("%s defines several builders: %s", s.path, strings.Join(s.describe(), ", ")),
-				hints:   []string{"choose one with --builder NAME, SLIPWAY_BUILDER or BUILDX_BUILDER; slipway up takes the name as its argument"},
+				hints:   hints,
 			}
 		}
-		name = names[0]
 	}
 	entries := s.named(name)
 	switch len(entries) {

@@ -70,13 +70,13 @@ type Collected struct {
 	// Owner is what the workload's label says.
 	Owner  string        `json:"owner,omitempty"`
 	Action CollectAction `json:"action"`
-	// DryRun is true where the action was not done.
+	// DryRun is true where nothing was done, and Action is what would be.
 	DryRun bool   `json:"dryRun"`
 	Reason string `json:"reason"`
 	// Objects are what went with it, "secret builder-tls in namespace ci".
-	Objects []string `json:"objects,omitempty"`
+	Objects []string `json:"objects"`
 	// Kept are sentences about what stays.
-	Kept []string `json:"kept,omitempty"`
+	Kept []string `json:"kept"`
 }
 
 // place is where a workload is found.
@@ -158,7 +158,7 @@ func (c Collect) candidates(ctx context.Context, pods collector, failures *fleet
 				continue // two definitions of one workload
 			}
 			one := &candidate{client: client, node: node, idle: known[at]}
-			one.Collected = Collected{Namespace: at.namespace, Kind: manifest.Kind(node), Name: at.name, Builder: d.Name, Node: node.Name}
+			one.Collected = Collected{DryRun: c.DryRun, Namespace: at.namespace, Kind: manifest.Kind(node), Name: at.name, Builder: d.Name, Node: node.Name}
 			all = append(all, one)
 		}
 	}
@@ -174,7 +174,7 @@ func (c Collect) candidates(ctx context.Context, pods collector, failures *fleet
 					continue
 				}
 				one := &candidate{client: client, node: m.Node(), made: &m}
-				one.Collected = Collected{Namespace: m.Namespace, Kind: m.Kind, Name: m.Name, Owner: m.Owner}
+				one.Collected = Collected{DryRun: c.DryRun, Namespace: m.Namespace, Kind: m.Kind, Name: m.Name, Owner: m.Owner}
 				if verdict, ask := mayBeLeftOver(m, owners, c.OlderThan, time.Now()); !ask {
 					one.Action, one.Reason = CollectLeft, verdict.reason
 				}
@@ -272,7 +272,7 @@ func (c Collect) collectIdle(ctx context.Context, pods collector, one *candidate
 			return fmt.Errorf("node %s: %w", one.Node, err)
 		}
 	}
-	one.Action, one.DryRun = CollectScaled, c.DryRun
+	one.Action = CollectScaled
 	return nil
 }
 
@@ -295,7 +295,7 @@ func (c Collect) collectLeftOver(ctx context.Context, pods collector, one *candi
 	if err != nil {
 		return err
 	}
-	one.Action, one.DryRun, one.Kept = CollectRemoved, c.DryRun, removal.Kept
+	one.Action, one.Kept = CollectRemoved, removal.Kept
 	if c.DryRun {
 		one.Objects = removal.Objects()
 		return nil

@@ -2,6 +2,7 @@ package builders
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -36,40 +37,46 @@ type NodeDetails struct {
 	Address string `json:"address,omitempty"`
 	// DriverOpts are the definition's, without what looks like a secret. Whoever
 	// reads the definition sets them.
-	DriverOpts map[string]string `json:"driverOpts,omitempty"`
+	DriverOpts map[string]string `json:"driverOpts"`
 	// Flags are the definition's for buildkitd.
-	Flags []string `json:"flags,omitempty"`
+	Flags []string `json:"flags"`
 	// Files are the names of the definition's files for buildkitd.
-	Files []string `json:"files,omitempty"`
+	Files []string `json:"files"`
 	// Reported are the platforms that buildkitd reports, also where the
 	// definition declares others.
-	Reported []string `json:"reportedPlatforms,omitempty"`
+	Reported []string `json:"reportedPlatforms"`
 	// Labels and GC are those of the first pod that answers.
-	Labels map[string]string `json:"labels,omitempty"`
-	GC     []GCRule          `json:"gcPolicy,omitempty"`
+	Labels map[string]string `json:"labels"`
+	GC     []GCRule          `json:"gcPolicy"`
 	// Workload is the kind of what runs the pods, Managed whether Slipway
 	// made it. Both are empty with the remote driver.
 	Workload string `json:"workload,omitempty"`
 	Managed  bool   `json:"managed"`
 	// Drift is in what the workload is not as the definition says, a line for
 	// each field; nil where that is not known.
-	Drift []string `json:"drift"`
+	Drift []string `json:"drift,omitzero"`
 	// Certificates is when they end; nil where the node needs none.
 	Certificates *time.Time `json:"certificatesExpire,omitempty"`
 	// Pods are by name. A remote node has one without a name.
-	Pods []PodDetails `json:"pods,omitempty"`
+	Pods []PodDetails `json:"pods"`
 }
 
 // GCRule is one of buildkitd's rules for removing cache. Sizes are in bytes; 0
 // is no bound.
 type GCRule struct {
-	All           bool          `json:"all"`
-	Filters       []string      `json:"filters,omitempty"`
-	KeepDuration  time.Duration `json:"keepDuration,omitempty"`
-	ReservedSpace int64         `json:"reservedSpace,omitempty"`
-	MaxUsedSpace  int64         `json:"maxUsedSpace,omitempty"`
-	MinFreeSpace  int64         `json:"minFreeSpace,omitempty"`
+	All           bool     `json:"all"`
+	Filters       []string `json:"filters"`
+	KeepDuration  Seconds  `json:"keepDuration,omitempty"`
+	ReservedSpace int64    `json:"reservedSpace,omitempty"`
+	MaxUsedSpace  int64    `json:"maxUsedSpace,omitempty"`
+	MinFreeSpace  int64    `json:"minFreeSpace,omitempty"`
 }
+
+// Seconds is a duration that JSON has as a number of seconds.
+type Seconds time.Duration
+
+// MarshalJSON implements json.Marshaler.
+func (s Seconds) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(s).Seconds()) }
 
 // PodDetails is one pod of a node.
 type PodDetails struct {
@@ -285,7 +292,10 @@ func ask(ctx context.Context, d *buildkit.Daemon, n *NodeDetails, pod *PodDetail
 	}
 	n.BuildKit, n.Reported, n.Labels = d.Version(), fleet.FormatPlatforms(d.Platforms()), worker.Labels
 	for _, r := range worker.GC {
-		n.GC = append(n.GC, GCRule(r))
+		n.GC = append(n.GC, GCRule{
+			All: r.All, Filters: r.Filters, KeepDuration: Seconds(r.KeepDuration),
+			ReservedSpace: r.ReservedSpace, MaxUsedSpace: r.MaxUsedSpace, MinFreeSpace: r.MinFreeSpace,
+		})
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ type NodeStatus struct {
 	// Error says why a node is unreachable.
 	Error string `json:"error,omitempty"`
 	// Hints say what to do about a cluster that does not answer.
-	Hints []string `json:"hints,omitempty"`
+	Hints []string `json:"hints"`
 }
 
 // List looks at builders without changing anything.

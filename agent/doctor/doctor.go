@@ -48,7 +48,7 @@ type Check struct {
 	// Detail may have several lines.
 	Detail string `json:"detail"`
 	// Hints say what to do about it, as those of errors do.
-	Hints []string `json:"hints,omitempty"`
+	Hints []string `json:"hints"`
 
 	class fault.Class // of a failure
 }

@@ -103,7 +103,11 @@ type NodeFailed struct {
 
 // SolveBegun says that a node's part of the build begins, anew when its builder
 // was lost before.
-type SolveBegun struct{}
+type SolveBegun struct {
+	// Platform is the node's own, which it builds for when it is asked for none;
+	// empty where the builder does not say.
+	Platform string `json:"platform,omitempty"`
+}
 
 // Progress is one report of a solve's steps. A step, a part or a warning comes
 // again whenever something about it has changed; output comes in pieces that end

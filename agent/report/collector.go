@@ -28,7 +28,7 @@ func (c *Collector) Consume(e event.Event) error {
 	part := &c.report.Parts[at]
 	switch {
 	case e.SolveBegun != nil:
-		*part = Part{Node: part.Node, Platforms: part.Platforms, Pod: e.Pod}
+		*part = Part{Node: part.Node, Platforms: part.Platforms, Platform: e.SolveBegun.Platform, Pod: e.Pod}
 	case e.Progress != nil:
 		for _, w := range e.Progress.Warnings {
 			part.Warnings = append(part.Warnings, *w)

@@ -30,7 +30,9 @@ type Part struct {
 	Pod string
 	// Platforms are what it was asked for; empty for its default.
 	Platforms []string
-	Result    event.Solved
+	// Platform is the node's own, which it builds for when it is asked for none.
+	Platform string
+	Result   event.Solved
 	// Warnings are the findings of the Dockerfile linter.
 	Warnings []event.Warning
 	// Provenance is what the daemon recorded, by platform ("" when there is
@@ -126,7 +128,11 @@ func (r Report) Metadata(warnings bool) map[string]any {
 func (r Report) platforms(part Part) map[string]platformMetadata {
 	all := map[string]platformMetadata{}
 	result := part.Result
-	for _, name := range part.Platforms {
+	list := part.Platforms
+	if len(list) == 0 && part.Platform != "" {
+		list = []string{part.Platform}
+	}
+	for _, name := range list {
 		one := platformMetadata{
 			Node: part.Node, Pod: part.Pod, Ref: result.Ref,
 			Started: result.Started, Completed: result.Completed,
@@ -135,7 +141,7 @@ func (r Report) platforms(part Part) map[string]platformMetadata {
 		}
 		if d, ok := r.Outcome.Images[name]; ok {
 			one.Digest, one.Descriptor = d.Digest.String(), &d
-		} else if result.Image != nil && len(part.Platforms) == 1 {
+		} else if result.Image != nil && len(list) == 1 {
 			one.Digest, one.Descriptor = result.Image.Digest.String(), result.Image
 		}
 		all[name] = one

@@ -116,6 +116,21 @@ func TestMetadataOfTwoNodes(t *testing.T) {
 	}
 }
 
+// TestMetadataWithoutPlatform tests that a build without --platform is reported
+// under the platform of its node.
+func TestMetadataWithoutPlatform(t *testing.T) {
+	image := ocispecs.Descriptor{Digest: "sha256:aa"}
+	r := Report{Builder: "kube", Parts: []Part{{
+		Node: "arm", Platform: "linux/arm64",
+		Result: event.Solved{Ref: "ref", Image: &image},
+	}}}
+	byPlatform, _ := metadata(t, r, false)["slipway.platforms"].(map[string]any)
+	arm, _ := byPlatform["linux/arm64"].(map[string]any)
+	if len(byPlatform) != 1 || arm["node"] != "arm" || arm["digest"] != "sha256:aa" {
+		t.Errorf("slipway.platforms = %v", byPlatform)
+	}
+}
+
 func TestMetadataWithoutImage(t *testing.T) {
 	r := Report{Builder: "kube", Parts: []Part{{Node: "n", Platforms: []string{"linux/amd64"}, Result: event.Solved{Ref: "x"}}}}
 	got := metadata(t, r, true)

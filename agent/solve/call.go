@@ -29,6 +29,9 @@ type Call struct {
 	Format string
 	// IgnoreStatus makes a call succeed whatever its findings are.
 	IgnoreStatus bool
+	// Dockerfile is the path by which findings name the Dockerfile, so that what
+	// annotates sources finds it; empty leaves the frontend's name of it.
+	Dockerfile string
 }
 
 // The formats of a call's result.

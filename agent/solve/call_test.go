@@ -147,6 +147,10 @@ func TestCallResult(t *testing.T) {
 			text:   []string{"Check complete, 2 warnings have been found!", "WARNING: One - https://x/one", "first", ">>> FROM a", "WARNING: Two", ">>> RUN b"},
 			status: "lint: 2 warnings have been found",
 		},
+		{
+			name: "lint of a named file", call: Call{Name: "lint", Dockerfile: "docker/app.Dockerfile"}, meta: attrs("result.json", lintJSON, "result.statuscode", "1"),
+			text: []string{"WARNING: One", "docker/app.Dockerfile:1", "WARNING: Two", "docker/app.Dockerfile:2"}, status: "lint: 2 warnings have been found",
+		},
 		{name: "lint, status ignored", call: Call{Name: "lint", IgnoreStatus: true}, meta: attrs("result.json", lintJSON, "result.statuscode", "1"), text: []string{"2 warnings"}},
 		{
 			name: "one finding", call: Call{Name: "lint"}, meta: attrs("result.json", `{"warnings":[{"ruleName":"R","location":{"sourceIndex":-1}}]}`, "result.statuscode", "1"),

@@ -11,6 +11,8 @@ import (
 	"github.com/moby/buildkit/frontend/subrequests/lint"
 	"github.com/moby/buildkit/frontend/subrequests/outline"
 	"github.com/moby/buildkit/frontend/subrequests/targets"
+	"github.com/moby/buildkit/solver/pb"
+	"google.golang.org/protobuf/proto"
 )
 
 // The keys of a call's result.
@@ -62,12 +64,12 @@ type printer struct {
 	print   func(data []byte, w io.Writer) error
 }
 
-func printers() []printer {
+func (c Call) printers() []printer {
 	return []printer{
 		{"outline", outline.SubrequestsOutlineDefinition.Version, outline.PrintOutline},
 		{"targets", targets.SubrequestsTargetsDefinition.Version, targets.PrintTargets},
 		{"subrequests.describe", subrequests.SubrequestsDescribeDefinition.Version, subrequests.PrintDescribe},
-		{callLint, lint.SubrequestLintDefinition.Version, printLint},
+		{callLint, lint.SubrequestLintDefinition.Version, c.printLint},
 	}
 }
 
@@ -84,7 +86,7 @@ func (r *CallResult) Print(w io.Writer, format string) error {
 		_, err := fmt.Fprintln(w, string(data))
 		return err
 	}
-	for _, p := range printers() {
+	for _, p := range r.Call.printers() {
 		if p.call != r.Call.Name {
 			continue
 		}
@@ -138,7 +140,7 @@ func lintCount(n int) string {
 
 // printLint writes the linter's findings with the lines they are about, as
 // buildx does.
-func printLint(data []byte, w io.Writer) error {
+func (c Call) printLint(data []byte, w io.Writer) error {
 	var found lint.LintResults
 	if err := json.Unmarshal(data, &found); err != nil {
 		return fmt.Errorf("the linter's answer: %w", err)
@@ -153,17 +155,27 @@ func printLint(data []byte, w io.Writer) error {
 	case found.Error == nil:
 		b.WriteString("Check complete, no warnings found.\n")
 	}
-	if err := found.PrintTo(&b, nil); err != nil {
+	if err := found.PrintTo(&b, c.named); err != nil {
 		return fmt.Errorf("the linter's answer: %w", err)
 	}
 	if found.Error != nil {
 		if len(found.Warnings) > 0 {
 			b.WriteByte('\n')
 		}
-		found.PrintErrorTo(&b, nil)
+		found.PrintErrorTo(&b, c.named)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// named is a source under the name that the user has given.
+func (c Call) named(info *pb.SourceInfo) *pb.SourceInfo {
+	if c.Dockerfile == "" || info == nil {
+		return info
+	}
+	out := proto.CloneOf(info)
+	out.Filename = c.Dockerfile
+	return out
 }
 
 // checkLint finds what BuildKit's printers would trip over: the answer comes

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -42,13 +41,16 @@ type authStatus struct {
 	// Registry is the registry or the repository that was asked about; empty for
 	// credentials that name none.
 	Registry string `json:"registry"`
+	// Verdict is credential, anonymous where no source has one, or not used for
+	// credentials that name no registry.
+	Verdict string `json:"verdict"`
 	// Findings are what the sources answer, in order.
 	Findings []registry.Finding `json:"sources"`
 	// Alike are registries that there are credentials for, where there is none
 	// for this one and its name is like theirs.
-	Alike []string `json:"alike,omitempty"`
+	Alike []string `json:"alike"`
 	// Checks are the rights that were asked for, with --check.
-	Checks []authCheck `json:"checks,omitempty"`
+	Checks []authCheck `json:"checks"`
 }
 
 // anonymous is true when no source has a credential.
@@ -58,10 +60,13 @@ func (s authStatus) anonymous() bool {
 
 // authCheck is what a registry has said of one right.
 type authCheck struct {
+	// Action is pull or push, or none for a registry without a repository.
 	Action string `json:"action"`
+	// Verdict is allowed, refused or not asked.
+	Verdict string `json:"verdict"`
 	// Error is empty when the right is there.
 	Error string   `json:"error,omitempty"`
-	Hints []string `json:"hints,omitempty"`
+	Hints []string `json:"hints"`
 	err   error
 }
 
@@ -90,7 +95,7 @@ func (c *authCmd) Run(in *invocation) error {
 	}
 	report := make([]authStatus, 0, len(asked))
 	if unplaced := keychain.Unplaced(); len(c.Ref) == 0 && len(unplaced) > 0 {
-		report = append(report, authStatus{Findings: unplaced})
+		report = append(report, authStatus{Verdict: "not used", Findings: unplaced})
 	}
 	for _, target := range asked {
 		findings, err := keychain.Explain(in.ctx, target.Request)
@@ -98,20 +103,23 @@ func (c *authCmd) Run(in *invocation) error {
 			return classifyRegistry(err)
 		}
 		status := authStatus{Registry: target.String(), Findings: findings}
+		status.Verdict = "credential"
 		if status.anonymous() {
+			status.Verdict = "anonymous"
 			status.Alike = keychain.Alike(in.ctx, target.Host)
 		}
 		if c.Check {
 			if status.Checks, err = c.checks(in, client, target); err != nil {
 				return err
 			}
+			for i, check := range status.Checks {
+				status.Checks[i].Verdict = checkVerdict(check)
+			}
 		}
 		report = append(report, status)
 	}
-	if c.Format == "json" {
-		encoder := json.NewEncoder(in.output(formatJSON))
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(report)
+	if c.Format == formatJSON {
+		err = in.printJSON(report)
 	} else {
 		err = printAuth(in.out, report, c.All, time.Now())
 	}
@@ -235,7 +243,7 @@ func printAuth(w io.Writer, report []authStatus, all bool, now time.Time) error 
 	t := tabwriter.NewWriter(&table, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(t, "REGISTRY/SOURCE\tVERDICT\tUSER\tEXPIRES\tDETAIL")
 	for _, status := range report {
-		sanitize.Fprintf(t, "%s\t%s\t\t\t\n", cmp.Or(status.Registry, "(no registry)"), status.verdict())
+		sanitize.Fprintf(t, "%s\t%s\t\t\t\n", cmp.Or(status.Registry, "(no registry)"), status.Verdict)
 		for _, f := range status.Findings {
 			if f.Verdict != registry.HasNone || all {
 				sanitize.Fprintf(t, " \\_ %s\t%s\t%s\t%s\t%s\n", f.Source, f.Verdict, cmp.Or(f.Username, "-"), expires(f.Expires, now), detail(f))
@@ -245,7 +253,7 @@ func printAuth(w io.Writer, report []authStatus, all bool, now time.Time) error 
 			sanitize.Fprintf(t, " \\_ alike\t\t\t\tthere is a credential for %s, which is not for this one\n", strings.Join(status.Alike, ", "))
 		}
 		for _, check := range status.Checks {
-			sanitize.Fprintf(t, " \\_ check %s\t%s\t\t\t%s\n", check.Action, checkVerdict(check), check.Error)
+			sanitize.Fprintf(t, " \\_ check %s\t%s\t\t\t%s\n", check.Action, check.Verdict, check.Error)
 		}
 	}
 	if err := t.Flush(); err != nil {
@@ -259,16 +267,6 @@ func printAuth(w io.Writer, report []authStatus, all bool, now time.Time) error 
 	return nil
 }
 
-// verdict says whether requests to the registry have a credential.
-func (s authStatus) verdict() string {
-	switch {
-	case s.Registry == "":
-		return "not used"
-	case s.anonymous():
-		return "anonymous"
-	}
-	return "credential"
-}
 
 // detail is what there is to say of a source: why it is as it is, or where its
 // credential stands.

@@ -2,8 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -128,10 +130,13 @@ type asked struct {
 
 // parse parses the flags, each group of which reports its own mistakes.
 func (c *buildCmd) parse(in *invocation) (a asked, err error) {
-	if a.mode, err = c.mode(); err != nil {
+	if a.mode, err = c.mode(in); err != nil {
 		return a, err
 	}
 	if a.platforms, err = solve.ParsePlatforms(c.Platform); err != nil {
+		if mistake := (*fault.Usage)(nil); errors.As(err, &mistake) && !in.given["platform"] {
+			mistake.Flag = "DOCKER_DEFAULT_PLATFORM"
+		}
 		return a, &usageError{err: err}
 	}
 	if a.provenance, err = c.provenance(in); err != nil {
@@ -147,7 +152,7 @@ func (c *buildCmd) parse(in *invocation) (a asked, err error) {
 // complete adds to a request what the builder's definition decides: where the
 // result goes without a flag, and how registries are reached.
 func (c *buildCmd) complete(in *invocation, r *solve.Request, definition configmap.Definition) error {
-	if len(r.Outputs) == 0 && agent.DefaultLoad(definition) && !in.env.NoDefaultLoad {
+	if len(r.Outputs) == 0 && agent.DefaultLoad(definition) && !in.env.enabled("BUILDX_NO_DEFAULT_LOAD") {
 		r.Outputs = output.ApplyLoad(nil)
 	}
 	insecure := output.InsecureRegistries(r.Tags, r.Outputs)
@@ -174,7 +179,7 @@ func (c *buildCmd) build(in *invocation, build agent.Build) error {
 			return err
 		}
 	}
-	return files.write(in.ctx, made, in.env.MetadataWarnings)
+	return files.write(in.ctx, made, in.env.enabled("BUILDX_METADATA_WARNINGS"))
 }
 
 // ask prints the answer to a call.
@@ -229,22 +234,30 @@ func (c *buildCmd) call() (solve.Call, error) {
 	if err != nil {
 		return call, &usageError{err: err}
 	}
+	switch { // the names are those of docker buildx
+	case c.File == "-":
+		call.Dockerfile = "stdin"
+	case c.File != "":
+		call.Dockerfile = c.File
+	case isDirectory(c.Context):
+		call.Dockerfile = filepath.Join(c.Context, "Dockerfile")
+	}
 	return call, nil
 }
 
 // provenance is what is asked of the builders for the metadata file.
 func (c *buildCmd) provenance(in *invocation) (buildkit.ProvenanceMode, error) {
-	mode, err := buildkit.ParseProvenanceMode(in.env.MetadataProvenance)
-	if err != nil {
-		return "", &usageError{err: err}
-	}
 	if c.MetadataFile == "" {
 		return "", nil
+	}
+	mode, err := buildkit.ParseProvenanceMode(in.env.variable("BUILDX_METADATA_PROVENANCE"))
+	if err != nil {
+		return "", &usageError{err: err}
 	}
 	return mode, nil
 }
 
-func (c *buildCmd) mode() (progress.Mode, error) {
+func (c *buildCmd) mode(in *invocation) (progress.Mode, error) {
 	mode, err := progress.ParseMode(c.Progress)
 	if err != nil {
 		return "", &usageError{err: fmt.Errorf("--progress: %w", err)}
@@ -252,7 +265,7 @@ func (c *buildCmd) mode() (progress.Mode, error) {
 	if !c.Quiet {
 		return mode, nil
 	}
-	if mode != progress.Auto && mode != progress.Quiet && mode != progress.None {
+	if in.given["progress"] && mode != progress.Auto && mode != progress.Quiet && mode != progress.None {
 		return "", &usageError{err: fmt.Errorf("--quiet and --progress=%s exclude each other", mode)}
 	}
 	return progress.Quiet, nil

@@ -7,6 +7,9 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/rs/zerolog"
@@ -16,6 +19,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/format"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/source"
 )
@@ -32,7 +36,7 @@ type streams struct {
 type cli struct {
 	global
 
-	Build      buildCmd      `cmd:"" help:"Build from a Dockerfile."`
+	Build      buildCmd      `cmd:"" aliases:"b" help:"Build from a Dockerfile."`
 	Up         upCmd         `cmd:"" help:"Make sure that a builder runs, and wait until it answers."`
 	Ls         lsCmd         `cmd:"" help:"List builders and their nodes."`
 	Inspect    inspectCmd    `cmd:"" help:"Show a builder: its nodes, their pods and what these hold and do."`
@@ -43,6 +47,9 @@ type cli struct {
 	Logs       logsCmd       `cmd:"" help:"Print what buildkitd says in the pods of a builder."`
 	Doctor     doctorCmd     `cmd:"" help:"Find what would keep a build from succeeding, and say what to do."`
 	Create     createCmd     `cmd:"" help:"Define a builder, or change one: write its definition."`
+	Stop       stopCmd       `cmd:"" help:"Do nothing, as docker buildx stop does in Kubernetes."`
+	DialStdio  dialStdioCmd  `cmd:"" help:"Connect standard input and output with a builder."`
+	Use        useCmd        `cmd:"" help:"Select the builder that commands take where none is named."`
 	Definition definitionCmd `cmd:"" help:"Check and convert definitions."`
 	Index      indexCmd      `cmd:"" aliases:"imagetools" help:"Make and show images in registries."`
 	Auth       authCmd       `cmd:"" help:"Show which credential is used for a registry, and why."`
@@ -50,12 +57,14 @@ type cli struct {
 	Logout     logoutCmd     `cmd:"" help:"Log out of a registry."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Completion completionCmd `cmd:"" help:"Print the completion script for a shell."`
+	Help       helpCmd       `cmd:"" help:"Show the help of a command."`
+	Complete   completeCmd   `cmd:"" hidden:"" help:"Print what completion scripts ask for."`
 	Docs       docsCmd       `cmd:"" hidden:"" help:"Write the reference of all commands."`
 }
 
 // global are the flags of every command.
 type global struct {
-	Builder     string           `env:"SLIPWAY_BUILDER,BUILDX_BUILDER" placeholder:"NAME" help:"The builder (default: the only one defined)." group:"global"`
+	Builder     string           `env:"SLIPWAY_BUILDER,BUILDX_BUILDER" placeholder:"NAME" help:"The builder (default: the only one defined, else the one that slipway use or docker buildx use has selected)." group:"global"`
 	Definitions string           `placeholder:"PATH" env:"SLIPWAY_DEFINITIONS" help:"File or directory of builder definitions (default: the first of /etc/slipway/definitions and buildx's own places)." group:"global"`
 	Kubeconfig  string           `placeholder:"FILE" env:"SLIPWAY_KUBECONFIG" help:"Kubeconfig file (default: the pod's service account, else KUBECONFIG)." group:"global"`
 	Context     string           `name:"context" placeholder:"NAME" env:"SLIPWAY_CONTEXT" help:"Context of the kubeconfig." group:"global"`
@@ -101,6 +110,8 @@ type invocation struct {
 
 	ctx      context.Context
 	global   *global
+	called   called
+	given    map[string]bool // the flags that are on the command line, by name
 	env      environment
 	files    *source.Reader
 	workdir  string // empty where there is none any more
@@ -109,39 +120,88 @@ type invocation struct {
 	log      zerolog.Logger
 }
 
-// formatJSON is the value of --format for programs.
-const formatJSON = "json"
+// The values of --format for programs. Where docker buildx has a JSON of its own,
+// that is json, and Slipway's, which docs/json.md describes, is json-list.
+const (
+	formatJSON     = "json"
+	formatJSONList = "json-list"
+)
 
 // output is where the command's output goes in a format.
 func (in *invocation) output(format string) io.Writer {
-	if format == formatJSON {
+	if format == formatJSON || format == formatJSONList {
 		return in.json
 	}
 	return in.out
 }
 
-// run parses the command line, runs the command and returns the exit code.
-func run(args []string, std streams) int {
+// printJSON prints a value as docs/json.md describes.
+func (in *invocation) printJSON(value any) error { return format.JSON(in.json, value) }
+
+// parseFormat parses a value of --format: one of the words, for which it returns
+// nil, or a Go template over rows like the given one.
+func parseFormat(value string, row any, words ...string) (*format.Template, error) {
+	if slices.Contains(words, value) {
+		return nil, nil
+	}
+	parsed, err := format.Parse(value, row)
+	switch {
+	case errors.Is(err, format.ErrNoTemplate):
+		err = fmt.Errorf("--format %q: is not %s, nor a Go template", value, strings.Join(words, ", "))
+	case err != nil:
+		err = fmt.Errorf("--format %q: %w", value, err)
+	}
+	if err != nil {
+		fields := make([]string, 0, 16)
+		for field := range reflect.TypeOf(row).Fields() {
+			if field.IsExported() {
+				fields = append(fields, "{{."+field.Name+"}}")
+			}
+		}
+		return nil, &usageError{err: err, hints: []string{"a template can have " + strings.Join(fields, " ")}}
+	}
+	return parsed, nil
+}
+
+// run is runAs under the program's own name.
+func run(args []string, std streams) int { return runAs("slipway", args, std) }
+
+// runAs parses the command line, runs the command and returns the exit code. The
+// name is the one that the program was called by.
+func runAs(name called, args []string, std streams) int {
+	args = name.arguments(args)
+	if done, err := name.pluginMetadata(args, std.out); done {
+		if err != nil { // only writing can fail
+			return exitBuild
+		}
+		return 0
+	}
 	ctx, stop := withSignals(context.Background(), std.err)
 	defer stop()
 
 	mask := &progress.Mask{}
-	err := first(ctx, dispatch(ctx, args, std, mask))
+	var line cli
+	err := first(ctx, dispatch(ctx, &line, name, args, std, mask))
 	if err == nil {
 		return 0
 	}
+	if wantsJSON(args, line.LogFormat) {
+		gate := sanitize.FilterWriter(std.err, mask.Filter())
+		_ = format.JSONLine(gate, errorOf(err, name.exitCode(err), time.Now()))
+		_ = gate.Flush() // there is no place left to complain at
+		return name.exitCode(err)
+	}
 	gate := sanitize.NewWriter(std.err, mask.Filter())
-	printError(gate, err)
+	printError(gate, name.errorPrefix(), err)
 	_ = gate.Flush() // there is no place left to complain at
-	return exitCode(err)
+	return name.exitCode(err)
 }
 
-func dispatch(ctx context.Context, args []string, std streams, mask *progress.Mask) (err error) {
+func dispatch(ctx context.Context, line *cli, name called, args []string, std streams, mask *progress.Mask) (err error) {
 	defer fault.Catch(&err)
-	var line cli
 	exited := false
 	values := &words{}
-	parser, err := kong.New(&line,
+	parser, err := kong.New(line,
 		kong.KindMapper(reflect.String, values),
 		kong.Name("slipway"),
 		kong.Description("Build container images and files on BuildKit in Kubernetes, natively for every CPU architecture."),
@@ -149,28 +209,38 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 		kong.Vars{"version": versionLine()},
 		kong.ExplicitGroups([]kong.Group{{Key: "global", Title: "Global flags:"}}),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, NoExpandSubcommands: true}),
+		kong.Help(printHelp),
+		kong.ValueFormatter(flagVariables),
 		kong.Exit(func(int) { exited = true }),
 	)
 	if err != nil {
 		return fmt.Errorf("set up the command line: %w", err)
 	}
 	values.know(parser.Model)
+	env, err := loadEnvironment(ctx)
+	if err != nil {
+		return &usageError{err: err}
+	}
+	env.choose(parser.Model)
+	group(parser.Model)
 	parsed, err := parser.Parse(args)
 	if exited { // --help and --version have printed what was asked for
 		return nil
 	}
+	if nothingGiven(args, err, std) {
+		return nil
+	}
+	if wrong := refuseDirectory(line.Context); wrong != nil {
+		return wrong
+	}
 	if err != nil {
-		return &usageError{err: err, hints: []string{"slipway --help lists the commands, slipway COMMAND --help a command's flags"}}
+		return commandLineError(err)
 	}
 	if err := refuse(parsed); err != nil {
 		return err
 	}
 	if err := refuseSecrets(parsed); err != nil {
 		return err
-	}
-	env, err := loadEnvironment(ctx)
-	if err != nil {
-		return &usageError{err: err}
 	}
 	hidden := &secrets{mask: mask}
 	diagnostics := std.err
@@ -179,8 +249,10 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 		diagnostics = hidden.tell
 	}
 	terminal := progress.NewTerminal(diagnostics, mask)
-	logger := newLogger(terminal, std.err, &line.global)
+	logger := newLogger(terminal, std.err, &line.global, name)
 	captureLibraries(logger)
+	env.reportFlags(parsed)
+	env.mistakes.tell(logger)
 	if std.err == os.Stderr {
 		stop, err := captureStderr(terminal, isTerminal(std.err))
 		if err != nil {
@@ -201,12 +273,14 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 	}
 	files := source.New(ctx, std.in)
 	defer func() { _ = files.Close() }() // what it holds goes with the process
-	return parsed.Run(&invocation{
+	err = parsed.Run(&invocation{
 		streams:  streams{in: std.in, out: text, err: terminal},
 		data:     std.out,
 		json:     forPrograms,
 		ctx:      ctx,
 		global:   &line.global,
+		called:   name,
+		given:    given(parsed),
 		env:      env,
 		files:    files,
 		workdir:  workdir,
@@ -214,4 +288,17 @@ func dispatch(ctx context.Context, args []string, std streams, mask *progress.Ma
 		secrets:  hidden,
 		log:      logger,
 	})
+	return explainContext(err, line.Context)
+}
+
+// given are the names of the flags that are on the command line, and not in a
+// variable.
+func given(parsed *kong.Context) map[string]bool {
+	names := map[string]bool{}
+	for _, part := range parsed.Path {
+		if part.Flag != nil && !part.Resolved {
+			names[part.Flag.Name] = true
+		}
+	}
+	return names
 }

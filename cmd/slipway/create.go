@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -37,7 +36,7 @@ type createCmd struct {
 	Append          bool          `help:"Add a node to a builder."`
 	Leave           bool          `help:"Take a node away from a builder."`
 	Bootstrap       bool          `help:"Start the builder, as slipway up does."`
-	Use             bool          `help:"Has no effect but a warning: slipway keeps no current builder."`
+	Use             bool          `help:"Select the builder, as slipway use does."`
 	Timeout         time.Duration `default:"20s" help:"How long the cluster may take to change a ConfigMap."`
 
 	Output    string `short:"o" xor:"place" placeholder:"FILE" help:"File to write, or - for standard output."`
@@ -75,6 +74,9 @@ func (c *createCmd) Run(in *invocation) error {
 		return err
 	}
 	c.warn(in, request, created, place)
+	if c.Use {
+		c.use(in, created.Definition.Name, place)
+	}
 	if c.Output != "-" {
 		if _, err := sanitize.Fprintln(in.out, created.Definition.Name); err != nil {
 			return err
@@ -262,7 +264,18 @@ func (c *createCmd) warn(in *invocation, r configmap.Create, created configmap.C
 	for _, option := range r.Options.Secrets() {
 		in.log.Warn().Msgf("driver-opt %s looks like a secret and is now in %s, for everybody to read who may read that", option, place)
 	}
-	if c.Use {
-		in.log.Warn().Msgf("--use has no effect: slipway keeps no current builder; where several are defined, say --builder %[1]s or SLIPWAY_BUILDER=%[1]s", cmp.Or(created.Definition.Name, r.Name))
+}
+
+// use selects the builder. Where that cannot be, the definition is written all
+// the same, and scripts that say --use by habit have one builder only.
+func (c *createCmd) use(in *invocation, builder, place string) {
+	err := error(nil)
+	if c.ConfigMap != "" || c.Output != "" {
+		err = errors.New("the definition is not where commands of this machine look for it")
+	} else {
+		err = configmap.SelectPath(place, builder, in.env.variable("DOCKER_HOST"))
+	}
+	if err != nil {
+		in.log.Warn().Msgf("--use has no effect: %[2]v; where several are defined, say --builder %[1]s or SLIPWAY_BUILDER=%[1]s", builder, err)
 	}
 }

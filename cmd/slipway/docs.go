@@ -2,21 +2,27 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/slipway-build/slipway/internal/reference"
+	"github.com/slipway-build/slipway/internal/variables"
 )
 
-// docsCmd writes the reference of all commands from the model of the command
-// line. It is hidden: docs/commands.md and a release hold what it writes.
+// docsCmd writes the references of all commands and variables from the model of
+// the command line. It is hidden: docs/commands.md, docs/variables.md and a
+// release hold what it writes.
 type docsCmd struct {
 	Dir    string `arg:"" help:"Directory to write to; it is made if it is missing."`
-	Format string `enum:"markdown,man" default:"markdown" help:"markdown for commands.md, man for a man page of each command (${enum})."`
+	Format string `enum:"markdown,man" default:"markdown" help:"markdown for commands.md and variables.md, man for a man page of each command (${enum})."`
 	Date   string `placeholder:"YYYY-MM-DD" help:"Date in the man pages (default: none)."`
 }
 
@@ -33,11 +39,12 @@ func (c *docsCmd) Run(_ *invocation, parsed *kong.Context) error {
 	files := map[string]string{}
 	root := pageOf(parsed.Model.Node)
 	if c.Format == "man" {
-		for _, p := range root.withCommands() {
-			files[p.manName()+".1"] = p.roff(c.Date)
+		for _, p := range root.WithCommands() {
+			files[p.ManName()+".1"] = p.Roff(version, c.Date, exitCodes)
 		}
 	} else {
-		files["commands.md"] = root.markdown()
+		files["commands.md"] = root.Markdown(exitCodes)
+		files["variables.md"] = reference.Variables(ownVariables(parsed.Model), variables.All)
 	}
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		return &usageError{err: err}
@@ -50,51 +57,25 @@ func (c *docsCmd) Run(_ *invocation, parsed *kong.Context) error {
 	return nil
 }
 
-// page is what the reference says of one command, or of the program itself.
-type page struct {
-	// Name is the whole name, such as "slipway index create". Aliases are other
-	// names for its last word.
-	Name    string
-	Aliases []string
-	// Help is one sentence, Detail what --help says besides.
-	Help, Detail string
-	// Usage is the synopsis after the name, such as "[FLAGS] CONTEXT".
-	Usage       string
-	Args, Flags []parameter
-	// Commands are the commands below it, without hidden ones.
-	Commands []page
-}
-
-// parameter is a flag or an argument.
-type parameter struct {
-	// Term is how it is written, such as "-t, --tag=REF".
-	Term string
-	// Help is the sentence about it, with its default and its variables.
-	Help string
-}
-
 // exitCodes are the meanings of exit codes, as the README has them.
-var exitCodes = []struct {
-	code    string
-	meaning string
-	retry   string // empty where it makes no sense to ask
-}{
-	{"0", "done", ""},
-	{strconv.Itoa(exitBuild), "the build failed: the Dockerfile or the code", "no"},
-	{strconv.Itoa(exitUsage), "a wrong flag, file or definition, found before anything was touched, or an output that cannot be written", "no"},
-	{strconv.Itoa(exitCluster), "the cluster: identity, rights, capacity, builder not ready or with answers that are not valid", "yes"},
-	{strconv.Itoa(exitLost), "the builder was lost in mid-build, more than twice", "yes"},
-	{strconv.Itoa(exitRegistry), "the registry: credential, pull, push", "yes"},
-	{strconv.Itoa(exitInternal), "a fault of Slipway itself", ""},
-	{strconv.Itoa(exitCancel) + ", 143", "cancelled by SIGINT, SIGTERM", ""},
+var exitCodes = []reference.ExitCode{
+	{Code: "0", Meaning: "done"},
+	{Code: strconv.Itoa(exitBuild), Meaning: "the build failed: the Dockerfile or the code", Retry: "no"},
+	{Code: strconv.Itoa(exitUsage), Meaning: "a wrong flag, file or definition, found before anything was touched, or an output that cannot be written", Retry: "no"},
+	{Code: strconv.Itoa(exitCluster), Meaning: "the cluster: identity, rights, capacity, builder not ready or with answers that are not valid", Retry: "yes"},
+	{Code: strconv.Itoa(exitLost), Meaning: "the builder was lost in mid-build, more than twice", Retry: "yes"},
+	{Code: strconv.Itoa(exitRegistry), Meaning: "the registry: credential, pull, push", Retry: "yes"},
+	{Code: strconv.Itoa(exitInternal), Meaning: "a fault of Slipway itself"},
+	{Code: strconv.Itoa(exitCancel) + ", 143", Meaning: "cancelled by SIGINT, SIGTERM"},
 }
 
 // pageOf describes a command and those below it.
-func pageOf(node *kong.Node) page {
-	p := page{Name: node.Name, Aliases: node.Aliases, Help: node.Help, Detail: node.Detail}
+func pageOf(node *kong.Node) reference.Page {
+	p := reference.Page{Name: node.Name, Aliases: node.Aliases, Help: node.Help, Detail: node.Detail}
 	for parent := node.Parent; parent != nil; parent = parent.Parent {
 		p.Name = parent.Name + " " + p.Name
 	}
+	p.Examples = examplesOf(commandName(node))
 	var usage []string
 	for _, child := range node.Children {
 		if !child.Hidden {
@@ -106,7 +87,7 @@ func pageOf(node *kong.Node) page {
 	}
 	for _, flag := range node.Flags {
 		if !flag.Hidden {
-			p.Flags = append(p.Flags, parameter{Term: flagTerm(flag), Help: flagHelp(flag)})
+			p.Flags = append(p.Flags, reference.Parameter{Term: flagTerm(flag), Help: flagHelp(flag)})
 		}
 	}
 	if len(p.Flags) > 0 {
@@ -114,7 +95,7 @@ func pageOf(node *kong.Node) page {
 	}
 	for _, arg := range node.Positional {
 		term := argTerm(arg)
-		p.Args = append(p.Args, parameter{Term: term, Help: arg.Help})
+		p.Args = append(p.Args, reference.Parameter{Term: term, Help: arg.Help})
 		if !arg.Required {
 			term = "[" + term + "]"
 		}
@@ -122,16 +103,6 @@ func pageOf(node *kong.Node) page {
 	}
 	p.Usage = strings.Join(usage, " ")
 	return p
-}
-
-// withCommands returns the page and all pages below it, a command before those
-// below it.
-func (p page) withCommands() []page {
-	all := []page{p}
-	for _, below := range p.Commands {
-		all = append(all, below.withCommands()...)
-	}
-	return all
 }
 
 func argTerm(arg *kong.Value) string {
@@ -180,53 +151,40 @@ func flagHelp(flag *kong.Flag) string {
 	return help
 }
 
-// markdown renders docs/commands.md.
-func (p page) markdown() string {
-	var b strings.Builder
-	b.WriteString("<!-- Generated by go test ./cmd/slipway -run Reference -update, from the flags of the program. -->\n\n# Commands\n\n")
-	b.WriteString("What `slipway COMMAND --help` says, of all commands. A flag with a variable can be given by the variable as well; the flag wins.\n\n")
-	b.WriteString("| command | what it does |\n|---|---|\n")
-	all := p.withCommands()[1:]
-	for _, c := range all {
-		fmt.Fprintf(&b, "| [`%s`](#%s) | %s |\n", c.Name, strings.ReplaceAll(c.Name, " ", "-"), cell(c.Help))
-	}
-	b.WriteString("\n## Global flags\n\nThey may stand before and after the command.\n\n")
-	writeTable(&b, "flag", p.Flags)
-	b.WriteString("\n## Exit codes\n\n| exit code | meaning | try again? |\n|---|---|---|\n")
-	for _, e := range exitCodes {
-		fmt.Fprintf(&b, "| %s | %s | %s\n", e.code, e.meaning, strings.TrimSpace(e.retry+" |"))
-	}
-	for _, c := range all {
-		fmt.Fprintf(&b, "\n## %s\n\n```\n%s\n```\n\n%s\n", c.Name, strings.TrimSpace(c.Name+" "+c.Usage), prose(c.Help))
-		if c.Detail != "" {
-			fmt.Fprintf(&b, "\n%s\n", prose(c.Detail))
+// ownVariables are the variables of the flags, by name.
+func ownVariables(app *kong.Application) []reference.OwnVariable {
+	commands, flags := map[string][]string{}, map[string]*kong.Flag{}
+	for _, node := range nodes(app.Node) {
+		for _, flag := range node.Flags {
+			for _, name := range flag.Envs {
+				if strings.HasPrefix(name, "SLIPWAY_") {
+					flags[name] = flag
+					commands[name] = append(commands[name], "`"+commandName(node)+"`")
+				}
+			}
 		}
-		if len(c.Aliases) > 0 {
-			fmt.Fprintf(&b, "\nAnother name of it: `%s`.\n", strings.Join(c.Aliases, "`, `"))
-		}
-		writeTable(&b, "argument", c.Args)
-		writeTable(&b, "flag", c.Flags)
 	}
-	return b.String()
+	var own []reference.OwnVariable
+	for _, name := range slices.Sorted(maps.Keys(flags)) {
+		v := reference.OwnVariable{Name: name, StandsFor: "`--" + flags[name].Name + "`", Commands: strings.Join(commands[name], ", ")}
+		if v.Commands == "`slipway`" {
+			v.Commands = "all commands"
+		}
+		if flags[name].Hidden {
+			v.StandsFor = "a credential; a flag could be read by everybody on the machine"
+		}
+		own = append(own, v)
+	}
+	return own
 }
 
-func writeTable(b *strings.Builder, title string, rows []parameter) {
-	if len(rows) == 0 {
-		return
+// nodes are a command and all below it that are not hidden.
+func nodes(node *kong.Node) []*kong.Node {
+	all := []*kong.Node{node}
+	for _, child := range node.Children {
+		if !child.Hidden {
+			all = append(all, nodes(child)...)
+		}
 	}
-	if !strings.HasSuffix(b.String(), "\n\n") {
-		b.WriteString("\n")
-	}
-	fmt.Fprintf(b, "| %s | meaning |\n|---|---|\n", title)
-	for _, r := range rows {
-		fmt.Fprintf(b, "| `%s` | %s |\n", strings.ReplaceAll(r.Term, "|", `\|`), cell(r.Help))
-	}
-}
-
-// prose keeps Markdown from reading placeholders as HTML.
-func prose(s string) string { return strings.NewReplacer("<", `\<`, "*", `\*`).Replace(s) }
-
-// cell is prose in a row of a table.
-func cell(s string) string {
-	return strings.NewReplacer("|", `\|`, "\n", " ").Replace(prose(s))
+	return all
 }

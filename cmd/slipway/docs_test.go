@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write docs/commands.md instead of comparing with it")
+var update = flag.Bool("update", false, "write the generated pages of docs instead of comparing with them")
 
 // writeDocs runs slipway docs and returns the directory with its files.
 func writeDocs(t *testing.T, args ...string) string {
@@ -37,16 +37,19 @@ func readText(t *testing.T, path string) string {
 }
 
 func TestReferenceOfCommandsIsUpToDate(t *testing.T) {
-	const path = "../../docs/commands.md"
-	got := readText(t, filepath.Join(writeDocs(t), "commands.md"))
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
+	dir := writeDocs(t)
+	for _, page := range []string{"commands.md", "variables.md"} {
+		path := "../../docs/" + page
+		got := readText(t, filepath.Join(dir, page))
+		if *update {
+			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
 		}
-		return
-	}
-	if diff := cmp.Diff(readText(t, path), got); diff != "" {
-		t.Errorf("%s is out of date, run go test ./cmd/slipway -run Reference -update (-file +program):\n%s", path, diff)
+		if diff := cmp.Diff(readText(t, path), got); diff != "" {
+			t.Errorf("%s is out of date, run go test ./cmd/slipway -run Reference -update (-file +program):\n%s", path, diff)
+		}
 	}
 }
 
@@ -92,19 +95,6 @@ func TestManPages(t *testing.T) {
 	}
 	if text := readText(t, filepath.Join(dir, "slipway-build.1")); strings.Contains(text, "squash") {
 		t.Error("slipway-build.1 has a flag that is refused")
-	}
-}
-
-func TestRoffText(t *testing.T) {
-	for text, want := range map[string]string{
-		"see --all":         `see \-\-all`,
-		`a\b`:               `a\eb`,
-		".dockerignore, 'x": `\&.dockerignore, 'x`,
-		"one\n'two":         "one\n\\&'two",
-	} {
-		if got := roffText(text); got != want {
-			t.Errorf("roffText(%q) = %q, want %q", text, got, want)
-		}
 	}
 }
 

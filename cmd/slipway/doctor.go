@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"io"
 
 	"github.com/slipway-build/slipway/agent/builders"
@@ -47,10 +46,8 @@ func (c *doctorCmd) Run(in *invocation) error {
 	}
 	checks, verdict := d.Run(in.ctx)
 	var err error
-	if c.Format == "json" {
-		encoder := json.NewEncoder(in.output(formatJSON))
-		encoder.SetIndent("", "  ")
-		err = encoder.Encode(checks)
+	if c.Format == formatJSON {
+		err = in.printJSON(checks)
 	} else {
 		err = printChecks(in.out, checks)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/internal/format"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
@@ -21,7 +21,7 @@ type duCmd struct {
 	Name    string        `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined)."`
 	Filter  []string      `sep:"none" placeholder:"NAME=VALUE" help:"Only records for which this holds: until=24h, type=regular, description~=words, shared, private, inuse, mutable, immutable, id, parents."`
 	Verbose bool          `xor:"format" help:"Same as --format=pretty."`
-	Format  string        `xor:"format" placeholder:"FORMAT" help:"Output format: table (default), pretty, or json with an object on each line."`
+	Format  string        `xor:"format" values:"table,pretty,json,json-list" placeholder:"FORMAT" help:"Output format: table (default), pretty, json (that of docker buildx, an object on each line), json-list (Slipway's own), or a Go template with docker buildx's fields."`
 	Timeout time.Duration `default:"20s" help:"How long the builder may take to answer."`
 }
 
@@ -56,13 +56,13 @@ func (c *duCmd) Run(in *invocation) error {
 
 // printer picks the function that prints in the format.
 func (c *duCmd) printer() (func(io.Writer, []builders.PodCache, time.Time) error, error) {
-	format := c.Format
+	chosen := c.Format
 	if c.Verbose {
-		format = "pretty"
+		chosen = "pretty"
 	}
 	// What a filter leaves says nothing of the whole.
 	whole := len(c.Filter) == 0
-	switch format {
+	switch chosen {
 	case "", "table":
 		return func(w io.Writer, caches []builders.PodCache, now time.Time) error {
 			return printUsage(w, caches, whole, now)
@@ -78,17 +78,29 @@ func (c *duCmd) printer() (func(io.Writer, []builders.PodCache, time.Time) error
 			}
 			return printSums(w, caches, whole)
 		}, nil
-	case "json":
+	case formatJSON:
 		return printUsageJSON, nil
+	case formatJSONList:
+		return printUsageList, nil
 	}
-	return nil, &usageError{
-		err:   fmt.Errorf("--format %q: is not table, pretty or json", format),
-		hints: []string{"templates are not supported: take json and a tool such as jq"},
+	template, err := parseFormat(c.Format, usageJSON{}, "table", "pretty", formatJSON, formatJSONList)
+	if err != nil {
+		return nil, err
 	}
+	return func(w io.Writer, caches []builders.PodCache, now time.Time) error {
+		return template.Write(w, usageHeaders, usageRows(caches, now, template.IsTable()))
+	}, nil
+}
+
+// usageHeaders are above the columns of a table of usageJSON, as buildx has them.
+var usageHeaders = map[string]string{
+	"ID": "ID", "Parents": "PARENTS", "CreatedAt": "CREATED AT", "Mutable": "MUTABLE", "Reclaimable": "RECLAIMABLE",
+	"Shared": "SHARED", "Size": "SIZE", "Description": "DESCRIPTION", "UsageCount": "USAGE COUNT",
+	"LastUsedAt": "LAST ACCESSED", "Type": "TYPE", "Bytes": "BYTES", "Node": "NODE", "Pod": "POD",
 }
 
 func printUsage(out io.Writer, caches []builders.PodCache, whole bool, now time.Time) error {
-	w := tabwriter.NewWriter(out, 1, 8, 1, '\t', 0)
+	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(w, recordHeader)
 	for _, cache := range caches {
 		for _, r := range cache.Records {
@@ -178,11 +190,13 @@ type usageJSON struct {
 	Pod   string
 }
 
-func printUsageJSON(w io.Writer, caches []builders.PodCache, now time.Time) error {
-	enc := json.NewEncoder(w)
+// usageRows are the records as rows of a template. In a table, as in buildx's,
+// what is mutable or shared has a star.
+func usageRows(caches []builders.PodCache, now time.Time, table bool) []any {
+	var rows []any
 	for _, cache := range caches {
 		for _, r := range cache.Records {
-			if err := enc.Encode(usageJSON{
+			row := usageJSON{
 				ID:          r.ID,
 				Parents:     r.Parents,
 				CreatedAt:   r.CreatedAt.String(),
@@ -197,12 +211,63 @@ func printUsageJSON(w io.Writer, caches []builders.PodCache, now time.Time) erro
 				Bytes:       r.Size,
 				Node:        cache.Node,
 				Pod:         cache.Pod,
-			}); err != nil {
-				return err
 			}
+			if table && r.Mutable {
+				row.ID += "*"
+			}
+			if table && r.Shared {
+				row.Size += "*"
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+func printUsageJSON(w io.Writer, caches []builders.PodCache, now time.Time) error {
+	for _, row := range usageRows(caches, now, false) {
+		if err := format.JSONLine(w, row); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// cacheRecord is one record of a cache in Slipway's JSON.
+type cacheRecord struct {
+	Node string `json:"node"`
+	// Pod is not there with the driver remote.
+	Pod     string   `json:"pod,omitempty"`
+	ID      string   `json:"id"`
+	Parents []string `json:"parents"`
+	Type    string   `json:"type"`
+	// Description is BuildKit's, mostly the step that made the record.
+	Description string    `json:"description"`
+	CreatedAt   time.Time `json:"createdAt"`
+	// LastUsedAt is not there where the record was never used again.
+	LastUsedAt *time.Time `json:"lastUsedAt,omitempty"`
+	UsageCount int        `json:"usageCount"`
+	// Size is in bytes; -1 where BuildKit does not know it.
+	Size int64 `json:"size"`
+	// Mutable is true for what builds still write to, Reclaimable for what can be
+	// removed now, Shared for what other records hold as well.
+	Mutable     bool `json:"mutable"`
+	Reclaimable bool `json:"reclaimable"`
+	Shared      bool `json:"shared"`
+}
+
+func printUsageList(w io.Writer, caches []builders.PodCache, _ time.Time) error {
+	var all []cacheRecord
+	for _, cache := range caches {
+		for _, r := range cache.Records {
+			all = append(all, cacheRecord{
+				Node: cache.Node, Pod: cache.Pod, ID: r.ID, Parents: r.Parents, Type: r.Type, Description: r.Description,
+				CreatedAt: r.CreatedAt, LastUsedAt: r.LastUsedAt, UsageCount: r.UsageCount, Size: r.Size,
+				Mutable: r.Mutable, Reclaimable: !r.InUse, Shared: r.Shared,
+			})
+		}
+	}
+	return format.JSON(w, all)
 }
 
 // sums are what records come to, in bytes.
@@ -230,7 +295,7 @@ func printSums(out io.Writer, caches []builders.PodCache, whole bool) error {
 		return nil
 	}
 	s := sumOf(caches)
-	w := tabwriter.NewWriter(out, 1, 8, 1, '\t', 0)
+	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	if s.shared > 0 {
 		sanitize.Fprintf(w, "Shared:\t%s\nPrivate:\t%s\n", units.HumanSize(float64(s.shared)), units.HumanSize(float64(s.total-s.shared)))
 	}

@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"io"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -65,17 +67,66 @@ func exitCode(err error) int {
 // printError is the one place that prints an error: the excerpt of the
 // Dockerfile if the build failed there, a line for every problem, then the
 // hints. An error may quote anybody: what it says in several lines is indented,
-// so that none of them looks like a line of its own.
-func printError(w io.Writer, err error) {
+// so that none of them looks like a line of its own. The prefix begins the line of
+// each problem.
+func printError(w io.Writer, prefix string, err error) {
 	var b strings.Builder
 	b.WriteString(solve.Excerpt(err))
 	for _, one := range problems(err) {
-		b.WriteString("error: " + sanitize.Indent(one, "  ") + "\n")
+		b.WriteString(prefix + sanitize.Indent(one, "  ") + "\n")
 	}
 	for _, hint := range fault.Hints(err) {
 		b.WriteString("hint: " + sanitize.Indent(hint, "") + "\n") // its other lines are to paste
 	}
 	_, _ = io.WriteString(w, b.String())
+}
+
+// errorJSON is the last line of a command that fails with --log-format=json. Its
+// keys level, time and message are those of the other diagnostics.
+type errorJSON struct {
+	// Level is error.
+	Level string    `json:"level"`
+	Time  time.Time `json:"time"`
+	// Message is all that went wrong in one line.
+	Message string `json:"message"`
+	// Errors are the mistakes, each by itself.
+	Errors []string `json:"errors"`
+	// Hints say what to do about it, in order.
+	Hints []string `json:"hints"`
+	// Excerpt shows where in the Dockerfile the build failed.
+	Excerpt string `json:"excerpt,omitempty"`
+	// ExitCode is that of the process.
+	ExitCode int `json:"exitCode"`
+}
+
+// errorOf is an error as JSON has it. Credentials in URLs are taken out, as
+// printError does.
+func errorOf(err error, exitCode int, now time.Time) errorJSON {
+	out := errorJSON{Level: "error", Time: now.UTC().Truncate(time.Second), Excerpt: solve.Excerpt(err), ExitCode: exitCode}
+	for _, one := range problems(err) {
+		out.Errors = append(out.Errors, sanitize.RedactURLs(one))
+	}
+	for _, hint := range fault.Hints(err) {
+		out.Hints = append(out.Hints, sanitize.RedactURLs(hint))
+	}
+	out.Message = strings.Join(out.Errors, "; ")
+	return out
+}
+
+// wantsJSON tells whether errors are JSON: format is the flag's value. Where the
+// command line could not be parsed it is empty or the default, so what is written
+// there goes first.
+func wantsJSON(args []string, format string) bool {
+	for i, arg := range args {
+		value, given := strings.CutPrefix(arg, "--log-format")
+		switch {
+		case given && value == "" && i+1 < len(args):
+			return args[i+1] == formatJSON
+		case given && strings.HasPrefix(value, "="):
+			return value == "="+formatJSON
+		}
+	}
+	return format == formatJSON || os.Getenv("SLIPWAY_LOG_FORMAT") == formatJSON
 }
 
 // several is an error that holds several mistakes of the user's, each worth a

@@ -65,7 +65,7 @@ func TestTablesHaveNoCommands(t *testing.T) {
 			}}, true, now)
 		},
 		"diagnostics": func(w io.Writer) error {
-			log := newLogger(progress.NewTerminal(w, nil), w, &global{LogLevel: "info"})
+			log := newLogger(progress.NewTerminal(w, nil), w, &global{LogLevel: "info"}, "slipway")
 			log.Warn().Str("field", hostile).AnErr(zerolog.ErrorFieldName, hinted{message: hostile}).Msg(hostile)
 			return nil
 		},
@@ -160,8 +160,6 @@ var unguarded = map[string]string{
 	"auth.go":       "lines of a table that is made of sanitized values",
 	"du.go":         "rows that are made of sanitized values",
 	"prune.go":      "the same rows",
-	"docs.go":       "texts of the program's own flags, into files",
-	"man.go":        "the same texts",
 	"signals.go":    "the name of a signal",
 	"profile_on.go": "not in released binaries",
 }

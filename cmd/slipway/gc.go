@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/format"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
@@ -93,11 +93,20 @@ func (c *gcCmd) chosen(in *invocation, set *configmap.Set) ([]configmap.Definiti
 	return all, nil
 }
 
+// collectedJSON is a workload in JSON: with the words of the table.
+type collectedJSON struct {
+	builders.Collected
+	// Result says what was done, or would be, as the table does.
+	Result string `json:"result"`
+}
+
 func (c *gcCmd) print(w io.Writer, done []builders.Collected) error {
-	if c.Format == "json" {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(done)
+	if c.Format == formatJSON {
+		all := make([]collectedJSON, len(done))
+		for i, one := range done {
+			all[i] = collectedJSON{one, outcome(one)}
+		}
+		return format.JSON(w, all)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(t, "WORKLOAD\tNODE\tRESULT\tWHY")
@@ -119,7 +128,7 @@ func outcome(one builders.Collected) string {
 		builders.CollectRemoved: "removed",
 		builders.CollectFailed:  "failed",
 	}[one.Action]
-	if one.DryRun {
+	if one.DryRun && one.Action != builders.CollectFailed {
 		return "would be " + words
 	}
 	return words

@@ -42,9 +42,9 @@ var floors = [][]string{
 	{"registry/remote"},
 	{"registry/imageindex"},
 	{"configmap", "registry"},
-	{"internal/heap", "internal/source", "internal/target"},
+	{"internal/heap", "internal/reference", "internal/source", "internal/target"},
 	{"internal/fault"},
-	{"internal/sanitize"},
+	{"internal/format", "internal/sanitize", "internal/variables"},
 }
 
 // A package that is larger than this is not held in mind; tests do not count.
@@ -142,6 +142,9 @@ var importRules = []struct {
 	{module + "/internal/filetest", []string{"agent/solve/vcs/vcstest"}, "it serves tests only"},
 	{module + "/agent/solve/vcs", []string{"agent/solve"}, "a part of solve: what git says of a context"},
 	{module + "/agent/solve/vcs/vcstest", nil, "it serves tests only"},
+	{module + "/internal/reference", []string{"cmd/slipway"}, "it writes what cmd says of its flags"},
+	{module + "/internal/format", []string{"cmd/slipway"}, "how commands print is decided in cmd; the core returns values"},
+	{module + "/internal/variables", []string{"cmd/slipway", "internal/reference"}, "the environment is read in cmd only; the core is given a lookup that has checked it"},
 	{module + "/internal/heap", []string{"agent/solve/contextfs", "agent/solve/output"}, "large transfers spare memory; nothing else changes the collector"},
 	{module + "/agent/solve/session", []string{"agent/solve", "cmd/slipway"}, "a part of solve; cmd parses its flags"},
 	{module + "/agent/solve/attr", []string{"agent/solve", "agent/solve/cache"}, "checks of the values of flags"},

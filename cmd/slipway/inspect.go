@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -24,7 +23,7 @@ type inspectCmd struct {
 	Name      string        `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined)."`
 	Bootstrap bool          `help:"Start the builder first, as slipway up does."`
 	Timeout   time.Duration `default:"20s" help:"How long a node may take to answer."`
-	Format    string        `enum:"text,json" default:"text" help:"Output format (${enum})."`
+	Format    string        `default:"text" values:"text,json" placeholder:"FORMAT" help:"Output format: text, json, or a Go template with the fields of docker buildx ls --format json."`
 	Progress  string        `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output of --bootstrap: auto, plain, tty, rawjson, quiet."`
 }
 
@@ -40,6 +39,10 @@ func (c *inspectCmd) Run(in *invocation) error {
 		return &usageError{err: fmt.Errorf("--progress: %w", err)}
 	}
 	if err := checkTimeout(c.Timeout); err != nil {
+		return err
+	}
+	template, err := parseFormat(c.Format, builders.BuildxBuilder{}, "text", formatJSON)
+	if err != nil {
 		return err
 	}
 	definition, err := in.definition(cmp.Or(c.Name, in.global.Builder))
@@ -62,10 +65,11 @@ func (c *inspectCmd) Run(in *invocation) error {
 	for i := range details.Nodes {
 		details.Nodes[i].DriverOpts = options[details.Nodes[i].Name]
 	}
-	if c.Format == "json" {
-		enc := json.NewEncoder(in.output(formatJSON))
-		enc.SetIndent("", "  ")
-		return enc.Encode(details)
+	switch {
+	case c.Format == formatJSON:
+		return in.printJSON(details)
+	case template != nil:
+		return template.Write(in.out, nil, []any{details.Buildx(definition, options, true)})
 	}
 	return printDetails(in.out, details, definition, time.Now())
 }
@@ -210,7 +214,7 @@ func printRule(w io.Writer, i int, r builders.GCRule) {
 		sanitize.Fprintf(w, "\tFilters:\t%s\n", strings.Join(r.Filters, " "))
 	}
 	if r.KeepDuration > 0 {
-		sanitize.Fprintf(w, "\tKeep Duration:\t%v\n", r.KeepDuration)
+		sanitize.Fprintf(w, "\tKeep Duration:\t%v\n", time.Duration(r.KeepDuration))
 	}
 	for _, bound := range []struct {
 		label string

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log"
 	"os"
@@ -15,7 +16,7 @@ import (
 
 // newLogger returns the logger for diagnostics. It writes to out; whether that
 // is a terminal is judged by stderr, which is behind it.
-func newLogger(out, stderr io.Writer, g *global) zerolog.Logger {
+func newLogger(out, stderr io.Writer, g *global, name called) zerolog.Logger {
 	level, err := zerolog.ParseLevel(g.LogLevel) // the flag's enum holds only known names
 	if err != nil {
 		level = zerolog.InfoLevel
@@ -24,12 +25,16 @@ func newLogger(out, stderr io.Writer, g *global) zerolog.Logger {
 		level = min(level, zerolog.DebugLevel)
 	}
 	if g.LogFormat != "json" {
-		out = zerolog.ConsoleWriter{
+		console := zerolog.ConsoleWriter{
 			Out:           out,
 			NoColor:       !isTerminal(stderr),
 			PartsExclude:  []string{zerolog.TimestampFieldName},
 			FormatPrepare: cleanFields,
 		}
+		if name.docker() {
+			console.FormatLevel = func(level any) string { return name.level(fmt.Sprint(level)) }
+		}
+		out = console
 	}
 	return zerolog.New(out).Level(level).With().Timestamp().Logger()
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -9,15 +8,20 @@ import (
 
 	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/format"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 type lsCmd struct {
-	Format string `enum:"table,json" default:"table" help:"Output format (${enum})."`
+	Format string `default:"table" values:"table,json,json-list" placeholder:"FORMAT" help:"Output format: table, json (that of docker buildx, an object on each line), json-list (Slipway's own), or a Go template with docker buildx's fields."`
 }
 
 // Run lists all builders, or the one that --builder names.
 func (c *lsCmd) Run(in *invocation) error {
+	template, err := parseFormat(c.Format, builders.BuildxRow{}, "table", formatJSON, formatJSONList)
+	if err != nil {
+		return err
+	}
 	set, err := in.load()
 	if err != nil {
 		return err
@@ -34,12 +38,13 @@ func (c *lsCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	if c.Format == "json" {
-		enc := json.NewEncoder(in.output(formatJSON))
-		enc.SetIndent("", "  ")
-		err = enc.Encode(list)
-	} else {
+	switch c.Format {
+	case formatJSONList:
+		err = in.printJSON(list)
+	case "table":
 		err = printBuilders(in.out, list)
+	default:
+		err = in.printAsBuildx(template, list, definitions, set.Selected())
 	}
 	if err != nil {
 		return err
@@ -48,6 +53,25 @@ func (c *lsCmd) Run(in *invocation) error {
 		return &usageError{err: broken}
 	}
 	return nil
+}
+
+// printAsBuildx prints what docker buildx ls prints with a template, or an object
+// on each line without one.
+func (in *invocation) printAsBuildx(template *format.Template, list []builders.Status, definitions []configmap.Definition, selected string) error {
+	var rows []any
+	for i, status := range list {
+		d := definitions[i]
+		b := status.Buildx(d, in.driverOptions(d), d.Name == selected)
+		if template != nil {
+			rows = append(rows, b.Rows(template.IsTable())...)
+		} else if err := format.JSONLine(in.json, b); err != nil {
+			return err
+		}
+	}
+	if template == nil {
+		return nil
+	}
+	return template.Write(in.out, builders.BuildxHeaders, rows)
 }
 
 // printBuilders prints a row for every builder and below it its nodes, as

@@ -5,5 +5,5 @@ package main
 import "os"
 
 func main() {
-	os.Exit(profiled(func() int { return run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}) }))
+	os.Exit(profiled(func() int { return runAs(calledAs(os.Args[0]), os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}) }))
 }

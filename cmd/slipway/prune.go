@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"github.com/docker/go-units"
@@ -107,11 +107,20 @@ func (l *removedList) add(node, pod string, r buildkit.CacheRecord) {
 	l.rows++
 }
 
+// rowWidths are those of the columns of recordRow, but for the last one: an ID of
+// BuildKit has 25 characters. What follows is not known when a row is printed.
+var rowWidths = []int{28, 14, 11, 18, 20}
+
 // row prints a line at once: a long removal shows that it goes on.
 func (l *removedList) row(text string) {
-	w := tabwriter.NewWriter(l.out, 12, 8, 2, ' ', 0)
-	fmt.Fprintln(w, text)
-	if err := w.Flush(); l.err == nil {
+	var b strings.Builder
+	for i, cell := range strings.Split(text, "\t") {
+		b.WriteString(cell)
+		if i < len(rowWidths) {
+			b.WriteString(strings.Repeat(" ", max(rowWidths[i]-len(cell), 1)))
+		}
+	}
+	if _, err := io.WriteString(l.out, strings.TrimRight(b.String(), " ")+"\n"); l.err == nil {
 		l.err = err
 	}
 }
@@ -120,6 +129,6 @@ func (l *removedList) close() error {
 	if l.err != nil {
 		return l.err
 	}
-	_, err := sanitize.Fprintf(l.out, "Total:\t%s\n", units.HumanSize(float64(l.total)))
+	_, err := sanitize.Fprintf(l.out, "Total:   %s\n", units.HumanSize(float64(l.total)))
 	return err
 }

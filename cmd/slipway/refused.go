@@ -1,5 +1,11 @@
 package main
 
+import (
+	"fmt"
+
+	"github.com/alecthomas/kong"
+)
+
 // refusedFlags are the flags of docker buildx build that Slipway does not do.
 // They are parsed so that a pipeline that uses one is told so by name.
 type refusedFlags struct {
@@ -21,4 +27,19 @@ type refusedFlags struct {
 	Rm          bool     `hidden:"" refused:"leave it out: it has had no effect since BuildKit"`
 	SecurityOpt []string `hidden:"" sep:"none" refused:"leave it out: it has had no effect since BuildKit; see --allow"`
 	Squash      bool     `hidden:"" refused:"leave it out: it has had no effect since BuildKit; use several stages"`
+}
+
+// refuse ends the command when a flag was given that docker buildx has and
+// Slipway does not do. Such flags are declared, with a tag `refused:"…"` that
+// says what to do instead, so that none is ever ignored.
+func refuse(parsed *kong.Context) error {
+	for _, flag := range parsed.Flags() {
+		if instead := flag.Tag.Get("refused"); instead != "" && flag.Set {
+			return &usageError{
+				err:   fmt.Errorf("--%s is not supported by slipway %s", flag.Name, parsed.Selected().Name),
+				hints: []string{instead},
+			}
+		}
+	}
+	return nil
 }

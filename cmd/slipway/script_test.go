@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"slipway": main})
+	testscript.Main(m, map[string]func(){"slipway": main, "docker-buildx": main, "docker": main})
 }
 
 // TestScripts runs the real main over testdata/*.txt. In the scripts there is

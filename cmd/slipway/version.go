@@ -23,6 +23,11 @@ var (
 // buildkitd the client knows.
 const buildkitModule = "github.com/moby/buildkit"
 
+// buildxVersion is the version of docker buildx whose commands and flags Slipway
+// takes: the one that it is tested beside. Scripts and actions look for it in the
+// first line of docker buildx version, to learn which flags there are.
+const buildxVersion = "v0.37.2"
+
 type versionCmd struct {
 	Format string `enum:"text,json" default:"text" help:"Output format (${enum})."`
 }
@@ -74,10 +79,21 @@ func (v versionInfo) line() string {
 	return fmt.Sprintf("slipway %s %s (%s)", v.Version, v.Platform, strings.Join(parts, ", "))
 }
 
+// buildxLine is the version as docker buildx has it: its package, a semantic
+// version and the revision. What runs is in the version's build metadata.
+func (v versionInfo) buildxLine() string {
+	return strings.TrimSpace("github.com/docker/buildx " + buildxVersion + "+slipway." + v.Version + " " + v.Commit)
+}
+
 // Run prints the version.
 func (c *versionCmd) Run(in *invocation) error {
 	if c.Format == "json" {
 		return json.NewEncoder(in.output(formatJSON)).Encode(currentVersion())
+	}
+	if in.called.docker() {
+		if _, err := sanitize.Fprintln(in.out, currentVersion().buildxLine()); err != nil {
+			return err
+		}
 	}
 	_, err := sanitize.Fprintln(in.out, versionLine())
 	return err

@@ -80,7 +80,7 @@ func TestBothArchitecturesFromNothing(t *testing.T) {
 			Platforms                        []string
 		}
 	}
-	if err := json.Unmarshal([]byte(a.ok("slipway ls --format json")), &builders); err != nil {
+	if err := json.Unmarshal([]byte(a.ok("slipway ls --format json-list")), &builders); err != nil {
 		t.Fatal(err)
 	}
 	if len(builders) != 1 || len(builders[0].Nodes) != 2 {

@@ -136,6 +136,14 @@ func TestTheCommandsOfTheFromBuildxPage(t *testing.T) {
 			want(t, "the three definitions", a.ok("for f in /root/.docker/buildx/instances/kube definitions/kube kube.json; do slipway definition convert $f | sha256sum; done | sort -u | wc -l"), "1\n")
 			want(t, "workloads", strings.Join(a.names("deployments"), " "), "")
 		}},
+		"As a plugin of docker": {check: func() {
+			if version := a.ok("/root/.docker/cli-plugins/docker-buildx buildx version"); !strings.HasPrefix(version, "github.com/docker/buildx v0.") {
+				t.Errorf("version as a plugin:\n%s", version)
+			}
+			if r := a.sh("/root/.docker/cli-plugins/docker-buildx build --no-such-flag ."); r.code != 1 || !strings.HasPrefix(r.stderr, "ERROR: ") {
+				t.Errorf("an error as a plugin: exit %d\n%s", r.code, r.stderr)
+			}
+		}},
 		"Create a builder": {check: func() {
 			pushed("1", "linux/amd64")
 			if debug := a.ok("slipway definition convert --to yaml /root/.docker/buildx/instances/debug"); !strings.Contains(debug, "- --debug\n") || !strings.Contains(debug, "/ca.pem: ") {

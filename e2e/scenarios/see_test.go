@@ -107,6 +107,15 @@ func TestABuilderIsSeenPrunedAndRemoved(t *testing.T) {
 			t.Errorf("inspect lacks %s:\n%s", label, text)
 		}
 	}
+	// As docker buildx prints them, and a client of BuildKit whose input ends.
+	want(t, "ls by a template", a.ok("slipway ls --format '{{.Name}} {{.Status}}'"), "kube \nbuilder-amd64 running\n")
+	var object struct {
+		Nodes []struct{ Name, Status, Version string }
+	}
+	if line := a.ok("slipway ls --format json"); json.Unmarshal([]byte(line), &object) != nil || len(object.Nodes) != 1 || object.Nodes[0].Status != "running" || !strings.HasPrefix(object.Nodes[0].Version, "v") {
+		t.Errorf("ls --format json: %s", line)
+	}
+	a.ok("timeout 30 slipway dial-stdio < /dev/null > /dev/null")
 	if table := a.ok("slipway du"); !strings.HasPrefix(table, "ID") || !strings.Contains(table, "\nTotal:") || !strings.Contains(table, "builder-amd64-") {
 		t.Errorf("du:\n%s", table)
 	}

@@ -1,0 +1,105 @@
+package builders
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+
+	"github.com/containerd/platforms"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/rs/zerolog"
+
+	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/fleet"
+	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
+)
+
+// Proxy connects a client of BuildKit with a builder.
+type Proxy struct {
+	Definition configmap.Definition
+	// Platform chooses the node that declares it; nil takes the first node.
+	Platform *ocispecs.Platform
+	Access   cluster.Access
+	// Report is told what is waited for, in a line.
+	Report func(string)
+	Log    zerolog.Logger
+}
+
+// Run connects with a buildkitd, starting it where it does not run, and copies
+// until either side ends. The end of in ends what is sent; what the daemon still
+// answers is copied. A read of in that does not end goes on after Run, which
+// cannot end it.
+func (p Proxy) Run(ctx context.Context, in io.Reader, out io.Writer) error {
+	node, err := p.node()
+	if err != nil {
+		return err
+	}
+	clients := &fleet.Clients{Access: p.Access, Log: p.Log}
+	conn, err := clients.Connector().DialNode(ctx, node, p.Report)
+	if err != nil {
+		if fault.ClassOf(err) == 0 {
+			err = fault.With(fleet.ClassOf(err), err)
+		}
+		return err
+	}
+	p.Report("connected to node " + node.Name)
+	return relay(ctx, conn, in, out)
+}
+
+// node is the one that the platform asks for.
+func (p Proxy) node() (configmap.Node, error) {
+	nodes := p.Definition.Nodes
+	if p.Platform == nil {
+		return nodes[0], nil
+	}
+	want := platforms.Only(*p.Platform)
+	for _, n := range nodes {
+		for _, declared := range n.Platforms {
+			if want.Match(declared) {
+				return n, nil
+			}
+		}
+	}
+	if len(nodes) == 1 && len(nodes[0].Platforms) == 0 {
+		return nodes[0], nil
+	}
+	return configmap.Node{}, fault.With(fault.ClassUsage, fmt.Errorf("no node of builder %q is declared for %s", p.Definition.Name, platforms.Format(*p.Platform)))
+}
+
+// relay copies both ways until the connection ends, and closes it.
+func relay(ctx context.Context, conn net.Conn, in io.Reader, out io.Writer) error {
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // which ends the copying
+	defer stop()
+	defer func() { _ = conn.Close() }()
+	sent := make(chan error, 1)
+	var inEnded atomic.Bool // after that it is we who end the connection
+	go fault.Protect(func() {
+		_, err := io.Copy(conn, in)
+		inEnded.Store(err == nil)
+		if half, ok := conn.(interface{ CloseWrite() error }); ok {
+			err = errors.Join(err, half.CloseWrite())
+		} else {
+			err = errors.Join(err, conn.Close())
+		}
+		sent <- err
+	})()
+	_, err := io.Copy(out, conn)
+	if ctx.Err() != nil {
+		return fault.With(fault.ClassCancelled, context.Cause(ctx))
+	}
+	if err != nil && !inEnded.Load() && !errors.Is(err, net.ErrClosed) {
+		return fault.With(fault.ClassLost, fmt.Errorf("read from the builder: %w", err))
+	}
+	select {
+	case err := <-sent:
+		if err != nil && !errors.Is(err, net.ErrClosed) {
+			return fault.With(fault.ClassLost, fmt.Errorf("write to the builder: %w", err))
+		}
+	default: // the daemon has ended first
+	}
+	return nil
+}

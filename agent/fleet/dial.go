@@ -1,0 +1,49 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// DialNode makes sure that the node runs and returns a connection to the
+// buildkitd of one of its pods, over which nothing was said yet. The daemon has
+// answered over another connection just before.
+func (c *Connector) DialNode(ctx context.Context, node configmap.Node, report func(string)) (net.Conn, error) {
+	if node.Remote != nil {
+		conn, err := c.ConnectRemote(ctx, node)
+		if err != nil {
+			return nil, err
+		}
+		_ = conn.Close() // it has answered
+		return buildkit.DialRemote(*node.Remote, c.Access.Files)(ctx)
+	}
+	client, err := c.Client(node)
+	if err != nil {
+		return nil, err
+	}
+	pods, err := client.Up(ctx, node, report)
+	if err != nil {
+		return nil, fmt.Errorf("node %s: %w", node.Name, err)
+	}
+	var last error
+	for i, pod := range cluster.Order(pods, node.Kubernetes.LoadBalance, "") {
+		daemon, err := c.ConnectPod(ctx, client, node, pod, report)
+		if err == nil {
+			_ = daemon.Close() // it has answered
+			var conn net.Conn
+			if conn, err = client.Dial(ctx, node, pod, report); err == nil {
+				return conn, nil
+			}
+		}
+		last = fmt.Errorf("node %s: connect to pod %s: %w", node.Name, pod.Name, err)
+		if ctx.Err() != nil || i+1 == podTries || !worthAnotherPod(err) {
+			break
+		}
+	}
+	return nil, last
+}

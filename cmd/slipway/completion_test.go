@@ -1,0 +1,43 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// TestFlagValues tests that what is completed is what the flags take, and that
+// there are such flags.
+func TestFlagValues(t *testing.T) {
+	known := map[string]bool{}
+	for _, command := range completables(newParser(t).Model.Node) {
+		for _, flag := range command.Flags {
+			known[flag.Longs[0]] = true
+		}
+	}
+	for name := range flagValues {
+		if !known[name] {
+			t.Errorf("no command has --%s", name)
+		}
+	}
+	for name, parse := range map[string]func(string) error{
+		"progress":  func(v string) error { _, err := progress.ParseMode(v); return err },
+		"transport": func(v string) error { _, err := configmap.ParseTransport(v); return err },
+		"drift":     func(v string) error { _, err := configmap.ParseDrift(v); return err },
+		"call":      func(v string) error { _, err := solve.ParseCall(v); return err },
+		"profile": func(v string) error {
+			return configmap.Create{Name: "kube", Driver: configmap.DriverKubernetes, Profile: v}.Validate()
+		},
+		"driver": func(v string) error {
+			return configmap.Create{Name: "kube", Driver: v, Endpoint: map[string]string{configmap.DriverRemote: "tcp://h:1"}[v]}.Validate()
+		},
+	} {
+		for _, value := range flagValues[name] {
+			if err := parse(value); err != nil {
+				t.Errorf("--%s=%s: %v", name, value, err)
+			}
+		}
+	}
+}

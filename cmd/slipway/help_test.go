@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+	"github.com/google/shlex"
+)
+
+// newParser is the parser of the command line, as dispatch has it.
+func newParser(t *testing.T) *kong.Kong {
+	t.Helper()
+	values := &words{}
+	parser, err := kong.New(&cli{}, kong.KindMapper(reflect.String, values), kong.Name("slipway"),
+		kong.Vars{"version": ""}, kong.Writers(io.Discard, io.Discard), kong.Exit(func(int) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	values.know(parser.Model)
+	env, err := loadEnvironment(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	env.choose(parser.Model)
+	return parser
+}
+
+// TestExamples parses the examples of all commands: each has three, and they are
+// command lines.
+func TestExamples(t *testing.T) {
+	parser := newParser(t)
+	for _, command := range nodes(parser.Model.Node) {
+		if len(command.Children) > 0 {
+			continue
+		}
+		name, count := commandName(command), 0
+		for line := range strings.Lines(examplesOf(name)) {
+			if strings.HasPrefix(line, "#") {
+				continue
+			}
+			count++
+			line, _, _ = strings.Cut(strings.TrimSpace(line), " | ")
+			line, _, _ = strings.Cut(line, " > ")
+			args, err := shlex.Split(line)
+			if err != nil || args[0] != "slipway" {
+				t.Errorf("%s: %s: is no command line: %v", name, line, err)
+				continue
+			}
+			if _, err := parser.Parse(args[1:]); err != nil {
+				t.Errorf("%s: %s: %v", name, line, err)
+			}
+			if !strings.HasPrefix(line, "slipway "+name) {
+				t.Errorf("%s: %s: is of another command", name, line)
+			}
+		}
+		if count < 3 {
+			t.Errorf("%s has %d examples", name, count)
+		}
+	}
+	for title := range strings.SplitSeq(examplesText, "\n== ") {
+		name, _, _ := strings.Cut(title, "\n")
+		if name != "" && !strings.HasPrefix(name, "#") && examplesOf(name) == "" {
+			t.Errorf("there is no command %q", name)
+		}
+	}
+}
+
+// TestFlagGroups finds flags in the table that no command has.
+func TestFlagGroups(t *testing.T) {
+	known := map[string]bool{}
+	for _, command := range nodes(newParser(t).Model.Node) {
+		for _, flag := range command.Flags {
+			known[commandName(command)+" --"+flag.Name] = true
+		}
+	}
+	for command, groups := range flagGroups {
+		for _, g := range groups {
+			for _, flag := range g.flags {
+				if !known[command+" --"+flag] {
+					t.Errorf("%q has %s, which slipway %s has not", g.title, flag, command)
+				}
+			}
+		}
+	}
+}

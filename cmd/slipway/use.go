@@ -1,0 +1,41 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// useCmd has the flags of docker buildx use, name for name.
+type useCmd struct {
+	Name string `arg:"" name:"builder" optional:"" help:"The builder (default: --builder)."`
+
+	Default bool `help:"Taken for docker buildx, which keeps a builder for each Docker engine; a selection holds for all."`
+	Global  bool `help:"Taken for docker buildx as well; a selection is always global."`
+}
+
+// Help is shown by --help.
+func (c *useCmd) Help() string {
+	return "Selects the builder that commands take where several are defined and none is named. The selection is kept where docker buildx keeps it, in its own directory beside the definitions, and is the selected builder of buildx too. Definitions in other places, such as a mounted ConfigMap, have no selection: set SLIPWAY_BUILDER there."
+}
+
+// Run selects the builder.
+func (c *useCmd) Run(in *invocation) error {
+	name := cmp.Or(c.Name, in.global.Builder)
+	if name == "" {
+		return &usageError{err: errors.New("no builder is named"), hints: []string{"slipway ls lists them"}}
+	}
+	set, err := in.load()
+	if err != nil {
+		return err
+	}
+	d, err := set.Select(name)
+	if err != nil {
+		return &usageError{err: err}
+	}
+	if err := configmap.SelectPath(set.Path(), d.Name, in.env.variable("DOCKER_HOST")); err != nil {
+		return &usageError{err: err}
+	}
+	return nil
+}

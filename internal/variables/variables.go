@@ -1,0 +1,182 @@
+// Package variables knows the environment variables of other tools that Slipway
+// reads: what each one means, and which values it may have. A value that its
+// owner would not take counts as not set, with a warning: such variables stand in
+// agent images and pod templates, and must not end every command.
+//
+// It reads no environment itself.
+package variables
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Variable is an environment variable of another tool.
+type Variable struct {
+	Name string
+	// Owner is the tool that defines it.
+	Owner string
+	// Help says what Slipway takes from it.
+	Help string
+	// Form says in words which values are valid; empty where any text is.
+	Form string
+
+	valid func(value string) bool
+}
+
+// Valid tells whether a value that is not empty has the variable's form.
+func (v Variable) Valid(value string) bool { return v.valid == nil || v.valid(value) }
+
+// Named returns the variable of that name, false if there is none.
+func Named(name string) (Variable, bool) {
+	i := slices.IndexFunc(All, func(v Variable) bool { return v.Name == name })
+	if i < 0 {
+		return Variable{}, false
+	}
+	return All[i], true
+}
+
+// isBool accepts what Go's strconv does: docker and buildx are written in Go.
+func isBool(value string) bool {
+	_, err := strconv.ParseBool(value)
+	return err == nil
+}
+
+func orBool(words ...string) func(string) bool {
+	return func(value string) bool { return slices.Contains(words, value) || isBool(value) }
+}
+
+func oneOf(words ...string) func(string) bool {
+	return func(value string) bool { return slices.Contains(words, value) }
+}
+
+const boolean = "true or false"
+
+// The tools.
+const (
+	buildx    = "buildx"
+	buildKit  = "BuildKit"
+	docker    = "docker"
+	kubectl   = "Kubernetes"
+	aws       = "AWS"
+	azure     = "Azure Pipelines"
+	bitbucket = "Bitbucket"
+	buildkite = "Buildkite"
+	circle    = "CircleCI"
+	github    = "GitHub"
+	gitlab    = "GitLab"
+	jenkins   = "Jenkins"
+	podman    = "podman"
+	system    = "the system"
+)
+
+// All are the variables, by owner.
+var All = []Variable{
+	{Name: "BUILDX_BUILDER", Owner: buildx, Help: "The builder, as --builder."},
+	{Name: "BUILDX_CONFIG", Owner: buildx, Help: "buildx's state directory, with definitions below instances and the selected builder."},
+	{Name: "BUILDX_GIT_CHECK_DIRTY", Owner: buildx, Help: "Add -dirty to the revision of a work tree with changes.", Form: boolean, valid: isBool},
+	{Name: "BUILDX_GIT_INFO", Owner: buildx, Help: "Tell BuildKit the context's repository and revision (default: true).", Form: boolean, valid: isBool},
+	{Name: "BUILDX_GIT_LABELS", Owner: buildx, Help: "Label images with repository, revision and path of the Dockerfile.", Form: "true, false or full", valid: orBool("full")},
+	{Name: "BUILDX_METADATA_PROVENANCE", Owner: buildx, Help: "Which provenance goes into --metadata-file (default: min).", Form: "min, max, disabled, true or false", valid: orBool("min", "max", "disabled")},
+	{Name: "BUILDX_METADATA_WARNINGS", Owner: buildx, Help: "Add the warnings of the Dockerfile's linter to --metadata-file.", Form: boolean, valid: isBool},
+	{Name: "BUILDX_NO_DEFAULT_ATTESTATIONS", Owner: buildx, Help: "Make no provenance unless it is asked for.", Form: boolean, valid: isBool},
+	{Name: "BUILDX_NO_DEFAULT_LOAD", Owner: buildx, Help: "Ignore the driver-opt default-load.", Form: boolean, valid: isBool},
+	{Name: "BUILDX_NO_DEFAULT_OCI_ARTIFACT", Owner: buildx, Help: "Do not push attestations as OCI artifacts.", Form: boolean, valid: isBool},
+	{Name: "BUILDKIT_HOST", Owner: buildKit, Help: "Address of a buildkitd, for slipway create --driver=remote without one."},
+	{Name: "BUILDKIT_PROGRESS", Owner: buildKit, Help: "Type of progress output, as --progress.", Form: "auto, plain, tty, rawjson, quiet or none", valid: oneOf("auto", "plain", "tty", "rawjson", "quiet", "none")},
+	{Name: "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", Owner: buildKit, Help: "File with a source policy."},
+	{Name: "SOURCE_DATE_EPOCH", Owner: buildKit, Help: "Time stamp of what is built, in seconds; the build argument of that name wins."},
+	{Name: "DOCKER_AUTH_CONFIG", Owner: docker, Help: "Credentials in the form of docker's config.json, or a file with them."},
+	{Name: "DOCKER_CERT_PATH", Owner: docker, Help: "Directory with ca.pem, cert.pem and key.pem for the engine of --load."},
+	{Name: "DOCKER_CONFIG", Owner: docker, Help: "Directory of docker's config.json (default: ~/.docker)."},
+	{Name: "DOCKER_CONTEXT", Owner: docker, Help: "Refused by --load without DOCKER_HOST: contexts of docker are not read."},
+	{Name: "DOCKER_DEFAULT_PLATFORM", Owner: docker, Help: "Platforms to build for, as --platform. One that does not exist is an error, as with buildx.", Form: "OS/ARCH[/VARIANT], comma-separated"},
+	{Name: "DOCKER_HOST", Owner: docker, Help: "The engine of --load, and which proxies of docker's config.json are taken."},
+	{Name: "DOCKER_TLS_VERIFY", Owner: docker, Help: "Speak TLS to the engine of --load. Any value that is not empty counts."},
+	{Name: "REGISTRY_AUTH_FILE", Owner: podman, Help: "File with credentials, in the form of docker's config.json."},
+	{Name: "KUBECONFIG", Owner: kubectl, Help: "Kubeconfig files, where there is no service account."},
+	{Name: "KUBERNETES_SERVICE_HOST", Owner: kubectl, Help: "The API server, in a pod."},
+	{Name: "KUBERNETES_SERVICE_PORT", Owner: kubectl, Help: "The API server's port, in a pod."},
+	{Name: "AWS_ACCESS_KEY_ID", Owner: aws, Help: "Credential of type=s3 caches."},
+	{Name: "AWS_BUCKET", Owner: aws, Help: "Bucket of type=s3 caches."},
+	{Name: "AWS_DEFAULT_REGION", Owner: aws, Help: "Region of type=s3 caches, without AWS_REGION."},
+	{Name: "AWS_REGION", Owner: aws, Help: "Region of type=s3 caches."},
+	{Name: "AWS_SECRET_ACCESS_KEY", Owner: aws, Help: "Credential of type=s3 caches."},
+	{Name: "AWS_SESSION_TOKEN", Owner: aws, Help: "Credential of type=s3 caches."},
+	{Name: "BUILDKIT_AZURE_STORAGE_ACCOUNT_URL", Owner: buildKit, Help: "Account of type=azblob caches."},
+	{Name: "ACTIONS_CACHE_SERVICE_V2", Owner: github, Help: "Version 2 of the service of type=gha caches.", Form: boolean, valid: isBool},
+	{Name: "ACTIONS_CACHE_URL", Owner: github, Help: "Service of type=gha caches."},
+	{Name: "ACTIONS_RESULTS_URL", Owner: github, Help: "Service of type=gha caches, version 2."},
+	{Name: "ACTIONS_RUNTIME_TOKEN", Owner: github, Help: "Credential of type=gha caches."},
+	{Name: "GITHUB_ACTIONS", Owner: github, Help: "That a workflow runs."},
+	{Name: "GITHUB_ACTOR", Owner: github, Help: "User of the credential for ghcr.io."},
+	{Name: "GITHUB_REPOSITORY", Owner: github, Help: "Identity of the context."},
+	{Name: "GITHUB_SERVER_URL", Owner: github, Help: "Identity of the context."},
+	{Name: "GITHUB_TOKEN", Owner: github, Help: "Credential for ghcr.io."},
+	{Name: "GITHUB_WORKSPACE", Owner: github, Help: "Identity of the context."},
+	{Name: "CI_DEPENDENCY_PROXY_PASSWORD", Owner: gitlab, Help: "Credential for the dependency proxy."},
+	{Name: "CI_DEPENDENCY_PROXY_SERVER", Owner: gitlab, Help: "The dependency proxy."},
+	{Name: "CI_DEPENDENCY_PROXY_USER", Owner: gitlab, Help: "User of the credential for the dependency proxy."},
+	{Name: "CI_DEPLOY_PASSWORD", Owner: gitlab, Help: "Credential for the project's registry, without CI_REGISTRY_PASSWORD and CI_JOB_TOKEN."},
+	{Name: "CI_DEPLOY_USER", Owner: gitlab, Help: "User of CI_DEPLOY_PASSWORD."},
+	{Name: "CI_JOB_TOKEN", Owner: gitlab, Help: "Credential for the project's registry, without CI_REGISTRY_PASSWORD."},
+	{Name: "CI_PROJECT_DIR", Owner: gitlab, Help: "Identity of the context."},
+	{Name: "CI_PROJECT_PATH", Owner: gitlab, Help: "Identity of the context."},
+	{Name: "CI_REGISTRY", Owner: gitlab, Help: "The project's registry."},
+	{Name: "CI_REGISTRY_PASSWORD", Owner: gitlab, Help: "Credential for the project's registry."},
+	{Name: "CI_REGISTRY_USER", Owner: gitlab, Help: "User of CI_REGISTRY_PASSWORD."},
+	{Name: "CI_SERVER_URL", Owner: gitlab, Help: "Identity of the context."},
+	{Name: "GIT_URL", Owner: jenkins, Help: "Identity of the context, with JENKINS_URL."},
+	{Name: "JENKINS_URL", Owner: jenkins, Help: "That Jenkins runs the job."},
+	{Name: "REGISTRY", Owner: jenkins, Help: "The registry that REGISTRY_USERNAME and REGISTRY_PASSWORD are for."},
+	{Name: "REGISTRY_PASSWORD", Owner: jenkins, Help: "Credential for REGISTRY, else for the registry of the tags."},
+	{Name: "REGISTRY_USERNAME", Owner: jenkins, Help: "User of REGISTRY_PASSWORD."},
+	{Name: "WORKSPACE", Owner: jenkins, Help: "Identity of the context, with JENKINS_URL."},
+	{Name: "BUILD_REPOSITORY_URI", Owner: azure, Help: "Identity of the context."},
+	{Name: "BUILD_SOURCESDIRECTORY", Owner: azure, Help: "Identity of the context."},
+	{Name: "BITBUCKET_CLONE_DIR", Owner: bitbucket, Help: "Identity of the context."},
+	{Name: "BITBUCKET_GIT_HTTP_ORIGIN", Owner: bitbucket, Help: "Identity of the context."},
+	{Name: "BUILDKITE_BUILD_CHECKOUT_PATH", Owner: buildkite, Help: "Identity of the context."},
+	{Name: "BUILDKITE_REPO", Owner: buildkite, Help: "Identity of the context."},
+	{Name: "CIRCLE_REPOSITORY_URL", Owner: circle, Help: "Identity of the context."},
+	{Name: "CIRCLE_WORKING_DIRECTORY", Owner: circle, Help: "Identity of the context."},
+	{Name: "HOME", Owner: system, Help: "Where docker's and buildx's directories are, and caches."},
+	{Name: "HTTPS_PROXY", Owner: system, Help: "Proxy on the way to registries and to the API server."},
+	{Name: "HTTP_PROXY", Owner: system, Help: "Proxy on the way to registries and to the API server."},
+	{Name: "NO_PROXY", Owner: system, Help: "Hosts that are reached without a proxy."},
+	{Name: "SSH_AUTH_SOCK", Owner: system, Help: "The SSH agent of --ssh=default."},
+	{Name: "TMPDIR", Owner: system, Help: "Directory of temporary files."},
+	{Name: "XDG_CACHE_HOME", Owner: system, Help: "Directory of caches (default: ~/.cache)."},
+	{Name: "XDG_CONFIG_HOME", Owner: system, Help: "Directory with containers/auth.json, podman's credentials."},
+	{Name: "XDG_RUNTIME_DIR", Owner: system, Help: "Directory with containers/auth.json, podman's credentials."},
+}
+
+// Lookup reads the environment of one command, as os.LookupEnv does. A variable
+// of the table with a form is not set when its value is empty or has not that
+// form. Report is called for the latter, at every read.
+type Lookup struct {
+	// Env reads the environment as it is.
+	Env func(name string) (string, bool)
+	// Report is told of a value without the variable's form; nil tells nobody.
+	Report func(v Variable, value string)
+}
+
+// Value is the value of a variable, false when it is not set.
+func (l Lookup) Value(name string) (string, bool) {
+	value, ok := l.Env(name)
+	v, known := Named(name)
+	if !known || v.Form == "" || !ok {
+		return value, ok
+	}
+	if strings.TrimSpace(value) == "" {
+		return "", false
+	}
+	if !v.Valid(value) {
+		if l.Report != nil {
+			l.Report(v, value)
+		}
+		return "", false
+	}
+	return value, true
+}
