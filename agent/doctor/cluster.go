@@ -93,18 +93,27 @@ func probeClusterNodes(ctx context.Context, p *target) answer {
 	case err != nil:
 		return failing(fault.ClassCluster, err)
 	}
-	claimed := fleet.PlatformNames(p.node.Platforms)
+	return judgePlaces(places, fleet.FormatPlatforms(p.node.Platforms))
+}
+
+// judgePlaces tells which cluster nodes take the pods of a node that claims the
+// platforms, which may be none: such a node builds for what its pods run on.
+func judgePlaces(places cluster.Places, claimed []string) answer {
+	purpose := ""
+	if len(claimed) > 0 {
+		purpose = " for " + strings.Join(claimed, ", ")
+	}
 	switch {
 	case len(places.Fit) == 0:
 		return warned([]string{
 			"compare nodeselector and tolerations of the definition with the cluster nodes: kubectl get nodes --show-labels",
 			"if an autoscaler makes cluster nodes for it on demand, this is as it should be",
-		}, "no cluster node takes pods for %s: %s", claimed, strings.Join(places.Unfit, "; "))
+		}, "no cluster node takes its pods%s: %s", purpose, strings.Join(places.Unfit, "; "))
 	case !places.Native:
 		return warned([]string{"set nodeselector=kubernetes.io/arch=ARCH, or expect slow emulation"},
-			"none of the cluster nodes that take its pods is natively of %s: %s", claimed, strings.Join(places.Fit, ", "))
+			"none of the cluster nodes that take its pods is natively of %s: %s", strings.Join(claimed, ", "), strings.Join(places.Fit, ", "))
 	}
-	return fine("%d of %d take pods for %s: %s", len(places.Fit), len(places.Fit)+len(places.Unfit), claimed, strings.Join(places.Fit, ", "))
+	return fine("%d of %d take its pods%s: %s", len(places.Fit), len(places.Fit)+len(places.Unfit), purpose, strings.Join(places.Fit, ", "))
 }
 
 func probeQuota(ctx context.Context, p *target) answer {
@@ -114,14 +123,27 @@ func probeQuota(ctx context.Context, p *target) answer {
 		return skipped("no right to list the quotas, which no build needs")
 	case err != nil:
 		return failing(fault.ClassCluster, err)
-	case len(quota.Exceeded) == 0:
-		return fine("%d, with room for one more pod", quota.Quotas)
 	}
+	return judgeQuota(quota, p.within.client.Namespace(p.node), p.runs())
+}
+
+// judgeQuota fails where a quota has no room for the first pod, and warns where
+// it has none for another one.
+func judgeQuota(quota cluster.Quota, namespace string, runs bool) answer {
 	detail := strings.Join(quota.Exceeded, "; ")
-	if p.runs() {
+	switch {
+	case len(quota.Exceeded) > 0 && runs:
 		return warned(cluster.QuotaHints(), "no room for one more pod: %s", detail)
+	case len(quota.Exceeded) > 0:
+		return answer{verdict: VerdictFailed, detail: detail, hints: cluster.QuotaHints(), class: fault.ClassCluster}
+	case quota.Quotas == 0:
+		return fine("namespace %s has none", namespace)
 	}
-	return answer{verdict: VerdictFailed, detail: detail, hints: cluster.QuotaHints(), class: fault.ClassCluster}
+	detail = fmt.Sprintf("room for one more pod in namespace %s (quotas: %d", namespace, quota.Quotas)
+	if quota.Scoped > 0 {
+		detail += fmt.Sprintf(", of which %d with scopes, not looked at", quota.Scoped)
+	}
+	return fine("%s)", detail)
 }
 
 // runs is true when a pod is ready, so that no other is needed.

@@ -69,7 +69,18 @@ type Doctor struct {
 	// Slower multiplies the time that each probe may take, for clusters that
 	// are known to be slow; less than 1 counts as 1.
 	Slower float64
-	Log    zerolog.Logger
+	// Reporter is told what is found as it is found; it may be nil.
+	Reporter Reporter
+	Log      zerolog.Logger
+}
+
+// Reporter is told what a Doctor finds while it still looks.
+type Reporter interface {
+	// Plan gets all checks to come, without verdicts, in their order. It is
+	// called once, first.
+	Plan([]Check)
+	// Report gets a check when it and all before it have ended.
+	Report(Check)
 }
 
 // limit is a probe's usual time as this doctor allows it.
@@ -78,11 +89,18 @@ func (d *Doctor) limit(usual time.Duration) time.Duration {
 }
 
 // Run runs all probes, at the same time where they do not need each other, and
-// returns what they found in the order of the table. The error is that of the
-// first failure, with its Class; nil when there are warnings only.
+// returns what they found in the order of the table. The error names all
+// failures and has the Class of the first; nil when there are warnings only.
 func (d Doctor) Run(ctx context.Context) ([]Check, error) {
 	definition, err := d.Definition()
 	runs := d.plan(definition, err)
+	checks := make([]Check, len(runs))
+	for i, v := range runs {
+		checks[i] = v.title()
+	}
+	if d.Reporter != nil {
+		d.Reporter.Plan(slices.Clone(checks))
+	}
 	var running sync.WaitGroup
 	for _, v := range runs {
 		running.Go(fault.Protect(func() {
@@ -90,33 +108,53 @@ func (d Doctor) Run(ctx context.Context) ([]Check, error) {
 			v.check = v.run(ctx)
 		}))
 	}
-	running.Wait()
-	checks := make([]Check, len(runs))
 	for i, v := range runs {
+		<-v.done
 		checks[i] = v.check
+		if d.Reporter != nil && ctx.Err() == nil {
+			d.Reporter.Report(v.check)
+		}
 	}
+	running.Wait()
 	if ctx.Err() != nil {
 		return checks, fault.With(fault.ClassCancelled, context.Cause(ctx))
 	}
-	return checks, firstFailure(checks)
+	return checks, failure(checks)
 }
 
-// firstFailure is the error of the first check that failed.
-func firstFailure(checks []Check) error {
-	var first *Check
-	n := 0
-	for i, c := range checks {
-		if c.Verdict == VerdictFailed {
-			n++
-			if first == nil {
-				first = &checks[i]
-			}
-		}
-	}
-	if first == nil {
+// failure is the error that names all checks that failed, nil if none did.
+func failure(checks []Check) error {
+	failed := withVerdict(checks, VerdictFailed)
+	if len(failed) == 0 {
 		return nil
 	}
-	return fault.With(first.class, fmt.Errorf("%d of %d checks failed, first: %s", n, len(checks), first.name()))
+	return fault.With(failed[0].class, fmt.Errorf("not ready to build: %s failed, of %d checks", names(failed), len(checks)))
+}
+
+// Ready says in one line how the checks ended that found nothing by which a
+// build would fail.
+func Ready(checks []Check) string {
+	warnings := withVerdict(checks, VerdictWarning)
+	switch len(warnings) {
+	case 0:
+		return "ready to build"
+	case 1:
+		return "ready to build, with a warning: " + names(warnings)
+	}
+	return fmt.Sprintf("ready to build, with %d warnings: %s", len(warnings), names(warnings))
+}
+
+func withVerdict(checks []Check, verdict Verdict) []Check {
+	return slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return c.Verdict != verdict })
+}
+
+// names are the names of checks in a list.
+func names(checks []Check) string {
+	all := make([]string, len(checks))
+	for i, c := range checks {
+		all[i] = c.name()
+	}
+	return strings.Join(all, ", ")
 }
 
 // name is how messages call the check.
@@ -136,9 +174,12 @@ type probeRun struct {
 	done  chan struct{} // closed when check is there
 }
 
+// title is the check before there is a verdict.
+func (v *probeRun) title() Check { return Check{Probe: v.probe.name, About: v.at.name} }
+
 // run waits for what the probe needs and runs it, within the probe's limit.
 func (v *probeRun) run(ctx context.Context) Check {
-	c := Check{Probe: v.probe.name, About: v.at.name}
+	c := v.title()
 	for _, n := range v.needs {
 		<-n.done // each ends within its own limit
 		if n.check.Verdict == VerdictFailed || n.check.Verdict == VerdictSkipped {
@@ -150,7 +191,11 @@ func (v *probeRun) run(ctx context.Context) Check {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	a := v.probe.check(limited, v.at)
-	if a.late && ctx.Err() == nil {
+	switch {
+	case ctx.Err() != nil && a.verdict != VerdictOK:
+		// That the doctor was stopped is no finding.
+		a = skipped("because the doctor was stopped")
+	case a.late:
 		a.detail = tookLonger(limit)
 	}
 	c.Verdict, c.Detail, c.Hints, c.class = a.verdict, a.detail, a.hints, a.class

@@ -131,7 +131,7 @@ func run(args []string, std streams) int {
 		return 0
 	}
 	gate := sanitize.NewWriter(std.err, mask.Filter())
-	printError(gate, err)
+	printError(gate, err, stderrPainter(std.err))
 	_ = gate.Flush() // there is no place left to complain at
 	return exitCode(err)
 }

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"io"
+	"strings"
 
 	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/doctor"
@@ -45,19 +45,22 @@ func (c *doctorCmd) Run(in *invocation) error {
 	if c.Up {
 		c.up(in, d)
 	}
-	checks, verdict := d.Run(in.ctx)
-	var err error
-	if c.Format == "json" {
+	if c.Format == formatJSON {
+		checks, verdict := d.Run(in.ctx)
 		encoder := json.NewEncoder(in.output(formatJSON))
 		encoder.SetIndent("", "  ")
-		err = encoder.Encode(checks)
-	} else {
-		err = printChecks(in.out, checks)
+		if err := encoder.Encode(checks); err != nil {
+			return err
+		}
+		return verdict
 	}
-	if err != nil {
-		return err
+	table := &checkTable{out: in.out, paint: painterFor(in.data, in.env.lookup)}
+	d.Reporter = table
+	checks, verdict := d.Run(in.ctx)
+	if verdict == nil {
+		table.line(table.paint.paint(colorGood, doctor.Ready(checks)))
 	}
-	return verdict
+	return cmp.Or(table.err, verdict)
 }
 
 // selected returns a definition and leaves its warnings to the doctor.
@@ -117,28 +120,48 @@ func (c *doctorCmd) up(in *invocation, d doctor.Doctor) {
 }
 
 // verdictWords are what a person reads; a failure must stand out.
-var verdictWords = map[doctor.Verdict]string{
-	doctor.VerdictOK:      "ok",
-	doctor.VerdictWarning: "warning",
-	doctor.VerdictFailed:  "FAIL",
-	doctor.VerdictSkipped: "skipped",
+var verdictWords = map[doctor.Verdict]struct {
+	word  string
+	color color
+}{
+	doctor.VerdictOK:      {"ok", colorGood},
+	doctor.VerdictWarning: {"warning", colorWarn},
+	doctor.VerdictFailed:  {"FAIL", colorBad},
+	doctor.VerdictSkipped: {"skipped", colorDim},
 }
 
-// printChecks prints a line for every check and below it its hints.
-func printChecks(w io.Writer, checks []doctor.Check) error {
-	width := 0
+// checkTable prints a line for every check as it comes, and below it its hints.
+// It is a doctor.Reporter.
+type checkTable struct {
+	out   io.Writer
+	paint painter
+	width int // of the titles
+	err   error
+}
+
+// Plan implements doctor.Reporter.
+func (t *checkTable) Plan(checks []doctor.Check) {
 	for _, c := range checks {
-		width = max(width, len(checkTitle(c)))
+		t.width = max(t.width, len(checkTitle(c)))
 	}
-	var out bytes.Buffer
-	for _, c := range checks {
-		sanitize.Fprintf(&out, "%-*s  %-7s  %s\n", width, checkTitle(c), verdictWords[c.Verdict], sanitize.Indent(c.Detail, "    "))
-		for _, hint := range c.Hints {
-			out.WriteString("    hint: " + sanitize.Indent(hint, "") + "\n") // its other lines are to paste
-		}
+}
+
+// Report implements doctor.Reporter.
+func (t *checkTable) Report(c doctor.Check) {
+	verdict := verdictWords[c.Verdict]
+	t.line(sanitize.Sprintf("%-*s  ", t.width, checkTitle(c)) +
+		t.paint.paint(verdict.color, verdict.word) + strings.Repeat(" ", max(7-len(verdict.word), 0)) + "  " +
+		sanitize.Indent(c.Detail, "    "))
+	for _, hint := range c.Hints {
+		t.line("    " + t.paint.paint(colorHint, "hint:") + " " + sanitize.Indent(hint, "")) // its other lines are to paste
 	}
-	_, err := w.Write(out.Bytes())
-	return err
+}
+
+// line prints a line; the first error of it is kept.
+func (t *checkTable) line(text string) {
+	if t.err == nil {
+		_, t.err = io.WriteString(t.out, text+"\n")
+	}
 }
 
 func checkTitle(c doctor.Check) string {

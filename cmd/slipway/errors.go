@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/slipway-build/slipway/agent/solve"
@@ -65,17 +67,27 @@ func exitCode(err error) int {
 // printError is the one place that prints an error: the excerpt of the
 // Dockerfile if the build failed there, a line for every problem, then the
 // hints. An error may quote anybody: what it says in several lines is indented,
-// so that none of them looks like a line of its own.
-func printError(w io.Writer, err error) {
+// so that none of them looks like a line of its own. Hints of several lines are
+// to paste: they come last, so that nothing stands between or below them.
+func printError(w io.Writer, err error, paint painter) {
 	var b strings.Builder
 	b.WriteString(solve.Excerpt(err))
 	for _, one := range problems(err) {
-		b.WriteString("error: " + sanitize.Indent(one, "  ") + "\n")
+		b.WriteString(paint.paint(colorBad, "error:") + " " + sanitize.Indent(one, "  ") + "\n")
 	}
-	for _, hint := range fault.Hints(err) {
-		b.WriteString("hint: " + sanitize.Indent(hint, "") + "\n") // its other lines are to paste
+	for _, hint := range snippetsLast(fault.Hints(err)) {
+		b.WriteString(paint.paint(colorHint, "hint:") + " " + sanitize.Indent(hint, "") + "\n")
 	}
 	_, _ = io.WriteString(w, b.String())
+}
+
+// snippetsLast returns the hints with those of several lines at the end.
+func snippetsLast(hints []string) []string {
+	hints = slices.Clone(hints)
+	slices.SortStableFunc(hints, func(a, b string) int {
+		return cmp.Compare(min(strings.Count(a, "\n"), 1), min(strings.Count(b, "\n"), 1))
+	})
+	return hints
 }
 
 // several is an error that holds several mistakes of the user's, each worth a

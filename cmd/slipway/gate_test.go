@@ -55,7 +55,9 @@ func TestTablesHaveNoCommands(t *testing.T) {
 			return (&gcCmd{}).print(w, []builders.Collected{{Namespace: hostile, Name: hostile, Reason: hostile, Kept: []string{hostile}}})
 		},
 		"doctor": func(w io.Writer) error {
-			return printChecks(w, []doctor.Check{{Probe: "probe", About: hostile, Detail: hostile, Hints: []string{"do this:\nto: paste"}}})
+			table := &checkTable{out: w}
+			table.Report(doctor.Check{Probe: "probe", About: hostile, Detail: hostile, Hints: []string{"do this:\nto: paste"}})
+			return table.err
 		},
 		"auth": func(w io.Writer) error {
 			return printAuth(w, []authStatus{{

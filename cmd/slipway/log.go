@@ -26,7 +26,7 @@ func newLogger(out, stderr io.Writer, g *global) zerolog.Logger {
 	if g.LogFormat != "json" {
 		out = zerolog.ConsoleWriter{
 			Out:           out,
-			NoColor:       !isTerminal(stderr),
+			NoColor:       !stderrPainter(stderr).on,
 			PartsExclude:  []string{zerolog.TimestampFieldName},
 			FormatPrepare: cleanFields,
 		}
