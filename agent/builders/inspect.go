@@ -54,6 +54,9 @@ type NodeDetails struct {
 	// Drift is in what the workload is not as the definition says, a line for
 	// each field; nil where that is not known.
 	Drift []string `json:"drift"`
+	// DriftPartial says why not all was compared, as in "without the right to
+	// update deployments"; empty where all was. Then more may differ.
+	DriftPartial string `json:"driftPartial,omitempty"`
 	// Certificates is when they end; nil where the node needs none.
 	Certificates *time.Time `json:"certificatesExpire,omitempty"`
 	// Pods are by name. A remote node has one without a name.
@@ -174,7 +177,7 @@ func (c inspector) examinePods(ctx context.Context, node configmap.Node, n *Node
 	n.Endpoint = known.Namespace + "/" + known.Name
 	n.Workload, n.Managed, n.Desired, n.Ready = known.Kind, known.Managed, known.Replicas, known.Ready
 	n.Status = workloadStatus(known)
-	n.Drift = c.drift(ctx, client, node)
+	n.Drift, n.DriftPartial = c.drift(ctx, client, node)
 	listens := false
 	for _, found := range known.Pods {
 		pod := podDetails(found)
@@ -210,17 +213,18 @@ func (c inspector) examinePods(ctx context.Context, node configmap.Node, n *Node
 	return nil
 }
 
-// drift is what differs; nil where that cannot be found out.
-func (c inspector) drift(ctx context.Context, client inspected, node configmap.Node) []string {
-	lines, err := client.Drift(ctx, node)
+// drift is what differs, nil where that is not known, and why not all was
+// compared. That nothing differs is known only where all was.
+func (c inspector) drift(ctx context.Context, client inspected, node configmap.Node) (lines []string, partial string) {
+	drift, err := client.Drift(ctx, node)
 	switch {
 	case err != nil:
 		c.log.Debug().Err(err).Str("node", node.Name).Msg("the workload cannot be compared with its definition")
-		return nil
-	case lines == nil:
-		return []string{}
+		return nil, ""
+	case drift.Lines == nil && drift.Partial == "":
+		return []string{}, ""
 	}
-	return lines
+	return drift.Lines, drift.Partial
 }
 
 // workloadStatus is the word of `slipway ls` for a workload; "running" means

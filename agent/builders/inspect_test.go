@@ -46,10 +46,12 @@ func TestInspect(t *testing.T) {
 
 	d := configmap.Definition{Name: "kube", Driver: "kubernetes", Nodes: []configmap.Node{
 		kubeNode("n", 4), kubeNode("unknown", 1), kubeNode("absent", 1), kubeNode("lost", 1),
-		remote(t, "far", &fleettest.Daemon{Version: "v0.30.0", Platforms: []string{"linux/arm64"}}),
+		remote(t, "far", &fleettest.Daemon{Version: "v0.30.0", Platforms: []string{"linux/arm64"}}), kubeNode("partial", 1),
 	}}
+	partial := fleettest.NewCluster(t)
+	partial.Partial = "without the right to update deployments"
 	d.Nodes[0].Platforms = nil
-	got, err := Inspect{Definition: d, Log: zerolog.Nop()}.run(t.Context(), inspectorOf(map[string]*fleettest.Cluster{"n": c, "unknown": unknown, "absent": absent, "lost": lost}))
+	got, err := Inspect{Definition: d, Log: zerolog.Nop()}.run(t.Context(), inspectorOf(map[string]*fleettest.Cluster{"n": c, "unknown": unknown, "absent": absent, "lost": lost, "partial": partial}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,6 +86,9 @@ func TestInspect(t *testing.T) {
 	}
 	if n := got.Nodes[3]; n.Status != "unreachable" || n.Error != "blocked" || len(n.Drift) != 0 || n.Drift == nil {
 		t.Errorf("no pod answers: %+v", n)
+	}
+	if n := got.Nodes[5]; n.Drift != nil || n.DriftPartial != "without the right to update deployments" {
+		t.Errorf("not compared fully, it claims: %+v", n)
 	}
 	if n := got.Nodes[4]; n.Status != "running" || n.BuildKit != "v0.30.0" || !slices.Equal(n.Platforms, []string{"linux/arm64"}) || len(n.Pods) != 1 || n.Pods[0].Status != "ready" {
 		t.Errorf("remote: %+v", n)

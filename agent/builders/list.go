@@ -94,7 +94,7 @@ type inspector struct {
 type inspected interface {
 	fleet.Dialer
 	Status(context.Context, configmap.Node) (cluster.Status, error)
-	Drift(context.Context, configmap.Node) ([]string, error)
+	Drift(context.Context, configmap.Node) (cluster.Drift, error)
 	Reached(configmap.Node, kube.Pod) configmap.Transport
 	CertificateExpiry(context.Context, configmap.Node) (time.Time, error)
 }

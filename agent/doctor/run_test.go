@@ -151,8 +151,8 @@ func TestRemoteAttempts(t *testing.T) {
 	}
 }
 
-// TestPlacesAndQuota has what the probes say of cluster nodes and quotas.
-func TestPlacesAndQuota(t *testing.T) {
+// TestJudgements has what the probes say of cluster nodes, quotas and drift.
+func TestJudgements(t *testing.T) {
 	one := cluster.Places{Fit: []string{"a"}, Unfit: []string{"b: cordoned"}, Native: true}
 	for _, tt := range []struct {
 		name    string
@@ -165,6 +165,10 @@ func TestPlacesAndQuota(t *testing.T) {
 		{"none, no claims", judgePlaces(cluster.Places{Unfit: []string{"b: cordoned"}}, nil), VerdictWarning, "no cluster node takes its pods: b: cordoned"},
 		{"none", judgePlaces(cluster.Places{Unfit: []string{"b: cordoned"}}, []string{"linux/arm64"}), VerdictWarning, "no cluster node takes its pods for linux/arm64: b: cordoned"},
 		{"foreign", judgePlaces(cluster.Places{Fit: []string{"a"}}, []string{"linux/arm64"}), VerdictWarning, "none of the cluster nodes that take its pods is natively of linux/arm64: a"},
+		{"no drift", judgeDrift(cluster.Drift{}), VerdictOK, "the workload is as the definition says"},
+		{"no drift that is seen", judgeDrift(cluster.Drift{Partial: "without the right to update deployments"}), VerdictSkipped, "the workload cannot be compared fully without the right to update deployments; what could be compared is as the definition says"},
+		{"drift", judgeDrift(cluster.Drift{Lines: []string{"a", "b"}}), VerdictWarning, "a\nb"},
+		{"drift and what is not seen", judgeDrift(cluster.Drift{Lines: []string{"a"}, Partial: "without the right to update deployments"}), VerdictWarning, "a\nmore may differ: it cannot be compared fully without the right to update deployments"},
 		{"no quota", judgeQuota(cluster.Quota{}, "ci", false), VerdictOK, "namespace ci has none"},
 		{"room", judgeQuota(cluster.Quota{Quotas: 1}, "ci", false), VerdictOK, "room for one more pod in namespace ci (quotas: 1)"},
 		{"scopes", judgeQuota(cluster.Quota{Quotas: 2, Scoped: 1}, "ci", false), VerdictOK, "room for one more pod in namespace ci (quotas: 2, of which 1 with scopes, not looked at)"},

@@ -148,6 +148,9 @@ func printNode(w io.Writer, n builders.NodeDetails, defined configmap.Node, now 
 	for _, line := range n.Drift {
 		sanitize.Fprintf(w, "Drift:\t%s\n", line)
 	}
+	if n.DriftPartial != "" {
+		sanitize.Fprintf(w, "Drift:\tcannot be compared fully %s\n", n.DriftPartial)
+	}
 	if n.Certificates != nil {
 		sanitize.Fprintf(w, "Certificates:\tuntil %s (%s)\n", n.Certificates.UTC().Format(time.RFC3339), until(*n.Certificates, now))
 	}

@@ -33,8 +33,9 @@ type Cluster struct {
 	// Fail, if set, returns the error of the n-th call (from 1) of that name, as it
 	// is noted; nil is success.
 	Fail func(call string, n int) error
-	// Lines are what Drift returns.
-	Lines []string
+	// Lines are those that Drift returns, and Partial why it did not compare all.
+	Lines   []string
+	Partial string
 	// Expiry is what CertificateExpiry returns.
 	Expiry time.Time
 	// Removal is what PlanRemoval returns.
@@ -176,9 +177,9 @@ func (c *Cluster) Status(context.Context, configmap.Node) (cluster.Status, error
 	return s, nil
 }
 
-// Drift returns Lines.
-func (c *Cluster) Drift(context.Context, configmap.Node) ([]string, error) {
-	return c.Lines, c.note("drift")
+// Drift returns Lines and Partial.
+func (c *Cluster) Drift(context.Context, configmap.Node) (cluster.Drift, error) {
+	return cluster.Drift{Lines: c.Lines, Partial: c.Partial}, c.note("drift")
 }
 
 // Reached is direct.

@@ -1,0 +1,79 @@
+package cluster
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/slipway-build/slipway/agent/cluster/diff"
+	"github.com/slipway-build/slipway/configmap"
+)
+
+// TestDriftClaimsNoMoreThanWasCompared has what somebody changed by hand, which
+// the definition does not speak of, and agents that may not see all of it.
+func TestDriftClaimsNoMoreThanWasCompared(t *testing.T) {
+	byHand := func(d *appsv1.Deployment) {
+		c := &d.Spec.Template.Spec.Containers[0]
+		c.Env = append(c.Env, corev1.EnvVar{Name: "EXTRA", Value: "1"})
+	}
+	for _, tt := range []struct {
+		name      string
+		forbidden []string
+		want      Drift
+	}{
+		{name: "all rights", want: Drift{Lines: []string{"spec.template.spec.containers[buildkitd].env[EXTRA]: only in the cluster"}}},
+		{
+			name: "the role to build", forbidden: []string{"PUT deployments", "GET configmaps", "GET secrets"},
+			want: Drift{Partial: "without the rights to update deployments, get configmaps and get secrets"},
+		},
+		{name: "no right to read files", forbidden: []string{"GET configmaps"}, want: Drift{
+			Lines:   []string{"spec.template.spec.containers[buildkitd].env[EXTRA]: only in the cluster"},
+			Partial: "without the right to get configmaps",
+		}},
+	} {
+		p := newFakeAPI(t).holding(driftNode("", nil), byHand)
+		p.forbidden = tt.forbidden
+		got, err := p.client(io.Discard).Drift(t.Context(), driftNode("", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if differ := cmp.Diff(tt.want, got); differ != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, differ)
+		}
+	}
+}
+
+// TestDriftOfFiles says which side has a file, and that a hash differs only
+// where nothing else does.
+func TestDriftOfFiles(t *testing.T) {
+	files := func(n *configmap.Node) {
+		n.Files = map[string][]byte{"buildkitd.toml": []byte("debug = false\n"), "extra.toml": nil}
+	}
+	p := newFakeAPI(t).holding(driftNode("", nil), nil)
+	got, err := p.client(io.Discard).Drift(t.Context(), driftNode("", files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"configmap builder-amd64-config[buildkitd.toml]: other content than in the definition",
+		"configmap builder-amd64-config[extra.toml]: only in the definition",
+	} {
+		if !slices.Contains(got.Lines, want) {
+			t.Errorf("%q lacks %q", got.Lines, want)
+		}
+	}
+	if strings.Contains(strings.Join(got.Lines, "\n"), "hash") {
+		t.Errorf("a hash beside what it stands for: %q", got.Lines)
+	}
+	p.forbidden = []string{"PUT deployments", "GET configmaps", "GET secrets"}
+	content := func(n *configmap.Node) { n.Files["buildkitd.toml"] = []byte("debug = false\n") }
+	got, err = p.client(io.Discard).Drift(t.Context(), driftNode("", content))
+	if err != nil || !slices.Equal(got.Lines, []string{diff.HashLine}) || got.Partial == "" {
+		t.Errorf("files that may not be read: %+v, error %v", got, err)
+	}
+}
