@@ -284,6 +284,7 @@ func (w *work) tryJob(ctx context.Context, node int, do func(*fleet.Connection) 
 			w.nodes.Drop(node, conn) // not for the fleet's next build either
 			err = fmt.Errorf("%s: lost: %w", conn, err)
 		}
+		err = w.nodes.ExplainPending(ctx, node, err)
 		if class == 0 {
 			return err
 		}

@@ -46,6 +46,9 @@ type Drift struct {
 	// Partial says why not all was compared, as in "without the right to update
 	// deployments"; empty where all was. Then more may differ than Lines say.
 	Partial string
+	// OldPods are pods of a workload without Lines that were made of an earlier
+	// template and are still there.
+	OldPods []string
 }
 
 // writes is true when something of it can be applied.
@@ -69,7 +72,29 @@ func (c *Client) Drift(ctx context.Context, node configmap.Node) (Drift, error) 
 	if known := (*kube.Error)(nil); errors.As(err, &known) && known.Reason == kube.ReasonDefinition {
 		return Drift{Lines: []string{known.Message}}, nil
 	}
-	return Drift{Lines: d.lines, Partial: d.partial(strings.ToLower(manifest.Kind(node)) + "s")}, err
+	found := Drift{Lines: d.lines, Partial: d.partial(strings.ToLower(manifest.Kind(node)) + "s")}
+	if err == nil && len(found.Lines) == 0 {
+		found.OldPods, err = w.oldPods(kube.Quiet(ctx), is)
+	}
+	return found, err
+}
+
+// oldPods are the live pods of another template than the workload's, as far as a
+// hash tells.
+func (w *workload) oldPods(ctx context.Context, is manifest.Workload) ([]string, error) {
+	hash := is.Template().Annotations[manifest.AnnotationSpecHash]
+	if hash == "" {
+		return nil, nil
+	}
+	pods, err := w.list(ctx)
+	var old []string
+	for _, p := range pods {
+		if kube.IsLive(p) && p.Annotations[manifest.AnnotationSpecHash] != hash {
+			old = append(old, p.Name)
+		}
+	}
+	slices.Sort(old)
+	return old, err
 }
 
 // partial says why not all was compared; resource is that of the workload.

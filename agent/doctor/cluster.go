@@ -166,7 +166,7 @@ func probePolicy(ctx context.Context, p *target) answer {
 	return fine("the API server takes the workload and its pod")
 }
 
-func probeImage(_ context.Context, p *target) answer {
+func probeImage(ctx context.Context, p *target) answer {
 	image := p.node.Kubernetes.Image
 	switch {
 	case p.runs():
@@ -178,12 +178,12 @@ func probeImage(_ context.Context, p *target) answer {
 	case p.troubleErr != nil:
 		return failing(fault.ClassCluster, p.troubleErr)
 	case fleet.IsReason(trouble.Err, kube.ReasonImage):
-		return failing(fault.ClassCluster, trouble.Err)
+		return failing(fault.ClassCluster, p.explain(ctx, trouble.Err))
 	}
 	return fine("no trouble with %s", image)
 }
 
-func probePods(_ context.Context, p *target) answer {
+func probePods(ctx context.Context, p *target) answer {
 	s := p.status
 	name := fmt.Sprintf("%s %s in namespace %s", strings.ToLower(s.Kind), s.Name, s.Namespace)
 	start := []string{"start it now: slipway up, or slipway doctor --up"}
@@ -204,11 +204,20 @@ func probePods(_ context.Context, p *target) answer {
 	case fleet.IsReason(trouble.Err, kube.ReasonImage):
 		return skipped("because of: image of %s", p.name)
 	case trouble.Err != nil && trouble.MayHeal:
-		return doubt(trouble.Err)
+		return doubt(p.explain(ctx, trouble.Err))
 	case trouble.Err != nil:
-		return failing(fault.ClassCluster, trouble.Err)
+		return failing(fault.ClassCluster, p.explain(ctx, trouble.Err))
 	}
 	return warned([]string{"look again in a moment"}, "none is ready yet: %s", p.trouble.Waiting)
+}
+
+// explain says first of a trouble that the definition was changed since, if it
+// was.
+func (p *target) explain(ctx context.Context, err error) error {
+	if p.within == nil { // its driver is remote
+		return err
+	}
+	return fleet.ExplainPending(ctx, p.within.client, p.node, err)
 }
 
 // frail tells what of running pods will trouble builds.

@@ -31,6 +31,8 @@ func judgeDrift(drift cluster.Drift) answer {
 		return warned(driftHints(), "%s\nmore may differ: it cannot be compared fully %s", strings.Join(drift.Lines, "\n"), drift.Partial)
 	case len(drift.Lines) > 0:
 		return warned(driftHints(), "%s", strings.Join(drift.Lines, "\n"))
+	case len(drift.OldPods) > 0:
+		return warned([]string{"its successor is not ready yet: slipway inspect says what it waits for"}, "the workload is as the definition says, but pod %s is of an earlier one", strings.Join(drift.OldPods, ", "))
 	case drift.Partial != "":
 		return skipped("the workload cannot be compared fully %s; what could be compared is as the definition says", drift.Partial)
 	}

@@ -71,4 +71,5 @@ type Cluster interface {
 	Reconcile(ctx context.Context, node configmap.Node, report func(string)) error
 	// Status looks at the workload and changes nothing.
 	Status(ctx context.Context, node configmap.Node) (cluster.Status, error)
+	Comparer
 }

@@ -158,7 +158,7 @@ func (v *View) make(ctx context.Context, i int) (*Connection, error) {
 	if full := fault.OutOfFiles(err); full != nil {
 		return nil, fault.With(fault.ClassUsage, full)
 	}
-	return nil, fault.With(ClassOf(err), err)
+	return nil, fault.With(ClassOf(err), v.fleet.connector.explainPending(ctx, node, err))
 }
 
 // Drop closes a connection of the i-th node that is lost, so that the next

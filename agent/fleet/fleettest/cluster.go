@@ -36,6 +36,8 @@ type Cluster struct {
 	// Lines are those that Drift returns, and Partial why it did not compare all.
 	Lines   []string
 	Partial string
+	// OldPods are those that Drift returns.
+	OldPods []string
 	// Expiry is what CertificateExpiry returns.
 	Expiry time.Time
 	// Removal is what PlanRemoval returns.
@@ -179,7 +181,7 @@ func (c *Cluster) Status(context.Context, configmap.Node) (cluster.Status, error
 
 // Drift returns Lines and Partial.
 func (c *Cluster) Drift(context.Context, configmap.Node) (cluster.Drift, error) {
-	return cluster.Drift{Lines: c.Lines, Partial: c.Partial}, c.note("drift")
+	return cluster.Drift{Lines: c.Lines, Partial: c.Partial, OldPods: c.OldPods}, c.note("drift")
 }
 
 // Reached is direct.
