@@ -128,6 +128,7 @@ func (w *work) end(err *error) {
 		if closeErr := w.display.Close(); *err == nil {
 			*err = closeErr
 		}
+		w.Fleet.WarnOfDrift()
 	}
 	closePlan(w.plan, err)
 }

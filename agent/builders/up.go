@@ -48,10 +48,10 @@ type started interface {
 // node's reason why it does not.
 func (u Up) Run(ctx context.Context) error {
 	clients := &fleet.Clients{Access: u.Access, Timing: u.Timing, Log: u.Log}
-	return u.run(ctx, func(node configmap.Node) (started, error) { return clients.Of(node) })
+	return u.run(ctx, clients.Connector().Drifts, func(node configmap.Node) (started, error) { return clients.Of(node) })
 }
 
-func (u Up) run(ctx context.Context, client func(configmap.Node) (started, error)) (err error) {
+func (u Up) run(ctx context.Context, drifts *cluster.Drifts, client func(configmap.Node) (started, error)) (err error) {
 	if err := u.checkMinReady(); err != nil {
 		return err
 	}
@@ -59,19 +59,21 @@ func (u Up) run(ctx context.Context, client func(configmap.Node) (started, error
 	if err != nil {
 		return fault.With(fault.ClassUsage, fmt.Errorf("--progress=%s: %w", u.Mode, err))
 	}
-	defer func() {
-		if closeErr := display.Close(); err == nil {
-			err = closeErr
-		}
-	}()
 	nodes := fleet.New(u.Definition, &fleet.Connector{
 		Client:    func(node configmap.Node) (fleet.Cluster, error) { return client(node) },
 		Access:    u.Access,
 		Reconcile: true,
+		Drifts:    drifts,
 		Timing:    u.Timing,
 		Log:       u.Log,
 	})
-	defer nodes.Close()
+	defer func() {
+		nodes.Close()
+		if closeErr := display.Close(); err == nil {
+			err = closeErr
+		}
+		nodes.WarnOfDrift()
+	}()
 	view := nodes.View(display, nil)
 
 	group, ctx := errgroup.WithContext(ctx)

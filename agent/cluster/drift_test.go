@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"io"
 	"slices"
 	"strings"
@@ -75,5 +76,52 @@ func TestDriftOfFiles(t *testing.T) {
 	got, err = p.client(io.Discard).Drift(t.Context(), driftNode("", content))
 	if err != nil || !slices.Equal(got.Lines, []string{diff.HashLine}) || got.Partial == "" {
 		t.Errorf("files that may not be read: %+v, error %v", got, err)
+	}
+}
+
+// TestOneWarningOfAllThatHasDrifted has nodes that differ in the same and in
+// something else.
+func TestOneWarningOfAllThatHasDrifted(t *testing.T) {
+	var d Drifts
+	if line := d.Take(); line != "" {
+		t.Errorf("of nothing: %q", line)
+	}
+	d.Note("deployment a in namespace ci", "image: x")
+	if line := d.Take(); line != "deployment a in namespace ci is not as its definition says: image: x; slipway up brings it up to date" {
+		t.Errorf("of one: %q", line)
+	}
+	d.Note("deployment b in namespace ci", "image: x")
+	d.Note("deployment a in namespace ci", "image: x")
+	d.Note("deployment a in namespace ci", "image: x")
+	if line := d.Take(); line != "deployment a in namespace ci and deployment b in namespace ci are not as their definition says: image: x; slipway up brings them up to date" {
+		t.Errorf("of two: %q", line)
+	}
+	d.Note("deployment b in namespace ci", "args: y")
+	d.Note("deployment a in namespace ci", "image: x")
+	if line := d.Take(); line != "deployment a in namespace ci is not as its definition says: image: x; deployment b in namespace ci is not as its definition says: args: y; slipway up brings them up to date" {
+		t.Errorf("of two that differ: %q", line)
+	}
+	if line := d.Take(); line != "" {
+		t.Errorf("told before: %q", line)
+	}
+}
+
+// TestDriftIsHeldBack has a build with a display: nothing is logged while it is
+// open, and the warning is there once.
+func TestDriftIsHeldBack(t *testing.T) {
+	p := newFakeAPI(t).holding(driftNode(configmap.DriftWarn, nil), nil)
+	var log bytes.Buffer
+	client := p.client(&log)
+	client.drifts = &Drifts{}
+	for range 2 { // a build that looks for another pod
+		if _, err := client.Up(t.Context(), driftNode(configmap.DriftWarn, debugging), func(string) {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if log.Len() > 0 {
+		t.Errorf("logged within the display: %s", log.String())
+	}
+	if line := client.drifts.Take(); !strings.HasPrefix(line, "deployment builder-amd64 in namespace ci is not as its definition says: spec.template") {
+		t.Errorf("held back: %q", line)
 	}
 }

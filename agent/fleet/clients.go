@@ -22,6 +22,8 @@ type Clients struct {
 
 	mu   sync.Mutex
 	made map[string]*cluster.Client // by the definition's kubeconfig
+	// drifts are those of all clients, for Fleet.WarnOfDrift.
+	drifts cluster.Drifts
 }
 
 // Of returns the client of a node of the driver kubernetes.
@@ -34,6 +36,7 @@ func (c *Clients) Of(node configmap.Node) (*cluster.Client, error) {
 	}
 	access := c.Access
 	access.Observe = c.Timing.observe("")
+	access.Drifts = &c.drifts
 	client, err := cluster.Connect(access, kubeconfig, c.Log)
 	if err != nil {
 		return nil, err
@@ -50,6 +53,7 @@ func (c *Clients) Connector() *Connector {
 	return &Connector{
 		Client: func(node configmap.Node) (Cluster, error) { return c.Of(node) },
 		Access: c.Access,
+		Drifts: &c.drifts,
 		Timing: c.Timing,
 		Log:    c.Log,
 	}

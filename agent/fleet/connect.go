@@ -35,6 +35,8 @@ type Connector struct {
 	// Reconcile compares a workload with its definition field by field before it
 	// is used, and brings it up to date.
 	Reconcile bool
+	// Drifts are what the clients have found; it may be nil.
+	Drifts *cluster.Drifts
 	// Timing notes the requests; it may be nil.
 	Timing *Timing
 	Log    zerolog.Logger

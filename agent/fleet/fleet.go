@@ -49,6 +49,18 @@ func (f *Fleet) Close() {
 	clear(f.conns)
 }
 
+// WarnOfDrift logs one warning about all nodes that were connected since it was
+// called last and are not as their definition says. It is for when the display is
+// closed.
+func (f *Fleet) WarnOfDrift() {
+	if f.connector.Drifts == nil {
+		return
+	}
+	if line := f.connector.Drifts.Take(); line != "" {
+		f.connector.Log.Warn().Msg(line)
+	}
+}
+
 // find returns a connection of the i-th node that serves for the affinity, nil
 // if there is none.
 func (f *Fleet) find(i int, affinity func() string) *Connection {
