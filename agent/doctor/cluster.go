@@ -59,26 +59,41 @@ func probeRights(ctx context.Context, p *target) answer {
 		return failing(fault.ClassCluster, err)
 	}
 	known := err == nil
-	if !known { // what cannot be read may well be there
+	maybe := !known && status.Name == ""
+	if maybe { // what cannot be read may well be there
 		status = cluster.Status{Exists: true, Replicas: 1}
 	}
-	rights, err := client.Rights(ctx, p.node, status, p.within.user)
-	if err != nil {
-		return failing(fault.ClassCluster, err)
+	rights, unknown := client.Rights(ctx, p.node, status, p.within.user)
+	if unknown != nil {
+		return failing(fault.ClassCluster, unknown)
 	}
-	p.status = status
+	p.status, p.rights = status, rights
 	if known && status.Exists && status.Replicas > 0 && !p.runs() {
 		p.trouble, p.troubleErr = client.Trouble(ctx, p.node)
 	}
-	namespace := client.Namespace(p.node)
+	if len(rights.Lacking) == 0 && !known {
+		return failing(fault.ClassCluster, err)
+	}
+	return judgeRights(rights, client.Namespace(p.node), maybe)
+}
+
+// judgeRights tells which rights are missing. The roles that hold them are for the
+// end, where they are those of all nodes. maybe is true where it is not known
+// whether there is a workload.
+func judgeRights(rights cluster.Rights, namespace string, maybe bool) answer {
+	roles := cluster.Roles(rights)
 	switch {
 	case len(rights.Lacking) > 0:
-		all := append(rights.Lacking, rights.Lesser...)
-		return answer{verdict: VerdictFailed, detail: fmt.Sprintf("in namespace %s it may not %s", namespace, strings.Join(all, ", ")), hints: rights.Hints, class: fault.ClassCluster}
-	case !known:
-		return failing(fault.ClassCluster, err)
+		hints := []string{"the roles that grant it, for all nodes at once: at the end, or slipway doctor --rbac"}
+		if maybe {
+			hints = append(hints, "whether the builder is there cannot be seen without these rights; if it is not, have it made by somebody who may: slipway up")
+		}
+		all := slices.Concat(rights.Lacking, rights.Lesser)
+		return answer{verdict: VerdictFailed, detail: fmt.Sprintf("in namespace %s it may not %s", namespace, strings.Join(all, ", ")), hints: hints, roles: roles, class: fault.ClassCluster}
 	case len(rights.Lesser) > 0:
-		return warned(rights.Hints, "in namespace %s it may not %s; a build goes on without, slower or with fewer reasons", namespace, strings.Join(rights.Lesser, ", "))
+		a := warned([]string{"the roles that grant it, for all nodes at once: slipway doctor --rbac"}, "in namespace %s it may not %s; a build goes on without, slower or with fewer reasons", namespace, strings.Join(rights.Lesser, ", "))
+		a.roles = roles
+		return a
 	}
 	return fine("all %d that this takes in namespace %s", rights.Asked, namespace)
 }

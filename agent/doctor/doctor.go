@@ -49,6 +49,9 @@ type Check struct {
 	Detail string `json:"detail"`
 	// Hints say what to do about it, as those of errors do.
 	Hints []string `json:"hints,omitempty"`
+	// Roles is YAML of the roles that hold the rights that are missing here, and
+	// of their bindings.
+	Roles string `json:"roles,omitempty"`
 
 	class fault.Class // of a failure
 }
@@ -93,8 +96,37 @@ func (d *Doctor) limit(usual time.Duration) time.Duration {
 // failures and has the Class of the first; nil when there are warnings only.
 func (d Doctor) Run(ctx context.Context) ([]Check, error) {
 	definition, err := d.Definition()
-	runs := d.plan(definition, err)
-	checks := make([]Check, len(runs))
+	checks, roles := d.run(ctx, d.plan(definition, err))
+	if ctx.Err() != nil {
+		return checks, fault.With(fault.ClassCancelled, context.Cause(ctx))
+	}
+	return checks, failure(checks, roles)
+}
+
+// Roles returns YAML of the roles that hold all rights that a build lacks, of all
+// nodes, and of their bindings; empty where it lacks none. It changes nothing. The
+// error is that of the first check that fails for another reason.
+func (d Doctor) Roles(ctx context.Context) (string, error) {
+	definition, err := d.Definition()
+	// What rights need comes before them in the table.
+	runs := slices.DeleteFunc(d.plan(definition, err), func(v *probeRun) bool {
+		return !slices.Contains([]string{probeOfRights, "definition", "identity", "API server"}, v.probe.name)
+	})
+	checks, roles := d.run(ctx, runs)
+	if ctx.Err() != nil {
+		return "", fault.With(fault.ClassCancelled, context.Cause(ctx))
+	}
+	for _, c := range checks {
+		if c.Verdict == VerdictFailed && c.Roles == "" {
+			return "", fault.With(c.class, &unready{message: c.name() + ": " + c.Detail, hints: c.Hints})
+		}
+	}
+	return roles, nil
+}
+
+// run runs probes and returns what they have found, and all roles that are missing.
+func (d Doctor) run(ctx context.Context, runs []*probeRun) (checks []Check, roles string) {
+	checks = make([]Check, len(runs))
 	for i, v := range runs {
 		checks[i] = v.title()
 	}
@@ -116,20 +148,40 @@ func (d Doctor) Run(ctx context.Context) ([]Check, error) {
 		}
 	}
 	running.Wait()
-	if ctx.Err() != nil {
-		return checks, fault.With(fault.ClassCancelled, context.Cause(ctx))
+	var lacking []cluster.Rights
+	for _, v := range runs {
+		if v.probe.name == probeOfRights {
+			lacking = append(lacking, v.at.rights)
+		}
 	}
-	return checks, failure(checks)
+	return checks, cluster.Roles(lacking...)
 }
 
-// failure is the error that names all checks that failed, nil if none did.
-func failure(checks []Check) error {
+// failure is the error that names all checks that failed, nil if none did. roles
+// are those that are missing of all nodes: one round of them is enough.
+func failure(checks []Check, roles string) error {
 	failed := withVerdict(checks, VerdictFailed)
 	if len(failed) == 0 {
 		return nil
 	}
-	return fault.With(failed[0].class, fmt.Errorf("not ready to build: %s failed, of %d checks", names(failed), len(checks)))
+	err := &unready{message: fmt.Sprintf("not ready to build: %s failed, of %d checks", names(failed), len(checks))}
+	if slices.ContainsFunc(failed, func(c Check) bool { return c.Roles != "" }) {
+		err.hints = []string{"whoever administers the cluster can grant all rights that are missing with kubectl apply -f - and this, which slipway doctor --rbac prints alone:\n" + roles}
+	}
+	return fault.With(failed[0].class, err)
 }
+
+// unready is the error of a builder that no build can use.
+type unready struct {
+	message string
+	hints   []string
+}
+
+// Error implements error.
+func (e *unready) Error() string { return e.message }
+
+// Hints say what to do about all of it.
+func (e *unready) Hints() []string { return e.hints }
 
 // Ready says in one line how the checks ended that found nothing by which a
 // build would fail.
@@ -198,7 +250,7 @@ func (v *probeRun) run(ctx context.Context) Check {
 	case a.late:
 		a.detail = tookLonger(limit)
 	}
-	c.Verdict, c.Detail, c.Hints, c.class = a.verdict, a.detail, a.hints, a.class
+	c.Verdict, c.Detail, c.Hints, c.Roles, c.class = a.verdict, a.detail, a.hints, a.roles, a.class
 	return c
 }
 
@@ -225,6 +277,7 @@ type target struct {
 	user   string          // of a cluster, by API server
 
 	status     cluster.Status // of a node, by rights
+	rights     cluster.Rights // of a node, by rights
 	trouble    judge.Trouble  // of a node without a ready pod, by rights
 	troubleErr error          // of a node, by rights: why trouble is not known
 	builder    builder        // of a node, by transport
@@ -304,7 +357,9 @@ type answer struct {
 	verdict Verdict
 	detail  string
 	hints   []string
-	class   fault.Class
+	// roles are YAML, where rights are missing.
+	roles string
+	class fault.Class
 	// late is true when the answer did not come within the probe's limit.
 	late bool
 }

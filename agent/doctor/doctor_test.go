@@ -114,7 +114,7 @@ func TestReady(t *testing.T) {
 		}
 	}
 	failed := Check{Probe: "rights", About: "a", Verdict: VerdictFailed, class: fault.ClassCluster}
-	if err := failure([]Check{ok, drift, failed, {Probe: "registry", Verdict: VerdictFailed, class: fault.ClassRegistry}}); fault.ClassOf(err) != fault.ClassCluster || err.Error() != "not ready to build: rights of a, registry failed, of 4 checks" {
+	if err := failure([]Check{ok, drift, failed, {Probe: "registry", Verdict: VerdictFailed, class: fault.ClassRegistry}}, ""); fault.ClassOf(err) != fault.ClassCluster || err.Error() != "not ready to build: rights of a, registry failed, of 4 checks" {
 		t.Errorf("failures: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 
@@ -20,13 +21,14 @@ type doctorCmd struct {
 	Image  []string `sep:"none" placeholder:"IMAGE" help:"An image that is to be pushed: ask its registry for the right to."`
 	Up     bool     `help:"Start the builder first, as slipway up does."`
 	Slower float64  `default:"1" env:"SLIPWAY_DOCTOR_SLOWER" placeholder:"FACTOR" help:"Give every check FACTOR times its usual time, on a cluster that is known to be slow."`
+	RBAC   bool     `name:"rbac" help:"Print YAML of the roles that grant all rights that a build lacks, of all nodes, and nothing else."`
 	Format string   `enum:"table,json" default:"table" help:"Output format (${enum})."`
 	registryFlags
 }
 
 // Help is shown by --help.
 func (c *doctorCmd) Help() string {
-	return "Looks at everything a build needs, in the order in which one thing needs another, and says what is wrong and what to do about it. Nothing in the cluster is changed without --up. The exit code is 0 when a build should succeed, else that of the first failure: 2 definition, 3 cluster, 5 registry."
+	return "Looks at everything a build needs, in the order in which one thing needs another, and says what is wrong and what to do about it. Nothing in the cluster is changed without --up. What --rbac prints is for kubectl apply -f - by whoever administers the cluster. The exit code is 0 when a build should succeed, else that of the first failure: 2 definition, 3 cluster, 5 registry."
 }
 
 // Run looks and tells.
@@ -38,6 +40,9 @@ func (c *doctorCmd) Run(in *invocation) error {
 		Workspace:  ".",
 		Slower:     c.Slower,
 		Log:        in.log,
+	}
+	if c.RBAC {
+		return c.printRoles(in, d)
 	}
 	if err := c.registries(in, &d); err != nil {
 		return err
@@ -61,6 +66,23 @@ func (c *doctorCmd) Run(in *invocation) error {
 		table.line(table.paint.paint(colorGood, doctor.Ready(checks)))
 	}
 	return cmp.Or(table.err, verdict)
+}
+
+// printRoles prints what kubectl apply takes.
+func (c *doctorCmd) printRoles(in *invocation, d doctor.Doctor) error {
+	if c.Up || len(c.Image) > 0 || c.Format == formatJSON {
+		return &usageError{err: errors.New("--rbac prints roles and nothing else: leave out --up, --image and --format")}
+	}
+	roles, err := d.Roles(in.ctx)
+	switch {
+	case err != nil:
+		return err
+	case roles == "":
+		in.log.Info().Msg("no right is missing")
+		return nil
+	}
+	_, err = io.WriteString(in.out, roles+"\n")
+	return err
 }
 
 // selected returns a definition and leaves its warnings to the doctor.
@@ -152,7 +174,7 @@ func (t *checkTable) Report(c doctor.Check) {
 	t.line(sanitize.Sprintf("%-*s  ", t.width, checkTitle(c)) +
 		t.paint.paint(verdict.color, verdict.word) + strings.Repeat(" ", max(7-len(verdict.word), 0)) + "  " +
 		sanitize.Indent(c.Detail, "    "))
-	for _, hint := range c.Hints {
+	for _, hint := range snippetsLast(c.Hints) {
 		t.line("    " + t.paint.paint(colorHint, "hint:") + " " + sanitize.Indent(hint, "")) // its other lines are to paste
 	}
 }
