@@ -142,8 +142,7 @@ func (c inspector) details(ctx context.Context, node configmap.Node) NodeDetails
 		examine = c.examineRemote
 	}
 	if err := examine(ctx, node, &n); err != nil {
-		n.Status = "unreachable"
-		n.Error = sanitize.RedactURLs(err.Error())
+		n.fail(err)
 	}
 	if len(n.Platforms) == 0 {
 		n.Platforms = n.Reported
@@ -159,7 +158,7 @@ func (c inspector) examineRemote(ctx context.Context, node configmap.Node, n *No
 	}
 	pod := PodDetails{Status: "ready"}
 	c.examineDaemon(ctx, conn.Daemon, n, &pod)
-	n.Status, n.Ready, n.Pods = "running", 1, []PodDetails{pod}
+	n.Status, n.Ready, n.Pods = StatusRunning, 1, []PodDetails{pod}
 	return nil
 }
 
@@ -176,8 +175,9 @@ func (c inspector) examinePods(ctx context.Context, node configmap.Node, n *Node
 	}
 	n.Endpoint = known.Namespace + "/" + known.Name
 	n.Workload, n.Managed, n.Desired, n.Ready = known.Kind, known.Managed, known.Replicas, known.Ready
-	n.Status = workloadStatus(known)
+	c.condition(ctx, client, node, known, &n.NodeStatus)
 	n.Drift, n.DriftPartial = c.drift(ctx, client, node)
+	n.Drifted = len(n.Drift) > 0
 	listens := false
 	for _, found := range known.Pods {
 		pod := podDetails(found)
@@ -194,8 +194,8 @@ func (c inspector) examinePods(ctx context.Context, node configmap.Node, n *Node
 		}
 		n.Pods = append(n.Pods, pod)
 	}
-	if n.Status == "running" && n.BuildKit == "" {
-		n.Status = "unreachable"
+	if n.Status == StatusRunning && n.BuildKit == "" {
+		n.Status = StatusUnreachable
 		for _, pod := range n.Pods {
 			if pod.Status == n.Status {
 				n.Error = pod.Reason
@@ -225,20 +225,6 @@ func (c inspector) drift(ctx context.Context, client inspected, node configmap.N
 		return []string{}, ""
 	}
 	return drift.Lines, drift.Partial
-}
-
-// workloadStatus is the word of `slipway ls` for a workload; "running" means
-// that a pod is there to be asked.
-func workloadStatus(known cluster.Status) string {
-	switch {
-	case !known.Exists:
-		return "absent"
-	case known.Replicas == 0:
-		return "stopped"
-	case len(known.Usable) == 0:
-		return "starting"
-	}
-	return "running"
 }
 
 func podDetails(p cluster.PodStatus) PodDetails {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -15,6 +16,9 @@ import (
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
+
+// listTimeout is longer than anything here takes.
+const listTimeout = 20 * time.Second
 
 // kubeNode is a node of the driver kubernetes that wants so many pods.
 func kubeNode(name string, replicas int32) configmap.Node {

@@ -126,7 +126,7 @@ var importRules = []struct {
 	{"github.com/moby/buildkit/...", []string{"agent/buildkit", "agent/buildkit/buildkittest", "agent/solve", "agent/solve/cache", "agent/solve/contextfs", "agent/solve/output", "agent/solve/session", "agent/progress", "agent/fleet/fleettest"}, "BuildKit is spoken in agent/buildkit, agent/solve and agent/progress only"},
 	{module + "/agent/cluster/transport", []string{"agent/cluster"}, "pods are dialled for the state machine in agent/cluster only"},
 	{module + "/agent/cluster/diff", []string{"agent/cluster"}, "drift is compared for the state machine in agent/cluster only"},
-	{module + "/agent/cluster/judge", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "agent/cluster"}, "transport, judge and diff do not know each other"},
+	{module + "/agent/cluster/judge", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "agent/fleet/fleettest", "agent/cluster"}, "transport, judge and diff do not know each other"},
 	{module + "/agent/cluster/manifest", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "agent/cluster", "agent/cluster/transport", "agent/cluster/judge", "agent/cluster/diff"}, "the objects of a node are below what compares, judges and dials them"},
 	{module + "/agent/cluster/pki", []string{"agent/cluster", "agent/cluster/transport", "agent/cluster/manifest"}, "certificates are made and read for workloads only"},
 	{module + "/agent/cluster/kube", []string{"agent/fleet/fleettest", "agent", "agent/builders", "agent/doctor", "agent/fleet", "cmd/slipway", "agent/cluster", "agent/cluster/transport", "agent/cluster/judge", "agent/cluster/diff", "agent/cluster/manifest"}, "the connection to the API server knows neither nodes' objects nor certificates"},

@@ -134,6 +134,10 @@ func printNode(w io.Writer, n builders.NodeDetails, defined configmap.Node, now 
 	if n.Error != "" {
 		sanitize.Fprintf(w, "Error:\t%s\n", n.Error)
 	}
+	printIf(w, "Reason", n.Reason)
+	for _, hint := range n.Hints {
+		sanitize.Fprintf(w, "Hint:\t%s\n", hint)
+	}
 	sanitize.Fprintf(w, "Status:\t%s\n", buildxStatus(n.Status))
 	printIf(w, "BuildKit daemon flags", strings.Join(n.Flags, " "))
 	printIf(w, "BuildKit version", n.BuildKit)

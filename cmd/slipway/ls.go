@@ -2,22 +2,28 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
-	"io"
-	"strings"
-	"text/tabwriter"
+	"time"
 
 	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/configmap"
-	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 type lsCmd struct {
-	Format string `enum:"table,json" default:"table" help:"Output format (${enum})."`
+	Format  string        `enum:"table,json" default:"table" help:"Output format (${enum})."`
+	NoTrunc bool          `help:"Print all platforms, and nothing shortened."`
+	Timeout time.Duration `default:"20s" help:"How long a node may take to answer."`
+}
+
+// Help is shown by --help.
+func (c *lsCmd) Help() string {
+	return "Prints a row for every node: running, starting, failing (it will not start by itself), stopped (scaled to zero), absent (the next build makes it), forbidden (a right is missing) or unreachable. A * says that the workload is not as its definition says. Reasons stand below the table. The exit code is 3 when no node has answered."
 }
 
 // Run lists all builders, or the one that --builder names.
 func (c *lsCmd) Run(in *invocation) error {
+	if err := checkTimeout(c.Timeout); err != nil {
+		return err
+	}
 	set, err := in.load()
 	if err != nil {
 		return err
@@ -30,7 +36,7 @@ func (c *lsCmd) Run(in *invocation) error {
 		}
 		definitions, broken = []configmap.Definition{one}, nil
 	}
-	list, err := builders.List{Definitions: definitions, Access: in.access(), Log: in.log}.Run(in.ctx)
+	list, err := builders.List{Definitions: definitions, Access: in.access(), Timeout: c.Timeout, Log: in.log}.Run(in.ctx)
 	if err != nil {
 		return err
 	}
@@ -39,7 +45,7 @@ func (c *lsCmd) Run(in *invocation) error {
 		enc.SetIndent("", "  ")
 		err = enc.Encode(list)
 	} else {
-		err = printBuilders(in.out, list)
+		err = printBuilders(in.out, list, c.style(in))
 	}
 	if err != nil {
 		return err
@@ -47,36 +53,5 @@ func (c *lsCmd) Run(in *invocation) error {
 	if broken != nil { // the others are listed; these must not go unseen
 		return &usageError{err: broken}
 	}
-	return nil
-}
-
-// printBuilders prints a row for every builder and below it its nodes, as
-// docker buildx ls does.
-func printBuilders(w io.Writer, list []builders.Status) error {
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(t, "NAME/NODE\tDRIVER/ENDPOINT\tSTATUS\tPODS\tBUILDKIT\tPLATFORMS")
-	for _, b := range list {
-		sanitize.Fprintf(t, "%s\t%s\t\t\t\t\n", b.Name, b.Driver)
-		for _, n := range b.Nodes {
-			sanitize.Fprintf(t, " \\_ %s\t%s\t%s\t%d/%d\t%s\t%s\n", n.Name, n.Endpoint, n.Status, n.Ready, n.Desired, n.BuildKit, strings.Join(n.Platforms, ", "))
-		}
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for _, b := range list {
-		for _, n := range b.Nodes {
-			if n.Error != "" {
-				if _, err := sanitize.Fprintf(w, "%s/%s: %s\n", b.Name, n.Name, n.Error); err != nil {
-					return err
-				}
-			}
-			for _, hint := range n.Hints {
-				if _, err := sanitize.Fprintf(w, "hint: %s\n", hint); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
+	return builders.Unanswered(list)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/judge"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -38,6 +39,8 @@ type Cluster struct {
 	Partial string
 	// OldPods are those that Drift returns.
 	OldPods []string
+	// Wrong is what Trouble returns.
+	Wrong judge.Trouble
 	// Expiry is what CertificateExpiry returns.
 	Expiry time.Time
 	// Removal is what PlanRemoval returns.
@@ -182,6 +185,11 @@ func (c *Cluster) Status(context.Context, configmap.Node) (cluster.Status, error
 // Drift returns Lines and Partial.
 func (c *Cluster) Drift(context.Context, configmap.Node) (cluster.Drift, error) {
 	return cluster.Drift{Lines: c.Lines, Partial: c.Partial, OldPods: c.OldPods}, c.note("drift")
+}
+
+// Trouble returns Wrong.
+func (c *Cluster) Trouble(context.Context, configmap.Node) (judge.Trouble, error) {
+	return c.Wrong, c.note("trouble")
 }
 
 // Reached is direct.
