@@ -189,6 +189,26 @@ func TestUnanswered(t *testing.T) {
 	}
 }
 
+// TestActive has builders that rm --all-inactive may remove, and others.
+func TestActive(t *testing.T) {
+	for words, want := range map[string]string{
+		"":                      "",
+		"absent stopped":        "",
+		"absent running":        "node 1 is running",
+		"stopped starting":      "node 1 is starting",
+		"failing":               "node 0 is failing",
+		"unreachable forbidden": "node 0 is unreachable",
+	} {
+		var s Status
+		for i, word := range strings.Fields(words) {
+			s.Nodes = append(s.Nodes, NodeStatus{Name: fmt.Sprint(i), Status: word})
+		}
+		if got := s.Active(); got != want {
+			t.Errorf("%s: %q, want %q", words, got, want)
+		}
+	}
+}
+
 // unanswered is an error of package cluster with words.
 type unanswered struct{ cause *kube.Error }
 

@@ -75,6 +75,18 @@ func (n NodeStatus) answered() bool {
 	return n.Status != StatusForbidden && n.Status != StatusUnreachable
 }
 
+// Active says by which node a builder may be in use, as in "node a is running";
+// empty where no node has a pod: all are stopped or absent. A builder without nodes
+// is not in use.
+func (s Status) Active() string {
+	for _, n := range s.Nodes {
+		if n.Status != StatusStopped && n.Status != StatusAbsent {
+			return fmt.Sprintf("node %s is %s", n.Name, n.Status)
+		}
+	}
+	return ""
+}
+
 // Unanswered is the error of a list in which no node has answered, nil where one
 // has or there is none.
 func Unanswered(list []Status) error {
