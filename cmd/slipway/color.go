@@ -45,7 +45,7 @@ func painterFor(out io.Writer, lookup func(string) (string, bool)) painter {
 // paint returns the text in a colour. The text must not be from outside, or be
 // clean: what follows it is not coloured.
 func (p painter) paint(c color, text string) string {
-	if !p.on || text == "" {
+	if !p.on || text == "" || c == "" {
 		return text
 	}
 	return string(c) + text + colorReset

@@ -27,6 +27,9 @@ func TestPainterFor(t *testing.T) {
 	if got := (painter{on: true}).paint(colorBad, "FAIL"); got != "\x1b[1;31mFAIL\x1b[0m" {
 		t.Errorf("%q", got)
 	}
+	if got := (painter{on: true}).paint("", "STATUS"); got != "STATUS" {
+		t.Errorf("no colour: %q", got)
+	}
 	if got := (painter{}).paint(colorBad, "FAIL"); got != "FAIL" {
 		t.Errorf("without colours %q", got)
 	}

@@ -136,21 +136,24 @@ func statusColor(status string) color {
 	return ""
 }
 
-// notesOn are the reasons of all nodes, then each hint once: nodes mostly share
-// what is wrong with them.
+// notesOn are the reasons, each once with the nodes that share it, then each hint
+// once: nodes mostly have the same cluster and the same rights.
 func notesOn(list []builders.Status, paint painter) []string {
-	var lines, hints []string
+	var reasons, hints, drifted []string
+	nodes := map[string][]string{}
 	for _, b := range list {
 		for _, n := range b.Nodes {
-			name := sanitize.Sprintf("%s/%s: ", b.Name, n.Name)
-			if n.Error != "" {
-				lines = append(lines, name+sanitize.Line(n.Error))
-			}
-			if n.Reason != "" {
-				lines = append(lines, name+sanitize.Line(n.Reason))
+			for _, reason := range []string{n.Error, n.Reason} {
+				if reason == "" {
+					continue
+				}
+				if nodes[reason] == nil {
+					reasons = append(reasons, reason)
+				}
+				nodes[reason] = append(nodes[reason], sanitize.Line(b.Name+"/"+n.Name))
 			}
 			if n.Drifted {
-				lines = append(lines, sanitize.Sprintf("* %s/%s is not as its definition says: slipway inspect %s shows in what", b.Name, n.Name, b.Name))
+				drifted = append(drifted, sanitize.Sprintf("* %s/%s is not as its definition says: slipway inspect %s shows in what", b.Name, n.Name, b.Name))
 			}
 			for _, hint := range n.Hints {
 				if !slices.Contains(hints, hint) {
@@ -158,6 +161,10 @@ func notesOn(list []builders.Status, paint painter) []string {
 				}
 			}
 		}
+	}
+	lines := drifted
+	for _, reason := range reasons {
+		lines = append(lines, strings.Join(nodes[reason], ", ")+": "+sanitize.Line(reason))
 	}
 	for _, hint := range snippetsLast(hints) {
 		lines = append(lines, paint.paint(colorHint, "hint:")+" "+sanitize.Indent(hint, "  "))

@@ -74,6 +74,13 @@ func TestTableOfBuilders(t *testing.T) {
 	if colored := print(tableStyle{paint: painter{on: true}}); !strings.Contains(colored[3], "\x1b[1;31mfailing\x1b[0m   0/2") {
 		t.Errorf("in colours: %q", colored[3])
 	}
+	if strings.Contains(print(tableStyle{paint: painter{on: true}})[0], "\x1b") {
+		t.Error("the header has colours")
+	}
+	same := []builders.Status{{Name: "kube", Nodes: []builders.NodeStatus{{Name: "a", Error: "no route"}, {Name: "b", Error: "no route"}}}}
+	if got := notesOn(same, painter{}); !slices.Equal(got, []string{"kube/a, kube/b: no route"}) {
+		t.Errorf("two nodes with one reason: %q", got)
+	}
 	// No terminal is too narrow to print.
 	for width := 1; width < 80; width++ {
 		print(tableStyle{width: width})

@@ -79,6 +79,10 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 		t.Errorf("slipway doctor does not tell of the drift:\n%s", said)
 	}
 
+	if listed := a.ok("slipway --definitions v2 ls"); !strings.Contains(listed, "running*") {
+		t.Errorf("slipway ls does not mark the drift:\n%s", listed)
+	}
+
 	// Six builds wait for a word while their builder changes.
 	ip := strings.TrimSpace(s.kubectl("", "get", "pod", a.pod, "-o", "jsonpath={.status.podIP}"))
 	a.ok("mkdir -p /tmp/www && httpd -p 8080 -h /tmp/www")
@@ -113,6 +117,12 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 	if !strings.HasSuffix(byHand, "env[EXTRA]: only in the cluster") {
 		t.Errorf("drift after a change by hand: %q", byHand)
 	}
+	// An agent that cannot see that does not claim that there is nothing.
+	s.kubectl("", "delete", "rolebinding", "slipway-manage")
+	a.eventually("the doctor says what it cannot compare", func() bool {
+		return strings.Contains(a.sh("slipway --definitions v2 doctor").stdout, "cannot be compared fully without the rights to update deployments and get configmaps")
+	})
+	s.kubectl("", "create", "rolebinding", "slipway-manage", "--role=slipway-manage", "--serviceaccount="+s.Name+":agent")
 	a.ok("slipway --definitions v2 up >&2")
 	want(t, "drift after it is undone", a.drift(), "")
 	want(t, "replicas", s.kubectl("", "get", "deployment", "builder-amd64", "-o", "jsonpath={.spec.replicas}"), "1")
