@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -12,6 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/slipway-build/slipway/agent/cluster/diff"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -123,5 +126,29 @@ func TestDriftIsHeldBack(t *testing.T) {
 	}
 	if line := client.drifts.Take(); !strings.HasPrefix(line, "deployment builder-amd64 in namespace ci is not as its definition says: spec.template") {
 		t.Errorf("held back: %q", line)
+	}
+}
+
+// TestDriftNamesOldPods has a workload that is as the definition says, and a pod
+// of before.
+func TestDriftNamesOldPods(t *testing.T) {
+	p := newFakeAPI(t).holding(driftNode("", nil), nil)
+	if got, err := p.client(io.Discard).Drift(t.Context(), driftNode("", nil)); err != nil || len(got.OldPods) > 0 {
+		t.Errorf("pods of the template: %+v, error %v", got, err)
+	}
+	p.pods[0].Annotations = map[string]string{manifest.AnnotationSpecHash: "before"}
+	if got, err := p.client(io.Discard).Drift(t.Context(), driftNode("", nil)); err != nil || !slices.Equal(got.OldPods, []string{p.pods[0].Name}) || len(got.Lines) > 0 {
+		t.Errorf("a pod of before: %+v, error %v", got, err)
+	}
+}
+
+// TestStatusWithoutItsPods keeps what is known of a workload whose pods may not be
+// listed.
+func TestStatusWithoutItsPods(t *testing.T) {
+	p := newFakeAPI(t).holding(driftNode("", nil), nil)
+	p.forbidden = []string{"GET pods"}
+	s, err := p.client(io.Discard).Status(t.Context(), driftNode("", nil))
+	if known := (*kube.Error)(nil); !errors.As(err, &known) || known.Reason != kube.ReasonForbidden || !s.Exists || s.Replicas != 1 {
+		t.Errorf("%+v, error %v", s, err)
 	}
 }
