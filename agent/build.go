@@ -158,6 +158,7 @@ func (w *work) end(err *error) {
 		if closeErr := w.shown.End(); *err == nil {
 			*err = closeErr
 		}
+		w.Fleet.WarnOfDrift()
 	}
 	closePlan(w.plan, err)
 }
@@ -340,6 +341,7 @@ func (w *work) tryJob(ctx context.Context, node int, do func(*fleet.Connection) 
 			w.nodes.Drop(node, conn) // not for the fleet's next build either
 			err = fmt.Errorf("%s: lost: %w", conn, err)
 		}
+		err = w.nodes.ExplainPending(ctx, node, err)
 		err = w.located(node, class, err)
 		if class == 0 {
 			return err

@@ -51,6 +51,7 @@ func TestTryJob(t *testing.T) {
 		calls []string
 		open  int // connections that stay for the next build
 		says  string
+		hint  string // the first
 	}{
 		{name: "succeeds", ends: []error{nil}, calls: []string{"up", "dial a"}, open: 1},
 		{name: "is solved again", ends: []error{lost, nil}, calls: []string{"up", "dial a", "up", "dial a"}, open: 1, says: "pod a: unexpected EOF; solving again (2 of 3)"},
@@ -61,11 +62,16 @@ func TestTryJob(t *testing.T) {
 		{name: "is lost with its outputs", ends: []error{&afterSolve{lost}}, err: "pod a: lost: unexpected EOF", class: fault.ClassLost, calls: []string{"up", "dial a"}},
 		{name: "is the user's", ends: []error{usage}, err: "--x: is wrong", class: fault.ClassUsage, calls: []string{"up", "dial a"}, open: 1},
 		{name: "is nobody's", ends: []error{other}, err: "a fault", calls: []string{"up", "dial a"}, open: 1},
+		{
+			name: "is one that changes of the definition explain", ends: []error{&fault.BuilderFull{Err: other}}, err: "a fault", class: fault.ClassCluster, calls: []string{"up", "dial a", "drift"}, open: 1,
+			hint: "the definition of node n has changes that its running pods do not have: configmap n-config[buildkitd.toml]: ",
+		},
 		{name: "cannot connect", fail: map[string]error{"up": other}, err: "node n: a fault", class: fault.ClassCluster, calls: []string{"up"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := fleettest.NewCluster(t, fleettest.Pod{Name: "a", Daemon: &fleettest.Daemon{}})
 			c.Fail = func(call string, _ int) error { return tt.fail[call] }
+			c.Lines = []string{"configmap n-config[buildkitd.toml]: other content than in the definition"}
 			var shown strings.Builder
 			w, end := workOn(t, c, &shown)
 			tries := 0
@@ -78,6 +84,9 @@ func TestTryJob(t *testing.T) {
 			})
 			if tt.err == "" && err != nil || tt.err != "" && (err == nil || err.Error() != tt.err) || fault.ClassOf(err) != tt.class {
 				t.Errorf("error %v of class %d, want %q", err, fault.ClassOf(err), tt.err)
+			}
+			if hints := fault.Hints(err); tt.hint != "" && (len(hints) < 2 || !strings.HasPrefix(hints[0], tt.hint)) {
+				t.Errorf("hints %q", hints)
 			}
 			if tries != len(tt.ends) {
 				t.Errorf("%d tries, want %d", tries, len(tt.ends))

@@ -26,6 +26,11 @@ type Places struct {
 	Home string
 }
 
+// OfBuildx reports whether path, as Locate returns it, is where docker buildx and
+// slipway create keep what they have made themselves: nobody has named it, and
+// nobody mounts it.
+func (p Places) OfBuildx(path string) bool { return p.Explicit == "" && path != systemPath }
+
 // Locate returns the path of the file or directory that holds the
 // definitions: the first that exists. The order is the explicit path,
 // /etc/slipway/definitions, and the directories where buildx keeps its

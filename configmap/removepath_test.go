@@ -34,6 +34,10 @@ func TestRemovePath(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			file, planErr := RemovableFile(nil, filepath.Join(dir, tt.path), tt.builder)
+			if (file != "") != tt.removed || (planErr != nil) != tt.fails || tt.removed && slices.Contains(tt.left, filepath.Base(file)) {
+				t.Errorf("to be removed %q, %v", file, planErr)
+			}
 			removed, err := RemovePath(nil, filepath.Join(dir, tt.path), tt.builder)
 			if removed != tt.removed || (err != nil) != tt.fails {
 				t.Errorf("removed %v, %v", removed, err)

@@ -55,6 +55,9 @@ type NodeDetails struct {
 	// Drift is in what the workload is not as the definition says, a line for
 	// each field; nil where that is not known.
 	Drift []string `json:"drift,omitzero"`
+	// DriftPartial says why not all was compared, as in "without the right to
+	// update deployments"; empty where all was. Then more may differ.
+	DriftPartial string `json:"driftPartial,omitempty"`
 	// Certificates is when they end; nil where the node needs none.
 	Certificates *time.Time `json:"certificatesExpire,omitempty"`
 	// Pods are by name. A remote node has one without a name.
@@ -146,8 +149,7 @@ func (c inspector) details(ctx context.Context, node configmap.Node) NodeDetails
 		examine = c.examineRemote
 	}
 	if err := examine(ctx, node, &n); err != nil {
-		n.Status = "unreachable"
-		n.Error = sanitize.RedactURLs(err.Error())
+		n.fail(err)
 	}
 	if len(n.Platforms) == 0 {
 		n.Platforms = n.Reported
@@ -163,7 +165,7 @@ func (c inspector) examineRemote(ctx context.Context, node configmap.Node, n *No
 	}
 	pod := PodDetails{Status: "ready"}
 	c.examineDaemon(ctx, conn.Daemon, n, &pod)
-	n.Status, n.Ready, n.Pods = "running", 1, []PodDetails{pod}
+	n.Status, n.Ready, n.Pods = StatusRunning, 1, []PodDetails{pod}
 	return nil
 }
 
@@ -180,8 +182,9 @@ func (c inspector) examinePods(ctx context.Context, node configmap.Node, n *Node
 	}
 	n.Endpoint = known.Namespace + "/" + known.Name
 	n.Workload, n.Managed, n.Desired, n.Ready = known.Kind, known.Managed, known.Replicas, known.Ready
-	n.Status = workloadStatus(known)
-	n.Drift = c.drift(ctx, client, node)
+	c.condition(ctx, client, node, known, &n.NodeStatus)
+	n.Drift, n.DriftPartial = c.drift(ctx, client, node)
+	n.Drifted = len(n.Drift) > 0
 	listens := false
 	for _, found := range known.Pods {
 		pod := podDetails(found)
@@ -198,8 +201,8 @@ func (c inspector) examinePods(ctx context.Context, node configmap.Node, n *Node
 		}
 		n.Pods = append(n.Pods, pod)
 	}
-	if n.Status == "running" && n.BuildKit == "" {
-		n.Status = "unreachable"
+	if n.Status == StatusRunning && n.BuildKit == "" {
+		n.Status = StatusUnreachable
 		for _, pod := range n.Pods {
 			if pod.Status == n.Status {
 				n.Error = pod.Reason
@@ -217,31 +220,18 @@ func (c inspector) examinePods(ctx context.Context, node configmap.Node, n *Node
 	return nil
 }
 
-// drift is what differs; nil where that cannot be found out.
-func (c inspector) drift(ctx context.Context, client inspected, node configmap.Node) []string {
-	lines, err := client.Drift(ctx, node)
+// drift is what differs, nil where that is not known, and why not all was
+// compared. That nothing differs is known only where all was.
+func (c inspector) drift(ctx context.Context, client inspected, node configmap.Node) (lines []string, partial string) {
+	drift, err := client.Drift(ctx, node)
 	switch {
 	case err != nil:
 		c.log.Debug().Err(err).Str("node", node.Name).Msg("the workload cannot be compared with its definition")
-		return nil
-	case lines == nil:
-		return []string{}
+		return nil, ""
+	case drift.Lines == nil && drift.Partial == "":
+		return []string{}, ""
 	}
-	return lines
-}
-
-// workloadStatus is the word of `slipway ls` for a workload; "running" means
-// that a pod is there to be asked.
-func workloadStatus(known cluster.Status) string {
-	switch {
-	case !known.Exists:
-		return "absent"
-	case known.Replicas == 0:
-		return "stopped"
-	case len(known.Usable) == 0:
-		return "starting"
-	}
-	return "running"
+	return drift.Lines, drift.Partial
 }
 
 func podDetails(p cluster.PodStatus) PodDetails {

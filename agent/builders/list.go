@@ -2,6 +2,7 @@ package builders
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -9,15 +10,13 @@ import (
 
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/judge"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
-
-// listTimeout bounds how long one node may take to answer a listing.
-const listTimeout = 20 * time.Second
 
 // Status is one builder as `slipway ls` shows it. The JSON keys are an
 // interface to scripts.
@@ -33,8 +32,7 @@ type NodeStatus struct {
 	Name string `json:"name"`
 	// Endpoint is "namespace/workload", or the address of a remote node.
 	Endpoint string `json:"endpoint"`
-	// Status is running, starting, stopped (scaled to zero), absent or
-	// unreachable.
+	// Status is one of the words below.
 	Status string `json:"status"`
 	// Pods counts the workload's pods: ready ones of those wanted.
 	Ready   int32 `json:"ready"`
@@ -43,17 +41,80 @@ type NodeStatus struct {
 	Platforms []string `json:"platforms"`
 	// BuildKit is the version of buildkitd, empty unless it runs.
 	BuildKit string `json:"buildkit,omitempty"`
-	// Error says why a node is unreachable.
+	// Drifted is true where the workload is known not to be as its definition says.
+	Drifted bool `json:"drifted,omitempty"`
+	// Reason says what a node that is starting waits for.
+	Reason string `json:"reason,omitempty"`
+	// Error says why a node is failing, forbidden or unreachable.
 	Error string `json:"error,omitempty"`
-	// Hints say what to do about a cluster that does not answer.
+	// Hints say what to do about that.
 	Hints []string `json:"hints"`
+}
+
+// The words of NodeStatus.Status. They are an interface to scripts.
+const (
+	// StatusRunning: a buildkitd has answered.
+	StatusRunning = "running"
+	// StatusStarting: no pod is ready yet, and nothing is known to be wrong.
+	StatusStarting = "starting"
+	// StatusFailing: no pod is ready, for a reason that nobody is at work on, such
+	// as an image that cannot be pulled.
+	StatusFailing = "failing"
+	// StatusStopped: the workload is scaled to zero; the next build wakes it.
+	StatusStopped = "stopped"
+	// StatusAbsent: there is no workload; the next build makes it.
+	StatusAbsent = "absent"
+	// StatusForbidden: the agent has no right to look.
+	StatusForbidden = "forbidden"
+	// StatusUnreachable: neither the cluster nor a buildkitd has answered.
+	StatusUnreachable = "unreachable"
+)
+
+// answered is true where something of the node is known.
+func (n NodeStatus) answered() bool {
+	return n.Status != StatusForbidden && n.Status != StatusUnreachable
+}
+
+// Active says by which node a builder may be in use, as in "node a is running";
+// empty where no node has a pod: all are stopped or absent. A builder without nodes
+// is not in use.
+func (s Status) Active() string {
+	for _, n := range s.Nodes {
+		if n.Status != StatusStopped && n.Status != StatusAbsent {
+			return fmt.Sprintf("node %s is %s", n.Name, n.Status)
+		}
+	}
+	return ""
+}
+
+// Unanswered is the error of a list in which no node has answered, nil where one
+// has or there is none.
+func Unanswered(list []Status) error {
+	nodes := 0
+	for _, b := range list {
+		for _, n := range b.Nodes {
+			if n.answered() {
+				return nil
+			}
+			nodes++
+		}
+	}
+	switch {
+	case nodes == 0:
+		return nil
+	case len(list) == 1:
+		return fault.With(fault.ClassCluster, fmt.Errorf("no node of builder %q has answered", list[0].Name))
+	}
+	return fault.With(fault.ClassCluster, fmt.Errorf("no node of the %d builders has answered", len(list)))
 }
 
 // List looks at builders without changing anything.
 type List struct {
 	Definitions []configmap.Definition
 	Access      cluster.Access
-	Log         zerolog.Logger
+	// Timeout bounds what one node may take; zero is no bound.
+	Timeout time.Duration
+	Log     zerolog.Logger
 }
 
 // Run returns the status of every builder, in order. A node that cannot be
@@ -70,7 +131,7 @@ func (l List) run(ctx context.Context, nodes inspector) ([]Status, error) {
 		out[i] = Status{Name: d.Name, Driver: d.Driver, File: d.File, Nodes: make([]NodeStatus, len(d.Nodes))}
 		for j, node := range d.Nodes {
 			group.Go(fault.Guard(func() error {
-				ctx, cancel := context.WithTimeout(ctx, listTimeout)
+				ctx, cancel := within(ctx, l.Timeout)
 				defer cancel()
 				out[i].Nodes[j] = nodes.status(ctx, node)
 				return nil
@@ -94,7 +155,9 @@ type inspector struct {
 type inspected interface {
 	fleet.Dialer
 	Status(context.Context, configmap.Node) (cluster.Status, error)
-	Drift(context.Context, configmap.Node) ([]string, error)
+	Drift(context.Context, configmap.Node) (cluster.Drift, error)
+	// Trouble looks for what keeps a workload without a ready pod from having one.
+	Trouble(context.Context, configmap.Node) (judge.Trouble, error)
 	Reached(configmap.Node, kube.Pod) configmap.Transport
 	CertificateExpiry(context.Context, configmap.Node) (time.Time, error)
 }
@@ -112,17 +175,12 @@ func (c inspector) status(ctx context.Context, node configmap.Node) NodeStatus {
 	s := NodeStatus{Name: node.Name, Platforms: fleet.FormatPlatforms(node.Platforms)}
 	daemon, err := c.look(ctx, node, &s)
 	if err != nil {
-		s.Status = "unreachable"
-		s.Error = sanitize.RedactURLs(err.Error())
-		if fleet.IsReason(err, kube.ReasonUnreachable) || fleet.IsReason(err, kube.ReasonIdentity) {
-			s.Hints = fault.Hints(err)
-		}
+		s.fail(err)
 		return s
 	}
 	if daemon == nil {
 		return s
 	}
-	s.Status = "running"
 	s.BuildKit = daemon.Version()
 	if len(node.Platforms) == 0 {
 		s.Platforms = fleet.FormatPlatforms(daemon.Platforms())
@@ -142,7 +200,7 @@ func (c inspector) look(ctx context.Context, node configmap.Node, s *NodeStatus)
 		if err != nil {
 			return nil, err
 		}
-		s.Ready = 1
+		s.Status, s.Ready = StatusRunning, 1
 		return conn.Daemon, nil
 	}
 	client, err := c.client(node)
@@ -156,16 +214,56 @@ func (c inspector) look(ctx context.Context, node configmap.Node, s *NodeStatus)
 	s.Endpoint = known.Namespace + "/" + known.Name
 	s.Desired = known.Replicas
 	s.Ready = known.Ready
-	switch {
-	case !known.Exists:
-		s.Status = "absent"
-		return nil, nil
-	case known.Replicas == 0:
-		s.Status = "stopped"
-		return nil, nil
-	case len(known.Usable) == 0:
-		s.Status = "starting"
+	c.condition(ctx, client, node, known, s)
+	if known.Exists {
+		lines, _ := c.drift(ctx, client, node)
+		s.Drifted = len(lines) > 0
+	}
+	if s.Status != StatusRunning {
 		return nil, nil
 	}
 	return c.connector.Ask(ctx, client, node, known.Usable[0])
+}
+
+// condition fills in the status of a workload, and why no pod of it is ready.
+// StatusRunning means that a pod is there to be asked.
+func (c inspector) condition(ctx context.Context, client inspected, node configmap.Node, known cluster.Status, s *NodeStatus) {
+	switch {
+	case !known.Exists:
+		s.Status = StatusAbsent
+		return
+	case known.Replicas == 0:
+		s.Status = StatusStopped
+		return
+	case len(known.Usable) > 0:
+		s.Status = StatusRunning
+		return
+	}
+	s.Status = StatusStarting
+	trouble, err := client.Trouble(ctx, node)
+	switch {
+	case err != nil:
+		c.log.Debug().Err(err).Str("node", node.Name).Msg("why no pod is ready is not known")
+	case trouble.Err != nil && !trouble.MayHeal:
+		s.Status = StatusFailing
+		s.explain(fleet.ExplainPending(ctx, client, node, trouble.Err))
+	default:
+		s.Reason = sanitize.RedactURLs(trouble.Waiting)
+	}
+}
+
+// fail fills in why nothing is known of a node.
+func (s *NodeStatus) fail(err error) {
+	s.Status = StatusUnreachable
+	if fleet.IsReason(err, kube.ReasonForbidden) {
+		s.Status = StatusForbidden
+		s.Error, s.Hints = sanitize.RedactURLs(err.Error()), []string{"the roles with the rights that are missing, of all nodes: slipway doctor --rbac"}
+		return
+	}
+	s.explain(err)
+}
+
+// explain fills in an error and its hints.
+func (s *NodeStatus) explain(err error) {
+	s.Error, s.Hints = sanitize.RedactURLs(err.Error()), fault.Hints(err)
 }

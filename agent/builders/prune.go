@@ -3,6 +3,7 @@ package builders
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -18,7 +19,10 @@ type Prune struct {
 	Definition configmap.Definition
 	Access     cluster.Access
 	What       buildkit.Prune
-	Log        zerolog.Logger
+	// Timeout bounds how long each pod may take to answer, and not how long it
+	// removes; zero is no bound.
+	Timeout time.Duration
+	Log     zerolog.Logger
 }
 
 // Run calls removed for every record that is gone, in turn, and goes on with
@@ -27,7 +31,9 @@ func (p Prune) Run(ctx context.Context, removed func(node, pod string, r buildki
 	var mu sync.Mutex
 	asked := 0
 	clients := &fleet.Clients{Access: p.Access, Log: p.Log}
-	err := clients.Connector().EveryPod(ctx, p.Definition.Nodes, warnAbsent(p.Log), func(ctx context.Context, node configmap.Node, pod string, d *buildkit.Daemon) error {
+	connector := clients.Connector()
+	connector.AnswerWithin = p.Timeout
+	err := connector.EveryPod(ctx, p.Definition.Nodes, warnAbsent(p.Log), func(ctx context.Context, node configmap.Node, pod string, d *buildkit.Daemon) error {
 		mu.Lock()
 		asked++
 		mu.Unlock()

@@ -51,10 +51,10 @@ type started interface {
 func (u Up) Run(ctx context.Context) error {
 	u.Events = cmp.Or(u.Events, event.NewStream())
 	clients := &fleet.Clients{Access: u.Access, Events: u.Events.Emitter(), Log: u.Log}
-	return u.run(ctx, func(node configmap.Node) (started, error) { return clients.Of(node) })
+	return u.run(ctx, clients.Connector().Drifts, func(node configmap.Node) (started, error) { return clients.Of(node) })
 }
 
-func (u Up) run(ctx context.Context, client func(configmap.Node) (started, error)) (err error) {
+func (u Up) run(ctx context.Context, drifts *cluster.Drifts, client func(configmap.Node) (started, error)) (err error) {
 	if err := u.checkMinReady(); err != nil {
 		return err
 	}
@@ -64,19 +64,21 @@ func (u Up) run(ctx context.Context, client func(configmap.Node) (started, error
 		return fault.With(fault.ClassUsage, fmt.Errorf("--progress=%s: %w", u.Mode, err))
 	}
 	shown := u.Events.Subscribe("display", display)
-	defer func() {
-		if closeErr := shown.End(); err == nil {
-			err = closeErr
-		}
-	}()
 	nodes := fleet.New(u.Definition, &fleet.Connector{
 		Client:    func(node configmap.Node) (fleet.Cluster, error) { return client(node) },
 		Access:    u.Access,
 		Reconcile: true,
+		Drifts:    drifts,
 		Events:    u.Events.Emitter(),
 		Log:       u.Log,
 	})
-	defer nodes.Close()
+	defer func() {
+		nodes.Close()
+		if closeErr := shown.End(); err == nil {
+			err = closeErr
+		}
+		nodes.WarnOfDrift()
+	}()
 	view := nodes.View(u.Events.Emitter(), nil)
 
 	group, ctx := errgroup.WithContext(ctx)

@@ -5,15 +5,20 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/fleet/fleettest"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
+
+// listTimeout is longer than anything here takes.
+const listTimeout = 20 * time.Second
 
 // kubeNode is a node of the driver kubernetes that wants so many pods.
 func kubeNode(name string, replicas int32) configmap.Node {
@@ -75,7 +80,7 @@ func TestUp(t *testing.T) {
 			up := tt.up
 			up.Definition = configmap.Definition{Name: "kube", Nodes: []configmap.Node{kubeNode("n", tt.replicas)}}
 			up.Terminal, up.Mode, up.Log = progress.NewTerminal(&shown, nil), progress.Plain, zerolog.Nop()
-			err := up.run(t.Context(), func(configmap.Node) (started, error) { return c, nil })
+			err := up.run(t.Context(), nil, func(configmap.Node) (started, error) { return c, nil })
 			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.err)) || fault.ClassOf(err) != tt.class {
 				t.Errorf("error %v of class %d, want %q", err, fault.ClassOf(err), tt.err)
 			}
@@ -103,11 +108,28 @@ func TestUpOfSeveralNodes(t *testing.T) {
 		Definition: configmap.Definition{Name: "kube", Nodes: []configmap.Node{kubeNode("good", 1), kubeNode("bad", 1), remote(t, "far", &fleettest.Daemon{})}},
 		MinReady:   1, Terminal: progress.NewTerminal(&shown, nil), Mode: progress.Plain, Log: zerolog.Nop(),
 	}
-	err := up.run(t.Context(), func(n configmap.Node) (started, error) { return clusters[n.Name], nil })
+	err := up.run(t.Context(), nil, func(n configmap.Node) (started, error) { return clusters[n.Name], nil })
 	if err == nil || err.Error() != "node bad: no room" || !strings.Contains(shown.String(), "no connection, the reason is below") {
 		t.Errorf("error %v after:\n%s", err, shown.String())
 	}
 	if good.Open() != 0 {
 		t.Errorf("%d connections are not closed", good.Open())
+	}
+}
+
+// TestUpWarnsOfDriftBelowItsLog has a node that is left as it is.
+func TestUpWarnsOfDriftBelowItsLog(t *testing.T) {
+	c := fleettest.NewCluster(t, fleettest.Pod{Name: "a", Daemon: &fleettest.Daemon{}})
+	var shown strings.Builder
+	terminal := progress.NewTerminal(&shown, nil)
+	var drifts cluster.Drifts
+	drifts.Note("deployment n in namespace ci", "image: x")
+	up := Up{Definition: configmap.Definition{Name: "kube", Nodes: []configmap.Node{kubeNode("n", 1)}}, Terminal: terminal, Mode: progress.Plain, Log: zerolog.New(terminal)}
+	if err := up.run(t.Context(), &drifts, func(configmap.Node) (started, error) { return c, nil }); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(shown.String()), "\n")
+	if last := lines[len(lines)-1]; !strings.HasPrefix(last, `{"level":"warn"`) || strings.Count(shown.String(), "is not as its definition says") != 1 {
+		t.Errorf("the warning is not below the log of steps:\n%s", shown.String())
 	}
 }

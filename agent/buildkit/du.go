@@ -2,7 +2,6 @@ package buildkit
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/moby/buildkit/client"
@@ -51,7 +50,7 @@ func recordOf(u *client.UsageInfo) CacheRecord {
 func (d *Daemon) DiskUsage(ctx context.Context, filter CacheFilter) ([]CacheRecord, error) {
 	found, err := d.client.DiskUsage(ctx, client.WithFilter(filter.list()), client.WithAgeLimit(filter.Unused))
 	if err != nil {
-		return nil, Explain(ctx, fmt.Errorf("ask buildkitd for its cache: %w", err))
+		return nil, explainRequest(ctx, "ask buildkitd for its cache", err)
 	}
 	records := make([]CacheRecord, 0, len(found))
 	for _, u := range found {

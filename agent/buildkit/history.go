@@ -3,7 +3,6 @@ package buildkit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	control "github.com/moby/buildkit/api/services/control"
@@ -24,7 +23,7 @@ func (d *Daemon) history(ctx context.Context, what string, request *control.Buil
 		return ErrNoHistory
 	}
 	if err != nil {
-		return Explain(ctx, fmt.Errorf("ask buildkitd for its %s: %w", what, err))
+		return explainRequest(ctx, "ask buildkitd for its "+what, err)
 	}
 	return nil
 }

@@ -25,14 +25,35 @@ func (e *LostError) Error() string { return "lost the connection to buildkitd: "
 // Unwrap returns the cause.
 func (e *LostError) Unwrap() error { return e.Err }
 
-// CancelledError is a solve that the caller ended. It is context.Canceled, too.
-type CancelledError struct{ Cause error }
+// CancelledError is a request that the caller ended. It is context.Canceled, too,
+// unless it is a question that was out of time.
+type CancelledError struct {
+	// Cause is why.
+	Cause error
+	// Doing says what was asked, as in "ask buildkitd for its cache"; empty for
+	// a build.
+	Doing string
+}
 
 // Error implements error.
-func (e *CancelledError) Error() string { return "the build was cancelled: " + e.Cause.Error() }
+func (e *CancelledError) Error() string {
+	switch {
+	case e.Doing == "":
+		return "the build was cancelled: " + e.Cause.Error()
+	case errors.Is(e.Cause, context.DeadlineExceeded):
+		return e.Doing + ": not finished within its time limit"
+	}
+	return e.Doing + ": cancelled: " + e.Cause.Error()
+}
 
-// Unwrap returns context.Canceled and the cause.
-func (e *CancelledError) Unwrap() []error { return []error{context.Canceled, e.Cause} }
+// Unwrap returns context.Canceled and the cause; of a question that was not
+// answered in time the cause alone, for nobody has cancelled that.
+func (e *CancelledError) Unwrap() []error {
+	if e.Doing != "" && errors.Is(e.Cause, context.DeadlineExceeded) {
+		return []error{e.Cause}
+	}
+	return []error{context.Canceled, e.Cause}
+}
 
 // Explain gives a failed request its reason when it is not in the error: the
 // caller's cancellation, as a *CancelledError, or a connection that broke, as
@@ -43,10 +64,20 @@ func Explain(ctx context.Context, err error) error {
 		if errors.As(cause, &gone) {
 			return cause
 		}
-		return &CancelledError{cause}
+		return &CancelledError{Cause: cause}
 	}
 	if IsLost(err) {
 		return &LostError{err}
+	}
+	return err
+}
+
+// explainRequest is Explain for a request that is no build; doing says what it
+// asks, as in "ask buildkitd for its cache".
+func explainRequest(ctx context.Context, doing string, err error) error {
+	err = Explain(ctx, fmt.Errorf("%s: %w", doing, err))
+	if cancelled := (*CancelledError)(nil); errors.As(err, &cancelled) {
+		return &CancelledError{Cause: cancelled.Cause, Doing: doing}
 	}
 	return err
 }

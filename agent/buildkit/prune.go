@@ -3,7 +3,6 @@ package buildkit
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/moby/buildkit/client"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
@@ -55,7 +54,7 @@ func (d *Daemon) Prune(ctx context.Context, p Prune, removed func(CacheRecord)) 
 	close(gone)
 	<-told
 	if err != nil {
-		return Explain(ctx, fmt.Errorf("remove cache of buildkitd: %w", err))
+		return explainRequest(ctx, "remove cache of buildkitd", err)
 	}
 	return nil
 }
@@ -68,7 +67,7 @@ func (d *Daemon) knowsSpaceBounds(ctx context.Context) error {
 		return nil, nil
 	}, nil)
 	if err != nil {
-		return Explain(ctx, fmt.Errorf("ask buildkitd what it can: %w", err))
+		return explainRequest(ctx, "ask buildkitd what it can", err)
 	}
 	if can.Supports(pb.CapGCFreeSpaceFilter) != nil {
 		return errNoSpaceBounds

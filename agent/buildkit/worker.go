@@ -3,7 +3,6 @@ package buildkit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -28,7 +27,7 @@ type GCRule struct {
 func (d *Daemon) Worker(ctx context.Context) (Worker, error) {
 	workers, err := d.client.ListWorkers(ctx)
 	if err != nil {
-		return Worker{}, Explain(ctx, fmt.Errorf("ask buildkitd for its workers: %w", err))
+		return Worker{}, explainRequest(ctx, "ask buildkitd for its workers", err)
 	}
 	if len(workers) == 0 {
 		return Worker{}, errors.New("buildkitd has no worker")

@@ -8,6 +8,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/slipway-build/slipway/agent/cluster/diff"
 	"github.com/slipway-build/slipway/agent/cluster/manifest"
 	"github.com/slipway-build/slipway/agent/cluster/pki"
 )
@@ -30,7 +31,7 @@ func (w *workload) compareCertificates(ctx context.Context, d *drift) error {
 		case apierrors.IsForbidden(err):
 			continue
 		case apierrors.IsNotFound(err):
-			why = "absent -> present"
+			why = diff.OnlyInDefinition
 		case err != nil:
 			return w.explain(err, "read secret "+name)
 		default:

@@ -19,6 +19,9 @@ type Access struct {
 	// Transport pins the transport of all nodes; empty leaves it to the
 	// definition.
 	Transport configmap.Transport
+	// Drifts, if set, is told of workloads that are used although they have
+	// drifted; without it they are logged at once.
+	Drifts *Drifts
 }
 
 // Client looks after workloads behind one API server under one identity. It is
@@ -37,6 +40,8 @@ type Client struct {
 	members map[types.UID]bool
 	// warned are the lines that were logged as warnings.
 	warned map[string]bool
+	// drifts is Access.Drifts.
+	drifts *Drifts
 }
 
 // Connect finds an identity and prepares a client for it. definitionKubeconfig
@@ -52,7 +57,7 @@ func Connect(access Access, definitionKubeconfig string, log zerolog.Logger) (*C
 
 func newClient(api *kube.Client, access Access, log zerolog.Logger) *Client {
 	c := &Client{
-		api: api, log: log,
+		api: api, log: log, drifts: access.Drifts,
 		outdated: make(map[string]map[types.UID]bool),
 		members:  make(map[types.UID]bool),
 		warned:   make(map[string]bool),

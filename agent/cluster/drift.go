@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -33,6 +34,21 @@ type drift struct {
 	// dryRunErr is why the API server could not be asked to compare; then fields
 	// that the definition does not speak of were not compared.
 	dryRunErr error
+	// unread are the rights for want of which files were not compared, but for
+	// the hash of the definition: "get configmaps".
+	unread []string
+}
+
+// Drift is in what a workload is not as its definition says.
+type Drift struct {
+	// Lines are one for each field, file and certificate.
+	Lines []string
+	// Partial says why not all was compared, as in "without the right to update
+	// deployments"; empty where all was. Then more may differ than Lines say.
+	Partial string
+	// OldPods are pods of a workload without Lines that were made of an earlier
+	// template and are still there.
+	OldPods []string
 }
 
 // writes is true when something of it can be applied.
@@ -40,23 +56,65 @@ func (d drift) writes() bool {
 	return d.updates || d.needsCertificates || len(d.files.ConfigMaps)+len(d.files.Secrets) > 0
 }
 
-// Drift lists in what node's workload is not as the definition says, one line
-// for each field, file and certificate; none also where there is no workload.
-// It changes nothing. Errors are of type *kube.Error but for those of ctx.
-func (c *Client) Drift(ctx context.Context, node configmap.Node) ([]string, error) {
+// Drift compares node's workload with the definition; nothing differs where
+// there is no workload. It changes nothing. Errors are of type *kube.Error but for
+// those of ctx.
+func (c *Client) Drift(ctx context.Context, node configmap.Node) (Drift, error) {
 	w := newWorkload(c, node, func(string) {})
 	is, err := w.find(kube.Quiet(ctx))
 	if apierrors.IsNotFound(err) {
-		return nil, nil
+		return Drift{}, nil
 	}
 	var d drift
 	if err == nil {
 		d, err = w.compare(kube.Quiet(ctx), is, false)
 	}
 	if known := (*kube.Error)(nil); errors.As(err, &known) && known.Reason == kube.ReasonDefinition {
-		return []string{known.Message}, nil
+		return Drift{Lines: []string{known.Message}}, nil
 	}
-	return d.lines, err
+	found := Drift{Lines: d.lines, Partial: d.partial(strings.ToLower(manifest.Kind(node)) + "s")}
+	if err == nil && len(found.Lines) == 0 {
+		found.OldPods, err = w.oldPods(kube.Quiet(ctx), is)
+	}
+	return found, err
+}
+
+// oldPods are the live pods of another template than the workload's, as far as a
+// hash tells.
+func (w *workload) oldPods(ctx context.Context, is manifest.Workload) ([]string, error) {
+	hash := is.Template().Annotations[manifest.AnnotationSpecHash]
+	if hash == "" {
+		return nil, nil
+	}
+	pods, err := w.list(ctx)
+	var old []string
+	for _, p := range pods {
+		if kube.IsLive(p) && p.Annotations[manifest.AnnotationSpecHash] != hash {
+			old = append(old, p.Name)
+		}
+	}
+	slices.Sort(old)
+	return old, err
+}
+
+// partial says why not all was compared; resource is that of the workload.
+func (d drift) partial(resource string) string {
+	rights := slices.Clone(d.unread)
+	switch {
+	case d.dryRunErr == nil:
+	case kube.IsMissingRight(d.dryRunErr):
+		rights = append([]string{"update " + resource}, rights...)
+	default:
+		return "because a webhook of the cluster does not support dry runs"
+	}
+	switch last := len(rights) - 1; last {
+	case -1:
+		return ""
+	case 0:
+		return "without the right to " + rights[0]
+	default:
+		return "without the rights to " + strings.Join(rights[:last], ", ") + " and " + rights[last]
+	}
 }
 
 // find reads the workload. That there is none is the API server's own error,
@@ -115,7 +173,7 @@ func (w *workload) compare(ctx context.Context, is manifest.Workload, apply bool
 		// that came of it.
 		return d, err
 	}
-	d.lines = append(diff.Lines(differences), d.lines...)
+	d.lines = diff.Lines(differences, d.lines)
 	d.updates = len(differences) > 0
 	return d, err
 }

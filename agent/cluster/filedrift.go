@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -65,6 +66,10 @@ func (w *workload) compareFiles(ctx context.Context, d *drift, objects manifest.
 // may be secret.
 func (w *workload) addFileLines(object string, d *drift, before, after map[string][]byte, err error) (differ bool, _ error) {
 	if apierrors.IsForbidden(err) {
+		kind, _, _ := strings.Cut(object, " ")
+		if right := "get " + kind + "s"; !slices.Contains(d.unread, right) {
+			d.unread = append(d.unread, right)
+		}
 		return d.is.Hash() != d.should.Hash(), nil
 	}
 	if err != nil {
@@ -72,7 +77,13 @@ func (w *workload) addFileLines(object string, d *drift, before, after map[strin
 	}
 	names := diff.Files(before, after)
 	for _, name := range names {
-		d.lines = append(d.lines, fmt.Sprintf("%s[%s]: other content", object, name))
+		words := "other content than in the definition"
+		if _, there := before[name]; !there {
+			words = diff.OnlyInDefinition
+		} else if _, wanted := after[name]; !wanted {
+			words = diff.OnlyInCluster
+		}
+		d.lines = append(d.lines, fmt.Sprintf("%s[%s]: %s", object, name, words))
 	}
 	return len(names) > 0, nil
 }

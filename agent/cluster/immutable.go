@@ -61,7 +61,7 @@ func (w *workload) checkImmutable(is, wanted manifest.Workload) error {
 		return err
 	}
 	return w.immutableError(
-		strings.Join(diff.Lines(claims), "; "),
+		strings.Join(diff.Lines(claims, nil), "; "),
 		fmt.Sprintf("remove the StatefulSet without its pods, which go on, and slipway up makes it anew around them; claims that exist keep their size: kubectl delete --namespace %s --cascade=orphan %s", w.namespace, w),
 	)
 }

@@ -38,7 +38,7 @@ func TestMutable(t *testing.T) {
 		want       string
 	}{
 		"the same claims":   {live, workloadOf(t, claim("1Gi")), ""},
-		"larger claims":     {live, workloadOf(t, claim("2Gi")), "spec.volumeClaimTemplates[buildkitd].spec.resources.requests.storage: 1Gi -> 2Gi"},
+		"larger claims":     {live, workloadOf(t, claim("2Gi")), "spec.volumeClaimTemplates[buildkitd].spec.resources.requests.storage: cluster has 1Gi, definition says 2Gi"},
 		"a selector":        {selecting(map[string]string{"app": "builder-amd64"}), workloadOf(t, nil), ""},
 		"another selector":  {labelled, workloadOf(t, nil), "its selector wants the label team=ci on pods"},
 		"a label it has to": {labelled, workloadOf(t, func(n *configmap.Node) { n.Kubernetes.Labels = map[string]string{"team": "ci"} }), ""},

@@ -16,8 +16,8 @@ import (
 
 // Quota is what the ResourceQuotas of a namespace leave for one pod of a node.
 type Quota struct {
-	// Quotas counts those there are.
-	Quotas int
+	// Quotas counts those there are, Scoped those of them that were passed by.
+	Quotas, Scoped int
 	// Exceeded says what one more pod would exceed, as in "quota small: pods:
 	// 1 wanted, 0 of 1 left".
 	Exceeded []string
@@ -45,6 +45,7 @@ func exceeded(node configmap.Node, quotas []corev1.ResourceQuota) Quota {
 	q := Quota{Quotas: len(quotas)}
 	for _, quota := range quotas {
 		if len(quota.Spec.Scopes) > 0 || quota.Spec.ScopeSelector != nil {
+			q.Scoped++
 			continue
 		}
 		for name, hard := range quota.Status.Hard {

@@ -16,13 +16,20 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
+// Rights is what an identity may do of what a node needs.
+type Rights = rbac.Rights
+
+// Roles is the YAML of the roles that hold all that is missing of several nodes,
+// each once, and of their bindings; empty where nothing is missing.
+func Roles(all ...Rights) string { return rbac.Manifest(all...) }
+
 // rightsParallel bounds how many rights are asked for at once.
 const rightsParallel = 8
 
 // Rights asks the API server for every right that a build on node needs. user
 // is the name of Whoami. The rights to create are asked for when there is no
 // workload, those to wake it when it is scaled to zero.
-func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, user string) (rbac.Rights, error) {
+func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, user string) (Rights, error) {
 	own := manifest.SecretNames(node)
 	needed := rbac.Needed(c.dialer.Pinned(node), rbac.Target{
 		Namespace: c.Namespace(node), Kind: manifest.Kind(node), Name: is.Name,
@@ -54,7 +61,7 @@ func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, use
 	unneeded -= len(lacking)
 	rights := rbac.Weigh(c.dialer.Pinned(node), lacking)
 	rights.Asked = len(needed) - unneeded
-	rights.Hints = rbac.Grants(lacking, own)
+	rights.Missing, rights.Own = lacking, own
 	return rights, nil
 }
 

@@ -72,7 +72,7 @@ func (w *workload) reconcileOnce(ctx context.Context, policy configmap.Drift) (f
 	case len(d.lines) == 0:
 		return is.Hash() == d.should.Hash(), nil
 	case policy == configmap.DriftWarn:
-		w.warnOnce(w.driftSummary(d) + "; slipway up brings it up to date")
+		w.warnOfDrift(d)
 		return false, nil
 	case policy == configmap.DriftFail:
 		return false, w.driftError(d)
@@ -129,15 +129,40 @@ func (w *workload) apply(ctx context.Context, d drift) (rolled bool, err error) 
 	return true, nil
 }
 
+// warnOfDrift tells of a drift that is left as it is: once for each client, and
+// with all others when the command's display is closed where there is one.
+func (w *workload) warnOfDrift(d drift) {
+	workload := fmt.Sprintf("%s in namespace %s", w, w.namespace)
+	c := w.client
+	if c.drifts == nil {
+		var alone Drifts
+		alone.Note(workload, differences(d))
+		w.warnOnce(alone.Take())
+		return
+	}
+	c.mu.Lock()
+	told := c.warned[workload]
+	c.warned[workload] = true
+	c.mu.Unlock()
+	if !told {
+		c.drifts.Note(workload, differences(d))
+	}
+}
+
 // driftSummary is the drift in one line.
 func (w *workload) driftSummary(d drift) string {
+	return fmt.Sprintf("%s in namespace %s is not as its definition says: %s", w, w.namespace, differences(d))
+}
+
+// differences are the lines of a drift in one.
+func differences(d drift) string {
 	told := d.lines
 	more := ""
 	if len(told) > maxListed {
 		more = fmt.Sprintf("; and %d more, which slipway inspect shows", len(told)-maxListed)
 		told = told[:maxListed]
 	}
-	return fmt.Sprintf("%s in namespace %s is not as its definition says: %s%s", w, w.namespace, strings.Join(told, "; "), more)
+	return strings.Join(told, "; ") + more
 }
 
 func (w *workload) driftError(d drift) error {

@@ -263,7 +263,7 @@ func TestAWarmBuildAsksForPodsOnly(t *testing.T) {
 }
 
 func TestPolicies(t *testing.T) {
-	const line = "deployment builder-amd64 in namespace ci is not as its definition says: spec.template.spec.containers[buildkitd].args: absent -> [\"--debug\"]"
+	const line = "deployment builder-amd64 in namespace ci is not as its definition says: spec.template.spec.containers[buildkitd].args: cluster has none, definition says [\"--debug\"]"
 	for _, tt := range []struct {
 		policy configmap.Drift
 		// log and told are what is logged and reported of it.
@@ -366,7 +366,7 @@ func TestReconcile(t *testing.T) {
 		},
 		{
 			name: "no right to", change: debugging, forbidden: []string{"PUT deployments"},
-			words: `is not as its definition says: spec.template.spec.containers[buildkitd].args: absent -> ["--debug"], and it may not be updated: update deployment builder-amd64 in namespace ci: deployments "x" is forbidden`,
+			words: `is not as its definition says: spec.template.spec.containers[buildkitd].args: cluster has none, definition says ["--debug"], and it may not be updated: update deployment builder-amd64 in namespace ci: deployments "x" is forbidden`,
 		},
 		{
 			name: "of buildx, as it should be", live: func(d *appsv1.Deployment) { delete(d.Labels, manifest.LabelManagedBy); unhash(d) },
@@ -403,7 +403,7 @@ func TestReconcile(t *testing.T) {
 			}
 			// Then there is no drift left, whoever asks.
 			left, err := p.client(io.Discard).Drift(t.Context(), node)
-			if err != nil || len(left) > 0 {
+			if err != nil || len(left.Lines) > 0 {
 				t.Errorf("drift after it: %q, error %v", left, err)
 			}
 		})
@@ -444,7 +444,7 @@ func TestAbsentIsMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.deployment()
-	if left, err := p.client(io.Discard).Drift(t.Context(), driftNode(configmap.DriftApply, nil)); err != nil || len(left) > 0 {
+	if left, err := p.client(io.Discard).Drift(t.Context(), driftNode(configmap.DriftApply, nil)); err != nil || len(left.Lines) > 0 {
 		t.Errorf("drift of what was just made: %q, error %v", left, err)
 	}
 }

@@ -69,7 +69,8 @@ type PodStatus struct {
 	Waiting string
 }
 
-// Status reads how node's workload is. It creates and changes nothing.
+// Status reads how node's workload is. It creates and changes nothing. With an
+// error about its pods it returns what is known of the workload itself.
 func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error) {
 	ctx = kube.Quiet(ctx)
 	w := newWorkload(c, node, nil)
@@ -82,7 +83,7 @@ func (c *Client) Status(ctx context.Context, node configmap.Node) (Status, error
 	}
 	pods, err := w.list(ctx)
 	if err != nil {
-		return Status{}, err
+		return s, err
 	}
 	s.Usable = judge.ReadyPods(pods)
 	for _, p := range pods {

@@ -98,7 +98,10 @@ func (p *target) try(ctx context.Context, measure func(context.Context) (buildki
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	speed, err := measure(limited)
-	if err != nil && limited.Err() != nil && buildkit.TimedOut(err) {
+	// A daemon that knows the deadline may be the first to say that it is over.
+	// A dial that has waited for a packet in vain says more than that.
+	explained := (*kube.Error)(nil)
+	if err != nil && buildkit.TimedOut(err) && (limited.Err() != nil || !errors.As(err, &explained)) {
 		return attempt{speed: speed, slow: tookLonger(limit)}
 	}
 	return attempt{speed: speed, err: err}
@@ -218,8 +221,14 @@ func judgeVersion(b builder) answer {
 }
 
 func probeCache(_ context.Context, p *target) answer {
-	if p.builder.cacheErr != nil {
+	switch {
+	case p.builder.cacheErr != nil && buildkit.TimedOut(p.builder.cacheErr):
+		// The connection was measured first, which is what the time went on.
+		return warned(slowHints(), "its size is not known: buildkitd did not answer in the time that was left after its connection was measured")
+	case p.builder.cacheErr != nil:
 		return doubt(p.builder.cacheErr)
+	case !p.builder.counted:
+		return skipped("because no connection was fast enough to ask for it")
 	}
 	return fine("%s in the builder, %s of it in use", units.HumanSize(float64(p.builder.cache)), units.HumanSize(float64(p.builder.inUse)))
 }

@@ -59,26 +59,41 @@ func probeRights(ctx context.Context, p *target) answer {
 		return failing(fault.ClassCluster, err)
 	}
 	known := err == nil
-	if !known { // what cannot be read may well be there
+	maybe := !known && status.Name == ""
+	if maybe { // what cannot be read may well be there
 		status = cluster.Status{Exists: true, Replicas: 1}
 	}
-	rights, err := client.Rights(ctx, p.node, status, p.within.user)
-	if err != nil {
-		return failing(fault.ClassCluster, err)
+	rights, unknown := client.Rights(ctx, p.node, status, p.within.user)
+	if unknown != nil {
+		return failing(fault.ClassCluster, unknown)
 	}
-	p.status = status
+	p.status, p.rights = status, rights
 	if known && status.Exists && status.Replicas > 0 && !p.runs() {
 		p.trouble, p.troubleErr = client.Trouble(ctx, p.node)
 	}
-	namespace := client.Namespace(p.node)
+	if len(rights.Lacking) == 0 && !known {
+		return failing(fault.ClassCluster, err)
+	}
+	return judgeRights(rights, client.Namespace(p.node), maybe)
+}
+
+// judgeRights tells which rights are missing. The roles that hold them are for the
+// end, where they are those of all nodes. maybe is true where it is not known
+// whether there is a workload.
+func judgeRights(rights cluster.Rights, namespace string, maybe bool) answer {
+	roles := cluster.Roles(rights)
 	switch {
 	case len(rights.Lacking) > 0:
-		all := append(rights.Lacking, rights.Lesser...)
-		return answer{verdict: VerdictFailed, detail: fmt.Sprintf("in namespace %s it may not %s", namespace, strings.Join(all, ", ")), hints: rights.Hints, class: fault.ClassCluster}
-	case !known:
-		return failing(fault.ClassCluster, err)
+		hints := []string{"the roles that grant it, for all nodes at once: at the end, or slipway doctor --rbac"}
+		if maybe {
+			hints = append(hints, "whether the builder is there cannot be seen without these rights; if it is not, have it made by somebody who may: slipway up")
+		}
+		all := slices.Concat(rights.Lacking, rights.Lesser)
+		return answer{verdict: VerdictFailed, detail: fmt.Sprintf("in namespace %s it may not %s", namespace, strings.Join(all, ", ")), hints: hints, roles: roles, class: fault.ClassCluster}
 	case len(rights.Lesser) > 0:
-		return warned(rights.Hints, "in namespace %s it may not %s; a build goes on without, slower or with fewer reasons", namespace, strings.Join(rights.Lesser, ", "))
+		a := warned([]string{"the roles that grant it, for all nodes at once: slipway doctor --rbac"}, "in namespace %s it may not %s; a build goes on without, slower or with fewer reasons", namespace, strings.Join(rights.Lesser, ", "))
+		a.roles = roles
+		return a
 	}
 	return fine("all %d that this takes in namespace %s", rights.Asked, namespace)
 }
@@ -93,18 +108,27 @@ func probeClusterNodes(ctx context.Context, p *target) answer {
 	case err != nil:
 		return failing(fault.ClassCluster, err)
 	}
-	claimed := fleet.PlatformNames(p.node.Platforms)
+	return judgePlaces(places, fleet.FormatPlatforms(p.node.Platforms))
+}
+
+// judgePlaces tells which cluster nodes take the pods of a node that claims the
+// platforms, which may be none: such a node builds for what its pods run on.
+func judgePlaces(places cluster.Places, claimed []string) answer {
+	purpose := ""
+	if len(claimed) > 0 {
+		purpose = " for " + strings.Join(claimed, ", ")
+	}
 	switch {
 	case len(places.Fit) == 0:
 		return warned([]string{
 			"compare nodeselector and tolerations of the definition with the cluster nodes: kubectl get nodes --show-labels",
 			"if an autoscaler makes cluster nodes for it on demand, this is as it should be",
-		}, "no cluster node takes pods for %s: %s", claimed, strings.Join(places.Unfit, "; "))
+		}, "no cluster node takes its pods%s: %s", purpose, strings.Join(places.Unfit, "; "))
 	case !places.Native:
 		return warned([]string{"set nodeselector=kubernetes.io/arch=ARCH, or expect slow emulation"},
-			"none of the cluster nodes that take its pods is natively of %s: %s", claimed, strings.Join(places.Fit, ", "))
+			"none of the cluster nodes that take its pods is natively of %s: %s", strings.Join(claimed, ", "), strings.Join(places.Fit, ", "))
 	}
-	return fine("%d of %d take pods for %s: %s", len(places.Fit), len(places.Fit)+len(places.Unfit), claimed, strings.Join(places.Fit, ", "))
+	return fine("%d of %d take its pods%s: %s", len(places.Fit), len(places.Fit)+len(places.Unfit), purpose, strings.Join(places.Fit, ", "))
 }
 
 func probeQuota(ctx context.Context, p *target) answer {
@@ -114,14 +138,27 @@ func probeQuota(ctx context.Context, p *target) answer {
 		return skipped("no right to list the quotas, which no build needs")
 	case err != nil:
 		return failing(fault.ClassCluster, err)
-	case len(quota.Exceeded) == 0:
-		return fine("%d, with room for one more pod", quota.Quotas)
 	}
+	return judgeQuota(quota, p.within.client.Namespace(p.node), p.runs())
+}
+
+// judgeQuota fails where a quota has no room for the first pod, and warns where
+// it has none for another one.
+func judgeQuota(quota cluster.Quota, namespace string, runs bool) answer {
 	detail := strings.Join(quota.Exceeded, "; ")
-	if p.runs() {
+	switch {
+	case len(quota.Exceeded) > 0 && runs:
 		return warned(cluster.QuotaHints(), "no room for one more pod: %s", detail)
+	case len(quota.Exceeded) > 0:
+		return answer{verdict: VerdictFailed, detail: detail, hints: cluster.QuotaHints(), class: fault.ClassCluster}
+	case quota.Quotas == 0:
+		return fine("namespace %s has none", namespace)
 	}
-	return answer{verdict: VerdictFailed, detail: detail, hints: cluster.QuotaHints(), class: fault.ClassCluster}
+	detail = fmt.Sprintf("room for one more pod in namespace %s (quotas: %d", namespace, quota.Quotas)
+	if quota.Scoped > 0 {
+		detail += fmt.Sprintf(", of which %d with scopes, not looked at", quota.Scoped)
+	}
+	return fine("%s)", detail)
 }
 
 // runs is true when a pod is ready, so that no other is needed.
@@ -144,7 +181,7 @@ func probePolicy(ctx context.Context, p *target) answer {
 	return fine("the API server takes the workload and its pod")
 }
 
-func probeImage(_ context.Context, p *target) answer {
+func probeImage(ctx context.Context, p *target) answer {
 	image := p.node.Kubernetes.Image
 	switch {
 	case p.runs():
@@ -156,12 +193,12 @@ func probeImage(_ context.Context, p *target) answer {
 	case p.troubleErr != nil:
 		return failing(fault.ClassCluster, p.troubleErr)
 	case fleet.IsReason(trouble.Err, kube.ReasonImage):
-		return failing(fault.ClassCluster, trouble.Err)
+		return failing(fault.ClassCluster, p.explain(ctx, trouble.Err))
 	}
 	return fine("no trouble with %s", image)
 }
 
-func probePods(_ context.Context, p *target) answer {
+func probePods(ctx context.Context, p *target) answer {
 	s := p.status
 	name := fmt.Sprintf("%s %s in namespace %s", strings.ToLower(s.Kind), s.Name, s.Namespace)
 	start := []string{"start it now: slipway up, or slipway doctor --up"}
@@ -182,11 +219,20 @@ func probePods(_ context.Context, p *target) answer {
 	case fleet.IsReason(trouble.Err, kube.ReasonImage):
 		return skipped("because of: image of %s", p.name)
 	case trouble.Err != nil && trouble.MayHeal:
-		return doubt(trouble.Err)
+		return doubt(p.explain(ctx, trouble.Err))
 	case trouble.Err != nil:
-		return failing(fault.ClassCluster, trouble.Err)
+		return failing(fault.ClassCluster, p.explain(ctx, trouble.Err))
 	}
 	return warned([]string{"look again in a moment"}, "none is ready yet: %s", p.trouble.Waiting)
+}
+
+// explain says first of a trouble that the definition was changed since, if it
+// was.
+func (p *target) explain(ctx context.Context, err error) error {
+	if p.within == nil { // its driver is remote
+		return err
+	}
+	return fleet.ExplainPending(ctx, p.within.client, p.node, err)
 }
 
 // frail tells what of running pods will trouble builds.

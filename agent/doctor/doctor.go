@@ -49,6 +49,9 @@ type Check struct {
 	Detail string `json:"detail"`
 	// Hints say what to do about it, as those of errors do.
 	Hints []string `json:"hints"`
+	// Roles is YAML of the roles that hold the rights that are missing here, and
+	// of their bindings.
+	Roles string `json:"roles,omitempty"`
 
 	class fault.Class // of a failure
 }
@@ -69,7 +72,18 @@ type Doctor struct {
 	// Slower multiplies the time that each probe may take, for clusters that
 	// are known to be slow; less than 1 counts as 1.
 	Slower float64
-	Log    zerolog.Logger
+	// Reporter is told what is found as it is found; it may be nil.
+	Reporter Reporter
+	Log      zerolog.Logger
+}
+
+// Reporter is told what a Doctor finds while it still looks.
+type Reporter interface {
+	// Plan gets all checks to come, without verdicts, in their order. It is
+	// called once, first.
+	Plan([]Check)
+	// Report gets a check when it and all before it have ended.
+	Report(Check)
 }
 
 // limit is a probe's usual time as this doctor allows it.
@@ -78,11 +92,47 @@ func (d *Doctor) limit(usual time.Duration) time.Duration {
 }
 
 // Run runs all probes, at the same time where they do not need each other, and
-// returns what they found in the order of the table. The error is that of the
-// first failure, with its Class; nil when there are warnings only.
+// returns what they found in the order of the table. The error names all
+// failures and has the Class of the first; nil when there are warnings only.
 func (d Doctor) Run(ctx context.Context) ([]Check, error) {
 	definition, err := d.Definition()
-	runs := d.plan(definition, err)
+	checks, roles := d.run(ctx, d.plan(definition, err))
+	if ctx.Err() != nil {
+		return checks, fault.With(fault.ClassCancelled, context.Cause(ctx))
+	}
+	return checks, failure(checks, roles)
+}
+
+// Roles returns YAML of the roles that hold all rights that a build lacks, of all
+// nodes, and of their bindings; empty where it lacks none. It changes nothing. The
+// error is that of the first check that fails for another reason.
+func (d Doctor) Roles(ctx context.Context) (string, error) {
+	definition, err := d.Definition()
+	// What rights need comes before them in the table.
+	runs := slices.DeleteFunc(d.plan(definition, err), func(v *probeRun) bool {
+		return !slices.Contains([]string{probeOfRights, "definition", "identity", "API server"}, v.probe.name)
+	})
+	checks, roles := d.run(ctx, runs)
+	if ctx.Err() != nil {
+		return "", fault.With(fault.ClassCancelled, context.Cause(ctx))
+	}
+	for _, c := range checks {
+		if c.Verdict == VerdictFailed && c.Roles == "" {
+			return "", fault.With(c.class, &unready{message: c.name() + ": " + c.Detail, hints: c.Hints})
+		}
+	}
+	return roles, nil
+}
+
+// run runs probes and returns what they have found, and all roles that are missing.
+func (d Doctor) run(ctx context.Context, runs []*probeRun) (checks []Check, roles string) {
+	checks = make([]Check, len(runs))
+	for i, v := range runs {
+		checks[i] = v.title()
+	}
+	if d.Reporter != nil {
+		d.Reporter.Plan(slices.Clone(checks))
+	}
 	var running sync.WaitGroup
 	for _, v := range runs {
 		running.Go(fault.Protect(func() {
@@ -90,33 +140,73 @@ func (d Doctor) Run(ctx context.Context) ([]Check, error) {
 			v.check = v.run(ctx)
 		}))
 	}
-	running.Wait()
-	checks := make([]Check, len(runs))
 	for i, v := range runs {
+		<-v.done
 		checks[i] = v.check
-	}
-	if ctx.Err() != nil {
-		return checks, fault.With(fault.ClassCancelled, context.Cause(ctx))
-	}
-	return checks, firstFailure(checks)
-}
-
-// firstFailure is the error of the first check that failed.
-func firstFailure(checks []Check) error {
-	var first *Check
-	n := 0
-	for i, c := range checks {
-		if c.Verdict == VerdictFailed {
-			n++
-			if first == nil {
-				first = &checks[i]
-			}
+		if d.Reporter != nil && ctx.Err() == nil {
+			d.Reporter.Report(v.check)
 		}
 	}
-	if first == nil {
+	running.Wait()
+	var lacking []cluster.Rights
+	for _, v := range runs {
+		if v.probe.name == probeOfRights {
+			lacking = append(lacking, v.at.rights)
+		}
+	}
+	return checks, cluster.Roles(lacking...)
+}
+
+// failure is the error that names all checks that failed, nil if none did. roles
+// are those that are missing of all nodes: one round of them is enough.
+func failure(checks []Check, roles string) error {
+	failed := withVerdict(checks, VerdictFailed)
+	if len(failed) == 0 {
 		return nil
 	}
-	return fault.With(first.class, fmt.Errorf("%d of %d checks failed, first: %s", n, len(checks), first.name()))
+	err := &unready{message: fmt.Sprintf("not ready to build: %s failed, of %d checks", names(failed), len(checks))}
+	if slices.ContainsFunc(failed, func(c Check) bool { return c.Roles != "" }) {
+		err.hints = []string{"whoever administers the cluster can grant all rights that are missing with kubectl apply -f - and this, which slipway doctor --rbac prints alone:\n" + roles}
+	}
+	return fault.With(failed[0].class, err)
+}
+
+// unready is the error of a builder that no build can use.
+type unready struct {
+	message string
+	hints   []string
+}
+
+// Error implements error.
+func (e *unready) Error() string { return e.message }
+
+// Hints say what to do about all of it.
+func (e *unready) Hints() []string { return e.hints }
+
+// Ready says in one line how the checks ended that found nothing by which a
+// build would fail.
+func Ready(checks []Check) string {
+	warnings := withVerdict(checks, VerdictWarning)
+	switch len(warnings) {
+	case 0:
+		return "ready to build"
+	case 1:
+		return "ready to build, with a warning: " + names(warnings)
+	}
+	return fmt.Sprintf("ready to build, with %d warnings: %s", len(warnings), names(warnings))
+}
+
+func withVerdict(checks []Check, verdict Verdict) []Check {
+	return slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return c.Verdict != verdict })
+}
+
+// names are the names of checks in a list.
+func names(checks []Check) string {
+	all := make([]string, len(checks))
+	for i, c := range checks {
+		all[i] = c.name()
+	}
+	return strings.Join(all, ", ")
 }
 
 // name is how messages call the check.
@@ -136,9 +226,12 @@ type probeRun struct {
 	done  chan struct{} // closed when check is there
 }
 
+// title is the check before there is a verdict.
+func (v *probeRun) title() Check { return Check{Probe: v.probe.name, About: v.at.name} }
+
 // run waits for what the probe needs and runs it, within the probe's limit.
 func (v *probeRun) run(ctx context.Context) Check {
-	c := Check{Probe: v.probe.name, About: v.at.name}
+	c := v.title()
 	for _, n := range v.needs {
 		<-n.done // each ends within its own limit
 		if n.check.Verdict == VerdictFailed || n.check.Verdict == VerdictSkipped {
@@ -150,10 +243,14 @@ func (v *probeRun) run(ctx context.Context) Check {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	a := v.probe.check(limited, v.at)
-	if a.late && ctx.Err() == nil {
+	switch {
+	case ctx.Err() != nil && a.verdict != VerdictOK:
+		// That the doctor was stopped is no finding.
+		a = skipped("because the doctor was stopped")
+	case a.late:
 		a.detail = tookLonger(limit)
 	}
-	c.Verdict, c.Detail, c.Hints, c.class = a.verdict, a.detail, a.hints, a.class
+	c.Verdict, c.Detail, c.Hints, c.Roles, c.class = a.verdict, a.detail, a.hints, a.roles, a.class
 	return c
 }
 
@@ -180,6 +277,7 @@ type target struct {
 	user   string          // of a cluster, by API server
 
 	status     cluster.Status // of a node, by rights
+	rights     cluster.Rights // of a node, by rights
 	trouble    judge.Trouble  // of a node without a ready pod, by rights
 	troubleErr error          // of a node, by rights: why trouble is not known
 	builder    builder        // of a node, by transport
@@ -259,7 +357,9 @@ type answer struct {
 	verdict Verdict
 	detail  string
 	hints   []string
-	class   fault.Class
+	// roles are YAML, where rights are missing.
+	roles string
+	class fault.Class
 	// late is true when the answer did not come within the probe's limit.
 	late bool
 }

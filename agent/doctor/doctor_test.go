@@ -9,7 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -61,6 +65,20 @@ func TestSlowIsNotCancelled(t *testing.T) {
 	if late.err != nil || !strings.HasPrefix(late.slow, "took longer than 6s") || late.speed.Latency != time.Second {
 		t.Errorf("out of time: %+v", late)
 	}
+	// The daemon knows the deadline, and may say so before the agent's own is over.
+	ahead := p.try(t.Context(), func(context.Context) (buildkit.Speed, error) {
+		return buildkit.Speed{}, errors.Join(fmt.Errorf("measure: %w", status.Error(codes.DeadlineExceeded, "context deadline exceeded")), nil)
+	})
+	if ahead.err != nil || !strings.HasPrefix(ahead.slow, "took longer than 6s") {
+		t.Errorf("the daemon was first to be out of time: %+v", ahead)
+	}
+	// A dial that has waited in vain says for what.
+	blocked := p.try(t.Context(), func(context.Context) (buildkit.Speed, error) {
+		return buildkit.Speed{}, &kube.Error{Reason: kube.ReasonBlocked, Message: "no answer", Cause: context.DeadlineExceeded}
+	})
+	if blocked.err == nil || blocked.slow != "" {
+		t.Errorf("a port that is blocked: %+v", blocked)
+	}
 	broken := p.try(over, func(context.Context) (buildkit.Speed, error) { return buildkit.Speed{}, errors.New("refused") })
 	if broken.err == nil || broken.slow != "" {
 		t.Errorf("another error: %+v", broken)
@@ -73,8 +91,31 @@ func TestSlowIsNotCancelled(t *testing.T) {
 	if c := v.run(t.Context()); c.Verdict != VerdictWarning || !strings.HasPrefix(c.Detail, "took longer than ") || strings.Contains(c.Detail, "cancelled") {
 		t.Errorf("a late probe: %+v", c)
 	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if c := v.run(stopped); c.Verdict != VerdictSkipped || c.Detail != "because the doctor was stopped" {
+		t.Errorf("a probe of a doctor that was stopped: %+v", c)
+	}
 	if p.doctor.Slower = 3; p.doctor.limit(time.Second) != 3*time.Second {
 		t.Errorf("three times slower: %s", p.doctor.limit(time.Second))
+	}
+}
+
+func TestReady(t *testing.T) {
+	ok, skip := Check{Probe: "definition", Verdict: VerdictOK}, Check{Probe: "quota", About: "a", Verdict: VerdictSkipped}
+	drift, clock := Check{Probe: "drift", About: "a", Verdict: VerdictWarning}, Check{Probe: "clock", Verdict: VerdictWarning}
+	for want, checks := range map[string][]Check{
+		"ready to build": {ok, skip},
+		"ready to build, with a warning: drift of a":         {ok, drift, skip},
+		"ready to build, with 2 warnings: drift of a, clock": {ok, drift, clock},
+	} {
+		if got := Ready(checks); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	failed := Check{Probe: "rights", About: "a", Verdict: VerdictFailed, class: fault.ClassCluster}
+	if err := failure([]Check{ok, drift, failed, {Probe: "registry", Verdict: VerdictFailed, class: fault.ClassRegistry}}, ""); fault.ClassOf(err) != fault.ClassCluster || err.Error() != "not ready to build: rights of a, registry failed, of 4 checks" {
+		t.Errorf("failures: %v", err)
 	}
 }
 

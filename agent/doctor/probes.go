@@ -18,11 +18,14 @@ type probe struct {
 	check func(context.Context, *target) answer
 }
 
+// probeOfRights is the name of the probe that finds out which rights are missing.
+const probeOfRights = "rights"
+
 // probes are all of them, in the order in which they are told: each cause
 // before what it causes.
 func probes() []probe {
 	const (
-		definition, identity, server, rights = "definition", "identity", "API server", "rights"
+		definition, identity, server, rights = "definition", "identity", "API server", probeOfRights
 		pods, transport                      = "pods", "transport"
 	)
 	return []probe{

@@ -1,14 +1,19 @@
 package doctor
 
 import (
+	"context"
 	"errors"
+	"net"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/cluster/judge"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
@@ -27,7 +32,7 @@ func TestRunOfARemoteBuilder(t *testing.T) {
 	}}
 	d := Doctor{Definition: func() (configmap.Definition, error) { return definition, nil }, Workspace: t.TempDir(), Log: zerolog.Nop()}
 	checks, err := d.Run(t.Context())
-	if fault.ClassOf(err) != fault.ClassCluster || !strings.HasSuffix(err.Error(), "of 8 checks failed, first: transport of gone") {
+	if fault.ClassOf(err) != fault.ClassCluster || err.Error() != "not ready to build: transport of gone failed, of 8 checks" {
 		t.Errorf("error %v", err)
 	}
 	type row struct {
@@ -101,6 +106,8 @@ func TestProbesOfANode(t *testing.T) {
 		{"definition with warnings", "definition", target{definition: configmap.Definition{Name: "kube", Warnings: []string{"say x"}}}, VerdictWarning, "spellings that should be mended"},
 		{"definition that is broken", "definition", target{broken: errors.New("no definition")}, VerdictFailed, "no definition"},
 		{"cache that cannot be listed", "cache", target{builder: builder{cacheErr: errors.New("no answer")}}, VerdictWarning, "no answer"},
+		{"cache for which no time was left", "cache", target{builder: builder{cacheErr: &buildkit.CancelledError{Cause: context.DeadlineExceeded}}}, VerdictWarning, "its size is not known: buildkitd did not answer in the time that was left"},
+		{"cache that nobody asked for", "cache", target{}, VerdictSkipped, "no connection was fast enough"},
 	} {
 		at := tt.at
 		at.name, at.doctor = "n", &Doctor{Log: zerolog.Nop()}
@@ -141,5 +148,103 @@ func TestRemoteAttempts(t *testing.T) {
 	}
 	if got := transportsOf(""); len(got) != 3 || got[0] != configmap.TransportDirect {
 		t.Errorf("it tries %v", got)
+	}
+}
+
+// TestJudgements has what the probes say of cluster nodes, quotas and drift.
+func TestJudgements(t *testing.T) {
+	one := cluster.Places{Fit: []string{"a"}, Unfit: []string{"b: cordoned"}, Native: true}
+	for _, tt := range []struct {
+		name    string
+		got     answer
+		verdict Verdict
+		detail  string
+	}{
+		{"claims", judgePlaces(one, []string{"linux/amd64", "linux/386"}), VerdictOK, "1 of 2 take its pods for linux/amd64, linux/386: a"},
+		{"no claims", judgePlaces(one, nil), VerdictOK, "1 of 2 take its pods: a"},
+		{"none, no claims", judgePlaces(cluster.Places{Unfit: []string{"b: cordoned"}}, nil), VerdictWarning, "no cluster node takes its pods: b: cordoned"},
+		{"none", judgePlaces(cluster.Places{Unfit: []string{"b: cordoned"}}, []string{"linux/arm64"}), VerdictWarning, "no cluster node takes its pods for linux/arm64: b: cordoned"},
+		{"foreign", judgePlaces(cluster.Places{Fit: []string{"a"}}, []string{"linux/arm64"}), VerdictWarning, "none of the cluster nodes that take its pods is natively of linux/arm64: a"},
+		{"no drift", judgeDrift(cluster.Drift{}), VerdictOK, "the workload is as the definition says"},
+		{"no drift that is seen", judgeDrift(cluster.Drift{Partial: "without the right to update deployments"}), VerdictSkipped, "the workload cannot be compared fully without the right to update deployments; what could be compared is as the definition says"},
+		{"drift", judgeDrift(cluster.Drift{Lines: []string{"a", "b"}}), VerdictWarning, "a\nb"},
+		{"drift and what is not seen", judgeDrift(cluster.Drift{Lines: []string{"a"}, Partial: "without the right to update deployments"}), VerdictWarning, "a\nmore may differ: it cannot be compared fully without the right to update deployments"},
+		{"no quota", judgeQuota(cluster.Quota{}, "ci", false), VerdictOK, "namespace ci has none"},
+		{"room", judgeQuota(cluster.Quota{Quotas: 1}, "ci", false), VerdictOK, "room for one more pod in namespace ci (quotas: 1)"},
+		{"scopes", judgeQuota(cluster.Quota{Quotas: 2, Scoped: 1}, "ci", false), VerdictOK, "room for one more pod in namespace ci (quotas: 2, of which 1 with scopes, not looked at)"},
+		{"no room", judgeQuota(cluster.Quota{Quotas: 1, Exceeded: []string{"pods: 1 wanted"}}, "ci", false), VerdictFailed, "pods: 1 wanted"},
+		{"no room for another", judgeQuota(cluster.Quota{Quotas: 1, Exceeded: []string{"pods: 1 wanted"}}, "ci", true), VerdictWarning, "no room for one more pod: pods: 1 wanted"},
+	} {
+		if tt.got.verdict != tt.verdict || tt.got.detail != tt.detail {
+			t.Errorf("%s: %+v, want %s: %s", tt.name, tt.got, tt.verdict, tt.detail)
+		}
+	}
+}
+
+// told collects what a doctor reports.
+type told struct {
+	planned, reported []string
+	// first is closed with the first report.
+	first chan struct{}
+}
+
+func (r *told) Plan(checks []Check) {
+	for _, c := range checks {
+		r.planned = append(r.planned, c.name())
+	}
+}
+
+func (r *told) Report(c Check) {
+	if len(r.reported) == 0 {
+		close(r.first)
+	}
+	r.reported = append(r.reported, c.name())
+}
+
+// TestChecksAreReportedAsTheyEnd has a builder that answers only after the
+// first check was reported.
+func TestChecksAreReportedAsTheyEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "buildkitd.sock")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &told{first: make(chan struct{})}
+	early := make(chan bool, 1)
+	var serving sync.WaitGroup
+	serving.Go(fault.Protect(func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			early <- false
+			return
+		}
+		defer conn.Close()
+		wait := time.NewTimer(4 * time.Second)
+		defer wait.Stop()
+		select {
+		case <-r.first:
+			early <- true
+		case <-wait.C:
+			early <- false
+		}
+	}))
+	t.Cleanup(func() { _ = listener.Close(); serving.Wait() })
+	definition := configmap.Definition{Name: "far", Driver: "remote", Nodes: []configmap.Node{
+		{Name: "mute", Remote: &configmap.Remote{Address: "unix://" + path, Timeout: shortLimit}},
+	}}
+	d := Doctor{Definition: func() (configmap.Definition, error) { return definition, nil }, Workspace: t.TempDir(), Reporter: r, Log: zerolog.Nop()}
+	checks, err := d.Run(t.Context())
+	if err == nil {
+		t.Error("nothing answers, and no check failed")
+	}
+	if !<-early {
+		t.Error("the first check was not reported before the others had ended")
+	}
+	var all []string
+	for _, c := range checks {
+		all = append(all, c.name())
+	}
+	if diff := cmp.Diff([][]string{all, all}, [][]string{r.planned, r.reported}); diff != "" {
+		t.Errorf("planned and reported (-want +got):\n%s", diff)
 	}
 }

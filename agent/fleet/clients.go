@@ -23,6 +23,8 @@ type Clients struct {
 
 	mu   sync.Mutex
 	made map[string]*cluster.Client // by the definition's kubeconfig
+	// drifts are those of all clients, for Fleet.WarnOfDrift.
+	drifts cluster.Drifts
 }
 
 // Of returns the client of a node of the driver kubernetes.
@@ -35,6 +37,7 @@ func (c *Clients) Of(node configmap.Node) (*cluster.Client, error) {
 	}
 	access := c.Access
 	access.Observe = c.Events.Observe()
+	access.Drifts = &c.drifts
 	client, err := cluster.Connect(access, kubeconfig, c.Log)
 	if err != nil {
 		return nil, err
@@ -51,6 +54,7 @@ func (c *Clients) Connector() *Connector {
 	return &Connector{
 		Client: func(node configmap.Node) (Cluster, error) { return c.Of(node) },
 		Access: c.Access,
+		Drifts: &c.drifts,
 		Events: c.Events,
 		Log:    c.Log,
 	}
@@ -74,4 +78,5 @@ type Cluster interface {
 	Status(ctx context.Context, node configmap.Node) (cluster.Status, error)
 	// Reached says how a pod that was dialled is reached.
 	Reached(node configmap.Node, pod kube.Pod) configmap.Transport
+	Comparer
 }

@@ -36,6 +36,11 @@ type Connector struct {
 	// Reconcile compares a workload with its definition field by field before it
 	// is used, and brings it up to date.
 	Reconcile bool
+	// AnswerWithin bounds how long EveryPod waits for a cluster and for the first
+	// answer of a pod; zero is no bound of its own.
+	AnswerWithin time.Duration
+	// Drifts are what the clients have found; it may be nil.
+	Drifts *cluster.Drifts
 	// Events gets the requests as spans.
 	Events event.Emitter
 	Log    zerolog.Logger

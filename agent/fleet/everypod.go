@@ -30,7 +30,9 @@ func (c *Connector) EveryPod(ctx context.Context, nodes []configmap.Node, absent
 	for _, node := range nodes {
 		if node.Remote != nil {
 			group.Go(fault.Guard(func() error {
-				conn, err := c.ConnectRemote(ctx, node)
+				asking, cancel := c.asking(ctx)
+				defer cancel()
+				conn, err := c.ConnectRemote(asking, node)
 				if err == nil {
 					err = use(ctx, node, "", conn.Daemon, do)
 				}
@@ -49,7 +51,9 @@ func (c *Connector) EveryPod(ctx context.Context, nodes []configmap.Node, absent
 		}
 		for _, pod := range pods {
 			group.Go(fault.Guard(func() error {
-				daemon, err := c.Ask(ctx, client, node, pod)
+				asking, cancel := c.asking(ctx)
+				defer cancel()
+				daemon, err := c.Ask(asking, client, node, pod)
 				if err != nil {
 					failures.Add(fmt.Errorf("node %s: connect to pod %s: %w", node.Name, pod.Name, err))
 					return nil
@@ -72,11 +76,22 @@ func (c *Connector) usablePods(ctx context.Context, node configmap.Node) (Dialer
 	if err != nil {
 		return nil, nil, err
 	}
-	known, err := client.Status(ctx, node)
+	asking, cancel := c.asking(ctx)
+	defer cancel()
+	known, err := client.Status(asking, node)
 	if err != nil {
 		return nil, nil, fmt.Errorf("node %s: %w", node.Name, err)
 	}
 	return client, known.Usable, nil
+}
+
+// asking bounds the wait for an answer. What is then done over a connection may
+// take longer.
+func (c *Connector) asking(ctx context.Context) (context.Context, context.CancelFunc) {
+	if c.AnswerWithin <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, c.AnswerWithin)
 }
 
 // use calls do and closes the connection.

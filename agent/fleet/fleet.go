@@ -50,6 +50,18 @@ func (f *Fleet) Close() {
 	clear(f.conns)
 }
 
+// WarnOfDrift logs one warning about all nodes that were connected since it was
+// called last and are not as their definition says. It is for when the display is
+// closed.
+func (f *Fleet) WarnOfDrift() {
+	if f.connector.Drifts == nil {
+		return
+	}
+	if line := f.connector.Drifts.Take(); line != "" {
+		f.connector.Log.Warn().Msg(line)
+	}
+}
+
 // find returns a connection of the i-th node that serves for the affinity, nil
 // if there is none.
 func (f *Fleet) find(i int, affinity func() string) *Connection {
@@ -157,7 +169,7 @@ func (v *View) make(ctx context.Context, i int) (*Connection, error) {
 	if full := fault.OutOfFiles(err); full != nil {
 		return nil, fault.With(fault.ClassUsage, full)
 	}
-	return nil, fault.With(ClassOf(err), err)
+	return nil, fault.With(ClassOf(err), v.fleet.connector.explainPending(ctx, node, err))
 }
 
 // Drop closes a connection of the i-th node that is lost, so that the next

@@ -267,7 +267,6 @@ func printAuth(w io.Writer, report []authStatus, all bool, now time.Time) error 
 	return nil
 }
 
-
 // detail is what there is to say of a source: why it is as it is, or where its
 // credential stands.
 func detail(f registry.Finding) string {

@@ -1,28 +1,112 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"strings"
+	"time"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
-// confirm asks before something is removed. Only a terminal is asked: a
-// pipeline would wait for ever, or take what it was fed for an answer.
-func (in *invocation) confirm(question string) (bool, error) {
+// inputTerminal returns standard input if it is a terminal.
+func (in *invocation) inputTerminal() (*os.File, bool) {
 	file, ok := in.in.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return false, &usageError{
-			err:   errors.New("--force is not given, and standard input is no terminal to ask at"),
-			hints: []string{"with --force it is done without a question: " + strings.TrimSuffix(question, " Are you sure?")},
-		}
+		return nil, false
+	}
+	return file, true
+}
+
+// confirm asks before something is removed. Without a terminal nobody is asked: a
+// pipeline would wait for ever.
+func (in *invocation) confirm(question string) (bool, error) {
+	file, ok := in.inputTerminal()
+	if !ok {
+		return false, unanswered(question)
 	}
 	if _, err := sanitize.Fprint(in.err, question+" [y/N] "); err != nil {
 		return false, err
 	}
 	answer, err := atTerminal(in.ctx, file, readLine)
-	return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes"), err
+	return isYes(answer), err
+}
+
+// confirmPiped is confirm for what docker buildx asks as well, so that scripts
+// have an answer piped into it: without a terminal the answer is the first line of
+// standard input, if one comes.
+func (in *invocation) confirmPiped(question string) (bool, error) {
+	if _, ok := in.inputTerminal(); ok {
+		return in.confirm(question)
+	}
+	file, ok := in.in.(*os.File)
+	if !ok {
+		return false, unanswered(question)
+	}
+	switch answer, err := readPiped(in.ctx, file, pipedPatience); {
+	case err != nil:
+		return false, err
+	case isYes(answer):
+		return true, nil
+	case isNo(answer):
+		in.log.Info().Msg("nothing is removed: the answer on standard input is no")
+		return false, nil
+	}
+	// Nothing, or the next line of a script that its shell reads from here, too.
+	return false, unanswered(question)
+}
+
+func isYes(answer string) bool {
+	return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes")
+}
+
+func isNo(answer string) bool {
+	return strings.EqualFold(answer, "n") || strings.EqualFold(answer, "no")
+}
+
+// unanswered is the error of a question that nobody has answered.
+func unanswered(question string) error {
+	return &usageError{
+		err:   errors.New("--force is not given, and standard input is no terminal to ask at"),
+		hints: []string{"with --force it is done without a question: " + strings.TrimSuffix(question, " Are you sure?")},
+	}
+}
+
+// pipedPatience is how long an answer may take that is piped into a command:
+// what is to come is there at once.
+const pipedPatience = 5 * time.Second
+
+// maxAnswer is longer than an answer; what is longer is something else.
+const maxAnswer = 8
+
+// readPiped reads the first line of a file that is no terminal, byte by byte, for
+// what follows it is not its own. It is empty where none comes in time.
+func readPiped(ctx context.Context, file *os.File, patience time.Duration) (string, error) {
+	const step = 100 * time.Millisecond // between looks at ctx
+	end := time.Now().Add(patience)
+	var line []byte
+	for len(line) < maxAnswer {
+		ready := []unix.PollFd{{Fd: int32(file.Fd()), Events: unix.POLLIN}}
+		n, err := unix.Poll(ready, int(step.Milliseconds()))
+		switch {
+		case ctx.Err() != nil:
+			return "", context.Cause(ctx)
+		case err != nil && !errors.Is(err, unix.EINTR):
+			return "", nil // what cannot be waited for has no answer
+		case n <= 0 && time.Now().After(end):
+			return "", nil
+		case n <= 0:
+			continue
+		}
+		one := make([]byte, 1)
+		if n, err := file.Read(one); n == 0 || err != nil || one[0] == '\n' {
+			break
+		}
+		line = append(line, one[0])
+	}
+	return strings.TrimSpace(string(line)), nil
 }

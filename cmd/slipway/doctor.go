@@ -1,9 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
+	"errors"
 	"io"
+	"strings"
 
 	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/doctor"
@@ -19,13 +20,14 @@ type doctorCmd struct {
 	Image  []string `sep:"none" placeholder:"IMAGE" help:"An image that is to be pushed: ask its registry for the right to."`
 	Up     bool     `help:"Start the builder first, as slipway up does."`
 	Slower float64  `default:"1" env:"SLIPWAY_DOCTOR_SLOWER" placeholder:"FACTOR" help:"Give every check FACTOR times its usual time, on a cluster that is known to be slow."`
+	RBAC   bool     `name:"rbac" help:"Print YAML of the roles that grant all rights that a build lacks, of all nodes, and nothing else."`
 	Format string   `enum:"table,json" default:"table" help:"Output format (${enum})."`
 	registryFlags
 }
 
 // Help is shown by --help.
 func (c *doctorCmd) Help() string {
-	return "Looks at everything a build needs, in the order in which one thing needs another, and says what is wrong and what to do about it. Nothing in the cluster is changed without --up. The exit code is 0 when a build should succeed, else that of the first failure: 2 definition, 3 cluster, 5 registry."
+	return "Looks at everything a build needs, in the order in which one thing needs another, and says what is wrong and what to do about it. Nothing in the cluster is changed without --up. What --rbac prints is for kubectl apply -f - by whoever administers the cluster. The exit code is 0 when a build should succeed, else that of the first failure: 2 definition, 3 cluster, 5 registry."
 }
 
 // Run looks and tells.
@@ -38,23 +40,46 @@ func (c *doctorCmd) Run(in *invocation) error {
 		Slower:     c.Slower,
 		Log:        in.log,
 	}
+	if c.RBAC {
+		return c.printRoles(in, d)
+	}
 	if err := c.registries(in, &d); err != nil {
 		return err
 	}
 	if c.Up {
 		c.up(in, d)
 	}
-	checks, verdict := d.Run(in.ctx)
-	var err error
 	if c.Format == formatJSON {
-		err = in.printJSON(checks)
-	} else {
-		err = printChecks(in.out, checks)
+		checks, verdict := d.Run(in.ctx)
+		if err := in.printJSON(checks); err != nil {
+			return err
+		}
+		return verdict
 	}
-	if err != nil {
+	table := &checkTable{out: in.out, paint: painterFor(in.data, in.env.lookup)}
+	d.Reporter = table
+	checks, verdict := d.Run(in.ctx)
+	if verdict == nil {
+		table.line(table.paint.paint(colorGood, doctor.Ready(checks)))
+	}
+	return cmp.Or(table.err, verdict)
+}
+
+// printRoles prints what kubectl apply takes.
+func (c *doctorCmd) printRoles(in *invocation, d doctor.Doctor) error {
+	if c.Up || len(c.Image) > 0 || c.Format == formatJSON {
+		return &usageError{err: errors.New("--rbac prints roles and nothing else: leave out --up, --image and --format")}
+	}
+	roles, err := d.Roles(in.ctx)
+	switch {
+	case err != nil:
 		return err
+	case roles == "":
+		in.log.Info().Msg("no right is missing")
+		return nil
 	}
-	return verdict
+	_, err = io.WriteString(in.out, roles+"\n")
+	return err
 }
 
 // selected returns a definition and leaves its warnings to the doctor.
@@ -114,28 +139,48 @@ func (c *doctorCmd) up(in *invocation, d doctor.Doctor) {
 }
 
 // verdictWords are what a person reads; a failure must stand out.
-var verdictWords = map[doctor.Verdict]string{
-	doctor.VerdictOK:      "ok",
-	doctor.VerdictWarning: "warning",
-	doctor.VerdictFailed:  "FAIL",
-	doctor.VerdictSkipped: "skipped",
+var verdictWords = map[doctor.Verdict]struct {
+	word  string
+	color color
+}{
+	doctor.VerdictOK:      {"ok", colorGood},
+	doctor.VerdictWarning: {"warning", colorWarn},
+	doctor.VerdictFailed:  {"FAIL", colorBad},
+	doctor.VerdictSkipped: {"skipped", colorDim},
 }
 
-// printChecks prints a line for every check and below it its hints.
-func printChecks(w io.Writer, checks []doctor.Check) error {
-	width := 0
+// checkTable prints a line for every check as it comes, and below it its hints.
+// It is a doctor.Reporter.
+type checkTable struct {
+	out   io.Writer
+	paint painter
+	width int // of the titles
+	err   error
+}
+
+// Plan implements doctor.Reporter.
+func (t *checkTable) Plan(checks []doctor.Check) {
 	for _, c := range checks {
-		width = max(width, len(checkTitle(c)))
+		t.width = max(t.width, len(checkTitle(c)))
 	}
-	var out bytes.Buffer
-	for _, c := range checks {
-		sanitize.Fprintf(&out, "%-*s  %-7s  %s\n", width, checkTitle(c), verdictWords[c.Verdict], sanitize.Indent(c.Detail, "    "))
-		for _, hint := range c.Hints {
-			out.WriteString("    hint: " + sanitize.Indent(hint, "") + "\n") // its other lines are to paste
-		}
+}
+
+// Report implements doctor.Reporter.
+func (t *checkTable) Report(c doctor.Check) {
+	verdict := verdictWords[c.Verdict]
+	t.line(sanitize.Sprintf("%-*s  ", t.width, checkTitle(c)) +
+		t.paint.paint(verdict.color, verdict.word) + strings.Repeat(" ", max(7-len(verdict.word), 0)) + "  " +
+		sanitize.Indent(c.Detail, "    "))
+	for _, hint := range snippetsLast(c.Hints) {
+		t.line("    " + t.paint.paint(colorHint, "hint:") + " " + sanitize.Indent(hint, "")) // its other lines are to paste
 	}
-	_, err := w.Write(out.Bytes())
-	return err
+}
+
+// line prints a line; the first error of it is kept.
+func (t *checkTable) line(text string) {
+	if t.err == nil {
+		_, t.err = io.WriteString(t.out, text+"\n")
+	}
 }
 
 func checkTitle(c doctor.Check) string {

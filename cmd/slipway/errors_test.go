@@ -60,12 +60,13 @@ func TestPrintError(t *testing.T) {
 			err:   fault.List{hinted{"first", "read the help"}, hinted{"second", "read the help"}},
 			hints: []string{"and the manual"},
 		}, "error: first\nerror: second\nhint: read the help\nhint: and the manual\n"},
+		{"a snippet comes last", &usageError{err: hinted{"refused", "apply this:\nkind: Role"}, hints: []string{"or ask"}}, "error: refused\nhint: or ask\nhint: apply this:\nkind: Role\n"},
 		{"two errors that are one message", fmt.Errorf("%w: %w", errors.New("a"), errors.New("b")), "error: a: b\n"},
 		{"a quotation of several lines", hinted{"it said\nerror: all is well\r::error::x\x1b[2J", "see\n  ##vso[a]"}, "error: it said\n  error: all is well ::error::x\nhint: see\n  ##vso [a]\n"},
 		{"a URL", errors.New(`get "https://ci:s3cret@h/x?sig=s3cret": 403`), `error: get "https://xxxxx:xxxxx@h/x?sig=xxxxx": 403` + "\n"},
 	} {
 		var out strings.Builder
-		printError(&out, "error: ", tt.err)
+		printError(&out, "error: ", tt.err, painter{})
 		if diff := cmp.Diff(tt.want, out.String()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}

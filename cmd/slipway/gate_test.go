@@ -35,7 +35,7 @@ func TestTablesHaveNoCommands(t *testing.T) {
 	record := buildkit.CacheRecord{ID: hostile, Parents: []string{hostile}, Description: hostile, Type: hostile}
 	caches := []builders.PodCache{{Node: hostile, Pod: hostile, Records: []buildkit.CacheRecord{record}}}
 	node := builders.NodeDetails{
-		NodeStatus: builders.NodeStatus{Name: hostile, Endpoint: hostile, Status: hostile, BuildKit: hostile, Platforms: []string{hostile}, Error: hostile},
+		NodeStatus: builders.NodeStatus{Name: hostile, Endpoint: hostile, Status: hostile, BuildKit: hostile, Platforms: []string{hostile}, Error: hostile, Reason: hostile, Drifted: true, Hints: []string{hostile}},
 		DriverOpts: map[string]string{hostile: hostile},
 		Labels:     map[string]string{hostile: hostile},
 		Drift:      []string{hostile},
@@ -44,7 +44,7 @@ func TestTablesHaveNoCommands(t *testing.T) {
 	defined := configmap.Definition{Nodes: []configmap.Node{{Files: map[string][]byte{hostile: []byte(hostile)}}}}
 	for name, print := range map[string]func(io.Writer) error{
 		"ls": func(w io.Writer) error {
-			return printBuilders(w, []builders.Status{{Name: hostile, Driver: hostile, Nodes: []builders.NodeStatus{node.NodeStatus}}})
+			return printBuilders(w, []builders.Status{{Name: hostile, Driver: hostile, Nodes: []builders.NodeStatus{node.NodeStatus}}}, tableStyle{})
 		},
 		"inspect": func(w io.Writer) error {
 			return printDetails(w, builders.Details{Name: hostile, Driver: hostile, Nodes: []builders.NodeDetails{node}}, defined, now)
@@ -55,7 +55,9 @@ func TestTablesHaveNoCommands(t *testing.T) {
 			return (&gcCmd{}).print(w, []builders.Collected{{Namespace: hostile, Name: hostile, Reason: hostile, Kept: []string{hostile}}})
 		},
 		"doctor": func(w io.Writer) error {
-			return printChecks(w, []doctor.Check{{Probe: "probe", About: hostile, Detail: hostile, Hints: []string{"do this:\nto: paste"}}})
+			table := &checkTable{out: w}
+			table.Report(doctor.Check{Probe: "probe", About: hostile, Detail: hostile, Hints: []string{"do this:\nto: paste"}})
+			return table.err
 		},
 		"auth": func(w io.Writer) error {
 			return printAuth(w, []authStatus{{

@@ -138,6 +138,10 @@ func printNode(w io.Writer, n builders.NodeDetails, defined configmap.Node, now 
 	if n.Error != "" {
 		sanitize.Fprintf(w, "Error:\t%s\n", n.Error)
 	}
+	printIf(w, "Reason", n.Reason)
+	for _, hint := range n.Hints {
+		sanitize.Fprintf(w, "Hint:\t%s\n", hint)
+	}
 	sanitize.Fprintf(w, "Status:\t%s\n", buildxStatus(n.Status))
 	printIf(w, "BuildKit daemon flags", strings.Join(n.Flags, " "))
 	printIf(w, "BuildKit version", n.BuildKit)
@@ -151,6 +155,9 @@ func printNode(w io.Writer, n builders.NodeDetails, defined configmap.Node, now 
 	}
 	for _, line := range n.Drift {
 		sanitize.Fprintf(w, "Drift:\t%s\n", line)
+	}
+	if n.DriftPartial != "" {
+		sanitize.Fprintf(w, "Drift:\tcannot be compared fully %s\n", n.DriftPartial)
 	}
 	if n.Certificates != nil {
 		sanitize.Fprintf(w, "Certificates:\tuntil %s (%s)\n", n.Certificates.UTC().Format(time.RFC3339), until(*n.Certificates, now))

@@ -27,7 +27,7 @@ func newLogger(out, stderr io.Writer, g *global, name called) zerolog.Logger {
 	if g.LogFormat != "json" {
 		console := zerolog.ConsoleWriter{
 			Out:           out,
-			NoColor:       !isTerminal(stderr),
+			NoColor:       !stderrPainter(stderr).on,
 			PartsExclude:  []string{zerolog.TimestampFieldName},
 			FormatPrepare: cleanFields,
 		}

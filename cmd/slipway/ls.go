@@ -1,24 +1,30 @@
 package main
 
 import (
-	"fmt"
-	"io"
-	"strings"
-	"text/tabwriter"
+	"time"
 
 	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/format"
-	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 type lsCmd struct {
-	Format string `default:"table" values:"table,json,json-list" placeholder:"FORMAT" help:"Output format: table, json (that of docker buildx, an object on each line), json-list (Slipway's own), or a Go template with docker buildx's fields."`
+	Format  string        `default:"table" values:"table,json,json-list" placeholder:"FORMAT" help:"Output format: table, json (that of docker buildx, an object on each line), json-list (Slipway's own), or a Go template with docker buildx's fields."`
+	NoTrunc bool          `help:"Print all platforms, and nothing shortened."`
+	Timeout time.Duration `default:"20s" help:"How long a node may take to answer."`
+}
+
+// Help is shown by --help.
+func (c *lsCmd) Help() string {
+	return "Prints a row for every node: running, starting, failing (it will not start by itself), stopped (scaled to zero), absent (the next build makes it), forbidden (a right is missing) or unreachable. A * says that the workload is not as its definition says. Reasons stand below the table. The exit code is 3 when no node has answered."
 }
 
 // Run lists all builders, or the one that --builder names.
 func (c *lsCmd) Run(in *invocation) error {
 	template, err := parseFormat(c.Format, builders.BuildxRow{}, "table", formatJSON, formatJSONList)
+	if err == nil {
+		err = checkTimeout(c.Timeout)
+	}
 	if err != nil {
 		return err
 	}
@@ -34,7 +40,7 @@ func (c *lsCmd) Run(in *invocation) error {
 		}
 		definitions, broken = []configmap.Definition{one}, nil
 	}
-	list, err := builders.List{Definitions: definitions, Access: in.access(), Log: in.log}.Run(in.ctx)
+	list, err := builders.List{Definitions: definitions, Access: in.access(), Timeout: c.Timeout, Log: in.log}.Run(in.ctx)
 	if err != nil {
 		return err
 	}
@@ -42,7 +48,7 @@ func (c *lsCmd) Run(in *invocation) error {
 	case formatJSONList:
 		err = in.printJSON(list)
 	case "table":
-		err = printBuilders(in.out, list)
+		err = printBuilders(in.out, list, c.style(in))
 	default:
 		err = in.printAsBuildx(template, list, definitions, set.Selected())
 	}
@@ -52,7 +58,7 @@ func (c *lsCmd) Run(in *invocation) error {
 	if broken != nil { // the others are listed; these must not go unseen
 		return &usageError{err: broken}
 	}
-	return nil
+	return builders.Unanswered(list)
 }
 
 // printAsBuildx prints what docker buildx ls prints with a template, or an object
@@ -72,35 +78,4 @@ func (in *invocation) printAsBuildx(template *format.Template, list []builders.S
 		return nil
 	}
 	return template.Write(in.out, builders.BuildxHeaders, rows)
-}
-
-// printBuilders prints a row for every builder and below it its nodes, as
-// docker buildx ls does.
-func printBuilders(w io.Writer, list []builders.Status) error {
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(t, "NAME/NODE\tDRIVER/ENDPOINT\tSTATUS\tPODS\tBUILDKIT\tPLATFORMS")
-	for _, b := range list {
-		sanitize.Fprintf(t, "%s\t%s\t\t\t\t\n", b.Name, b.Driver)
-		for _, n := range b.Nodes {
-			sanitize.Fprintf(t, " \\_ %s\t%s\t%s\t%d/%d\t%s\t%s\n", n.Name, n.Endpoint, n.Status, n.Ready, n.Desired, n.BuildKit, strings.Join(n.Platforms, ", "))
-		}
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for _, b := range list {
-		for _, n := range b.Nodes {
-			if n.Error != "" {
-				if _, err := sanitize.Fprintf(w, "%s/%s: %s\n", b.Name, n.Name, n.Error); err != nil {
-					return err
-				}
-			}
-			for _, hint := range n.Hints {
-				if _, err := sanitize.Fprintf(w, "hint: %s\n", hint); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
 }

@@ -16,14 +16,15 @@ import (
 
 // pruneCmd has the flags of docker buildx prune, name for name.
 type pruneCmd struct {
-	Name          string     `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined)."`
-	All           bool       `short:"a" help:"Remove what frontends and BuildKit itself keep as well."`
-	Filter        []string   `sep:"none" placeholder:"NAME=VALUE" help:"Only records for which this holds: until=24h, type=regular, description~=words, shared, private, inuse, mutable, immutable, id, parents."`
-	Force         bool       `short:"f" help:"Do not ask."`
-	ReservedSpace bytesValue `aliases:"keep-storage" placeholder:"SIZE" help:"How much cache may always stay, in each pod."`
-	MaxUsedSpace  bytesValue `placeholder:"SIZE" help:"How much cache may stay at most, in each pod."`
-	MinFreeSpace  bytesValue `placeholder:"SIZE" help:"How much of the disk should be free afterwards."`
-	Verbose       bool       `help:"Print all there is to each record."`
+	Name          string        `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined)."`
+	All           bool          `short:"a" help:"Remove what frontends and BuildKit itself keep as well."`
+	Filter        []string      `sep:"none" placeholder:"NAME=VALUE" help:"Only records for which this holds: until=24h, type=regular, description~=words, shared, private, inuse, mutable, immutable, id, parents."`
+	Force         bool          `short:"f" help:"Do not ask."`
+	ReservedSpace bytesValue    `aliases:"keep-storage" placeholder:"SIZE" help:"How much cache may always stay, in each pod."`
+	MaxUsedSpace  bytesValue    `placeholder:"SIZE" help:"How much cache may stay at most, in each pod."`
+	MinFreeSpace  bytesValue    `placeholder:"SIZE" help:"How much of the disk should be free afterwards."`
+	Verbose       bool          `help:"Print all there is to each record."`
+	Timeout       time.Duration `default:"20s" help:"How long a pod may take to answer. Removing may take longer."`
 }
 
 // bytesValue is a size in bytes, written as docker does: 10GB is 10 GiB.
@@ -41,7 +42,7 @@ func (v *bytesValue) UnmarshalText(text []byte) error {
 
 // Help is shown by --help.
 func (c *pruneCmd) Help() string {
-	return "Each pod of each node has a cache of its own; all of them are pruned. Builds that run keep what they use; later ones make again what they find gone."
+	return "Each pod of each node has a cache of its own; all of them are pruned. Builds that run keep what they use; later ones make again what they find gone. Without a terminal the answer is read from standard input, as with docker buildx prune."
 }
 
 // Run asks and removes.
@@ -49,6 +50,9 @@ func (c *pruneCmd) Run(in *invocation) error {
 	filter, err := buildkit.ParseCacheFilter(c.Filter)
 	if err != nil {
 		return &usageError{err: err}
+	}
+	if err := checkTimeout(c.Timeout); err != nil {
+		return err
 	}
 	definition, err := in.definition(cmp.Or(c.Name, in.global.Builder))
 	if err != nil {
@@ -59,7 +63,7 @@ func (c *pruneCmd) Run(in *invocation) error {
 		if c.All {
 			what = "all build cache"
 		}
-		if yes, err := in.confirm(fmt.Sprintf("This will remove %s of builder %q, in all its pods. Are you sure?", what, definition.Name)); err != nil || !yes {
+		if yes, err := in.confirmPiped(fmt.Sprintf("This will remove %s of builder %q, in all its pods. Are you sure?", what, definition.Name)); err != nil || !yes {
 			return err
 		}
 	}
@@ -74,7 +78,8 @@ func (c *pruneCmd) Run(in *invocation) error {
 			MaxUsed:  int64(c.MaxUsedSpace),
 			MinFree:  int64(c.MinFreeSpace),
 		},
-		Log: in.log,
+		Timeout: c.Timeout,
+		Log:     in.log,
 	}.Run(in.ctx, list.add)
 	if printErr := list.close(); err == nil {
 		err = printErr

@@ -261,7 +261,7 @@ func TestRemoteDriver(t *testing.T) {
 	ip := strings.TrimSpace(s.kubectl("", "get", "pods", "--selector=app=builder-amd64", "-o", "jsonpath={.items[0].status.podIP}"))
 	a.write("remote.yaml", "Name: far\nDriver: remote\nNodes:\n  - Name: far\n    Endpoint: tcp://"+ip+":1234\n")
 	a.ok("slipway build --definitions remote.yaml -o out . && cmp Dockerfile out/Dockerfile")
-	if listed := a.ok("slipway ls --definitions remote.yaml"); !strings.Contains(listed, "tcp://"+ip+":1234   running") {
+	if listed := a.ok("slipway ls --definitions remote.yaml"); !strings.Contains(listed, "tcp://"+ip+":1234  running") {
 		t.Errorf("slipway ls:\n%s", listed)
 	}
 	a.write("nobody.yaml", "Name: far\nDriver: remote\nNodes:\n  - Name: far\n    Endpoint: tcp://127.0.0.1:1\n")

@@ -61,7 +61,7 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 	a.ok("slipway --definitions v2 up --drift warn >&2")
 	warned := a.sh("slipway --definitions v2 build -o out small")
 	want(t, "exit code of a build that warns", fmt.Sprint(warned.code), "0")
-	if n := strings.Count(warned.stderr, drifted); n != 1 || !strings.Contains(warned.stderr, "spec.template.spec.tolerations: absent -> ") {
+	if n := strings.Count(warned.stderr, drifted); n != 1 || !strings.Contains(warned.stderr, "spec.template.spec.tolerations: cluster has none, definition says ") {
 		t.Errorf("a build that warns says so %d times:\n%s", n, warned.stderr)
 	}
 	a.fails(3, "slipway --definitions v2 build --drift fail -o out small", drifted, "hint: bring it up to date: slipway up")
@@ -70,13 +70,17 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 	}
 	s.kubectl("", "create", "rolebinding", "slipway-manage", "--role=slipway-manage", "--serviceaccount="+s.Name+":agent")
 	before := a.drift()
-	for _, line := range []string{".image: ", ".args: ", ".resources.requests.cpu: absent -> 10m", ".tolerations: ", "configmap builder-amd64-config[buildkitd.toml]: other content"} {
+	for _, line := range []string{".image: ", ".args: ", ".resources.requests.cpu: cluster has none, definition says 10m", ".tolerations: ", "configmap builder-amd64-config[buildkitd.toml]: other content"} {
 		if !strings.Contains(before, line) {
 			t.Errorf("slipway inspect does not show %q:\n%s", line, before)
 		}
 	}
-	if said := a.sh("slipway --definitions v2 doctor").stdout; !strings.Contains(said, "drift [builder-amd64]") || !strings.Contains(said, ".resources.requests.cpu: absent -> 10m") {
+	if said := a.sh("slipway --definitions v2 doctor").stdout; !strings.Contains(said, "drift [builder-amd64]") || !strings.Contains(said, ".resources.requests.cpu: cluster has none, definition says 10m") {
 		t.Errorf("slipway doctor does not tell of the drift:\n%s", said)
+	}
+
+	if listed := a.ok("slipway --definitions v2 ls"); !strings.Contains(listed, "running*") {
+		t.Errorf("slipway ls does not mark the drift:\n%s", listed)
 	}
 
 	// Six builds wait for a word while their builder changes.
@@ -110,9 +114,15 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 	s.kubectl("", "scale", "deployment/builder-amd64", "--replicas=1")
 	s.kubectl("", "set", "env", "deployment/builder-amd64", "EXTRA=secret-value")
 	byHand := a.drift()
-	if !strings.HasSuffix(byHand, "env[EXTRA]: present -> absent") {
+	if !strings.HasSuffix(byHand, "env[EXTRA]: only in the cluster") {
 		t.Errorf("drift after a change by hand: %q", byHand)
 	}
+	// An agent that cannot see that does not claim that there is nothing.
+	s.kubectl("", "delete", "rolebinding", "slipway-manage")
+	a.eventually("the doctor says what it cannot compare", func() bool {
+		return strings.Contains(a.sh("slipway --definitions v2 doctor").stdout, "cannot be compared fully without the rights to update deployments and get configmaps")
+	})
+	s.kubectl("", "create", "rolebinding", "slipway-manage", "--role=slipway-manage", "--serviceaccount="+s.Name+":agent")
 	a.ok("slipway --definitions v2 up >&2")
 	want(t, "drift after it is undone", a.drift(), "")
 	want(t, "replicas", s.kubectl("", "get", "deployment", "builder-amd64", "-o", "jsonpath={.spec.replicas}"), "1")
@@ -229,12 +239,12 @@ func TestDriftOfAStatefulSet(t *testing.T) {
 	a.definitionFile("v3/kube", larger)
 
 	a.fails(3, "slipway up", "no pod became ready within 3s")
-	if before := a.drift(); !strings.Contains(before, `containers[buildkitd].args: [] -> ["--debug"]`) {
+	if before := a.drift(); !strings.Contains(before, `containers[buildkitd].args: only in the definition: ["--debug"]`) {
 		t.Errorf("drift from the new definition: %q", before)
 	}
 	a.fails(3, "slipway --definitions v2 up --progress plain", "; updating it", "no pod became ready within 3s")
 	want(t, "drift after slipway up", a.drift(), "")
-	a.fails(2, "slipway --definitions v3 up", "spec.volumeClaimTemplates[buildkitd].spec.resources.requests.storage: 1Gi -> 2Gi", "--cascade=orphan statefulset builder-amd64")
+	a.fails(2, "slipway --definitions v3 up", "spec.volumeClaimTemplates[buildkitd].spec.resources.requests.storage: cluster has 1Gi, definition says 2Gi", "--cascade=orphan statefulset builder-amd64")
 	want(t, "drift after what cannot be", a.drift(), "")
 	// The way that the error shows.
 	s.kubectl("", "delete", "--cascade=orphan", "statefulset", "builder-amd64")

@@ -30,6 +30,9 @@ func (e *BuilderFull) Error() string { return e.Err.Error() }
 // Unwrap returns the failure.
 func (e *BuilderFull) Unwrap() error { return e.Err }
 
+// DefinitionParts are where the builder's disk and what it keeps are bounded.
+func (e *BuilderFull) DefinitionParts() []Part { return []Part{PartFiles, PartResources} }
+
 // Hints says what to do about the error.
 func (e *BuilderFull) Hints() []string {
 	return []string{"the agent has room, it is the disk of the builder that is full: give the builder a larger one, or limit its build cache (gc in buildkitd.toml)"}

@@ -141,6 +141,7 @@ var All = []Variable{
 	{Name: "BUILDKITE_REPO", Owner: buildkite, Help: "Identity of the context."},
 	{Name: "CIRCLE_REPOSITORY_URL", Owner: circle, Help: "Identity of the context."},
 	{Name: "CIRCLE_WORKING_DIRECTORY", Owner: circle, Help: "Identity of the context."},
+	{Name: "FORCE_COLOR", Owner: system, Help: "Colours, wherever output goes; 0 for none (https://force-color.org)."},
 	{Name: "HOME", Owner: system, Help: "Where docker's and buildx's directories are, and caches."},
 	{Name: "HTTPS_PROXY", Owner: system, Help: "Proxy on the way to registries and to the API server."},
 	{Name: "HTTP_PROXY", Owner: system, Help: "Proxy on the way to registries and to the API server."},
@@ -150,6 +151,7 @@ var All = []Variable{
 	{Name: "XDG_CACHE_HOME", Owner: system, Help: "Directory of caches (default: ~/.cache)."},
 	{Name: "XDG_CONFIG_HOME", Owner: system, Help: "Directory with containers/auth.json, podman's credentials."},
 	{Name: "XDG_RUNTIME_DIR", Owner: system, Help: "Directory with containers/auth.json, podman's credentials."},
+	{Name: "NO_COLOR", Owner: system, Help: "No colours (https://no-color.org)."},
 }
 
 // Lookup reads the environment of one command, as os.LookupEnv does. A variable

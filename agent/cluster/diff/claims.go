@@ -20,7 +20,7 @@ func Claims(is, wanted manifest.Workload) ([]Difference, error) {
 		known := is.StatefulSet.Spec.VolumeClaimTemplates
 		at := slices.IndexFunc(known, func(c corev1.PersistentVolumeClaim) bool { return c.Name == claim.Name })
 		if at < 0 {
-			claims.add(path, "absent -> present")
+			claims.add(path, OnlyInDefinition)
 			continue
 		}
 		before, err := specTree(known[at])

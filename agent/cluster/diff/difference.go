@@ -29,8 +29,9 @@ type comparison struct {
 	found      []Difference
 }
 
-// Workloads lists the fields in which the workload that is differs from
-// the one that should be, "spec.template.spec.containers[buildkitd].image: a ->
+// Workloads lists the fields in which the workload that is, in the cluster, differs
+// from the one that should be, by the definition:
+// "spec.template.spec.containers[buildkitd].image: cluster has a, definition says
 // b". What the cluster itself writes is not compared.
 func Workloads(is, should manifest.Workload, wantedOnly bool) ([]Difference, error) {
 	c := comparison{wantedOnly: wantedOnly}
@@ -135,8 +136,23 @@ func (c *comparison) value(path string, before, after any) {
 		}
 	}
 	if text(before) != text(after) {
-		c.add(path, "%s -> %s", show(path, before), show(path, after))
+		c.add(path, "%s", sides(show(path, before), show(path, after)))
 	}
+}
+
+// OnlyInCluster and OnlyInDefinition are the words for what one of the two has
+// and the other has not.
+const (
+	OnlyInCluster    = "only in the cluster"
+	OnlyInDefinition = "only in the definition"
+)
+
+// sides says which value is whose.
+func sides(cluster, definition string) string {
+	if cluster == notShown && definition == notShown {
+		return "cluster has another value than the definition (not shown)"
+	}
+	return "cluster has " + cluster + ", definition says " + definition
 }
 
 // filled stands an empty list, or an empty set of plain values, in for one that
@@ -193,12 +209,12 @@ func (c *comparison) list(path string, before, after []any) {
 	others, is := index(after)
 	for _, name := range names {
 		if is[name] == nil {
-			c.add(path+"["+name+"]", "present -> absent")
+			c.add(path+"["+name+"]", OnlyInCluster)
 		}
 	}
 	for _, name := range others {
 		if was[name] == nil {
-			c.add(path+"["+name+"]", "absent -> present")
+			c.add(path+"["+name+"]", OnlyInDefinition)
 			continue
 		}
 		c.value(path+"["+name+"]", was[name], is[name])
@@ -207,7 +223,7 @@ func (c *comparison) list(path string, before, after []any) {
 		return func(name string) bool { return elements[name] == nil }
 	}
 	if !slices.Equal(slices.DeleteFunc(names, in(is)), slices.DeleteFunc(others, in(was))) {
-		c.add(path, "another order")
+		c.add(path, "in another order than in the definition")
 	}
 }
 
@@ -219,16 +235,30 @@ func (c *comparison) plainList(path string, before, after []any) {
 	}
 	gone, come := without(before, is), without(after, was)
 	if len(gone)+len(come) == 0 {
-		c.add(path, "another order")
+		c.add(path, "in another order than in the definition")
 		return
 	}
-	words := func(whole, part []any) string {
-		if len(whole) == 0 {
-			return show(path, nil)
+	var words []string
+	switch {
+	case len(before) == 0 || len(after) == 0:
+		words = []string{sides(showList(path, before), showList(path, after))}
+	default:
+		if len(gone) > 0 {
+			words = append(words, OnlyInCluster+": "+show(path, gone))
 		}
-		return show(path, part)
+		if len(come) > 0 {
+			words = append(words, OnlyInDefinition+": "+show(path, come))
+		}
 	}
-	c.add(path, "%s -> %s", words(before, gone), words(after, come))
+	c.add(path, "%s", strings.Join(words, ", "))
+}
+
+// showList is show for a list, of which an empty one is none.
+func showList(path string, list []any) string {
+	if len(list) == 0 {
+		return show(path, nil)
+	}
+	return show(path, list)
 }
 
 // without are the elements of a list whose text is not among others, each of
@@ -289,14 +319,17 @@ func distinctBy(list []any, key string) bool {
 	return true
 }
 
+// notShown stands for a value that may be a secret.
+const notShown = "a value that is not shown"
+
 // show writes a value for a line. What a variable is set to may be a password and
 // is left out.
 func show(path string, v any) string {
 	if v == nil {
-		return "absent"
+		return "none"
 	}
 	if strings.Contains(path+"[", ".env[") {
-		return "(not shown)"
+		return notShown
 	}
 	shown := text(v)
 	if len(shown) > maxShown {
@@ -307,19 +340,32 @@ func show(path string, v any) string {
 
 // OnlyHash is true when nothing but spec hashes differs.
 func OnlyHash(differences []Difference) bool {
-	return !slices.ContainsFunc(differences, func(d Difference) bool { return !strings.Contains(d.path, manifest.AnnotationSpecHash) })
+	return !slices.ContainsFunc(differences, func(d Difference) bool { return !d.isHash() })
 }
+
+// isHash is true for a spec hash, which stands for fields and files.
+func (d Difference) isHash() bool { return strings.Contains(d.path, manifest.AnnotationSpecHash) }
 
 // ReplacesPods is true when a difference is one of the pod template.
 func ReplacesPods(differences []Difference) bool {
 	return slices.ContainsFunc(differences, func(d Difference) bool { return strings.HasPrefix(d.path, "spec.template.") })
 }
 
-// Lines are the differences in words.
-func Lines(differences []Difference) []string {
-	out := make([]string, len(differences))
-	for i, d := range differences {
-		out[i] = d.line
+// Lines are the differences in words, those of files and certificates after those
+// of fields. A hash is told only where nothing else says what differs.
+func Lines(differences []Difference, others []string) []string {
+	var out []string
+	for _, d := range differences {
+		if !d.isHash() {
+			out = append(out, d.line)
+		}
+	}
+	out = append(out, others...)
+	if len(out) == 0 && len(differences) > 0 {
+		out = []string{HashLine}
 	}
 	return out
 }
+
+// HashLine tells of a spec hash that differs where nothing else is seen to.
+const HashLine = "spec hash: cluster has that of another definition, or of another version of slipway"

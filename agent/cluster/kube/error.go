@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/slipway-build/slipway/agent/cluster/rbac"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Reason says what kind of trouble an Error is, for a caller that branches.
@@ -94,6 +95,25 @@ func (e *Error) Error() string { return e.Message }
 // Hints are what a user can do next, one per entry; an entry may be several
 // lines long when it holds something to paste.
 func (e *Error) Hints() []string { return e.Advice }
+
+// DefinitionParts are the parts of the definition in which the trouble can be
+// mended.
+func (e *Error) DefinitionParts() []fault.Part {
+	switch e.Reason {
+	case ReasonImage:
+		return []fault.Part{fault.PartImage}
+	case ReasonOOMKilled, ReasonEvicted, ReasonQuota:
+		return []fault.Part{fault.PartResources}
+	case ReasonCertificate:
+		return []fault.Part{fault.PartFiles}
+	case ReasonUnschedulable, ReasonAdmission:
+		return []fault.Part{fault.PartPod}
+	case ReasonCrash, ReasonContainer, ReasonTimeout:
+		return []fault.Part{fault.PartPod, fault.PartFiles}
+	default: // not in the definition, or without a pod
+		return nil
+	}
+}
 
 // Unwrap returns what the API server or the network reported, if anything.
 func (e *Error) Unwrap() error { return e.Cause }

@@ -268,7 +268,7 @@ func (p Pair) Problem(serverName string, now time.Time) string {
 	case leaf.NotAfter.Before(now):
 		return "expired at " + leaf.NotAfter.UTC().Format(time.RFC3339)
 	case serverName != "" && leaf.VerifyHostname(serverName) != nil:
-		return fmt.Sprintf("for %s -> for %s", namesIn(leaf), serverName)
+		return fmt.Sprintf("it is for %s and not for %s", namesIn(leaf), serverName)
 	}
 	return ""
 }

@@ -2,8 +2,11 @@ package rbac
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
+
+	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -15,8 +18,10 @@ type Rights struct {
 	// Lacking are the rights without which there is no build, Lesser those
 	// without which it is slower or tells less; as in "list pods".
 	Lacking, Lesser []string
-	// Hints hold the roles with what is missing, ready to paste.
-	Hints []string
+	// Missing are both, and Own the Secrets of the workload that they are about, for
+	// Manifest.
+	Missing []Right
+	Own     SecretNames
 }
 
 // WithoutExec leaves out the rights of exec unless the client's certificate
@@ -138,24 +143,44 @@ func (m Right) String() string {
 	return strings.TrimSpace(fmt.Sprintf("%s %s %s", m.Verb, m.Resource, m.Name))
 }
 
-// Grants are the roles that hold all of what is missing, each once, for one
-// paste.
-func Grants(missing []Right, own SecretNames) []string {
-	var all []Role
-	for _, m := range missing {
-		for _, r := range m.roles(own) {
-			at := slices.IndexFunc(all, func(known Role) bool { return known.name == r.name })
-			switch {
-			case at < 0:
-				all = append(all, r)
-			case r.name == "slipway-extra", len(r.rules) > len(all[at].rules):
-				all[at].rules = append(slices.Clone(all[at].rules), r.rules...)
+// Manifest is the YAML of the roles that hold all that is missing of several
+// workloads, and of their bindings: each role once, ready for kubectl apply. It is
+// empty where nothing is missing.
+func Manifest(all ...Rights) string {
+	type grant struct {
+		subject Right // whose role it is, and where
+		roles   []Role
+	}
+	var grants []grant
+	for _, rights := range all {
+		for _, m := range rights.Missing {
+			at := slices.IndexFunc(grants, func(g grant) bool { return g.subject.User == m.User && g.subject.Namespace == m.Namespace })
+			if at < 0 {
+				grants = append(grants, grant{subject: m})
+				at = len(grants) - 1
+			}
+			for _, r := range m.roles(rights.Own) {
+				grants[at].roles = merge(grants[at].roles, r)
 			}
 		}
 	}
-	if len(all) == 0 {
-		return nil
+	var text strings.Builder
+	for _, g := range grants {
+		text.WriteString(g.subject.manifest(g.roles))
 	}
-	first := missing[0]
-	return []string{fmt.Sprintf("whoever administers the cluster can grant %s what is missing in namespace %s with kubectl apply -f - and this:", first.User, first.Namespace) + first.manifest(all)}
+	return strings.TrimPrefix(text.String(), "\n")
+}
+
+// merge adds a role, or its rules to the role of that name.
+func merge(all []Role, r Role) []Role {
+	at := slices.IndexFunc(all, func(known Role) bool { return known.name == r.name })
+	if at < 0 {
+		return append(all, r)
+	}
+	for _, rule := range r.rules {
+		if !slices.ContainsFunc(all[at].rules, func(known rbacv1.PolicyRule) bool { return reflect.DeepEqual(known, rule) }) {
+			all[at].rules = append(slices.Clone(all[at].rules), rule)
+		}
+	}
+	return all
 }

@@ -91,20 +91,47 @@ func TestWithoutExec(t *testing.T) {
 	}
 }
 
-func TestGrantsHoldAllThatIsMissingOnce(t *testing.T) {
-	own := SecretNames{Server: "b-tls", Client: "b-tls-client"}
-	missing := []Right{
-		{User: "system:serviceaccount:ci:agent", Verb: "list", Resource: "pods", Namespace: "ci"},
-		{User: "system:serviceaccount:ci:agent", Verb: "get", Resource: "secrets", Name: "b-tls-client", Namespace: "ci"},
-		{User: "system:serviceaccount:ci:agent", Verb: "create", Resource: "deployments", Group: "apps", Namespace: "ci"},
+// TestManifestHoldsAllThatIsMissingOnce has two nodes of one builder, of which one
+// has files with private keys.
+func TestManifestHoldsAllThatIsMissingOnce(t *testing.T) {
+	of := func(workload string, rights ...Right) Rights {
+		for i := range rights {
+			rights[i].User, rights[i].Namespace = "system:serviceaccount:ci:agent", "ci"
+		}
+		return Rights{Missing: rights, Own: SecretNames{Server: workload + "-tls", Client: workload + "-tls-client"}}
 	}
-	got := strings.Join(Grants(missing, own), "")
-	for _, words := range []string{"name: slipway-build\n", "name: slipway-b-tls-client\n", "name: slipway-manage\n", "name: slipway-b-tls\n"} {
+	amd := of("amd",
+		Right{Verb: "list", Resource: "pods"},
+		Right{Verb: "get", Resource: "secrets", Name: "amd-tls-client"},
+		Right{Verb: "create", Resource: "deployments", Group: "apps"},
+	)
+	arm := of("arm",
+		Right{Verb: "list", Resource: "pods"},
+		Right{Verb: "get", Resource: "secrets", Name: "arm-tls-client"},
+		Right{Verb: "create", Resource: "deployments", Group: "apps"},
+		Right{Verb: "get", Resource: "secrets"},
+	)
+	got := Manifest(amd, arm)
+	for _, words := range []string{
+		"name: slipway-build\n", "name: slipway-manage\n",
+		"name: slipway-amd-tls-client\n", "name: slipway-amd-tls\n", "name: slipway-arm-tls-client\n", "name: slipway-arm-tls\n",
+	} {
 		if n := strings.Count(got, words); n != 3 { // the Role, the binding and what it refers to
 			t.Errorf("%q %d times in:\n%s", words, n, got)
 		}
 	}
-	if Grants(nil, own) != nil {
-		t.Error("roles for nothing")
+	if n := strings.Count(got, "  - pods/log\n"); n != 2 { // of slipway-build, and of slipway-manage
+		t.Errorf("a rule %d times in:\n%s", n, got)
+	}
+	if !strings.HasPrefix(got, "---\n") || strings.Count(got, "---\n") != 2*6 {
+		t.Errorf("not a document for each of six roles and their bindings:\n%s", got)
+	}
+	other := amd
+	other.Missing = []Right{{User: "system:serviceaccount:ci:agent", Namespace: "other", Verb: "list", Resource: "pods"}}
+	if got := Manifest(amd, other); !strings.Contains(got, "namespace: other\n") || strings.Count(got, "name: slipway-build\n") != 6 {
+		t.Errorf("of two namespaces:\n%s", got)
+	}
+	if got := Manifest(Rights{}); got != "" {
+		t.Errorf("of nothing %q", got)
 	}
 }

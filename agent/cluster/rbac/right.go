@@ -83,23 +83,23 @@ func (m Right) subject() rbacv1.Subject {
 	return rbacv1.Subject{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: m.User}
 }
 
-// Hints are what to do about the missing right.
+// Hints are what to do about the missing right. What is to paste comes last.
 func (m Right) Hints(own SecretNames) []string {
 	roles := m.roles(own)
-	hints := []string{m.Grant(roles)}
-	if roles[0].name == execRoleName {
-		hints = append(hints,
-			"it is a shell in every pod of the namespace: builders that listen need it not (transport direct or portforward), see docs/security.md",
+	var hints []string
+	switch roles[0].name {
+	case execRoleName:
+		hints = []string{
+			"the right to exec is a shell in every pod of the namespace: builders that listen do not need it (transport direct or portforward), see docs/security.md",
 			"where the Helm chart makes the roles: set its value rbac.exec to true, which also confines exec to buildkitd",
-		)
-	}
-	if roles[0].name == "slipway-manage" {
-		hints = append(hints, "or keep the role small and have the builder made once by someone who may: slipway up")
+		}
+	case "slipway-manage":
+		hints = []string{"keep the role small and have the builder made once by someone who may: slipway up"}
 		if m.Resource == "secrets" && own.Server != "" {
 			hints = append(hints, "or have it made without certificates, to be reached by exec only: transport: exec below Slipway in the definition")
 		}
 	}
-	return hints
+	return append(hints, "all roles that a build lacks, of all nodes at once: slipway doctor --rbac", m.Grant(roles))
 }
 
 // Grant is each Role and the RoleBinding that gives it, ready to paste.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/judge"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -33,8 +34,13 @@ type Cluster struct {
 	// Fail, if set, returns the error of the n-th call (from 1) of that name, as it
 	// is noted; nil is success.
 	Fail func(call string, n int) error
-	// Lines are what Drift returns.
-	Lines []string
+	// Lines are those that Drift returns, and Partial why it did not compare all.
+	Lines   []string
+	Partial string
+	// OldPods are those that Drift returns.
+	OldPods []string
+	// Wrong is what Trouble returns.
+	Wrong judge.Trouble
 	// Expiry is what CertificateExpiry returns.
 	Expiry time.Time
 	// Removal is what PlanRemoval returns.
@@ -176,9 +182,14 @@ func (c *Cluster) Status(context.Context, configmap.Node) (cluster.Status, error
 	return s, nil
 }
 
-// Drift returns Lines.
-func (c *Cluster) Drift(context.Context, configmap.Node) ([]string, error) {
-	return c.Lines, c.note("drift")
+// Drift returns Lines and Partial.
+func (c *Cluster) Drift(context.Context, configmap.Node) (cluster.Drift, error) {
+	return cluster.Drift{Lines: c.Lines, Partial: c.Partial, OldPods: c.OldPods}, c.note("drift")
+}
+
+// Trouble returns Wrong.
+func (c *Cluster) Trouble(context.Context, configmap.Node) (judge.Trouble, error) {
+	return c.Wrong, c.note("trouble")
 }
 
 // Reached is direct.

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -213,6 +214,11 @@ func TestExplain(t *testing.T) {
 				if !strings.Contains(strings.Join(hints, "\n"), want) {
 					t.Errorf("hints %q, want %q", hints, want)
 				}
+			}
+			// What is set in buildkitd.toml may be there by now, and the pods not have it.
+			inFiles := tt.name == "authority" || tt.name == "limit"
+			if parts := fault.DefinitionParts(explained); slices.Contains(parts, fault.PartFiles) != inFiles {
+				t.Errorf("mended in %q of the definition", parts)
 			}
 			if strings.Contains(explained.Error()+strings.Join(hints, ""), "s3cret") {
 				t.Error("a secret is in the message")

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 	"github.com/slipway-build/slipway/registry/remote"
 )
@@ -18,7 +19,10 @@ type RefusedError struct {
 	credential string
 	anonymous  bool
 	hints      []string
-	err        error
+	// local is true when it was the agent that was refused, which reads the
+	// definition itself.
+	local bool
+	err   error
 }
 
 // Error implements error.
@@ -38,6 +42,18 @@ func (e *RefusedError) Unwrap() error { return e.err }
 
 // Hints says what to do about the error.
 func (e *RefusedError) Hints() []string { return e.hints }
+
+// DefinitionParts are buildkitd.toml and the authorities beside it, where those
+// say how the builder reaches the registry.
+func (e *RefusedError) DefinitionParts() []fault.Part {
+	switch e.reason {
+	case registry.TooManyRequests, registry.UnknownAuthority, registry.WrongCertificate, registry.PlainHTTP, registry.UnknownHost, registry.NotListening:
+		if !e.local {
+			return []fault.Part{fault.PartFiles}
+		}
+	}
+	return nil
+}
 
 // what is the reason in words.
 func (e *RefusedError) what() string {
@@ -109,7 +125,7 @@ func (c *Credentials) Explain(ctx context.Context, err error) error {
 	// What failed on the agent is typed there, and its hints are about the
 	// agent and not about the builder.
 	if local, ok := c.refusal(text).(interface{ Hints() []string }); ok && r.reason > registry.UnknownRepository {
-		refused.hints = local.Hints()
+		refused.hints, refused.local = local.Hints(), true
 	}
 	return refused
 }
