@@ -7,14 +7,13 @@ import (
 
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
-	"github.com/slipway-build/slipway/registry"
 )
 
 // TestPublishError tests the classes of failures after the solves, which decide
 // the exit code.
 func TestPublishError(t *testing.T) {
 	mistake := &fault.Usage{Flag: "--output", Problem: "is wrong"}
-	name := &registry.UsageError{Flag: "repository", Value: "A", Problem: "is not the name of a repository"}
+	name := &fault.Usage{Flag: "repository", Value: "A", Problem: "is not the name of a repository"}
 	for _, tt := range []struct {
 		name string
 		err  error

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func writeFile(t *testing.T, file, content string) {
@@ -44,7 +46,7 @@ func TestParseServer(t *testing.T) {
 	}
 	for _, server := range []string{"name", "a b.example", "registry.example:port", "https://", "*.example", "/", "user:s3cret@registry.example"} {
 		_, err := ParseServer(server)
-		usage := (*UsageError)(nil)
+		usage := (*fault.Usage)(nil)
 		if !errors.As(err, &usage) || len(usage.Hints()) == 0 || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%q: error %v", server, err)
 		}

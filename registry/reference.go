@@ -3,14 +3,16 @@ package registry
 import (
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // SplitReference splits a normalized reference into its repository and its
-// digest, else its tag. The error is a *UsageError.
+// digest, else its tag. The error is a *fault.Usage.
 func SplitReference(ref string) (repository, what string, err error) {
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
-		return "", "", &UsageError{Flag: "reference", Value: ref, Problem: "is not an image reference: " + err.Error()}
+		return "", "", &fault.Usage{Flag: "reference", Value: ref, Problem: "is not an image reference: " + err.Error()}
 	}
 	named = reference.TagNameOnly(named)
 	if digested, ok := named.(reference.Digested); ok {
@@ -18,7 +20,7 @@ func SplitReference(ref string) (repository, what string, err error) {
 	}
 	tagged, ok := named.(reference.Tagged)
 	if !ok {
-		return "", "", &UsageError{Flag: "reference", Value: ref, Problem: "has no tag"}
+		return "", "", &fault.Usage{Flag: "reference", Value: ref, Problem: "has no tag"}
 	}
 	return named.Name(), tagged.Tag(), nil
 }

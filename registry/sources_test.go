@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // answer is what a source says, for tables: a user name, "none", or the reason
@@ -343,7 +345,7 @@ func TestParseRegistryAuth(t *testing.T) {
 				}
 				return
 			}
-			var usage *UsageError
+			var usage *fault.Usage
 			if !errors.As(err, &usage) || !strings.Contains(err.Error(), tt.want) || len(usage.Hints()) == 0 {
 				t.Errorf("error %v, want %q and a hint", err, tt.want)
 			}
@@ -361,9 +363,9 @@ func FuzzParseRegistryAuth(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		e, err := ParseRegistryAuth(value)
 		if err != nil {
-			var usage *UsageError
+			var usage *fault.Usage
 			if !errors.As(err, &usage) {
-				t.Errorf("error %v is no *UsageError", err)
+				t.Errorf("error %v is no *fault.Usage", err)
 			}
 			return
 		}
@@ -461,7 +463,7 @@ func TestInputsCheck(t *testing.T) {
 				i.Explicit = []Explicit{e}
 			}
 			err := i.Check()
-			var usage *UsageError
+			var usage *fault.Usage
 			if !errors.As(err, &usage) || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "TOPSECRET") {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Login is a user name and a password in variables, as pipelines hand them
@@ -28,7 +30,7 @@ func (l Login) check() error {
 	default:
 		missing = "SLIPWAY_REGISTRY_PASSWORD"
 	}
-	return &UsageError{Flag: missing, Problem: "is not set, and its counterpart is", Hint: "set SLIPWAY_REGISTRY_USERNAME and SLIPWAY_REGISTRY_PASSWORD, or neither"}
+	return &fault.Usage{Flag: missing, Problem: "is not set, and its counterpart is", Hint: "set SLIPWAY_REGISTRY_USERNAME and SLIPWAY_REGISTRY_PASSWORD, or neither"}
 }
 
 // Finder is the login as a source; variable is where the password stands,

@@ -19,7 +19,6 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
-	"github.com/slipway-build/slipway/registry"
 )
 
 // answer is an error as it comes from buildkitd.
@@ -73,7 +72,7 @@ func TestClassify(t *testing.T) {
 		{"command without room", &fault.BuilderFull{Err: sourced(answer(codes.Unknown, fmt.Sprintf(exit, "echo no space left on device")))}, KindBuild},
 		{"registry without room", &fault.BuilderFull{Err: answer(codes.Unknown, "failed to push h.example/x:1: unexpected status from PUT request: 500: no space left on device")}, KindRegistry},
 		{"registry, asked by the agent", &output.RegistryError{Err: errors.New("denied")}, KindRegistry},
-		{"name that the registry's client refuses", &output.RegistryError{Err: fmt.Errorf("tag A:1: %w", &registry.UsageError{Flag: "repository"})}, KindRegistry},
+		{"name that the registry's client refuses", &output.RegistryError{Err: fmt.Errorf("tag A:1: %w", &fault.Usage{Flag: "repository"})}, KindRegistry},
 		{"internal", answer(codes.Internal, "oops"), KindInternal},
 		{"ours", errors.New("disk full"), KindInternal},
 	}

@@ -150,7 +150,7 @@ func parseAuthTarget(value string) (authTarget, error) {
 	}
 	named, err := reference.ParseNormalizedNamed(value)
 	if err != nil {
-		return authTarget{}, &registry.UsageError{Flag: "image", Value: value, Problem: "is neither an image nor a registry: " + err.Error()}
+		return authTarget{}, &fault.Usage{Flag: "image", Value: value, Problem: "is neither an image nor a registry: " + err.Error()}
 	}
 	return authTarget{registry.Request{Host: reference.Domain(named), Repository: reference.Path(named), Push: true}, true}, nil
 }

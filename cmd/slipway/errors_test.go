@@ -9,9 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
-	"github.com/slipway-build/slipway/registry"
 )
 
 func TestExitCode(t *testing.T) {
@@ -30,12 +28,12 @@ func TestExitCode(t *testing.T) {
 		{"lost", class(fault.ClassLost), 4},
 		{"registry", class(fault.ClassRegistry), 5},
 		{"cancelled", class(fault.ClassCancelled), 130},
-		{"a mistake about registries", classifyRegistry(fmt.Errorf("x: %w", &registry.UsageError{Flag: "source"})), 2},
-		{"several", classifyRegistry(fault.List{&registry.UsageError{Flag: "source"}, &registry.UsageError{Flag: "--tag"}}), 2},
+		{"a mistake about registries", classifyRegistry(fmt.Errorf("x: %w", &fault.Usage{Flag: "source"})), 2},
+		{"several", classifyRegistry(fault.List{&fault.Usage{Flag: "source"}, &fault.Usage{Flag: "--tag"}}), 2},
 		{"a registry", classifyRegistry(errors.New("denied")), 5},
-		{"a mistake about registries, where no registry is asked", &registry.UsageError{Flag: "source"}, 70},
+		{"a mistake about registries, where no registry is asked", &fault.Usage{Flag: "source"}, 70},
 		{"a mistake about builds, in mid-command", fmt.Errorf("x: %w", &fault.Usage{Flag: "--secret"}), 70},
-		{"a mistake about definitions", &usageError{err: configmap.UsageErrors{&configmap.UsageError{Flag: "--name"}}}, 2},
+		{"a mistake about definitions", &usageError{err: fault.List{&fault.Usage{Flag: "--name"}}}, 2},
 		{"SIGINT", signalError{syscall.SIGINT}, 130},
 		{"SIGTERM", fmt.Errorf("solve: %w", signalError{syscall.SIGTERM}), 143},
 		{"our own fault", errors.New("x"), 70},

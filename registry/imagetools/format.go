@@ -12,7 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
@@ -26,11 +26,11 @@ type Formatter struct {
 }
 
 // ParseFormat parses a Go template over Name, Manifest, Image, SBOM and
-// Provenance, with the function json. The error is a *UsageError.
+// Provenance, with the function json. The error is a *fault.Usage.
 func ParseFormat(value string) (*Formatter, error) {
 	parsed, err := template.New("format").Funcs(template.FuncMap{"json": indentedJSON}).Parse(value)
 	if err != nil {
-		return nil, &registry.UsageError{
+		return nil, &fault.Usage{
 			Flag: "--format", Value: value, Problem: err.Error(),
 			Hint: "it is a Go template over .Name, .Manifest, .Image, .SBOM and .Provenance, for example {{json .Manifest}}",
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry/remote"
 )
 
@@ -24,14 +24,14 @@ type Source struct {
 }
 
 // ParseSource parses a source of an index: an image reference, a digest, or a
-// descriptor as JSON. The error is a *UsageError.
+// descriptor as JSON. The error is a *fault.Usage.
 func ParseSource(value string) (Source, error) {
 	value = strings.TrimSpace(value) // files end with a line feed
 	if d, err := digest.Parse(value); err == nil {
 		return Source{Descriptor: ocispecs.Descriptor{Digest: d}}, nil
 	}
 	if strings.HasPrefix(value, digest.SHA256.String()+":") { // else an image called sha256
-		return Source{}, &registry.UsageError{Flag: "source", Value: value, Problem: "is not a digest", Hint: "sha256: and 64 digits of hexadecimal"}
+		return Source{}, &fault.Usage{Flag: "source", Value: value, Problem: "is not a digest", Hint: "sha256: and 64 digits of hexadecimal"}
 	}
 	if strings.HasPrefix(value, "{") {
 		return parseDescriptor(value)
@@ -57,7 +57,7 @@ func parseDescriptor(value string) (Source, error) {
 		problem = fmt.Sprintf("its digest %q is none", parsed.Digest)
 	}
 	if problem != "" {
-		return Source{}, &registry.UsageError{
+		return Source{}, &fault.Usage{
 			Flag: "source", Value: remote.OneLine(value), Problem: problem,
 			Hint: `a descriptor has the form {"mediaType":"…","digest":"sha256:…","size":1234}`,
 		}
@@ -66,20 +66,20 @@ func parseDescriptor(value string) (Source, error) {
 }
 
 // ParseTag parses a value of --tag into a normalized reference with a tag. The
-// error is a *UsageError.
+// error is a *fault.Usage.
 func ParseTag(value string) (string, error) {
 	ref, err := parseReference("--tag", value)
 	if err != nil {
 		return "", err
 	}
 	if _, digested := ref.(reference.Digested); digested {
-		return "", &registry.UsageError{Flag: "--tag", Value: value, Problem: "holds a digest: which one it points at is what is made here"}
+		return "", &fault.Usage{Flag: "--tag", Value: value, Problem: "holds a digest: which one it points at is what is made here"}
 	}
 	return ref.String(), nil
 }
 
 // ParseName parses the name of an image into a normalized reference with a tag
-// or a digest. The error is a *UsageError.
+// or a digest. The error is a *fault.Usage.
 func ParseName(value string) (string, error) {
 	ref, err := parseReference("image", value)
 	if err != nil {
@@ -90,14 +90,14 @@ func ParseName(value string) (string, error) {
 
 func parseReference(flag, value string) (reference.Named, error) {
 	if strings.HasPrefix(value, "oci-layout://") {
-		return nil, &registry.UsageError{
+		return nil, &fault.Usage{
 			Flag: flag, Value: value, Problem: "directories with an OCI layout are not supported here",
 			Hint: "push the image to a registry first",
 		}
 	}
 	ref, err := reference.ParseNormalizedNamed(value)
 	if err != nil {
-		return nil, &registry.UsageError{
+		return nil, &fault.Usage{
 			Flag: flag, Value: value, Problem: "is not an image reference: " + err.Error(),
 			Hint: "the form is [HOST/]NAME[:TAG], in lower case but for the tag",
 		}

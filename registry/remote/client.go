@@ -39,7 +39,7 @@ type Options struct {
 // life. It is safe for concurrent use.
 //
 // Repositories and references are normalized: docker.io/library/name[:tag].
-// Errors are *Error, a *UsageError for a name that is none, or wrap
+// Errors are *Error, a *fault.Usage for a name that is none, or wrap
 // context.Canceled.
 type Client struct {
 	connections *connections
