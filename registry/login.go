@@ -186,6 +186,7 @@ func editConfig(dir string, edit func(*configFile) (changed bool, err error)) er
 	if target, err := filepath.EvalSymlinks(file); err == nil {
 		file = target // the link stays, what it points at is replaced
 	}
+	removeLeftovers(file)
 	c, err := readConfigFile(file)
 	if err != nil {
 		return err
