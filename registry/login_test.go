@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/logtest"
 )
 
 func writeFile(t *testing.T, file, content string) {
@@ -146,7 +147,7 @@ func TestStoreLogin(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cred, err := dockerChain(c, newHelpers(), (&logLines{}).logger()).Resolve(t.Context(), Request{Host: server.Host})
+			cred, err := dockerChain(c, newHelpers(), new(logtest.Lines).Logger()).Resolve(t.Context(), Request{Host: server.Host})
 			if err != nil || cred.Username != "ci" || cred.Password != "s3cret" {
 				t.Errorf("found %v, %v", cred, err)
 			}
@@ -322,7 +323,7 @@ func TestWatched(t *testing.T) {
 		t.Fatal(err)
 	}
 	var told []Credential
-	k := Watch(dockerChain(c, newHelpers(), (&logLines{}).logger()), func(c Credential) { told = append(told, c) })
+	k := Watch(dockerChain(c, newHelpers(), new(logtest.Lines).Logger()), func(c Credential) { told = append(told, c) })
 	for _, host := range []string{"h.example", "other.example"} {
 		if _, err := k.Resolve(t.Context(), Request{Host: host}); err != nil {
 			t.Fatal(err)

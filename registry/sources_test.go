@@ -11,26 +11,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/registry/sourcetest"
 )
 
-// answer is what a source says, for tables: a user name, "none", or the reason
-// for which it is passed over.
-func answer(t *testing.T, f Finder, r Request) string {
+// answer is what a source says, for tables; see sourcetest.Answer.
+func answer(t *testing.T, source Finder, r Request) string {
 	t.Helper()
-	cred, err := f.Find(t.Context(), r)
-	var passed *PassedOver
-	var unavailable *Unavailable
-	switch {
-	case errors.As(err, &unavailable):
-		return "unavailable: " + unavailable.Why
-	case errors.As(err, &passed):
-		return "over: " + passed.Why
-	case err != nil:
-		return "broken: " + err.Error()
-	case cred.Anonymous():
-		return "none"
-	}
-	return cred.Username
+	cred, err := source.Find(t.Context(), r)
+	f := found(CredentialSource{}, cred, err)
+	return sourcetest.Answer(string(f.Verdict), f.Username, f.Why)
 }
 
 func TestLogin(t *testing.T) {
