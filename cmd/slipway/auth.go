@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -11,13 +10,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/distribution/reference"
 
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
+	"github.com/slipway-build/slipway/internal/table"
 	"github.com/slipway-build/slipway/registry"
 	"github.com/slipway-build/slipway/registry/remote"
 )
@@ -227,8 +226,7 @@ func printAuth(w io.Writer, report []authStatus, all bool, now time.Time) error 
 		_, err := fmt.Fprintln(w, "no source has a credential for any registry; slipway auth REGISTRY --all lists the sources")
 		return err
 	}
-	var table bytes.Buffer
-	t := tabwriter.NewWriter(&table, 0, 0, 3, ' ', 0)
+	t := table.New(w, 3, 0)
 	fmt.Fprintln(t, "REGISTRY/SOURCE\tVERDICT\tUSER\tEXPIRES\tDETAIL")
 	for _, status := range report {
 		verdict := "credential"
@@ -248,15 +246,7 @@ func printAuth(w io.Writer, report []authStatus, all bool, now time.Time) error 
 			sanitize.Fprintf(t, " \\_ check %s\t%s\t\t\t%s\n", check.Action, checkVerdict(check), check.Error)
 		}
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for line := range strings.Lines(table.String()) {
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.Flush()
 }
 
 func checkVerdict(c authCheck) string {

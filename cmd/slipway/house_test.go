@@ -40,7 +40,7 @@ var floors = [][]string{
 	{"registry/remote"},
 	{"registry/imageindex"},
 	{"configmap", "registry"},
-	{"internal/heap", "internal/source", "internal/target"},
+	{"internal/heap", "internal/source", "internal/table", "internal/target"},
 	{"internal/fault"},
 	{"internal/sanitize"},
 }
