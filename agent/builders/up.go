@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -26,6 +27,9 @@ type Up struct {
 	RenewCertificates bool
 	// MinReady is how many pods of each node are waited for; 0 is one.
 	MinReady int
+	// Timeout bounds how long nodes are waited for, below the timeouts of their
+	// definition; 0 is no bound.
+	Timeout time.Duration
 
 	// Timing notes what the time is spent on; it may be nil.
 	Timing *fleet.Timing
@@ -54,6 +58,13 @@ func (u Up) Run(ctx context.Context) error {
 func (u Up) run(ctx context.Context, client func(configmap.Node) (started, error)) (err error) {
 	if err := u.checkMinReady(); err != nil {
 		return err
+	}
+	if u.Timeout > 0 {
+		unlimited, until := client, time.Now().Add(u.Timeout)
+		client = func(node configmap.Node) (started, error) {
+			c, err := unlimited(node)
+			return limited{c, u.Timeout, until}, err
+		}
 	}
 	display, err := progress.Open(ctx, u.Terminal, u.Mode, fmt.Sprintf("starting builder %q", u.Definition.Name))
 	if err != nil {

@@ -36,6 +36,8 @@ containers:
     {{- end }}
     command: [slipway]
     args: {{ toJson .args }}
+    # The end of the log, where the error stands, in the status of the pod.
+    terminationMessagePolicy: FallbackToLogsOnError
     securityContext:
       allowPrivilegeEscalation: false
       readOnlyRootFilesystem: true
