@@ -11,15 +11,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-build/slipway/internal/fault"
-	"github.com/slipway-build/slipway/registry/sourcetest"
+	"github.com/slipway-build/slipway/registry/findertest"
 )
 
-// answer is what a source says, for tables; see sourcetest.Answer.
+// answer is what a source says, for tables; see findertest.Answer.
 func answer(t *testing.T, source Finder, r Request) string {
 	t.Helper()
 	cred, err := source.Find(t.Context(), r)
 	f := found(CredentialSource{}, cred, err)
-	return sourcetest.Answer(string(f.Verdict), f.Username, f.Why)
+	return findertest.Answer(string(f.Verdict), f.Username, f.Why)
 }
 
 func TestLogin(t *testing.T) {

@@ -12,10 +12,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/registry"
-	"github.com/slipway-build/slipway/registry/sourcetest"
+	"github.com/slipway-build/slipway/registry/findertest"
 )
 
-// answer is what a source says, for tables; see sourcetest.Answer.
+// answer is what a source says, for tables; see findertest.Answer.
 func answer(t *testing.T, source registry.Finder, r registry.Request) string {
 	t.Helper()
 	findings, err := registry.NewKeychain(registry.Inputs{CI: []registry.CredentialSource{{Name: "it", Finder: source}}}, zerolog.Nop()).Explain(t.Context(), r)
@@ -24,7 +24,7 @@ func answer(t *testing.T, source registry.Finder, r registry.Request) string {
 	}
 	for _, f := range findings {
 		if f.Source == "it" {
-			return sourcetest.Answer(string(f.Verdict), f.Username, f.Why)
+			return findertest.Answer(string(f.Verdict), f.Username, f.Why)
 		}
 	}
 	t.Fatal("the source was not asked")

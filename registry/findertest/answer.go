@@ -1,6 +1,6 @@
-// Package sourcetest has what tests of sources of credentials share. It does not
+// Package findertest has what tests of sources of credentials share. It does not
 // import package registry, whose own tests use it.
-package sourcetest
+package findertest
 
 // Answer is what a source says, for tables: the user name of its credential,
 // "none", or the reason for which it has none or is passed over. The arguments
