@@ -61,9 +61,10 @@ type Spec struct {
 // Surroundings are what a request has from where it was made, which a Spec of
 // strings cannot hold: an agent's command line, or a service's own.
 type Surroundings struct {
-	// WorkDir, Files, Stdout, StdoutTerminal, Lookup, Environ and Proxy are those of
-	// Request.
+	// WorkDir, Home, Files, Stdout, StdoutTerminal, Lookup, Environ and Proxy are those
+	// of Request.
 	WorkDir        string
+	Home           string
 	Files          *source.Reader
 	Stdout         io.Writer
 	StdoutTerminal bool
@@ -87,6 +88,7 @@ func (s Spec) Request(from Surroundings) (Request, error) {
 		ContextKey:     s.ContextKey,
 		Mtime:          contextfs.MtimeMode(s.ContextMtime),
 		WorkDir:        from.WorkDir,
+		Home:           from.Home,
 		Files:          from.Files,
 		Stdout:         from.Stdout,
 		StdoutTerminal: from.StdoutTerminal,
