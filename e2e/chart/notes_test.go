@@ -98,3 +98,30 @@ func TestHookEndsBeforeHelm(t *testing.T) {
 		}
 	}
 }
+
+// TestValuesOfTheClustersPage tests that with the values of docs/clusters.md the
+// pods of the chart ask for no user, which OpenShift gives them.
+func TestValuesOfTheClustersPage(t *testing.T) {
+	page, err := os.ReadFile(root + "docs/clusters.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, values, found := strings.Cut(string(page), "```yaml\n# values.yaml\n")
+	values, _, ended := strings.Cut(values, "```")
+	if !found || !ended {
+		t.Fatal("the page has no values")
+	}
+	path := filepath.Join(t.TempDir(), "values.yaml")
+	if err := os.WriteFile(path, []byte(values), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range programs(t) {
+		out, err := p.Run(t.Context(), "template", "slipway", chartDir, "--values", "testdata/minimal/values.yaml", "--values", path, "--kube-version", kubeVersion, "--show-only", "templates/up.yaml", "--show-only", "templates/gc.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out, "runAsUser") || strings.Contains(out, "runAsGroup") || strings.Count(out, "runAsNonRoot: true") != 2 {
+			t.Errorf("%s:\n%s", p.Version, out)
+		}
+	}
+}
