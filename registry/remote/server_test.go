@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-
 	"github.com/slipway-build/slipway/registry"
 	"github.com/slipway-build/slipway/registry/registrytest"
 )
