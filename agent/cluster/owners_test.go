@@ -20,6 +20,7 @@ import (
 func TestNamesOfCertificates(t *testing.T) {
 	now := time.Now()
 	fresh := testCertificates(t, now, nil)
+	renewed := testCertificates(t, now, &fresh)
 	other := testCertificates(t, now, nil)
 	due := testCertificates(t, now.Add(-20*365*24*time.Hour), nil)
 	ours := map[string]string{manifest.LabelApp: "builder-amd64", manifest.LabelManagedBy: manifest.ManagedBy}
@@ -37,6 +38,7 @@ func TestNamesOfCertificates(t *testing.T) {
 		{"its own, and due", []*corev1.Secret{secret(testServerSecret, ours, due.ServerData()), secret(testClientSecret, ours, due.ClientData())}, ""},
 		{"others', which serve", []*corev1.Secret{secret(testServerSecret, theirs, fresh.ServerData()), secret(testClientSecret, theirs, fresh.ClientData())}, ""},
 		{"an agents' copy of others, which serves", []*corev1.Secret{secret(testServerSecret, ours, fresh.ServerData()), secret(testClientSecret, theirs, fresh.ClientData())}, ""},
+		{"an agents' copy of others, a renewal ahead", []*corev1.Secret{secret(testServerSecret, ours, fresh.ServerData()), secret(testClientSecret, theirs, renewed.ClientData())}, ""},
 		{"an agents' copy of others, which would have to be renewed", []*corev1.Secret{secret(testServerSecret, ours, due.ServerData()), secret(testClientSecret, theirs, due.ClientData())}, testClientSecret},
 		{"an agents' copy of others for another server", []*corev1.Secret{secret(testServerSecret, ours, fresh.ServerData()), secret(testClientSecret, theirs, other.ClientData())}, testClientSecret},
 		{"an agents' copy of others alone", []*corev1.Secret{secret(testClientSecret, theirs, fresh.ClientData())}, testClientSecret},
