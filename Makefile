@@ -51,8 +51,11 @@ image: build ## Build Slipway's own image for both architectures, with Slipway, 
 	cd e2e && go run ./testbed up
 	e2e/image/run $(VERSION) $(COMMIT)
 
+# The chart's templates and the program of its appVersion belong together.
 .PHONY: release
 release: build $(lastword $(HELM)) ## Build what a release holds into dist/: binaries, SBOMs, chart, man pages, completion scripts, checksums.
+	@case "$(VERSION)" in dev) ;; *) grep -qFx 'appVersion: $(firstword $(subst -, ,$(VERSION)))' charts/slipway/Chart.yaml || \
+		{ echo 'VERSION is $(VERSION), and charts/slipway/Chart.yaml has another appVersion: set it' >&2; exit 1; };; esac
 	.ci/release "$(VERSION)" "$(LDFLAGS)" $(lastword $(HELM))
 
 .PHONY: docs

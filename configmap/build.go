@@ -25,9 +25,8 @@ const maxStatefulSetName = validation.LabelValueMaxLength - 11
 
 // readDefinition turns one document into an entry. All problems of the
 // document are found in one go. The label stands for the file in messages.
-func readDefinition(file, label string, document any) entry {
+func readDefinition(file, label string, document any, found *findings) entry {
 	e := entry{file: label, name: nameOfFile(label), guessed: true}
-	found := &findings{}
 	r := report{file: label, found: found}
 	tree, ok := document.(map[string]any)
 	switch {
@@ -58,13 +57,13 @@ func (g group) build(r report) Definition {
 	d := Definition{Name: g.name, Driver: g.driver}
 	switch {
 	case g.name == "":
-		r.key("Name").bad("the builder has no name")
+		r.key("Name").hinting("give it the name by which pipelines choose it, such as kube").bad("the builder has no name")
 	case !builderName.MatchString(g.name):
 		r.key("Name").bad("%q is not a builder name: it starts with a letter and has letters, digits and ._- only", g.name)
 	}
 	g.checkDriver(r.key("Driver"))
 	if len(g.nodes) == 0 {
-		r.key("Nodes").bad("the builder has no node")
+		r.key("Nodes").hinting("a builder has one node for each architecture, usually, each with a Name").bad("the builder has no node")
 	}
 	if g.driver == DriverRemote {
 		g.slipway.refuseForRemote(r.key("Slipway"))
@@ -79,9 +78,9 @@ func (g group) build(r report) Definition {
 		if owner, taken := owners[workload]; !taken {
 			owners[workload] = n.name
 		} else if owner == n.name {
-			n.report.key("Name").bad("another node of the builder has the same name")
+			n.report.key("Name").hinting("give each node a name of its own").bad("another node of the builder has the same name")
 		} else {
-			n.report.key("Name").bad("the workload's name would be %s, which is that of node %s too", workload, owner)
+			n.report.key("Name").hinting("give one of them another name").bad("the workload's name would be %s, which is that of node %s too", workload, owner)
 		}
 	}
 	g.checkStorageClass(d.Nodes, r)

@@ -12,6 +12,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
@@ -63,11 +64,11 @@ type Created struct {
 func GenerateName() string { return "builder-" + rand.String(6) }
 
 // Validate finds what is wrong with the request, whatever builder there is.
-// The error is UsageErrors.
+// The error is a fault.List.
 func (c Create) Validate() error {
-	var all UsageErrors
+	var all fault.List
 	bad := func(flag, value, problem, hint string) {
-		all = append(all, &UsageError{Flag: flag, Value: value, Problem: problem, Hint: hint})
+		all = append(all, &fault.Usage{Flag: flag, Value: value, Problem: problem, Hint: hint})
 	}
 	if c.Name == "default" {
 		bad("--name", c.Name, "is the name that docker buildx keeps for itself", "choose another name")
@@ -79,7 +80,7 @@ func (c Create) Validate() error {
 		bad("--append", "", "needs --name, the builder to add a node to", "")
 	}
 	if c.Leave {
-		return append(all, c.validateLeave()...).err()
+		return append(all, c.validateLeave()...).Err()
 	}
 	if c.Endpoint != "" && c.driver() != DriverRemote && c.decided() {
 		bad("ENDPOINT", sanitize.RedactURLs(c.Endpoint), "is not taken by the driver "+c.driver(),
@@ -87,15 +88,15 @@ func (c Create) Validate() error {
 	}
 	alone, ok := c.standalone()
 	if !ok {
-		return all.err()
+		return all.Err()
 	}
 	_, err := alone.Apply(Source{})
-	if known := (UsageErrors)(nil); errors.As(err, &known) {
+	if known := (fault.List)(nil); errors.As(err, &known) {
 		all = append(all, known...)
 	} else if err != nil {
 		all = append(all, err)
 	}
-	return all.err()
+	return all.Err()
 }
 
 // standalone is the request for the node by itself, so that what can be said about
@@ -144,13 +145,13 @@ func (c Create) decided() bool { return c.Driver != "" || !c.mayExist() }
 // mayExist says whether the request may be about a builder that exists.
 func (c Create) mayExist() bool { return c.Append || c.Node != "" }
 
-func (c Create) validateLeave() UsageErrors {
-	var all UsageErrors
+func (c Create) validateLeave() fault.List {
+	var all fault.List
 	if c.Name == "" {
-		all = append(all, &UsageError{Flag: "--leave", Problem: "needs --name, the builder to take a node from"})
+		all = append(all, &fault.Usage{Flag: "--leave", Problem: "needs --name, the builder to take a node from"})
 	}
 	if c.Node == "" {
-		all = append(all, &UsageError{Flag: "--leave", Problem: "needs --node, the node to take away"})
+		all = append(all, &fault.Usage{Flag: "--leave", Problem: "needs --node, the node to take away"})
 	}
 	for _, other := range []struct {
 		flag  string
@@ -165,14 +166,14 @@ func (c Create) validateLeave() UsageErrors {
 		{"--profile", c.Profile != ""},
 	} {
 		if other.given {
-			all = append(all, &UsageError{Flag: other.flag, Problem: "has no meaning with --leave, which takes a node away"})
+			all = append(all, &fault.Usage{Flag: other.flag, Problem: "has no meaning with --leave, which takes a node away"})
 		}
 	}
 	return all
 }
 
 // Apply makes the change. Nothing is written: the result says what is to be
-// written where. The error is UsageErrors, Problems of the definition that is
+// written where. The error is a fault.List, Problems of the definition that is
 // there, or an *Error about the place.
 func (c Create) Apply(s Source) (Created, error) {
 	builder, key, err := s.find(c.Name)
@@ -186,11 +187,11 @@ func (c Create) Apply(s Source) (Created, error) {
 		if c.Leave {
 			flag = "--leave"
 		}
-		return Created{}, UsageErrors{&UsageError{Flag: flag, Problem: fmt.Sprintf("builder %q is not defined in %s", c.Name, s.Place), Hint: c.absentHint(s)}}
+		return Created{}, fault.List{&fault.Usage{Flag: flag, Problem: fmt.Sprintf("builder %q is not defined in %s", c.Name, s.Place), Hint: c.absentHint(s)}}
 	case builder == nil:
 		builder = &Instance{Name: c.Name, Driver: c.driver()}
 	case c.Driver != "" && c.Driver != builder.Driver:
-		return Created{}, UsageErrors{&UsageError{Flag: "--driver", Value: c.Driver, Problem: fmt.Sprintf("builder %q has the driver %s", builder.Name, builder.Driver)}}
+		return Created{}, fault.List{&fault.Usage{Flag: "--driver", Value: c.Driver, Problem: fmt.Sprintf("builder %q has the driver %s", builder.Name, builder.Driver)}}
 	}
 	if c.Leave {
 		err = c.leave(builder, s.Place)
@@ -225,20 +226,20 @@ func (c Create) leave(b *Instance, place string) error {
 	i := nodeIndex(b, c.Node)
 	switch {
 	case i < 0:
-		return UsageErrors{c.unknownNode(b)}
+		return fault.List{c.unknownNode(b)}
 	case len(b.Nodes) == 1:
-		return UsageErrors{&UsageError{Flag: "--node", Value: c.Node, Problem: "is the only node of builder " + b.Name, Hint: "remove the definition from " + place + " instead"}}
+		return fault.List{&fault.Usage{Flag: "--node", Value: c.Node, Problem: "is the only node of builder " + b.Name, Hint: "remove the definition from " + place + " instead"}}
 	}
 	b.Nodes = slices.Delete(b.Nodes, i, i+1)
 	return nil
 }
 
-func (c Create) unknownNode(b *Instance) *UsageError {
+func (c Create) unknownNode(b *Instance) *fault.Usage {
 	names := make([]string, len(b.Nodes))
 	for i, n := range b.Nodes {
 		names[i] = n.Name
 	}
-	return &UsageError{Flag: "--node", Value: c.Node, Problem: fmt.Sprintf("builder %q has no such node", b.Name), Hint: didYouMean(c.Node, names)}
+	return &fault.Usage{Flag: "--node", Value: c.Node, Problem: fmt.Sprintf("builder %q has no such node", b.Name), Hint: didYouMean(c.Node, names)}
 }
 
 // nodeIndex is -1 when there is no such node. Nodes are named in lower case.
@@ -249,23 +250,23 @@ func nodeIndex(b *Instance, name string) int {
 // put adds the node to the builder or changes it.
 func (c Create) put(b *Instance, where string) (warnings []string, err error) {
 	if b.Driver != DriverRemote && c.Endpoint != "" {
-		return nil, UsageErrors{&UsageError{Flag: "ENDPOINT", Value: sanitize.RedactURLs(c.Endpoint), Problem: "is not taken by the driver " + b.Driver}}
+		return nil, fault.List{&fault.Usage{Flag: "ENDPOINT", Value: sanitize.RedactURLs(c.Endpoint), Problem: "is not taken by the driver " + b.Driver}}
 	}
 	i := nodeIndex(b, c.Node)
 	switch {
 	case i >= 0:
 		c.change(&b.Nodes[i], b.Driver)
 	case len(b.Nodes) > 0 && !c.Append && c.Node == "":
-		return nil, UsageErrors{&UsageError{
+		return nil, fault.List{&fault.Usage{
 			Flag: "--name", Value: b.Name, Problem: "is defined already in " + where,
 			Hint: "add a node with --append, change one with --node NAME, or remove the definition first",
 		}}
 	case len(b.Nodes) > 0 && !c.Append:
 		unknown := c.unknownNode(b)
 		unknown.Hint += "; --append adds a node"
-		return nil, UsageErrors{unknown}
+		return nil, fault.List{unknown}
 	case b.Driver == DriverRemote && c.Endpoint == "" && c.Host == "":
-		return nil, UsageErrors{&UsageError{Flag: "ENDPOINT", Problem: "is missing: the driver remote needs the address of a buildkitd", Hint: "write it like tcp://buildkitd.example.com:1234 or unix:///run/buildkit/buildkitd.sock, or set BUILDKIT_HOST"}}
+		return nil, fault.List{&fault.Usage{Flag: "ENDPOINT", Problem: "is missing: the driver remote needs the address of a buildkitd", Hint: "write it like tcp://buildkitd.example.com:1234 or unix:///run/buildkit/buildkitd.sock, or set BUILDKIT_HOST"}}
 	default:
 		i = len(b.Nodes)
 		b.Nodes = append(b.Nodes, c.node(b))
@@ -275,7 +276,7 @@ func (c Create) put(b *Instance, where string) (warnings []string, err error) {
 	}
 	for k, n := range b.Nodes {
 		if k != i && n.Endpoint == b.Nodes[i].Endpoint {
-			return nil, UsageErrors{&UsageError{Flag: "ENDPOINT", Value: sanitize.RedactURLs(n.Endpoint), Problem: "is that of node " + n.Name + " already"}}
+			return nil, fault.List{&fault.Usage{Flag: "ENDPOINT", Value: sanitize.RedactURLs(n.Endpoint), Problem: "is that of node " + n.Name + " already"}}
 		}
 	}
 	return claim(b, i, c.Platforms), nil
@@ -368,7 +369,7 @@ func (c Create) check(b Instance, label string, made Created) (Created, error) {
 		return Created{}, err
 	}
 	entries := read(label, made.Content)
-	var all UsageErrors
+	var all fault.List
 	named := false // whether the builder's name is at fault, of which the node's may be made
 	for _, p := range entries[0].problems {
 		named = named || p.Node == "" && p.Option == "Name"
@@ -388,7 +389,7 @@ func (c Create) check(b Instance, label string, made Created) (Created, error) {
 // usageError says which flag a problem comes from. What comes from the definition
 // that was there before stays a problem of it.
 func (c Create) usageError(p *Problem, b Instance) error {
-	u := &UsageError{Problem: p.Message, Hint: p.Hint}
+	u := &fault.Usage{Problem: p.Message, Hint: p.Hint}
 	name, _, _ := strings.Cut(p.Option, "[")
 	name, _, _ = strings.Cut(name, ".")
 	i := nodeIndex(&b, p.Node)

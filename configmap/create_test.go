@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // twoNodes is a directory with one builder of two nodes.
@@ -208,7 +210,7 @@ func TestCreateValidateSaysAllItCan(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
 			err := tt.create.Validate()
-			if all := (UsageErrors)(nil); errors.As(err, &all) {
+			if all := (fault.List)(nil); errors.As(err, &all) {
 				for _, one := range all {
 					got = append(got, one.Error())
 				}

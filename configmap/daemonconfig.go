@@ -11,6 +11,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 )
 
@@ -53,16 +54,16 @@ var certsDirRule = regexp.MustCompile(`[^a-zA-Z0-9.-]+`)
 // ReadDaemonConfig reads a configuration file of buildkitd and the files that
 // its registries name, and has it name them by their paths in the pod. A file
 // that names none stays as it is, comments included. All problems come at
-// once, as UsageErrors.
+// once, as a fault.List.
 func ReadDaemonConfig(files *source.Reader, file string) (*DaemonConfig, error) {
 	text, err := readFile(files, file)
 	if err != nil {
-		return nil, UsageErrors{daemonConfigError(file, "cannot be read: %v", reason(err))}
+		return nil, fault.List{daemonConfigError(file, "cannot be read: %v", reason(err))}
 	}
 	var settings daemonSettings
 	var tree map[string]any
 	if err := errors.Join(toml.Unmarshal(text, &settings), toml.Unmarshal(text, &tree)); err != nil {
-		return nil, UsageErrors{daemonConfigError(file, "is not a configuration of buildkitd: %s", tomlReason(err))}
+		return nil, fault.List{daemonConfigError(file, "is not a configuration of buildkitd: %s", tomlReason(err))}
 	}
 	e := embedding{files: files, file: file, config: &DaemonConfig{Files: make(map[string][]byte), Entitlements: settings.Entitlements}, sources: make(map[string]string)}
 	registries, _ := tree["registry"].(map[string]any)
@@ -77,7 +78,7 @@ func ReadDaemonConfig(files *source.Reader, file string) (*DaemonConfig, error) 
 		}
 	}
 	e.config.Files[daemonConfigFile] = text
-	return e.config, e.problems.err()
+	return e.config, e.problems.Err()
 }
 
 // embedding is the work on one configuration file.
@@ -86,7 +87,7 @@ type embedding struct {
 	file     string
 	config   *DaemonConfig
 	sources  map[string]string // path in the pod -> on this machine
-	problems UsageErrors
+	problems fault.List
 }
 
 func (e *embedding) registry(host string, settings registrySettings, table map[string]any) {
@@ -140,7 +141,7 @@ func (e *embedding) take(host, dir, local string) string {
 }
 
 func daemonConfigError(file, format string, args ...any) error {
-	return &UsageError{Flag: "--buildkitd-config", Value: file, Problem: fmt.Sprintf(format, args...)}
+	return &fault.Usage{Flag: "--buildkitd-config", Value: file, Problem: fmt.Sprintf(format, args...)}
 }
 
 // tomlReason adds the place to the message, which says none.

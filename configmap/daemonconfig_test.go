@@ -1,12 +1,15 @@
 package configmap
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func TestReadDaemonConfig(t *testing.T) {
@@ -74,16 +77,16 @@ key = '/etc/buildkit/certs/r.example_5000/key.pem'
 				}
 				return
 			}
-			if err == nil {
-				t.Fatal("taken")
+			var all fault.List
+			if !errors.As(err, &all) {
+				t.Fatalf("error %v is no fault.List", err)
 			}
-			lines := strings.Split(err.Error(), "\n")
-			if len(lines) != len(tt.wrong) {
-				t.Fatalf("got %q, want %q", lines, tt.wrong)
+			if len(all) != len(tt.wrong) {
+				t.Fatalf("got %q, want %q", all, tt.wrong)
 			}
-			for i, line := range lines {
-				if !strings.Contains(line, tt.wrong[i]) {
-					t.Errorf("got %q, want %q", line, tt.wrong[i])
+			for i, one := range all {
+				if !strings.Contains(one.Error(), tt.wrong[i]) {
+					t.Errorf("got %q, want %q", one, tt.wrong[i])
 				}
 			}
 		})

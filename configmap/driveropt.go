@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/shlex"
 	csvvalue "github.com/tonistiigi/go-csvvalue"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // DriverOpts are the values of --driver-opt.
@@ -24,21 +26,21 @@ type DriverOpts struct {
 // a line of CSV whose fields are key=value; quotes around a field keep its
 // commas together, and of two values for one key the last counts. Quotes around
 // a value alone, which buildx refuses or takes for a part of it, do the same, be
-// they single or double. The error is UsageErrors.
+// they single or double. The error is a fault.List.
 func ParseDriverOpts(values []string) (DriverOpts, error) {
-	var all UsageErrors
+	var all fault.List
 	var opts DriverOpts
 	for _, value := range values {
 		fields, err := optionFields(value)
 		if err != nil || len(fields) == 0 {
-			all = append(all, &UsageError{Flag: "--driver-opt", Value: secretless(value), Problem: "is not a list of key=value with commas between", Hint: quoteHint})
+			all = append(all, &fault.Usage{Flag: "--driver-opt", Value: secretless(value), Problem: "is not a list of key=value with commas between", Hint: quoteHint})
 			continue
 		}
 		list := ""
 		for _, f := range fields {
 			key, v, ok := strings.Cut(f, "=")
 			if !ok || key == "" {
-				all = append(all, &UsageError{Flag: "--driver-opt", Value: f, Problem: "is not of the form key=value", Hint: quoteHint})
+				all = append(all, &fault.Usage{Flag: "--driver-opt", Value: f, Problem: "is not of the form key=value", Hint: quoteHint})
 				continue
 			}
 			if opts.Values == nil {
@@ -53,7 +55,7 @@ func ParseDriverOpts(values []string) (DriverOpts, error) {
 			}
 		}
 	}
-	return opts, all.err()
+	return opts, all.Err()
 }
 
 // quotedValue is the beginning of a field with quotes around all of it, or
@@ -164,11 +166,11 @@ func secretless(value string) string {
 }
 
 // ParseDaemonFlags splits the value of --buildkitd-flags as a shell would. It
-// is nil when there are none. The error is a *UsageError.
+// is nil when there are none. The error is a *fault.Usage.
 func ParseDaemonFlags(value string) ([]string, error) {
 	flags, err := shlex.Split(value)
 	if err != nil {
-		return nil, &UsageError{Flag: "--buildkitd-flags", Value: value, Problem: "cannot be split into words: a quote is open", Hint: "quotes come in pairs, as in a shell"}
+		return nil, &fault.Usage{Flag: "--buildkitd-flags", Value: value, Problem: "cannot be split into words: a quote is open", Hint: "quotes come in pairs, as in a shell"}
 	}
 	return flags, nil
 }

@@ -109,12 +109,13 @@ func read(file string, data []byte) []entry {
 		return []entry{broken(file, "is empty")}
 	}
 	var entries []entry
+	lines := &positions{data: data}
 	for i, document := range documents {
 		label := file
 		if len(documents) > 1 {
-			label = fmt.Sprintf("%s (document %d)", file, i+1)
+			label = fmt.Sprintf("%s%s%d)", file, documentSuffix, i+1)
 		}
-		entries = append(entries, readDefinition(file, label, document))
+		entries = append(entries, readDefinition(file, label, document, &findings{positions: lines, document: i}))
 	}
 	return entries
 }

@@ -7,11 +7,17 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
+// documentSuffix follows the path of a file that holds several definitions.
+const documentSuffix = " (document "
+
 // Problem is one mistake in a definition.
 type Problem struct {
 	// File is the path of the definition, with " (document N)" behind it when
 	// the file holds several.
 	File string
+	// Line is where in the file the mistake is, or what is nearest around it; 0
+	// where that is not known or is in the message.
+	Line int
 	// Node is the node's name, "#2" for the second node if that has none, and
 	// empty when the mistake is in the group.
 	Node string
@@ -24,9 +30,21 @@ type Problem struct {
 	Hint string
 }
 
-func (p *Problem) Error() string {
+func (p *Problem) Error() string { return p.File + p.where() }
+
+// Located is the message with the line behind the file, FILE:LINE: …, as editors
+// and CI systems know it of compilers.
+func (p *Problem) Located() string {
+	if p.Line == 0 {
+		return p.Error()
+	}
+	file, _, _ := strings.Cut(p.File, documentSuffix)
+	return fmt.Sprintf("%s:%d%s", file, p.Line, p.where())
+}
+
+// where is the message without the file.
+func (p *Problem) where() string {
 	var b strings.Builder
-	b.WriteString(p.File)
 	if p.Node != "" {
 		b.WriteString(": node " + p.Node)
 	}
@@ -93,12 +111,17 @@ func (e *Error) Hints() []string { return e.hints }
 type findings struct {
 	problems Problems
 	warnings []string
+	// positions are those of the file, document is the one that is read.
+	positions *positions
+	document  int
 }
 
 // report is the place in a definition that is being read. It is passed down
 // by value, each step knowing a little more.
 type report struct {
 	file, node, option string
+	// number counts the nodes from 1; 0 is the group.
+	number int
 	// hint goes with every problem that brings no hint of its own.
 	hint  string
 	found *findings
@@ -126,7 +149,8 @@ func (r report) hinting(format string, args ...any) report {
 
 func (r report) bad(format string, args ...any) {
 	r.found.problems = append(r.found.problems, &Problem{
-		File: r.file, Node: r.node, Option: r.option, Message: fmt.Sprintf(format, args...), Hint: r.hint,
+		File: r.file, Line: r.found.positions.line(r.found.document, r.number, r.option),
+		Node: r.node, Option: r.option, Message: fmt.Sprintf(format, args...), Hint: r.hint,
 	})
 }
 

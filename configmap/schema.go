@@ -127,7 +127,7 @@ func nodeFields() []field[rawNode] {
 
 func readNode(i int, value any, r report) rawNode {
 	n := rawNode{report: r}
-	n.report.option = "" // the node says enough
+	n.report.option, n.report.number = "", i+1 // the node says enough
 	if object, ok := value.(map[string]any); ok {
 		if name, ok := lookup(object, "Name").(string); ok && name != "" {
 			n.report.node = name

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
+
+	"github.com/slipway-build/slipway/internal/logtest"
 )
 
 // Every source that can be malformed is, with a secret in the malformed place:
@@ -33,14 +35,14 @@ func TestBrokenSourcesArePassedBy(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var log logLines
+	var log logtest.Lines
 	k := NewKeychain(Inputs{
 		BuildxDir: filepath.Join(dir, "buildx"), DockerDir: filepath.Join(dir, "docker"), DockerAuthConfig: "VE9QU0VDUkVU",
 		SecretsPath: filepath.Join(dir, "secrets"), RuntimeDir: filepath.Join(dir, "runtime"), ConfigDir: filepath.Join(dir, "config"),
 		Extra: []CredentialSource{{"last", "a test", finderFunc(func(context.Context, Request) (Credential, error) {
 			return Credential{Username: "u", Password: "p"}, nil
 		})}},
-	}, log.logger())
+	}, log.Logger())
 	for range 2 {
 		cred, err := k.Resolve(t.Context(), Request{Host: "a.example", Repository: "app"})
 		if err != nil || cred.Username != "u" {
@@ -56,12 +58,12 @@ func TestBrokenSourcesArePassedBy(t *testing.T) {
 		"config/containers/auth.json:1:1: invalid character 'T'",
 		"DOCKER_AUTH_CONFIG: is neither JSON nor the path of a file",
 	} {
-		if log.lines(want) != 1 {
-			t.Errorf("%d lines of the log say %q:\n%s", log.lines(want), want, log.b.String())
+		if log.Count(want) != 1 {
+			t.Errorf("%d lines of the log say %q:\n%s", log.Count(want), want, log.String())
 		}
 	}
-	if n := log.lines(`"level":"warn"`); n != 7 {
-		t.Errorf("%d warnings, want 7:\n%s", n, log.b.String())
+	if n := log.Count(`"level":"warn"`); n != 7 {
+		t.Errorf("%d warnings, want 7:\n%s", n, log.String())
 	}
 	findings, err := k.Explain(t.Context(), Request{Host: "a.example", Repository: "app"})
 	if err != nil {
@@ -81,8 +83,8 @@ func TestBrokenSourcesArePassedBy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, secret := range []string{"TOPSECRET", "VE9QU0VDUkVU"} {
-		if log.lines(secret) > 0 || strings.Contains(string(shown), secret) {
-			t.Errorf("%s is shown:\n%s\n%s", secret, log.b.String(), shown)
+		if log.Count(secret) > 0 || strings.Contains(string(shown), secret) {
+			t.Errorf("%s is shown:\n%s\n%s", secret, log.String(), shown)
 		}
 	}
 }

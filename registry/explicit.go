@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 )
 
@@ -40,7 +41,7 @@ var (
 // env:USER_VARIABLE:PASSWORD_VARIABLE, jenkins:VARIABLE (which means
 // VARIABLE_USR and VARIABLE_PSW) or file:FILE (a docker config or one line
 // user:password). A docker config may stand without HOST. The error is a
-// *UsageError; it does not repeat what stands in the place of WHERE, which may
+// *fault.Usage; it does not repeat what stands in the place of WHERE, which may
 // be a password.
 func ParseRegistryAuth(value string) (Explicit, error) {
 	target, where, ok := strings.Cut(value, "=")
@@ -56,7 +57,7 @@ func ParseRegistryAuth(value string) (Explicit, error) {
 		if !ok {
 			shown = ""
 		}
-		return Explicit{}, &UsageError{Flag: explicitFlag, Value: shown, Problem: problem, Hint: explicitForm}
+		return Explicit{}, &fault.Usage{Flag: explicitFlag, Value: shown, Problem: problem, Hint: explicitForm}
 	}
 	return e, nil
 }
@@ -211,7 +212,7 @@ func (e Explicit) fromVariables(lookup func(string) (string, bool)) (Credential,
 	return Credential{Username: user, Password: password, Source: e.password}, nil
 }
 
-// check fails with a *UsageError when the credential cannot be read.
+// check fails with a *fault.Usage when the credential cannot be read.
 func (e Explicit) check(files *source.Reader, lookup func(string) (string, bool)) error {
 	_, config, err := e.read(files, lookup)
 	if err == nil && config != nil {
@@ -227,7 +228,7 @@ func (e Explicit) check(files *source.Reader, lookup func(string) (string, bool)
 	case e.file == "":
 		hint = "set the variables in the job, masked; protected variables are there on protected branches only"
 	}
-	return &UsageError{Flag: explicitFlag, Value: e.key.registry(), Problem: err.Error(), Hint: hint}
+	return &fault.Usage{Flag: explicitFlag, Value: e.key.registry(), Problem: err.Error(), Hint: hint}
 }
 
 // inConfig fails when a docker config has nothing for the registry that the

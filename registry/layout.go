@@ -5,6 +5,8 @@ import (
 
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // LayoutScheme begins the names of images in OCI image layouts, which stand
@@ -23,7 +25,7 @@ func splitLayout(ref string) (repository, tag string, d digest.Digest, err error
 	dir := strings.TrimPrefix(ref, LayoutScheme)
 	if i := strings.LastIndexByte(dir, '@'); i >= 0 && reference.DigestRegexp.FindString(dir[i+1:]) == dir[i+1:] {
 		if d, err = digest.Parse(dir[i+1:]); err != nil {
-			return "", "", "", &UsageError{Flag: "reference", Value: ref, Problem: "has a digest that is none: " + err.Error()}
+			return "", "", "", &fault.Usage{Flag: "reference", Value: ref, Problem: "has a digest that is none: " + err.Error()}
 		}
 		dir = dir[:i]
 	}
@@ -31,7 +33,7 @@ func splitLayout(ref string) (repository, tag string, d digest.Digest, err error
 		dir, tag = dir[:i], dir[i+1:]
 	}
 	if dir == "" {
-		return "", "", "", &UsageError{Flag: "reference", Value: ref, Problem: "names no directory", Hint: "the form is oci-layout://DIR:TAG or oci-layout://DIR@DIGEST"}
+		return "", "", "", &fault.Usage{Flag: "reference", Value: ref, Problem: "names no directory", Hint: "the form is oci-layout://DIR:TAG or oci-layout://DIR@DIGEST"}
 	}
 	if tag == "" && d == "" {
 		tag = "latest"
@@ -40,7 +42,7 @@ func splitLayout(ref string) (repository, tag string, d digest.Digest, err error
 }
 
 // NormalizeLayout is a reference to an image in a layout with the tag latest
-// where it has neither tag nor digest. The error is a *UsageError.
+// where it has neither tag nor digest. The error is a *fault.Usage.
 func NormalizeLayout(ref string) (string, error) {
 	repository, tag, d, err := splitLayout(ref)
 	if err != nil {

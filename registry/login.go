@@ -19,6 +19,7 @@ import (
 	"github.com/moby/sys/atomicwriter"
 	"golang.org/x/sys/unix"
 
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 )
 
@@ -32,7 +33,7 @@ type Server struct {
 }
 
 // ParseServer reads a registry as docker login takes it: a host, or a URL of
-// which the host counts. Empty is Docker Hub. The error is a *UsageError.
+// which the host counts. Empty is Docker Hub. The error is a *fault.Usage.
 func ParseServer(server string) (Server, error) {
 	host := dockerHub
 	if server != "" {
@@ -42,7 +43,7 @@ func ParseServer(server string) (Server, error) {
 		if strings.Contains(server, "@") {
 			server = "" // before it may stand a password
 		}
-		return Server{}, &UsageError{Flag: "SERVER", Value: server, Problem: "is not the host of a registry", Hint: "it looks like registry.example or registry.example:5000"}
+		return Server{}, &fault.Usage{Flag: "SERVER", Value: server, Problem: "is not the host of a registry", Hint: "it looks like registry.example or registry.example:5000"}
 	}
 	return Server{Host: host, Key: canonicalKey(host)}, nil
 }
@@ -185,6 +186,7 @@ func editConfig(dir string, edit func(*configFile) (changed bool, err error)) er
 	if target, err := filepath.EvalSymlinks(file); err == nil {
 		file = target // the link stays, what it points at is replaced
 	}
+	removeLeftovers(file)
 	c, err := readConfigFile(file)
 	if err != nil {
 		return err

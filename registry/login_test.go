@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/logtest"
 )
 
 func writeFile(t *testing.T, file, content string) {
@@ -44,7 +47,7 @@ func TestParseServer(t *testing.T) {
 	}
 	for _, server := range []string{"name", "a b.example", "registry.example:port", "https://", "*.example", "/", "user:s3cret@registry.example"} {
 		_, err := ParseServer(server)
-		usage := (*UsageError)(nil)
+		usage := (*fault.Usage)(nil)
 		if !errors.As(err, &usage) || len(usage.Hints()) == 0 || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%q: error %v", server, err)
 		}
@@ -144,7 +147,7 @@ func TestStoreLogin(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cred, err := dockerChain(c, newHelpers(), (&logLines{}).logger()).Resolve(t.Context(), Request{Host: server.Host})
+			cred, err := dockerChain(c, newHelpers(), new(logtest.Lines).Logger()).Resolve(t.Context(), Request{Host: server.Host})
 			if err != nil || cred.Username != "ci" || cred.Password != "s3cret" {
 				t.Errorf("found %v, %v", cred, err)
 			}
@@ -320,7 +323,7 @@ func TestWatched(t *testing.T) {
 		t.Fatal(err)
 	}
 	var told []Credential
-	k := Watch(dockerChain(c, newHelpers(), (&logLines{}).logger()), func(c Credential) { told = append(told, c) })
+	k := Watch(dockerChain(c, newHelpers(), new(logtest.Lines).Logger()), func(c Credential) { told = append(told, c) })
 	for _, host := range []string{"h.example", "other.example"} {
 		if _, err := k.Resolve(t.Context(), Request{Host: host}); err != nil {
 			t.Fatal(err)

@@ -3,11 +3,13 @@ package registry
 import (
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // SplitReference splits a normalized reference into its repository and its
 // digest, else its tag; one to an image in an OCI layout into the directory,
-// with its scheme, and the same. The error is a *UsageError.
+// with its scheme, and the same. The error is a *fault.Usage.
 func SplitReference(ref string) (repository, what string, err error) {
 	if IsLayout(ref) {
 		repository, tag, d, err := splitLayout(ref)
@@ -18,7 +20,7 @@ func SplitReference(ref string) (repository, what string, err error) {
 	}
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
-		return "", "", &UsageError{Flag: "reference", Value: ref, Problem: "is not an image reference: " + err.Error()}
+		return "", "", &fault.Usage{Flag: "reference", Value: ref, Problem: "is not an image reference: " + err.Error()}
 	}
 	named = reference.TagNameOnly(named)
 	if digested, ok := named.(reference.Digested); ok {
@@ -26,7 +28,7 @@ func SplitReference(ref string) (repository, what string, err error) {
 	}
 	tagged, ok := named.(reference.Tagged)
 	if !ok {
-		return "", "", &UsageError{Flag: "reference", Value: ref, Problem: "has no tag"}
+		return "", "", &fault.Usage{Flag: "reference", Value: ref, Problem: "has no tag"}
 	}
 	return named.Name(), tagged.Tag(), nil
 }

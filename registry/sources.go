@@ -63,7 +63,7 @@ func (i Inputs) sources(run *helpers) []CredentialSource {
 	)
 }
 
-// Check reads the credentials that flags name, and returns a *UsageError for
+// Check reads the credentials that flags name, and returns a *fault.Usage for
 // the first that is not there.
 func (i Inputs) Check() error {
 	for _, e := range i.Explicit {

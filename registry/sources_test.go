@@ -9,26 +9,17 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/registry/findertest"
 )
 
-// answer is what a source says, for tables: a user name, "none", or the reason
-// for which it is passed over.
-func answer(t *testing.T, f Finder, r Request) string {
+// answer is what a source says, for tables; see findertest.Answer.
+func answer(t *testing.T, source Finder, r Request) string {
 	t.Helper()
-	cred, err := f.Find(t.Context(), r)
-	var passed *PassedOver
-	var unavailable *Unavailable
-	switch {
-	case errors.As(err, &unavailable):
-		return "unavailable: " + unavailable.Why
-	case errors.As(err, &passed):
-		return "over: " + passed.Why
-	case err != nil:
-		return "broken: " + err.Error()
-	case cred.Anonymous():
-		return "none"
-	}
-	return cred.Username
+	cred, err := source.Find(t.Context(), r)
+	f := found(CredentialSource{}, cred, err)
+	return findertest.Answer(string(f.Verdict), f.Username, f.Why)
 }
 
 func TestLogin(t *testing.T) {
@@ -347,7 +338,7 @@ func TestParseRegistryAuth(t *testing.T) {
 				}
 				return
 			}
-			var usage *UsageError
+			var usage *fault.Usage
 			if !errors.As(err, &usage) || !strings.Contains(err.Error(), tt.want) || len(usage.Hints()) == 0 {
 				t.Errorf("error %v, want %q and a hint", err, tt.want)
 			}
@@ -365,9 +356,9 @@ func FuzzParseRegistryAuth(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		e, err := ParseRegistryAuth(value)
 		if err != nil {
-			var usage *UsageError
+			var usage *fault.Usage
 			if !errors.As(err, &usage) {
-				t.Errorf("error %v is no *UsageError", err)
+				t.Errorf("error %v is no *fault.Usage", err)
 			}
 			return
 		}
@@ -465,7 +456,7 @@ func TestInputsCheck(t *testing.T) {
 				i.Explicit = []Explicit{e}
 			}
 			err := i.Check()
-			var usage *UsageError
+			var usage *fault.Usage
 			if !errors.As(err, &usage) || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "TOPSECRET") {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}

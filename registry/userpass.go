@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Login is a user name and a password in variables, as pipelines hand them
@@ -35,7 +37,7 @@ func (l Login) check() error {
 	default:
 		missing = givenVariables.Password
 	}
-	return &UsageError{Flag: missing, Problem: "is not set, and its counterpart is", Hint: "set SLIPWAY_REGISTRY_USERNAME and SLIPWAY_REGISTRY_PASSWORD, or neither"}
+	return &fault.Usage{Flag: missing, Problem: "is not set, and its counterpart is", Hint: "set SLIPWAY_REGISTRY_USERNAME and SLIPWAY_REGISTRY_PASSWORD, or neither"}
 }
 
 // Finder is the login as a source; names are the variables that it was read

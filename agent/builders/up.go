@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
@@ -28,6 +29,9 @@ type Up struct {
 	RenewCertificates bool
 	// MinReady is how many pods of each node are waited for; 0 is one.
 	MinReady int
+	// Timeout bounds how long nodes are waited for, below the timeouts of their
+	// definition; 0 is no bound.
+	Timeout time.Duration
 
 	// Events is the stream of the command; nil for one of its own.
 	Events *event.Stream
@@ -59,6 +63,13 @@ func (u Up) run(ctx context.Context, drifts *cluster.Drifts, client func(configm
 		return err
 	}
 	u.Events = cmp.Or(u.Events, event.NewStream())
+	if u.Timeout > 0 {
+		unlimited, until := client, time.Now().Add(u.Timeout)
+		client = func(node configmap.Node) (started, error) {
+			c, err := unlimited(node)
+			return limited{c, u.Timeout, until}, err
+		}
+	}
 	display, err := progress.Open(ctx, u.Terminal, u.Mode, fmt.Sprintf("starting builder %q", u.Definition.Name))
 	if err != nil {
 		return fault.With(fault.ClassUsage, fmt.Errorf("--progress=%s: %w", u.Mode, err))

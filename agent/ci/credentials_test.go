@@ -2,7 +2,6 @@ package ci
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,26 +12,23 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/findertest"
 )
 
-// answer is what a source says, for tables: a user name, "none", or the reason
-// for which it is passed over.
-func answer(t *testing.T, f registry.Finder, r registry.Request) string {
+// answer is what a source says, for tables; see findertest.Answer.
+func answer(t *testing.T, source registry.Finder, r registry.Request) string {
 	t.Helper()
-	cred, err := f.Find(t.Context(), r)
-	var passed *registry.PassedOver
-	var unavailable *registry.Unavailable
-	switch {
-	case errors.As(err, &unavailable):
-		return "unavailable: " + unavailable.Why
-	case errors.As(err, &passed):
-		return "over: " + passed.Why
-	case err != nil:
-		return "broken: " + err.Error()
-	case cred.Anonymous():
-		return "none"
+	findings, err := registry.NewKeychain(registry.Inputs{CI: []registry.CredentialSource{{Name: "it", Finder: source}}}, zerolog.Nop()).Explain(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return cred.Username
+	for _, f := range findings {
+		if f.Source == "it" {
+			return findertest.Answer(string(f.Verdict), f.Username, f.Why)
+		}
+	}
+	t.Fatal("the source was not asked")
+	return ""
 }
 
 func TestGitLab(t *testing.T) {

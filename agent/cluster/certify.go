@@ -100,6 +100,13 @@ func (w *workload) serverCertificates(ctx context.Context, how certifyMode) (set
 		secret, err := w.client.api.Secrets(w.namespace).Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			how = certifyCheck
+			client, err := w.readableSecret(ctx, manifest.ClientSecret(w.node))
+			if err == nil {
+				err = w.checkClientSecret(client, pki.Set{})
+			}
+			if err != nil {
+				return err
+			}
 			set, err = w.createCertificates(ctx)
 			if apierrors.IsAlreadyExists(err) {
 				return raced("secret " + name)
@@ -196,9 +203,10 @@ func (w *workload) shareCertificates(ctx context.Context, set pki.Set, how certi
 			return w.explain(err, "read secret "+name)
 		case set.SufficesFor(secret.Data):
 			return nil
-		case !w.owns(secret):
-			return w.foreignError("secret "+name, secret, "it holds other certificates than the workload's")
 		default:
+			if err := w.checkClientSecret(secret, set); err != nil {
+				return err
+			}
 			secret.Data = data
 			_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{FieldManager: kube.FieldManager})
 		}

@@ -24,7 +24,7 @@ func (w *workload) ensure(ctx context.Context) error {
 		is, err := w.state(ctx)
 		switch {
 		case apierrors.IsNotFound(err):
-			if err := w.checkOtherKind(ctx); err != nil {
+			if err := w.checkNames(ctx); err != nil {
 				return err
 			}
 			return w.create(ctx)
@@ -106,7 +106,7 @@ func (w *workload) create(ctx context.Context) error {
 
 func (w *workload) createObjects(ctx context.Context, objects manifest.Objects) error {
 	w.report(fmt.Sprintf("creating %s in namespace %s", w, w.namespace))
-	certified := objects.Listens() && w.node.Kubernetes.TLS.ServerSecret == ""
+	certified := w.certified(objects)
 
 	var set pki.Set
 	before, beforeContext := errgroup.WithContext(ctx)
@@ -126,6 +126,11 @@ func (w *workload) createObjects(ctx context.Context, objects manifest.Objects) 
 	}
 	after.Go(fault.Guard(func() error { return w.createWorkload(afterContext, objects) }))
 	return after.Wait()
+}
+
+// certified is true where Slipway makes the certificates of the workload.
+func (w *workload) certified(objects manifest.Objects) bool {
+	return objects.Listens() && w.node.Kubernetes.TLS.ServerSecret == ""
 }
 
 // certificateError marks what went wrong with certificates, which a workload

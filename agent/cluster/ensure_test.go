@@ -100,13 +100,13 @@ func TestEnsure(t *testing.T) {
 			name:  "another agent was faster with the files too",
 			files: config,
 			by:    map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST configmaps": 409, "GET configmaps": ours("debug = true\n"), "POST deployments": 409},
-			seen:  []string{"GET deployments", "GET statefulsets", "POST configmaps", "GET configmaps", "POST deployments", "GET deployments"},
+			seen:  []string{"GET deployments", "GET configmaps", "GET statefulsets", "POST configmaps", "GET configmaps", "POST deployments", "GET deployments"},
 		},
 		{
 			name:  "files are left of an earlier workload",
 			files: config,
 			by:    map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST configmaps": 409, "GET configmaps": ours("old"), "PUT configmaps": written, "POST deployments": made},
-			seen:  []string{"GET deployments", "GET statefulsets", "POST configmaps", "GET configmaps", "PUT configmaps", "POST deployments"},
+			seen:  []string{"GET deployments", "GET configmaps", "GET statefulsets", "POST configmaps", "GET configmaps", "PUT configmaps", "POST deployments"},
 		},
 		{
 			name: "there and awake: left alone",
@@ -156,11 +156,26 @@ func TestEnsure(t *testing.T) {
 			case tt.reason != "" && (!errors.As(err, &known) || known.Reason != tt.reason):
 				t.Errorf("ensure: %v, want reason %s", err, tt.reason)
 			}
-			if diff := cmp.Diff(tt.seen, api.seen); diff != "" {
+			if diff := cmp.Diff(tt.seen, sortedReads(api.seen)); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
 			}
 		})
 	}
+}
+
+// sortedReads are requests with those sorted that are made at once: the reads
+// that follow each other, but for the first request.
+func sortedReads(seen []string) []string {
+	out := slices.Clone(seen)
+	for from := 1; from < len(out); {
+		to := from
+		for to < len(out) && strings.HasPrefix(out[to], "GET ") {
+			to++
+		}
+		slices.Sort(out[from:to])
+		from = to + 1
+	}
+	return out
 }
 
 // TestNoWorkloadWithoutCertificates makes what the pods mount before them.
@@ -171,24 +186,24 @@ func TestNoWorkloadWithoutCertificates(t *testing.T) {
 		name   string
 		by     map[string]any
 		pinned configmap.Transport
-		before []string // in this order
+		before []string // in this order, but for reads
 		after  []string // in any
 	}{
 		{
 			name:   "made",
-			by:     map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST secrets": secret, "POST deployments": workload},
-			before: []string{"GET deployments", "GET statefulsets", "POST secrets"}, after: []string{"POST deployments", "POST secrets"},
+			by:     map[string]any{"GET deployments": 404, "GET statefulsets": 404, "GET secrets": 404, "POST secrets": secret, "POST deployments": workload},
+			before: []string{"GET deployments", "GET secrets", "GET secrets", "GET statefulsets", "POST secrets"}, after: []string{"POST deployments", "POST secrets"},
 		},
 		{
 			name:   "no right to: made without",
-			by:     map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST secrets": 403, "POST deployments": workload},
-			before: []string{"GET deployments", "GET statefulsets", "POST secrets"}, after: []string{"POST deployments"},
+			by:     map[string]any{"GET deployments": 404, "GET statefulsets": 404, "GET secrets": 403, "POST secrets": 403, "POST deployments": workload},
+			before: []string{"GET deployments", "GET secrets", "GET secrets", "GET statefulsets", "POST secrets"}, after: []string{"POST deployments"},
 		},
 		{
 			name:   "no right to, and needed",
-			by:     map[string]any{"GET deployments": 404, "GET statefulsets": 404, "POST secrets": 403},
+			by:     map[string]any{"GET deployments": 404, "GET statefulsets": 404, "GET secrets": 403, "POST secrets": 403},
 			pinned: configmap.TransportDirect,
-			before: []string{"GET deployments", "GET statefulsets", "POST secrets"},
+			before: []string{"GET deployments", "GET secrets", "GET secrets", "GET statefulsets", "POST secrets"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -205,7 +220,7 @@ func TestNoWorkloadWithoutCertificates(t *testing.T) {
 			}
 			n := min(len(tt.before), len(api.seen))
 			after := slices.Sorted(slices.Values(api.seen[n:]))
-			if !slices.Equal(api.seen[:n], tt.before) || !slices.Equal(after, tt.after) {
+			if !slices.Equal(sortedReads(api.seen[:n]), tt.before) || !slices.Equal(after, tt.after) {
 				t.Errorf("requests %q, want %q, then %q in any order", api.seen, tt.before, tt.after)
 			}
 		})

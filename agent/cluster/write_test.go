@@ -61,6 +61,12 @@ func TestWhatOthersMadeStaysAsItIs(t *testing.T) {
 		{name: "secret where the certificates go", plural: "secrets", node: listening, removes: true, object: &corev1.Secret{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: theirs("builder-amd64-tls"), Data: map[string][]byte{"tls.crt": []byte("x")},
 		}},
+		{name: "secret where agents find theirs", plural: "secrets", node: listening, removes: true, object: &corev1.Secret{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: theirs("builder-amd64-tls-client"), Data: map[string][]byte{"tls.crt": []byte("x")},
+		}},
+		{name: "secret where agents find theirs, of a running builder", plural: "secrets", with: true, object: &corev1.Secret{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: theirs("builder-amd64-tls-client"), Data: map[string][]byte{"tls.crt": []byte("x")},
+		}, node: listening},
 		{name: "deployment", plural: "deployments", node: node, object: &appsv1.Deployment{
 			TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: manifest.KindDeployment}, ObjectMeta: theirs("builder-amd64"), Spec: appsv1.DeploymentSpec{Replicas: new(int32(0)), Template: pod},
 		}},
@@ -116,6 +122,11 @@ func TestWhatOthersMadeStaysAsItIs(t *testing.T) {
 			}
 			if after := asJSON(t, p.objects[key]); after != before {
 				t.Errorf("it has changed:\n%s\nwas\n%s", after, before)
+			}
+			for _, request := range p.requests() {
+				if strings.HasPrefix(request, "POST ") || strings.HasPrefix(request, "PUT ") {
+					t.Errorf("%s was sent: a part of the node would be left behind", request)
+				}
 			}
 		})
 	}

@@ -1,17 +1,16 @@
 package fleet
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/internal/sanitize"
+	"github.com/slipway-build/slipway/internal/table"
 )
 
 // Timing notes what a command spends its time on: its own steps, the requests
@@ -47,8 +46,7 @@ func (l *Timing) Print(w io.Writer) error {
 		return cmp.Or(a.from.Compare(b.from), b.to.Compare(a.to))
 	})
 	entries = append(entries, timingEntry{what: "the command", from: l.began, to: end})
-	var table bytes.Buffer
-	t := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
+	t := table.New(w, 2, tabwriter.AlignRight)
 	fmt.Fprintln(t, "AT\tTOOK\t\tWHAT")
 	for _, e := range entries {
 		what := e.what
@@ -58,15 +56,7 @@ func (l *Timing) Print(w io.Writer) error {
 		// The words follow the last aligned column.
 		sanitize.Fprintf(t, "%s\t%s\t\t%s\n", milliseconds(e.from.Sub(l.began)), milliseconds(e.to.Sub(e.from)), what)
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for line := range strings.Lines(table.String()) {
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.Flush()
 }
 
 func milliseconds(d time.Duration) string {

@@ -71,7 +71,9 @@ func Classify(err error) Kind {
 	switch {
 	case err == nil:
 		return KindInternal
-	case errors.As(err, &usage):
+	// A mistake in a request that a registry's client was to make after the solve
+	// is not one that was found before anything was touched.
+	case errors.As(err, &usage) && !errors.As(err, &refused):
 		return KindUsage
 	case errors.As(err, &gone):
 		return KindLost

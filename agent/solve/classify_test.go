@@ -91,6 +91,7 @@ func TestClassify(t *testing.T) {
 		{"command without room", &fault.BuilderFull{Err: sourced(answer(codes.Unknown, fmt.Sprintf(exit, "echo no space left on device")))}, KindBuild},
 		{"registry without room", &fault.BuilderFull{Err: answer(codes.Unknown, "failed to push h.example/x:1: unexpected status from PUT request: 500: no space left on device")}, KindRegistry},
 		{"registry, asked by the agent", &output.RegistryError{Err: errors.New("denied")}, KindRegistry},
+		{"name that the registry's client refuses", &output.RegistryError{Err: fmt.Errorf("tag A:1: %w", &fault.Usage{Flag: "repository"})}, KindRegistry},
 		{"internal", answer(codes.Internal, "oops"), KindInternal},
 		{"ours", errors.New("disk full"), KindInternal},
 	}

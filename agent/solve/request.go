@@ -57,6 +57,8 @@ type Request struct {
 	// WorkDir is the working directory. A destination below it must not leave it
 	// through a symbolic link; empty allows that.
 	WorkDir string
+	// Home is the user's home directory; empty is none.
+	Home string
 	// Lookup reads the environment: values of secrets, SSH_AUTH_SOCK,
 	// SOURCE_DATE_EPOCH and the BUILDX_* variables that shape a solve.
 	Lookup func(name string) (string, bool)
@@ -102,6 +104,7 @@ type Request struct {
 func (r Request) outputEnv() output.Env {
 	return output.Env{
 		WorkDir:        r.WorkDir,
+		Home:           r.Home,
 		Stdout:         r.Stdout,
 		StdoutTerminal: r.StdoutTerminal,
 		Lookup:         r.Lookup,

@@ -61,9 +61,10 @@ type Spec struct {
 // Surroundings are what a request has from where it was made, which a Spec of
 // strings cannot hold: an agent's command line, or a service's own.
 type Surroundings struct {
-	// WorkDir, Files, Stdout, StdoutTerminal, Lookup, Environ and Proxy are those of
-	// Request.
+	// WorkDir, Home, Files, Stdout, StdoutTerminal, Lookup, Environ and Proxy are those
+	// of Request.
 	WorkDir        string
+	Home           string
 	Files          *source.Reader
 	Stdout         io.Writer
 	StdoutTerminal bool
@@ -74,8 +75,7 @@ type Surroundings struct {
 
 // Request parses the strings. Empty values in lists are none, as with docker
 // buildx: pipelines pass variables that may be empty. All mistakes are reported
-// at once, as a fault.List of *fault.Usage and *registry.UsageError; the
-// request has what could be parsed.
+// at once, as a fault.List of *fault.Usage; the request has what could be parsed.
 func (s Spec) Request(from Surroundings) (Request, error) {
 	r := Request{
 		Context:        s.Context,
@@ -88,6 +88,7 @@ func (s Spec) Request(from Surroundings) (Request, error) {
 		ContextKey:     s.ContextKey,
 		Mtime:          contextfs.MtimeMode(s.ContextMtime),
 		WorkDir:        from.WorkDir,
+		Home:           from.Home,
 		Files:          from.Files,
 		Stdout:         from.Stdout,
 		StdoutTerminal: from.StdoutTerminal,
@@ -125,16 +126,13 @@ func (s Spec) Request(from Surroundings) (Request, error) {
 	if s.Load {
 		r.Outputs = output.ApplyLoad(r.Outputs)
 	}
-	if len(all) > 0 {
-		return r, all
-	}
-	return r, nil
+	return r, all.Err()
 }
 
 // parseAllowedRegistry parses a host of --registry-allow.
 func parseAllowedRegistry(value string) (host string, err error) {
 	server, err := registry.ParseServer(value)
-	if usage := (*registry.UsageError)(nil); errors.As(err, &usage) {
+	if usage := (*fault.Usage)(nil); errors.As(err, &usage) {
 		usage.Flag = "--registry-allow"
 	}
 	return server.Host, err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -10,13 +9,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/distribution/reference"
 
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
+	"github.com/slipway-build/slipway/internal/table"
 	"github.com/slipway-build/slipway/registry"
 	"github.com/slipway-build/slipway/registry/remote"
 )
@@ -162,7 +161,7 @@ func parseAuthTarget(value string) (authTarget, error) {
 	}
 	named, err := reference.ParseNormalizedNamed(value)
 	if err != nil {
-		return authTarget{}, &registry.UsageError{Flag: "image", Value: value, Problem: "is neither an image nor a registry: " + err.Error()}
+		return authTarget{}, &fault.Usage{Flag: "image", Value: value, Problem: "is neither an image nor a registry: " + err.Error()}
 	}
 	return authTarget{registry.Request{Host: reference.Domain(named), Repository: reference.Path(named), Push: true}, true}, nil
 }
@@ -239,8 +238,7 @@ func printAuth(w io.Writer, report []authStatus, all bool, now time.Time) error 
 		_, err := fmt.Fprintln(w, "no source has a credential for any registry; slipway auth REGISTRY --all lists the sources")
 		return err
 	}
-	var table bytes.Buffer
-	t := tabwriter.NewWriter(&table, 0, 0, 3, ' ', 0)
+	t := table.New(w, 3, 0)
 	fmt.Fprintln(t, "REGISTRY/SOURCE\tVERDICT\tUSER\tEXPIRES\tDETAIL")
 	for _, status := range report {
 		sanitize.Fprintf(t, "%s\t%s\t\t\t\n", cmp.Or(status.Registry, "(no registry)"), status.Verdict)
@@ -256,15 +254,7 @@ func printAuth(w io.Writer, report []authStatus, all bool, now time.Time) error 
 			sanitize.Fprintf(t, " \\_ check %s\t%s\t\t\t%s\n", check.Action, check.Verdict, check.Error)
 		}
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	for line := range strings.Lines(table.String()) {
-		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.Flush()
 }
 
 // detail is what there is to say of a source: why it is as it is, or where its

@@ -316,6 +316,7 @@ func (c *buildCmd) request(in *invocation) (solve.Request, error) {
 	}
 	r, mistakes := c.spec().Request(solve.Surroundings{
 		WorkDir:        in.workdir,
+		Home:           in.env.Home,
 		Files:          in.files,
 		Stdout:         in.data,
 		StdoutTerminal: isTerminal(in.data),

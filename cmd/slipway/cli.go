@@ -80,7 +80,7 @@ type global struct {
 func (in *invocation) access() cluster.Access {
 	g := in.global
 	return cluster.Access{
-		Access:    kube.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, UserAgent: "slipway/" + version, Files: in.files, Lookup: in.env.lookup},
+		Access:    kube.Access{Kubeconfig: g.Kubeconfig, Context: g.Context, UserAgent: "slipway/" + version, Files: in.files, Home: in.env.Home, Lookup: in.env.lookup},
 		Transport: configmap.Transport(g.Transport),
 	}
 }

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -21,6 +24,11 @@ type definitionLintCmd struct {
 	Path []string `arg:"" optional:"" help:"Files or directories, - for standard input (default: where definitions are read from)."`
 }
 
+// Help is shown by --help.
+func (c *definitionLintCmd) Help() string {
+	return "Each mistake has a line, FILE:LINE: …, with what to do about it below. No cluster is asked."
+}
+
 // Run checks the definitions.
 func (c *definitionLintCmd) Run(in *invocation) error {
 	paths := c.Path
@@ -36,11 +44,11 @@ func (c *definitionLintCmd) Run(in *invocation) error {
 	for _, path := range paths {
 		set, err := in.readSet(path)
 		if err != nil {
-			all = append(all, err)
+			all = append(all, findings(err)...)
 			continue
 		}
 		if err := set.Broken(); err != nil {
-			all = append(all, err)
+			all = append(all, findings(err)...)
 		}
 		for _, d := range set.Definitions() {
 			count++
@@ -58,6 +66,54 @@ func (c *definitionLintCmd) Run(in *invocation) error {
 	}
 	_, err := sanitize.Fprintf(in.out, "ok %d %s\n", count, definitions)
 	return err
+}
+
+// finding is a mistake with its line in the file and what to do about it: the
+// hints of many mistakes, all at the end, would not tell to which they belong.
+type finding struct{ error }
+
+// Error has the hints below the message.
+func (f finding) Error() string {
+	text := f.error.Error()
+	if problem := (*configmap.Problem)(nil); errors.As(f.error, &problem) {
+		text = problem.Located()
+	}
+	for _, hint := range fault.Hints(f.error) {
+		text += "\nhint: " + hint
+	}
+	return text
+}
+
+// Unwrap returns the mistake.
+func (f finding) Unwrap() error { return f.error }
+
+// Hints has none: they are in the message.
+func (f finding) Hints() []string { return nil }
+
+// findings are the mistakes that an error holds, one by one.
+func findings(err error) []error {
+	var all several
+	if !errors.As(err, &all) {
+		return []error{finding{err}}
+	}
+	mistakes := slices.Clone(all.Unwrap())
+	slices.SortStableFunc(mistakes, func(a, b error) int {
+		x, y := placeOf(a), placeOf(b)
+		return cmp.Or(cmp.Compare(x.File, y.File), cmp.Compare(x.Line, y.Line))
+	})
+	var out []error
+	for _, one := range mistakes {
+		out = append(out, findings(one)...)
+	}
+	return out
+}
+
+// placeOf is a mistake in a definition, for its file and line; empty for others.
+func placeOf(err error) configmap.Problem {
+	if problem := (*configmap.Problem)(nil); errors.As(err, &problem) {
+		return *problem
+	}
+	return configmap.Problem{}
 }
 
 // standardInput is how messages call a definition that was piped in.

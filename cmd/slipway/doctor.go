@@ -122,7 +122,7 @@ func (c *doctorCmd) registries(in *invocation, d *doctor.Doctor) error {
 func parsePushed(value string) (registry.Request, error) {
 	target, err := parseAuthTarget(value)
 	if err == nil && !target.named {
-		err = &registry.UsageError{Flag: "--image", Value: value, Problem: "is a registry; a right is one to a repository: name one"}
+		err = &fault.Usage{Flag: "--image", Value: value, Problem: "is a registry; a right is one to a repository: name one"}
 	}
 	return target.Request, err
 }

@@ -42,7 +42,7 @@ var floors = [][]string{
 	{"registry/remote"},
 	{"registry/imageindex"},
 	{"configmap", "registry"},
-	{"internal/heap", "internal/reference", "internal/source", "internal/target"},
+	{"internal/heap", "internal/reference", "internal/source", "internal/table", "internal/target"},
 	{"internal/fault"},
 	{"internal/format", "internal/sanitize", "internal/variables"},
 }
@@ -414,6 +414,10 @@ func x() {
 	}
 }
 
+// homeVariable is a variable with a field of its own, in whose place its name is
+// not looked up.
+const homeVariable = `"HOME"`
+
 // processState are the names of package os that stand for the state of the
 // process. The core is given what it needs of it: one process may serve many
 // builds.
@@ -427,6 +431,7 @@ var processState = []string{
 var seams = []struct{ dir, name, why string }{
 	{"internal/filetest", "os.Getenv", "tests run themselves as another process, which a variable tells what to do"},
 	{"internal/filetest", "os.Environ", "tests run themselves as another process, which a variable tells what to do"},
+	{"internal/variables", "the variable HOME", "it lists the variables of other tools and reads none"},
 	{"internal/sanitize/sanitizetest/commands", "os.Stdin", "it is a program of its own, for scenarios"},
 	{"internal/sanitize/sanitizetest/commands", "os.Stderr", "it is a program of its own, for scenarios"},
 	{"internal/sanitize/sanitizetest/commands", "os.Exit", "it is a program of its own, for scenarios"},
@@ -490,7 +495,7 @@ type use struct {
 }
 
 // usesOfProcessState finds the names of processState in a file, whatever the
-// name under which it imports package os.
+// name under which it imports package os, and lookups of homeVariable.
 func usesOfProcessState(file *ast.File) []use {
 	name := ""
 	for _, imported := range file.Imports {
@@ -503,6 +508,9 @@ func usesOfProcessState(file *ast.File) []use {
 	}
 	var all []use
 	ast.Inspect(file, func(n ast.Node) bool {
+		if literal, ok := n.(*ast.BasicLit); ok && literal.Value == homeVariable {
+			all = append(all, use{"the variable HOME", literal.Pos()})
+		}
 		selector, ok := n.(*ast.SelectorExpr)
 		if !ok || name == "" {
 			return true
@@ -520,6 +528,7 @@ func TestUsesOfProcessState(t *testing.T) {
 		`import "os"; func x() { os.Getenv("A"); f(os.Stdout); os.Open("a") }`:            2,
 		`import other "os"; func x() { other.Getwd(); other.LookupEnv("A"); os.Getwd() }`: 2,
 		`func x() { os.Getwd() }`: 0, // a variable
+		`func x() { f("HOME"); g("HOME is") }; type y struct { Home string ` + "`env:\"HOME\"`" + ` }`: 1,
 	} {
 		file, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x; "+text, parser.SkipObjectResolution)
 		if err != nil {

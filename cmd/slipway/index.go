@@ -12,8 +12,8 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/source"
-	"github.com/slipway-build/slipway/registry"
 	"github.com/slipway-build/slipway/registry/imageindex"
+	"github.com/slipway-build/slipway/registry"
 	"github.com/slipway-build/slipway/registry/imagetools"
 	"github.com/slipway-build/slipway/registry/remote"
 )
@@ -178,7 +178,7 @@ func (in *invocation) indexClient(f registryFlags, tags []string) (*remote.Clien
 // classifyRegistry gives an error of package registry its exit code.
 func classifyRegistry(err error) error {
 	var (
-		usage    *registry.UsageError
+		usage    *fault.Usage
 		assemble *imageindex.AssembleError
 	)
 	switch {

@@ -96,7 +96,7 @@ func (c *loginCmd) check() error {
 	case c.PasswordStdin && c.Password != "":
 		return errors.New("--password and --password-stdin exclude each other")
 	case c.PasswordStdin && c.Username == "":
-		return &registry.UsageError{Flag: "--username", Problem: "is missing", Hint: "--password-stdin reads the password only; a token has a user name too, often any or the one that the registry's manual names"}
+		return &fault.Usage{Flag: "--username", Problem: "is missing", Hint: "--password-stdin reads the password only; a token has a user name too, often any or the one that the registry's manual names"}
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func checkLogin(cred registry.Credential) error {
 	case cred.Password == "":
 		return errors.New("the password is empty")
 	case strings.Contains(cred.Username, ":"):
-		return &registry.UsageError{Flag: "--username", Problem: "holds a colon, which ends a user name where it is stored and sent"}
+		return &fault.Usage{Flag: "--username", Problem: "holds a colon, which ends a user name where it is stored and sent"}
 	}
 	return nil
 }

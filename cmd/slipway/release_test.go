@@ -2,6 +2,7 @@ package main
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -24,6 +25,37 @@ func TestImageIsBuiltAsARelease(t *testing.T) {
 		flags := regexp.MustCompile(`\$\((\w+)\)`).ReplaceAllString(want[1], "$$$1")
 		if got[1] != flags {
 			t.Errorf("%s of the Dockerfile are %q, of the Makefile %q", tt.name, got[1], flags)
+		}
+	}
+}
+
+// TestChartFollowsTheRelease compares the versions of the chart with those of the
+// changelog. The templates pass flags to the image of appVersion, so that is the
+// release that is being made and none from before.
+func TestChartFollowsTheRelease(t *testing.T) {
+	chart, changelog := readText(t, "../../charts/slipway/Chart.yaml"), readText(t, "../../CHANGELOG.md")
+	field := func(text, pattern string) string {
+		t.Helper()
+		found := regexp.MustCompile(pattern).FindStringSubmatch(text)
+		if found == nil {
+			t.Fatalf("there is no %s", pattern)
+		}
+		return found[1]
+	}
+	if of, said := field(chart, `(?m)^version: (\S+)$`), field(changelog, `(?m)^With chart (\S+)\.$`); of != said {
+		t.Errorf("the chart's version is %s, and that of the newest section of CHANGELOG.md %s", of, said)
+	}
+	app := field(chart, `(?m)^appVersion: (\S+)$`)
+	newest, _, _ := strings.Cut(field(changelog, `(?m)^## (.+)$`), " - ")
+	if newest != "Unreleased" {
+		if app != newest {
+			t.Errorf("appVersion is %s, and the release %s", app, newest)
+		}
+		return
+	}
+	for _, released := range regexp.MustCompile(`(?m)^## (\d\S*) - `).FindAllStringSubmatch(changelog, -1) {
+		if released[1] == app {
+			t.Errorf("appVersion is %s, which is released: it is to be the next one", app)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"time"
 
 	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/progress"
@@ -10,10 +11,11 @@ import (
 )
 
 type upCmd struct {
-	Name              string    `arg:"" name:"builder" optional:"" help:"The builder to start (default: --builder, else the only one defined)."`
-	RenewCertificates bool      `help:"Make new certificates for the builder's nodes now. Running pods and builds go on with the old ones."`
-	Drift             driftFlag `placeholder:"POLICY" env:"SLIPWAY_DRIFT" help:"What to do about a workload that is not as its definition says: apply, warn, fail or ignore (default: what the definition says, else apply)."`
-	MinReady          int       `default:"1" placeholder:"N" help:"Wait until so many pods of each node are ready (default: ${default})."`
+	Name              string        `arg:"" name:"builder" optional:"" help:"The builder to start (default: --builder, else the only one defined)."`
+	RenewCertificates bool          `help:"Make new certificates for the builder's nodes now. Running pods and builds go on with the old ones."`
+	Drift             driftFlag     `placeholder:"POLICY" env:"SLIPWAY_DRIFT" help:"What to do about a workload that is not as its definition says: apply, warn, fail or ignore (default: what the definition says, else apply)."`
+	MinReady          int           `default:"1" placeholder:"N" help:"Wait until so many pods of each node are ready (default: ${default})."`
+	Timeout           time.Duration `placeholder:"DURATION" help:"How long to wait for the nodes at most, such as 4m, where their definition has longer timeouts (default: what the definition says)."`
 	timingFlags
 	Progress string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output (auto, plain, tty, rawjson, quiet)."`
 }
@@ -32,6 +34,9 @@ func (c *upCmd) Run(in *invocation) error {
 	if c.MinReady < 1 {
 		return &usageError{err: fmt.Errorf("--min-ready %d: must be at least 1", c.MinReady)}
 	}
+	if err := checkTimeout(c.Timeout); err != nil {
+		return err
+	}
 	definition, err := in.definition(cmp.Or(c.Name, in.global.Builder))
 	if err != nil {
 		return err
@@ -44,6 +49,7 @@ func (c *upCmd) Run(in *invocation) error {
 		Access:            in.access(),
 		RenewCertificates: c.RenewCertificates,
 		MinReady:          c.MinReady,
+		Timeout:           c.Timeout,
 		Terminal:          in.terminal,
 		Mode:              mode,
 		Log:               in.log,

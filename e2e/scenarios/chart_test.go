@@ -66,6 +66,9 @@ func liveBriefly(r release) {
 	a.ok("slipway build " + a.base() + "-o out . && grep x86_64 out/machine.txt")
 	r.helm("uninstall", "")
 	r.leavesNothing()
+	// By the command of the chart's page, which needs no notes.
+	r.kubectl("", "delete", "deployment,statefulset,configmap,secret", "--selector=slipway.build/owner="+r.Name+".slipway")
+	want(t, "what the command of the page leaves", strings.Join(r.names("deployments"), " "), "")
 }
 
 // leavesNothing looks for what a removed release should have taken along.
@@ -100,6 +103,9 @@ func liveByChart(r release) {
 	finish := a.buildThatWaits()
 	notes = r.helm("upgrade", r.values(amd64, arm64))
 	finish()
+	if line := "slipway build --platform linux/amd64,linux/arm64 --tag"; !strings.Contains(notes, line) {
+		t.Errorf("the notes do not say %q:\n%s", line, notes)
+	}
 	want(t, "deployments", strings.Join(r.names("deployments"), " "), "deployment.apps/builder-amd64 deployment.apps/builder-arm64")
 	late := r.startAgent("late", r.Bed.Images.Agent)
 	late.write("Dockerfile", unameDockerfile)
@@ -112,6 +118,12 @@ func liveByChart(r release) {
 		t.Errorf("an upgrade to an image that is not there: %v, and it says %s", err, out)
 	}
 	want(t, "jobs", strings.Join(r.names("jobs"), " "), "job.batch/slipway-up")
+	// It was not tried again, and the reason stands in the status of the pod.
+	pods := r.names("pods", "--selector=job-name=slipway-up")
+	message := r.kubectl("", "get", "pods", "--selector=job-name=slipway-up", "-o", "jsonpath={.items[*].status.containerStatuses[*].state.terminated.message}")
+	if len(pods) != 1 || !strings.Contains(message, "error: ") || !strings.Contains(message, "slipway.test/absent:1") {
+		t.Errorf("the hook's pods %q say %q", pods, message)
+	}
 
 	finish = a.buildThatWaits()
 	r.helm("rollback", "", "1")
@@ -293,7 +305,6 @@ func (r release) valuesFor(more map[string]any, nodes ...node) string {
 		"builders":    map[string]any{"kube": map[string]any{"nodes": list}},
 		"definitions": map[string]any{"name": "builders"},
 		"image":       map[string]any{"repository": repository, "tag": tag},
-		"up":          map[string]any{"backoffLimit": 0},
 		"gc":          map[string]any{"olderThan": "0s", "schedule": "0 0 30 2 *"}, // never but when asked to
 	}
 	maps.Copy(values, more)

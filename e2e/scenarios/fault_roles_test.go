@@ -578,21 +578,21 @@ func TestFaultObjectsOfOthers(t *testing.T) {
 				t.Helper()
 				row.explained(row.run(a, "slipway --definitions "+tt.name+" "+command), e.code, e.words...)
 			}
-			ends("up --progress plain", tt.use)
-			build := tt.use
-			if tt.name == "client" {
-				// No pod needs that Secret, so there may be a builder by now.
-				build.words = []string{"client-tls-client", "hint: "}
+			made := func() []string {
+				return s.names("deployments,statefulsets,configmaps,secrets", "--selector=app.kubernetes.io/managed-by=slipway,slipway.build/owner="+tt.name+",app="+tt.name)
 			}
-			ends("build --progress plain -o out context", build)
-			ends("build --progress plain --drift apply -o out context", build)
+			ends("up --progress plain", tt.use)
+			own := made()
+			row.held(leak, len(own) == 0, "slipway up leaves %v", own)
+			ends("build --progress plain -o out context", tt.use)
+			ends("build --progress plain --drift apply -o out context", tt.use)
 			row.noOutput(a)
 			ends("gc --older-than 0s --owner half", tt.gc)
 			ends("rm --force kube", tt.rm)
 			row.ended(fmt.Sprintf("explained, exit %d", tt.use.code))
 			after := snapshot()
 			row.held(foreignTouched, after == before, "before:\n%s\nafter:\n%s", before, after)
-			own := s.names("deployments,statefulsets,configmaps,secrets", "--selector=app.kubernetes.io/managed-by=slipway,slipway.build/owner="+tt.name+",app="+tt.name)
+			own = made()
 			row.held(leak, len(own) == 0, "slipway rm leaves %v", own)
 		})
 	}

@@ -47,3 +47,11 @@ func (l List) Unwrap() []error { return l }
 
 // Hints are the hints of all errors, each once.
 func (l List) Hints() []string { return Hints(l...) }
+
+// Err is the list as an error; nil when it is empty.
+func (l List) Err() error {
+	if len(l) == 0 {
+		return nil
+	}
+	return l
+}

@@ -12,10 +12,12 @@ import (
 // Usage is one mistake in what the user asked for, found on the agent before
 // anything else is touched.
 type Usage struct {
-	// Flag is the flag at fault ("--secret"), or "build context".
+	// Flag is the flag at fault ("--secret", "--driver-opt replicas"), or what else
+	// the mistake is in, such as "build context" or "source".
 	Flag string
 	// Value is the flag's value as it was given; credentials in a URL are
-	// left out of the message.
+	// left out of the message. It is empty where the problem repeats it or where
+	// it may be a secret.
 	Value string
 	// Problem says what is wrong with it.
 	Problem string

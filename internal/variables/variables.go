@@ -145,13 +145,13 @@ var All = []Variable{
 	{Name: "HOME", Owner: system, Help: "Where docker's and buildx's directories are, and caches."},
 	{Name: "HTTPS_PROXY", Owner: system, Help: "Proxy on the way to registries and to the API server."},
 	{Name: "HTTP_PROXY", Owner: system, Help: "Proxy on the way to registries and to the API server."},
+	{Name: "NO_COLOR", Owner: system, Help: "No colours (https://no-color.org)."},
 	{Name: "NO_PROXY", Owner: system, Help: "Hosts that are reached without a proxy."},
 	{Name: "SSH_AUTH_SOCK", Owner: system, Help: "The SSH agent of --ssh=default."},
 	{Name: "TMPDIR", Owner: system, Help: "Directory of temporary files."},
 	{Name: "XDG_CACHE_HOME", Owner: system, Help: "Directory of caches (default: ~/.cache)."},
 	{Name: "XDG_CONFIG_HOME", Owner: system, Help: "Directory with containers/auth.json, podman's credentials."},
 	{Name: "XDG_RUNTIME_DIR", Owner: system, Help: "Directory with containers/auth.json, podman's credentials."},
-	{Name: "NO_COLOR", Owner: system, Help: "No colours (https://no-color.org)."},
 }
 
 // Lookup reads the environment of one command, as os.LookupEnv does. A variable

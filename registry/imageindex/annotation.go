@@ -9,7 +9,7 @@ import (
 	"github.com/containerd/platforms"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // Level is the part of an image that an annotation belongs to.
@@ -72,7 +72,7 @@ var annotationLevel = regexp.MustCompile(`^([a-z-]+)(?:\[([A-Za-z0-9_/-]+)\])?$`
 
 // ParseAnnotation parses a value of --annotation,
 // [LEVEL[[PLATFORM]],…:]KEY=VALUE. One value makes an annotation for each
-// level it names. The error is a *UsageError.
+// level it names. The error is a *fault.Usage.
 func ParseAnnotation(value string) ([]Annotation, error) {
 	name, text, ok := strings.Cut(value, "=")
 	if !ok {
@@ -141,8 +141,8 @@ func knownLevels() string {
 	return strings.Join(names, ", ")
 }
 
-func annotationError(value, problem string) *registry.UsageError {
-	return &registry.UsageError{
+func annotationError(value, problem string) *fault.Usage {
+	return &fault.Usage{
 		Flag: "--annotation", Value: value, Problem: problem,
 		Hint: "the form is [LEVEL[[PLATFORM]],…:]KEY=VALUE, for example index:org.opencontainers.image.title=app",
 	}

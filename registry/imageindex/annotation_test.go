@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func TestParseAnnotation(t *testing.T) {
@@ -70,9 +70,9 @@ func TestParseAnnotationErrors(t *testing.T) {
 		"manifest[linux/a/b/c]:a=": `invalid platform "linux/a/b/c"`,
 	} {
 		_, err := ParseAnnotation(value)
-		var usage *registry.UsageError
+		var usage *fault.Usage
 		if !errors.As(err, &usage) {
-			t.Errorf("%q: error %v is no *UsageError", value, err)
+			t.Errorf("%q: error %v is no *fault.Usage", value, err)
 			continue
 		}
 		if usage.Flag != "--annotation" || !strings.Contains(err.Error(), want) || len(usage.Hints()) == 0 {

@@ -65,7 +65,7 @@ func (c *Created) Repositories() []string {
 }
 
 // Validate reports, without asking a registry, what is missing for Create
-// to begin. The error is a *UsageError.
+// to begin. The error is a *fault.Usage.
 func (o CreateOptions) Validate() error {
 	_, err := o.locate()
 	return err
@@ -82,12 +82,12 @@ func (o CreateOptions) locate() ([]located, error) {
 	sources := o.Sources
 	if o.Append {
 		if len(o.Tags) == 0 {
-			return nil, &registry.UsageError{Flag: "--append", Problem: "there is nothing to append to", Hint: "name the image with --tag"}
+			return nil, &fault.Usage{Flag: "--append", Problem: "there is nothing to append to", Hint: "name the image with --tag"}
 		}
 		sources = append([]Source{{Reference: o.Tags[0]}}, sources...)
 	}
 	if len(o.Sources) == 0 {
-		return nil, &registry.UsageError{Flag: "source", Problem: "none is given", Hint: "name images, digests, or files with --file"}
+		return nil, &fault.Usage{Flag: "source", Problem: "none is given", Hint: "name images, digests, or files with --file"}
 	}
 	var repositories []string
 	for _, ref := range append(slices.Clone(o.Tags), references(sources)...) {
@@ -107,7 +107,7 @@ func (o CreateOptions) locate() ([]located, error) {
 			continue
 		}
 		if len(repositories) != 1 {
-			return nil, &registry.UsageError{
+			return nil, &fault.Usage{
 				Flag: "source", Value: source.Descriptor.Digest.String(),
 				Problem: fmt.Sprintf("of which repository it is cannot be told, there are %d", len(repositories)),
 				Hint:    "write REPOSITORY@DIGEST",
@@ -129,7 +129,7 @@ func references(sources []Source) []string {
 }
 
 // Create reads the sources and makes the image; nothing is written to a
-// registry yet. Besides the client's errors it returns *UsageError and
+// registry yet. Besides the client's errors it returns *fault.Usage and
 // *AssembleError.
 func Create(ctx context.Context, client *remote.Client, o CreateOptions) (*Created, error) {
 	places, err := o.locate()
@@ -194,7 +194,7 @@ func (c *Created) expected() error {
 			return err
 		}
 		if d := digest.Digest(what); d.Validate() == nil && d != c.Image.Descriptor.Digest {
-			return &registry.UsageError{
+			return &fault.Usage{
 				Flag: "--tag", Value: tag, Problem: fmt.Sprintf("requested digest %s, and the image has %s", d, c.Image.Descriptor.Digest),
 				Hint: "with --prefer-index=false a single image is copied as it is",
 			}
@@ -219,7 +219,7 @@ func readSource(ctx context.Context, client *remote.Client, at located) (imagein
 		{at.given.MediaType != "" && at.given.MediaType != m.Descriptor.MediaType, "media type", at.given.MediaType, m.Descriptor.MediaType},
 	} {
 		if differ.is {
-			return imageindex.Manifest{}, &registry.UsageError{
+			return imageindex.Manifest{}, &fault.Usage{
 				Flag: "source", Value: registry.JoinReference(at.repository, at.what),
 				Problem: fmt.Sprintf("its descriptor says %s %v, the registry has %v", differ.what, differ.said, differ.has),
 			}

@@ -14,7 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry/imageindex"
 	"github.com/slipway-build/slipway/registry/remote"
 )
@@ -30,11 +30,11 @@ type Formatter struct {
 }
 
 // ParseFormat parses a Go template over Name, Manifest, Image, SBOM and
-// Provenance, with the function json. The error is a *UsageError.
+// Provenance, with the function json. The error is a *fault.Usage.
 func ParseFormat(value string) (*Formatter, error) {
 	parsed, err := template.New("format").Funcs(template.FuncMap{"json": indentedJSON}).Parse(value)
 	if err != nil {
-		return nil, &registry.UsageError{
+		return nil, &fault.Usage{
 			Flag: "--format", Value: value, Problem: err.Error(),
 			Hint: "it is a Go template over .Name, .Manifest, .Image, .SBOM and .Provenance, for example {{json .Manifest}}",
 		}
@@ -57,7 +57,7 @@ func (i *Inspection) Format(ctx context.Context, out io.Writer, f *Formatter) er
 	var text bytes.Buffer
 	err := f.template.Execute(&text, view{ctx: ctx, inspection: i, Name: i.Name, Manifest: i.manifestView()})
 	if failed := (template.ExecError{}); errors.As(err, &failed) && !isRead(err) {
-		return &registry.UsageError{Flag: "--format", Value: f.given, Problem: failed.Error()}
+		return &fault.Usage{Flag: "--format", Value: f.given, Problem: failed.Error()}
 	}
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (i *Inspection) Format(ctx context.Context, out io.Writer, f *Formatter) er
 func isRead(err error) bool {
 	var (
 		refused  *remote.Error
-		usage    *registry.UsageError
+		usage    *fault.Usage
 		assemble *imageindex.AssembleError
 	)
 	return errors.As(err, &refused) || errors.As(err, &usage) || errors.As(err, &assemble) || errors.Is(err, context.Canceled)

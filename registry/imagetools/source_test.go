@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry/registrytest"
 )
 
@@ -46,7 +46,7 @@ func TestParseSource(t *testing.T) {
 		"registry.example/app:@": "is not an image reference",
 	} {
 		_, err := ParseSource(value)
-		var usage *registry.UsageError
+		var usage *fault.Usage
 		if !errors.As(err, &usage) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v does not say %q", value, err, want)
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/slipway-build/slipway/internal/logtest"
 	"github.com/slipway-build/slipway/registry"
 	"github.com/slipway-build/slipway/registry/registrytest"
 )
@@ -35,16 +36,16 @@ func TestBuilderNamesAnotherTokenService(t *testing.T) {
 // the builder's warning is given once.
 func TestRegistryCannotBeAsked(t *testing.T) {
 	evil := startTokenService(t, (*httptest.Server).StartTLS, false)
-	var lines logLines
-	c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}, Log: lines.logger()})
+	var lines logtest.Lines
+	c := testClient(t, Options{Keychain: fixed{Username: "ci", Password: "s3cret"}, Log: lines.Logger()})
 	for range 2 {
 		_, err := c.Token(t.Context(), want("registry.example", evil.URL))
 		if err == nil || !strings.Contains(err.Error(), "no such host") {
 			t.Errorf("error %v", err)
 		}
 	}
-	if n := lines.lines("does not tell this agent"); n != 1 {
-		t.Errorf("%d warnings, want 1: %s", n, lines.b.String())
+	if n := lines.Count("does not tell this agent"); n != 1 {
+		t.Errorf("%d warnings, want 1: %s", n, lines.String())
 	}
 	if asked := evil.asked(); len(asked) != 0 {
 		t.Errorf("a credential went where the builder says: %q", asked)

@@ -44,7 +44,7 @@ type Options struct {
 //
 // Repositories and references are normalized: docker.io/library/name[:tag]. In
 // the place of a repository may be a directory with an OCI image layout, see
-// registry.LayoutScheme. Errors are *Error, a *UsageError for a name that is none
+// registry.LayoutScheme. Errors are *Error, a *fault.Usage for a name that is none
 // and for a layout, or wrap context.Canceled.
 type Client struct {
 	connections *connections

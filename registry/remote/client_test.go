@@ -17,6 +17,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/internal/logtest"
 	"github.com/slipway-build/slipway/registry/imageindex"
 	"github.com/slipway-build/slipway/registry/registrytest"
 )
@@ -138,9 +139,9 @@ func TestRetries(t *testing.T) {
 			var hits atomic.Int32
 			fault := registrytest.FirstTimes(tt.times, manifests, func(w http.ResponseWriter, r *http.Request) { hits.Add(1); tt.fault(w, r) })
 			s.Fail(fault)
-			var lines logLines
+			var lines logtest.Lines
 			before := s.Count(http.MethodGet, "/manifests/")
-			_, err := testClient(t, Options{Log: lines.logger()}).Resolve(t.Context(), s.Host+"/app@"+m.Descriptor.Digest.String())
+			_, err := testClient(t, Options{Log: lines.Logger()}).Resolve(t.Context(), s.Host+"/app@"+m.Descriptor.Digest.String())
 			if (err == nil) != tt.ok {
 				t.Fatalf("error %v", err)
 			}
@@ -150,8 +151,8 @@ func TestRetries(t *testing.T) {
 			if tries != tt.tries && (tt.name != "connection cut" || tries < tt.tries) {
 				t.Errorf("%d tries, want %d", tries, tt.tries)
 			}
-			if n := lines.lines("trying again"); n != tt.tries-1 {
-				t.Errorf("%d tries were reported, want %d: %s", n, tt.tries-1, lines.b.String())
+			if n := lines.Count("trying again"); n != tt.tries-1 {
+				t.Errorf("%d tries were reported, want %d: %s", n, tt.tries-1, lines.String())
 			}
 			known := (*Error)(nil)
 			if !tt.ok && (!errors.As(err, &known) || known.Temporary() != (tt.tries > 1 || known.Status == http.StatusTooManyRequests)) {
@@ -372,9 +373,9 @@ func TestTLS(t *testing.T) {
 func TestUnknownAuthority(t *testing.T) {
 	s := registrytest.StartServer(t, (*httptest.Server).StartTLS)
 	other := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
-	var lines logLines
+	var lines logtest.Lines
 	// A client certificate makes this machine's registry one that speaks TLS.
-	c := testClient(t, Options{Hosts: Hosts{s.Host: {KeyPairs: []KeyPair{{Cert: other, Key: key(t, s)}}}}, Log: lines.logger()})
+	c := testClient(t, Options{Hosts: Hosts{s.Host: {KeyPairs: []KeyPair{{Cert: other, Key: key(t, s)}}}}, Log: lines.Logger()})
 	_, err := c.Resolve(t.Context(), s.Host+"/app:1")
 	known := (*Error)(nil)
 	if !errors.As(err, &known) {
@@ -389,7 +390,7 @@ func TestUnknownAuthority(t *testing.T) {
 			t.Errorf("hints %q do not say %q", hints, want)
 		}
 	}
-	if known.Temporary() || lines.lines(s.Host) != 0 {
+	if known.Temporary() || lines.Count(s.Host) != 0 {
 		t.Error("an unknown authority was tried again")
 	}
 }

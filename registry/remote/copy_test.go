@@ -13,6 +13,7 @@ import (
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/internal/logtest"
 	"github.com/slipway-build/slipway/registry/registrytest"
 )
 
@@ -128,13 +129,13 @@ func TestCopyGoesOnAfterACut(t *testing.T) {
 		_, _ = io.CopyN(io.Discard, r.Body, 1)
 		registrytest.Cut(w, r)
 	}))
-	var lines logLines
-	c := testClient(t, Options{Log: lines.logger()})
+	var lines logtest.Lines
+	c := testClient(t, Options{Log: lines.Logger()})
 	if err := c.Copy(t.Context(), from.Host+"/app", index.Descriptor, to.Host+"/app"); err != nil {
 		t.Fatal(err)
 	}
 	registrytest.Complete(t, c, to.Host+"/app", index)
-	if lines.lines("trying again") == 0 {
+	if lines.Count("trying again") == 0 {
 		t.Error("the further tries were not reported")
 	}
 }

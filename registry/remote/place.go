@@ -51,10 +51,10 @@ func (c *Client) place(ctx context.Context, name string) (place, string, error) 
 // layoutError is the error of a layout as a user meets it: what the user has
 // named cannot be read or written.
 func layoutError(op, reference string, err error) error {
-	if known := (*registry.UsageError)(nil); errors.As(err, &known) {
+	if known := (*fault.Usage)(nil); errors.As(err, &known) {
 		return err
 	}
-	e := &registry.UsageError{Flag: op, Value: reference, Problem: fault.Cause(err)}
+	e := &fault.Usage{Flag: op, Value: reference, Problem: fault.Cause(err)}
 	var hints interface{ Hints() []string }
 	if errors.As(err, &hints) {
 		e.Hint = strings.Join(hints.Hints(), "; ")

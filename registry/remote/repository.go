@@ -17,7 +17,7 @@ import (
 	orasregistry "oras.land/oras-go/v2/registry"
 	"oras.land/oras-go/v2/registry/remote/auth"
 
-	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
@@ -39,7 +39,7 @@ type repository struct {
 func (c *Client) repository(ctx context.Context, name string) (*repository, string, error) {
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil || !reference.IsNameOnly(named) {
-		return nil, "", &registry.UsageError{Flag: "repository", Value: name, Problem: "is not the name of a repository"}
+		return nil, "", &fault.Usage{Flag: "repository", Value: name, Problem: "is not the name of a repository"}
 	}
 	ref := orasregistry.Reference{Registry: reference.Domain(named), Repository: reference.Path(named)}
 	plain, err := c.connections.plainHTTP(ctx, ref.Host())

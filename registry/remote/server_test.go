@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -14,8 +13,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/registry"
 	"github.com/slipway-build/slipway/registry/registrytest"
@@ -59,26 +56,6 @@ func (c *Client) at(names map[string]string) *Client {
 	}
 	return c
 }
-
-// logLines is a log that a test can read.
-type logLines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logLines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logLines) lines(part string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.b.String(), part)
-}
-
-func (l *logLines) logger() zerolog.Logger { return zerolog.New(l) }
 
 // fixed is a keychain with one credential for all registries.
 type fixed registry.Credential

@@ -28,8 +28,11 @@ type Access struct {
 	UserAgent string
 	// Files reads the kubeconfig and the certificates of remote builders.
 	Files *source.Reader
-	// Lookup reads the variables by which an identity is found (KUBECONFIG, HOME
-	// and those of the pod's service account); nil reads none.
+	// Home is the user's home directory, which has the default kubeconfig; empty
+	// is none.
+	Home string
+	// Lookup reads the variables by which an identity is found (KUBECONFIG and
+	// those of the pod's service account); nil reads none.
 	Lookup func(name string) (string, bool)
 	// Observe, if set, is called when a request to the API server begins, as in
 	// "GET /api/v1/namespaces/ci/pods"; what it returns when the answer has
@@ -93,7 +96,7 @@ func (a Access) environment() environment {
 		getenv: getenv,
 		// Without a home there is no default kubeconfig, which resolve reports
 		// among what it tried.
-		home:           getenv("HOME"),
+		home:           a.Home,
 		serviceAccount: "/var/run/secrets/kubernetes.io/serviceaccount",
 	}
 }

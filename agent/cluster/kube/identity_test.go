@@ -161,3 +161,12 @@ func TestResolve(t *testing.T) {
 		})
 	}
 }
+
+// TestHomeIsGiven tests that the home directory is the field's, and not what a
+// variable of that name says.
+func TestHomeIsGiven(t *testing.T) {
+	access := Access{Home: "/given", Lookup: func(name string) (string, bool) { return "/looked/up", name == "HOME" }}
+	if home := access.environment().home; home != "/given" {
+		t.Errorf("home %q", home)
+	}
+}

@@ -107,8 +107,7 @@ func tcpEngine(host string, env Env) (*engine, error) {
 func engineTLS(env Env) (*tls.Config, error) {
 	dir, _ := env.lookup("DOCKER_CERT_PATH")
 	if dir == "" {
-		home, _ := env.lookup("HOME")
-		dir = filepath.Join(home, ".docker")
+		dir = filepath.Join(env.Home, ".docker")
 	}
 	ca, err := env.Files.Read(filepath.Join(dir, "ca.pem"), source.MaxConfig)
 	if err != nil {

@@ -98,18 +98,24 @@ func TestLoadOverTLS(t *testing.T) {
 	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	dir := t.TempDir()
+	home := t.TempDir()
+	dir := filepath.Join(home, ".docker")
 	certificate, key := sourcetest.KeyPair(t)
 	write(t, dir, attrs("cert.pem", certificate, "key.pem", key,
 		"ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))))
 	host := "tcp://" + server.Listener.Addr().String()
 	lookup := env("DOCKER_HOST", host, "DOCKER_TLS_VERIFY", "1", "DOCKER_CERT_PATH", dir)
-	found, err := findEngine(Env{Files: source.New(t.Context(), nil), Lookup: lookup})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := found.ping(t.Context()); err != nil {
-		t.Error(err)
+	for _, env := range []Env{
+		{Files: source.New(t.Context(), nil), Lookup: lookup},
+		{Files: source.New(t.Context(), nil), Home: home, Lookup: env("DOCKER_HOST", host, "DOCKER_TLS_VERIFY", "1")},
+	} {
+		found, err := findEngine(env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := found.ping(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 	if err := os.Remove(filepath.Join(dir, "ca.pem")); err != nil {
 		t.Fatal(err)

@@ -27,6 +27,9 @@ type Env struct {
 	// none. StdoutTerminal says that it is a terminal, which gets no archive.
 	Stdout         io.Writer
 	StdoutTerminal bool
+	// Home is the user's home directory, which has the certificates for a Docker
+	// engine by default; empty is none.
+	Home string
 	// Lookup reads the environment: where a Docker engine is, and the BUILDX_*
 	// variables that shape an image. It may be nil.
 	Lookup func(name string) (string, bool)
