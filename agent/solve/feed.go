@@ -25,6 +25,7 @@ type feed struct {
 	mu       sync.Mutex
 	closed   bool
 	warnings []Warning
+	steps    steps
 }
 
 func newFeed(out chan *client.SolveStatus) *feed { return &feed{out: out} }
@@ -71,9 +72,17 @@ func (f *feed) expectAbsent(steps map[string]bool) { f.absent = maps.Clone(steps
 func (f *feed) keep(s *client.SolveStatus) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.steps.note(s)
 	for _, w := range s.Warnings {
 		f.warnings = append(f.warnings, *w)
 	}
+}
+
+// seen are the steps so far. It waits until the solves that have ended are passed
+// on.
+func (f *feed) seen() *steps {
+	f.running.Wait()
+	return &f.steps
 }
 
 // found are the warnings so far. It waits until the solves that have ended are
