@@ -63,6 +63,7 @@ type buildCmd struct {
 
 	DryRun        bool `help:"Print what each node would be asked for, as JSON, and build nothing."`
 	ShowBuildArgs bool `help:"Print the values of build arguments with --dry-run, but for those whose names look like a secret's."`
+	platformFlags
 	contextFlags
 	resultFlags
 	registryFlags
@@ -72,7 +73,7 @@ type buildCmd struct {
 
 // Help is shown by --help.
 func (c *buildCmd) Help() string {
-	return "The flags are those of docker buildx build. The builders of the definition are started where they do not run, every platform is built on the node that is of it, and the output appears when all of them have succeeded."
+	return "The flags are those of docker buildx build. The builders of the definition are started where they do not run, every platform is built on the node that claims it, what none claims on one of them, and the output appears when all of them have succeeded."
 }
 
 // Run builds.
@@ -94,6 +95,7 @@ func (c *buildCmd) Run(in *invocation) error {
 	timing, printTiming := c.timing(in)
 	defer printTiming()
 	clients := &fleet.Clients{Access: in.access(), Timing: timing, Log: in.log}
+	definition = c.strict(definition)
 	nodes := fleet.New(definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftWarn), clients.Connector())
 	defer nodes.Close()
 	build := agent.Build{
