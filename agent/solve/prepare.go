@@ -126,6 +126,7 @@ func checkFlags(r Request) (mistakes fault.UsageList) {
 	if r.NoCache && len(r.NoCacheFilter) > 0 {
 		mistakes.Add(&fault.Usage{Flag: "--no-cache", Problem: "cannot be used together with --no-cache-filter"})
 	}
+	mistakes.Add(checkResources(r.Resources))
 	if syntax, ok := r.BuildArgs[argSyntax]; ok && strings.TrimSpace(syntax) == "" {
 		mistakes.Add(&fault.Usage{Flag: "--build-arg", Value: argSyntax + "=", Problem: "is empty", Hint: "leave the = out to take the value of the environment if there is one"})
 	}

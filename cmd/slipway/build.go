@@ -68,7 +68,9 @@ type buildCmd struct {
 	resultFlags
 	registryFlags
 
-	refusedFlags
+	limitFlags
+	policyFlags
+	legacyFlags
 }
 
 // Help is shown by --help.
@@ -95,6 +97,9 @@ func (c *buildCmd) Run(in *invocation) error {
 	timing, printTiming := c.timing(in)
 	defer printTiming()
 	clients := &fleet.Clients{Access: in.access(), Timing: timing, Log: in.log}
+	if warning := c.warning(); warning != "" {
+		in.log.Warn().Msg(warning)
+	}
 	definition = c.strict(definition)
 	nodes := fleet.New(definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftWarn), clients.Connector())
 	defer nodes.Close()
@@ -141,7 +146,10 @@ func (c *buildCmd) parse(in *invocation) (a asked, err error) {
 	if a.call, err = c.call(); err != nil {
 		return a, err
 	}
-	a.request, err = c.request(in)
+	if a.request, err = c.request(in); err != nil {
+		return a, err
+	}
+	a.request.PolicyDisabled, err = c.disabled()
 	return a, err
 }
 
@@ -289,6 +297,7 @@ func (c *buildCmd) spec() solve.Spec {
 		ShmSize:       c.ShmSize,
 		Ulimits:       c.Ulimit,
 		CgroupParent:  c.CgroupParent,
+		Resources:     c.resources(),
 		Allow:         c.Allow,
 		RegistryAllow: c.RegistryAllow,
 		ContextKey:    c.ContextKey,
