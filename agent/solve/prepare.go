@@ -90,7 +90,7 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 	environment, environmentMistakes := readEnvironment(r)
 	r = environment.apply(r)
 	in := files.inputs.with(keys, environment, files.caps)
-	mounts, mountMistakes := openMounts(in.Mounts, times)
+	mounts, mountMistakes := openMounts(in.Mounts, times, r.account)
 	p := &Plan{
 		request:  r,
 		inputs:   in,
@@ -212,7 +212,7 @@ func (in inputs) with(keys contextKeys, e environment, caps []string) inputs {
 }
 
 // openMounts opens the directories that the daemon may read, by name.
-func openMounts(dirs map[string]string, t times) (mounts map[string]contextfs.Mount, mistakes fault.UsageList) {
+func openMounts(dirs map[string]string, t times, account func(mount string) *contextfs.Account) (mounts map[string]contextfs.Mount, mistakes fault.UsageList) {
 	mounts = make(map[string]contextfs.Mount, len(dirs))
 	for name, dir := range dirs {
 		m, err := contextfs.OpenDir(dir)
@@ -220,6 +220,7 @@ func openMounts(dirs map[string]string, t times) (mounts map[string]contextfs.Mo
 			mistakes.Add(&fault.Usage{Flag: "directory", Value: dir, Problem: fault.Cause(err)})
 			continue
 		}
+		m.Account = account(name)
 		m.Sums, m.Keep = t.sums, t.mode == contextfs.MtimeKeep
 		mounts[name] = m
 	}
