@@ -88,6 +88,7 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 	r.CacheFrom, r.CacheTo = caches.From, caches.To
 	outputs, outputMistakes := output.Open(ctx, r.Outputs, r.outputEnv())
 	environment, environmentMistakes := readEnvironment(r)
+	flagMistakes.Add(checkTarget(r, files.inputs))
 	r = environment.apply(r)
 	in := files.inputs.with(keys, environment, files.caps)
 	mounts, mountMistakes := openMounts(in.Mounts, times, r.account)

@@ -22,7 +22,7 @@ COPY --from=build /out/ /
 	ran := 0
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(readFile(t, "../docs/cross-compiling.md"), -1) {
 		for command := range strings.Lines(block[1]) {
-			command = strings.ReplaceAll(command, "registry.example", s.repo)
+			command = strings.ReplaceAll(strings.TrimSpace(command), "registry.example", s.repo)
 			s.ok(strings.Replace(command, "slipway build ", "slipway build "+s.base(), 1) + " >&2")
 			ran++
 		}
