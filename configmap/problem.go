@@ -1,7 +1,9 @@
 package configmap
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/slipway-build/slipway/internal/fault"
@@ -22,6 +24,9 @@ type Problem struct {
 	Message string
 	// Hint says what to do; it may be empty.
 	Hint string
+
+	// absent says that a file is not on this machine, which another one may have.
+	absent bool
 }
 
 func (p *Problem) Error() string {
@@ -128,6 +133,12 @@ func (r report) bad(format string, args ...any) {
 	r.found.problems = append(r.found.problems, &Problem{
 		File: r.file, Node: r.node, Option: r.option, Message: fmt.Sprintf(format, args...), Hint: r.hint,
 	})
+}
+
+// unreadable adds a problem with a file of this machine.
+func (r report) unreadable(path string, err error) {
+	r.bad("%s cannot be read: %v", path, reason(err))
+	r.found.problems[len(r.found.problems)-1].absent = errors.Is(err, fs.ErrNotExist)
 }
 
 // badAll adds a problem per message of a Kubernetes validation function.
