@@ -53,7 +53,7 @@ type buildCmd struct {
 	Drift         driftFlag `placeholder:"POLICY" env:"SLIPWAY_DRIFT" help:"What to do about a builder that is not as its definition says: warn, apply, fail or ignore (default: what the definition says, else warn)."`
 	Progress      string    `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet."`
 	RawOutput     bool      `env:"SLIPWAY_RAW_OUTPUT" help:"Print what the steps put out as it is: with control sequences, and with what a CI system takes for commands."`
-	Quiet         bool      `short:"q" help:"Suppress the progress output; print the image ID."`
+	Quiet         bool      `short:"q" help:"Suppress the progress output; print the image ID, as --progress=quiet does."`
 
 	Call  string `default:"build" placeholder:"METHOD" help:"Ask about the build instead: check, outline or targets, with ,format=json."`
 	Check bool   `help:"Shorthand for --call=check: run the Dockerfile linter."`
@@ -149,6 +149,11 @@ func (c *buildCmd) parse(in *invocation) (a asked, err error) {
 	if a.request, err = c.request(in); err != nil {
 		return a, err
 	}
+	if a.call.Name == "" {
+		if err := c.checkImageID(a.request.Outputs); err != nil {
+			return a, err
+		}
+	}
 	a.request.PolicyDisabled, err = c.disabled()
 	return a, err
 }
@@ -178,7 +183,8 @@ func (c *buildCmd) build(in *invocation, build agent.Build) error {
 	if err != nil {
 		return err
 	}
-	if id := made.ImageID(); c.Quiet && id != "" {
+	// An archive that went to standard output ends with its last byte.
+	if id := made.ImageID(); build.Mode == progress.Quiet && id != "" && !usesStdout(build.Request.Outputs) {
 		if _, err := sanitize.Fprintln(in.out, id); err != nil {
 			return err
 		}

@@ -43,6 +43,8 @@ type Daemon struct {
 	Ended time.Time
 	// Broken answers the first question with an error.
 	Broken bool
+	// Response is what the exporters answer to a solve; nil is nothing.
+	Response map[string]string
 	// Cache has the sizes of the records of its cache, in bytes.
 	Cache []int64
 
@@ -114,7 +116,7 @@ func (d *Daemon) Solve(_ context.Context, request *control.SolveRequest) (*contr
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.solves = append(d.solves, request.FrontendAttrs)
-	return &control.SolveResponse{ExporterResponse: map[string]string{}}, nil
+	return &control.SolveResponse{ExporterResponse: d.Response}, nil
 }
 
 // Solves returns the attributes for the frontend of all solves, in their order.
