@@ -60,7 +60,7 @@ func explainSource(err error, r Request, in inputs) error {
 	name := strings.TrimPrefix(path.Clean(missing[1]), "/")
 	e := &MissingSourceError{Instruction: strings.ToUpper(node.Value), Path: name, err: err}
 	from := sourceOf(node, name)
-	switch dir, mount := contextDir(r, in, from); {
+	switch dir, mount := contextDir(in, from); {
 	case from == "":
 		e.From = "the build context " + r.Context
 		e.hints = missingHints(node, name, dir, ignoreFiles(in, dir, true))
@@ -128,7 +128,7 @@ func sourceOf(node *parser.Node, name string) string {
 
 // contextDir is the directory on the agent that files are taken from, and the name
 // by which the daemon asks for it; empty where it is not on the agent.
-func contextDir(r Request, in inputs, from string) (dir, mount string) {
+func contextDir(in inputs, from string) (dir, mount string) {
 	mount = mountContext
 	if from != "" {
 		local, ok := strings.CutPrefix(in.Attrs["context:"+from], "local:")
