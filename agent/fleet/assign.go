@@ -113,9 +113,7 @@ func assignAll(want []ocispecs.Platform, claims []claim) (jobs []Job, ok bool) {
 		return jobs, true
 	}
 	nodes := claimants(want, claims)
-	chosen := -1
-	// Nodes that the build uses anyway come first, so that a tie starts no other.
-	best := -1
+	chosen, best := -1, -1
 	for _, i := range takers(nodes, claims) {
 		if n := claims[i].emulated(missing); n > best {
 			chosen, best = i, n
@@ -166,9 +164,9 @@ func group(want []ocispecs.Platform, nodes []int) (jobs []Job) {
 	return jobs
 }
 
-// takers are the nodes that may get the platforms that no node claims: those that
-// build a part of the build anyway, then those that may have an emulator, else the
-// first node. Others are left alone: a node that is asleep is not started for a
+// takers are the nodes that may get the platforms that no node claims, the best
+// first: those that build a part of the build anyway, then those that may have an
+// emulator, else the first node. Others are left alone: a node that is asleep is not started for a
 // platform for which nothing may ever run.
 func takers(nodes []int, claims []claim) []int {
 	var list []int
