@@ -148,6 +148,7 @@ func (b Build) begin(ctx context.Context) (_ *work, err error) {
 	if w.jobs, err = w.nodes.Assign(ctx, b.Platforms); err != nil {
 		return nil, err
 	}
+	b.tellUnclaimed(w.jobs)
 	begun = true
 	return w, nil
 }
@@ -200,6 +201,7 @@ func (b Build) DryRun(ctx context.Context, args bool) (requests []solve.Descript
 	if err != nil {
 		return nil, err
 	}
+	b.tellUnclaimed(jobs)
 	for _, job := range b.solveJobs(jobs) {
 		request, err := plan.Describe(job, args)
 		if err != nil {
@@ -248,6 +250,16 @@ func DefaultLoad(d configmap.Definition) bool {
 
 func (b Build) title() string {
 	return fmt.Sprintf("building with %q on %s", b.Fleet.Definition().Name, b.Fleet.Definition().Driver)
+}
+
+// tellUnclaimed says which node builds for the platforms that no node claims.
+func (b Build) tellUnclaimed(jobs []fleet.Job) {
+	for _, j := range jobs {
+		if len(j.Unclaimed) > 0 {
+			b.Log.Info().Msgf("no node claims %s: node %s builds for it; a step that runs for it needs an emulator there",
+				fleet.PlatformNames(j.Unclaimed), b.Fleet.Definition().Nodes[j.Node].Name)
+		}
+	}
 }
 
 // solveJobs are the parts of the build in BuildKit's terms.

@@ -106,9 +106,12 @@ func TestWhatEndsABuildAtOnce(t *testing.T) {
 		change func(*Build)
 		words  string
 	}{
-		"no context":                 {func(b *Build) { b.Request.Context += "/none" }, "none"},
-		"a platform that nobody has": {func(b *Build) { b.Platforms = []ocispecs.Platform{platforms.MustParse("linux/s390x")} }, `no node of builder "kube" builds for linux/s390x`},
-		"no terminal":                {func(b *Build) { b.Mode = progress.TTY }, "--progress=tty: "},
+		"no context": {func(b *Build) { b.Request.Context += "/none" }, "none"},
+		"a platform that nobody has": {func(b *Build) {
+			b.Platforms = []ocispecs.Platform{platforms.MustParse("linux/s390x")}
+			b.Fleet = fleet.New(b.Fleet.Definition().WithStrictPlatforms(), &fleet.Connector{Log: zerolog.Nop()})
+		}, `no node of builder "kube" builds for linux/s390x`},
+		"no terminal": {func(b *Build) { b.Mode = progress.TTY }, "--progress=tty: "},
 	} {
 		f, c := builder(t, &fleettest.Daemon{})
 		var shown strings.Builder
@@ -120,6 +123,28 @@ func TestWhatEndsABuildAtOnce(t *testing.T) {
 		if len(c.Calls()) > 0 {
 			t.Errorf("%s: the cluster was touched: %q", name, c.Calls())
 		}
+	}
+}
+
+// TestAPlatformThatNoNodeClaims is built for in the same solve, and said once.
+func TestAPlatformThatNoNodeClaims(t *testing.T) {
+	daemon := &fleettest.Daemon{}
+	f, _ := builder(t, daemon)
+	var shown, said strings.Builder
+	b := buildIn(t, f, &shown, "1")
+	b.Log = zerolog.New(&said)
+	for _, name := range []string{"linux/amd64", "linux/s390x", "windows/amd64"} {
+		b.Platforms = append(b.Platforms, platforms.MustParse(name))
+	}
+	if _, err := b.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	solves := daemon.Solves()
+	if len(solves) != 1 || solves[0]["platform"] != "linux/amd64,linux/s390x,windows/amd64" {
+		t.Errorf("solved as %v", solves)
+	}
+	if n := strings.Count(said.String(), "no node claims linux/s390x, windows/amd64: node n builds for it"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, said.String())
 	}
 }
 

@@ -114,6 +114,7 @@ func (n rawNode) build(g group) Node {
 	case !nodeName.MatchString(n.name):
 		r.key("Name").bad("%q is not a node name: it starts with a letter and has letters, digits and ._- only", n.name)
 	}
+	n.slipway.over(g.slipway).applyNode(&node)
 	switch g.driver {
 	case DriverKubernetes:
 		node.Kubernetes = n.kubernetes(g)

@@ -372,6 +372,10 @@ func (c Create) check(b Instance, label string, made Created) (Created, error) {
 	var all fault.List
 	named := false // whether the builder's name is at fault, of which the node's may be made
 	for _, p := range entries[0].problems {
+		if p.absent { // builds may run on a machine that has it
+			made.Warnings = append(made.Warnings, fmt.Sprintf("node %s: %s: %s: builds with this builder need it", p.Node, p.Option, p.Message))
+			continue
+		}
 		named = named || p.Node == "" && p.Option == "Name"
 		if named && p.Node != "" && p.Option == "Name" && c.Node == "" {
 			continue

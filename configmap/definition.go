@@ -43,6 +43,9 @@ type Node struct {
 	// Platforms are what the node claims, normalized. Empty means: whatever
 	// buildkitd reports once it runs.
 	Platforms []ocispecs.Platform
+	// StrictPlatforms says that the node builds for no platform that it does not
+	// claim.
+	StrictPlatforms bool
 	// Flags are arguments for buildkitd.
 	Flags []string
 	// Files maps a path below /etc/buildkit ("buildkitd.toml",

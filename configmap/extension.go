@@ -25,6 +25,9 @@ type extensionValue struct {
 	read func(value any, r report) (parsed any, ok bool)
 	// set takes what read returned; nil for a key that sets no field.
 	set func(k *Kubernetes, parsed any)
+	// setNode is set for a key that is about the node and not about its workload:
+	// it has a meaning with every driver.
+	setNode func(n *Node, parsed any)
 }
 
 // valueOf is the extensionValue of a type; set may be nil.
@@ -35,6 +38,17 @@ func valueOf[T any](read func(value any, r report) (T, bool), set func(k *Kubern
 			if typed, ok := parsed.(T); ok {
 				set(k, typed)
 			}
+		}
+	}
+	return v
+}
+
+// ofNode is the extensionValue of a key that has a meaning with every driver.
+func ofNode[T any](read func(value any, r report) (T, bool), set func(n *Node, parsed T)) extensionValue {
+	v := valueOf(read, nil)
+	v.setNode = func(n *Node, parsed any) {
+		if typed, ok := parsed.(T); ok {
+			set(n, typed)
 		}
 	}
 	return v
@@ -113,6 +127,11 @@ func extensionKeys() []extensionKey {
 			doc:   "How much cache each pod keeps (see below). It is written into `[worker.oci]` of the node's `buildkitd.toml`; one that says something about it already is refused.",
 			value: valueOf(readGC, nil), // it goes into Files: see withGC
 		},
+		{
+			name: "strictPlatforms", form: "`true` or `false`", schema: schemaOf("boolean"),
+			doc:   "`true` for a node that builds for no platform that it does not claim (see [cross-compiling](cross-compiling.md)). For the group: a platform that no node claims is an error, as with `--strict-platforms`. Default `false`. It has a meaning with the driver remote, too.",
+			value: ofNode(readTruth, func(n *Node, strict bool) { n.StrictPlatforms = strict }),
+		},
 	}
 }
 
@@ -156,11 +175,20 @@ func (e extension) apply(k *Kubernetes) {
 	}
 }
 
+// applyNode gives a node what the keys hold that have a meaning with every driver.
+func (e extension) applyNode(n *Node) {
+	for _, key := range extensionKeys() {
+		if parsed, given := e[key.name]; given && key.value.setNode != nil {
+			key.value.setNode(n, parsed)
+		}
+	}
+}
+
 // refuseForRemote says that all the settings are about a workload, which the
 // driver remote does not have.
 func (e extension) refuseForRemote(r report) {
 	for _, key := range extensionKeys() {
-		if _, given := e[key.name]; given {
+		if _, given := e[key.name]; given && key.value.setNode == nil {
 			r.key(key.name).bad("has no meaning with the driver remote, which has no workload")
 		}
 	}

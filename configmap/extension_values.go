@@ -74,3 +74,12 @@ func readTerminationGrace(value any, r report) (time.Duration, bool) {
 	}
 	return grace, true
 }
+
+// readTruth reads true or false.
+func readTruth(value any, r report) (truth, ok bool) {
+	truth, ok = value.(bool)
+	if !ok {
+		r.hinting("write true or false, without quotes").bad("must be true or false, not %s", describe(value))
+	}
+	return truth, ok
+}

@@ -115,7 +115,7 @@ func (m *Remote) checkTLS(r report) {
 		option("cacert").bad("is missing: TLS needs it")
 	} else if filepath.IsAbs(m.CACert) && !isStream(m.CACert) {
 		if pem, err := os.ReadFile(m.CACert); err != nil {
-			option("cacert").hinting("mount the certificates into the agent").bad("%s cannot be read: %v", m.CACert, reason(err))
+			option("cacert").hinting("mount the certificates into the agent").unreadable(m.CACert, err)
 		} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
 			option("cacert").bad("%s holds no certificate in PEM form", m.CACert)
 		}
@@ -144,7 +144,7 @@ func (m *Remote) checkPair(option func(string) report) {
 		}
 		data, err := os.ReadFile(one.path)
 		if err != nil {
-			option(one.name).hinting("mount the certificates into the agent").bad("%s cannot be read: %v", one.path, reason(err))
+			option(one.name).hinting("mount the certificates into the agent").unreadable(one.path, err)
 			continue
 		}
 		content[i] = data

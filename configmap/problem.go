@@ -1,7 +1,9 @@
 package configmap
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/slipway-build/slipway/internal/fault"
@@ -28,6 +30,9 @@ type Problem struct {
 	Message string
 	// Hint says what to do; it may be empty.
 	Hint string
+
+	// absent says that a file is not on this machine, which another one may have.
+	absent bool
 }
 
 func (p *Problem) Error() string { return p.File + p.where() }
@@ -152,6 +157,12 @@ func (r report) bad(format string, args ...any) {
 		File: r.file, Line: r.found.positions.line(r.found.document, r.number, r.option),
 		Node: r.node, Option: r.option, Message: fmt.Sprintf(format, args...), Hint: r.hint,
 	})
+}
+
+// unreadable adds a problem with a file of this machine.
+func (r report) unreadable(path string, err error) {
+	r.bad("%s cannot be read: %v", path, reason(err))
+	r.found.problems[len(r.found.problems)-1].absent = errors.Is(err, fs.ErrNotExist)
 }
 
 // badAll adds a problem per message of a Kubernetes validation function.

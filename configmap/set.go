@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/slipway-build/slipway/internal/suggest"
 )
 
 // Set is what a file or directory of definitions holds, the broken ones
@@ -101,7 +103,7 @@ func (s *Set) Select(name string) (Definition, error) {
 			message: fmt.Sprintf("builder %q is not defined in %s", name, s.path),
 			hints:   []string{"defined there: " + strings.Join(s.describe(), ", ")},
 		}
-		if near := nearest(name, names); near != "" {
+		if near := suggest.Nearest(name, names); near != "" {
 			e.hints = append([]string{fmt.Sprintf("did you mean %q?", near)}, e.hints...)
 		}
 		return Definition{}, e

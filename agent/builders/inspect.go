@@ -28,6 +28,8 @@ type Details struct {
 	Driver string        `json:"driver"`
 	File   string        `json:"file"`
 	Nodes  []NodeDetails `json:"nodes"`
+	// LastActivity is the latest of the pods'; nil where none is known.
+	LastActivity *time.Time `json:"lastActivity,omitempty"`
 }
 
 // NodeDetails is one node.
@@ -97,6 +99,9 @@ type PodDetails struct {
 	CacheSize    int64 `json:"cacheSize"`
 	CacheRecords int   `json:"cacheRecords"`
 	ActiveBuilds int   `json:"activeBuilds"`
+	// LastActivity is when a build last ended there, or began if it still runs; nil
+	// where the history holds none.
+	LastActivity *time.Time `json:"lastActivity,omitempty"`
 	// Reason says what it waits for or why it does not answer.
 	Reason string `json:"reason,omitempty"`
 }
@@ -133,6 +138,13 @@ func (i Inspect) run(ctx context.Context, nodes inspector) (Details, error) {
 	}
 	if ctx.Err() != nil {
 		return out, fault.With(fault.ClassCancelled, context.Cause(ctx))
+	}
+	for _, n := range out.Nodes {
+		for _, pod := range n.Pods {
+			if at := pod.LastActivity; at != nil && (out.LastActivity == nil || at.After(*out.LastActivity)) {
+				out.LastActivity = at
+			}
+		}
 	}
 	return out, nil
 }
@@ -264,6 +276,13 @@ func (c inspector) examineDaemon(ctx context.Context, d *buildkit.Daemon, n *Nod
 func ask(ctx context.Context, d *buildkit.Daemon, n *NodeDetails, pod *PodDetails) (err error) {
 	if pod.ActiveBuilds, err = d.Active(ctx); err != nil {
 		return err
+	}
+	last, err := d.LastBuild(ctx)
+	if err != nil {
+		return err
+	}
+	if !last.IsZero() {
+		pod.LastActivity = &last
 	}
 	records, err := d.DiskUsage(ctx, buildkit.CacheFilter{})
 	if err != nil {

@@ -31,8 +31,9 @@ func inspectorOf(clusters map[string]*fleettest.Cluster) inspector {
 
 func TestInspect(t *testing.T) {
 	expiry := time.Date(2027, 1, 2, 0, 0, 0, 0, time.UTC)
+	ended := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
 	c := fleettest.NewCluster(t,
-		fleettest.Pod{Name: "a", Daemon: &fleettest.Daemon{Active: 2, Cache: []int64{10, 20}, Labels: map[string]string{"k": "v"}}},
+		fleettest.Pod{Name: "a", Daemon: &fleettest.Daemon{Active: 2, Ended: ended, Cache: []int64{10, 20}, Labels: map[string]string{"k": "v"}}},
 		fleettest.Pod{Name: "b", Daemon: &fleettest.Daemon{}},
 		fleettest.Pod{Name: "coming"},
 		fleettest.Pod{Name: "mute", Daemon: &fleettest.Daemon{Active: -1}},
@@ -49,7 +50,7 @@ func TestInspect(t *testing.T) {
 
 	d := configmap.Definition{Name: "kube", Driver: "kubernetes", Nodes: []configmap.Node{
 		kubeNode("n", 4), kubeNode("unknown", 1), kubeNode("absent", 1), kubeNode("lost", 1),
-		remote(t, "far", &fleettest.Daemon{Version: "v0.30.0", Platforms: []string{"linux/arm64"}}), kubeNode("partial", 1),
+		remote(t, "far", &fleettest.Daemon{Version: "v0.30.0", Ended: ended.Add(-time.Hour), Platforms: []string{"linux/arm64"}}), kubeNode("partial", 1),
 	}}
 	partial := fleettest.NewCluster(t)
 	partial.Partial = "without the right to update deployments"
@@ -64,7 +65,7 @@ func TestInspect(t *testing.T) {
 		Reported:   []string{"linux/amd64"}, Labels: map[string]string{"k": "v"}, GC: gc,
 		Workload: "Deployment", Managed: true, Drift: []string{"image: a, not b"}, Certificates: &expiry,
 		Pods: []PodDetails{
-			{Name: "a", Status: "ready", Transport: "direct", BuildKit: "v0.33.1", CacheSize: 30, CacheRecords: 2, ActiveBuilds: 2},
+			{Name: "a", Status: "ready", Transport: "direct", BuildKit: "v0.33.1", CacheSize: 30, CacheRecords: 2, ActiveBuilds: 2, LastActivity: &ended},
 			{Name: "b", Status: "unreachable", Reason: "refused by https://xxxxx:xxxxx@host/"},
 			{Name: "coming", Status: "running", Reason: "it is not ready yet"},
 			{Name: "mute", Status: "unreachable", Transport: "direct", BuildKit: "v0.33.1"},
@@ -80,6 +81,9 @@ func TestInspect(t *testing.T) {
 	n.Pods[3].Reason = ""
 	if diff := cmp.Diff(want, n); diff != "" {
 		t.Errorf("node (-want +got):\n%s", diff)
+	}
+	if got.LastActivity == nil || !got.LastActivity.Equal(ended) {
+		t.Errorf("the builder's last activity: %v", got.LastActivity)
 	}
 	if n := got.Nodes[1]; n.Status != "unreachable" || n.Error != "no answer" {
 		t.Errorf("no answer: %+v", n)

@@ -73,6 +73,59 @@ func TestAssign(t *testing.T) {
 	}
 }
 
+// TestAssignAll is about the platforms that no node claims.
+func TestAssignAll(t *testing.T) {
+	amd, arm := claim{node: "amd", declared: parse(t, "linux/amd64")}, claim{node: "arm", declared: parse(t, "linux/arm64")}
+	free := claim{node: "free"}
+	with := func(c claim, change func(*claim)) claim {
+		change(&c)
+		return c
+	}
+	strict := func(c *claim) { c.strict = true }
+	emulates := func(c *claim) { c.emulates = true }
+	reports := func(names ...string) func(*claim) { return func(c *claim) { c.reported = parse(t, names...) } }
+	for _, tt := range []struct {
+		name   string
+		want   []string
+		claims []claim
+		jobs   []string // node: platforms, those that it does not claim with a ?
+		fails  bool
+	}{
+		{name: "all claimed", want: []string{"linux/arm64", "linux/amd64"}, claims: []claim{amd, arm}, jobs: []string{"arm: linux/arm64", "amd: linux/amd64"}},
+		{name: "the cross-compile pattern on one node", want: []string{"linux/amd64", "linux/riscv64", "windows/amd64", "darwin/arm64"}, claims: []claim{amd}, jobs: []string{"amd: linux/amd64 linux/riscv64? windows/amd64? darwin/arm64?"}},
+		{name: "one node for all of them, beside another", want: []string{"windows/amd64", "linux/arm64", "linux/riscv64", "linux/amd64"}, claims: []claim{amd, arm}, jobs: []string{"amd: windows/amd64? linux/riscv64? linux/amd64", "arm: linux/arm64"}},
+		{name: "a node that builds anyway", want: []string{"linux/arm64", "windows/amd64"}, claims: []claim{amd, arm}, jobs: []string{"arm: linux/arm64 windows/amd64?"}},
+		{name: "nothing is claimed", want: []string{"linux/s390x"}, claims: []claim{amd, arm}, jobs: []string{"amd: linux/s390x?"}},
+		{name: "one that can emulate", want: []string{"linux/s390x"}, claims: []claim{amd, with(arm, emulates)}, jobs: []string{"arm: linux/s390x?"}},
+		{name: "one that can emulate beside one that builds", want: []string{"linux/amd64", "linux/s390x"}, claims: []claim{with(amd, reports("linux/amd64")), with(arm, reports("linux/arm64", "linux/s390x")), with(free, reports("linux/s390x"))}, jobs: []string{"amd: linux/amd64", "free: linux/s390x"}},
+		{name: "the one of two that can emulate", want: []string{"linux/amd64", "linux/arm64", "linux/s390x", "linux/riscv64"}, claims: []claim{with(amd, reports("linux/amd64", "linux/riscv64")), with(arm, reports("linux/arm64", "linux/s390x", "linux/riscv64"))}, jobs: []string{"amd: linux/amd64", "arm: linux/arm64 linux/s390x? linux/riscv64?"}},
+		{name: "a node with emulators beside one that builds", want: []string{"linux/amd64", "linux/s390x"}, claims: []claim{amd, with(arm, emulates)}, jobs: []string{"amd: linux/amd64", "arm: linux/s390x?"}},
+		{name: "an emulator that would help nothing", want: []string{"linux/amd64", "windows/amd64"}, claims: []claim{amd, with(arm, emulates)}, jobs: []string{"amd: linux/amd64 windows/amd64?"}},
+		{name: "emulators that were asked for and are not there", want: []string{"linux/amd64", "linux/s390x"}, claims: []claim{with(amd, reports("linux/amd64", "linux/s390x")), with(arm, func(c *claim) { emulates(c); reports("linux/arm64")(c) })}, jobs: []string{"amd: linux/amd64 linux/s390x?"}},
+		{name: "a node of no declared platforms", want: []string{"linux/s390x"}, claims: []claim{amd, with(free, reports("linux/amd64"))}, jobs: []string{"free: linux/s390x?"}},
+		{name: "a strict node takes none", want: []string{"linux/amd64", "linux/s390x"}, claims: []claim{with(amd, strict), arm}, jobs: []string{"amd: linux/amd64", "arm: linux/s390x?"}},
+		{name: "all nodes are strict", want: []string{"linux/amd64", "linux/s390x"}, claims: []claim{with(amd, strict), with(arm, strict)}, fails: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			jobs, ok := assignAll(parse(t, tt.want...), tt.claims)
+			var got []string
+			for _, j := range jobs {
+				line := tt.claims[j.Node].node + ":"
+				for _, p := range j.Platforms {
+					line += " " + platforms.Format(p)
+					if contains(j.Unclaimed, p) {
+						line += "?"
+					}
+				}
+				got = append(got, line)
+			}
+			if diff := cmp.Diff(tt.jobs, got); diff != "" || ok == tt.fails {
+				t.Errorf("ok %t, jobs (-want +got):\n%s", ok, diff)
+			}
+		})
+	}
+}
+
 func TestNothingWantedPrefersTheAgentsPlatform(t *testing.T) {
 	own := claim{node: "own", declared: []ocispecs.Platform{agentPlatform()}}
 	jobs, _ := assign(nil, []claim{{node: "odd", declared: parse(t, "linux/s390x")}, own})

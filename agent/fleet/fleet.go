@@ -230,9 +230,34 @@ func (v *View) Assign(ctx context.Context, want []ocispecs.Platform) ([]Job, err
 	if len(missing) == 0 {
 		return jobs, nil
 	}
+	err := v.ask(ctx, claims, func(i int) bool { return slices.ContainsFunc(missing, claims[i].mayHave) })
+	if err != nil {
+		return nil, err
+	}
+	if jobs, missing = assign(want, claims); len(missing) == 0 {
+		return jobs, nil
+	}
+	// Where one of several nodes has to take what none claims, those that can
+	// emulate it come first.
+	if able := takers(claimants(want, claims), claims); len(able) > 1 && slices.ContainsFunc(missing, isLinux) {
+		err := v.ask(ctx, claims, func(i int) bool { return claims[i].reported == nil && slices.Contains(able, i) })
+		if err != nil {
+			return nil, err
+		}
+	}
+	if jobs, ok := assignAll(want, claims); ok {
+		return jobs, nil
+	}
+	return nil, fault.With(fault.ClassUsage, &unclaimed{builder: v.fleet.definition.Name, missing: missing, claims: claims})
+}
+
+func isLinux(p ocispecs.Platform) bool { return p.OS == "linux" }
+
+// ask asks the buildkitds of some nodes for which platforms they build.
+func (v *View) ask(ctx context.Context, claims []claim, which func(i int) bool) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range claims {
-		if !slices.ContainsFunc(missing, claims[i].mayHave) {
+		if !which(i) {
 			continue
 		}
 		group.Go(fault.Guard(func() error {
@@ -244,11 +269,5 @@ func (v *View) Assign(ctx context.Context, want []ocispecs.Platform) ([]Job, err
 			return nil
 		}))
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	if jobs, missing = assign(want, claims); len(missing) > 0 {
-		return nil, fault.With(fault.ClassUsage, &unclaimed{builder: v.fleet.definition.Name, missing: missing, claims: claims})
-	}
-	return jobs, nil
+	return group.Wait()
 }

@@ -152,15 +152,27 @@ func TestAssignAsksOnlyWhereItMust(t *testing.T) {
 	declared.Platforms = parse(t, "linux/amd64")
 	definition := configmap.Definition{Name: "kube", Nodes: []configmap.Node{declared, silent}}
 	for _, tt := range []struct {
-		want  []ocispecs.Platform
-		nodes []int
-		dials int
-		err   string
+		want   []ocispecs.Platform
+		strict bool
+		nodes  []int
+		dials  int
+		err    string
 	}{
-		{parse(t, "linux/amd64"), []int{0}, 0, ""},
-		{parse(t, "linux/amd64", "linux/arm64"), []int{0, 1}, 1, ""},
-		{parse(t, "linux/s390x"), nil, 1, `no node of builder "kube" builds for linux/s390x`},
+		{parse(t, "linux/amd64"), false, []int{0}, 0, ""},
+		{parse(t, "linux/amd64", "linux/arm64"), false, []int{0, 1}, 1, ""},
+		{parse(t, "linux/s390x"), true, nil, 1, `no node of builder "kube" builds for linux/s390x`},
+		// The silent node is the only one that may have an emulator.
+		{parse(t, "linux/s390x"), false, []int{1}, 1, ""},
+		// Both may take it, and nothing runs for Windows: who reports what is asked
+		// once, of the node whose platforms are not known.
+		{parse(t, "linux/amd64", "windows/amd64"), false, []int{0}, 1, ""},
+		// Both are asked, and neither has an emulator.
+		{parse(t, "linux/amd64", "linux/s390x"), false, []int{0}, 2, ""},
 	} {
+		definition := definition
+		if tt.strict {
+			definition = definition.WithStrictPlatforms()
+		}
 		c := fleettest.NewCluster(t, fleettest.Pod{Name: "a", Daemon: &fleettest.Daemon{Platforms: []string{"linux/arm64"}}})
 		f := New(definition, connectorOf(c))
 		jobs, err := f.View(event.Emitter{}, nil).Assign(t.Context(), tt.want)
@@ -180,7 +192,7 @@ func TestAssignAsksOnlyWhereItMust(t *testing.T) {
 
 func TestWhatTheDefinitionSays(t *testing.T) {
 	amd, free := configmap.Node{Name: "amd", Platforms: parse(t, "linux/amd64")}, configmap.Node{Name: "any"}
-	strict, open := configmap.Definition{Nodes: []configmap.Node{amd}}, configmap.Definition{Nodes: []configmap.Node{amd, free}}
+	strict, open := configmap.Definition{Nodes: []configmap.Node{amd}}.WithStrictPlatforms(), configmap.Definition{Nodes: []configmap.Node{amd, free}}
 	wanted := parse(t, "linux/arm64")
 	if _, err := Assign(strict, wanted); fault.ClassOf(err) != fault.ClassUsage {
 		t.Errorf("assigned by the definition alone: %v", err)
@@ -194,6 +206,9 @@ func TestWhatTheDefinitionSays(t *testing.T) {
 	}
 	if err := Claimable(open, wanted); err != nil {
 		t.Errorf("a platform that a node may have: %v", err)
+	}
+	if err := Claimable(configmap.Definition{Nodes: []configmap.Node{amd}}, wanted); err != nil {
+		t.Errorf("a platform that no node claims: %v", err)
 	}
 	if got := PlatformNames(BuildsFor(free, wanted)) + " " + PlatformNames(BuildsFor(amd, wanted)) + " " + PlatformNames(nil); got != "linux/arm64 linux/amd64 nothing known" {
 		t.Errorf("they build for %s", got)

@@ -25,7 +25,7 @@ func TestAffinity(t *testing.T) {
 	}
 	dir := func() string {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\n"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch AS test\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return dir

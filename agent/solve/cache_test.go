@@ -41,6 +41,8 @@ func TestPrepareCaches(t *testing.T) {
 		{name: "s3, up to the builder", cache: cacheEntry("s3"), want: attrs(), warnings: []string{"bucket is not given, it is up to AWS_BUCKET of the builder", "region is not given"}},
 		{name: "azblob, up to the builder", cache: cacheEntry("azblob"), want: attrs(), warnings: []string{"account_url is not given"}},
 		{name: "export only", cache: cacheEntry("registry", "ref", "a", "mode", "max"), want: attrs("ref", "a", "mode", "max"), warnings: []string{"--cache-from type=registry: mode has no effect here"}},
+		{name: "unknown", cache: cacheEntry("registry", "ref", "a", "foo", "bar"), want: attrs("ref", "a", "foo", "bar"), warnings: []string{`--cache-from type=registry: BuildKit ignores "foo", which is no attribute of this type; it has `}},
+		{name: "of other types", to: true, cache: cacheEntry("inline", "compression", "zstd", "platform-split", "true"), want: attrs("compression", "zstd", "platform-split", "true"), warnings: []string{`--cache-to type=inline: BuildKit ignores "compression"`, `--cache-to type=inline: BuildKit ignores "platform-split"`}},
 		{name: "import only", to: true, cache: cacheEntry("local", "src", "a", "dest", "b"), want: attrs("src", "a", "dest", "b"), warnings: []string{"--cache-to type=local: src has no effect here"}},
 		{name: "inline", to: true, cache: cacheEntry("inline", "mode", "max"), want: attrs("mode", "max"), warnings: []string{"mode=max has no effect"}},
 		{name: "no local cache yet", cache: cacheEntry("local", "src", "nowhere"), want: attrs("src", "nowhere"), warnings: []string{"there is no cache in nowhere"}},

@@ -68,6 +68,7 @@ func Classify(err error) Kind {
 	var agent *fault.Agent
 	var invalid *fault.Builder
 	var room *fault.BuilderFull
+	var emulator *EmulatorError
 	switch {
 	case err == nil:
 		return KindInternal
@@ -77,7 +78,7 @@ func Classify(err error) Kind {
 		return KindUsage
 	case errors.As(err, &gone):
 		return KindLost
-	case errors.As(err, &call):
+	case errors.As(err, &call), errors.As(err, &emulator):
 		return KindBuild
 	case errors.Is(err, contextfs.ErrChanged):
 		return KindBuild // by what runs beside it

@@ -104,9 +104,12 @@ func (s *sources) localDockerfile(path string) {
 		fail(err.Error())
 		return
 	}
-	if _, err := os.Stat(path + ".rego"); err == nil {
-		// buildx enforces such a policy; passing over it would be dangerous.
-		fail(fmt.Sprintf("source policies are not supported, and %s exists", filepath.Base(path)+".rego"))
+	if _, err := os.Stat(path + ".rego"); err == nil && !s.request.PolicyDisabled {
+		// docker buildx enforces such a policy; passing over it would be dangerous.
+		s.mistakes.Add(&fault.Usage{
+			Flag: "--file", Value: path, Problem: fmt.Sprintf("the policy %s is beside it, and slipway evaluates none", filepath.Base(path)+".rego"),
+			Hint: "--policy disabled=true builds without the policy",
+		})
 		return
 	}
 	s.inputs.Mounts[mountDockerfile] = dir

@@ -25,6 +25,7 @@ type feed struct {
 	mu     sync.Mutex
 	closed bool
 	failed string // the name of the first step that has failed
+	steps  steps
 }
 
 func newFeed(events event.Emitter) *feed { return &feed{events: events} }
@@ -43,11 +44,12 @@ func (f *feed) start() chan *client.SolveStatus {
 	return in
 }
 
-// keep remembers the step that has failed. Those that are cancelled then fail as
-// well.
+// keep remembers what explains a failure: the steps, and the one that has failed.
+// Those that are cancelled then fail as well.
 func (f *feed) keep(s *client.SolveStatus) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.steps.note(s)
 	for _, v := range s.Vertexes {
 		if f.failed == "" && v.Error != "" && !strings.HasSuffix(v.Error, context.Canceled.Error()) {
 			f.failed = v.Name
@@ -86,3 +88,10 @@ func (f *feed) close() {
 // expectAbsent names the steps that may fail with "not found". It is called
 // before the solve starts.
 func (f *feed) expectAbsent(steps map[string]bool) { f.absent = maps.Clone(steps) }
+
+// seen are the steps so far. It waits until the solves that have ended are passed
+// on.
+func (f *feed) seen() *steps {
+	f.running.Wait()
+	return &f.steps
+}

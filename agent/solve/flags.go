@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"strings"
@@ -29,7 +30,10 @@ func ParsePlatforms(values []string) ([]ocispecs.Platform, error) {
 		for name := range strings.SplitSeq(value, ",") {
 			p, err := parsePlatform(strings.TrimSpace(name))
 			if err != nil {
-				return nil, &fault.Usage{Flag: "--platform", Value: value, Problem: cleanPlatformError(err), Hint: "the form is OS/ARCH[/VARIANT], for example linux/amd64,linux/arm64"}
+				return nil, &fault.Usage{Flag: "--platform", Value: value, Problem: cleanPlatformError(err), Hint: platformForm}
+			}
+			if problem, hint := checkPlatform(p); problem != "" {
+				return nil, &fault.Usage{Flag: "--platform", Value: value, Problem: problem, Hint: cmp.Or(hint, platformForm)}
 			}
 			if key := platforms.FormatAll(p); !seen[key] {
 				seen[key] = true
@@ -39,6 +43,8 @@ func ParsePlatforms(values []string) ([]ocispecs.Platform, error) {
 	}
 	return list, nil
 }
+
+const platformForm = "the form is OS/ARCH[/VARIANT], for example linux/amd64,linux/arm64"
 
 func parsePlatform(name string) (ocispecs.Platform, error) {
 	if strings.EqualFold(name, "local") {

@@ -192,6 +192,9 @@ func TestParsePlatforms(t *testing.T) {
 		{values: []string{"linux/amd64,"}, fails: "invalid"},
 		{values: []string{"linux/amd64/v2/x"}, fails: "cannot parse"},
 		{values: []string{"lin ux/amd64"}, fails: "invalid"},
+		{values: []string{"windows/amd64,darwin/arm64,linux/riscv64,wasip1/wasm,linux/armbe,hurd/386"}, want: "windows/amd64 darwin/arm64 linux/riscv64 wasip1/wasm linux/armbe hurd/386"},
+		{values: []string{"linux/amd46"}, fails: `"amd46" is not a known architecture`},
+		{values: []string{"linxu/arm64"}, fails: `"linxu" is not a known operating system`},
 	}
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.values, " "), func(t *testing.T) {

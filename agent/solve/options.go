@@ -121,6 +121,7 @@ func setRun(attrs map[string]string, r Request) {
 	if r.CgroupParent != "" {
 		attrs["cgroup-parent"] = r.CgroupParent
 	}
+	setResources(attrs, r.Resources)
 }
 
 // allowed are the entitlements for the daemon; one is the client's own.

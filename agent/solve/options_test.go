@@ -67,8 +67,8 @@ func TestOptions(t *testing.T) {
 		{name: "pull", job: job.Job{Single: true}, request: Request{Pull: true}, attrs: attrs("image-resolve-mode", "pull")},
 		{
 			name: "run", job: job.Job{Single: true},
-			request: Request{ExtraHosts: []string{"a=1.2.3.4", "b=::1"}, ShmSize: 64 << 20, Ulimits: []string{"nofile=1:2", "core=0:0"}, CgroupParent: "/p", Network: NetworkNone},
-			attrs:   attrs("add-hosts", "a=1.2.3.4,b=::1", "shm-size", "67108864", "ulimit", "nofile=1:2,core=0:0", "cgroup-parent", "/p", "force-network-mode", "none"),
+			request: Request{ExtraHosts: []string{"a=1.2.3.4", "b=::1"}, ShmSize: 64 << 20, Ulimits: []string{"nofile=1:2", "core=0:0"}, CgroupParent: "/p", Network: NetworkNone, Resources: []Resource{{"memory", "1024"}, {"cpu-quota", "50000"}}},
+			attrs:   attrs("add-hosts", "a=1.2.3.4,b=::1", "shm-size", "67108864", "ulimit", "nofile=1:2,core=0:0", "cgroup-parent", "/p", "force-network-mode", "none", "memory", "1024", "cpuquota", "50000"),
 		},
 		{name: "default network", job: job.Job{Single: true}, request: Request{Network: NetworkDefault}, attrs: attrs()},
 		{name: "host network asks for its entitlement", job: job.Job{Single: true}, request: Request{Network: NetworkHost}, attrs: attrs("force-network-mode", "host"), allow: []string{"network.host"}},

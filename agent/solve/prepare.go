@@ -92,9 +92,10 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 	r.CacheFrom, r.CacheTo = caches.From, caches.To
 	outputs, outputMistakes := output.Open(ctx, r.Outputs, r.outputEnv())
 	environment, environmentMistakes := readEnvironment(r)
+	flagMistakes.Add(checkTarget(r, files.inputs))
 	r = environment.apply(r)
 	in := files.inputs.with(keys, environment, files.caps)
-	mounts, mountMistakes := openMounts(in.Mounts, times)
+	mounts, mountMistakes := openMounts(in.Mounts, times, r.account)
 	p := &Plan{
 		request:  r,
 		inputs:   in,
@@ -130,6 +131,7 @@ func checkFlags(r Request) (mistakes fault.UsageList) {
 	if r.NoCache && len(r.NoCacheFilter) > 0 {
 		mistakes.Add(&fault.Usage{Flag: "--no-cache", Problem: "cannot be used together with --no-cache-filter"})
 	}
+	mistakes.Add(checkResources(r.Resources))
 	if syntax, ok := r.BuildArgs[argSyntax]; ok && strings.TrimSpace(syntax) == "" {
 		mistakes.Add(&fault.Usage{Flag: "--build-arg", Value: argSyntax + "=", Problem: "is empty", Hint: "leave the = out to take the value of the environment if there is one"})
 	}
@@ -215,7 +217,7 @@ func (in inputs) with(keys contextKeys, e environment, caps []string) inputs {
 }
 
 // openMounts opens the directories that the daemon may read, by name.
-func openMounts(dirs map[string]string, t times) (mounts map[string]contextfs.Mount, mistakes fault.UsageList) {
+func openMounts(dirs map[string]string, t times, account func(mount string) *contextfs.Account) (mounts map[string]contextfs.Mount, mistakes fault.UsageList) {
 	mounts = make(map[string]contextfs.Mount, len(dirs))
 	for name, dir := range dirs {
 		m, err := contextfs.OpenDir(dir)
@@ -223,6 +225,7 @@ func openMounts(dirs map[string]string, t times) (mounts map[string]contextfs.Mo
 			mistakes.Add(&fault.Usage{Flag: "directory", Value: dir, Problem: fault.Cause(err)})
 			continue
 		}
+		m.Account = account(name)
 		m.Sums, m.Keep = t.sums, t.mode == contextfs.MtimeKeep
 		mounts[name] = m
 	}

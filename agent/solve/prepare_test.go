@@ -273,7 +273,7 @@ func TestPrepareMistakes(t *testing.T) {
 		{"Dockerfile is a directory", Request{Context: "dirfile"}, []string{`Dockerfile: is a directory`}},
 		{"no such -f", Request{Context: "ctx", Dockerfile: "nope"}, []string{`--file "nope": no such file or directory`}},
 		{"-f is not relative to the context", Request{Context: "other", Dockerfile: "My.Dockerfile"}, []string{`--file "My.Dockerfile": no such`}},
-		{"policy", Request{Context: "policy"}, []string{`Dockerfile.rego exists`}},
+		{"policy", Request{Context: "policy"}, []string{`the policy Dockerfile.rego is beside it, and slipway evaluates none`}},
 		{"stdin twice", Request{Context: "-", Dockerfile: "-", Files: source.New(t.Context(), strings.NewReader("x"))}, []string{"cannot be both"}},
 		{"stdin empty", Request{Context: "-", Files: source.New(t.Context(), strings.NewReader(""))}, []string{"stdin is empty"}},
 		{"no stdin", Request{Context: "-"}, []string{"there is no standard input"}},

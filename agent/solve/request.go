@@ -34,7 +34,8 @@ type Request struct {
 	ShmSize       int64    // bytes, 0 for BuildKit's default
 	Ulimits       []string // name=soft:hard, see ParseUlimit
 	CgroupParent  string
-	Allow         []string // see ParseAllow
+	Resources     []Resource // see ParseResource
+	Allow         []string   // see ParseAllow
 	Contexts      []BuildContext
 	Secrets       []session.Secret
 	SSH           []session.SSH
@@ -46,6 +47,9 @@ type Request struct {
 	Attests     []Attest                // see ParseAttest
 	CacheFrom   []cache.Entry           // see cache.ParseFrom
 	CacheTo     []cache.Entry           // see cache.ParseTo
+
+	// PolicyDisabled builds although there is a policy in Rego beside the Dockerfile.
+	PolicyDisabled bool
 
 	// Files reads what the other fields name, and standard input; nil reads
 	// regular files only.

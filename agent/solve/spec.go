@@ -49,7 +49,8 @@ type Spec struct {
 	ShmSize       string   `json:"shmSize,omitempty"`    // see ParseShmSize
 	Ulimits       []string `json:"ulimits,omitempty"`    // see ParseUlimit
 	CgroupParent  string   `json:"cgroupParent,omitempty"`
-	Allow         []string `json:"allow,omitempty"` // see ParseAllow
+	Resources     []string `json:"resources,omitempty"` // see ParseResource
+	Allow         []string `json:"allow,omitempty"`     // see ParseAllow
 	// RegistryAllow are hosts, several in one value separated by white space; see
 	// Request.RegistryAllow.
 	RegistryAllow []string `json:"registryAllow,omitempty"`
@@ -105,6 +106,7 @@ func (s Spec) Request(from Surroundings) (Request, error) {
 	}
 	r.ExtraHosts = flat(fault.Each(&all, s.ExtraHosts, ParseAddHost))
 	r.Ulimits = fault.Each(&all, s.Ulimits, ParseUlimit)
+	r.Resources = fault.Each(&all, s.Resources, ParseResource)
 	r.Allow = fault.Each(&all, s.Allow, ParseAllow)
 	r.Contexts = fault.Each(&all, s.BuildContexts, ParseBuildContext)
 	r.Secrets = fault.Each(&all, s.Secrets, session.ParseSecret)

@@ -26,7 +26,7 @@ var full = Spec{
 	Secrets: []string{"id=s,env=S"}, SSH: []string{"default"},
 	NoCache: true, NoCacheFilter: []string{"t"}, Pull: true,
 	ExtraHosts: []string{"h:1.2.3.4,i=::1"}, Network: "none", ShmSize: "1k", Ulimits: []string{"nofile=1"},
-	CgroupParent: "c", Allow: []string{"network.host"}, RegistryAllow: []string{"m.example n.example"},
+	CgroupParent: "c", Resources: []string{"memory=1k", "cpuset-cpus=0-1"}, Allow: []string{"network.host"}, RegistryAllow: []string{"m.example n.example"},
 	ContextKey: "k", ContextMtime: "keep",
 }
 
@@ -48,7 +48,7 @@ func TestSpecRequest(t *testing.T) {
 		BuildArgs: attrs("A", "1", "FROM_ENV", "e"), Labels: attrs("l", "1"),
 		NoCache: true, NoCacheFilter: []string{"t"}, Pull: true,
 		ExtraHosts: []string{"h=1.2.3.4", "i=::1"}, Network: "none", ShmSize: 1024, Ulimits: []string{"nofile=1:1"},
-		CgroupParent: "c", Allow: []string{"network.host"},
+		CgroupParent: "c", Resources: []Resource{{"memory", "1024"}, {"cpuset-cpus", "0-1"}}, Allow: []string{"network.host"},
 		Contexts: []BuildContext{{Name: "base", Value: "docker-image://b"}},
 		Secrets:  []session.Secret{{ID: "s", Env: "S"}}, SSH: []session.SSH{{ID: "default"}},
 		Outputs:     r.Outputs,

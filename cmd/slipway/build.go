@@ -55,7 +55,7 @@ type buildCmd struct {
 	Drift         driftFlag `placeholder:"POLICY" env:"SLIPWAY_DRIFT" help:"What to do about a builder that is not as its definition says: warn, apply, fail or ignore (default: what the definition says, else warn)."`
 	Progress      string    `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet."`
 	RawOutput     bool      `env:"SLIPWAY_RAW_OUTPUT" help:"Print what the steps put out as it is: with control sequences, and with what a CI system takes for commands."`
-	Quiet         bool      `short:"q" help:"Suppress the progress output; print the image ID."`
+	Quiet         bool      `short:"q" help:"Suppress the progress output; print the image ID, as --progress=quiet does."`
 
 	Call  string `default:"build" placeholder:"METHOD" help:"Ask about the build instead: check, outline or targets, with ,format=json."`
 	Check bool   `help:"Shorthand for --call=check: run the Dockerfile linter."`
@@ -65,16 +65,19 @@ type buildCmd struct {
 
 	DryRun        bool `help:"Print what each node would be asked for, as JSON, and build nothing."`
 	ShowBuildArgs bool `help:"Print the values of build arguments with --dry-run, but for those whose names look like a secret's."`
+	platformFlags
 	contextFlags
 	resultFlags
 	registryFlags
 
-	refusedFlags
+	limitFlags
+	policyFlags
+	legacyFlags
 }
 
 // Help is shown by --help.
 func (c *buildCmd) Help() string {
-	return "The flags are those of docker buildx build. The builders of the definition are started where they do not run, every platform is built on the node that is of it, and the output appears when all of them have succeeded."
+	return "The flags are those of docker buildx build. The builders of the definition are started where they do not run, every platform is built on the node that claims it, what none claims on one of them, and the output appears when all of them have succeeded."
 }
 
 // Run builds.
@@ -96,6 +99,10 @@ func (c *buildCmd) Run(in *invocation) error {
 	events, end := c.events(in)
 	defer end()
 	clients := &fleet.Clients{Access: in.access(), Events: events.Emitter(), Log: in.log}
+	if warning := c.warning(); warning != "" {
+		in.log.Warn().Msg(warning)
+	}
+	definition = c.strict(definition)
 	nodes := fleet.New(definition.WithDrift(configmap.Drift(c.Drift), configmap.DriftWarn), clients.Connector())
 	defer nodes.Close()
 	build := agent.Build{
@@ -145,7 +152,15 @@ func (c *buildCmd) parse(in *invocation) (a asked, err error) {
 	if a.call, err = c.call(); err != nil {
 		return a, err
 	}
-	a.request, err = c.request(in)
+	if a.request, err = c.request(in); err != nil {
+		return a, err
+	}
+	if a.call.Name == "" {
+		if err := c.checkImageID(a.request.Outputs); err != nil {
+			return a, err
+		}
+	}
+	a.request.PolicyDisabled, err = c.disabled()
 	return a, err
 }
 
@@ -174,7 +189,8 @@ func (c *buildCmd) build(in *invocation, build agent.Build) error {
 	if err != nil {
 		return err
 	}
-	if id := made.ImageID(); c.Quiet && id != "" {
+	// An archive that went to standard output ends with its last byte.
+	if id := made.ImageID(); build.Mode == progress.Quiet && id != "" && !usesStdout(build.Request.Outputs) {
 		if _, err := sanitize.Fprintln(in.out, id); err != nil {
 			return err
 		}
@@ -301,6 +317,7 @@ func (c *buildCmd) spec() solve.Spec {
 		ShmSize:       c.ShmSize,
 		Ulimits:       c.Ulimit,
 		CgroupParent:  c.CgroupParent,
+		Resources:     c.resources(),
 		Allow:         c.Allow,
 		RegistryAllow: c.RegistryAllow,
 		ContextKey:    c.ContextKey,

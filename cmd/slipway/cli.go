@@ -236,9 +236,6 @@ func dispatch(ctx context.Context, line *cli, name called, args []string, std st
 	if err != nil {
 		return commandLineError(err)
 	}
-	if err := refuse(parsed); err != nil {
-		return err
-	}
 	if err := refuseSecrets(parsed); err != nil {
 		return err
 	}

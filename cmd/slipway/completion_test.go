@@ -5,6 +5,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/cmd/slipway/model"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -12,12 +13,12 @@ import (
 // there are such flags.
 func TestFlagValues(t *testing.T) {
 	known := map[string]bool{}
-	for _, command := range completables(newParser(t).Model.Node) {
+	for _, command := range model.Completables(newParser(t).Model.Node) {
 		for _, flag := range command.Flags {
 			known[flag.Longs[0]] = true
 		}
 	}
-	for name := range flagValues {
+	for name := range model.FlagValues {
 		if !known[name] {
 			t.Errorf("no command has --%s", name)
 		}
@@ -34,7 +35,7 @@ func TestFlagValues(t *testing.T) {
 			return configmap.Create{Name: "kube", Driver: v, Endpoint: map[string]string{configmap.DriverRemote: "tcp://h:1"}[v]}.Validate()
 		},
 	} {
-		for _, value := range flagValues[name] {
+		for _, value := range model.FlagValues[name] {
 			if err := parse(value); err != nil {
 				t.Errorf("--%s=%s: %v", name, value, err)
 			}

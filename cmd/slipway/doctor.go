@@ -10,6 +10,7 @@ import (
 	"github.com/slipway-build/slipway/agent/doctor"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/color"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
@@ -56,11 +57,11 @@ func (c *doctorCmd) Run(in *invocation) error {
 		}
 		return verdict
 	}
-	table := &checkTable{out: in.out, paint: painterFor(in.data, in.env.lookup)}
+	table := &checkTable{out: in.out, paint: in.painter()}
 	d.Reporter = table
 	checks, verdict := d.Run(in.ctx)
 	if verdict == nil {
-		table.line(table.paint.paint(colorGood, doctor.Ready(checks)))
+		table.line(table.paint.Paint(color.Good, doctor.Ready(checks)))
 	}
 	return cmp.Or(table.err, verdict)
 }
@@ -141,19 +142,19 @@ func (c *doctorCmd) up(in *invocation, d doctor.Doctor) {
 // verdictWords are what a person reads; a failure must stand out.
 var verdictWords = map[doctor.Verdict]struct {
 	word  string
-	color color
+	color color.Color
 }{
-	doctor.VerdictOK:      {"ok", colorGood},
-	doctor.VerdictWarning: {"warning", colorWarn},
-	doctor.VerdictFailed:  {"FAIL", colorBad},
-	doctor.VerdictSkipped: {"skipped", colorDim},
+	doctor.VerdictOK:      {"ok", color.Good},
+	doctor.VerdictWarning: {"warning", color.Warn},
+	doctor.VerdictFailed:  {"FAIL", color.Bad},
+	doctor.VerdictSkipped: {"skipped", color.Dim},
 }
 
 // checkTable prints a line for every check as it comes, and below it its hints.
 // It is a doctor.Reporter.
 type checkTable struct {
 	out   io.Writer
-	paint painter
+	paint color.Painter
 	width int // of the titles
 	err   error
 }
@@ -169,10 +170,10 @@ func (t *checkTable) Plan(checks []doctor.Check) {
 func (t *checkTable) Report(c doctor.Check) {
 	verdict := verdictWords[c.Verdict]
 	t.line(sanitize.Sprintf("%-*s  ", t.width, checkTitle(c)) +
-		t.paint.paint(verdict.color, verdict.word) + strings.Repeat(" ", max(7-len(verdict.word), 0)) + "  " +
+		t.paint.Paint(verdict.color, verdict.word) + strings.Repeat(" ", max(7-len(verdict.word), 0)) + "  " +
 		sanitize.Indent(c.Detail, "    "))
-	for _, hint := range snippetsLast(c.Hints) {
-		t.line("    " + t.paint.paint(colorHint, "hint:") + " " + sanitize.Indent(hint, "")) // its other lines are to paste
+	for _, hint := range fault.SnippetsLast(c.Hints) {
+		t.line("    " + t.paint.Paint(color.Hint, "hint:") + " " + sanitize.Indent(hint, "")) // its other lines are to paste
 	}
 }
 

@@ -1,15 +1,14 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/internal/color"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
@@ -72,25 +71,16 @@ func exitCode(err error) int {
 // so that none of them looks like a line of its own. The prefix begins the line of
 // each problem. Hints of several lines are to paste: they come last, so that nothing
 // stands between or below them.
-func printError(w io.Writer, prefix string, err error, paint painter) {
+func printError(w io.Writer, prefix string, err error, paint color.Painter) {
 	var b strings.Builder
 	b.WriteString(solve.Excerpt(err))
 	for _, one := range problems(err) {
-		b.WriteString(paint.paint(colorBad, strings.TrimSuffix(prefix, " ")) + " " + sanitize.Indent(one, "  ") + "\n")
+		b.WriteString(paint.Paint(color.Bad, strings.TrimSuffix(prefix, " ")) + " " + sanitize.Indent(one, "  ") + "\n")
 	}
-	for _, hint := range snippetsLast(fault.Hints(err)) {
-		b.WriteString(paint.paint(colorHint, "hint:") + " " + sanitize.Indent(hint, "") + "\n")
+	for _, hint := range fault.SnippetsLast(fault.Hints(err)) {
+		b.WriteString(paint.Paint(color.Hint, "hint:") + " " + sanitize.Indent(hint, "") + "\n")
 	}
 	_, _ = io.WriteString(w, b.String())
-}
-
-// snippetsLast returns the hints with those of several lines at the end.
-func snippetsLast(hints []string) []string {
-	hints = slices.Clone(hints)
-	slices.SortStableFunc(hints, func(a, b string) int {
-		return cmp.Compare(min(strings.Count(a, "\n"), 1), min(strings.Count(b, "\n"), 1))
-	})
-	return hints
 }
 
 // errorJSON is the last line of a command that fails with --log-format=json. Its

@@ -18,6 +18,7 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/doctor"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/cmd/slipway/lstable"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/sanitize/sanitizetest"
@@ -44,7 +45,7 @@ func TestTablesHaveNoCommands(t *testing.T) {
 	defined := configmap.Definition{Nodes: []configmap.Node{{Files: map[string][]byte{hostile: []byte(hostile)}}}}
 	for name, print := range map[string]func(io.Writer) error{
 		"ls": func(w io.Writer) error {
-			return printBuilders(w, []builders.Status{{Name: hostile, Driver: hostile, Nodes: []builders.NodeStatus{node.NodeStatus}}}, tableStyle{})
+			return lstable.Print(w, []builders.Status{{Name: hostile, Driver: hostile, Nodes: []builders.NodeStatus{node.NodeStatus}}}, lstable.Style{})
 		},
 		"inspect": func(w io.Writer) error {
 			return printDetails(w, builders.Details{Name: hostile, Driver: hostile, Nodes: []builders.NodeDetails{node}}, defined, now)

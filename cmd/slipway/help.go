@@ -13,6 +13,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/fleet"
+	"github.com/slipway-build/slipway/cmd/slipway/model"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -84,8 +85,8 @@ var placeFlags = []string{"builder", "definitions", "kubeconfig", "context", "tr
 
 // group puts the flags into their groups.
 func group(app *kong.Application) {
-	for _, node := range nodes(app.Node) {
-		for _, g := range flagGroups[commandName(node)] {
+	for _, node := range model.Nodes(app.Node) {
+		for _, g := range flagGroups[model.CommandName(node)] {
 			shared := &kong.Group{Key: g.title, Title: g.title}
 			for _, flag := range node.Flags {
 				if slices.Contains(g.flags, flag.Name) {
@@ -96,15 +97,6 @@ func group(app *kong.Application) {
 	}
 }
 
-// commandName is a command as it is typed after "slipway".
-func commandName(node *kong.Node) string {
-	name := node.Name
-	for parent := node.Parent; parent != nil && parent.Parent != nil; parent = parent.Parent {
-		name = parent.Name + " " + name
-	}
-	return name
-}
-
 // printHelp prints the help of the selected command: kong's, with examples
 // before the flags, and after them the global flags, those that matter little in
 // one line.
@@ -113,7 +105,7 @@ func printHelp(options kong.HelpOptions, context *kong.Context) error {
 	if node == nil {
 		return kong.DefaultHelpPrinter(options, context)
 	}
-	name, detail, flags := commandName(node), node.Detail, node.Flags
+	name, detail, flags := model.CommandName(node), node.Detail, node.Flags
 	defer func() { node.Detail, node.Flags = detail, flags }()
 	if examples := examplesOf(name); examples != "" {
 		// What is indented stays as it is.
@@ -167,7 +159,7 @@ func nothingGiven(args []string, failed error, std streams) (done bool) {
 	if selected := context.Selected(); selected != nil {
 		node = selected
 	}
-	if node.Parent != nil && len(args) != len(strings.Fields(commandName(node))) || node.Parent == nil && len(args) > 0 {
+	if node.Parent != nil && len(args) != len(strings.Fields(model.CommandName(node))) || node.Parent == nil && len(args) > 0 {
 		return false
 	}
 	if len(node.Children) > 0 {
@@ -177,7 +169,7 @@ func nothingGiven(args []string, failed error, std streams) (done bool) {
 		return false
 	}
 	text := "Usage: slipway " + node.Summary() + "\n\n" + node.Help + "\n\n"
-	if examples := examplesOf(commandName(node)); examples != "" {
+	if examples := examplesOf(model.CommandName(node)); examples != "" {
 		text += "Examples:\n\n    " + strings.ReplaceAll(examples, "\n", "\n    ") + "\n\n"
 	}
 	_, _ = io.WriteString(std.err, text) // the error that follows says it too

@@ -9,6 +9,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/google/shlex"
+
+	"github.com/slipway-build/slipway/cmd/slipway/model"
 )
 
 // newParser is the parser of the command line, as dispatch has it.
@@ -33,11 +35,11 @@ func newParser(t *testing.T) *kong.Kong {
 // command lines.
 func TestExamples(t *testing.T) {
 	parser := newParser(t)
-	for _, command := range nodes(parser.Model.Node) {
+	for _, command := range model.Nodes(parser.Model.Node) {
 		if len(command.Children) > 0 {
 			continue
 		}
-		name, count := commandName(command), 0
+		name, count := model.CommandName(command), 0
 		for line := range strings.Lines(examplesOf(name)) {
 			if strings.HasPrefix(line, "#") {
 				continue
@@ -72,9 +74,9 @@ func TestExamples(t *testing.T) {
 // TestFlagGroups finds flags in the table that no command has.
 func TestFlagGroups(t *testing.T) {
 	known := map[string]bool{}
-	for _, command := range nodes(newParser(t).Model.Node) {
+	for _, command := range model.Nodes(newParser(t).Model.Node) {
 		for _, flag := range command.Flags {
-			known[commandName(command)+" --"+flag.Name] = true
+			known[model.CommandName(command)+" --"+flag.Name] = true
 		}
 	}
 	for command, groups := range flagGroups {

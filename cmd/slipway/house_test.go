@@ -27,6 +27,7 @@ const module = "github.com/slipway-build/slipway"
 // and a stranger reads from the top down. What serves tests is on no floor.
 var floors = [][]string{
 	{"cmd/slipway"},
+	{"cmd/slipway/lstable", "cmd/slipway/model"},
 	{"agent"},
 	{"agent/builders", "agent/doctor", "agent/report"},
 	{"agent/fleet"},
@@ -42,9 +43,10 @@ var floors = [][]string{
 	{"registry/remote"},
 	{"registry/imageindex"},
 	{"configmap", "registry"},
-	{"internal/heap", "internal/reference", "internal/source", "internal/table", "internal/target"},
+	{"internal/color", "internal/heap", "internal/reference", "internal/source", "internal/table", "internal/target"},
 	{"internal/fault"},
 	{"internal/format", "internal/sanitize", "internal/variables"},
+	{"internal/suggest"},
 }
 
 // A package that is larger than this is not held in mind; tests do not count.
@@ -111,9 +113,11 @@ var importRules = []struct {
 	only   []string // packages of the module that may import it
 	why    string
 }{
-	{module + "/cmd/...", nil, "the command line is the top of the house"},
+	{module + "/cmd/slipway", nil, "the command line is the top of the house"},
+	{module + "/cmd/slipway/lstable", []string{"cmd/slipway"}, "a part of the command line"},
+	{module + "/cmd/slipway/model", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/agent", []string{"cmd/slipway"}, "agent ties its sub-packages together; they do not know it"},
-	{module + "/agent/builders", []string{"cmd/slipway"}, "the verbs on builders do not need each other's rooms, and a build needs none of them"},
+	{module + "/agent/builders", []string{"cmd/slipway", "cmd/slipway/lstable"}, "the verbs on builders do not need each other's rooms, and a build needs none of them"},
 	{module + "/agent/doctor", []string{"cmd/slipway"}, "the doctor looks at what the others do; none of them asks it"},
 	{module + "/agent/report", []string{"agent", "cmd/slipway"}, "a report is made of a build; what happens below does not know it"},
 	{module + "/agent/fleet", []string{"agent", "agent/builders", "agent/doctor", "cmd/slipway"}, "nodes and connections are for those who do something with them"},
@@ -122,7 +126,7 @@ var importRules = []struct {
 	{module + "/agent/solve", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "cmd/slipway"}, "BuildKit is for those who reach nodes, not for cluster, progress or ci"},
 	{module + "/agent/progress", []string{"agent", "agent/builders", "cmd/slipway"}, "the display belongs to commands; what is below them emits events or reports to a function"},
 	{module + "/agent/ci", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
-	{"github.com/alecthomas/kong", []string{"cmd/slipway"}, "flags are parsed in cmd only; the core takes values"},
+	{"github.com/alecthomas/kong", []string{"cmd/slipway", "cmd/slipway/model"}, "flags are parsed in cmd only; the core takes values"},
 	{"github.com/sethvargo/go-envconfig", []string{"cmd/slipway"}, "the environment is read in cmd only; the core takes values, agent/ci names the variables by tags"},
 	{"k8s.io/client-go/...", []string{"agent/cluster/kube", "agent/cluster/transport"}, "what Kubernetes is asked is in agent/cluster/kube, and how pods are reached in agent/cluster/transport"},
 	{"github.com/moby/buildkit/...", []string{"agent/buildkit", "agent/buildkit/buildkittest", "agent/buildkit/status", "agent/solve", "agent/solve/cache", "agent/solve/contextfs", "agent/solve/output", "agent/solve/session", "agent/progress", "agent/fleet/fleettest"}, "BuildKit is spoken in agent/buildkit, agent/solve and agent/progress only"},
@@ -142,7 +146,7 @@ var importRules = []struct {
 	{module + "/internal/filetest", []string{"agent/solve/vcs/vcstest"}, "it serves tests only"},
 	{module + "/agent/solve/vcs", []string{"agent/solve"}, "a part of solve: what git says of a context"},
 	{module + "/agent/solve/vcs/vcstest", nil, "it serves tests only"},
-	{module + "/internal/reference", []string{"cmd/slipway"}, "it writes what cmd says of its flags"},
+	{module + "/internal/reference", []string{"cmd/slipway", "cmd/slipway/model"}, "it writes what cmd says of its flags"},
 	{module + "/internal/format", []string{"cmd/slipway"}, "how commands print is decided in cmd; the core returns values"},
 	{module + "/internal/variables", []string{"cmd/slipway", "internal/reference"}, "the environment is read in cmd only; the core is given a lookup that has checked it"},
 	{module + "/internal/heap", []string{"agent/solve/contextfs", "agent/solve/output"}, "large transfers spare memory; nothing else changes the collector"},

@@ -12,8 +12,8 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/source"
-	"github.com/slipway-build/slipway/registry/imageindex"
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/imageindex"
 	"github.com/slipway-build/slipway/registry/imagetools"
 	"github.com/slipway-build/slipway/registry/remote"
 )

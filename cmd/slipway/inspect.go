@@ -116,7 +116,11 @@ func (in *invocation) driverOptions(d configmap.Definition) map[string]map[strin
 // scripts find the same labels, and below each node its pods.
 func printDetails(out io.Writer, b builders.Details, d configmap.Definition, now time.Time) error {
 	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
-	sanitize.Fprintf(w, "Name:\t%s\nDriver:\t%s\n\nNodes:\n", b.Name, b.Driver)
+	sanitize.Fprintf(w, "Name:\t%s\nDriver:\t%s\n", b.Name, b.Driver)
+	if b.LastActivity != nil {
+		sanitize.Fprintf(w, "Last Activity:\t%s\n", b.LastActivity.UTC())
+	}
+	fmt.Fprint(w, "\nNodes:\n")
 	for i, n := range b.Nodes {
 		if i > 0 {
 			fmt.Fprintln(w)

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/sirupsen/logrus"
 
+	"github.com/slipway-build/slipway/internal/color"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
@@ -27,7 +28,7 @@ func newLogger(out, stderr io.Writer, g *global, name called) zerolog.Logger {
 	if g.LogFormat != "json" {
 		console := zerolog.ConsoleWriter{
 			Out:           out,
-			NoColor:       !stderrPainter(stderr).on,
+			NoColor:       !stderrPainter(stderr).On(),
 			PartsExclude:  []string{zerolog.TimestampFieldName},
 			FormatPrepare: cleanFields,
 		}
@@ -70,4 +71,15 @@ func (w debugWriter) Write(p []byte) (int, error) {
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
+}
+
+// painter colours what a command prints.
+func (in *invocation) painter() color.Painter {
+	return color.For(isTerminal(in.data), in.env.lookup)
+}
+
+// stderrPainter is the painter of standard error before the environment is read: an
+// error may be that it cannot be.
+func stderrPainter(stderr io.Writer) color.Painter {
+	return color.For(isTerminal(stderr), os.LookupEnv)
 }

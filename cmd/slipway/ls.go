@@ -1,9 +1,13 @@
 package main
 
 import (
+	"os"
 	"time"
 
+	"golang.org/x/term"
+
 	"github.com/slipway-build/slipway/agent/builders"
+	"github.com/slipway-build/slipway/cmd/slipway/lstable"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/format"
 )
@@ -48,7 +52,7 @@ func (c *lsCmd) Run(in *invocation) error {
 	case formatJSONList:
 		err = in.printJSON(list)
 	case "table":
-		err = printBuilders(in.out, list, c.style(in))
+		err = lstable.Print(in.out, list, c.style(in))
 	default:
 		err = in.printAsBuildx(template, list, definitions, set.Selected())
 	}
@@ -78,4 +82,15 @@ func (in *invocation) printAsBuildx(template *format.Template, list []builders.S
 		return nil
 	}
 	return template.Write(in.out, builders.BuildxHeaders, rows)
+}
+
+// style is that of standard output.
+func (c *lsCmd) style(in *invocation) lstable.Style {
+	s := lstable.Style{Whole: c.NoTrunc, Paint: in.painter()}
+	if file, ok := in.data.(*os.File); ok && !s.Whole {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
+			s.Width = width
+		}
+	}
+	return s
 }

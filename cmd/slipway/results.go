@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/slipway-build/slipway/agent/report"
+	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
 )
@@ -17,6 +19,23 @@ type resultFlags struct {
 
 // results are the files that were asked for; nil for none.
 type results struct{ metadata, iid *target.File }
+
+// checkImageID refuses to write the ID of an image where all outputs are files that
+// make none: docker buildx does so where any is.
+func (f resultFlags) checkImageID(outputs []output.Output) error {
+	if f.Iidfile == "" || len(outputs) == 0 || slices.ContainsFunc(outputs, output.Output.MakesImage) {
+		return nil
+	}
+	return &usageError{err: &fault.Usage{
+		Flag: "--iidfile", Value: f.Iidfile, Problem: "no output is an image: " + outputs[0].String(),
+		Hint: "leave it out, or add an output of type=registry, image, oci or docker",
+	}}
+}
+
+// usesStdout reports whether an output is written to standard output.
+func usesStdout(outputs []output.Output) bool {
+	return slices.ContainsFunc(outputs, func(o output.Output) bool { return o.Dest == "-" })
+}
 
 // open fails when the files could not be written after the build, and removes
 // an image ID of an earlier one, which must not be taken for this one's.

@@ -246,7 +246,7 @@ func TestNodesThatDeclareNoPlatforms(t *testing.T) {
 	// nothing was declared.
 	a.ok("slipway build --platform linux/amd64,linux/arm64 " + a.base() + "-o out .")
 	want(t, "results", a.ok("cat out/linux_amd64/machine.txt out/linux_arm64/machine.txt"), "x86_64\naarch64\n")
-	a.fails(2, "slipway build --platform linux/s390x -o out .", `no node of builder "kube" builds for linux/s390x`, "hint: node builder-amd64 builds for linux/amd64, ")
+	a.fails(2, "slipway build --platform linux/s390x --strict-platforms -o out .", `no node of builder "kube" builds for linux/s390x`, "hint: node builder-amd64 builds for linux/amd64, ")
 }
 
 func TestRemoteDriver(t *testing.T) {

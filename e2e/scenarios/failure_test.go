@@ -160,7 +160,13 @@ func TestFailingDockerfile(t *testing.T) {
 	a.write("Dockerfile", "FROM base\nRUM echo fine\n")
 	a.fails(1, "slipway build "+a.base()+"-o out .", "Dockerfile:2", ">>> RUM echo fine", "unknown instruction: RUM")
 	a.write("Dockerfile", "FROM scratch\nCOPY no-such-file /\n")
-	a.fails(1, "slipway build -o out .", "no-such-file", ">>> COPY no-such-file /")
+	a.fails(1, "slipway build -o out .", "error: COPY no-such-file: not in the build context .", ">>> COPY no-such-file /")
+	a.write("Dockerfile", "FROM scratch\nCOPY conf/app.yml /\n")
+	a.write("conf/app.yaml", "x")
+	a.fails(1, "slipway build -o out .", "error: COPY conf/app.yml: not in the build context .", "hint: did you mean conf/app.yaml?")
+	a.write("Dockerfile", "FROM scratch\nCOPY conf/app.yaml /\n")
+	a.write(".dockerignore", "# what CI makes\n*.log\nconf\n")
+	a.fails(1, "slipway build -o out .", "error: COPY conf/app.yaml: not in the build context .", "hint: .dockerignore line 3 excludes it: conf;")
 }
 
 func TestDefinitionWithThreeMistakes(t *testing.T) {

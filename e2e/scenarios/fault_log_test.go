@@ -181,7 +181,7 @@ func TestFaultHostileDockerfile(t *testing.T) {
 		{"flag", "a flag of RUN", "FROM base\nRUN --" + hostileLine + " true\n", "slipway build " + a.base() + ".", 1},
 		{"image", "the name of an image", "FROM " + strings.ReplaceAll(hostileLine, " ", "_") + "\n", "slipway build .", 1},
 		{"stage", "the name of a stage", "FROM scratch AS x" + strings.ReplaceAll(hostileLine, " ", "_") + "\n", "slipway build .", 1},
-		{"target", "the target", "FROM scratch\n", `slipway build --target "$(cat hostile-line)" .`, 1},
+		{"target", "the target", "FROM scratch\n", `slipway build --target "$(cat hostile-line)" .`, 2},
 		{"platform", "a platform", "FROM scratch\n", `slipway build --platform "$(cat hostile)" .`, 2},
 		{"syntax", "the frontend", "# syntax=127.0.0.1:9/" + strings.ReplaceAll(hostileLine, " ", "_") + "\nFROM scratch\n", "slipway build .", 1},
 		{"missing", "the name of a file that is missing", "FROM scratch\nCOPY [" + quoted(hostileLine) + ", \"/\"]\n", "slipway build .", 1},

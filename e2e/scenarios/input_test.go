@@ -87,16 +87,16 @@ ARG ONE TWO THREE
 ARG TARGETARCH
 COPY . /context
 COPY --from=extra file /extra
-RUN { echo "$ONE,$TWO,$THREE,$TARGETARCH"; ls /context; cat /extra; echo; grep example.test /etc/hosts; ulimit -n; df /dev/shm | tail -1; } > /out
+RUN { echo "$ONE,$TWO,$THREE,$TARGETARCH"; ls /context; cat /extra; echo; grep example.test /etc/hosts; ulimit -n; df /dev/shm | tail -1; cat /sys/fs/cgroup/memory/memory.limit_in_bytes || cat /sys/fs/cgroup/memory.max; } > /out
 FROM scratch AS unused
 FROM scratch AS wanted
 COPY --from=build /out /
 `)
 	a.ok("TWO=two slipway build " + both + a.base() + "-f elsewhere/My.Dockerfile --target wanted --build-arg ONE=1 --build-arg TWO --build-arg THREE " +
-		"--build-context extra=extra --add-host example.test:10.1.2.3 --ulimit nofile=1234:2345 --shm-size 8m -o out context")
+		"--build-context extra=extra --add-host example.test:10.1.2.3 --ulimit nofile=1234:2345 --shm-size 8m -m 100m --rm -o out context")
 	for _, arch := range []string{"amd64", "arm64"} {
 		got := a.ok("cat out/linux_" + arch + "/out")
-		for _, line := range []string{"1,two,," + arch + "\n", "kept\n", "from a named context\n", "10.1.2.3", "1234\n", "8192"} {
+		for _, line := range []string{"1,two,," + arch + "\n", "kept\n", "from a named context\n", "10.1.2.3", "1234\n", "8192", "104857600\n"} {
 			if !strings.Contains(got, line) {
 				t.Errorf("%s lacks %q:\n%s", arch, line, got)
 			}

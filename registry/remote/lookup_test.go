@@ -81,7 +81,7 @@ func TestSilentNameServer(t *testing.T) {
 		most  int32
 	}{
 		{"does not answer", net.DNSError{Err: "i/o timeout", IsTimeout: true}, 20 * time.Millisecond, 30 * time.Millisecond, 1, 2},
-		{"fails", net.DNSError{Err: "server misbehaving", IsTemporary: true}, 0, time.Minute, 2, 4},
+		{"fails", net.DNSError{Err: "server misbehaving", IsTemporary: true}, 0, time.Minute, 2, 10},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := quick()

@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve/attr"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
+	"github.com/slipway-build/slipway/internal/suggest"
 )
 
 // Entry is a parsed --cache-from or --cache-to. Its attributes may hold
@@ -226,9 +227,8 @@ func typeNames(d direction) []string {
 	return names
 }
 
-// check finds what BuildKit would refuse or pass over. An attribute of the
-// other direction is none of it: pipelines share one value between both flags,
-// and Prepare warns.
+// check finds what BuildKit would refuse. An attribute that the type does not have,
+// or only in the other direction, BuildKit passes over: Resolve warns.
 func (c Entry) check(d direction) (problem, hint string) {
 	kind, ok := findBackend(c.Type)
 	if !ok {
@@ -243,7 +243,11 @@ func (c Entry) check(d direction) (problem, hint string) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Attrs)) {
 		if !slices.Contains(known, key) && !kind.has(key) {
-			return fmt.Sprintf("type=%s has no attribute %q", c.Type, key), "it has " + strings.Join(known, ", ")
+			// A credential that is misspelt would be missed later, and far from here.
+			if near := suggest.Nearest(key, known); slices.Contains(credentials, near) {
+				return fmt.Sprintf("type=%s has no attribute %q", c.Type, key), fmt.Sprintf("did you mean %q?", near)
+			}
+			continue
 		}
 		if wrong := checkAttr(key, c.Attrs[key]); wrong != "" {
 			return fmt.Sprintf("%s=%q %s", key, maskAttr(key, c.Attrs[key]), wrong), ""

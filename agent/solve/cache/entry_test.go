@@ -60,7 +60,6 @@ func TestParseCache(t *testing.T) {
 		{value: "type=local,dest=d", fails: "src is missing"},
 		{value: "type=local,src=", fails: `src="" is empty`},
 		{value: "type=local,src=d,digest=x", fails: "is not a digest"},
-		{value: "type=gha,bucket=x", fails: `type=gha has no attribute "bucket"`},
 		{value: "type=gha,timeout=5", fails: "is not a duration"},
 		{value: "type=gha,version=3", fails: "is none of 1, 2"},
 		{value: "type=registry,ref=a,registry.insecure=x", fails: "neither true nor false"},
@@ -74,8 +73,9 @@ func TestParseCache(t *testing.T) {
 		{to: true, value: "type=registry,ref=a,compression=lzma", fails: "is none of uncompressed"},
 		{to: true, value: "type=registry,ref=a,compression-level=x", fails: "not a whole number"},
 		{to: true, value: "type=registry,ref=a,ignore-error=x", fails: "neither true nor false"},
-		{to: true, value: "type=gha,compression=zstd", fails: `no attribute "compression"`},
-		{to: true, value: "type=inline,platform-split=true", fails: `no attribute "platform-split"`},
+		{to: true, value: "type=s3,bucket=b,secret_acces_key=x", fails: `type=s3 has no attribute "secret_acces_key"`},
+		{to: true, value: "type=gha,compression=zstd", want: []Entry{{Type: TypeGHA, Attrs: map[string]string{"compression": "zstd"}}}},
+		{to: true, value: "type=inline,platform-split=true", want: []Entry{{Type: TypeInline, Attrs: map[string]string{"platform-split": "true"}}}},
 		{to: true, value: "app@" + digest, fails: "cannot be written to a digest"},
 	}
 	for _, tt := range tests {

@@ -15,13 +15,17 @@ import (
 // masked stands in messages where a credential is.
 const masked = "***"
 
+// credentials are the attributes whose values are never shown.
+var credentials = []string{"token", "ghtoken", "access_key_id", "secret_access_key", "session_token"}
+
 // maskAttr returns what may be shown of an attribute. Only the values of
 // attributes that are known and harmless are shown: a misspelled
 // secret_access_key is a credential all the same.
 func maskAttr(key, value string) string {
-	switch key {
-	case "token", "ghtoken", "access_key_id", "secret_access_key", "session_token":
+	if slices.Contains(credentials, key) {
 		return masked
+	}
+	switch key {
 	case "url", "url_v2", "endpoint_url", "account_url":
 		u, err := url.Parse(value)
 		if err != nil {

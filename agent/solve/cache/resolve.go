@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -130,8 +131,12 @@ func (c Entry) doubts(d direction) []string {
 	}
 	kind, _ := findBackend(c.Type)
 	for _, key := range slices.Sorted(maps.Keys(c.Attrs)) {
-		if kind.has(key) && !slices.Contains(d.attrs(kind), key) {
+		switch known := d.attrs(kind); {
+		case slices.Contains(known, key) || key == attrPlatformSplit && kind.splits():
+		case kind.has(key):
 			doubt("%s has no effect here", key)
+		default:
+			doubt("BuildKit ignores %q, which is no attribute of this type; it has %s", key, strings.Join(known, ", "))
 		}
 	}
 	if c.Type == TypeInline && c.Attrs["mode"] == "max" {

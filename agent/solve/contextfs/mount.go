@@ -23,6 +23,8 @@ type Mount struct {
 	Sums *Sums
 	// Keep leaves all times as they are but those that say too little.
 	Keep bool
+	// Account adds up what is sent; nil for nobody who wants to know.
+	Account *Account
 }
 
 // reads reports whether the time of an entry depends on its content.

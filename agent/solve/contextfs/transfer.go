@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"sync"
 	"unicode/utf8"
 
@@ -42,6 +43,7 @@ type transfer struct {
 	sending sync.Mutex
 	failure *FileError
 
+	tally  tally
 	listed int // files that are read, counted by SendMsg
 
 	mu       sync.Mutex
@@ -237,6 +239,7 @@ func (t *transfer) end(err error) error {
 	}
 	t.running.Wait()
 	t.cancel(nil)
+	t.mount.Account.settle(&t.tally)
 	t.sending.Lock()
 	defer t.sending.Unlock()
 	if t.failure != nil {
@@ -250,6 +253,7 @@ func (t *transfer) end(err error) error {
 func (t *transfer) watch(path string, file io.ReadCloser) io.ReadCloser {
 	w := &watchedFile{ReadCloser: file, path: path, transfer: t}
 	if t.queue == nil {
+		t.count(path)
 		return w
 	}
 	t.mu.Lock()
@@ -257,9 +261,21 @@ func (t *transfer) watch(path string, file io.ReadCloser) io.ReadCloser {
 	delete(t.promised, path)
 	t.mu.Unlock()
 	if !promised && t.mount.Keep {
+		t.count(path)
 		return w
 	}
+	t.tally.add(path, promise.size)
 	w.promise = promise
 	w.left, w.hash = w.promise.size, newHash()
 	return w
+}
+
+// count counts a file that is sent and whose size nobody was told.
+func (t *transfer) count(path string) {
+	if t.mount.Account == nil || t.mount.root == "" {
+		return
+	}
+	if info, err := os.Lstat(place(t.mount.root, path)); err == nil {
+		t.tally.add(path, info.Size())
+	}
 }

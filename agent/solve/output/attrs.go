@@ -11,6 +11,8 @@ import (
 	"github.com/distribution/reference"
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/exporter/containerimage/exptypes"
+
+	"github.com/slipway-build/slipway/internal/suggest"
 )
 
 // The attributes of BuildKit's exporters that have a meaning on the agent,
@@ -83,8 +85,8 @@ var fileAttributes = []attribute{
 	{attrAttestationPrefix, anything},
 }
 
-// checkAttrs finds attributes that an exporter does not know, or whose values
-// it would not take. BuildKit ignores the former.
+// checkAttrs finds attributes whose values an exporter would not take. Those that it
+// does not know BuildKit ignores: see ignoredAttrs.
 func checkAttrs(o Output, lists ...[]attribute) (problem, hint string) {
 	known := slices.Concat(lists...)
 	for _, key := range slices.Sorted(maps.Keys(o.Attrs)) {
@@ -97,13 +99,37 @@ func checkAttrs(o Output, lists ...[]attribute) (problem, hint string) {
 				}
 				continue
 			}
-			return fmt.Sprintf("type=%s has no attribute %q", o.Type, key), "it has " + attributeNames(known, kind.image)
+			continue
 		}
 		if problem, hint := known[i].check(o.Attrs[key]); problem != "" {
 			return fmt.Sprintf("%s=%q %s", key, o.Attrs[key], problem), hint
 		}
 	}
 	return "", ""
+}
+
+// ignoredAttrs are warnings about attributes that the exporter does not know and
+// BuildKit ignores, as docker buildx does without a word.
+func ignoredAttrs(o Output, kind outputType) (warnings []string) {
+	known := slices.Concat(kind.attributes...)
+	for _, key := range slices.Sorted(maps.Keys(o.Attrs)) {
+		if slices.ContainsFunc(known, func(a attribute) bool { return a.name == key }) {
+			continue
+		}
+		if problem, ok := checkAnnotationKey(key); kind.image && (ok || problem != "") {
+			continue
+		}
+		hint := "it has " + attributeNames(known, kind.image)
+		var names []string
+		for _, a := range known {
+			names = append(names, a.name)
+		}
+		if near := suggest.Nearest(key, names); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		}
+		warnings = append(warnings, fmt.Sprintf("--output %s: BuildKit ignores %q, which is no attribute of this type; %s", o, key, hint))
+	}
+	return warnings
 }
 
 // checkAnnotationKey reports whether key is an annotation's and what is wrong

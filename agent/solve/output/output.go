@@ -36,6 +36,12 @@ func (o Output) String() string {
 	return "type=" + o.Type + ",dest=" + o.Dest
 }
 
+// MakesImage reports whether the result is an image, which has an ID.
+func (o Output) MakesImage() bool {
+	kind, _ := findOutputType(o.Type)
+	return kind.image
+}
+
 // mistake is a fault.Usage about the output.
 func (o Output) mistake(problem, hint string) *fault.Usage {
 	return &fault.Usage{Flag: "--output", Value: o.String(), Problem: problem, Hint: hint}

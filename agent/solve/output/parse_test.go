@@ -2,6 +2,7 @@ package output
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -51,15 +52,10 @@ func TestParse(t *testing.T) {
 		{value: "type=local,dest=-", fails: "cannot go to stdout"},
 		{value: "type=local,dest=out,foo", fails: `"foo" is not key=value`},
 		{value: "type=local,dest=out,=x", fails: "has no key"},
-		{value: "type=local,dest=out,compression=zstd", fails: `no attribute "compression"`},
 		{value: "type=local,dest=out,platform-split=maybe", fails: "neither true nor false"},
 		{value: "type=local,dest=out,mode=mirror", fails: `mode="mirror" is unknown`},
 		{value: "type=local,dest=out,source-date-epoch=now", fails: "not a number"},
 		{value: `type=local,"dest=out`, fails: "is not valid CSV"},
-		{value: "type=tar,dest=x,tar=true", fails: `type=tar has no attribute "tar"`},
-		{value: "type=tar,dest=x,annotation.k=v", fails: `type=tar has no attribute "annotation.k"`},
-		{value: "type=oci,dest=x,push=true", fails: `type=oci has no attribute "push"`},
-		{value: "type=oci,dest=x,colour=gzip", fails: `type=oci has no attribute "colour"`},
 		{value: "type=oci,dest=x,annotation-layer.k=v", fails: "unrecognized annotation type"},
 		{value: "type=oci,dest=x,annotation[nope/nope/nope/nope].k=v", fails: "annotation[nope"},
 		{value: "type=oci,tar=false", fails: "dest is missing"},
@@ -68,7 +64,6 @@ func TestParse(t *testing.T) {
 		{value: "type=docker,context=remote", fails: "docker contexts are not supported"},
 		{value: "type=image,dest=x", fails: "it has no dest"},
 		{value: "type=cacheonly,dest=x", fails: "it has no dest"},
-		{value: "type=cacheonly,push=true", fails: `no attribute "push"`},
 		{value: "type=image,name=a/UPPER", fails: "is no image reference"},
 		{value: "type=image,push=maybe", fails: "neither true nor false"},
 		{value: "type=image,oci-mediatypes=", fails: "neither true nor false"},
@@ -97,6 +92,39 @@ func TestParse(t *testing.T) {
 				t.Errorf("output (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestIgnoredAttributes are those that BuildKit ignores: a warning, as nothing else
+// tells of a typo.
+func TestIgnoredAttributes(t *testing.T) {
+	for value, want := range map[string]string{
+		"type=local,dest=out":                    "",
+		"type=local,dest=out,foo=bar":            `BuildKit ignores "foo", which is no attribute of this type; it has dest, platform-split, mode, source-date-epoch and attestation-prefix`,
+		"type=local,dest=out,compression=zstd":   `BuildKit ignores "compression"`,
+		"type=tar,dest=x.tar,tar=true":           `BuildKit ignores "tar"`,
+		"type=tar,dest=x.tar,annotation.k=v":     `BuildKit ignores "annotation.k"`,
+		"type=oci,dest=x.tar,push=true":          `--output type=oci,dest=x.tar: BuildKit ignores "push"`,
+		"type=oci,dest=x.tar,compresion=gzip":    `BuildKit ignores "compresion", which is no attribute of this type; did you mean "compression"?`,
+		"type=image,annotation[linux/arm64].k=v": "",
+		"type=image,push-by-digst=true":          `did you mean "push-by-digest"?`,
+		"type=cacheonly,push=true":               `BuildKit ignores "push"`,
+	} {
+		o, err := Parse(value)
+		if err != nil {
+			t.Errorf("%s: %v", value, err)
+			continue
+		}
+		set, mistakes := Open(t.Context(), []Output{o}, Env{WorkDir: t.TempDir()})
+		if err := mistakes.Err(); err != nil {
+			t.Errorf("%s: %v", value, err)
+		}
+		if got := strings.Join(set.Warnings(), "\n"); !strings.Contains(got, want) || want == "" && got != "" {
+			t.Errorf("%s: warnings %q, want %q", value, got, want)
+		}
+		if err := set.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

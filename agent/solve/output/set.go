@@ -73,6 +73,9 @@ func Open(ctx context.Context, outputs []Output, env Env) (*Set, fault.UsageList
 	for _, o := range outputs {
 		opened, image, problem := open(ctx, o, env)
 		images = images || image
+		if kind, ok := findOutputType(o.Type); ok {
+			s.warnings = append(s.warnings, ignoredAttrs(o, kind)...)
+		}
 		if problem != nil || opened == nil {
 			mistakes.Add(problem)
 			continue

@@ -19,19 +19,24 @@ type outputType struct {
 	// receives the result; nil when there is nothing to receive. The output's
 	// attributes are complete: names and annotations of the build included.
 	open func(ctx context.Context, o Output, env Env) (sink, *fault.Usage)
+	// attributes are what the exporter knows.
+	attributes [][]attribute
 	// image says that the result is an image: it has a name and annotations.
 	image bool
 }
 
 // outputTypes is every exporter that docker buildx build takes.
 func outputTypes() []outputType {
+	files := [][]attribute{fileAttributes}
+	archive := [][]attribute{imageAttributes, archiveAttributes}
+	pushed := [][]attribute{imageAttributes, pushAttributes}
 	return []outputType{
-		{name: client.ExporterLocal, check: checkLocal, open: openLocal},
-		{name: client.ExporterTar, check: checkTar, open: openTar},
-		{name: client.ExporterOCI, check: checkOCI, open: openOCI, image: true},
-		{name: client.ExporterDocker, check: checkDocker, open: openDocker, image: true},
-		{name: client.ExporterImage, check: checkImage, open: openImage, image: true},
-		{name: exporterRegistry, check: checkImage, open: openImage, image: true},
+		{name: client.ExporterLocal, check: checkLocal, open: openLocal, attributes: files},
+		{name: client.ExporterTar, check: checkTar, open: openTar, attributes: files},
+		{name: client.ExporterOCI, check: checkOCI, open: openOCI, attributes: archive, image: true},
+		{name: client.ExporterDocker, check: checkDocker, open: openDocker, attributes: archive, image: true},
+		{name: client.ExporterImage, check: checkImage, open: openImage, attributes: pushed, image: true},
+		{name: exporterRegistry, check: checkImage, open: openImage, attributes: pushed, image: true},
 		{name: exporterCacheOnly, check: checkCacheOnly, open: openCacheOnly},
 	}
 }

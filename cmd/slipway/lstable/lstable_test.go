@@ -1,4 +1,4 @@
-package main
+package lstable
 
 import (
 	"slices"
@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-build/slipway/agent/builders"
+	"github.com/slipway-build/slipway/internal/color"
 )
 
 func TestShortPlatforms(t *testing.T) {
@@ -36,9 +37,9 @@ func TestTableOfBuilders(t *testing.T) {
 			{Name: "builder-s390x", Endpoint: "buildkit/builder-s390x", Status: "starting", Desired: 1, Platforms: []string{"linux/s390x"}, Reason: "pod builder-s390x-y: pulling image", Hints: []string{"check image="}},
 		}},
 	}
-	print := func(style tableStyle) []string {
+	print := func(style Style) []string {
 		var out strings.Builder
-		if err := printBuilders(&out, list, style); err != nil {
+		if err := Print(&out, list, style); err != nil {
 			t.Fatal(err)
 		}
 		return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
@@ -56,10 +57,10 @@ func TestTableOfBuilders(t *testing.T) {
 		` \_ builder-arm64  buildkit/builder-arm64  failing   0/2             linux/arm64`,
 		` \_ builder-s390x  buildkit/builder-s390x  starting  0/1             linux/s390x`,
 	}, notes...)
-	if diff := cmp.Diff(want, print(tableStyle{})); diff != "" {
+	if diff := cmp.Diff(want, print(Style{})); diff != "" {
 		t.Errorf("to a file (-want +got):\n%s", diff)
 	}
-	narrow := print(tableStyle{width: 80})
+	narrow := print(Style{Width: 80})
 	for _, line := range narrow[:5] {
 		if utf8.RuneCountInString(line) > 80 {
 			t.Errorf("wider than 80 columns: %q", line)
@@ -68,21 +69,21 @@ func TestTableOfBuilders(t *testing.T) {
 	if !slices.Contains(narrow, ` \_ builder-amd64  buildkit/build…  running*  2/2   v0.33.1   linux/amd64 (+3),…`) || !slices.Equal(narrow[5:], notes) {
 		t.Errorf("at 80 columns:\n%s", strings.Join(narrow, "\n"))
 	}
-	if whole := print(tableStyle{whole: true}); !strings.Contains(whole[2], "linux/amd64, linux/amd64/v2, linux/amd64/v3, linux/386") {
+	if whole := print(Style{Whole: true}); !strings.Contains(whole[2], "linux/amd64, linux/amd64/v2, linux/amd64/v3, linux/386") {
 		t.Errorf("in full:\n%s", strings.Join(whole, "\n"))
 	}
-	if colored := print(tableStyle{paint: painter{on: true}}); !strings.Contains(colored[3], "\x1b[1;31mfailing\x1b[0m   0/2") {
+	if colored := print(Style{Paint: color.For(true, func(string) (string, bool) { return "", false })}); !strings.Contains(colored[3], "\x1b[1;31mfailing\x1b[0m   0/2") {
 		t.Errorf("in colours: %q", colored[3])
 	}
-	if strings.Contains(print(tableStyle{paint: painter{on: true}})[0], "\x1b") {
+	if strings.Contains(print(Style{Paint: color.For(true, func(string) (string, bool) { return "", false })})[0], "\x1b") {
 		t.Error("the header has colours")
 	}
 	same := []builders.Status{{Name: "kube", Nodes: []builders.NodeStatus{{Name: "a", Error: "no route"}, {Name: "b", Error: "no route"}}}}
-	if got := notesOn(same, painter{}); !slices.Equal(got, []string{"kube/a, kube/b: no route"}) {
+	if got := notesOn(same, color.Painter{}); !slices.Equal(got, []string{"kube/a, kube/b: no route"}) {
 		t.Errorf("two nodes with one reason: %q", got)
 	}
 	// No terminal is too narrow to print.
 	for width := 1; width < 80; width++ {
-		print(tableStyle{width: width})
+		print(Style{Width: width})
 	}
 }

@@ -1,12 +1,9 @@
-package main
+package color
 
-import (
-	"strings"
-	"testing"
-)
+import "testing"
 
-// TestPainterFor has who gets colours where the output is no terminal.
-func TestPainterFor(t *testing.T) {
+// TestFor has who gets colours where the output is no terminal.
+func TestFor(t *testing.T) {
 	for name, tt := range map[string]struct {
 		set  map[string]string
 		want bool
@@ -19,18 +16,18 @@ func TestPainterFor(t *testing.T) {
 		"set but empty":       {map[string]string{"FORCE_COLOR": "", "NO_COLOR": ""}, false},
 		"both":                {map[string]string{"FORCE_COLOR": "1", "NO_COLOR": "1"}, false},
 	} {
-		got := painterFor(&strings.Builder{}, func(name string) (string, bool) { value, set := tt.set[name]; return value, set })
+		got := For(false, func(name string) (string, bool) { value, set := tt.set[name]; return value, set })
 		if got.on != tt.want {
 			t.Errorf("%s: %v", name, got.on)
 		}
 	}
-	if got := (painter{on: true}).paint(colorBad, "FAIL"); got != "\x1b[1;31mFAIL\x1b[0m" {
+	if got := (Painter{on: true}).Paint(Bad, "FAIL"); got != "\x1b[1;31mFAIL\x1b[0m" {
 		t.Errorf("%q", got)
 	}
-	if got := (painter{on: true}).paint("", "STATUS"); got != "STATUS" {
+	if got := (Painter{on: true}).Paint("", "STATUS"); got != "STATUS" {
 		t.Errorf("no colour: %q", got)
 	}
-	if got := (painter{}).paint(colorBad, "FAIL"); got != "FAIL" {
+	if got := (Painter{}).Paint(Bad, "FAIL"); got != "FAIL" {
 		t.Errorf("without colours %q", got)
 	}
 }

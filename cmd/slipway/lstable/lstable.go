@@ -1,39 +1,29 @@
-package main
+// Package lstable prints the table of slipway ls.
+package lstable
 
 import (
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/containerd/platforms"
-	"golang.org/x/term"
 
 	"github.com/slipway-build/slipway/agent/builders"
+	"github.com/slipway-build/slipway/internal/color"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
-// tableStyle is how the table of ls is printed.
-type tableStyle struct {
-	// whole prints everything in full.
-	whole bool
-	// width is that of the terminal in columns; 0 is no bound, for files and for
+// Style is how the table is printed.
+type Style struct {
+	// Whole prints everything in full.
+	Whole bool
+	// Width is that of the terminal in columns; 0 is no bound, for files and for
 	// programs that look for an endpoint.
-	width int
-	paint painter
-}
-
-// style is that of standard output.
-func (c *lsCmd) style(in *invocation) tableStyle {
-	s := tableStyle{whole: c.NoTrunc, paint: painterFor(in.data, in.env.lookup)}
-	if file, ok := in.data.(*os.File); ok && !s.whole {
-		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
-			s.width = width
-		}
-	}
-	return s
+	Width int
+	Paint color.Painter
 }
 
 // The columns of the table, in their order.
@@ -54,15 +44,15 @@ var leastWidths = []struct{ column, least int }{{columnEndpoint, 15}, {columnPla
 // columnGap is between columns.
 const columnGap = 2
 
-// printBuilders prints a row for every builder and below it its nodes, as
+// Print prints a row for every builder and below it its nodes, as
 // docker buildx ls does, and below the table what there is to say of them.
-func printBuilders(w io.Writer, list []builders.Status, style tableStyle) error {
+func Print(w io.Writer, list []builders.Status, style Style) error {
 	rows := [][columns]string{{"NAME/NODE", "DRIVER/ENDPOINT", "STATUS", "PODS", "BUILDKIT", "PLATFORMS"}}
 	for _, b := range list {
 		rows = append(rows, [columns]string{columnName: sanitize.Line(b.Name), columnEndpoint: sanitize.Line(b.Driver)})
 		for _, n := range b.Nodes {
 			shown := n.Platforms
-			if !style.whole {
+			if !style.Whole {
 				shown = shortPlatforms(shown)
 			}
 			status := n.Status
@@ -77,7 +67,7 @@ func printBuilders(w io.Writer, list []builders.Status, style tableStyle) error 
 	}
 	var b strings.Builder
 	writeBuilders(&b, rows, style)
-	for _, line := range notesOn(list, style.paint) {
+	for _, line := range notesOn(list, style.Paint) {
 		b.WriteString(line + "\n")
 	}
 	_, err := io.WriteString(w, b.String())
@@ -85,7 +75,7 @@ func printBuilders(w io.Writer, list []builders.Status, style tableStyle) error 
 }
 
 // writeBuilders aligns the columns, and cuts cells where the table is too wide.
-func writeBuilders(b *strings.Builder, rows [][columns]string, style tableStyle) {
+func writeBuilders(b *strings.Builder, rows [][columns]string, style Style) {
 	var widths [columns]int
 	for _, row := range rows {
 		for i, cell := range row {
@@ -97,7 +87,7 @@ func writeBuilders(b *strings.Builder, rows [][columns]string, style tableStyle)
 		for _, width := range widths {
 			total += width
 		}
-		if excess := total - style.width; style.width > 0 && excess > 0 {
+		if excess := total - style.Width; style.Width > 0 && excess > 0 {
 			widths[cut.column] = min(widths[cut.column], max(cut.least, widths[cut.column]-excess))
 		}
 	}
@@ -107,7 +97,7 @@ func writeBuilders(b *strings.Builder, rows [][columns]string, style tableStyle)
 			cell = cutTo(cell, widths[i])
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+columnGap)
 			if i == columnStatus {
-				cell = style.paint.paint(statusColor(cell), cell)
+				cell = style.Paint.Paint(statusColor(cell), cell)
 			}
 			line.WriteString(cell + pad)
 		}
@@ -124,21 +114,21 @@ func cutTo(cell string, width int) string {
 }
 
 // statusColor is the colour of a status; empty where it needs none.
-func statusColor(status string) color {
+func statusColor(status string) color.Color {
 	switch strings.TrimSuffix(status, "*") {
 	case builders.StatusRunning:
-		return colorGood
+		return color.Good
 	case builders.StatusStarting:
-		return colorWarn
+		return color.Warn
 	case builders.StatusFailing, builders.StatusForbidden, builders.StatusUnreachable:
-		return colorBad
+		return color.Bad
 	}
 	return ""
 }
 
 // notesOn are the reasons, each once with the nodes that share it, then each hint
 // once: nodes mostly have the same cluster and the same rights.
-func notesOn(list []builders.Status, paint painter) []string {
+func notesOn(list []builders.Status, paint color.Painter) []string {
 	var reasons, hints, drifted []string
 	nodes := map[string][]string{}
 	for _, b := range list {
@@ -166,8 +156,8 @@ func notesOn(list []builders.Status, paint painter) []string {
 	for _, reason := range reasons {
 		lines = append(lines, strings.Join(nodes[reason], ", ")+": "+sanitize.Line(reason))
 	}
-	for _, hint := range snippetsLast(hints) {
-		lines = append(lines, paint.paint(colorHint, "hint:")+" "+sanitize.Indent(hint, "  "))
+	for _, hint := range fault.SnippetsLast(hints) {
+		lines = append(lines, paint.Paint(color.Hint, "hint:")+" "+sanitize.Indent(hint, "  "))
 	}
 	return lines
 }

@@ -1,0 +1,80 @@
+package solve
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/solver/errdefs"
+	"github.com/opencontainers/go-digest"
+	"google.golang.org/grpc/codes"
+
+	"github.com/slipway-build/slipway/agent/event"
+	"github.com/slipway-build/slipway/agent/solve/job"
+	"github.com/slipway-build/slipway/internal/fault"
+)
+
+func TestExplainEmulator(t *testing.T) {
+	const exit = `process "/bin/sh -c make" did not complete successfully: exit code: 255`
+	const windows = `process "cmd /S /C make" did not complete successfully: exit code: 1`
+	const foreign = "exec /bin/sh: exec format error\n"
+	for _, tt := range []struct {
+		name      string
+		steps     []string // from the failed one to what it builds on
+		log       string
+		message   string
+		platforms []string
+		want      string
+	}{
+		{"one platform", []string{"[2/2] RUN make"}, foreign, exit, []string{"linux/riscv64"}, "RUN make: runs for linux/riscv64, and node n has no emulator for it (qemu-riscv64)"},
+		{"several, named in the step", []string{"[linux/arm64 build 2/2] RUN make"}, foreign, exit, []string{"linux/amd64", "linux/riscv64", "linux/arm64"}, "RUN make: runs for linux/arm64, and node n has no emulator for it (qemu-aarch64)"},
+		{"several, named in a step before", []string{"[build 3/3] RUN make", "[build 2/3] RUN prepare", "[linux/s390x build 1/3] COPY a /"}, foreign, exit, []string{"linux/riscv64", "linux/s390x"}, "RUN make: runs for linux/s390x, and node n has no emulator for it (qemu-s390x)"},
+		{"several, named nowhere", []string{"[build 2/2] RUN make"}, foreign, exit, []string{"linux/amd64", "linux/riscv64", "linux/arm/v7"}, "RUN make: runs for linux/riscv64 or linux/arm/v7, and node n has no emulator for it (qemu-riscv64)"},
+		{"Windows", []string{"[2/2] RUN make"}, "", windows, []string{"windows/amd64"}, "RUN make: runs for windows/amd64, and node n runs programs for Linux only"},
+		{"its own platform, another binary", []string{"[linux/amd64 2/2] RUN make"}, foreign, exit, []string{"linux/amd64", "linux/riscv64"}, ""},
+		{"a step that cross-compiles and fails", []string{"[linux/amd64->riscv64 2/2] RUN make"}, "make: failed\n", exit, []string{"linux/riscv64"}, ""},
+		{"an emulated step that fails", []string{"[2/2] RUN make"}, "make: failed\n", exit, []string{"linux/riscv64"}, ""},
+		{"a program of the step's own", []string{"[2/2] RUN make"}, "/bin/sh: ./tool: Exec format error\n", exit, []string{"linux/riscv64"}, ""},
+		{"no step that runs", []string{"[2/2] COPY a /"}, "", `"/a": not found`, []string{"windows/amd64"}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFeed(event.Emitter{})
+			in := f.start()
+			var status client.SolveStatus
+			for i, name := range tt.steps {
+				v := &client.Vertex{Digest: digest.FromString(name), Name: name}
+				if i+1 < len(tt.steps) {
+					v.Inputs = []digest.Digest{digest.FromString(tt.steps[i+1])}
+				}
+				status.Vertexes = append(status.Vertexes, v)
+			}
+			at := status.Vertexes[0].Digest
+			status.Logs = []*client.VertexLog{{Vertex: at, Data: []byte(tt.log)}}
+			in <- &status
+			close(in)
+			failed := sourced(errdefs.WrapVertex(answer(codes.Unknown, tt.message), at))
+			err := explainEmulator(failed, f.seen(), job.Job{Node: "n", Platforms: plats(tt.platforms...)}, plats("linux/amd64", "linux/386"))
+			var lacking *EmulatorError
+			if found := errors.As(err, &lacking); found != (tt.want != "") || found && err.Error() != tt.want {
+				t.Errorf("error %q, want %q", err, tt.want)
+			}
+			if Classify(err) != KindBuild || !strings.Contains(Excerpt(err), "RUN b") {
+				t.Errorf("it is %s, with the excerpt %q", Classify(err), Excerpt(err))
+			}
+			if lacking != nil && !strings.Contains(strings.Join(fault.Hints(err), "\n"), "--platform=$BUILDPLATFORM") {
+				t.Errorf("hints %q", fault.Hints(err))
+			}
+		})
+	}
+}
+
+// Names of steps come from the builder.
+func TestPlatformOfAStepThatBuildsOnItself(t *testing.T) {
+	a := digest.FromString("a")
+	s := &steps{}
+	s.note(&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: a, Name: "RUN a", Inputs: []digest.Digest{a}}}})
+	if got := s.platform(a); got != "" {
+		t.Errorf("platform %q", got)
+	}
+}

@@ -1,0 +1,34 @@
+package solve
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/containerd/platforms"
+)
+
+func TestCheckPlatform(t *testing.T) {
+	for name, want := range map[string]string{
+		"linux/amd64": "", "linux/arm/v7": "", "windows/amd64": "", "darwin/arm64": "", "wasi/wasm": "", "linux/loong64": "", "linux/sparc64": "",
+		"linux/amd46":  `"amd46" is not a known architecture; did you mean linux/amd64?`,
+		"linux/arm46":  `"arm46" is not a known architecture; did you mean linux/arm64?`,
+		"lunix/arm64":  `"lunix" is not a known operating system; did you mean linux/arm64?`,
+		"linx/adm64":   `"linx" is not a known operating system; `,
+		"amd64/linux":  `"amd64" is not a known operating system; did you mean linux/amd64?`,
+		"linux/x":      `"x" is not a known architecture; `,
+		"linux/v7":     `"v7" is not a known architecture; `,
+		"foo/bar":      `"foo" is not a known operating system; `,
+		"linux/linux":  `"linux" is not a known architecture; `,
+		"linux/riscv":  "", // containerd's
+		"linux/risc64": `"risc64" is not a known architecture; did you mean linux/riscv64?`,
+	} {
+		p, err := platforms.Parse(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		problem, hint := checkPlatform(platforms.Normalize(p))
+		if got := strings.Trim(problem+"; "+hint, ";"); strings.TrimSpace(got) != strings.TrimSpace(want) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
