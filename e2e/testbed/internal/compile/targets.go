@@ -5,7 +5,7 @@ package compile
 // Versions of what is compiled. go.mod of the components is what decides; these
 // are what the programs say of themselves, and a test compares the two.
 const (
-	Kubernetes   = "v1.36.3"
+	Kubernetes   = "v1.37.2"
 	Containerd   = "v2.3.6"
 	BuildKit     = "v0.33.1"
 	Runc         = "v1.5.0"
@@ -40,7 +40,7 @@ var targets = []target{
 		tags: "no_btrfs,no_devmapper,no_zfs,grpcnotrace,urfave_cli_no_docs,osusergo,netgo,static_build,seccomp",
 		ldflags: "-s -w" +
 			" -X k8s.io/component-base/version.gitVersion=" + Kubernetes +
-			" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36" +
+			" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37" +
 			" -X k8s.io/client-go/pkg/version.gitVersion=" + Kubernetes +
 			" -X github.com/containerd/containerd/v2/version.Version=" + Containerd +
 			" -X github.com/moby/buildkit/version.Version=" + BuildKit,
