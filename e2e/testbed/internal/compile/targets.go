@@ -6,9 +6,9 @@ package compile
 // are what the programs say of themselves, and a test compares the two.
 const (
 	Kubernetes   = "v1.37.2"
-	Containerd   = "v2.3.6"
-	BuildKit     = "v0.33.1"
-	Runc         = "v1.5.0"
+	Containerd   = "v2.4.2"
+	BuildKit     = "v0.34.2"
+	Runc         = "v1.5.3"
 	Distribution = "v3.1.2"
 	Buildx       = "v0.37.2"
 )
