@@ -10,7 +10,7 @@ const (
 	BuildKit     = "v0.34.2"
 	Runc         = "v1.5.3"
 	Distribution = "v3.1.2"
-	Buildx       = "v0.37.2"
+	Buildx       = "v0.38.2"
 )
 
 // target is one call of go build.
