@@ -8,7 +8,7 @@ VERSION ?= dev
 # the same bytes.
 COMMIT = $(shell git rev-parse HEAD 2>/dev/null)$(if $(shell git status --porcelain 2>/dev/null),-dirty)
 LDFLAGS = -s -w -buildid= -X main.version=$(VERSION) -X main.commit=$(COMMIT)
-HELM_VERSIONS := v3.21.4 v4.2.4
+HELM_VERSIONS := v3.22.0 v4.3.1
 FUZZTIME ?= 2s
 FUZZJOBS ?= 2
 
