@@ -2,6 +2,8 @@ module github.com/slipway-build/slipway/e2e
 
 go 1.26.8
 
+toolchain go1.26.11
+
 require (
 	github.com/containerd/containerd/api v1.12.0
 	github.com/google/go-cmp v0.7.0

@@ -2,6 +2,8 @@ module github.com/slipway-build/slipway/.ci/lint
 
 go 1.26.8
 
+toolchain go1.26.11
+
 require (
 	github.com/golangci/misspell v0.8.0
 	github.com/gordonklaus/ineffassign v0.2.0

@@ -2,6 +2,8 @@ module github.com/slipway-build/slipway/e2e/helm/programs
 
 go 1.26.0
 
+toolchain go1.26.11
+
 tool (
 	helm.sh/helm/v3/cmd/helm
 	helm.sh/helm/v4/cmd/helm

@@ -2,6 +2,8 @@ module github.com/slipway-build/slipway/e2e/testbed/components/registry
 
 go 1.26.8
 
+toolchain go1.26.11
+
 godebug default=go1.26
 
 require (
