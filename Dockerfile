@@ -4,15 +4,15 @@
 #   slipway build --platform linux/amd64,linux/arm64 --output type=local,dest=dist .
 #
 # Both architectures are cross-compiled on the builder's own. The result
-# depends on the sources, the Go version, VERSION and COMMIT only; the flags are
-# those of the Makefile, so the binary is that of a release. Where golang cannot
-# be pulled, --build-context golang:1.26=DIR stands in for it, and where modules
-# cannot be fetched from the build, --build-context modules=DIR holds a download
-# cache (`make image` does both).
+# depends on the sources, the Go version, VERSION and COMMIT only; the flags and
+# the version of Go are those of make release, so the binary is that of a release.
+# Where golang cannot be pulled, --build-context golang:1.26.11=DIR stands in for
+# it, and where modules cannot be fetched from the build, --build-context
+# modules=DIR holds a download cache (`make image` does both).
 
 FROM scratch AS modules
 
-FROM --platform=$BUILDPLATFORM golang:1.26 AS build
+FROM --platform=$BUILDPLATFORM golang:1.26.11 AS build
 WORKDIR /src
 ENV CGO_ENABLED=0 GOTOOLCHAIN=local GOMODCACHE=/go/pkg/mod GOCACHE=/go/cache \
     GOFLAGS="-trimpath -buildvcs=false -tags=grpcnotrace -gcflags=all=-dwarf=false"

@@ -8,7 +8,10 @@ VERSION ?= dev
 # the same bytes.
 COMMIT = $(shell git rev-parse HEAD 2>/dev/null)$(if $(shell git status --porcelain 2>/dev/null),-dirty)
 LDFLAGS = -s -w -buildid= -X main.version=$(VERSION) -X main.commit=$(COMMIT)
-HELM_VERSIONS := v3.21.4 v4.2.4
+HELM_VERSIONS := v3.22.0 v4.3.1
+# What a release is compiled with, whatever Go the machine has: the same bytes
+# everywhere, with the fixes of the standard library that are known.
+TOOLCHAIN := $(shell sed -n 's/^toolchain //p' go.mod)
 FUZZTIME ?= 2s
 FUZZJOBS ?= 2
 
@@ -56,7 +59,7 @@ image: build ## Build Slipway's own image for both architectures, with Slipway, 
 release: build $(lastword $(HELM)) ## Build what a release holds into dist/: binaries, SBOMs, chart, man pages, completion scripts, checksums.
 	@case "$(VERSION)" in dev) ;; *) grep -qFx 'appVersion: $(firstword $(subst -, ,$(VERSION)))' charts/slipway/Chart.yaml || \
 		{ echo 'VERSION is $(VERSION), and charts/slipway/Chart.yaml has another appVersion: set it' >&2; exit 1; };; esac
-	.ci/release "$(VERSION)" "$(LDFLAGS)" $(lastword $(HELM))
+	GOTOOLCHAIN=$(TOOLCHAIN) .ci/release "$(VERSION)" "$(LDFLAGS)" $(lastword $(HELM))
 
 .PHONY: docs
 docs: ## Generate the references again that are written by the program.
@@ -122,11 +125,12 @@ faults: ## Plant the faults that take long or disturb the whole cluster, besides
 		cat $$report; rm $$report; exit $$status
 
 # Not part of make test: a vulnerability that becomes known breaks no change.
-# The database is a module, so the module proxy is all that this needs.
+# The database is a module, so the module proxy is all that this needs. The
+# standard library is the one that a release has.
 .PHONY: vuln
 vuln: ## Look for vulnerabilities that are known today, in what the product calls. It downloads the database.
 	db=$$(go mod download -json golang.org/x/vulndb@latest | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p') && \
-		go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 -db "file://$$db/data/osv" ./...
+		GOTOOLCHAIN=$(TOOLCHAIN) go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 -db "file://$$db/data/osv" ./...
 
 .PHONY: slow
 slow: ## Run everything with a third of this machine's CPU.

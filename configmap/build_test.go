@@ -175,7 +175,7 @@ func TestExampleHasWhatItSays(t *testing.T) {
 		t.Errorf("pod template: %s", template)
 	}
 	amd64 := &Kubernetes{
-		Image: "moby/buildkit:v0.33.1", Namespace: "buildkit", Replicas: 2,
+		Image: "moby/buildkit:v0.34.2", Namespace: "buildkit", Replicas: 2,
 		Requests:       corev1.ResourceList{"cpu": quantity("500m"), "memory": quantity("2Gi"), "ephemeral-storage": quantity("10Gi")},
 		Limits:         corev1.ResourceList{"cpu": quantity("4"), "memory": quantity("8Gi"), "ephemeral-storage": quantity("50Gi")},
 		ServiceAccount: "buildkit", SchedulerName: "default-scheduler",

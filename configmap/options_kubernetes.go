@@ -41,7 +41,7 @@ func kubernetesDefaults() Kubernetes {
 func kubernetesOptions() []option[Kubernetes] {
 	return []option[Kubernetes]{
 		{
-			name: "image", form: "an image reference", example: "moby/buildkit:v0.33.1", unset: true,
+			name: "image", form: "an image reference", example: "moby/buildkit:v0.34.2", unset: true,
 			// buildx takes the rootless image even with rootless=false.
 			standard: defaultImage + ", with rootless " + defaultRootlessImage,
 			doc:      "The BuildKit image.",

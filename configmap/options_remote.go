@@ -15,7 +15,7 @@ import (
 // defaultRemoteTimeout is how long buildx waits for the first answer.
 const defaultRemoteTimeout = 20 * time.Second
 
-// remoteOptions are the options of the driver remote, those of buildx 0.37 and
+// remoteOptions are the options of the driver remote, those of buildx 0.38 and
 // one more.
 func remoteOptions() []option[Remote] {
 	path := func(name, doc string, target func(*Remote) *string) option[Remote] {

@@ -2,6 +2,8 @@ module github.com/slipway-build/slipway/.ci/lint
 
 go 1.26.8
 
+toolchain go1.26.11
+
 require (
 	github.com/golangci/misspell v0.8.0
 	github.com/gordonklaus/ineffassign v0.2.0
@@ -22,7 +24,7 @@ require (
 	github.com/gostaticanalysis/comment v1.5.0 // indirect
 	github.com/hashicorp/go-version v1.9.0 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
-	golang.org/x/mod v0.42.0 // indirect
-	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/mod v0.43.0 // indirect
+	golang.org/x/sync v0.25.0 // indirect
 	golang.org/x/tools/go/packages/packagestest v0.1.1-deprecated // indirect
 )

@@ -13,8 +13,8 @@ import (
 )
 
 // TestRetryOnConflict tests how often a write is made and what comes of it. A
-// write that ends with a deadline must not count as done, which client-go's retry
-// says of it.
+// write that ends with a deadline counts as one: client-go's retry returns the
+// conflict before it.
 func TestRetryOnConflict(t *testing.T) {
 	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "deployments"}, "d", errors.New("changed"))
 	other := errors.New("refused")

@@ -187,11 +187,14 @@ func judgeAttempts(pod string, attempts []attempt) answer {
 // advisory is a known fault of BuildKit.
 type advisory struct{ fixed, name string }
 
-// advisories are those whose fix is in a version that not everybody runs.
+// advisories are those whose fix is in a version that not everybody runs, of
+// github.com/moby/buildkit in https://pkg.go.dev/vuln.
 func advisories() []advisory {
 	return []advisory{
 		{"v0.28.1", "CVE-2026-33747"},
 		{"v0.28.1", "CVE-2026-33748"},
+		{"v0.31.1", "CVE-2026-61711"},
+		{"v0.31.1", "CVE-2026-61712"},
 	}
 }
 

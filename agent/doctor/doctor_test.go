@@ -132,18 +132,27 @@ func TestBusyWords(t *testing.T) {
 }
 
 func TestJudgeVersion(t *testing.T) {
-	for version, want := range map[string]Verdict{
-		"v0.33.1":     VerdictOK,
-		"v0.28.1":     VerdictOK,
-		"v0.28.0":     VerdictWarning,
-		"v0.28.1-rc1": VerdictWarning,
-		"":            VerdictWarning,
+	const (
+		files   = "CVE-2026-33747, CVE-2026-33748"
+		sandbox = "CVE-2026-61711, CVE-2026-61712"
+	)
+	for version, want := range map[string]struct {
+		verdict Verdict
+		detail  string
+	}{
+		"v0.34.2":     {VerdictOK, "v0.34.2 for "},
+		"v0.31.1":     {VerdictOK, "v0.31.1 for "},
+		"v0.31.0":     {VerdictWarning, "v0.31.0 has known faults: " + sandbox},
+		"v0.28.1":     {VerdictWarning, "v0.28.1 has known faults: " + sandbox},
+		"v0.28.0":     {VerdictWarning, "v0.28.0 has known faults: " + files + ", " + sandbox},
+		"v0.28.1-rc1": {VerdictWarning, "v0.28.1-rc1 has known faults: " + files + ", " + sandbox},
+		"":            {VerdictWarning, `version "", of which no advisories are known here`},
 	} {
 		got := judgeVersion(builder{version: version})
-		if got.verdict != want {
-			t.Errorf("%s: %+v, want %s", version, got, want)
+		if got.verdict != want.verdict || !strings.HasPrefix(got.detail, want.detail) {
+			t.Errorf("%s: %+v, want %+v", version, got, want)
 		}
-		if old := strings.HasPrefix(version, "v0.28.") && want == VerdictWarning; old != (strings.Contains(got.detail, "CVE-2026-33747, CVE-2026-33748") && strings.Contains(strings.Join(got.hints, ""), "v0.28.1 or later")) {
+		if old := strings.Contains(got.detail, "known faults"); old != strings.Contains(strings.Join(got.hints, ""), "v0.31.1 or later") {
 			t.Errorf("%s: %+v", version, got)
 		}
 	}

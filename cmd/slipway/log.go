@@ -7,9 +7,9 @@ import (
 	"os"
 	"strings"
 
-	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
 	"github.com/sirupsen/logrus"
+	"golang.org/x/term"
 
 	"github.com/slipway-build/slipway/internal/color"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -70,7 +70,7 @@ func (w debugWriter) Write(p []byte) (int, error) {
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && isatty.IsTerminal(f.Fd())
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // painter colours what a command prints.

@@ -26,7 +26,7 @@ const buildkitModule = "github.com/moby/buildkit"
 // buildxVersion is the version of docker buildx whose commands and flags Slipway
 // takes: the one that it is tested beside. Scripts and actions look for it in the
 // first line of docker buildx version, to learn which flags there are.
-const buildxVersion = "v0.37.2"
+const buildxVersion = "v0.38.2"
 
 type versionCmd struct {
 	Format string `enum:"text,json" default:"text" help:"Output format (${enum})."`

@@ -20,7 +20,7 @@ const (
 	root     = "../../"
 	chartDir = root + "charts/slipway"
 	// kubeVersion stands for a cluster's.
-	kubeVersion = "v1.36.0"
+	kubeVersion = "v1.37.0"
 )
 
 // random is what no two calls have in common.

@@ -14,7 +14,7 @@ import (
 // Versions are those that `make helm` builds. They are the newest of Helm 3
 // and of Helm 4 with the client of the product's Kubernetes, which halves what
 // has to be compiled.
-var Versions = []string{"v3.21.4", "v4.2.4"}
+var Versions = []string{"v3.22.0", "v4.3.1"}
 
 // Program is one version of Helm.
 type Program struct {

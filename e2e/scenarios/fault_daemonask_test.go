@@ -61,8 +61,10 @@ func TestFaultBuilderFiles(t *testing.T) {
 	t.Parallel()
 	f := plant(t, "builder", "asks for files outside of the context")
 	var asks []ask
+	// The type's own String leaves the values out.
+	question := func(header metadata.MD) string { return fmt.Sprint(map[string][]string(header)) }
 	fetch := func(header metadata.MD) {
-		asks = append(asks, ask{fmt.Sprint(header), func(ctx context.Context, b *hostiledaemon.Build) (string, error) {
+		asks = append(asks, ask{question(header), func(ctx context.Context, b *hostiledaemon.Build) (string, error) {
 			found, err := b.Fetch(ctx, header)
 			return fmt.Sprint(found), err
 		}})
@@ -113,7 +115,7 @@ func TestFaultBuilderFiles(t *testing.T) {
 			f.held(leak, !strings.Contains(answer, no), "%s: the builder got %s", what, answer)
 		}
 	}
-	if answer := all[fmt.Sprint(metadata.Pairs("dir-name", "context", "exclude-patterns", "link"))]; !strings.Contains(answer, "of the context") {
+	if answer := all[question(metadata.Pairs("dir-name", "context", "exclude-patterns", "link"))]; !strings.Contains(answer, "of the context") {
 		t.Errorf("the builder does not get the context: %q", answer)
 	}
 	f.refused("the session")

@@ -22,9 +22,9 @@ const clientID = "slipway"
 
 // authorizer sends requests with the credentials that registries ask for.
 //
-// oras-go's own client is not used: it refuses a token service on a private
-// address when the registry has another host name, which is how registries
-// inside a company look (GitLab's, Harbor's behind a proxy).
+// oras-go's own client (2.7) is not used: it asks for one credential for each
+// host, while a repository may have one of its own, and it does not tell which
+// source a credential came from and whether the token service has taken it.
 type authorizer struct {
 	keychain registry.Keychain
 	client   *http.Client

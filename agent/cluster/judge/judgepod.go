@@ -24,7 +24,7 @@ var permanentPullFailure = regexp.MustCompile(`(?i)not found|manifest unknown|do
 // containerTroubles are the kubelet's reasons for a container that does not
 // get started. Pulls and crash loops, which need a closer look, are not here.
 //
-//	https://github.com/kubernetes/kubernetes/blob/v1.36.0/pkg/kubelet/container/sync_result.go
+//	https://github.com/kubernetes/kubernetes/blob/v1.37.0/pkg/kubelet/container/sync_result.go
 var containerTroubles = map[string]struct {
 	reason kube.Reason
 	grace  bool // else it fails at once

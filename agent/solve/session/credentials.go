@@ -14,7 +14,6 @@ import (
 
 	"github.com/moby/buildkit/session/auth"
 	"github.com/moby/buildkit/util/progress/progresswriter"
-	"golang.org/x/crypto/nacl/sign"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -270,7 +269,9 @@ func (c *Credentials) VerifyTokenAuthority(ctx context.Context, req *auth.Verify
 	if err != nil {
 		return nil, err
 	}
-	return &auth.VerifyTokenAuthorityResponse{Signed: sign.Sign(nil, req.Payload, (*[64]byte)(key))}, nil
+	// The daemon opens it with NaCl's crypto_sign_open, whose messages are an
+	// Ed25519 signature and the payload: https://nacl.cr.yp.to/sign.html
+	return &auth.VerifyTokenAuthorityResponse{Signed: append(ed25519.Sign(key, req.Payload), req.Payload...)}, nil
 }
 
 // authority is the key by which the daemon knows that two requests come from

@@ -5,12 +5,12 @@ package compile
 // Versions of what is compiled. go.mod of the components is what decides; these
 // are what the programs say of themselves, and a test compares the two.
 const (
-	Kubernetes   = "v1.36.3"
-	Containerd   = "v2.3.6"
-	BuildKit     = "v0.33.1"
-	Runc         = "v1.5.0"
+	Kubernetes   = "v1.37.2"
+	Containerd   = "v2.4.2"
+	BuildKit     = "v0.34.2"
+	Runc         = "v1.5.3"
 	Distribution = "v3.1.2"
-	Buildx       = "v0.37.2"
+	Buildx       = "v0.38.2"
 )
 
 // target is one call of go build.
@@ -40,7 +40,7 @@ var targets = []target{
 		tags: "no_btrfs,no_devmapper,no_zfs,grpcnotrace,urfave_cli_no_docs,osusergo,netgo,static_build,seccomp",
 		ldflags: "-s -w" +
 			" -X k8s.io/component-base/version.gitVersion=" + Kubernetes +
-			" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36" +
+			" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37" +
 			" -X k8s.io/client-go/pkg/version.gitVersion=" + Kubernetes +
 			" -X github.com/containerd/containerd/v2/version.Version=" + Containerd +
 			" -X github.com/moby/buildkit/version.Version=" + BuildKit,
