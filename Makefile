@@ -72,11 +72,13 @@ docs: ## Generate the references again that are written by the program.
 .PHONY: test
 test: lint unit chart fuzz e2e ## Run everything: lint, unit tests with the race detector, the chart, fuzzing, scenarios on the real cluster.
 
+# The product and its tests compile for macOS, too: for developers and releases.
 .PHONY: lint
 lint: ## Run the linters.
 	cd .ci/lint && $(GO_BUILD) -ldflags "-s -w" -o $(TOOLS)/lint .
 	cd .ci/lint && go vet -vettool=$(TOOLS)/lint ./...
 	go vet -vettool=$(TOOLS)/lint ./...
+	GOOS=darwin go vet ./...
 	cd e2e && go vet -vettool=$(TOOLS)/lint ./...
 
 # The race detector lets a program wait for a second at its end, which the scripts
