@@ -18,7 +18,8 @@ type BuildxBuilder struct {
 	Driver  string
 	// Dynamic is false: the nodes are those of the definition, not its pods.
 	Dynamic bool
-	// LastActivity is the zero time where it is not known.
+	// LastActivity is the zero time where it is not known: ls does not ask the pods
+	// for it, inspect does.
 	LastActivity time.Time
 	Name         string
 	Nodes        []BuildxNode
@@ -69,6 +70,9 @@ func (s Status) Buildx(d configmap.Definition, options map[string]map[string]str
 // Buildx returns the builder in buildx's form.
 func (d Details) Buildx(of configmap.Definition, options map[string]map[string]string, current bool) BuildxBuilder {
 	b := BuildxBuilder{Name: d.Name, Driver: d.Driver, Current: current, Nodes: make([]BuildxNode, len(d.Nodes))}
+	if d.LastActivity != nil {
+		b.LastActivity = *d.LastActivity
+	}
 	for i, n := range d.Nodes {
 		b.Nodes[i] = n.buildx(of.Nodes[i], options[n.Name])
 		b.Nodes[i].Labels = n.Labels

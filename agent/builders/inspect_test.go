@@ -85,6 +85,9 @@ func TestInspect(t *testing.T) {
 	if got.LastActivity == nil || !got.LastActivity.Equal(ended) {
 		t.Errorf("the builder's last activity: %v", got.LastActivity)
 	}
+	if b := got.Buildx(d, nil, false); !b.LastActivity.Equal(ended) {
+		t.Errorf("the last activity for buildx's templates: %v", b.LastActivity)
+	}
 	if n := got.Nodes[1]; n.Status != "unreachable" || n.Error != "no answer" {
 		t.Errorf("no answer: %+v", n)
 	}

@@ -34,10 +34,14 @@ type EmulatorError struct {
 
 // Error implements error.
 func (e *EmulatorError) Error() string {
+	return e.Step + ": " + e.reason()
+}
+
+func (e *EmulatorError) reason() string {
 	if e.Emulator == "" {
-		return fmt.Sprintf("%s: runs for %s, and node %s runs programs for Linux only", e.Step, e.Platform, e.Node)
+		return fmt.Sprintf("runs for %s, and node %s runs programs for Linux only", e.Platform, e.Node)
 	}
-	return fmt.Sprintf("%s: runs for %s, and node %s has no emulator for it (%s)", e.Step, e.Platform, e.Node, e.Emulator)
+	return fmt.Sprintf("runs for %s, and node %s has no emulator for it (%s)", e.Platform, e.Node, e.Emulator)
 }
 
 // Unwrap returns the error of the solve.

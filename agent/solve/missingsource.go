@@ -38,6 +38,8 @@ func (e *MissingSourceError) Error() string {
 	return fmt.Sprintf("%s %s: not in %s", e.Instruction, e.Path, e.From)
 }
 
+func (e *MissingSourceError) reason() string { return e.Path + " is not in " + e.From }
+
 // Unwrap returns the error of the solve.
 func (e *MissingSourceError) Unwrap() error { return e.err }
 

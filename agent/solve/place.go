@@ -17,6 +17,13 @@ const maxInstruction = 80
 //	https://github.com/moby/buildkit/blob/v0.33.1/solver/llbsolver/ops/exec.go
 const failedProcess = "did not complete successfully: "
 
+// explained is an error that says why an instruction has failed.
+type explained interface {
+	error
+	// reason is the message without the instruction.
+	reason() string
+}
+
 // Failure says in a line which instruction of the Dockerfile a build has failed at,
 // and why: "RUN make (Dockerfile:3): exit code: 2". Without an instruction it is the
 // error's own message.
@@ -34,6 +41,10 @@ func Failure(err error) string {
 		}
 		if _, after, ok := cutLast(reason, failedProcess); ok {
 			reason = after
+		}
+		// What explains a failure names the instruction itself.
+		if known := (explained)(nil); errors.As(err, &known) {
+			reason = known.reason()
 		}
 		more := first.End != nil && first.End.Line > first.Start.Line
 		return fmt.Sprintf("%s (%s:%d): %s", instructionText(lines[at-1], more), source.Info.Filename, at, reason)

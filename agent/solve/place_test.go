@@ -36,6 +36,8 @@ func TestFailure(t *testing.T) {
 		{"a long command", at(exit, long, 1, 1), long[:80] + " ... (build/Dockerfile:1): exit code: 7"},
 		{"a carriage return in it", at(exit, "RUN a\rerror: b", 1, 1), "RUN a error: b (build/Dockerfile:1): exit code: 7"},
 		{"a file", at(`"/none": not found`, "COPY none /", 1, 1), `COPY none / (build/Dockerfile:1): "/none": not found`},
+		{"a file that is known to be missing", &MissingSourceError{Instruction: "COPY", Path: "none", From: "the build context .", err: at(`"/none": not found`, "COPY none /", 1, 1)}, "COPY none / (build/Dockerfile:1): none is not in the build context ."},
+		{"an emulator that is missing", &EmulatorError{Step: "RUN make", Platform: "linux/riscv64", Node: "n", Emulator: "qemu-riscv64", err: at(exit, "RUN make", 1, 1)}, "RUN make (build/Dockerfile:1): runs for linux/riscv64, and node n has no emulator for it (qemu-riscv64)"},
 		{"no such line", at(exit, "RUN x", 7, 7), exit},
 		{"no line", errors.New("failed to solve: " + exit), exit},
 		{"a range without an end", errdefs.WithSource(errors.New(exit), &errdefs.Source{Info: &pb.SourceInfo{Filename: "D", Data: []byte("RUN x")}, Ranges: []*pb.Range{{Start: &pb.Position{Line: 1}}}}), "RUN x (D:1): exit code: 7"},

@@ -21,7 +21,7 @@ func TestEachSourceOfCredentialsAlone(t *testing.T) {
 	build := func(flags, tag string) string {
 		return "slipway build " + both + "--no-cache --build-arg BASE=" + r.Base + " " + flags + " -t " + s.tag(tag) + " --push ."
 	}
-	s.fails(5, build("", "anonymous"), "error: cannot pull "+strings.TrimSuffix(r.Base, ":1"), "anonymous", "hint: ", "slipway login "+r.Address)
+	s.fails(5, build("", "anonymous"), "cannot pull "+strings.TrimSuffix(r.Base, ":1"), "anonymous", "hint: ", "slipway login "+r.Address)
 
 	config, err := registrytest.DockerConfigFor(r)
 	if err != nil {
@@ -34,7 +34,7 @@ func TestEachSourceOfCredentialsAlone(t *testing.T) {
 	s.write("/tmp/helped/config.json", `{"credHelpers":{"`+r.Address+`":"test"}}`)
 	// Without a tag nothing names the registry of such a credential.
 	extract := "REGISTRY_USERNAME=$U REGISTRY_PASSWORD=$P slipway build --platform linux/amd64 --no-cache --build-arg BASE=" + r.Base + " -o type=local,dest=out . >&2"
-	s.fails(5, ". /tmp/login && "+extract, "error: cannot pull ", "hint: REGISTRY_USERNAME is set but names no registry: set REGISTRY="+r.Address+" if it is for that registry")
+	s.fails(5, ". /tmp/login && "+extract, "cannot pull ", "hint: REGISTRY_USERNAME is set but names no registry: set REGISTRY="+r.Address+" if it is for that registry")
 	s.ok(". /tmp/login && REGISTRY=$H " + extract)
 	for _, source := range []struct{ name, before, flags string }{
 		{"flag", "export MY_USER=$U MY_PASSWORD=$P", "--registry-auth " + r.Address + "=env:MY_USER:MY_PASSWORD"},
