@@ -52,9 +52,14 @@ func (w *work) located(node int, class fault.Class, err error) error {
 	return &platformError{where: where, what: what, err: err}
 }
 
-// platformOf returns the platform in the name of a step of a solve of several,
-// "[linux/arm64 2/3] RUN make".
+// platformOf returns the platform that a step of a solve of several is for, by its
+// name: "[linux/arm64 2/3] RUN make"; "[linux/amd64->arm64 2/3] RUN make" runs on one
+// platform for another.
 func platformOf(step string) string {
 	name, _, _ := strings.Cut(strings.TrimPrefix(step, "["), " ")
+	on, target, crosses := strings.Cut(name, "->")
+	if system, _, ok := strings.Cut(on, "/"); crosses && ok {
+		return system + "/" + target
+	}
 	return name
 }

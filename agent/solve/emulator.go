@@ -94,7 +94,7 @@ func foreignPlatforms(own string, all, native []ocispecs.Platform) []ocispecs.Pl
 		all = []ocispecs.Platform{platforms.Normalize(p)}
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(p ocispecs.Platform) bool {
-		return slices.ContainsFunc(native, func(n ocispecs.Platform) bool { return platforms.Only(n).Match(p) })
+		return slices.ContainsFunc(native, func(n ocispecs.Platform) bool { return platforms.OnlyStrict(n).Match(p) })
 	})
 }
 

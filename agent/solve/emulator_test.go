@@ -78,3 +78,14 @@ func TestPlatformOfAStepThatBuildsOnItself(t *testing.T) {
 		t.Errorf("platform %q", got)
 	}
 }
+
+// TestForeignPlatforms tests that a processor is not taken for one that it may be able
+// to stand in for: many of 64-bit Arm cannot run 32-bit programs.
+func TestForeignPlatforms(t *testing.T) {
+	if got := foreignPlatforms("linux/arm/v7", nil, plats("linux/arm64")); len(got) != 1 {
+		t.Errorf("foreign: %v", got)
+	}
+	if got := foreignPlatforms("linux/arm64/v8", nil, plats("linux/arm64")); len(got) != 0 {
+		t.Errorf("foreign: %v", got)
+	}
+}

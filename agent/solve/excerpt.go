@@ -6,11 +6,13 @@ import (
 
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/solver/pb"
+
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // Excerpt is the part of the Dockerfile that an error is about, with line
-// numbers and the lines marked, as docker prints it; empty when the error is
-// about no line.
+// numbers and the lines marked, as docker prints it, without the credentials in its
+// URLs; empty when the error is about no line.
 func Excerpt(err error) string {
 	var out strings.Builder
 	for _, source := range errdefs.Sources(err) {
@@ -20,7 +22,7 @@ func Excerpt(err error) string {
 			return "" // a strings.Builder does not fail
 		}
 	}
-	return carriageReturns.Replace(out.String())
+	return sanitize.RedactURLs(carriageReturns.Replace(out.String()))
 }
 
 // carriageReturns keeps a line of a Dockerfile one line. What is printed ends

@@ -65,6 +65,9 @@ func explainSource(err error, r Request, in inputs) error {
 	switch dir, mount := contextDir(in, from); {
 	case from == "":
 		e.From = "the build context " + r.Context
+		if r.Context == "-" {
+			e.From = "the build context on standard input"
+		}
 		e.hints = missingHints(node, name, dir, ignoreFiles(in, dir, true))
 	case mount != "":
 		e.From = "--build-context " + from

@@ -17,7 +17,7 @@ var (
 		"android", "ios", "js", "plan9", "wasi", "wasip1",
 	}
 	knownArchitectures = []string{
-		"amd64", "arm64", "arm", "386", "riscv64", "ppc64le", "s390x", "loong64", "ppc64", "mips", "mipsle", "mips64", "mips64le", "wasm",
+		"amd64", "arm64", "arm", "386", "riscv64", "ppc64le", "s390x", "loong64", "ppc64", "mips", "mipsle", "mips64", "mips64le", "wasm", "wasm32",
 	}
 )
 

@@ -9,7 +9,7 @@ import (
 
 func TestCheckPlatform(t *testing.T) {
 	for name, want := range map[string]string{
-		"linux/amd64": "", "linux/arm/v7": "", "windows/amd64": "", "darwin/arm64": "", "wasi/wasm": "", "linux/loong64": "", "linux/sparc64": "",
+		"linux/amd64": "", "linux/arm/v7": "", "windows/amd64": "", "darwin/arm64": "", "wasi/wasm": "", "wasi/wasm32": "", "linux/loong64": "", "linux/sparc64": "",
 		"linux/amd46":  `"amd46" is not a known architecture; did you mean linux/amd64?`,
 		"linux/arm46":  `"arm46" is not a known architecture; did you mean linux/arm64?`,
 		"lunix/arm64":  `"lunix" is not a known operating system; did you mean linux/arm64?`,

@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"regexp"
 	"sync"
@@ -54,7 +56,7 @@ func (r *refusalRetrier) RoundTrip(request *http.Request) (*http.Response, error
 		r.mu.Lock()
 		allowed := r.allowed[like]
 		r.mu.Unlock()
-		if !allowed || try == refusalTries {
+		if !allowed || try == refusalTries || !lacksRight(answer) {
 			return answer, nil
 		}
 		again := request.Clone(request.Context())
@@ -77,6 +79,32 @@ func (r *refusalRetrier) RoundTrip(request *http.Request) (*http.Response, error
 		r.log.Debug().Str("request", like).Int("try", try+1).Msg("the API server refuses what it has allowed before; trying again")
 		request = again
 	}
+}
+
+// lacksRight tells whether a refusal is for want of a right. Quota, pod security and
+// webhooks refuse with the same status, and for good. It leaves the answer readable.
+func lacksRight(answer *http.Response) bool {
+	start, err := io.ReadAll(io.LimitReader(answer.Body, refusalSize))
+	answer.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(start), failing{err}, answer.Body), answer.Body}
+	// The same words in JSON and in protobuf.
+	return bytes.Contains(start, []byte(" is forbidden: User ")) && bytes.Contains(start, []byte(" cannot "))
+}
+
+// refusalSize is how much of a refusal is looked at, in bytes.
+const refusalSize = 16 << 10
+
+// failing ends with an error, or like an empty reader.
+type failing struct{ err error }
+
+// Read implements io.Reader.
+func (f failing) Read([]byte) (int, error) {
+	if f.err != nil {
+		return 0, f.err
+	}
+	return 0, io.EOF
 }
 
 var namedPod = regexp.MustCompile(`/pods/[^/]+`)

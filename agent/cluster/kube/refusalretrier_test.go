@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net/http"
@@ -16,7 +17,10 @@ import (
 type roundTrips struct {
 	statuses []int
 	bodies   []string // that came
+	refusal  string   // what a 403 says; empty for refusedByRole
 }
+
+const refusedByRole = `{"kind":"Status","message":"pods is forbidden: User \"system:serviceaccount:ci:agent\" cannot list resource \"pods\" in API group \"\" in the namespace \"ci\"","code":403}`
 
 func (r *roundTrips) RoundTrip(request *http.Request) (*http.Response, error) {
 	body := ""
@@ -34,6 +38,9 @@ func (r *roundTrips) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	answer := httptest.NewRecorder()
 	answer.WriteHeader(status)
+	if status == http.StatusForbidden {
+		_, _ = answer.WriteString(cmp.Or(r.refusal, refusedByRole))
+	}
 	return answer.Result(), nil
 }
 
@@ -48,16 +55,18 @@ func TestRefusalRetrier(t *testing.T) {
 		statuses []int // the last one for ever
 		want     int
 		requests int
+		refusal  string // what a 403 says; empty for a missing right
 	}{
-		{"allowed before, refused for a moment", "GET " + pods, "GET", pods, "", []int{403, 403, 200}, 200, 3},
-		{"another pod's log", "GET " + pods + "/a/log", "GET", pods + "/b/log", "", []int{403, 200}, 200, 2},
-		{"with a body", "POST " + pods, "POST", pods, "made", []int{403, 201}, 201, 2},
-		{"refused for good", "GET " + pods, "GET", pods, "", []int{403}, 403, refusalTries},
-		{"never allowed", "", "GET", pods, "", []int{403, 200}, 403, 1},
-		{"allowed in another namespace", "GET " + otherPods, "GET", pods, "", []int{403, 200}, 403, 1},
-		{"another verb was allowed", "GET " + pods, "POST", pods, "made", []int{403, 201}, 403, 1},
-		{"a log was allowed", "GET " + pods + "/a/log", "GET", pods + "/a/exec", "", []int{403, 200}, 403, 1},
-		{"another error", "GET " + pods, "GET", pods, "", []int{500, 200}, 500, 1},
+		{"allowed before, refused for a moment", "GET " + pods, "GET", pods, "", []int{403, 403, 200}, 200, 3, ""},
+		{"another pod's log", "GET " + pods + "/a/log", "GET", pods + "/b/log", "", []int{403, 200}, 200, 2, ""},
+		{"with a body", "POST " + pods, "POST", pods, "made", []int{403, 201}, 201, 2, ""},
+		{"refused for good", "GET " + pods, "GET", pods, "", []int{403}, 403, refusalTries, ""},
+		{"never allowed", "", "GET", pods, "", []int{403, 200}, 403, 1, ""},
+		{"allowed in another namespace", "GET " + otherPods, "GET", pods, "", []int{403, 200}, 403, 1, ""},
+		{"another verb was allowed", "GET " + pods, "POST", pods, "made", []int{403, 201}, 403, 1, ""},
+		{"a log was allowed", "GET " + pods + "/a/log", "GET", pods + "/a/exec", "", []int{403, 200}, 403, 1, ""},
+		{"no quota left", "POST " + pods, "POST", pods, "made", []int{403, 201}, 403, 1, `pods "a" is forbidden: exceeded quota: small`},
+		{"another error", "GET " + pods, "GET", pods, "", []int{500, 200}, 500, 1, ""},
 	} {
 		next := &roundTrips{statuses: []int{200}}
 		r := newRefusalRetrier(next, zerolog.Nop())
@@ -71,13 +80,16 @@ func TestRefusalRetrier(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if text, err := io.ReadAll(answer.Body); err != nil || answer.StatusCode == http.StatusForbidden && string(text) != cmp.Or(tt.refusal, refusedByRole) {
+				t.Errorf("%s: the answer is %q, %v", tt.name, text, err)
+			}
 			_ = answer.Body.Close() // it is in memory
 			return answer.StatusCode
 		}
 		if method, path, ok := strings.Cut(tt.before, " "); ok {
 			send(t.Context(), method, path, "")
 		}
-		next.statuses, next.bodies = tt.statuses, nil
+		next.statuses, next.bodies, next.refusal = tt.statuses, nil, tt.refusal
 		got := send(t.Context(), tt.method, tt.path, tt.body)
 		if got != tt.want || len(next.bodies) != tt.requests {
 			t.Errorf("%s: %d after %d requests, want %d after %d", tt.name, got, len(next.bodies), tt.want, tt.requests)
