@@ -270,7 +270,7 @@ func dispatch(ctx context.Context, line *cli, name called, args []string, std st
 	}
 	files := source.New(ctx, std.in)
 	defer func() { _ = files.Close() }() // what it holds goes with the process
-	err = parsed.Run(&invocation{
+	in := &invocation{
 		streams:  streams{in: std.in, out: text, err: terminal},
 		data:     std.out,
 		json:     forPrograms,
@@ -284,7 +284,9 @@ func dispatch(ctx context.Context, line *cli, name called, args []string, std st
 		terminal: terminal,
 		secrets:  hidden,
 		log:      logger,
-	})
+	}
+	in.forgetDefaultBuilder()
+	err = parsed.Run(in)
 	return explainContext(err, line.Context)
 }
 

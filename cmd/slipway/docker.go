@@ -69,6 +69,22 @@ func dockerFlag(arg string) (known, alone bool) {
 	return strings.Contains("cHl", short[:1]), len(short) > 1
 }
 
+// defaultContext is the name of the docker context that stands for the local engine.
+const defaultContext = "default"
+
+// forgetDefaultBuilder takes BUILDX_BUILDER for not set where docker has set it: for
+// docker build it passes the name of its context to the plugin
+// (https://github.com/docker/cli/blob/v29.5.3/cmd/docker/builder.go), which is a
+// builder of its engine and none of Slipway's.
+func (in *invocation) forgetDefaultBuilder() {
+	if !in.called.docker() || in.given["builder"] || in.env.variable("SLIPWAY_BUILDER") != "" || in.global.Builder != defaultContext {
+		return
+	}
+	if set, err := in.load(); err != nil || !set.Has(defaultContext) { // the command reports the error
+		in.global.Builder = ""
+	}
+}
+
 // errorPrefix begins the line of an error.
 func (c called) errorPrefix() string {
 	if c.docker() {
