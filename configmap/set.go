@@ -116,6 +116,9 @@ func (s *Set) Select(name string) (Definition, error) {
 	return Definition{}, duplicate(entries)
 }
 
+// Has tells whether a builder of that name is defined, with mistakes or without.
+func (s *Set) Has(name string) bool { return len(s.named(name)) > 0 }
+
 func duplicate(entries []entry) *Error {
 	files := make([]string, len(entries))
 	for i, e := range entries {

@@ -60,3 +60,18 @@ func (l limited) explain(err error, capped bool) error {
 	}
 	return err
 }
+
+// lateError is why a connection is no longer waited for. Dialling and the wait
+// for the answer are bounded by the connector: they have no other reason to give.
+type lateError struct{ timeout time.Duration }
+
+// Error implements error.
+func (e lateError) Error() string { return fmt.Sprintf("no answer within --timeout %s", e.timeout) }
+
+// Hints say what to do about it.
+func (e lateError) Hints() []string {
+	return []string{"if this only needs longer, raise --timeout, or leave it out"}
+}
+
+// Unwrap makes it the end of a context.
+func (e lateError) Unwrap() error { return context.DeadlineExceeded }

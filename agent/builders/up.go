@@ -63,8 +63,11 @@ func (u Up) run(ctx context.Context, drifts *cluster.Drifts, client func(configm
 		return err
 	}
 	u.Events = cmp.Or(u.Events, event.NewStream())
+	var until time.Time
+	var late error
 	if u.Timeout > 0 {
-		unlimited, until := client, time.Now().Add(u.Timeout)
+		unlimited := client
+		until, late = time.Now().Add(u.Timeout), lateError{u.Timeout}
 		client = func(node configmap.Node) (started, error) {
 			c, err := unlimited(node)
 			return limited{c, u.Timeout, until}, err
@@ -79,6 +82,8 @@ func (u Up) run(ctx context.Context, drifts *cluster.Drifts, client func(configm
 		Client:    func(node configmap.Node) (fleet.Cluster, error) { return client(node) },
 		Access:    u.Access,
 		Reconcile: true,
+		Until:     until,
+		Late:      late,
 		Drifts:    drifts,
 		Events:    u.Events.Emitter(),
 		Log:       u.Log,

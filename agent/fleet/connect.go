@@ -39,6 +39,11 @@ type Connector struct {
 	// AnswerWithin bounds how long EveryPod waits for a cluster and for the first
 	// answer of a pod; zero is no bound of its own.
 	AnswerWithin time.Duration
+	// Until is when connections are no longer waited for, before the bounds of
+	// their own; zero is no such time.
+	Until time.Time
+	// Late is the cause of a wait that Until has ended; it may be nil.
+	Late error
 	// Drifts are what the clients have found; it may be nil.
 	Drifts *cluster.Drifts
 	// Events gets the requests as spans.
@@ -111,7 +116,7 @@ func (c *Connector) Connect(ctx context.Context, node configmap.Node, affinity f
 			return &Connection{Daemon: daemon, Pod: pod.Name, Transport: client.Reached(node, pod), affinity: key}, nil
 		}
 		failed, last = append(failed, pod.Name), err
-		if ctx.Err() != nil || len(failed) == podTries || !worthAnotherPod(err) {
+		if ctx.Err() != nil || c.late() || len(failed) == podTries || !worthAnotherPod(err) {
 			return nil, fmt.Errorf("node %s: connect to pod %s: %w", node.Name, pod.Name, err)
 		}
 		report(fmt.Sprintf("pod %s does not answer (%v), looking for another one", pod.Name, err))
@@ -145,13 +150,34 @@ const answerTimeout = time.Minute
 
 // ConnectPod returns a connection to a pod once its buildkitd has answered.
 func (c *Connector) ConnectPod(ctx context.Context, client Dialer, node configmap.Node, pod kube.Pod, report func(string)) (*buildkit.Daemon, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	ctx, cancel := c.within(ctx, answerTimeout)
 	defer cancel()
 	dial := func(ctx context.Context) (net.Conn, error) {
 		defer c.Events.Node(node.Name).Begin("dial pod " + pod.Name)()
 		return client.Dial(ctx, node, pod, report)
 	}
-	return buildkit.Connect(ctx, dial, buildkit.Observe(c.Events.Node(node.Name).Observe()))
+	daemon, err := buildkit.Connect(ctx, dial, buildkit.Observe(c.Events.Node(node.Name).Observe()))
+	return daemon, c.explainLate(ctx, err)
+}
+
+// within bounds the wait for a connection by its own limit and by Until.
+func (c *Connector) within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	if !c.Until.IsZero() && time.Until(c.Until) < limit {
+		return context.WithDeadlineCause(ctx, c.Until, c.Late)
+	}
+	return context.WithTimeout(ctx, limit)
+}
+
+// late is true when nothing is waited for any more.
+func (c *Connector) late() bool { return !c.Until.IsZero() && !time.Now().Before(c.Until) }
+
+// explainLate adds Late to the error of a wait that Until has ended: dialling
+// reports the end of a context without its cause.
+func (c *Connector) explainLate(ctx context.Context, err error) error {
+	if err == nil || c.Late == nil || !errors.Is(context.Cause(ctx), c.Late) || errors.Is(err, c.Late) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", c.Late, err)
 }
 
 // Ask is ConnectPod for those who only have a question: what they wait for is
@@ -177,10 +203,10 @@ func (c *Connector) ConnectRemote(ctx context.Context, node configmap.Node) (*Co
 	if isPlain(*node.Remote) {
 		c.warnPlain(node)
 	}
-	ctx, cancel := context.WithTimeout(ctx, node.Remote.Timeout)
+	ctx, cancel := c.within(ctx, node.Remote.Timeout)
 	defer cancel()
 	daemon, err := buildkit.Connect(ctx, buildkit.DialRemote(*node.Remote, c.Access.Files), buildkit.Observe(c.Events.Node(node.Name).Observe()))
-	if err != nil {
+	if err = c.explainLate(ctx, err); err != nil {
 		return nil, fmt.Errorf("node %s: connect to %s: %w", node.Name, node.Remote.Address, err)
 	}
 	return &Connection{Daemon: daemon, Address: node.Remote.Address}, nil

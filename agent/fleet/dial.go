@@ -15,12 +15,7 @@ import (
 // answered over another connection just before.
 func (c *Connector) DialNode(ctx context.Context, node configmap.Node, report func(string)) (net.Conn, error) {
 	if node.Remote != nil {
-		conn, err := c.ConnectRemote(ctx, node)
-		if err != nil {
-			return nil, err
-		}
-		_ = conn.Close() // it has answered
-		return buildkit.DialRemote(*node.Remote, c.Access.Files)(ctx)
+		return c.dialRemote(ctx, node)
 	}
 	client, err := c.Client(node)
 	if err != nil {
@@ -46,4 +41,20 @@ func (c *Connector) DialNode(ctx context.Context, node configmap.Node, report fu
 		}
 	}
 	return nil, last
+}
+
+// dialRemote is DialNode for a node of the driver remote.
+func (c *Connector) dialRemote(ctx context.Context, node configmap.Node) (net.Conn, error) {
+	answered, err := c.ConnectRemote(ctx, node)
+	if err != nil {
+		return nil, err
+	}
+	_ = answered.Close() // it has answered
+	ctx, cancel := c.within(ctx, node.Remote.Timeout)
+	defer cancel()
+	conn, err := buildkit.DialRemote(*node.Remote, c.Access.Files)(ctx)
+	if err = c.explainLate(ctx, err); err != nil {
+		return nil, fmt.Errorf("node %s: connect to %s: %w", node.Name, node.Remote.Address, err)
+	}
+	return conn, nil
 }

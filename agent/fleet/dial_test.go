@@ -1,14 +1,29 @@
 package fleet
 
 import (
+	"context"
+	"crypto/tls"
+	"encoding/pem"
 	"errors"
+	"io"
+	"net"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/fleet/fleettest"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // TestDialNode takes the next pod where one does not answer, and leaves no
@@ -51,5 +66,52 @@ func TestDialNode(t *testing.T) {
 	}
 	if _, err := connector.DialNode(t.Context(), node, func(string) {}); err == nil || c.Open() != 0 {
 		t.Errorf("without a pod that answers: %v, %d connections are open", err, c.Open())
+	}
+}
+
+// TestDialNodeOfARemote has a builder that answers, and takes no part in the TLS
+// handshake of the second connection.
+func TestDialNodeOfARemote(t *testing.T) {
+	server := httptest.NewTLSServer(nil) // for its certificate
+	t.Cleanup(server.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	daemon := strings.TrimPrefix((&fleettest.Daemon{}).Listen(t), "unix://")
+	var running sync.WaitGroup
+	running.Go(fault.Protect(func() {
+		first, err := listener.Accept() // the kernel takes the second one
+		if err != nil {
+			return
+		}
+		defer first.Close()
+		secured := tls.Server(first, &tls.Config{Certificates: server.TLS.Certificates, NextProtos: []string{"h2"}})
+		behind, err := net.Dial("unix", daemon)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer behind.Close()
+		running.Go(fault.Protect(func() { _, _ = io.Copy(secured, behind) })) // it ends with the connections
+		_, _ = io.Copy(behind, secured)
+	}))
+	t.Cleanup(running.Wait)
+	t.Cleanup(func() { _ = listener.Close() })
+
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	address := "tcp://" + listener.Addr().String()
+	connector := &Connector{Access: cluster.Access{Access: kube.Access{Files: source.New(ctx, nil)}}, Log: zerolog.Nop()}
+	_, err = connector.DialNode(ctx, configmap.Node{Name: "n", Remote: &configmap.Remote{Address: address, CACert: ca, Timeout: time.Second}}, func(string) {})
+	if err == nil || !strings.HasPrefix(err.Error(), "node n: connect to "+address+": ") || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v", err)
+	}
+	if ctx.Err() != nil {
+		t.Error("it waits beyond the timeout of the node")
 	}
 }

@@ -163,6 +163,16 @@ func parseFormat(value string, row any, words ...string) (*format.Template, erro
 	return parsed, nil
 }
 
+// writeTemplate writes rows by a template of --format. That a template does not fit
+// what was found is a mistake of the user's.
+func writeTemplate(w io.Writer, t *format.Template, headers map[string]string, rows []any) error {
+	err := t.Write(w, headers, rows)
+	if failed := (*format.ExecError)(nil); errors.As(err, &failed) {
+		return &usageError{err: fmt.Errorf("--format %q: %w", failed.Template, failed)}
+	}
+	return err
+}
+
 // run is runAs under the program's own name.
 func run(args []string, std streams) int { return runAs("slipway", args, std) }
 
@@ -270,7 +280,7 @@ func dispatch(ctx context.Context, line *cli, name called, args []string, std st
 	}
 	files := source.New(ctx, std.in)
 	defer func() { _ = files.Close() }() // what it holds goes with the process
-	err = parsed.Run(&invocation{
+	in := &invocation{
 		streams:  streams{in: std.in, out: text, err: terminal},
 		data:     std.out,
 		json:     forPrograms,
@@ -284,7 +294,9 @@ func dispatch(ctx context.Context, line *cli, name called, args []string, std st
 		terminal: terminal,
 		secrets:  hidden,
 		log:      logger,
-	})
+	}
+	in.forgetDefaultBuilder()
+	err = parsed.Run(in)
 	return explainContext(err, line.Context)
 }
 

@@ -23,13 +23,66 @@ func calledAs(path string) called { return called(strings.TrimSuffix(filepath.Ba
 
 func (c called) docker() bool { return slices.Contains(asDocker, string(c)) }
 
-// arguments are those of Slipway in a command line of docker: the docker command
-// calls its plugin with the plugin's name before the command.
+// arguments are those of Slipway in a command line of docker, which calls its plugin
+// with all of its own arguments
+// (https://github.com/docker/cli/blob/v29.5.3/cli-plugins/manager/manager.go). Flags
+// before the plugin's name are docker's: they say how its engine is reached.
 func (c called) arguments(args []string) []string {
-	if c.docker() && len(args) > 0 && args[0] == "buildx" {
-		return args[1:]
+	if !c.docker() {
+		return args
+	}
+	for i := 0; i < len(args); i++ {
+		switch known, alone := dockerFlag(args[i]); {
+		case args[i] == "buildx":
+			return args[i+1:]
+		case !known: // a command, or a flag of Slipway
+			return args
+		case !alone:
+			i++
+		}
 	}
 	return args
+}
+
+// dockerFlag tells whether an argument is a global flag of docker, and whether it
+// stands alone: otherwise its value is the next argument
+// (https://github.com/docker/cli/blob/v29.5.3/cli/flags/options.go).
+func dockerFlag(arg string) (known, alone bool) {
+	if name, long := strings.CutPrefix(arg, "--"); long {
+		name, _, assigned := strings.Cut(name, "=")
+		switch name {
+		case "debug", "tls", "tlsverify":
+			return true, true
+		case "config", "context", "host", "log-level", "tlscacert", "tlscert", "tlskey":
+			return true, assigned
+		}
+		return false, false
+	}
+	short, ok := strings.CutPrefix(arg, "-")
+	short = strings.TrimLeft(short, "D") // flags without a value may stand together
+	switch {
+	case !ok || arg == "-":
+		return false, false
+	case short == "":
+		return true, true
+	}
+	return strings.Contains("cHl", short[:1]), len(short) > 1
+}
+
+// defaultContext is the name of the docker context that stands for the local engine.
+const defaultContext = "default"
+
+// forgetDefaultBuilder takes BUILDX_BUILDER for not set where docker has set it: for
+// docker build it passes the name of its context to the plugin
+// (https://github.com/docker/cli/blob/v29.5.3/cmd/docker/builder.go), which is a
+// builder of its engine and none of Slipway's.
+func (in *invocation) forgetDefaultBuilder() {
+	if !in.called.docker() || in.given["builder"] || in.env.variable("SLIPWAY_BUILDER") != "" || in.global.Builder != defaultContext {
+		return
+	}
+	if set, err := in.load(); err != nil || !set.Has(defaultContext) { // the command reports the error
+		in.global.Builder = ""
+	}
 }
 
 // errorPrefix begins the line of an error.

@@ -88,7 +88,7 @@ func (c *duCmd) printer() (func(io.Writer, []builders.PodCache, time.Time) error
 		return nil, err
 	}
 	return func(w io.Writer, caches []builders.PodCache, now time.Time) error {
-		return template.Write(w, usageHeaders, usageRows(caches, now, template.IsTable()))
+		return writeTemplate(w, template, usageHeaders, usageRows(caches, now, template.IsTable()))
 	}, nil
 }
 

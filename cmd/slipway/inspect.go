@@ -45,6 +45,12 @@ func (c *inspectCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
+	if template != nil && template.IsTable() {
+		return &usageError{
+			err:   fmt.Errorf("--format %q: inspect shows one builder and has no table", c.Format),
+			hints: []string{"leave out the word table, or use slipway ls --builder NAME --format"},
+		}
+	}
 	definition, err := in.definition(cmp.Or(c.Name, in.global.Builder))
 	if err != nil {
 		return err
@@ -69,7 +75,7 @@ func (c *inspectCmd) Run(in *invocation) error {
 	case c.Format == formatJSON:
 		return in.printJSON(details)
 	case template != nil:
-		return template.Write(in.out, nil, []any{details.Buildx(definition, options, true)})
+		return writeTemplate(in.out, template, nil, []any{details.Buildx(definition, options, true)})
 	}
 	return printDetails(in.out, details, definition, time.Now())
 }

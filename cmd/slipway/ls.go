@@ -81,7 +81,7 @@ func (in *invocation) printAsBuildx(template *format.Template, list []builders.S
 	if template == nil {
 		return nil
 	}
-	return template.Write(in.out, builders.BuildxHeaders, rows)
+	return writeTemplate(in.out, template, builders.BuildxHeaders, rows)
 }
 
 // style is that of standard output.

@@ -3,6 +3,7 @@
 package format
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,7 +26,18 @@ type Template struct {
 	table bool
 	rows  *template.Template
 	text  string
+	given string
 }
+
+// ExecError says why a template does not fit the rows that were found.
+type ExecError struct {
+	// Template is its text as it was given.
+	Template string
+	reason   error
+}
+
+// Error implements error.
+func (e *ExecError) Error() string { return e.reason.Error() }
 
 // ErrNoTemplate says that a text holds no action of a template.
 var ErrNoTemplate = errors.New("is no Go template")
@@ -86,7 +98,7 @@ func Parse(text string, row any) (*Template, error) {
 		return nil, ErrNoTemplate
 	}
 	body = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(body)
-	t := &Template{table: table, text: body}
+	t := &Template{table: table, text: body, given: text}
 	var err error
 	if t.rows, err = template.New("").Funcs(functions).Parse(body); err != nil {
 		return nil, plain(err)
@@ -112,18 +124,28 @@ func plain(err error) error {
 }
 
 // Write writes the rows, each with a new line. The headers are by the names of
-// the fields.
+// the fields. With an *ExecError nothing is written.
 func (t *Template) Write(w io.Writer, headers map[string]string, rows []any) error {
+	var out bytes.Buffer
+	if err := t.render(&out, headers, rows); err != nil {
+		return &ExecError{t.given, plain(err)}
+	}
+	_, err := w.Write(out.Bytes())
+	return err
+}
+
+// render fails by the template only: a buffer takes everything.
+func (t *Template) render(w io.Writer, headers map[string]string, rows []any) error {
 	if !t.table {
 		return t.each(w, rows)
 	}
 	out := tabwriter.NewWriter(w, 10, 1, 3, ' ', 0)
 	head, err := template.New("").Funcs(functions).Funcs(headerFunctions).Parse(t.text)
 	if err != nil {
-		return plain(err)
+		return err
 	}
 	if err := head.Execute(out, headers); err != nil {
-		return plain(err)
+		return err
 	}
 	fmt.Fprintln(out)
 	if err := t.each(out, rows); err != nil {
@@ -135,11 +157,9 @@ func (t *Template) Write(w io.Writer, headers map[string]string, rows []any) err
 func (t *Template) each(w io.Writer, rows []any) error {
 	for _, row := range rows {
 		if err := t.rows.Execute(w, row); err != nil {
-			return plain(err)
-		}
-		if _, err := fmt.Fprintln(w); err != nil {
 			return err
 		}
+		fmt.Fprintln(w)
 	}
 	return nil
 }

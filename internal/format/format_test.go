@@ -93,3 +93,19 @@ func TestTemplate(t *testing.T) {
 		}
 	}
 }
+
+// TestTemplateThatDoesNotFit fails in the second row, or in the headers.
+func TestTemplateThatDoesNotFit(t *testing.T) {
+	rows := []any{row{Name: "a", Nodes: []row{{}}}, row{Name: "b"}}
+	for _, text := range []string{"{{.Name}} {{index .Nodes 0}}", "table {{.Name}} {{(index .Nodes 0).Name}}", "table {{json .}}"} {
+		parsed, err := Parse(text, row{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		err = parsed.Write(&out, map[string]string{"Name": "NAME"}, rows)
+		if failed := (*ExecError)(nil); !errors.As(err, &failed) || failed.Template != text || out.Len() > 0 {
+			t.Errorf("%s: %q, %v", text, out.String(), err)
+		}
+	}
+}
