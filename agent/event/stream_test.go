@@ -327,7 +327,8 @@ func (t telling) Stalled()              { t.stalled <- "stalled" }
 func TestAStalledConsumerIsTold(t *testing.T) {
 	forever := make(chan struct{})
 	defer close(forever)
-	wait := func() error { <-forever; return nil }
+	late := errors.New("too late")
+	wait := func() error { <-forever; return late }
 	failure := errors.New("no paper")
 	for _, tt := range []struct {
 		name    string
