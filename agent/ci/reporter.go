@@ -6,7 +6,10 @@ import "github.com/slipway-build/slipway/agent/event"
 // the build's events, which is closed when there are no more. What it writes into
 // the log as a command of the system, such as the head of a section, must hold
 // nothing of an event that has not passed package sanitize.
-type Reporter interface{ event.Closer }
+type Reporter interface {
+	event.Closer
+	event.Staller // a reporter around the display passes it on
+}
 
 // Reporter returns the reporter of the system that runs the job. plain is the
 // display that prints line by line, which a reporter may add to or replace; where no

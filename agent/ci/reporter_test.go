@@ -12,6 +12,7 @@ type plainLog struct{ closed error }
 
 func (*plainLog) Consume(event.Event) error { return nil }
 func (p *plainLog) Close() error            { return p.closed }
+func (*plainLog) Stalled()                  {}
 
 // TestReporter has a job of every system, and none. All logs are plain today.
 func TestReporter(t *testing.T) {

@@ -22,6 +22,8 @@ import (
 
 // builder is what a buildkitd that was reached has told.
 type builder struct {
+	// answered is true when it has told anything, over any transport.
+	answered     bool
 	version      string
 	platforms    string
 	cache, inUse int64
@@ -81,7 +83,7 @@ func probeTransport(ctx context.Context, p *target) answer {
 		w.transport = name
 		attempts = append(attempts, w)
 	}
-	return judgeAttempts(pod.Name, attempts)
+	return judgeAttempts(pod.Name, attempts, p.builder.answered)
 }
 
 // transportsOf are the transports that stand behind the one that is asked for.
@@ -137,6 +139,7 @@ func (p *target) tryTransport(ctx context.Context, clients *fleet.Clients, pod k
 
 // examine measures a connection, keeps what the daemon tells and closes it.
 func (p *target) examine(ctx context.Context, d *buildkit.Daemon) (buildkit.Speed, error) {
+	p.builder.answered = true
 	p.builder.version, p.builder.platforms = d.Version(), strings.Join(fleet.FormatPlatforms(d.Platforms()), ", ")
 	speed, err := d.Measure(ctx)
 	if err == nil && !p.builder.counted {
@@ -161,8 +164,8 @@ func (b *builder) measureCache(ctx context.Context, d *buildkit.Daemon) {
 }
 
 // judgeAttempts is ok when the fastest transport that the pod offers works, in
-// time.
-func judgeAttempts(pod string, attempts []attempt) answer {
+// time. answered says that buildkitd has told something over one of them.
+func judgeAttempts(pod string, attempts []attempt, answered bool) answer {
 	var words []string
 	for _, w := range attempts {
 		words = append(words, w.String())
@@ -170,7 +173,13 @@ func judgeAttempts(pod string, attempts []attempt) answer {
 	detail := fmt.Sprintf("pod %s: %s", pod, strings.Join(words, "; "))
 	works := slices.IndexFunc(attempts, func(w attempt) bool { return w.err == nil })
 	if works < 0 {
-		return answer{verdict: VerdictFailed, detail: detail, hints: fault.Hints(attempts[0].err), class: fault.ClassCluster}
+		return answer{verdict: VerdictFailed, detail: detail, hints: firstHints(attempts), class: fault.ClassCluster}
+	}
+	if !answered {
+		// Whether a build that waits longer would get an answer is not known.
+		hints := append(firstHints(attempts), slowHints()...)
+		hints = append(hints, "on a cluster that is known to be slow, give the checks more time with --slower=3")
+		return answer{verdict: VerdictFailed, detail: "buildkitd did not answer in time: " + detail, hints: hints, class: fault.ClassCluster}
 	}
 	for _, w := range attempts[:works] {
 		// A pod of buildx's offers exec and nothing else.
@@ -183,6 +192,9 @@ func judgeAttempts(pod string, attempts []attempt) answer {
 	}
 	return fine("%s", detail)
 }
+
+// firstHints are those of the fastest transport, which are about what to mend first.
+func firstHints(attempts []attempt) []string { return fault.Hints(attempts[0].err) }
 
 // advisory is a known fault of BuildKit.
 type advisory struct{ fixed, name string }
@@ -199,6 +211,9 @@ func advisories() []advisory {
 }
 
 func probeBuildKit(_ context.Context, p *target) answer {
+	if !p.builder.answered {
+		return skipped("because buildkitd did not answer in time")
+	}
 	return judgeVersion(p.builder)
 }
 

@@ -38,7 +38,7 @@ func TestJudgeAttempts(t *testing.T) {
 		{"slow after its first answers", []attempt{half}, VerdictWarning, "direct: slow: latency 2s, the rest took longer than 3s"},
 		{"another one is slow", []attempt{good, slow}, VerdictOK, "slow"},
 	} {
-		got := judgeAttempts("p", tt.attempts)
+		got := judgeAttempts("p", tt.attempts, true)
 		if got.verdict != tt.verdict || !strings.Contains(got.detail, tt.words) {
 			t.Errorf("%s: %+v", tt.name, got)
 		}
@@ -50,6 +50,29 @@ func TestJudgeAttempts(t *testing.T) {
 		}
 		if hinted := slices.Equal(got.hints, []string{"open it"}); hinted != (tt.verdict != VerdictOK) {
 			t.Errorf("%s: hints %q", tt.name, got.hints)
+		}
+	}
+}
+
+// TestNothingHasAnswered has transports of which none has got an answer in its time.
+func TestNothingHasAnswered(t *testing.T) {
+	slow := attempt{transport: configmap.TransportDirect, slow: "took longer than 3s"}
+	bad := attempt{transport: configmap.TransportDirect, err: &fault.Usage{Flag: "direct", Problem: "blocked", Hint: "open it"}}
+	for name, tt := range map[string]struct {
+		attempts []attempt
+		detail   string
+		first    string // of the hints
+	}{
+		"one":               {[]attempt{slow}, "direct: slow: took longer than 3s", slowHints()[0]},
+		"all":               {[]attempt{slow, slow}, "direct: slow: took longer than 3s; direct: slow: took longer than 3s", slowHints()[0]},
+		"the first blocked": {[]attempt{bad, slow}, "direct: direct: blocked; direct: slow: took longer than 3s", "open it"},
+	} {
+		got := judgeAttempts("p", tt.attempts, false)
+		if got.verdict != VerdictFailed || got.class != fault.ClassCluster || got.detail != "buildkitd did not answer in time: pod p: "+tt.detail {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if got.hints[0] != tt.first || !strings.Contains(strings.Join(got.hints, "\n"), "--slower") {
+			t.Errorf("%s: hints %q", name, got.hints)
 		}
 	}
 }

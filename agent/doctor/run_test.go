@@ -105,6 +105,8 @@ func TestProbesOfANode(t *testing.T) {
 		{"clock that is ahead", "clock", target{server: cluster.Server{Behind: -time.Hour}}, VerdictWarning, "1h0m0s ahead of that of the API server"},
 		{"definition with warnings", "definition", target{definition: configmap.Definition{Name: "kube", Warnings: []string{"say x"}}}, VerdictWarning, "spellings that should be mended"},
 		{"definition that is broken", "definition", target{broken: errors.New("no definition")}, VerdictFailed, "no definition"},
+		{"BuildKit that has told nothing", "BuildKit", target{}, VerdictSkipped, "because buildkitd did not answer in time"},
+		{"BuildKit that has answered", "BuildKit", target{builder: builder{answered: true, version: "v0.33.1", platforms: "linux/amd64"}}, VerdictOK, "v0.33.1 for linux/amd64"},
 		{"cache that cannot be listed", "cache", target{builder: builder{cacheErr: errors.New("no answer")}}, VerdictWarning, "no answer"},
 		{"cache for which no time was left", "cache", target{builder: builder{cacheErr: &buildkit.CancelledError{Cause: context.DeadlineExceeded}}}, VerdictWarning, "its size is not known: buildkitd did not answer in the time that was left"},
 		{"cache that nobody asked for", "cache", target{}, VerdictSkipped, "no connection was fast enough"},

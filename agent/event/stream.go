@@ -25,13 +25,22 @@ type Closer interface {
 	Close() error
 }
 
+// Staller is a Consumer that is told when it gets no more events because it has
+// taken none for too long.
+type Staller interface {
+	Consumer
+	// Stalled is called once at most, while Consume or Close may be running. It
+	// must not block.
+	Stalled()
+}
+
 // What a subscription holds for a consumer that is slower than the build.
 const (
 	// maxWaiting bounds the events that wait for a consumer, in bytes. A cancelled
 	// build shows them before it ends, so it is little.
 	maxWaiting = 1 << 20
-	// patience is how long a consumer may take nothing while events wait for it.
-	patience = 10 * time.Minute
+	// Patience is how long a consumer may take nothing while events wait for it.
+	Patience = 10 * time.Minute
 )
 
 // Stream brings events to consumers. It may be used by several goroutines, and
@@ -59,7 +68,7 @@ type Stream struct {
 }
 
 // NewStream returns a stream without consumers.
-func NewStream() *Stream { return &Stream{limit: maxWaiting, patience: patience} }
+func NewStream() *Stream { return &Stream{limit: maxWaiting, patience: Patience} }
 
 // Emitter returns an emitter of the stream whose events are about the build as a
 // whole.
@@ -69,7 +78,7 @@ func (s *Stream) Emitter() Emitter { return Emitter{stream: s} }
 // messages. The caller must End the subscription.
 func (s *Stream) Subscribe(name string, c Consumer) *Subscription {
 	sub := &Subscription{
-		stream: s, name: name,
+		stream: s, name: name, consumer: c,
 		arrived: make(chan struct{}, 1),
 		taken:   make(chan struct{}, 1),
 		ending:  make(chan struct{}),
@@ -113,8 +122,9 @@ func (s *Stream) emit(e Event) {
 
 // Subscription is a consumer's place in a stream.
 type Subscription struct {
-	stream *Stream
-	name   string
+	stream   *Stream
+	name     string
+	consumer Consumer
 
 	// arrived, taken and ending wake those who wait for an event, for room in the
 	// queue and for the end.
@@ -130,6 +140,8 @@ type Subscription struct {
 	// failed.
 	dropped bool
 	err     error
+	// told says that a Staller knows that it has stalled.
+	told bool
 }
 
 // StalledError is a consumer that takes no events.
@@ -147,7 +159,8 @@ func (e *StalledError) Error() string {
 // End returns when the consumer has taken all events that were emitted before, and
 // has closed if it is a Closer, with the first error of both. A *StalledError, of
 // class usage as any output that cannot be written, says that it does not get on:
-// it may be in Consume or Close then and never return. Later events do not reach
+// it may be in Consume or Close then and never return. It comes beside the error of
+// a Consume that has failed before. Later events do not reach
 // it. End may be called several times.
 func (sub *Subscription) End() error {
 	sub.end.Do(func() {
@@ -166,7 +179,11 @@ func (sub *Subscription) End() error {
 			return sub.failure()
 		case <-sub.taken: // it gets on
 		case <-time.After(sub.stream.patience):
-			sub.stalled()
+			select {
+			case <-sub.done: // at the last moment
+			default:
+				sub.stalled(true)
+			}
 		}
 	}
 }
@@ -188,7 +205,7 @@ func (sub *Subscription) put(e Event) {
 		case <-sub.ending:
 			return
 		case <-time.After(sub.stream.patience):
-			sub.stalled()
+			sub.stalled(false)
 			return
 		}
 	}
@@ -263,8 +280,30 @@ func (sub *Subscription) drop(err error) {
 	wake(sub.taken)
 }
 
-func (sub *Subscription) stalled() {
-	sub.drop(fault.With(fault.ClassUsage, &StalledError{sub.name, sub.stream.patience}))
+// stalled ends the part of a consumer that does not get on. At the end that holds
+// for one, too, that has failed before and does not close.
+func (sub *Subscription) stalled(atEnd bool) {
+	err := fault.With(fault.ClassUsage, &StalledError{sub.name, sub.stream.patience})
+	sub.drop(err)
+	if staller, ok := sub.consumer.(Staller); sub.keepStalled(err, atEnd) && ok {
+		staller.Stalled()
+	}
+}
+
+// keepStalled adds the error of a consumer that has stalled to those that failure
+// returns, and reports whether the consumer is to be told.
+func (sub *Subscription) keepStalled(err error, atEnd bool) bool {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	if !errors.As(sub.err, new(*StalledError)) {
+		if !atEnd {
+			return false // it has failed at the last moment
+		}
+		sub.err = errors.Join(sub.err, err)
+	}
+	tell := !sub.told
+	sub.told = true
+	return tell
 }
 
 // wake wakes who waits on the channel, now or next.

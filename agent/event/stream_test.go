@@ -311,3 +311,63 @@ func TestSpans(t *testing.T) {
 		t.Errorf("got %+v", got[1].Span)
 	}
 }
+
+// telling is a Staller.
+type telling struct {
+	*closing
+	consume
+	stalled chan string
+}
+
+func (t telling) Consume(e Event) error { return t.consume(e) }
+func (t telling) Stalled()              { t.stalled <- "stalled" }
+
+// TestAStalledConsumerIsTold has consumers that stall in the middle, at the end, and
+// in Close after they have failed.
+func TestAStalledConsumerIsTold(t *testing.T) {
+	forever := make(chan struct{})
+	defer close(forever)
+	late := errors.New("too late")
+	wait := func() error { <-forever; return late }
+	failure := errors.New("no paper")
+	for _, tt := range []struct {
+		name    string
+		consume error // nil waits for ever
+		events  int
+		early   bool // before End
+	}{
+		{"while the build goes on", nil, 5, true},
+		{"at the end", nil, 1, false},
+		{"in Close, after it has failed", failure, 1, false},
+	} {
+		s := &Stream{limit: 1000, patience: 20 * time.Millisecond}
+		c := telling{&closing{close: wait}, func(Event) error {
+			if tt.consume != nil {
+				return tt.consume
+			}
+			return wait()
+		}, make(chan string, 10)}
+		sub := s.Subscribe("display", c)
+		for range tt.events {
+			s.emit(waiting("x", 1000))
+		}
+		if got := len(c.stalled) == 1; got != tt.early {
+			t.Errorf("%s: told before the end: %t", tt.name, got)
+		}
+		for range 2 {
+			ended := make(chan error, 1)
+			go func() { ended <- sub.End() }()
+			select {
+			case err := <-ended:
+				if !errors.As(err, new(*StalledError)) || fault.ClassOf(err) != fault.ClassUsage || tt.consume != nil && !errors.Is(err, tt.consume) {
+					t.Errorf("%s: error %v of class %d", tt.name, err, fault.ClassOf(err))
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%s: End does not return", tt.name)
+			}
+		}
+		if len(c.stalled) != 1 {
+			t.Errorf("%s: told %d times", tt.name, len(c.stalled))
+		}
+	}
+}

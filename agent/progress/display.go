@@ -8,6 +8,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/util/progress/progressui"
 
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
@@ -28,6 +29,12 @@ type Display struct {
 	finished chan struct{} // closed when the display has drawn its last state
 	warnings []client.VertexWarning
 	failure  error
+
+	// stalled is closed when the display takes nothing any more: nobody waits for
+	// it then. patience is how long a line of the log waits for it.
+	stalled  chan struct{}
+	stall    sync.Once
+	patience time.Duration
 
 	logs  *step
 	build building
@@ -51,6 +58,8 @@ func Open(ctx context.Context, terminal *Terminal, mode Mode, title string, opti
 		gate:     gate{mask: terminal.mask, data: mode == RawJSON},
 		status:   make(chan *client.SolveStatus),
 		finished: make(chan struct{}),
+		stalled:  make(chan struct{}),
+		patience: event.Patience,
 	}
 	for _, option := range options {
 		option(d)
@@ -110,29 +119,58 @@ func (d *Display) open(title string) (progressui.Display, error) {
 // Plain reports whether the display prints line by line, for people.
 func (d *Display) Plain() bool { return d.plain }
 
-// send passes a status on to the display; after Close it drops it.
+// log shows a line of the command's own log. Whoever logs, the build itself, does
+// not wait for ever for a display that nobody reads.
+func (d *Display) log(line string) {
+	patience := time.AfterFunc(d.patience, d.Stalled)
+	defer patience.Stop()
+	d.logs.say(line)
+}
+
+// Stalled implements event.Staller: nothing is shown from now on.
+func (d *Display) Stalled() {
+	d.stall.Do(func() {
+		d.terminal.stall()
+		close(d.stalled)
+	})
+}
+
+// send passes a status on to the display; after Close, or when the display has
+// stalled, it drops it.
 func (d *Display) send(s *client.SolveStatus) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if !d.closed {
-		d.status <- d.gate.clean(s)
+		d.put(d.gate.clean(s))
+	}
+}
+
+func (d *Display) put(s *client.SolveStatus) {
+	select {
+	case d.status <- s:
+	case <-d.stalled:
 	}
 }
 
 // Close implements event.Closer: it waits until everything consumed so far is
 // shown, then prints the Dockerfile linter's warnings and the summary of a build that
-// has succeeded.
+// has succeeded. Where the display stalls, it returns an *event.StalledError at once,
+// and what was being drawn may never end.
 func (d *Display) Close() error {
 	d.terminal.attach(nil)
 	d.logs.done(nil)
 	d.mu.Lock()
 	d.closed = true
 	if rest := d.gate.end(time.Now()); len(rest.Logs) > 0 {
-		d.status <- rest
+		d.put(rest)
 	}
 	close(d.status)
 	d.mu.Unlock()
-	<-d.finished
+	select {
+	case <-d.finished:
+	case <-d.stalled:
+		return fault.With(fault.ClassUsage, &event.StalledError{Consumer: "display", After: d.patience})
+	}
 	switch d.mode {
 	case Auto, Plain, TTY:
 		printWarnings(d.terminal.gate, d.Warnings())

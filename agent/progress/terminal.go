@@ -19,6 +19,8 @@ type Terminal struct {
 
 	mu      sync.Mutex
 	display *Display
+	// stalled says that out takes nothing, so that who writes would wait for ever.
+	stalled bool
 }
 
 // NewTerminal returns a Terminal that writes to out what is left of a text
@@ -29,13 +31,17 @@ func NewTerminal(out io.Writer, mask *Mask) *Terminal {
 	return &Terminal{out: out, gate: sanitize.NewWriter(out), mask: mask}
 }
 
-// Write implements io.Writer. It expects whole lines.
+// Write implements io.Writer. It expects whole lines. Once a display has stalled,
+// lines are dropped.
 func (t *Terminal) Write(p []byte) (int, error) {
 	t.mu.Lock()
-	display := t.display
+	display, stalled := t.display, t.stalled
 	t.mu.Unlock()
-	if display != nil {
-		display.logs.say(string(p))
+	switch {
+	case stalled:
+		return len(p), nil
+	case display != nil:
+		display.log(string(p))
 		return len(p), nil
 	}
 	if _, err := io.WriteString(t.gate, t.mask.String(string(p))); err != nil {
@@ -48,4 +54,11 @@ func (t *Terminal) attach(d *Display) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.display = d
+}
+
+// stall takes the display away from a terminal whose output takes nothing.
+func (t *Terminal) stall() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.display, t.stalled = nil, true
 }

@@ -2,6 +2,7 @@ package solve
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -66,6 +67,49 @@ func TestExplainEmulator(t *testing.T) {
 				t.Errorf("hints %q", fault.Hints(err))
 			}
 		})
+	}
+}
+
+// TestPiecesOfALog has the kernel's message in pieces that end anywhere.
+func TestPiecesOfALog(t *testing.T) {
+	const message = "exec /bin/sh: exec format error\n"
+	type piece struct {
+		stream int
+		data   string
+	}
+	long := strings.Repeat("x", 10*maxUnfinished)
+	tests := map[string]struct {
+		pieces []piece
+		want   bool
+	}{
+		"after a line that has begun":   {[]piece{{2, "make: "}, {2, message}}, false},
+		"after a line of another piece": {[]piece{{2, "make:"}, {2, " x\n"}, {2, message}}, true},
+		"after a long line":             {[]piece{{2, long}, {2, message}, {2, message}}, true},
+		"in a long line":                {[]piece{{2, long}, {2, long}, {2, message}}, false},
+		"beside the other stream":       {[]piece{{2, "exec /bin/sh: "}, {1, "x"}, {2, "exec format error\n"}}, true},
+		"of streams that do not exist":  {[]piece{{-1, "exec /bin/sh: "}, {0, "exec format error\n"}, {99, "x"}}, true},
+	}
+	for cut := range len(message) {
+		tests["cut at "+strconv.Itoa(cut)] = struct {
+			pieces []piece
+			want   bool
+		}{[]piece{{2, "x\n" + message[:cut]}, {2, message[cut:]}}, true}
+	}
+	at := digest.FromString("a")
+	for name, tt := range tests {
+		s := &steps{}
+		s.note(&client.SolveStatus{Vertexes: []*client.Vertex{{Digest: at, Name: "RUN a"}}})
+		for _, p := range tt.pieces {
+			s.note(&client.SolveStatus{Logs: []*client.VertexLog{{Vertex: at, Stream: p.stream, Data: []byte(p.data)}}})
+			for _, line := range s.known[at].unfinished {
+				if len(line) > maxUnfinished {
+					t.Errorf("%s: %d bytes are kept", name, len(line))
+				}
+			}
+		}
+		if got := s.known[at].notExecutable; got != tt.want {
+			t.Errorf("%s: %t", name, got)
+		}
 	}
 }
 

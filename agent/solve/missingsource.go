@@ -165,8 +165,8 @@ const maxNear = 3
 // excluded, it is called otherwise or lies elsewhere. Without a directory, which is
 // a context that only the builder has, nothing is known.
 func missingHints(node *parser.Node, name, dir string, ignore []string) []string {
-	for word := node.Next; word != nil; word = word.Next {
-		if clean := path.Clean(word.Value); clean == ".." || strings.HasPrefix(clean, "../") {
+	for _, word := range sourceWords(node) {
+		if clean := path.Clean(word); clean == ".." || strings.HasPrefix(clean, "../") {
 			return []string{"files outside of the context cannot be reached by ../: give their directory a name, --build-context NAME=DIR, and take them by --from=NAME, or build with the directory above as the context and name the Dockerfile with --file"}
 		}
 	}
@@ -198,6 +198,19 @@ func missingHints(node *parser.Node, name, dir string, ignore []string) []string
 		hints = append([]string{"did you mean " + strings.Join(near, ", ") + "?"}, hints...)
 	}
 	return hints
+}
+
+// sourceWords are the words of an instruction that name sources: all but the last of
+// COPY and ADD, which is the destination. The words of other instructions are none.
+func sourceWords(node *parser.Node) []string {
+	if !slices.Contains([]string{"copy", "add"}, strings.ToLower(node.Value)) {
+		return nil
+	}
+	var words []string
+	for word := node.Next; word != nil && word.Next != nil; word = word.Next {
+		words = append(words, word.Value)
+	}
+	return words
 }
 
 // nearNames are names like that of a missing file, in the deepest of its directories

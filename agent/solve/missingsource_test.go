@@ -40,6 +40,12 @@ func TestExplainSource(t *testing.T) {
 		{"COPY app-1.2.jar /", "/app-1.2.jar", "COPY app-1.2.jar: not in the build context ./app", []string{"did you mean target/app-1.2.jar?", relative}},
 		{"COPY index.js /", "/index.js", "COPY index.js: not in the build context ./app", []string{"did you mean web/index.js?", relative}},
 		{"COPY ../up /", "/up", "COPY up: not in the build context ./app", []string{"files outside of the context cannot be reached by ../: give their directory a name, --build-context NAME=DIR, and take them by --from=NAME, or build with the directory above as the context and name the Dockerfile with --file"}},
+		{`ADD ["../up", "/"]`, "/up", "ADD up: not in the build context ./app", []string{"files outside of the context cannot be reached by ../: give their directory a name, --build-context NAME=DIR, and take them by --from=NAME, or build with the directory above as the context and name the Dockerfile with --file"}},
+		// A destination or a command may lie outside.
+		{"COPY index.js ../conf/", "/index.js", "COPY index.js: not in the build context ./app", []string{"did you mean web/index.js?", relative}},
+		{"add secret.txt ..", "/secret.txt", "ADD secret.txt: not in the build context ./app", []string{".dockerignore line 2 excludes it: secret*; if the build needs it, add a line !secret.txt below"}},
+		{"RUN --mount=type=bind,source=nope,target=/x ../build.sh", "/nope", "RUN nope: not in the build context ./app", []string{relative}},
+		{`RUN --mount=type=bind,source=nope,target=/x ["../build.sh", "all"]`, "/nope", "RUN nope: not in the build context ./app", []string{relative}},
 		{"COPY --chown=1 --from=n app.yml /", "/app.yml", "COPY app.yml: not in --build-context n", []string{"did you mean app.yaml?", relative}},
 		{"COPY --from=build app /", "/app", "COPY /app: not in the files of build", []string{"paths are those of the stage or image from its root, whatever its WORKDIR is"}},
 		{"COPY --from=far app /", "/app", "COPY /app: not in the files of far", []string{"paths are those of the stage or image from its root, whatever its WORKDIR is"}},

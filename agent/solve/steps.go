@@ -3,6 +3,7 @@ package solve
 import (
 	"bytes"
 	"regexp"
+	"slices"
 
 	"github.com/moby/buildkit/client"
 	"github.com/opencontainers/go-digest"
@@ -20,7 +21,16 @@ type step struct {
 	// notExecutable says that the kernel did not take the step's program for one:
 	// it is of another architecture.
 	notExecutable bool
+	// unfinished are the beginnings of the lines that its streams have not ended yet.
+	unfinished [lastStream + 1][]byte
 }
+
+const (
+	// lastStream is the number of a step's last stream, standard error.
+	lastStream = 2
+	// maxUnfinished bounds what is kept of a line, in bytes: the path of a program.
+	maxUnfinished = 1 << 10
+)
 
 // notExecutable is what runc prints when the program of a step is not for the
 // machine. A program that the step's own shell cannot start reads otherwise.
@@ -37,11 +47,23 @@ func (s *steps) note(status *client.SolveStatus) {
 		s.known[v.Digest] = of
 	}
 	for _, l := range status.Logs {
-		if of, ok := s.known[l.Vertex]; ok && bytes.Contains(l.Data, []byte("exec format error")) && notExecutable.Match(l.Data) {
-			of.notExecutable = true
+		if of, ok := s.known[l.Vertex]; ok && !of.notExecutable {
+			of.read(l)
 			s.known[l.Vertex] = of
 		}
 	}
+}
+
+// read takes a piece of the step's output, which may begin and end anywhere in a line.
+func (of *step) read(l *client.VertexLog) {
+	line := &of.unfinished[min(max(l.Stream, 0), lastStream)]
+	text := l.Data
+	if len(*line) > 0 {
+		text = slices.Concat(*line, l.Data)
+	}
+	of.notExecutable = bytes.Contains(text, []byte("exec format error")) && notExecutable.Match(text)
+	rest := text[bytes.LastIndexByte(text, '\n')+1:]
+	*line = slices.Clone(rest[:min(len(rest), maxUnfinished)])
 }
 
 // platformPrefix is how the Dockerfile frontend begins the names of steps of builds
