@@ -181,34 +181,37 @@ func (e *NotAListError) Error() string { return "tag " + e.Tag + " is no list of
 var nextPage = regexp.MustCompile(`<([^>]*)>\s*;[^,]*rel="?next"?`)
 
 // listReferrers asks the registry for its list; supported is false when it
-// keeps none.
+// keeps none. An error after the first page comes with true.
 func (r *repository) listReferrers(ctx context.Context, subject digest.Digest) (list []ocispecs.Descriptor, supported bool, err error) {
 	for target := r.at("referrers", subject.String()); target != nil && len(list) < maxReferrers; {
 		response, err := r.ask(r.reading(ctx), http.MethodGet, target)
-		if status, _, _, _ := answerOf(err); err != nil && status/100 == 4 {
+		if status, _, _, _ := answerOf(err); err != nil && status/100 == 4 && !supported {
 			return nil, false, nil // the token service knows no such right
 		} else if err != nil {
-			return nil, false, err
+			return nil, supported, err
 		}
-		page, next, err := readReferrers(response)
+		page, next, err := readReferrers(response, supported)
 		if err != nil || page == nil {
-			return nil, false, err
+			return nil, supported, err
 		}
+		supported = true
 		list = append(list, page.Manifests...)
 		if next != nil && (!sameOrigin(target, next) || len(page.Manifests) == 0) {
 			next = nil
 		}
 		target = next
 	}
-	return list, true, nil
+	return list, supported, nil
 }
 
 // readReferrers reads a page of a list of referrers, and where the next one is;
-// nil where the answer is none.
-func readReferrers(response *http.Response) (*ocispecs.Index, *url.URL, error) {
+// nil where the answer is none, which is an error for a page that follows
+// another one.
+func readReferrers(response *http.Response, follows bool) (*ocispecs.Index, *url.URL, error) {
 	defer response.Body.Close()
+	none := response.StatusCode/100 == 4 && !temporary(response.StatusCode) || response.StatusCode == http.StatusNotImplemented
 	switch {
-	case response.StatusCode/100 == 4 && !temporary(response.StatusCode), response.StatusCode == http.StatusNotImplemented:
+	case none && !follows:
 		return nil, nil, nil
 	case response.StatusCode != http.StatusOK:
 		return nil, nil, refusal(response)
@@ -219,6 +222,9 @@ func readReferrers(response *http.Response) (*ocispecs.Index, *url.URL, error) {
 	}
 	var index ocispecs.Index
 	if json.Unmarshal(data, &index) != nil || index.MediaType != ocispecs.MediaTypeImageIndex && !strings.HasPrefix(response.Header.Get("Content-Type"), ocispecs.MediaTypeImageIndex) {
+		if follows {
+			return nil, nil, errors.New("a later page of its list of referrers is no index")
+		}
 		return nil, nil, nil // a page for people, or one of another API
 	}
 	var next *url.URL
@@ -250,7 +256,10 @@ func (r *repository) referrersTag(ctx context.Context, subject digest.Digest) (o
 // referrers keeps it under a tag.
 func (r *repository) link(ctx context.Context, subject digest.Digest, desc ocispecs.Descriptor) error {
 	_, supported, err := r.listReferrers(ctx, subject)
-	if err != nil || supported {
+	if supported {
+		return nil // whether the whole list can be read does not matter
+	}
+	if err != nil {
 		return err
 	}
 	index, err := r.referrersTag(ctx, subject)

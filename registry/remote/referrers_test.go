@@ -38,6 +38,15 @@ func TestReferrers(t *testing.T) {
 			_, _ = w.Write([]byte(body))
 		}
 	}
+	pages := func(first string, second http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.RawQuery != "" {
+				second(w, r)
+				return
+			}
+			answer(200, `</v2/app/referrers/`+subject.Digest.String()+`?last=a>; rel="next"`, first)(w, r)
+		}
+	}
 	for _, tt := range []struct {
 		name string
 		// api answers what is asked of the list, tag of the tag that stands in.
@@ -48,13 +57,11 @@ func TestReferrers(t *testing.T) {
 		{"a list", answer(200, "", list("a", "b")), nil, "a b", ""},
 		{"an empty list", answer(200, "", list()), answer(200, "", list("old")), "", ""},
 		{"twice the same", answer(200, "", list("a", "a")), nil, "a", ""},
-		{"two pages", func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.RawQuery == "" {
-				answer(200, `</v2/app/referrers/`+subject.Digest.String()+`?last=a>; rel="next"`, list("a"))(w, r)
-			} else {
-				answer(200, "", list("b"))(w, r)
-			}
-		}, nil, "a b", ""},
+		{"two pages", pages(list("a"), answer(200, "", list("b"))), nil, "a b", ""},
+		{"the second page is gone", pages(list("a"), answer(404, "", "")), answer(404, "", ""), "", "404 Not Found"},
+		{"the second page may not be read", pages(list("a"), answer(403, "", "")), answer(404, "", ""), "", "403 Forbidden"},
+		{"the second page is not implemented", pages(list("a"), answer(501, "", "")), answer(404, "", ""), "", "501 Not Implemented"},
+		{"the second page is one for people", pages(list("a"), answer(200, "", "<html>")), answer(404, "", ""), "", "a later page of its list of referrers is no index"},
 		{"pages of nothing without an end", answer(200, `<?x>; rel="next"`, list()), nil, "", ""},
 		{"the next page elsewhere", answer(200, `<https://other.example/>; rel="next"`, list("a")), nil, "a", ""},
 		{"no list", answer(404, "", ""), answer(200, "", list("a")), "a", ""},
@@ -106,5 +113,36 @@ func TestReferrers(t *testing.T) {
 				t.Errorf("%v, want %v", found, want)
 			}
 		})
+	}
+}
+
+// A registry whose list breaks off after a page keeps one: nothing is written
+// under the tag that stands in for it.
+func TestLinkWhereTheListBreaksOff(t *testing.T) {
+	s, other := registrytest.NewServer(t), registrytest.NewServer(t)
+	subject := registrytest.PushImage(t, s, "app", "linux/amd64", "subject").Descriptor
+	referrer := registrytest.PushReferrer(t, s, "app", subject, "a/b", "signature").Descriptor
+	page, err := json.Marshal(ocispecs.Index{MediaType: ocispecs.MediaTypeImageIndex, Manifests: []ocispecs.Descriptor{registrytest.Image("a", "").Descriptor}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Fail(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/referrers/") {
+			return false
+		}
+		if r.URL.RawQuery != "" {
+			w.WriteHeader(http.StatusNotFound)
+			return true
+		}
+		w.Header().Set("Content-Type", ocispecs.MediaTypeImageIndex)
+		w.Header().Set("Link", `<?last=a>; rel="next"`)
+		_, _ = w.Write(page)
+		return true
+	})
+	if err := testClient(t, Options{}).CopyReferrer(t.Context(), s.Host+"/app", referrer, other.Host+"/app", subject.Digest); err != nil {
+		t.Error(err)
+	}
+	if n := other.Count(http.MethodPut, "/manifests/sha256-"); n != 0 {
+		t.Errorf("%d tags were written", n)
 	}
 }
