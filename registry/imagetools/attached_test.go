@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -52,7 +53,7 @@ func pushSigned(t *testing.T, s *registrytest.Server) signed {
 func (s signed) complete(t *testing.T, c *remote.Client, repository string) {
 	t.Helper()
 	for subject, want := range s.referrers {
-		list, err := c.Referrers(t.Context(), repository, subject)
+		list, _, err := c.Referrers(t.Context(), repository, subject)
 		if err != nil || len(list) != 1 || list[0].Digest != want || list[0].ArtifactType != sigstoreBundle {
 			t.Errorf("%s: %s has referrers %v, %v; want %s", repository, subject, list, err, want)
 			continue
@@ -458,5 +459,54 @@ func TestHostileLayout(t *testing.T) {
 	}
 	if _, err := Inspect(t.Context(), c, "oci-layout://e"); err == nil {
 		t.Error("an endless manifest was read")
+	}
+}
+
+// Where not all that refers to an image is read, one warning says so.
+func TestReferrersThatAreNotRead(t *testing.T) {
+	s, other := registrytest.NewReferrersServer(t), registrytest.NewReferrersServer(t)
+	image := registrytest.PushImage(t, s, "app", "linux/amd64", "a")
+	c := remote.New(remote.Options{})
+	listing := func(next string, n int) {
+		page := ocispecs.Index{MediaType: ocispecs.MediaTypeImageIndex, Manifests: []ocispecs.Descriptor{}}
+		for i := range n {
+			page.Manifests = append(page.Manifests, ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageManifest, Digest: digest.FromString(strconv.Itoa(i)), Size: 1})
+		}
+		s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, "/referrers/"+image.Descriptor.Digest.String()) {
+				return false
+			}
+			w.Header().Set("Content-Type", ocispecs.MediaTypeImageIndex)
+			if next != "" {
+				w.Header().Set("Link", "<"+next+`>; rel="next"`)
+			}
+			_ = json.NewEncoder(w).Encode(page)
+			return true
+		})
+	}
+	listing("https://elsewhere.example/", 1)
+	for _, tt := range []struct {
+		name string
+		tags []string
+	}{
+		{"to other repositories", []string{other.Host + "/a:1", other.Host + "/b:1"}},
+		{"an index within the repository", []string{s.Host + "/app:new"}},
+	} {
+		var warnings []string
+		create(t, c, CreateOptions{Tags: tt.tags, Sources: []Source{{Reference: s.Host + "/app@" + image.Descriptor.Digest.String()}}}, func(line string) {
+			if strings.HasPrefix(line, "only a part of what refers to "+image.Descriptor.Digest.String()+" in "+s.Host+"/app is read") {
+				warnings = append(warnings, line)
+			}
+		})
+		if len(warnings) != 1 {
+			t.Errorf("%s: warnings %q", tt.name, warnings)
+		}
+	}
+	for n, want := range map[int]bool{maxAttachments: false, 2: true} {
+		listing("", n)
+		all, complete, err := (&attachments{client: c}).find(t.Context(), s.Host+"/app", image.Descriptor.Digest, false)
+		if err != nil || len(all) != n || complete != want {
+			t.Errorf("of %d: %d, complete %t, %v", n, len(all), complete, err)
+		}
 	}
 }

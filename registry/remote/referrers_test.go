@@ -92,7 +92,7 @@ func TestReferrers(t *testing.T) {
 				}
 				return true
 			})
-			got, err := testClient(t, Options{}).Referrers(t.Context(), s.Host+"/app", subject.Digest)
+			got, complete, err := testClient(t, Options{}).Referrers(t.Context(), s.Host+"/app", subject.Digest)
 			if tt.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.fails) {
 					t.Errorf("error %v does not say %q", err, tt.fails)
@@ -101,6 +101,9 @@ func TestReferrers(t *testing.T) {
 			}
 			if err != nil {
 				t.Fatal(err)
+			}
+			if complete != !strings.Contains(tt.name, "elsewhere") {
+				t.Errorf("complete is %t", complete)
 			}
 			var want, found []digest.Digest
 			for _, name := range strings.Fields(tt.want) {
@@ -144,5 +147,38 @@ func TestLinkWhereTheListBreaksOff(t *testing.T) {
 	}
 	if n := other.Count(http.MethodPut, "/manifests/sha256-"); n != 0 {
 		t.Errorf("%d tags were written", n)
+	}
+}
+
+// A list of more pages than are read is not complete; one that ends at the bound
+// is.
+func TestReferrersAreBounded(t *testing.T) {
+	subject := registrytest.Image("subject", "").Descriptor.Digest
+	for _, goesOn := range []bool{true, false} {
+		s := registrytest.NewServer(t)
+		s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.Contains(r.URL.Path, "/referrers/") {
+				return false
+			}
+			page := ocispecs.Index{MediaType: ocispecs.MediaTypeImageIndex}
+			for i := range maxReferrers / 2 {
+				page.Manifests = append(page.Manifests, ocispecs.Descriptor{
+					MediaType: ocispecs.MediaTypeImageManifest, Digest: digest.FromString(fmt.Sprint(r.URL.RawQuery, i)),
+				})
+			}
+			w.Header().Set("Content-Type", ocispecs.MediaTypeImageIndex)
+			if goesOn || r.URL.RawQuery == "" {
+				w.Header().Set("Link", "<?"+r.URL.RawQuery+`x>; rel="next"`)
+			}
+			_ = json.NewEncoder(w).Encode(page)
+			return true
+		})
+		list, complete, err := testClient(t, Options{}).Referrers(t.Context(), s.Host+"/app", subject)
+		if err != nil || len(list) != maxReferrers || complete == goesOn {
+			t.Errorf("goes on %t: %d referrers, complete %t, %v", goesOn, len(list), complete, err)
+		}
+		if n := s.Count(http.MethodGet, "/referrers/"); n != 2 {
+			t.Errorf("%d pages were read", n)
+		}
 	}
 }
