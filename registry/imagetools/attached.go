@@ -2,9 +2,7 @@ package imagetools
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -195,7 +193,7 @@ func (a *attachments) copy(ctx context.Context, created *Created, to string) err
 			}
 			a.report(fmt.Sprintf("copying %s, which refers to %s, from %s to %s", one, one.subject, s.from, to))
 			err := a.copyOne(ctx, s.from, one, to)
-			if err != nil && !isRefused(err) {
+			if err != nil && ctx.Err() != nil {
 				return err
 			}
 			if err != nil {
@@ -229,16 +227,6 @@ func (a *attachments) copyOne(ctx context.Context, from string, one attachment, 
 		return a.client.CopyCosignTag(ctx, from, one.cosign, to)
 	}
 	return a.client.CopyReferrer(ctx, from, one.referrer, to, one.subject)
-}
-
-// isRefused reports whether a registry does not take something, or cannot list
-// it, which says nothing of the image itself.
-func isRefused(err error) bool {
-	if kept := (*remote.KeptError)(nil); errors.As(err, &kept) {
-		return true
-	}
-	known := (*remote.Error)(nil)
-	return errors.As(err, &known) && (known.Status/100 == 4 && known.Status != http.StatusTooManyRequests || errors.As(err, new(*remote.NotAListError)))
 }
 
 // find lists what refers to a manifest, and what refers to that in turn: a

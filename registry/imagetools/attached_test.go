@@ -1,7 +1,9 @@
 package imagetools
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -145,6 +147,17 @@ func TestSignaturesThatAreNotCopied(t *testing.T) {
 			},
 		},
 		{
+			name: "the registry cannot store it",
+			fault: func(w http.ResponseWriter, r *http.Request) bool {
+				if !setsCosignTag(r) {
+					return false
+				}
+				w.WriteHeader(http.StatusNotImplemented) // which is not tried again
+				return true
+			},
+			want: func(s signed) []string { return []string{s.cosign + ", which refers to", "501 Not Implemented"} },
+		},
+		{
 			name: "signatures of its own",
 			before: func(t *testing.T, s *registrytest.Server, image signed) {
 				registrytest.Put(t, s, "/v2/app/manifests/"+image.cosign, registrytest.PushImage(t, s, "app", "linux/none", "another"))
@@ -209,6 +222,34 @@ func TestSignaturesThatAreNotCopied(t *testing.T) {
 				t.Errorf("the tag is %s, %v", m.Descriptor.Digest, err)
 			}
 		})
+	}
+}
+
+// setsCosignTag reports whether a request sets a tag of cosign.
+func setsCosignTag(r *http.Request) bool {
+	return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, ".sig")
+}
+
+// The end of the context while a signature is copied is no warning.
+func TestSignaturesAreCancelled(t *testing.T) {
+	s, other := registrytest.NewReferrersServer(t), registrytest.NewReferrersServer(t)
+	pushSigned(t, s)
+	c := remote.New(remote.Options{})
+	created, err := Create(t.Context(), c, CreateOptions{Tags: []string{other.Host + "/app:1"}, Sources: []Source{{Reference: s.Host + "/app:1"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	other.Fail(func(w http.ResponseWriter, r *http.Request) bool {
+		if !setsCosignTag(r) {
+			return false
+		}
+		cancel()
+		registrytest.Cut(w, r)
+		return true
+	})
+	if err := Publish(ctx, c, created, func(string) {}, warned(t)); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
 	}
 }
 
