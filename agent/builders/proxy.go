@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/containerd/platforms"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -70,6 +71,18 @@ func (p Proxy) node() (configmap.Node, error) {
 	return configmap.Node{}, fault.With(fault.ClassUsage, fmt.Errorf("no node of builder %q is declared for %s", p.Definition.Name, platforms.Format(*p.Platform)))
 }
 
+// output tells a write that fails from a connection that does.
+type output struct {
+	to  io.Writer
+	err error // of the last write
+}
+
+// Write implements io.Writer.
+func (o *output) Write(p []byte) (n int, err error) {
+	n, o.err = o.to.Write(p)
+	return n, o.err
+}
+
 // relay copies both ways until the connection ends, and closes it.
 func relay(ctx context.Context, conn net.Conn, in io.Reader, out io.Writer) error {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // which ends the copying
@@ -87,9 +100,16 @@ func relay(ctx context.Context, conn net.Conn, in io.Reader, out io.Writer) erro
 		}
 		sent <- err
 	})()
-	_, err := io.Copy(out, conn)
+	written := &output{to: out}
+	_, err := io.Copy(written, conn)
 	if ctx.Err() != nil {
 		return fault.With(fault.ClassCancelled, context.Cause(ctx))
+	}
+	switch {
+	case errors.Is(written.err, syscall.EPIPE), errors.Is(written.err, io.ErrClosedPipe):
+		return nil // the client has ended
+	case written.err != nil:
+		return fault.With(fault.ClassUsage, fmt.Errorf("write to standard output: %w", written.err))
 	}
 	if err != nil && !inEnded.Load() && !errors.Is(err, net.ErrClosed) {
 		return fault.With(fault.ClassLost, fmt.Errorf("read from the builder: %w", err))

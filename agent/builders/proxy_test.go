@@ -2,10 +2,16 @@ package builders
 
 import (
 	"context"
+	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"io"
 	"net"
+	"net/http/httptest"
 	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -85,6 +91,90 @@ func TestProxyIsCancelled(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// What the daemon answers after the end of what is sent arrives, over TCP and
+// TLS.
+func TestProxyReadsTheAnswerToItsEnd(t *testing.T) {
+	web := httptest.NewTLSServer(nil) // for its certificate
+	defer web.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, caCert := range []string{"", ca} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = listener.Close() }()
+		if caCert != "" {
+			listener = tls.NewListener(listener, &tls.Config{Certificates: web.TLS.Certificates, NextProtos: []string{"h2"}})
+		}
+		go func() {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			if request, err := io.ReadAll(c); err == nil {
+				time.Sleep(50 * time.Millisecond) // a connection that is closed is closed by now
+				_, _ = io.WriteString(c, "answer to "+string(request))
+			}
+			_ = c.Close()
+		}()
+		conn, err := buildkit.DialRemote(configmap.Remote{Address: "tcp://" + listener.Addr().String(), CACert: caCert}, source.New(t.Context(), nil))(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := relay(t.Context(), conn, strings.NewReader("request"), &out); err != nil || out.String() != "answer to request" {
+			t.Errorf("TLS %t: %q, %v", caCert != "", out.String(), err)
+		}
+	}
+}
+
+// A standard output that fails is no lost builder.
+func TestProxyCannotWrite(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fails error
+		ended bool // standard input has
+		want  fault.Class
+	}{
+		{"the client has ended", &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.EPIPE}, false, 0},
+		{"a pipe within a program", io.ErrClosedPipe, false, 0},
+		{"a full disk", &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}, false, fault.ClassUsage},
+		{"a full disk after the end", &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}, true, fault.ClassUsage},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			here, there := net.Pipe()
+			defer func() { _ = there.Close() }()
+			var in io.Reader
+			in, inWriter := io.Pipe() // which does not end
+			defer func() { _ = inWriter.Close() }()
+			if tt.ended {
+				in = strings.NewReader("")
+			}
+			go func() { _, _ = io.WriteString(there, "answer") }()
+			err := relay(t.Context(), oneWay{here}, in, failing{tt.fails})
+			if fault.ClassOf(err) != tt.want || (err == nil) != (tt.want == 0) {
+				t.Errorf("%v", err)
+			}
+			if err != nil && err.Error() != "write to standard output: write /dev/stdout: no space left on device" {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// oneWay is a connection on which the end of what is sent ends nothing else.
+type oneWay struct{ net.Conn }
+
+func (oneWay) CloseWrite() error { return nil }
+
+// failing is a writer that fails.
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 func TestProxyChoosesANode(t *testing.T) {
 	node := func(name, arch string) configmap.Node {

@@ -100,3 +100,12 @@ type namedConn struct {
 
 // Authority implements authorityConn.
 func (c namedConn) Authority() string { return c.name }
+
+// CloseWrite ends what is sent and leaves the answer to be read, as the
+// connection below does: TCP and TLS know it.
+func (c namedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return c.Close()
+}

@@ -57,7 +57,10 @@ func TestGitLab(t *testing.T) {
 		{"look-alike", full, "gitlab.example.evil.example", "none"},
 		{"another port", full, "gitlab.example:5051", "none"},
 		{"another host", full, "docker.io", "none"},
-		{"registry is off", without(func(g *GitLab) { g.Registry = "" }), "gitlab.example:5050", "none"},
+		{"registry is off", without(func(g *GitLab) { g.Registry = "" }), "gitlab.example:5050", "over: CI_REGISTRY_PASSWORD is set but CI_REGISTRY, which names its registry, is empty: set CI_REGISTRY=gitlab.example:5050 if it is for that registry"},
+		{"registry is off, dependency proxy", without(func(g *GitLab) { g.Registry = "" }), "gitlab.example", "proxy"},
+		{"registry is off, deploy token", GitLab{DeployUser: "deploy", DeployPassword: "p", JobToken: "t"}, "gitlab.example", "over: CI_DEPLOY_PASSWORD is set but CI_REGISTRY, which names its registry, is empty: set CI_REGISTRY=gitlab.example if it is for that registry"},
+		{"registry is off, job token", GitLab{JobToken: "t"}, "gitlab.example:5050", "none"},
 		{"not GitLab", GitLab{}, "", "none"},
 	}
 	for _, tt := range tests {
@@ -66,6 +69,27 @@ func TestGitLab(t *testing.T) {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestGitLabUnplaced(t *testing.T) {
+	for _, tt := range []struct {
+		gitlab GitLab
+		want   string
+	}{
+		{GitLab{RegistryPassword: "p", DeployPassword: "p"}, "CI_REGISTRY_PASSWORD is set but CI_REGISTRY, which names its registry, is empty: set CI_REGISTRY=HOST"},
+		{GitLab{DeployPassword: "p"}, "CI_DEPLOY_PASSWORD is set but CI_REGISTRY, which names its registry, is empty: set CI_REGISTRY=HOST"},
+		{GitLab{Registry: "gitlab.example", RegistryPassword: "p"}, ""},
+		{GitLab{JobToken: "t"}, ""},
+		{GitLab{}, ""},
+	} {
+		got := ""
+		for _, f := range registry.NewKeychain(registry.Inputs{CI: Variables{GitLab: tt.gitlab}.Credentials(nil)}, zerolog.Nop()).Unplaced() {
+			got += f.Why
+		}
+		if got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
 	}
 }
 

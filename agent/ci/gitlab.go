@@ -1,7 +1,9 @@
 package ci
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 
 	"github.com/slipway-build/slipway/registry"
 )
@@ -41,8 +43,36 @@ func (g GitLab) Find(_ context.Context, r registry.Request) (registry.Credential
 	if cred.Anonymous() && g.Registry != "" && sameRegistry(g.Registry, r.Host) {
 		return cred, &registry.PassedOver{Why: "CI_REGISTRY is this registry, but CI_REGISTRY_PASSWORD, CI_JOB_TOKEN and CI_DEPLOY_PASSWORD are empty in this job"}
 	}
+	if why := g.namesNoRegistry(r.Host); cred.Anonymous() && why != "" {
+		return cred, &registry.PassedOver{Why: why}
+	}
 	return cred, nil
 }
+
+// namesNoRegistry is why passwords of a registry are not used where CI_REGISTRY
+// does not say of which; empty where there are none. CI_JOB_TOKEN is no sign of
+// one: every job has it. An empty host is none in particular.
+func (g GitLab) namesNoRegistry(host string) string {
+	set := ""
+	switch {
+	case g.Registry != "":
+		return ""
+	case g.RegistryPassword != "":
+		set = "CI_REGISTRY_PASSWORD"
+	case g.DeployPassword != "":
+		set = "CI_DEPLOY_PASSWORD"
+	default:
+		return ""
+	}
+	why := fmt.Sprintf("%s is set but CI_REGISTRY, which names its registry, is empty: set CI_REGISTRY=%s", set, cmp.Or(host, "HOST"))
+	if host != "" {
+		why += " if it is for that registry"
+	}
+	return why
+}
+
+// Unplaced implements registry.Unplacer.
+func (g GitLab) Unplaced() string { return g.namesNoRegistry("") }
 
 // known are the credentials, in the order of precedence. A job's own may push;
 // a deploy token mostly may not, and is there for projects whose registry the

@@ -2,9 +2,7 @@ package imagetools
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -44,14 +42,16 @@ func (c *Created) attest(ctx context.Context, client *remote.Client) error {
 		}
 	}
 	found := make([]*ocispecs.Descriptor, len(bare))
+	partly := make([]bool, len(bare)) // of what refers to it, some was not looked at
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(remote.CopyConcurrency)
 	for i, d := range bare {
 		group.Go(fault.Guard(func() error {
-			listed, err := client.Referrers(groupCtx, c.repositories[d.Digest], d.Digest)
+			listed, complete, err := client.Referrers(groupCtx, c.repositories[d.Digest], d.Digest)
 			if err != nil {
 				return err
 			}
+			partly[i] = !complete
 			for _, one := range listed {
 				if one.ArtifactType == artifactTypeAttestation && !known[one.Digest] {
 					attestation := imageindex.AttestationOf(d.Digest, one)
@@ -67,6 +67,9 @@ func (c *Created) attest(ctx context.Context, client *remote.Client) error {
 	}
 	var attestations []ocispecs.Descriptor
 	for i, one := range found {
+		if one == nil && partly[i] {
+			c.searched = append(c.searched, bare[i].Digest)
+		}
 		if one != nil {
 			attestations = append(attestations, *one)
 			c.repositories[one.Digest] = c.repositories[bare[i].Digest]
@@ -106,8 +109,19 @@ type attachments struct {
 	report, warn func(string)
 	// found is what refers to a manifest in the repository that it comes from.
 	found map[digest.Digest][]attachment
-	// told are the indexes for which it was warned of what stays behind.
-	told map[digest.Digest]bool
+	// told are the indexes for which it was warned of what stays behind, partly
+	// the manifests for which it was warned that not all is known.
+	told, partly map[digest.Digest]bool
+}
+
+// warnPartly tells, once for each manifest, that there is more that refers to it
+// than is read.
+func (a *attachments) warnPartly(repository string, subject digest.Digest) {
+	if a.partly[subject] {
+		return
+	}
+	a.partly[subject] = true
+	a.warn(fmt.Sprintf("only a part of what refers to %s in %s is read (at most %d manifests), so that signatures and attestations may be left out", subject, repository, maxAttachments))
 }
 
 // copy copies what refers to the image and its members into a repository. What
@@ -135,6 +149,9 @@ func (a *attachments) copy(ctx context.Context, created *Created, to string) err
 		}
 	}
 	subjects = slices.DeleteFunc(subjects, func(c copied) bool { return c.from == to })
+	for _, d := range created.searched {
+		a.warnPartly(created.repositories[d], d)
+	}
 	var mu sync.Mutex
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(remote.CopyConcurrency)
@@ -146,9 +163,12 @@ func (a *attachments) copy(ctx context.Context, created *Created, to string) err
 			return
 		}
 		group.Go(fault.Guard(func() error {
-			list, err := a.find(groupCtx, s.from, s.subject, s.cosign)
+			list, complete, err := a.find(groupCtx, s.from, s.subject, s.cosign)
 			mu.Lock()
 			defer mu.Unlock()
+			if err == nil && !complete {
+				a.warnPartly(s.from, s.subject)
+			}
 			if err != nil && groupCtx.Err() == nil {
 				a.warn(fmt.Sprintf("%s cannot be asked what refers to %s, so that signatures of it may be lost: %v", s.from, s.subject, err))
 				err = nil
@@ -173,7 +193,7 @@ func (a *attachments) copy(ctx context.Context, created *Created, to string) err
 			}
 			a.report(fmt.Sprintf("copying %s, which refers to %s, from %s to %s", one, one.subject, s.from, to))
 			err := a.copyOne(ctx, s.from, one, to)
-			if err != nil && !isRefused(err) {
+			if err != nil && ctx.Err() != nil {
 				return err
 			}
 			if err != nil {
@@ -209,35 +229,29 @@ func (a *attachments) copyOne(ctx context.Context, from string, one attachment, 
 	return a.client.CopyReferrer(ctx, from, one.referrer, to, one.subject)
 }
 
-// isRefused reports whether a registry does not take something, or cannot list
-// it, which says nothing of the image itself.
-func isRefused(err error) bool {
-	if kept := (*remote.KeptError)(nil); errors.As(err, &kept) {
-		return true
-	}
-	known := (*remote.Error)(nil)
-	return errors.As(err, &known) && (known.Status/100 == 4 && known.Status != http.StatusTooManyRequests || errors.As(err, new(*remote.NotAListError)))
-}
-
 // find lists what refers to a manifest, and what refers to that in turn: a
-// signature of an attestation.
-func (a *attachments) find(ctx context.Context, from string, subject digest.Digest, cosign bool) ([]attachment, error) {
-	var all []attachment
+// signature of an attestation. complete is false when there may be more of that.
+func (a *attachments) find(ctx context.Context, from string, subject digest.Digest, cosign bool) (all []attachment, complete bool, err error) {
 	if cosign {
 		tags, err := a.client.CosignTags(ctx, from, subject)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, tag := range tags {
 			all = append(all, attachment{subject: subject, cosign: tag})
 		}
 	}
 	seen := map[digest.Digest]bool{subject: true}
-	for queue := []digest.Digest{subject}; len(queue) > 0 && len(all) < maxAttachments; queue = queue[1:] {
-		listed, err := a.client.Referrers(ctx, from, queue[0])
-		if err != nil {
-			return all, err
+	complete = true
+	for queue := []digest.Digest{subject}; len(queue) > 0; queue = queue[1:] {
+		if len(all) >= maxAttachments {
+			return all, false, nil
 		}
+		listed, whole, err := a.client.Referrers(ctx, from, queue[0])
+		if err != nil {
+			return all, false, err
+		}
+		complete = complete && whole
 		for _, d := range listed {
 			if !seen[d.Digest] {
 				seen[d.Digest] = true
@@ -246,5 +260,5 @@ func (a *attachments) find(ctx context.Context, from string, subject digest.Dige
 			}
 		}
 	}
-	return all, nil
+	return all, complete, nil
 }

@@ -1,10 +1,13 @@
 package imagetools
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -52,7 +55,7 @@ func pushSigned(t *testing.T, s *registrytest.Server) signed {
 func (s signed) complete(t *testing.T, c *remote.Client, repository string) {
 	t.Helper()
 	for subject, want := range s.referrers {
-		list, err := c.Referrers(t.Context(), repository, subject)
+		list, _, err := c.Referrers(t.Context(), repository, subject)
 		if err != nil || len(list) != 1 || list[0].Digest != want || list[0].ArtifactType != sigstoreBundle {
 			t.Errorf("%s: %s has referrers %v, %v; want %s", repository, subject, list, err, want)
 			continue
@@ -144,6 +147,17 @@ func TestSignaturesThatAreNotCopied(t *testing.T) {
 			},
 		},
 		{
+			name: "the registry cannot store it",
+			fault: func(w http.ResponseWriter, r *http.Request) bool {
+				if !setsCosignTag(r) {
+					return false
+				}
+				w.WriteHeader(http.StatusNotImplemented) // which is not tried again
+				return true
+			},
+			want: func(s signed) []string { return []string{s.cosign + ", which refers to", "501 Not Implemented"} },
+		},
+		{
 			name: "signatures of its own",
 			before: func(t *testing.T, s *registrytest.Server, image signed) {
 				registrytest.Put(t, s, "/v2/app/manifests/"+image.cosign, registrytest.PushImage(t, s, "app", "linux/none", "another"))
@@ -208,6 +222,34 @@ func TestSignaturesThatAreNotCopied(t *testing.T) {
 				t.Errorf("the tag is %s, %v", m.Descriptor.Digest, err)
 			}
 		})
+	}
+}
+
+// setsCosignTag reports whether a request sets a tag of cosign.
+func setsCosignTag(r *http.Request) bool {
+	return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, ".sig")
+}
+
+// The end of the context while a signature is copied is no warning.
+func TestSignaturesAreCancelled(t *testing.T) {
+	s, other := registrytest.NewReferrersServer(t), registrytest.NewReferrersServer(t)
+	pushSigned(t, s)
+	c := remote.New(remote.Options{})
+	created, err := Create(t.Context(), c, CreateOptions{Tags: []string{other.Host + "/app:1"}, Sources: []Source{{Reference: s.Host + "/app:1"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	other.Fail(func(w http.ResponseWriter, r *http.Request) bool {
+		if !setsCosignTag(r) {
+			return false
+		}
+		cancel()
+		registrytest.Cut(w, r)
+		return true
+	})
+	if err := Publish(ctx, c, created, func(string) {}, warned(t)); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
 	}
 }
 
@@ -458,5 +500,54 @@ func TestHostileLayout(t *testing.T) {
 	}
 	if _, err := Inspect(t.Context(), c, "oci-layout://e"); err == nil {
 		t.Error("an endless manifest was read")
+	}
+}
+
+// Where not all that refers to an image is read, one warning says so.
+func TestReferrersThatAreNotRead(t *testing.T) {
+	s, other := registrytest.NewReferrersServer(t), registrytest.NewReferrersServer(t)
+	image := registrytest.PushImage(t, s, "app", "linux/amd64", "a")
+	c := remote.New(remote.Options{})
+	listing := func(next string, n int) {
+		page := ocispecs.Index{MediaType: ocispecs.MediaTypeImageIndex, Manifests: []ocispecs.Descriptor{}}
+		for i := range n {
+			page.Manifests = append(page.Manifests, ocispecs.Descriptor{MediaType: ocispecs.MediaTypeImageManifest, Digest: digest.FromString(strconv.Itoa(i)), Size: 1})
+		}
+		s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, "/referrers/"+image.Descriptor.Digest.String()) {
+				return false
+			}
+			w.Header().Set("Content-Type", ocispecs.MediaTypeImageIndex)
+			if next != "" {
+				w.Header().Set("Link", "<"+next+`>; rel="next"`)
+			}
+			_ = json.NewEncoder(w).Encode(page)
+			return true
+		})
+	}
+	listing("https://elsewhere.example/", 1)
+	for _, tt := range []struct {
+		name string
+		tags []string
+	}{
+		{"to other repositories", []string{other.Host + "/a:1", other.Host + "/b:1"}},
+		{"an index within the repository", []string{s.Host + "/app:new"}},
+	} {
+		var warnings []string
+		create(t, c, CreateOptions{Tags: tt.tags, Sources: []Source{{Reference: s.Host + "/app@" + image.Descriptor.Digest.String()}}}, func(line string) {
+			if strings.HasPrefix(line, "only a part of what refers to "+image.Descriptor.Digest.String()+" in "+s.Host+"/app is read") {
+				warnings = append(warnings, line)
+			}
+		})
+		if len(warnings) != 1 {
+			t.Errorf("%s: warnings %q", tt.name, warnings)
+		}
+	}
+	for n, want := range map[int]bool{maxAttachments: false, 2: true} {
+		listing("", n)
+		all, complete, err := (&attachments{client: c}).find(t.Context(), s.Host+"/app", image.Descriptor.Digest, false)
+		if err != nil || len(all) != n || complete != want {
+			t.Errorf("of %d: %d, complete %t, %v", n, len(all), complete, err)
+		}
 	}
 }

@@ -43,7 +43,10 @@ type Created struct {
 	repositories map[digest.Digest]string
 	// indexes are the sources that were indexes.
 	indexes []indexSource
-	tags    []string
+	// searched are images without attestations of which not all that refers to
+	// them was looked at.
+	searched []digest.Digest
+	tags     []string
 }
 
 // indexSource is an index and where it is.
@@ -253,7 +256,7 @@ func (o CreateOptions) combine(sources []imageindex.Manifest) (imageindex.Manife
 // signatures to warn, one line each.
 func Publish(ctx context.Context, client *remote.Client, created *Created, report, warn func(string)) error {
 	image := created.Image
-	attached := attachments{client: client, report: report, warn: warn, found: map[digest.Digest][]attachment{}, told: map[digest.Digest]bool{}}
+	attached := attachments{client: client, report: report, warn: warn, found: map[digest.Digest][]attachment{}, told: map[digest.Digest]bool{}, partly: map[digest.Digest]bool{}}
 	for _, repository := range created.Repositories() {
 		group, groupCtx := errgroup.WithContext(ctx)
 		group.SetLimit(remote.CopyConcurrency)

@@ -337,14 +337,16 @@ const maxWalked = 10000
 
 // referrers implements place: entries of index.json say themselves what they
 // are about, and the manifests of its images do.
-func (l *layout) referrers(ctx context.Context, subject digest.Digest) ([]ocispecs.Descriptor, error) {
+func (l *layout) referrers(ctx context.Context, subject digest.Digest) (found []ocispecs.Descriptor, complete bool, err error) {
 	index, err := l.index()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var found []ocispecs.Descriptor
 	seen := map[digest.Digest]bool{}
-	for queue := index.Manifests; len(queue) > 0 && len(seen) < maxWalked; queue = queue[1:] {
+	for queue := index.Manifests; len(queue) > 0; queue = queue[1:] {
+		if len(seen) >= maxWalked {
+			return found, false, nil
+		}
 		d := queue[0]
 		if seen[d.Digest] || !imageindex.IsManifest(d.MediaType) {
 			continue
@@ -355,19 +357,19 @@ func (l *layout) referrers(ctx context.Context, subject digest.Digest) ([]ocispe
 			continue // a layout need not hold all platforms
 		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if m.IsIndex() {
 			members, err := imageindex.Decode(m)
 			if err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			queue = append(slices.Clip(queue), members.Manifests...)
 			continue
 		}
 		var manifest ocispecs.Manifest
 		if err := json.Unmarshal(m.Content, &manifest); err != nil {
-			return nil, fmt.Errorf("manifest %s is not valid JSON: %w", d.Digest, err)
+			return nil, false, fmt.Errorf("manifest %s is not valid JSON: %w", d.Digest, err)
 		}
 		said := d.Annotations[annotationSubject] == subject.String()
 		if !said && (manifest.Subject == nil || manifest.Subject.Digest != subject) {
@@ -380,7 +382,7 @@ func (l *layout) referrers(ctx context.Context, subject digest.Digest) ([]ocispe
 		}
 		found = append(found, entry)
 	}
-	return found, nil
+	return found, true, nil
 }
 
 // link implements place: index.json gets an entry that names the subject.

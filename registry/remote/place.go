@@ -26,8 +26,9 @@ type place interface {
 	name(ctx context.Context, m imageindex.Manifest, what string) error
 	// current is the digest that a tag points at; want is the one hoped for.
 	current(ctx context.Context, tag string, want digest.Digest) (digest.Digest, error)
-	// referrers are the manifests that say that they are about another one.
-	referrers(ctx context.Context, subject digest.Digest) ([]ocispecs.Descriptor, error)
+	// referrers are the manifests that say that they are about another one;
+	// complete is false when there are more than are read.
+	referrers(ctx context.Context, subject digest.Digest) (list []ocispecs.Descriptor, complete bool, err error)
 	// link makes a manifest one of the referrers of another, where its content
 	// alone does not.
 	link(ctx context.Context, subject digest.Digest, desc ocispecs.Descriptor) error

@@ -21,7 +21,8 @@ import (
 	"github.com/slipway-build/slipway/registry/imageindex"
 )
 
-// maxReferrers bounds how many manifests are listed as referring to one.
+// maxReferrers bounds how many manifests are listed as referring to one. Pages
+// beyond it are not read.
 const maxReferrers = 1000
 
 // cosignSuffixes end the tags under which cosign stores what it says of an
@@ -39,22 +40,23 @@ func digestTag(d digest.Digest) string {
 // another one: signatures, attestations, package lists. A registry without such
 // a list is asked for the tag that stands in for it, see
 // https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers.
-func (c *Client) Referrers(ctx context.Context, repository string, subject digest.Digest) ([]ocispecs.Descriptor, error) {
+// complete is false when there are more of them than are read.
+func (c *Client) Referrers(ctx context.Context, repository string, subject digest.Digest) (list []ocispecs.Descriptor, complete bool, err error) {
 	at := registry.JoinReference(repository, subject.String())
 	repo, host, err := c.place(ctx, repository)
 	if err != nil {
-		return nil, c.fail("list what refers to", at, repository, err)
+		return nil, false, c.fail("list what refers to", at, repository, err)
 	}
-	list, err := repo.referrers(ctx, subject)
+	list, complete, err = repo.referrers(ctx, subject)
 	if err != nil {
-		return nil, c.fail("list what refers to", at, host, err)
+		return nil, false, c.fail("list what refers to", at, host, err)
 	}
 	seen := map[digest.Digest]bool{}
 	return slices.DeleteFunc(list, func(d ocispecs.Descriptor) bool {
 		invalid := d.Digest.Validate() != nil || !imageindex.IsManifest(d.MediaType) || seen[d.Digest]
 		seen[d.Digest] = true
 		return invalid
-	}), nil
+	}), complete, nil
 }
 
 // CosignTag is a tag under which cosign stores something about an image.
@@ -156,16 +158,16 @@ func (c *Client) CopyCosignTag(ctx context.Context, from string, t CosignTag, to
 }
 
 // referrers implements place.
-func (r *repository) referrers(ctx context.Context, subject digest.Digest) ([]ocispecs.Descriptor, error) {
-	list, supported, err := r.listReferrers(ctx, subject)
+func (r *repository) referrers(ctx context.Context, subject digest.Digest) (list []ocispecs.Descriptor, complete bool, err error) {
+	list, complete, supported, err := r.listReferrers(ctx, subject)
 	if err != nil || supported {
-		return list, err
+		return list, complete, err
 	}
 	index, err := r.referrersTag(ctx, subject)
 	if isAbsent(err) || errors.As(err, new(*NotAListError)) {
-		return nil, nil
+		return nil, true, nil
 	}
-	return index.Manifests, err
+	return index.Manifests, true, err
 }
 
 // NotAListError is an image under the tag of a list of referrers.
@@ -180,35 +182,44 @@ func (e *NotAListError) Error() string { return "tag " + e.Tag + " is no list of
 // nextPage finds where a list goes on, in a header Link.
 var nextPage = regexp.MustCompile(`<([^>]*)>\s*;[^,]*rel="?next"?`)
 
-// listReferrers asks the registry for its list; supported is false when it
-// keeps none.
-func (r *repository) listReferrers(ctx context.Context, subject digest.Digest) (list []ocispecs.Descriptor, supported bool, err error) {
-	for target := r.at("referrers", subject.String()); target != nil && len(list) < maxReferrers; {
+// listReferrers asks the registry for its list; complete is false when it goes on
+// where it is not read, supported when the registry keeps none. An error after
+// the first page comes with supported.
+func (r *repository) listReferrers(ctx context.Context, subject digest.Digest) (list []ocispecs.Descriptor, complete, supported bool, err error) {
+	complete = true
+	for target := r.at("referrers", subject.String()); target != nil; {
+		if len(list) >= maxReferrers {
+			return list, false, true, nil
+		}
 		response, err := r.ask(r.reading(ctx), http.MethodGet, target)
-		if status, _, _, _ := answerOf(err); err != nil && status/100 == 4 {
-			return nil, false, nil // the token service knows no such right
+		if status, _, _, _ := answerOf(err); err != nil && status/100 == 4 && !supported {
+			return nil, true, false, nil // the token service knows no such right
 		} else if err != nil {
-			return nil, false, err
+			return nil, false, supported, err
 		}
-		page, next, err := readReferrers(response)
+		page, next, err := readReferrers(response, supported)
 		if err != nil || page == nil {
-			return nil, false, err
+			return nil, complete, supported, err
 		}
+		supported = true
 		list = append(list, page.Manifests...)
 		if next != nil && (!sameOrigin(target, next) || len(page.Manifests) == 0) {
+			complete = len(page.Manifests) == 0
 			next = nil
 		}
 		target = next
 	}
-	return list, true, nil
+	return list, complete, supported, nil
 }
 
 // readReferrers reads a page of a list of referrers, and where the next one is;
-// nil where the answer is none.
-func readReferrers(response *http.Response) (*ocispecs.Index, *url.URL, error) {
+// nil where the answer is none, which is an error for a page that follows
+// another one.
+func readReferrers(response *http.Response, follows bool) (*ocispecs.Index, *url.URL, error) {
 	defer response.Body.Close()
+	none := response.StatusCode/100 == 4 && !temporary(response.StatusCode) || response.StatusCode == http.StatusNotImplemented
 	switch {
-	case response.StatusCode/100 == 4 && !temporary(response.StatusCode), response.StatusCode == http.StatusNotImplemented:
+	case none && !follows:
 		return nil, nil, nil
 	case response.StatusCode != http.StatusOK:
 		return nil, nil, refusal(response)
@@ -219,6 +230,9 @@ func readReferrers(response *http.Response) (*ocispecs.Index, *url.URL, error) {
 	}
 	var index ocispecs.Index
 	if json.Unmarshal(data, &index) != nil || index.MediaType != ocispecs.MediaTypeImageIndex && !strings.HasPrefix(response.Header.Get("Content-Type"), ocispecs.MediaTypeImageIndex) {
+		if follows {
+			return nil, nil, errors.New("a later page of its list of referrers is no index")
+		}
 		return nil, nil, nil // a page for people, or one of another API
 	}
 	var next *url.URL
@@ -249,8 +263,11 @@ func (r *repository) referrersTag(ctx context.Context, subject digest.Digest) (o
 // link implements place: who pushes to a registry that keeps no list of
 // referrers keeps it under a tag.
 func (r *repository) link(ctx context.Context, subject digest.Digest, desc ocispecs.Descriptor) error {
-	_, supported, err := r.listReferrers(ctx, subject)
-	if err != nil || supported {
+	_, _, supported, err := r.listReferrers(ctx, subject)
+	if supported {
+		return nil // whether the whole list can be read does not matter
+	}
+	if err != nil {
 		return err
 	}
 	index, err := r.referrersTag(ctx, subject)

@@ -38,6 +38,15 @@ func TestReferrers(t *testing.T) {
 			_, _ = w.Write([]byte(body))
 		}
 	}
+	pages := func(first string, second http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.RawQuery != "" {
+				second(w, r)
+				return
+			}
+			answer(200, `</v2/app/referrers/`+subject.Digest.String()+`?last=a>; rel="next"`, first)(w, r)
+		}
+	}
 	for _, tt := range []struct {
 		name string
 		// api answers what is asked of the list, tag of the tag that stands in.
@@ -48,13 +57,11 @@ func TestReferrers(t *testing.T) {
 		{"a list", answer(200, "", list("a", "b")), nil, "a b", ""},
 		{"an empty list", answer(200, "", list()), answer(200, "", list("old")), "", ""},
 		{"twice the same", answer(200, "", list("a", "a")), nil, "a", ""},
-		{"two pages", func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.RawQuery == "" {
-				answer(200, `</v2/app/referrers/`+subject.Digest.String()+`?last=a>; rel="next"`, list("a"))(w, r)
-			} else {
-				answer(200, "", list("b"))(w, r)
-			}
-		}, nil, "a b", ""},
+		{"two pages", pages(list("a"), answer(200, "", list("b"))), nil, "a b", ""},
+		{"the second page is gone", pages(list("a"), answer(404, "", "")), answer(404, "", ""), "", "404 Not Found"},
+		{"the second page may not be read", pages(list("a"), answer(403, "", "")), answer(404, "", ""), "", "403 Forbidden"},
+		{"the second page is not implemented", pages(list("a"), answer(501, "", "")), answer(404, "", ""), "", "501 Not Implemented"},
+		{"the second page is one for people", pages(list("a"), answer(200, "", "<html>")), answer(404, "", ""), "", "a later page of its list of referrers is no index"},
 		{"pages of nothing without an end", answer(200, `<?x>; rel="next"`, list()), nil, "", ""},
 		{"the next page elsewhere", answer(200, `<https://other.example/>; rel="next"`, list("a")), nil, "a", ""},
 		{"no list", answer(404, "", ""), answer(200, "", list("a")), "a", ""},
@@ -85,7 +92,7 @@ func TestReferrers(t *testing.T) {
 				}
 				return true
 			})
-			got, err := testClient(t, Options{}).Referrers(t.Context(), s.Host+"/app", subject.Digest)
+			got, complete, err := testClient(t, Options{}).Referrers(t.Context(), s.Host+"/app", subject.Digest)
 			if tt.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.fails) {
 					t.Errorf("error %v does not say %q", err, tt.fails)
@@ -94,6 +101,9 @@ func TestReferrers(t *testing.T) {
 			}
 			if err != nil {
 				t.Fatal(err)
+			}
+			if complete != !strings.Contains(tt.name, "elsewhere") {
+				t.Errorf("complete is %t", complete)
 			}
 			var want, found []digest.Digest
 			for _, name := range strings.Fields(tt.want) {
@@ -106,5 +116,69 @@ func TestReferrers(t *testing.T) {
 				t.Errorf("%v, want %v", found, want)
 			}
 		})
+	}
+}
+
+// A registry whose list breaks off after a page keeps one: nothing is written
+// under the tag that stands in for it.
+func TestLinkWhereTheListBreaksOff(t *testing.T) {
+	s, other := registrytest.NewServer(t), registrytest.NewServer(t)
+	subject := registrytest.PushImage(t, s, "app", "linux/amd64", "subject").Descriptor
+	referrer := registrytest.PushReferrer(t, s, "app", subject, "a/b", "signature").Descriptor
+	page, err := json.Marshal(ocispecs.Index{MediaType: ocispecs.MediaTypeImageIndex, Manifests: []ocispecs.Descriptor{registrytest.Image("a", "").Descriptor}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Fail(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/referrers/") {
+			return false
+		}
+		if r.URL.RawQuery != "" {
+			w.WriteHeader(http.StatusNotFound)
+			return true
+		}
+		w.Header().Set("Content-Type", ocispecs.MediaTypeImageIndex)
+		w.Header().Set("Link", `<?last=a>; rel="next"`)
+		_, _ = w.Write(page)
+		return true
+	})
+	if err := testClient(t, Options{}).CopyReferrer(t.Context(), s.Host+"/app", referrer, other.Host+"/app", subject.Digest); err != nil {
+		t.Error(err)
+	}
+	if n := other.Count(http.MethodPut, "/manifests/sha256-"); n != 0 {
+		t.Errorf("%d tags were written", n)
+	}
+}
+
+// A list of more pages than are read is not complete; one that ends at the bound
+// is.
+func TestReferrersAreBounded(t *testing.T) {
+	subject := registrytest.Image("subject", "").Descriptor.Digest
+	for _, goesOn := range []bool{true, false} {
+		s := registrytest.NewServer(t)
+		s.Fail(func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.Contains(r.URL.Path, "/referrers/") {
+				return false
+			}
+			page := ocispecs.Index{MediaType: ocispecs.MediaTypeImageIndex}
+			for i := range maxReferrers / 2 {
+				page.Manifests = append(page.Manifests, ocispecs.Descriptor{
+					MediaType: ocispecs.MediaTypeImageManifest, Digest: digest.FromString(fmt.Sprint(r.URL.RawQuery, i)),
+				})
+			}
+			w.Header().Set("Content-Type", ocispecs.MediaTypeImageIndex)
+			if goesOn || r.URL.RawQuery == "" {
+				w.Header().Set("Link", "<?"+r.URL.RawQuery+`x>; rel="next"`)
+			}
+			_ = json.NewEncoder(w).Encode(page)
+			return true
+		})
+		list, complete, err := testClient(t, Options{}).Referrers(t.Context(), s.Host+"/app", subject)
+		if err != nil || len(list) != maxReferrers || complete == goesOn {
+			t.Errorf("goes on %t: %d referrers, complete %t, %v", goesOn, len(list), complete, err)
+		}
+		if n := s.Count(http.MethodGet, "/referrers/"); n != 2 {
+			t.Errorf("%d pages were read", n)
+		}
 	}
 }

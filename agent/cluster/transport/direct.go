@@ -114,6 +114,15 @@ func (c *answeredConn) Read(p []byte) (int, error) {
 // Authority is the name that gRPC calls the other end by.
 func (c *answeredConn) Authority() string { return c.name }
 
+// CloseWrite ends what is sent and leaves the answer to be read, as TLS does
+// below.
+func (c *answeredConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return c.Close()
+}
+
 // A pod that vanishes, with its cluster node or behind a rule that drops packets,
 // does not close its connections. Idle ones are probed after keepAliveIdle, and
 // what was sent must be acknowledged within unackedTimeout.

@@ -215,6 +215,42 @@ func checkEcho(t *testing.T, conn net.Conn) {
 	}
 }
 
+// The answer of a daemon that has read the end of what is sent arrives.
+func TestDialTLSClosesOneWay(t *testing.T) {
+	set := testSet(t, time.Now(), nil)
+	server, err := set.Server.Parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := testListener(t, func(c net.Conn) {
+		secured := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{server}, MinVersion: tls.VersionTLS13})
+		_, _ = io.WriteString(secured, "settings")
+		request, err := io.ReadAll(secured)
+		if err == nil {
+			_, _ = io.WriteString(secured, ", answer to "+string(request))
+		}
+		_ = secured.Close()
+	})
+	conn, err := dialTLS(t.Context(), address, testCredential(t, set), lastTimeouts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	half, ok := conn.(interface{ CloseWrite() error })
+	if !ok {
+		t.Fatalf("a %T cannot end what is sent alone", conn)
+	}
+	if _, err := io.WriteString(conn, "request"); err != nil {
+		t.Fatal(err)
+	}
+	if err := half.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(conn); err != nil || string(got) != "settings, answer to request" {
+		t.Errorf("read %q, %v", got, err)
+	}
+}
+
 func TestDialTLSEndsWithItsContext(t *testing.T) {
 	reached := make(chan struct{})
 	address := testListener(t, func(c net.Conn) {
