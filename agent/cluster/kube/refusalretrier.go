@@ -59,14 +59,9 @@ func (r *refusalRetrier) RoundTrip(request *http.Request) (*http.Response, error
 		if !allowed || try == refusalTries || !lacksRight(answer) {
 			return answer, nil
 		}
-		again := request.Clone(request.Context())
-		if request.Body != nil && request.Body != http.NoBody {
-			if request.GetBody == nil {
-				return answer, nil // the refusal is what happened
-			}
-			if again.Body, err = request.GetBody(); err != nil {
-				return answer, nil //nolint:nilerr // the same
-			}
+		again, ok := repeated(request)
+		if !ok {
+			return answer, nil // the refusal is what happened
 		}
 		pause := time.NewTimer(r.pause)
 		select {
@@ -84,28 +79,18 @@ func (r *refusalRetrier) RoundTrip(request *http.Request) (*http.Response, error
 // lacksRight tells whether a refusal is for want of a right. Quota, pod security and
 // webhooks refuse with the same status, and for good. It leaves the answer readable.
 func lacksRight(answer *http.Response) bool {
-	start, err := io.ReadAll(io.LimitReader(answer.Body, refusalSize))
+	// An error comes again when the rest is read.
+	start, _ := io.ReadAll(io.LimitReader(answer.Body, refusalSize))
 	answer.Body = struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(bytes.NewReader(start), failing{err}, answer.Body), answer.Body}
+	}{io.MultiReader(bytes.NewReader(start), answer.Body), answer.Body}
 	// The same words in JSON and in protobuf.
 	return bytes.Contains(start, []byte(" is forbidden: User ")) && bytes.Contains(start, []byte(" cannot "))
 }
 
 // refusalSize is how much of a refusal is looked at, in bytes.
 const refusalSize = 16 << 10
-
-// failing ends with an error, or like an empty reader.
-type failing struct{ err error }
-
-// Read implements io.Reader.
-func (f failing) Read([]byte) (int, error) {
-	if f.err != nil {
-		return 0, f.err
-	}
-	return 0, io.EOF
-}
 
 var namedPod = regexp.MustCompile(`/pods/[^/]+`)
 

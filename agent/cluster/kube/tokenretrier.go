@@ -28,17 +28,27 @@ func (r tokenRetrier) RoundTrip(request *http.Request) (*http.Response, error) {
 	if readErr != nil {
 		return answer, nil // the refusal is what happened
 	}
-	again := request.Clone(request.Context())
-	if request.Body != nil && request.Body != http.NoBody {
-		if request.GetBody == nil {
-			return answer, nil
-		}
-		if again.Body, readErr = request.GetBody(); readErr != nil {
-			return answer, nil // the same
-		}
+	again, ok := repeated(request)
+	if !ok {
+		return answer, nil // the same
 	}
 	_ = answer.Body.Close() // nobody reads it
 	// The transports below leave a request alone that has a credential.
 	again.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 	return r.next.RoundTrip(again)
+}
+
+// repeated returns a request that was sent once more, false if its body cannot be
+// read again.
+func repeated(request *http.Request) (*http.Request, bool) {
+	again := request.Clone(request.Context())
+	if request.Body == nil || request.Body == http.NoBody {
+		return again, true
+	}
+	if request.GetBody == nil {
+		return nil, false
+	}
+	body, err := request.GetBody()
+	again.Body = body
+	return again, err == nil
 }
