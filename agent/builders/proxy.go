@@ -40,12 +40,13 @@ func (p Proxy) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		return err
 	}
 	clients := &fleet.Clients{Access: p.Access, Log: p.Log}
-	conn, err := clients.Connector().DialNode(ctx, node, p.Report)
+	connector := clients.Connector()
+	conn, err := connector.DialNode(ctx, node, p.Report)
 	if err != nil {
 		if fault.ClassOf(err) == 0 {
 			err = fault.With(fleet.ClassOf(err), err)
 		}
-		return err
+		return connector.ExplainForbidden(ctx, []configmap.Node{node}, cluster.UseBuild, err)
 	}
 	p.Report("connected to node " + node.Name)
 	return relay(ctx, conn, in, out)

@@ -64,31 +64,52 @@ echo $code $(( $(date +%s) - $(cat began) )); cat log >&2`)
 	}
 }
 
+// TestServiceAccountWithoutRights pastes what an error or the doctor ends with: one
+// round is enough for each kind of command, from no right at all.
 func TestServiceAccountWithoutRights(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
 	s.define(s.builderNode("amd64"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
-	r := a.fails(3, "slipway build -o out .", "error: ", "hint: ", "kind: Role", "kind: RoleBinding", "system:serviceaccount:"+s.Name+":agent")
-
-	// The hint is ready to paste: with what it says, and again for each further
-	// rule, the build goes through.
-	for range 6 {
-		_, manifest, found := strings.Cut(r.stderr, "\napiVersion: rbac")
-		if !found {
-			t.Fatalf("no manifest in:\n%s", r.stderr)
+	const build = "slipway build -o out . && cmp Dockerfile out/Dockerfile"
+	refused := func(command string) string {
+		t.Helper()
+		r := a.fails(3, command, "error: ", "hint: ", "kind: Role", "kind: RoleBinding", "system:serviceaccount:"+s.Name+":agent")
+		_, roles, found := strings.Cut(r.stderr, "with kubectl apply -f - and this:\n")
+		if !found || strings.Contains(roles, "hint: ") {
+			t.Fatalf("the error does not end with what is to be pasted:\n%s", r.stderr)
 		}
-		manifest, _, _ = strings.Cut(manifest, "\nhint: ")
-		s.kubectl("apiVersion: rbac"+manifest, "apply", "-f", "-")
-		if r = a.sh("slipway build -o out ."); r.code == 0 {
-			return
-		}
-		if r.code != 3 {
-			t.Fatalf("exit %d:\n%s", r.code, r.stderr)
-		}
+		return roles
 	}
-	t.Errorf("the rules of the hints are never enough:\n%s", r.stderr)
+	forget := func() {
+		t.Helper()
+		s.kubectl("", "delete", "rolebindings,roles", "--all")
+	}
+
+	// A command that only looks gets no right to create.
+	roles := refused("slipway du")
+	if strings.Contains(roles, "slipway-manage") {
+		t.Errorf("roles of du:\n%s", roles)
+	}
+	s.kubectl(roles, "apply", "-f", "-")
+	a.fails(3, "slipway du", "no pod of builder")
+
+	forget()
+	s.kubectl(a.ok("slipway doctor --rbac"), "apply", "-f", "-")
+	a.ok(build)
+
+	forget()
+	s.kubectl("", "delete", "deployments,secrets,configmaps", "--selector=app")
+	s.kubectl(refused("slipway build -o out ."), "apply", "-f", "-")
+	a.ok(build)
+
+	forget()
+	s.kubectl(refused("slipway up"), "apply", "-f", "-")
+	a.ok("slipway up >&2")
+	for _, command := range []string{"du", "logs", "inspect", "ls"} {
+		a.ok("slipway " + command + " >&2")
+	}
 }
 
 func TestBuildRoleAloneUsesWhatRuns(t *testing.T) {
