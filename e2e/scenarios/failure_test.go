@@ -177,17 +177,24 @@ func TestFailingDockerfile(t *testing.T) {
 		"   2 |     RUN echo fine\n   3 | >>> RUN echo about to fail && exit 7",
 		"exit code: 7", "error: linux/", " on builder-", "64: RUN echo about to fail && exit 7 (Dockerfile:3): exit code: 7\n")
 	a.ok("test ! -e out")
+	r := a.fails(1, "slipway build --platform linux/amd64 "+a.base()+"-o out .", "   3 | >>> RUN echo about to fail && exit 7")
+	if _, message, _ := strings.Cut(r.stderr, "\nerror: "); message != "RUN echo about to fail && exit 7 (Dockerfile:3): exit code: 7\n" {
+		t.Errorf("the error for one platform is %q", message)
+	}
+	// Under docker's names it is BuildKit's.
+	a.fails(1, "ln -sf $(command -v slipway) /tmp/docker && /tmp/docker build --platform linux/amd64 "+a.base()+"-o out .",
+		"\nERROR: failed to solve: process \"/bin/sh -c echo about to fail && exit 7\" did not complete successfully: exit code: 7\n")
 
 	a.write("Dockerfile", "FROM base\nRUM echo fine\n")
 	a.fails(1, "slipway build "+a.base()+"-o out .", "Dockerfile:2", ">>> RUM echo fine", "unknown instruction: RUM")
 	a.write("Dockerfile", "FROM scratch\nCOPY no-such-file /\n")
-	a.fails(1, "slipway build -o out .", "error: COPY no-such-file: not in the build context .", ">>> COPY no-such-file /")
+	a.fails(1, "slipway build -o out .", "error: COPY no-such-file / (Dockerfile:2): no-such-file is not in the build context .", ">>> COPY no-such-file /")
 	a.write("Dockerfile", "FROM scratch\nCOPY conf/app.yml /\n")
 	a.write("conf/app.yaml", "x")
-	a.fails(1, "slipway build -o out .", "error: COPY conf/app.yml: not in the build context .", "hint: did you mean conf/app.yaml?")
+	a.fails(1, "slipway build -o out .", "error: COPY conf/app.yml / (Dockerfile:2): conf/app.yml is not in the build context .", "hint: did you mean conf/app.yaml?")
 	a.write("Dockerfile", "FROM scratch\nCOPY conf/app.yaml /\n")
 	a.write(".dockerignore", "# what CI makes\n*.log\nconf\n")
-	a.fails(1, "slipway build -o out .", "error: COPY conf/app.yaml: not in the build context .", "hint: .dockerignore line 3 excludes it: conf;")
+	a.fails(1, "slipway build -o out .", "error: COPY conf/app.yaml / (Dockerfile:2): conf/app.yaml is not in the build context .", "hint: .dockerignore line 3 excludes it: conf;")
 }
 
 func TestDefinitionWithThreeMistakes(t *testing.T) {
