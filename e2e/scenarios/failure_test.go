@@ -185,6 +185,16 @@ func TestFailingDockerfile(t *testing.T) {
 	a.fails(1, "ln -sf $(command -v slipway) /tmp/docker && /tmp/docker build --platform linux/amd64 "+a.base()+"-o out .",
 		"\nERROR: failed to solve: process \"/bin/sh -c echo about to fail && exit 7\" did not complete successfully: exit code: 7\n")
 
+	// A log whose reader has gone changes nothing in how a build ends.
+	unread := func(command string) string {
+		t.Helper()
+		return a.ok("(" + command + "; echo $? >/tmp/code) 2>&1 >/dev/null | head -c 1 >/dev/null; cat /tmp/code")
+	}
+	want(t, "exit code of a failing build that nobody reads", unread("slipway build --no-cache "+both+a.base()+"-o out ."), "1\n")
+	a.write("Dockerfile", "FROM base\nRUN echo fine\n")
+	want(t, "exit code of a build that nobody reads", unread("slipway build --no-cache "+both+a.base()+"-o out ."), "0\n")
+	a.ok("test -d out && rm -r out")
+
 	a.write("Dockerfile", "FROM base\nRUM echo fine\n")
 	a.fails(1, "slipway build "+a.base()+"-o out .", "Dockerfile:2", ">>> RUM echo fine", "unknown instruction: RUM")
 	a.write("Dockerfile", "FROM scratch\nCOPY no-such-file /\n")
