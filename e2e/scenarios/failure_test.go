@@ -110,6 +110,10 @@ func TestServiceAccountWithoutRights(t *testing.T) {
 	for _, command := range []string{"du", "logs", "inspect", "ls"} {
 		a.ok("slipway " + command + " >&2")
 	}
+
+	forget()
+	s.kubectl(refused("slipway rm --force kube"), "apply", "-f", "-")
+	a.ok("slipway rm --force kube >&2")
 }
 
 func TestBuildRoleAloneUsesWhatRuns(t *testing.T) {
