@@ -136,7 +136,7 @@ func printDetails(out io.Writer, b builders.Details, d configmap.Definition, now
 	}
 	pasted := ""
 	for _, snippet := range b.Snippets() {
-		pasted += "\nHint: " + sanitize.Indent(snippet, "") + "\n"
+		pasted += "\nHint: " + sanitize.Indent(snippet, "  ") + "\n"
 	}
 	err := w.Flush()
 	_, pasteErr := io.WriteString(out, pasted)

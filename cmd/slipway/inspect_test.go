@@ -39,7 +39,7 @@ func TestInspectShowsSnippetsLast(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := out.String()
-	if !strings.HasSuffix(text, "\n\nHint: "+snippet+"\n") || strings.Count(text, "kind: Role") != 1 || strings.Count(text, "look at ") != 2 {
+	if !strings.HasSuffix(text, "\n\nHint: "+strings.ReplaceAll(snippet, "\n", "\n  ")+"\n") || strings.Count(text, "kind: Role") != 1 || strings.Count(text, "look at ") != 2 {
 		t.Errorf("got:\n%s", text)
 	}
 }
