@@ -167,7 +167,7 @@ func TestExplainForbiddenLeavesOthersAlone(t *testing.T) {
 		"the cluster is silent":  {t.Context(), &Connector{Client: unanswered, Log: zerolog.Nop()}, known},
 		"the command is stopped": {over, clients.Connector(), known},
 	} {
-		if got := tt.connector.ExplainForbidden(tt.ctx, []configmap.Node{node}, cluster.UseBuild, tt.err); got != tt.err {
+		if got := tt.connector.ExplainForbidden(tt.ctx, []configmap.Node{node}, cluster.UseBuild, tt.err); !errors.Is(tt.err, got) {
 			t.Errorf("%s: %v became %#v", name, tt.err, got)
 		}
 	}
