@@ -2,35 +2,46 @@ package sidecar
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/moby/buildkit/session/auth"
+	"github.com/rs/zerolog"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/rs/zerolog"
-
+	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/agent/sidecar/relay"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // Credentials answers daemons that ask for credentials of registries, so that the
 // job needs none. What the job brings itself serves for other registries.
 type Credentials struct {
 	keychain registry.Keychain
-	tokens   session.Tokens
+	tokens   Tokens
 	hosts    map[string]bool
 	push     []string
 	log      zerolog.Logger
+}
+
+// Tokens fetches tokens; *remote.Client does.
+type Tokens interface {
+	session.Tokens
+	// RepositoryToken fetches one for a repository and no more.
+	RepositoryToken(ctx context.Context, r registry.Request) (remote.Token, error)
 }
 
 // NewCredentials returns what answers for the registries by the keychain. Builds may
 // pull from them whatever the credential lets them, and push where a pattern says so:
 // HOST/REPOSITORY, in which * stands for one part of the path and a last ** for all
 // below, such as registry.example/team/**.
-func NewCredentials(keychain registry.Keychain, tokens session.Tokens, registries, push []string, log zerolog.Logger) (*Credentials, error) {
+func NewCredentials(keychain registry.Keychain, tokens Tokens, registries, push []string, log zerolog.Logger) (*Credentials, error) {
 	c := &Credentials{keychain: keychain, tokens: tokens, hosts: map[string]bool{}, log: log}
 	for _, host := range registries {
 		c.hosts[registry.CanonicalHost(host)] = true
@@ -101,4 +112,33 @@ func hostOf(m proto.Message) string {
 		return about.GetHost()
 	}
 	return ""
+}
+
+var (
+	errNoCredentials = errors.New("no credentials for the registry are given out here")
+	errMayNotPush    = errors.New("builds may not push to the repository")
+)
+
+// token is one for a repository.
+func (c *Credentials) token(ctx context.Context, r registry.Request) (api.Token, error) {
+	host := registry.CanonicalHost(r.Host)
+	switch {
+	case c == nil || !c.hosts[host]:
+		return api.Token{}, fmt.Errorf("%s: %w", r.Host, errNoCredentials)
+	case r.Push && !c.mayPush(host+"/"+r.Repository):
+		return api.Token{}, fmt.Errorf("%s: %w", r, errMayNotPush)
+	}
+	token, err := c.tokens.RepositoryToken(ctx, r)
+	if err != nil {
+		return api.Token{}, err
+	}
+	return api.Token{Token: token.Value, ExpiresIn: int(token.Lifetime.Seconds())}, nil
+}
+
+// registries are the hosts, sorted.
+func (c *Credentials) registries() []string {
+	if c == nil {
+		return []string{}
+	}
+	return slices.Sorted(maps.Keys(c.hosts))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,8 +14,10 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/slipway-build/slipway/agent/fleet"
+	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/agent/sidecar/relay"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -37,11 +40,10 @@ type Sidecar struct {
 	MaxConnections int
 	// Drain is how long builds may go on after ctx has ended.
 	Drain time.Duration
-	Log   zerolog.Logger
+	// Version is that of the program.
+	Version string
+	Log     zerolog.Logger
 }
-
-// DefinitionsDir is the directory of definitions in the one that is shared.
-const DefinitionsDir = "definitions"
 
 // Run serves until ctx ends, then lets what runs go on for Drain.
 func (s Sidecar) Run(ctx context.Context) error {
@@ -54,6 +56,10 @@ func (s Sidecar) Run(ctx context.Context) error {
 	if err != nil {
 		return fault.With(fault.ClassUsage, err)
 	}
+	listener, err := listenUnix(api.Socket(s.Dir), s.Mode)
+	if err != nil {
+		return fault.With(fault.ClassUsage, err)
+	}
 	serving, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 	group := new(errgroup.Group)
@@ -61,6 +67,7 @@ func (s Sidecar) Run(ctx context.Context) error {
 		group.Go(fault.Guard(func() error { return n.serve(ctx, serving) }))
 		group.Go(fault.Guard(func() error { return n.warm(ctx) }))
 	}
+	group.Go(fault.Guard(func() error { return s.serveAPI(ctx, listener, nodes) }))
 	s.Log.Info().Str("dir", s.Dir).Int("sockets", len(nodes)).Msg("serving builders")
 	drained := make(chan error, 1)
 	go fault.Protect(func() { drained <- group.Wait() })()
@@ -70,9 +77,9 @@ func (s Sidecar) Run(ctx context.Context) error {
 		err = s.drain(drained, stop)
 	}
 	for _, n := range nodes {
-		err = errors.Join(err, os.Remove(n.definitionFile()), removeSocket(n.path))
+		err = errors.Join(err, removeIfThere(n.board.file()), removeSocket(n.path))
 	}
-	return err
+	return errors.Join(err, removeSocket(api.Socket(s.Dir)))
 }
 
 // drain waits for what runs, and ends it when that takes too long.
@@ -101,6 +108,9 @@ type server struct {
 	board      *board
 	slots      chan struct{}
 	relay      *relay.Relay
+
+	mu  sync.Mutex
+	now api.Node
 }
 
 // listen makes all sockets and writes the definitions: what is asked of them waits
@@ -114,7 +124,7 @@ func (s Sidecar) listen() ([]*server, error) {
 		return nil, err
 	}
 	for _, d := range s.Definitions {
-		sockets := &board{dir: filepath.Join(s.Dir, DefinitionsDir), instance: instanceOf(d, s.Dir)}
+		sockets := &board{dir: api.DefinitionsDir(s.Dir), instance: instanceOf(d, s.Dir)}
 		for _, n := range d.Nodes {
 			path := socketPath(s.Dir, d.Name, n.Name)
 			listener, err := listenUnix(path, s.Mode)
@@ -125,6 +135,7 @@ func (s Sidecar) listen() ([]*server, error) {
 				sidecar: s, definition: d, node: n, path: path, listener: listener, board: sockets,
 				slots: make(chan struct{}, s.MaxConnections),
 				relay: &relay.Relay{Services: s.Credentials.services},
+				now:   api.Node{Name: n.Name, Socket: path, Platforms: fleet.FormatPlatforms(n.Platforms)},
 			})
 		}
 		if err := sockets.write(); err != nil {
@@ -180,17 +191,42 @@ func (n *server) serveOne(ctx context.Context, conn net.Conn) {
 }
 
 // warm starts the node, so that it runs before a client asks, and writes down for
-// which platforms it builds.
+// which platforms it builds. A node that cannot be started is tried again.
 func (n *server) warm(ctx context.Context) error {
-	made, err := n.sidecar.Connector.Connect(ctx, n.node, nil, func(line string) { n.log().Info().Msg(line) })
-	if err != nil {
-		if ctx.Err() == nil {
-			n.log().Warn().Err(err).Msg("the node is not ready: a client that connects tries again")
+	backoff := wait.Backoff{Duration: firstPause, Factor: 2, Jitter: 0.2, Cap: longestPause, Steps: math.MaxInt32}
+	for {
+		made, err := n.sidecar.Connector.Connect(ctx, n.node, nil, func(line string) { n.log().Info().Msg(line) })
+		if err == nil {
+			return n.ready(made)
 		}
-		return nil
+		if ctx.Err() != nil {
+			return nil
+		}
+		n.setState(func(now *api.Node) { now.Error = err.Error() })
+		n.log().Warn().Err(err).Msg("the node is not ready")
+		pause := time.NewTimer(backoff.Step())
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return nil
+		}
 	}
-	builds := made.Platforms()
+}
+
+// The pauses before a node is started again, which 200 agents may do at once.
+const (
+	firstPause   = 2 * time.Second
+	longestPause = time.Minute
+)
+
+// ready notes that a buildkitd has answered.
+func (n *server) ready(made *fleet.Connection) error {
+	builds := fleet.BuildsFor(n.node, made.Platforms())
 	_ = made.Close() // it has answered
+	n.setState(func(now *api.Node) {
+		now.Ready, now.Error, now.BuildKit, now.Platforms = true, "", made.Version(), fleet.FormatPlatforms(builds)
+	})
 	n.log().Info().Str("pod", made.Pod).Str("buildkit", made.Version()).Msg("ready")
 	if len(n.node.Platforms) > 0 {
 		return nil
@@ -203,7 +239,18 @@ func (n *server) log() *zerolog.Logger {
 	return &log
 }
 
-func (n *server) definitionFile() string { return n.board.file() }
+// state is the node as the API tells it.
+func (n *server) state() api.Node {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.now
+}
+
+func (n *server) setState(change func(*api.Node)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	change(&n.now)
+}
 
 // board is the definition by which clients find the sockets of a builder.
 type board struct {

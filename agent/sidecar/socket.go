@@ -79,6 +79,14 @@ func removeSocket(path string) error {
 	return os.Remove(path)
 }
 
+// removeIfThere removes a file; that there is none is no error.
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // writeFile writes a file that readers see whole, whenever they read it.
 func writeFile(path string, text []byte) error {
 	staged, err := os.CreateTemp(filepath.Dir(path), ".new-")
