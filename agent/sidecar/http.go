@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +51,7 @@ func (s Sidecar) serveAPI(ctx context.Context, listener net.Listener, nodes []*s
 }
 
 func (s Sidecar) status(nodes []*server) api.Status {
-	status := api.Status{Version: s.Version, Builders: []api.Builder{}, Registries: s.Credentials.registries()}
+	status := api.Status{Version: s.Version, Builders: []api.Builder{}, Registries: s.registries()}
 	for _, d := range s.Definitions {
 		b := api.Builder{Name: d.Name}
 		for _, n := range nodes {
@@ -60,6 +62,29 @@ func (s Sidecar) status(nodes []*server) api.Status {
 		status.Builders = append(status.Builders, b)
 	}
 	return status
+}
+
+// registries are those that clients may learn of: without client certificates, whose
+// keys are not theirs.
+func (s Sidecar) registries() []api.Registry {
+	all := map[string]api.Registry{}
+	for host, how := range s.Hosts {
+		r := api.Registry{Host: host, PlainHTTP: how.PlainHTTP, Insecure: how.Insecure}
+		for _, ca := range how.CAs {
+			r.CAs = append(r.CAs, string(ca))
+		}
+		all[host] = r
+	}
+	for _, host := range s.Credentials.registries() {
+		r := all[host]
+		r.Host, r.Credentials = host, true
+		all[host] = r
+	}
+	list := make([]api.Registry, 0, len(all))
+	for _, host := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, all[host])
+	}
+	return list
 }
 
 // token answers a question for a token of a repository.

@@ -21,6 +21,7 @@ import (
 	"github.com/slipway-build/slipway/agent/sidecar/relay"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // Sidecar serves builders in a directory.
@@ -34,6 +35,8 @@ type Sidecar struct {
 	// Credentials answer daemons that ask a client for credentials; nil leaves all to
 	// the client.
 	Credentials *Credentials
+	// Hosts says how registries are reached, for clients that speak to them.
+	Hosts remote.Hosts
 	// Mode is the mode of the sockets: who may connect.
 	Mode os.FileMode
 	// MaxConnections bounds the connections to each socket.

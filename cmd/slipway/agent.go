@@ -55,12 +55,17 @@ func (c *agentServeCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
+	hosts, err := agent.RegistryHosts(definitions...)
+	if err != nil {
+		return err
+	}
 	clients := &fleet.Clients{Access: in.access(), Log: in.log}
 	return sidecar.Sidecar{
 		Dir:            in.global.Agent,
 		Definitions:    definitions,
 		Connector:      clients.Connector(),
 		Credentials:    credentials,
+		Hosts:          hosts,
 		Mode:           os.FileMode(mode),
 		MaxConnections: c.MaxConnections,
 		Drain:          c.Drain,

@@ -122,6 +122,8 @@ type invocation struct {
 	terminal *progress.Terminal
 	secrets  *secrets
 	log      zerolog.Logger
+	// fromAgent says that the definitions are those of slipway agent.
+	fromAgent bool
 }
 
 // The values of --format for programs. Where docker buildx has a JSON of its own,

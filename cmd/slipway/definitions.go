@@ -24,6 +24,7 @@ func (in *invocation) loadFrom(places configmap.Places) (*configmap.Set, error) 
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
+	in.fromAgent = path == places.Agent
 	in.log.Debug().Str("path", path).Msg("definitions")
 	set, err := configmap.Load(in.files, path)
 	if err != nil {

@@ -43,8 +43,23 @@ type Status struct {
 	Version string `json:"version"`
 	// Builders are those that are served.
 	Builders []Builder `json:"builders"`
-	// Registries are those for which builds need no credential of their own.
-	Registries []string `json:"registries"`
+	// Registries are those that the builders' definitions say how to reach, and those
+	// for which builds need no credential of their own.
+	Registries []Registry `json:"registries"`
+}
+
+// Registry is a registry as the agent knows it.
+type Registry struct {
+	// Host is host[:port].
+	Host string `json:"host"`
+	// Credentials says that tokens for it are given out.
+	Credentials bool `json:"credentials"`
+	// PlainHTTP and Insecure are as in buildkitd.toml: without TLS, and with
+	// certificates that are not checked.
+	PlainHTTP bool `json:"plainHTTP,omitempty"`
+	Insecure  bool `json:"insecure,omitempty"`
+	// CAs are authorities that are trusted besides the system's, PEM.
+	CAs []string `json:"cas,omitempty"`
 }
 
 // Builder is one builder.
@@ -153,7 +168,13 @@ func (c *Client) Registries(ctx context.Context) []string {
 	if err != nil {
 		return nil // Find tells it
 	}
-	return s.Registries
+	var hosts []string
+	for _, r := range s.Registries {
+		if r.Credentials {
+			hosts = append(hosts, r.Host)
+		}
+	}
+	return hosts
 }
 
 // statusError is an answer with an error.
