@@ -137,7 +137,7 @@ func (s Sidecar) listen() ([]*server, error) {
 			all = append(all, &server{
 				sidecar: s, definition: d, node: n, path: path, listener: listener, board: sockets,
 				slots: make(chan struct{}, s.MaxConnections),
-				relay: &relay.Relay{Services: s.Credentials.services},
+				relay: &relay.Relay{Services: s.services()},
 				now:   api.Node{Name: n.Name, Socket: path, Platforms: fleet.FormatPlatforms(n.Platforms)},
 			})
 		}
@@ -146,6 +146,14 @@ func (s Sidecar) listen() ([]*server, error) {
 		}
 	}
 	return all, nil
+}
+
+// services are what sessions are read for; nil for nothing.
+func (s Sidecar) services() func(context.Context) []relay.Service {
+	if s.Credentials == nil {
+		return nil
+	}
+	return s.Credentials.services
 }
 
 // serve accepts connections until ctx ends, and serves them until serving does.

@@ -141,13 +141,13 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// connect is a client of BuildKit on the socket of a node.
-func (r running) connect(t *testing.T, node string) (*buildkit.Daemon, error) {
+// connect is a client of BuildKit on a socket.
+func (r running) connect(t *testing.T) (*buildkit.Daemon, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	return buildkit.Connect(ctx, func(ctx context.Context) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(r.dir, "kube", node+".sock"))
+		return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(r.dir, "kube", "amd64.sock"))
 	})
 }
 
@@ -167,7 +167,7 @@ func TestServes(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info, err)
 	}
-	daemon, err := r.connect(t, "amd64")
+	daemon, err := r.connect(t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,21 +221,21 @@ func TestOneForADirectory(t *testing.T) {
 // taken again once one has ended.
 func TestMaxConnections(t *testing.T) {
 	r := start(t, nil)
-	first, err := r.connect(t, "amd64")
+	first, err := r.connect(t)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := r.connect(t, "amd64")
+	second, err := r.connect(t)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if third, err := r.connect(t, "amd64"); err == nil {
+	if third, err := r.connect(t); err == nil {
 		t.Error("a third connection is served")
 		_ = third.Close()
 	}
 	_ = first.Close()
 	eventually(t, "a free place", func() bool {
-		again, err := r.connect(t, "amd64")
+		again, err := r.connect(t)
 		if err == nil {
 			_ = again.Close()
 		}
@@ -250,7 +250,7 @@ func TestDrain(t *testing.T) {
 	for name, drain := range map[string]time.Duration{"in time": time.Minute, "too long": time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, func(s *Sidecar) { s.Drain = drain })
-			daemon, err := r.connect(t, "amd64")
+			daemon, err := r.connect(t)
 			if err != nil {
 				t.Fatal(err)
 			}

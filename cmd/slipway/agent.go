@@ -12,6 +12,7 @@ import (
 	"github.com/slipway-build/slipway/agent/sidecar"
 	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -142,8 +143,12 @@ type agentHealthCmd struct {
 // Run asks.
 func (c *agentHealthCmd) Run(in *invocation) error {
 	client := api.NewClient(in.global.Agent)
+	ask := client.Live
 	if c.Ready {
-		return client.Ready(in.ctx)
+		ask = client.Ready
 	}
-	return client.Live(in.ctx)
+	if err := ask(in.ctx); err != nil {
+		return fault.With(fault.ClassCluster, err)
+	}
+	return nil
 }

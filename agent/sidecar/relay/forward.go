@@ -30,19 +30,23 @@ func forward(down grpc.ServerStream, to grpc.ClientConnInterface, method string,
 	}
 	sent := make(chan error, 1)
 	go fault.Protect(func() { sent <- send(up, down, first) })()
-	received := make(chan error, 1)
-	go fault.Protect(func() { received <- receive(down, up) })()
+	var answer error
+	received := make(chan struct{})
+	go fault.Protect(func() {
+		defer close(received)
+		answer = receive(down, up)
+	})()
 	select {
-	case err := <-received:
-		return err
+	case <-received:
 	case err := <-sent:
 		if err != nil { // the client is gone, or has sent what cannot be read
 			cancel()
 			<-received
 			return err
 		}
-		return <-received
+		<-received
 	}
+	return answer
 }
 
 // outgoing is the metadata of a call without what gRPC adds to each connection

@@ -26,7 +26,7 @@ type Relay struct {
 	// ends the call. nil passes on all that BuildKit's clients call.
 	Check func(ctx context.Context, method string, message proto.Message) error
 	// Services are added to sessions of clients: the daemon's calls to them are
-	// answered here. nil adds none.
+	// answered here. nil adds none, and sessions are passed on without being read.
 	Services func(ctx context.Context) []Service
 }
 
@@ -160,10 +160,10 @@ func (r *Relay) call(ctx context.Context, stream grpc.ServerStream, to *daemon) 
 		return err
 	}
 	switch {
-	case m.session:
-		return r.session(ctx, stream, daemon)
+	case m.session && r.Services != nil:
+		return r.session(stream, daemon) //nolint:contextcheck // a call has the context of its stream
 	case r.Check == nil || m.request == nil:
-		return forward(stream, daemon, name, nil)
+		return forward(stream, daemon, name, nil) //nolint:contextcheck // a call has the context of its stream
 	}
 	first := new(frame)
 	if err := stream.RecvMsg(first); err != nil {
@@ -173,8 +173,8 @@ func (r *Relay) call(ctx context.Context, stream grpc.ServerStream, to *daemon) 
 	if err := newCodec().Unmarshal(first.data, message); err != nil {
 		return refuse("slipway agent: %s: %v", name, err)
 	}
-	if err := r.Check(stream.Context(), name, message); err != nil {
+	if err := r.Check(stream.Context(), name, message); err != nil { //nolint:contextcheck // a call has the context of its stream
 		return err
 	}
-	return forward(stream, daemon, name, first)
+	return forward(stream, daemon, name, first) //nolint:contextcheck // a call has the context of its stream
 }

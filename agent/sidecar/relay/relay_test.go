@@ -160,7 +160,7 @@ func (w *world) openSession(t *testing.T, attach ...session.Attachable) (id stri
 	go func() { done <- s.Run(t.Context(), grpchijack.Dialer(control.NewControlClient(w.client))) }()
 	return s.ID(), sync.OnceFunc(func() {
 		_ = s.Close()
-		within(t, "the end of the session", done)
+		_ = within(t, "the end of the session", done) // it may be that of the connection
 	})
 }
 
@@ -239,19 +239,25 @@ func TestRefusals(t *testing.T) {
 // TestEnds tests that each side's end is the other's, with a session open, and that
 // nothing is left.
 func TestEnds(t *testing.T) {
-	for name, end := range map[string]func(*world){
-		"client": func(w *world) { _ = w.client.Close() },
-		"daemon": func(w *world) { w.stop() },
+	client := func(w *world) { _ = w.client.Close() }
+	daemon := func(w *world) { w.stop() }
+	read := Relay{Services: func(context.Context) []Service { return nil }}
+	for name, c := range map[string]struct {
+		relay Relay
+		end   func(*world)
+	}{
+		"client": {read, client}, "daemon": {read, daemon},
+		"client of a session that is not read": {Relay{}, client}, "daemon of a session that is not read": {Relay{}, daemon},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := runtime.NumGoroutine()
 			t.Run("", func(t *testing.T) {
-				w := newWorld(t, &Relay{})
+				w := newWorld(t, &c.relay)
 				id, endSession := w.openSession(t, tokens{name: "client"})
 				if _, err := control.NewControlClient(w.client).Solve(t.Context(), &control.SolveRequest{Session: id}); err != nil {
 					t.Fatal(err)
 				}
-				end(w)
+				c.end(w)
 				err := within(t, "the end of Serve", w.served)
 				if err != nil && !errors.Is(err, errLost) && !errors.Is(err, io.EOF) {
 					t.Errorf("Serve: %v", err)
@@ -279,7 +285,9 @@ func TestNoDialWithoutACall(t *testing.T) {
 		})
 	}()
 	_ = here.Close()
-	within(t, "the end of Serve", served)
+	if err := within(t, "the end of Serve", served); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestDialFails tests that the client learns why there is no daemon.

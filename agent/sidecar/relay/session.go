@@ -22,14 +22,12 @@ const exposed = "x-docker-expose-session-grpc-method"
 
 // session serves a client's session: the daemon calls this side, which passes its
 // calls on to the client, but for those that it answers itself.
-func (r *Relay) session(ctx context.Context, stream grpc.ServerStream, daemon *grpc.ClientConn) error {
-	ctx, cancel := context.WithCancel(ctx)
+func (r *Relay) session(stream grpc.ServerStream, daemon *grpc.ClientConn) error {
+	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
-	stop := context.AfterFunc(stream.Context(), cancel)
-	defer stop()
 	down := newTunnel(stream)
 	defer func() { _ = down.Close() }()
-	meta, _ := metadata.FromIncomingContext(stream.Context())
+	meta, _ := metadata.FromIncomingContext(ctx)
 	client, err := clientOn(down)
 	if err != nil {
 		return err
