@@ -2,7 +2,6 @@ package results
 
 import (
 	"cmp"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -15,14 +14,15 @@ import (
 // Collector makes Results of the events of one build, also of one that fails. The zero
 // Collector is ready to be subscribed; it is read once its subscription has ended.
 type Collector struct {
-	// Workspace is the directory that files of findings are named relative to, and
-	// Dockerfile is the path of the file that is built from; both are absolute, and
-	// empty when they are not known.
-	Workspace, Dockerfile string
+	// Workspace is the directory that files of findings are named relative to: an
+	// absolute path, empty when it is not known.
+	Workspace string
 
-	results Results
-	ended   time.Time
-	nodes   []node
+	// dockerfile is that of the events.
+	dockerfile string
+	results    Results
+	ended      time.Time
+	nodes      []node
 }
 
 // node is what one node has done.
@@ -42,13 +42,15 @@ func (c *Collector) Consume(e event.Event) error {
 	c.ended = e.Time
 	switch {
 	case e.Assigned != nil:
-		c.results.Builder = e.Assigned.Builder
+		c.results.Builder, c.dockerfile = e.Assigned.Builder, e.Assigned.Dockerfile
 		c.nodes = nil
 		for _, assigned := range e.Assigned.Nodes {
 			c.nodes = append(c.nodes, node{Platform: Platform{Node: assigned.Node}, platforms: assigned.Platforms})
 		}
 	case e.Published != nil:
 		c.published(*e.Published)
+	case e.Failed != nil:
+		c.failed(*e.Failed)
 	}
 	at := slices.IndexFunc(c.nodes, func(n node) bool { return n.Node == e.Node })
 	if at < 0 {
@@ -121,7 +123,7 @@ func (c *Collector) finding(w *event.Warning) Finding {
 		f.Rule, f.Message = m[1], f.Message[len(m[0]):]
 	}
 	if w.Source != nil {
-		f.File = w.Source.Filename
+		f.File = c.file(w.Source.Filename)
 	}
 	if len(w.Ranges) > 0 && w.Ranges[0] != nil && w.Ranges[0].Start != nil {
 		f.Line = int(w.Ranges[0].Start.Line)
@@ -133,23 +135,48 @@ func (c *Collector) finding(w *event.Warning) Finding {
 	if w.Source != nil {
 		f.text = lineOf(w.Source.Data, f.Line)
 	}
-	return c.Locate(f)
+	return f
 }
 
-// Locate names the file of a finding relative to the workspace. BuildKit knows a
-// Dockerfile of the agent by its last element only.
-func (c *Collector) Locate(f Finding) Finding {
-	if f.File == "" || c.Dockerfile == "" || path.Base(filepath.ToSlash(f.File)) != filepath.Base(c.Dockerfile) {
-		return f
+// failed takes why a build has failed, and where.
+func (c *Collector) failed(f event.Failed) {
+	c.results.Error = &Failure{Message: f.Error}
+	if f.Place == nil {
+		return
 	}
-	f.File = c.Dockerfile
+	file := f.Place.Name
+	if f.Place.File != "" {
+		file = c.relative(f.Place.File)
+	}
+	c.results.Error.Place = &Finding{Message: f.Error, File: file, Line: f.Place.Start, EndLine: max(f.Place.End, f.Place.Start)}
+}
+
+// file is the name of a file of a finding. BuildKit knows the Dockerfile by the last
+// element of its path only.
+func (c *Collector) file(name string) string {
+	if name == "" || c.dockerfile == "" || name != filepath.Base(c.dockerfile) {
+		return name
+	}
+	return c.relative(c.dockerfile)
+}
+
+// relative names a file of the agent relative to the workspace where it is in it, with
+// slashes. Links are followed on both sides.
+func (c *Collector) relative(file string) string {
 	if c.Workspace != "" {
-		if rel, err := filepath.Rel(c.Workspace, c.Dockerfile); err == nil && filepath.IsLocal(rel) {
-			f.File = rel
+		if rel, err := filepath.Rel(followed(c.Workspace), followed(file)); err == nil && filepath.IsLocal(rel) {
+			file = rel
 		}
 	}
-	f.File = filepath.ToSlash(f.File)
-	return f
+	return filepath.ToSlash(file)
+}
+
+// followed is a path without symbolic links; the path itself where it leads nowhere.
+func followed(path string) string {
+	if end, err := filepath.EvalSymlinks(path); err == nil {
+		return end
+	}
+	return path
 }
 
 // lineOf is a line of a text, by its number from 1.
@@ -162,7 +189,7 @@ func lineOf(text []byte, number int) string {
 	return ""
 }
 
-// Results returns what the events so far come to. Status, exit code, error and metadata
+// Results returns what the events so far come to. Status, exit code, hints and metadata
 // are the caller's to fill in.
 func (c *Collector) Results() Results {
 	r := c.results

@@ -1,6 +1,9 @@
 package results
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -15,7 +18,7 @@ import (
 // builder.
 func TestCollector(t *testing.T) {
 	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	c := &Collector{Workspace: "/w", Dockerfile: "/w/docker/app.dockerfile"}
+	c := &Collector{Workspace: "/w"}
 	at := began
 	send := func(e event.Event) {
 		t.Helper()
@@ -32,7 +35,7 @@ func TestCollector(t *testing.T) {
 		Source: &event.Source{Filename: "app.dockerfile", Data: []byte("FROM a as b\nRUN x\n")},
 		Ranges: []*event.Range{{Start: &event.Position{Line: 1}, End: &event.Position{Line: 2}}},
 	}
-	send(event.Event{Assigned: &event.Assigned{Builder: "kube", Nodes: []event.Assignment{{Node: "amd", Platforms: []string{"linux/amd64"}}, {Node: "arm", Platforms: []string{"linux/arm64"}}}}})
+	send(event.Event{Assigned: &event.Assigned{Builder: "kube", Dockerfile: "/w/docker/app.dockerfile", Nodes: []event.Assignment{{Node: "amd", Platforms: []string{"linux/amd64"}}, {Node: "arm", Platforms: []string{"linux/arm64"}}}}})
 	send(event.Event{Node: "arm", Pod: "arm-1", SolveBegun: &event.SolveBegun{}})
 	send(steps("arm", &event.Vertex{Digest: "of a builder that was lost", Name: "[2/2] RUN x", Completed: &began, Cached: true}))
 	send(event.Event{Node: "arm", Pod: "arm-2", SolveBegun: &event.SolveBegun{}})
@@ -87,19 +90,30 @@ func TestCollectorOfOneNode(t *testing.T) {
 	}
 }
 
-func TestLocate(t *testing.T) {
-	for _, tt := range []struct{ workspace, dockerfile, file, want string }{
-		{"/w", "/w/Dockerfile", "Dockerfile", "Dockerfile"},
-		{"/w", "/w/a/b.dockerfile", "b.dockerfile", "a/b.dockerfile"},
-		{"/w", "/other/Dockerfile", "Dockerfile", "/other/Dockerfile"},
-		{"/w", "/w/Dockerfile", "included", "included"},
-		{"", "/w/Dockerfile", "Dockerfile", "/w/Dockerfile"},
-		{"/w", "", "Dockerfile", "Dockerfile"},
-		{"/w", "/w/Dockerfile", "", ""},
+// TestCollectorOfFailure has places in the workspace and outside of it.
+func TestCollectorOfFailure(t *testing.T) {
+	dir := t.TempDir()
+	workspace := filepath.Join(dir, "w")
+	link := filepath.Join(dir, "link")
+	if err := errors.Join(os.MkdirAll(filepath.Join(workspace, "docker"), 0o755), os.Symlink(workspace, link)); err != nil {
+		t.Fatal(err)
+	}
+	inside := put(t, filepath.Join(workspace, "docker", "Dockerfile"), "")
+	for _, tt := range []struct{ workspace, file, want string }{
+		{workspace, inside, "docker/Dockerfile"},
+		{link, inside, "docker/Dockerfile"},
+		{workspace, filepath.Join(link, "docker", "Dockerfile"), "docker/Dockerfile"},
+		{"", inside, inside},
+		{filepath.Join(dir, "other"), inside, inside},
+		{workspace, "", "Dockerfile"},
 	} {
-		c := Collector{Workspace: tt.workspace, Dockerfile: tt.dockerfile}
-		if got := c.Locate(Finding{File: tt.file}).File; got != tt.want {
-			t.Errorf("%+v: %s", tt, got)
+		c := Collector{Workspace: tt.workspace}
+		if err := c.Consume(event.Event{Failed: &event.Failed{Error: "exit code: 2", Place: &event.Place{Name: "Dockerfile", File: tt.file, Start: 3}}}); err != nil {
+			t.Fatal(err)
+		}
+		want := &Finding{Message: "exit code: 2", File: tt.want, Line: 3, EndLine: 3}
+		if got := c.Results().Error; got == nil || got.Message != "exit code: 2" || !cmp.Equal(want, got.Place, cmpopts.IgnoreUnexported(Finding{})) {
+			t.Errorf("%+v: %+v", tt, got)
 		}
 	}
 }
