@@ -1,8 +1,16 @@
 package ci
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/distribution/reference"
+
+	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/registry"
 )
 
 // ForkVariables are those by which a job for a pull request from a fork is known.
@@ -32,10 +40,89 @@ type ForkVariables struct {
 // 25 MB.
 const MaxEvent = 25 << 20
 
-// Fork returns the fork whose pull request the job runs for, as a name for people; false
-// where it runs for none. To such a job systems give no secrets, and a token that may only
-// read. read reads a file of at most so many bytes.
-func (s System) Fork(v Variables, read func(path string, limit int64) ([]byte, error)) (name string, ok bool) {
+// Fork is a pull request from a fork that the job runs for. To such a job systems give no
+// secrets, and a token that may only read.
+type Fork struct {
+	// Name is that of the fork, for people; empty when it is not known.
+	Name string
+
+	system System
+}
+
+// Fork returns the fork whose pull request the job runs for; nil where it runs for none.
+// read reads a file of at most so many bytes.
+func (s System) Fork(v Variables, read func(path string, limit int64) ([]byte, error)) *Fork {
+	name, ok := s.fork(v, read)
+	if !ok {
+		return nil
+	}
+	return &Fork{name, s}
+}
+
+// Hint says what there is to do about a push.
+func (f *Fork) Hint() string {
+	from := ""
+	if f.Name != "" {
+		from = " (" + f.Name + ")"
+	}
+	return fmt.Sprintf("this job runs for a pull request from a fork%s: %s gives it no secrets, and its own token may not push; "+
+		"build without --push there, or push when it is merged", from, f.system.Title)
+}
+
+// Warning says, before the build, that there is no credential for registries that are
+// pushed to; empty where there is one for all of them, for then it is for the registries
+// to say whether it is enough. A nil Fork warns of nothing.
+func (f *Fork) Warning(ctx context.Context, k registry.Keychain, names []string) string {
+	if f == nil {
+		return ""
+	}
+	var without []string
+	for _, name := range names {
+		named, err := reference.ParseNormalizedNamed(name)
+		if err != nil {
+			continue
+		}
+		host := reference.Domain(named)
+		if slices.Contains(without, host) {
+			continue
+		}
+		cred, err := k.Resolve(ctx, registry.Request{Host: host, Repository: reference.Path(named), Push: true})
+		if err == nil && cred.Anonymous() {
+			without = append(without, host)
+		}
+	}
+	if len(without) == 0 {
+		return ""
+	}
+	return "there is no credential for " + strings.Join(without, ", ") + ": " + f.Hint()
+}
+
+// Explain gives what a registry has refused its hint. A nil Fork explains nothing.
+func (f *Fork) Explain(err error) error {
+	if f == nil || fault.ClassOf(err) != fault.ClassRegistry {
+		return err
+	}
+	switch registry.ReasonOf(err.Error()) {
+	case registry.NoRight, registry.NotAccepted:
+		return &refusedFork{err, f.Hint()}
+	}
+	return err
+}
+
+// refusedFork is a refusal of a registry in a job for a pull request from a fork.
+type refusedFork struct {
+	error
+	hint string
+}
+
+// Unwrap returns the refusal.
+func (e *refusedFork) Unwrap() error { return e.error }
+
+// Hints begin with the reason that is the likeliest.
+func (e *refusedFork) Hints() []string { return append([]string{e.hint}, fault.Hints(e.error)...) }
+
+// fork returns the name of the fork, and whether there is one.
+func (s System) fork(v Variables, read func(path string, limit int64) ([]byte, error)) (name string, ok bool) {
 	f := v.Fork
 	switch s.Name {
 	case "github", "gitea", "forgejo":

@@ -1,8 +1,13 @@
 package ci
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"testing"
+
+	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/registry"
 )
 
 // pullRequest is the payload of an event.
@@ -50,10 +55,66 @@ func TestFork(t *testing.T) {
 				return []byte(tt.payload), nil
 			}
 			v := Variables{Fork: tt.v, Buildkite: Buildkite{Repo: "git@github.com:team/app.git"}}
-			if name, ok := (System{Name: tt.system}).Fork(v, read); ok != tt.ok || name != tt.want {
-				t.Errorf("%q, %t", name, ok)
+			if got := (System{Name: tt.system}).Fork(v, read); (got != nil) != tt.ok || got != nil && got.Name != tt.want {
+				t.Errorf("%+v", got)
 			}
 		})
+	}
+}
+
+// only is a keychain with a credential for one host.
+type only string
+
+func (o only) Resolve(_ context.Context, r registry.Request) (registry.Credential, error) {
+	if !r.Push {
+		return registry.Credential{}, errors.New("a push was not said to be one")
+	}
+	if r.Host == string(o) {
+		return registry.Credential{Username: "u", Password: "p"}, nil
+	}
+	return registry.Credential{}, nil
+}
+
+func TestForkWarns(t *testing.T) {
+	f := &Fork{"me/app", System{Title: "GitHub Actions"}}
+	const hint = "this job runs for a pull request from a fork (me/app): GitHub Actions gives it no secrets, and its own token may not push; build without --push there, or push when it is merged"
+	for _, tt := range []struct {
+		fork  *Fork
+		names []string
+		want  string
+	}{
+		{f, []string{"ghcr.io/team/app:1", "ghcr.io/team/app:2", "team/app", "no name"}, "there is no credential for ghcr.io, docker.io: " + hint},
+		{f, []string{"known.example/app:1"}, ""},
+		{f, nil, ""},
+		{nil, []string{"ghcr.io/team/app:1"}, ""},
+	} {
+		if got := tt.fork.Warning(t.Context(), only("known.example"), tt.names); got != tt.want {
+			t.Errorf("%v: %q", tt.names, got)
+		}
+	}
+	if got := (&Fork{"", System{Title: "Azure Pipelines"}}).Hint(); !strings.HasPrefix(got, "this job runs for a pull request from a fork: Azure Pipelines gives") {
+		t.Error(got)
+	}
+}
+
+func TestForkExplains(t *testing.T) {
+	f := &Fork{"me/app", System{Title: "GitHub Actions"}}
+	refused := fault.With(fault.ClassRegistry, errors.New("failed to push ghcr.io/team/app:1: denied: permission_denied"))
+	got := f.Explain(refused)
+	if hints := fault.Hints(got); len(hints) != 1 || hints[0] != f.Hint() || got.Error() != refused.Error() || fault.ClassOf(got) != fault.ClassRegistry {
+		t.Errorf("%v, %q", got, hints)
+	}
+	for _, err := range []error{
+		nil,
+		fault.With(fault.ClassRegistry, errors.New("dial tcp: connection refused")),
+		fault.With(fault.ClassBuild, errors.New("denied: by a test of the build's own")),
+	} {
+		if got := f.Explain(err); !errors.Is(got, err) || len(fault.Hints(got)) > 0 {
+			t.Errorf("%v became %v", err, got)
+		}
+	}
+	if got := (*Fork)(nil).Explain(refused); len(fault.Hints(got)) > 0 {
+		t.Errorf("without a fork: %q", fault.Hints(got))
 	}
 }
 

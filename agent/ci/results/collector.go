@@ -74,8 +74,12 @@ func (c *Collector) Consume(e event.Event) error {
 		}
 	case e.Solved != nil:
 		n.Duration = e.Solved.Completed.Sub(e.Solved.Started).Seconds()
-		if e.Solved.Image != nil && len(c.nodes) == 1 {
+		switch {
+		case len(c.nodes) > 1: // an index of the node's own, which is a part of the image
+		case e.Solved.Image != nil:
 			n.Digest = e.Solved.Image.Digest.String()
+		default: // an exporter that has no descriptor
+			n.Digest = e.Solved.Response["containerimage.digest"]
 		}
 	}
 	return nil
@@ -84,8 +88,11 @@ func (c *Collector) Consume(e event.Event) error {
 // published takes the outcome of a build that has succeeded.
 func (c *Collector) published(p event.Published) {
 	r := &c.results
-	if p.Image != nil {
+	switch {
+	case p.Image != nil:
 		r.Digest = p.Image.Digest.String()
+	case len(c.nodes) == 1:
+		r.Digest = c.nodes[0].Digest
 	}
 	r.ImageID = cmp.Or(p.ConfigDigest, r.Digest)
 	r.Tags = slices.Clone(p.Names)

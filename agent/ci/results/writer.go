@@ -166,7 +166,20 @@ func (w *Writer) paths() (paths []string) {
 // build has succeeded and they would read nothing.
 func (w *Writer) Write(ctx context.Context, r Results) error {
 	r = r.clean(w.places.Mask)
-	var all fault.List
+	err := w.writeFormats(ctx, r)
+	if w.teller == nil {
+		return err
+	}
+	if toldErr := w.teller.tell(ctx, w, r); toldErr != nil && err != nil {
+		w.warn(toldErr.Error())
+	} else if toldErr != nil {
+		return toldErr
+	}
+	return err
+}
+
+// writeFormats writes the files of the directory.
+func (w *Writer) writeFormats(ctx context.Context, r Results) error {
 	for _, f := range w.formats {
 		files, left, err := f.write(r, w.places.Variables)
 		w.left(w.places.Dir, left)
@@ -174,15 +187,10 @@ func (w *Writer) Write(ctx context.Context, r Results) error {
 			err = w.writeFiles(ctx, w.places.Dir, files)
 		}
 		if err != nil {
-			all = append(all, err)
+			return err // the others would meet the same
 		}
 	}
-	if w.teller != nil {
-		if err := w.teller.tell(ctx, w, r); err != nil {
-			all = append(all, err)
-		}
-	}
-	return all.Err()
+	return nil
 }
 
 // openFiles finds out whether files could be written, and removes those that are there.
