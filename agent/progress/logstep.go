@@ -72,7 +72,7 @@ type period struct {
 // lanes matches the platform, or the node, in front of a step's name. A step that runs
 // on one platform for another has both: "[linux/amd64->arm64 2/3] RUN make".
 var (
-	lanes    = regexp.MustCompile(`^\[([a-z0-9]+/[A-Za-z0-9./()>-]+)[ \]]`)
+	lanes    = regexp.MustCompile(`^\[([a-z]+(?:\([^)]*\))?/[a-z0-9./>-]+)[ \]]`)
 	ownLanes = regexp.MustCompile(`^\[([^\] ]+)\] `)
 )
 
