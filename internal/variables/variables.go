@@ -167,7 +167,6 @@ var All = []Variable{
 	{Name: "HTTP_PROXY", Owner: system, Help: "Proxy on the way to registries and to the API server."},
 	{Name: "NO_COLOR", Owner: system, Help: "No colours (https://no-color.org)."},
 	{Name: "NO_PROXY", Owner: system, Help: "Hosts that are reached without a proxy."},
-	{Name: "TERM", Owner: system, Help: "No colours, and no display that redraws itself, where it is dumb."},
 	{Name: "SSH_AUTH_SOCK", Owner: system, Help: "The SSH agent of --ssh=default."},
 	{Name: "TMPDIR", Owner: system, Help: "Directory of temporary files."},
 	{Name: "XDG_CACHE_HOME", Owner: system, Help: "Directory of caches (default: ~/.cache)."},
