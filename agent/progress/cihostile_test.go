@@ -89,8 +89,8 @@ func (m *meant) Annotate(a ci.Annotation) string {
 
 // tellHostile tells a build that says hostile things wherever it can.
 func tellHostile(s *script, r *rand.Rand, dockerfile string) {
-	n := &node{s, hostile(r), hostile(r), map[string]time.Time{}}
-	other := &node{s, "builder-arm64", "linux/arm64", map[string]time.Time{}}
+	n := &node{s, hostile(r), hostile(r), map[string]time.Time{}, nil}
+	other := &node{s, "builder-arm64", "linux/arm64", map[string]time.Time{}, nil}
 	nodes := []event.Assignment{{Node: n.name, Platforms: []string{n.platform}}}
 	if r.IntN(2) == 0 {
 		nodes = append(nodes, event.Assignment{Node: other.name, Platforms: []string{other.platform}})

@@ -39,6 +39,7 @@ type node struct {
 	*script
 	name, platform string
 	began          map[string]time.Time
+	last           []string // the step that has ended last
 }
 
 func (n *node) emit(e event.Event) {
@@ -50,7 +51,7 @@ func (n *node) emit(e event.Event) {
 func (n *node) begin(step string) {
 	now := time.Now()
 	n.began[step] = now
-	n.emit(event.Event{Progress: &event.Progress{Vertexes: []*event.Vertex{{Digest: "sha256:" + step, Name: step, Started: &now}}}})
+	n.emit(event.Event{Progress: &event.Progress{Vertexes: []*event.Vertex{{Digest: "sha256:" + step, Name: step, Started: &now, Inputs: n.last}}}})
 }
 
 func (n *node) say(step, text string) {
@@ -66,6 +67,7 @@ func (n *node) part(step, id string, bytes, total int64) {
 
 func (n *node) end(step, failure string, cached bool) {
 	now, began := time.Now(), n.began[step]
+	n.last = []string{"sha256:" + step}
 	n.emit(event.Event{Progress: &event.Progress{Vertexes: []*event.Vertex{
 		{Digest: "sha256:" + step, Name: step, Started: &began, Completed: &now, Cached: cached, Error: failure},
 	}}})
@@ -82,8 +84,8 @@ const (
 // failing is a build for two platforms, with a warning, of which one fails.
 func failing(s *script, dockerfile string) {
 	sleep := func(seconds float64) { time.Sleep(time.Duration(seconds * float64(time.Second))) }
-	amd := &node{s, "builder-amd64", "linux/amd64", map[string]time.Time{}}
-	arm := &node{s, "builder-arm64", "linux/arm64", map[string]time.Time{}}
+	amd := &node{s, "builder-amd64", "linux/amd64", map[string]time.Time{}, nil}
+	arm := &node{s, "builder-arm64", "linux/arm64", map[string]time.Time{}, nil}
 	s.emit(event.Event{Assigned: &event.Assigned{Builder: "kube", Dockerfile: dockerfile, Nodes: []event.Assignment{
 		{Node: amd.name, Platforms: []string{amd.platform}}, {Node: arm.name, Platforms: []string{arm.platform}},
 	}}})

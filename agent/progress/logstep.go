@@ -45,6 +45,8 @@ type logStep struct {
 	ended bool
 	// unsaid says that something has changed since the end was printed.
 	unsaid bool
+	// rests is since when it has ended, as long as that has not been printed.
+	rests time.Time
 
 	statuses map[string]bool // those that have been printed
 	partial  []byte          // a line that has no end yet

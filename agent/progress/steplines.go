@@ -28,8 +28,15 @@ const (
 	maxHeld = 1 << 20
 )
 
-// lookEvery is how often the log looks for steps that put out nothing.
-const lookEvery = time.Second
+const (
+	// lookEvery is how often the log looks for steps that put out nothing, and for
+	// those that have ended.
+	lookEvery = 200 * time.Millisecond
+	// maxRest is how long a step that has ended may begin again without being told of
+	// twice: BuildKit runs a source once to identify what it loads, and once to load
+	// it.
+	maxRest = 150 * time.Millisecond
+)
 
 // maxExcerpt is how many lines of a step that has failed a log without sections repeats
 // at its end.
@@ -55,6 +62,8 @@ type stepLines struct {
 	order  []*logStep
 	open   *logStep   // whose section is open
 	queue  []*logStep // those that wait
+	// resting are those that have ended and may begin again.
+	resting []*logStep
 	held   int        // what waits, in bytes
 	began  bool
 }
@@ -126,6 +135,11 @@ func (p *stepLines) update(s *client.SolveStatus, now time.Time) {
 	var changed []*logStep
 	for _, v := range s.Vertexes {
 		step := p.step(v)
+		if v.Started != nil {
+			for _, input := range v.Inputs { // they will not begin again
+				p.settle(p.byPart[input], now)
+			}
+		}
 		step.update(v, now)
 		if !slices.Contains(changed, step) {
 			changed = append(changed, step)
@@ -146,12 +160,36 @@ func (p *stepLines) update(s *client.SolveStatus, now time.Time) {
 		}
 	}
 	for _, step := range changed {
-		if step.ended && step.unsaid && !step.begun.IsZero() {
-			step.unsaid = false
-			p.print(step, step.last(), now)
-			p.finish(step, now)
+		switch {
+		case !step.ended || !step.unsaid || step.begun.IsZero():
+		case step.own || step.failure() != "":
+			p.settle(step, now)
+		case step.rests.IsZero():
+			step.rests = now
+			p.resting = append(p.resting, step)
 		}
 	}
+}
+
+// settle tells how a step has ended that has not been told of.
+func (p *stepLines) settle(step *logStep, now time.Time) {
+	if step == nil || !step.ended || !step.unsaid || step.begun.IsZero() {
+		return
+	}
+	p.said(step)
+	p.print(step, step.last(), now)
+	p.finish(step, now)
+}
+
+// said notes that it is told how a step has ended.
+func (p *stepLines) said(step *logStep) {
+	step.unsaid = false
+	p.unrest(step)
+}
+
+func (p *stepLines) unrest(step *logStep) {
+	step.rests = time.Time{}
+	p.resting = slices.DeleteFunc(p.resting, func(one *logStep) bool { return one == step })
 }
 
 // step returns the step that a vertex belongs to.
@@ -306,10 +344,16 @@ func sectionName(step *logStep) string {
 
 // close ends the section that is open.
 func (p *stepLines) close(now time.Time) {
-	if p.open == nil {
+	step := p.open
+	if step == nil {
 		return
 	}
-	if line := p.sections.End(sectionName(p.open), now); line != "" {
+	if step.ended && step.unsaid { // it will not begin again where it would be seen
+		p.said(step)
+		p.print(step, step.last(), now)
+		p.text(step.prefix(!p.foldable) + step.result())
+	}
+	if line := p.sections.End(sectionName(step), now); line != "" {
 		p.command(line)
 	}
 	p.open = nil
@@ -371,6 +415,7 @@ func (p *stepLines) finish(step *logStep, now time.Time) {
 
 // whole prints a step that has ended, with all that waits of it.
 func (p *stepLines) whole(step *logStep, now time.Time) {
+	p.said(step)
 	if len(step.waiting) == 0 {
 		note := ""
 		for _, line := range step.minor {
@@ -421,7 +466,9 @@ func (p *stepLines) fail(step *logStep, now time.Time) {
 	lines, note := slices.Concat(step.minor, step.waiting), ""
 	if step.sections > 0 {
 		lines = step.tail
-		note = fmt.Sprintf(" (its last %d lines)", len(lines))
+		if note = " (its last line)"; len(lines) > 1 {
+			note = fmt.Sprintf(" (its last %d lines)", len(lines))
+		}
 	}
 	p.held -= step.size
 	step.minor, step.waiting, step.size = nil, nil, 0
@@ -433,9 +480,17 @@ func (p *stepLines) fail(step *logStep, now time.Time) {
 	p.close(now)
 }
 
-// look prints signs of life of steps that put out nothing, and lets others print that
-// have waited.
+// look tells of steps that have ended, prints signs of life of those that put out
+// nothing, and lets others print that have waited.
 func (p *stepLines) look(now time.Time) {
+	for _, step := range slices.Clone(p.resting) {
+		switch {
+		case !step.ended: // it has begun again
+			p.unrest(step)
+		case now.Sub(step.rests) >= maxRest:
+			p.settle(step, now)
+		}
+	}
 	if p.form.Heartbeat > 0 {
 		for _, step := range p.running() {
 			p.heartbeat(step, now)
@@ -496,6 +551,9 @@ func age(d time.Duration) string { return d.Truncate(time.Second).String() }
 
 // end prints what is left when there is no more.
 func (p *stepLines) end(now time.Time) {
+	for _, step := range slices.Clone(p.resting) {
+		p.settle(step, now)
+	}
 	for _, step := range p.order {
 		p.print(step, step.last(), now)
 	}

@@ -166,6 +166,17 @@ func TestStepLines(t *testing.T) {
 			d.say("RUN echo s3cret-value", "value\n")
 			d.end("RUN echo s3cret-value", "")
 		}, "{ #1 RUN echo ***\n#1 0.000 it is ***\n#1 DONE 0.0s\n}\n"},
+		{"a source is identified, then loaded", plain, func(d *told) {
+			d.begin("a")
+			time.Sleep(100 * time.Millisecond)
+			d.end("a", "")
+			time.Sleep(50 * time.Millisecond)
+			d.begin("a")
+			time.Sleep(200 * time.Millisecond)
+			d.end("a", "")
+			time.Sleep(time.Second)
+			d.end("a", "")
+		}, "#1 a\n#1 DONE 0.3s\n"},
 		{"a step that ends twice", plain, func(d *told) {
 			d.begin("a")
 			d.end("a", "")
