@@ -44,7 +44,7 @@ func (b Buildkite) tell(ctx context.Context, w *Writer, r Results) error {
 	defer cancel()
 	run := w.places.Run
 	if run == nil {
-		run = RunProgram
+		run = runProgram
 	}
 	for _, c := range calls {
 		err := run(ctx, buildkiteAgent, c.args, c.stdin)

@@ -107,7 +107,7 @@ func (c *Collector) published(p event.Published) {
 			}
 		}
 		if o.Pushed {
-			r.Push(names...)
+			r.push(names...)
 		}
 	}
 	for i := range c.nodes {
@@ -155,7 +155,9 @@ func (c *Collector) failed(f event.Failed) {
 	if f.Place.File != "" {
 		file = c.relative(f.Place.File)
 	}
-	c.results.Error.Place = &Finding{Message: f.Error, File: file, Line: f.Place.Start, EndLine: max(f.Place.End, f.Place.Start)}
+	// The instruction itself, without the platform and the count of the steps.
+	_, text, _ := strings.Cut(f.Step, "] ")
+	c.results.Error.Place = &Finding{Message: f.Error, File: file, Line: f.Place.Start, EndLine: max(f.Place.End, f.Place.Start), text: text}
 }
 
 // file is the name of a file of a finding. BuildKit knows the Dockerfile by the last

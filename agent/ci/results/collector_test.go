@@ -108,11 +108,11 @@ func TestCollectorOfFailure(t *testing.T) {
 		{workspace, "", "Dockerfile"},
 	} {
 		c := Collector{Workspace: tt.workspace}
-		if err := c.Consume(event.Event{Failed: &event.Failed{Error: "exit code: 2", Place: &event.Place{Name: "Dockerfile", File: tt.file, Start: 3}}}); err != nil {
+		if err := c.Consume(event.Event{Failed: &event.Failed{Error: "exit code: 2", Step: "[linux/arm64 2/3] RUN make [x] y", Place: &event.Place{Name: "Dockerfile", File: tt.file, Start: 3}}}); err != nil {
 			t.Fatal(err)
 		}
 		want := &Finding{Message: "exit code: 2", File: tt.want, Line: 3, EndLine: 3}
-		if got := c.Results().Error; got == nil || got.Message != "exit code: 2" || !cmp.Equal(want, got.Place, cmpopts.IgnoreUnexported(Finding{})) {
+		if got := c.Results().Error; got == nil || got.Message != "exit code: 2" || !cmp.Equal(want, got.Place, cmpopts.IgnoreUnexported(Finding{})) || got.Place.text != "RUN make [x] y" {
 			t.Errorf("%+v: %+v", tt, got)
 		}
 	}

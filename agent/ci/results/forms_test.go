@@ -30,7 +30,7 @@ func built() Results {
 		Warnings: []Finding{{Rule: "FromAsCasing", Message: "'as' and 'FROM' keywords' casing do not match", URL: "https://docs.docker.com/go/dockerfile/rule/from-as-casing/", File: "docker/Dockerfile", Line: 1, EndLine: 1, text: "FROM a as b"}},
 		Metadata: json.RawMessage(`{"containerimage.digest":"` + digest + `"}`),
 	}
-	r.Push(r.Tags...)
+	r.push(r.Tags...)
 	return r
 }
 
@@ -370,7 +370,7 @@ func TestCodeQuality(t *testing.T) {
 
 func TestAnnotations(t *testing.T) {
 	r := Results{Digest: digest}
-	r.Push("gitlab.example:5050/team/app:1", "gitlab.example:5050/team/app:2", "alpine:1", "docker.io/team/app:1", "ghcr.io/team/app:1", "not a name")
+	r.push("gitlab.example:5050/team/app:1", "gitlab.example:5050/team/app:2", "alpine:1", "docker.io/team/app:1", "ghcr.io/team/app:1", "not a name")
 	data, err := annotations(r, GitLab{ProjectURL: "https://gitlab.example/team/app", Registry: "gitlab.example:5050"})
 	if err != nil {
 		t.Fatal(err)
@@ -443,7 +443,7 @@ func TestTekton(t *testing.T) {
 		return out
 	}
 	r := built()
-	r.Push("other.example/app:1")
+	r.push("other.example/app:1")
 	image := "registry.example/team/app@" + digest
 	want := []string{"IMAGE_DIGEST=" + digest, "IMAGE_URL=registry.example/team/app:1", "IMAGES=" + image + ",other.example/app@" + digest}
 	files, left := tektonResults(r, maxTekton)
@@ -468,7 +468,7 @@ func TestTekton(t *testing.T) {
 func TestTektonResultsFit(t *testing.T) {
 	r := built()
 	for i := range 200 {
-		r.Push(fmt.Sprintf("registry-%d.example/app:1", i))
+		r.push(fmt.Sprintf("registry-%d.example/app:1", i))
 		files, _ := tektonResults(r, maxTekton-tektonOwn)
 		type entry struct {
 			Key   string `json:"key"`

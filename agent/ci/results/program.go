@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// RunProgram runs a program that is found in PATH, without a shell and until the context
+// runProgram runs a program that is found in PATH, without a shell and until the context
 // ends. The error has what it says last.
-func RunProgram(ctx context.Context, program string, args []string, stdin string) error {
+func runProgram(ctx context.Context, program string, args []string, stdin string) error {
 	path, err := exec.LookPath(program) // not in the working directory, which may be a checkout
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ func agentSays(t *testing.T, script string) {
 func TestRunProgram(t *testing.T) {
 	to := filepath.Join(t.TempDir(), "to")
 	agentSays(t, `{ printf '<%s>' "$@"; cat; } > `+to)
-	if err := RunProgram(t.Context(), "it", []string{"set", "a b", "$(id)"}, "the\nvalue"); err != nil {
+	if err := runProgram(t.Context(), "it", []string{"set", "a b", "$(id)"}, "the\nvalue"); err != nil {
 		t.Fatal(err)
 	}
 	if got := read(t, to); got != "<set><a b><$(id)>the\nvalue" {
@@ -34,10 +34,10 @@ func TestRunProgram(t *testing.T) {
 
 func TestRunProgramThatFails(t *testing.T) {
 	agentSays(t, `yes | head -n 100000; echo why >&2; echo; exit 3`)
-	if err := RunProgram(t.Context(), "it", nil, ""); err == nil || err.Error() != "exit status 3: why" {
+	if err := runProgram(t.Context(), "it", nil, ""); err == nil || err.Error() != "exit status 3: why" {
 		t.Errorf("%v", err)
 	}
-	if err := RunProgram(t.Context(), "no-such-program", nil, ""); !errors.Is(err, exec.ErrNotFound) {
+	if err := runProgram(t.Context(), "no-such-program", nil, ""); !errors.Is(err, exec.ErrNotFound) {
 		t.Errorf("%v", err)
 	}
 }
@@ -48,7 +48,7 @@ func TestRunProgramThatHangs(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	if err := RunProgram(ctx, "it", nil, ""); err == nil || !strings.Contains(err.Error(), "did not end in time") || time.Since(began) > 20*time.Second {
+	if err := runProgram(ctx, "it", nil, ""); err == nil || !strings.Contains(err.Error(), "did not end in time") || time.Since(began) > 20*time.Second {
 		t.Errorf("%v after %s", err, time.Since(began))
 	}
 }

@@ -99,8 +99,8 @@ type Failure struct {
 	Place *Finding `json:"place,omitempty"`
 }
 
-// Push says which of the names are in a registry.
-func (r *Results) Push(names ...string) {
+// push notes which of the names are in a registry.
+func (r *Results) push(names ...string) {
 	for _, name := range names {
 		if !slices.Contains(r.pushed, name) {
 			r.pushed = append(r.pushed, name)

@@ -35,7 +35,7 @@ type Places struct {
 	Warn func(message string)
 	// Command writes a line to the log as a command of the system; nil where it must not.
 	Command func(line string)
-	// Run runs a program that is found in PATH; nil is RunProgram. The error of one that
+	// Run runs a program that is found in PATH; nil runs it without a shell. The error of one that
 	// is not there is exec.ErrNotFound.
 	Run func(ctx context.Context, program string, args []string, stdin string) error
 }
