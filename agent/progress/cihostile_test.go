@@ -81,7 +81,7 @@ func (m *meant) Annotate(a ci.Annotation) string {
 		return m.Commands.Annotate(a)
 	}
 	text := a.Message
-	if a.Title != "" && strings.HasPrefix(m.Commands.Mask("x"), "##vso") { // its messages have no title
+	if a.Title != "" && strings.HasPrefix(m.Mask("x"), "##vso") { // its messages have no title
 		text = a.Title + ": " + text
 	}
 	return m.note(m.Commands.Annotate(a), text, a.File)

@@ -64,8 +64,8 @@ type stepLines struct {
 	queue  []*logStep // those that wait
 	// resting are those that have ended and may begin again.
 	resting []*logStep
-	held   int        // what waits, in bytes
-	began  bool
+	held    int // what waits, in bytes
+	began   bool
 }
 
 // newStepLines returns what prints a build for the display.
@@ -271,7 +271,7 @@ func (p *stepLines) print(step *logStep, lines []string, now time.Time) {
 		p.flush(step)
 	case p.form.Grouped && p.held <= maxHeld:
 	case p.open == nil && !p.form.Grouped:
-		p.begin(step, now, true)
+		p.begin(step, now)
 		p.flush(step)
 	default:
 		p.wait(step)
@@ -299,7 +299,7 @@ func (p *stepLines) largest() *logStep {
 func (p *stepLines) giveWay(step *logStep, now time.Time) {
 	p.close(now)
 	p.unqueue(step)
-	p.begin(step, now, true)
+	p.begin(step, now)
 	p.flush(step)
 	if p.form.Grouped {
 		p.close(now)
@@ -311,16 +311,16 @@ func (p *stepLines) unqueue(step *logStep) {
 	p.queue = slices.DeleteFunc(p.queue, func(one *logStep) bool { return one == step })
 }
 
-// begin begins a section of a step; in a log without sections, its header.
-func (p *stepLines) begin(step *logStep, now time.Time, folded bool) {
+// begin begins a folded section of a step; in a log without sections, its header.
+func (p *stepLines) begin(step *logStep, now time.Time) {
 	note := ""
 	if step.sections > 0 {
 		note = " (continued)"
 	}
-	p.beginNoted(step, note, now, folded)
+	p.beginNoted(step, note, now, true)
 }
 
-// beginNoted is begin with a note behind the title.
+// beginNoted is begin with a note behind the title, for a section that may be open.
 func (p *stepLines) beginNoted(step *logStep, note string, now time.Time, folded bool) {
 	title := p.numbered(step).title() + note
 	step.sections++
@@ -425,7 +425,7 @@ func (p *stepLines) whole(step *logStep, now time.Time) {
 		p.alone(fmt.Sprintf("#%d %s%s: %s", step.number, step.name, note, step.result()))
 		return
 	}
-	p.begin(step, now, true)
+	p.begin(step, now)
 	p.flush(step)
 	p.text(step.prefix(!p.foldable) + step.result())
 	p.close(now)
@@ -562,7 +562,7 @@ func (p *stepLines) end(now time.Time) {
 	p.close(now)
 	for _, step := range p.order { // those that have not ended
 		if len(step.waiting) > 0 {
-			p.begin(step, now, true)
+			p.begin(step, now)
 			p.flush(step)
 			p.close(now)
 		}

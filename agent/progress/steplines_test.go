@@ -12,6 +12,8 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/slipway-build/slipway/agent/event"
 )
 
 // brackets are sections that are easy to read.
@@ -307,5 +309,29 @@ func TestLaneOf(t *testing.T) {
 		if got := laneOf(tt.name, tt.own); got != tt.want {
 			t.Errorf("%q: %q, want %q", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestStepLinesOfALostBuilder has a builder that goes away in mid-step, and another one
+// that needs that step no more.
+func TestStepLinesOfALostBuilder(t *testing.T) {
+	got := logIn(t, StepLog{Heartbeat: time.Minute}, func(d *told) {
+		consume := func(e event.Event) {
+			if err := d.Consume(e); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+		}
+		now := time.Now()
+		consume(event.Event{Node: "n", Progress: &event.Progress{Vertexes: []*event.Vertex{
+			{Digest: "sha256:a", Name: "a", Started: &now}, {Digest: "sha256:b", Name: "b", Started: &now},
+		}}})
+		consume(event.Event{Node: "n", Progress: &event.Progress{Vertexes: []*event.Vertex{{Digest: "sha256:a", Name: "a", Started: &now, Completed: &now}}}})
+		consume(event.Event{Node: "n", Pod: "n-0", BuilderLost: &event.BuilderLost{Error: "EOF", Try: 2, Tries: 3}})
+		time.Sleep(10 * time.Minute)
+	})
+	want := "#1 a\n#2 b\n#2 CANCELED\n#3 [n] builder lost\n#3 [n] 0.000 pod n-0: EOF; solving again (2 of 3)\n#3 [n] DONE 0.0s\n#1 DONE 0.0s\n"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -58,6 +60,38 @@ func TestHelpNamesAllCISystems(t *testing.T) {
 	for _, name := range ci.Names() {
 		if !strings.Contains(help, name) {
 			t.Errorf("%q does not name %s", help, name)
+		}
+	}
+}
+
+// TestMasksAreOfTheSystemOfTheLog has a job of GitHub whose log is another system's: who
+// does not read GitHub's commands gets no secret.
+func TestMasksAreOfTheSystemOfTheLog(t *testing.T) {
+	const secret = "canary-4711"
+	for flag, want := range map[string]string{
+		"auto": "::add-mask::" + secret + "\n", "azure": "##vso[task.setsecret]" + secret + "\n", "gitea": "::add-mask::" + secret + "\n",
+		"none": "", "plain": "", "gitlab": "",
+	} {
+		alone(t)
+		t.Setenv("GITHUB_ACTIONS", "true")
+		t.Setenv("SLIPWAY_CI_MASK", "true")
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		printed := make(chan string)
+		go func() {
+			text, _ := io.ReadAll(r)
+			printed <- string(text)
+		}()
+		code := run([]string{"build", "--ci", flag, "--build-arg", "TOKEN=" + secret, "/nowhere/" + secret}, streams{strings.NewReader(""), io.Discard, w})
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		text := <-printed
+		rest, told := strings.CutPrefix(text, want)
+		if code != exitUsage || !told || strings.Contains(rest, secret) {
+			t.Errorf("--ci %s: exit code %d, printed %s, want %q first", flag, code, text, want)
 		}
 	}
 }
