@@ -23,6 +23,7 @@ import (
 	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/fleet/fleettest"
 	"github.com/slipway-build/slipway/cmd/slipway/process"
+	"github.com/slipway-build/slipway/internal/sanitize/sanitizetest"
 )
 
 // workspace is a directory with a Dockerfile below docker and a definition of the daemon.
@@ -193,6 +194,11 @@ func TestVariablesOfAzure(t *testing.T) {
 		}, streams{strings.NewReader(""), &out, &errs})
 		if got := strings.Contains(errs.String(), "\n##vso[task.setvariable variable=SLIPWAY_DIGEST;isOutput=true]"+image+"\n"); code != 0 || got != want {
 			t.Errorf("%s: exit code %d:\n%s", mode, code, errs.String())
+		}
+		if mode == "auto" {
+			for _, command := range sanitizetest.CommandsBeside("azure", errs.String()) {
+				t.Error(command)
+			}
 		}
 	}
 }

@@ -50,7 +50,7 @@ var own = map[string]*regexp.Regexp{
 	"github":    regexp.MustCompile(`^(::group::#\d+ .*|::endgroup::|::(warning|error)( (file|title)=[^:]*)?::.*|::add-mask::.*)$`),
 	"gitea":     regexp.MustCompile(`^(::group::#\d+ .*|::endgroup::|::add-mask::.*)$`),
 	"gitlab":    regexp.MustCompile("^\x1b\\[0Ksection_(start:\\d+:slipway_\\d+_\\d+(\\[collapsed=true\\])?\r\x1b\\[0K#\\d+ .*|end:\\d+:slipway_\\d+_\\d+\r\x1b\\[0K)$"),
-	"azure":     regexp.MustCompile(`^(##\[group\]#\d+ .*|##\[endgroup\]|##vso\[task\.(logissue type=(warning|error);[^\]]*|setsecret)\].*)$`),
+	"azure":     regexp.MustCompile(`^(##\[group\]#\d+ .*|##\[endgroup\]|##vso\[task\.(logissue type=(warning|error);[^\]]*|setsecret)\].*|##vso\[task\.setvariable variable=SLIPWAY_(STATUS|DIGEST|IMAGE|IMAGEID|TAGS);isOutput=true\][\w./:@,+=\[\]-]*)$`),
 	"buildkite": regexp.MustCompile(`^((---|\+\+\+|~~~) (#\d+ .*|slipway)|\^\^\^ \+\+\+)$`),
 }
 
