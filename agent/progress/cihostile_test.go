@@ -204,15 +204,14 @@ func hostileWorkspace(t testing.TB) string {
 }
 
 // TestABuildCannotCommandTheSystem has random builds that say hostile things, in the log
-// of every system.
+// of every system that has commands, and in a plain one.
 func TestABuildCannotCommandTheSystem(t *testing.T) {
 	dir := hostileWorkspace(t)
-	rounds := uint64(120)
-	if testing.Short() {
-		rounds = 20
-	}
 	for _, system := range ci.Systems() {
-		for seed := range rounds {
+		if system.Name != ci.Plain && system.Commands.Begin("x", "x", time.Time{}, true) == "" {
+			continue // it is as the plain one
+		}
+		for seed := range uint64(50) {
 			checkHostile(t, system, seed, dir)
 		}
 	}

@@ -328,13 +328,15 @@ func (p *stepLines) beginNoted(step *logStep, note string, now time.Time, folded
 	line := p.sections.Begin(sectionName(step), sanitize.Line(title), now, folded)
 	if line == "" {
 		p.alone(title)
-		if p.foldable { // lines that nobody can fold
-			return
-		}
 	} else {
 		p.command(line)
 	}
-	p.open = step
+	if line != "" || !p.foldable { // else they are lines that nobody can fold
+		p.open = step
+	}
+	if full := fmt.Sprintf("#%d %s", step.number, step.name); step.sections == 1 && full != step.title() {
+		p.text(full)
+	}
 }
 
 // sectionName names a section for the CI system.

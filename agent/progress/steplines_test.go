@@ -179,6 +179,12 @@ func TestStepLines(t *testing.T) {
 			time.Sleep(time.Second)
 			d.end("a", "")
 		}, "#1 a\n#1 DONE 0.3s\n"},
+		{"a long command", sections, func(d *told) {
+			name := "RUN " + strings.Repeat("x", 200)
+			d.begin(name)
+			d.say(name, "1\n")
+			d.end(name, "")
+		}, "{ #1 RUN " + strings.Repeat("x", 74) + "..." + strings.Repeat("x", 79) + "\n#1 RUN " + strings.Repeat("x", 200) + "\n#1 0.000 1\n#1 DONE 0.0s\n}\n"},
 		{"a step that ends twice", plain, func(d *told) {
 			d.begin("a")
 			d.end("a", "")
