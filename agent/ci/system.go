@@ -24,6 +24,8 @@ type Variables struct {
 	Jenkins    Jenkins
 	Tekton     Tekton
 	Argo       Argo
+	// Refs say what the pipeline runs for.
+	Refs Refs
 }
 
 // System is a CI system. The zero System is none.
