@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-build/slipway/agent/builders"
+	"github.com/slipway-build/slipway/agent/ci/tagrule"
 	"github.com/slipway-build/slipway/agent/doctor"
 	"github.com/slipway-build/slipway/cmd/slipway/cachetable"
 	"github.com/slipway-build/slipway/internal/format"
@@ -36,6 +37,7 @@ var jsonOutputs = []struct {
 	{"du", "slipway du --format json-list", []cachetable.Record{{}}},
 	{"gc", "slipway gc --format json", []collectedJSON{{}}},
 	{"doctor", "slipway doctor --format json", []doctor.Check{{}}},
+	{"tags", "slipway tags --format json", tagrule.JSON{}},
 	{"auth", "slipway auth --format json", []authStatus{{Findings: []registry.Finding{{}}, Checks: []authCheck{{}}}}},
 	{"version", "slipway version --format json", versionInfo{}},
 	{"error", "slipway --log-format json …, the last line on standard error", errorJSON{}},
