@@ -71,7 +71,12 @@ func (c *buildCmd) addFromCI(in *invocation, system ci.System) error {
 	}
 	if c.TagsFrom != "" {
 		if len(made.TagNames) > 0 && len(c.Image) == 0 && slices.Equal(made.Tags, made.TagNames) {
-			return &usageError{err: errors.New("--tags-from: no image is named"), hints: []string{"name it: --image registry.example/team/app"}}
+			if in.given["tags-from"] {
+				return &usageError{err: errors.New("--tags-from: no image is named"), hints: []string{"name it: --image registry.example/team/app"}}
+			}
+			// The variable may be that of a pipeline whose other builds make images.
+			in.warn("SLIPWAY_TAGS_FROM: no tag: neither --image nor the CI system names an image")
+			made.Tags = nil
 		}
 		for _, tag := range made.Tags {
 			if !slices.Contains(c.Tag, tag) {

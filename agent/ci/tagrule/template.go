@@ -348,14 +348,17 @@ func (p *templateParser) close(closing string) error {
 func (p *templateParser) check(n node) error {
 	isTime := slices.Contains(p.known.times, n.name)
 	parent, _, _ := strings.Cut(n.name, ".")
-	isPart := parent != n.name && (parent == "prerelease" || parent == "build")
+	isText := slices.Contains(p.known.texts, n.name)
+	if parent == "prerelease" || parent == "build" { // one of its identifiers
+		isText = slices.Contains(p.known.texts, parent)
+	}
 	switch {
 	case isTime && !n.dated:
 		return fmt.Errorf("{{%s}} needs a format: {{%s 'YYYYMMDD'}}", n.name, n.name)
 	case isTime:
 		_, err := zone(n.zone)
 		return err
-	case !slices.Contains(p.known.texts, n.name) && !(isPart && slices.Contains(p.known.texts, parent)):
+	case !isText:
 		return p.unknown(n.name)
 	case n.dated || n.zone != "":
 		return fmt.Errorf("{{%s}} has no arguments", n.name)
