@@ -1,9 +1,16 @@
 package progress
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/slipway-build/slipway/agent/buildkit/status"
 	"github.com/slipway-build/slipway/agent/event"
@@ -19,6 +26,38 @@ type building struct {
 	// publishing is nil before.
 	publishing *step
 	summary    summary
+	// running are the steps of nodes that have not ended, for a log of steps.
+	running map[string]map[digest.Digest]*client.Vertex
+}
+
+// run notes which steps of a node are running.
+func (b *building) run(node string, s *client.SolveStatus) {
+	if b.running == nil {
+		b.running = map[string]map[digest.Digest]*client.Vertex{}
+	}
+	if b.running[node] == nil {
+		b.running[node] = map[digest.Digest]*client.Vertex{}
+	}
+	for _, v := range s.Vertexes {
+		if v.Completed != nil {
+			delete(b.running[node], v.Digest)
+		} else if v.Started != nil {
+			b.running[node][v.Digest] = v
+		}
+	}
+}
+
+// lost ends the steps of a node whose builder is gone: nobody else does.
+func (b *building) lost(node string, now time.Time) *client.SolveStatus {
+	s := &client.SolveStatus{}
+	for _, v := range b.running[node] {
+		ended := *v
+		ended.Completed, ended.Error = &now, "builder lost: "+context.Canceled.Error()
+		s.Vertexes = append(s.Vertexes, &ended)
+	}
+	delete(b.running, node)
+	slices.SortFunc(s.Vertexes, func(a, b *client.Vertex) int { return cmp.Compare(a.Name, b.Name) })
+	return s
 }
 
 // stage is a node and what it is waited for.
@@ -58,10 +97,16 @@ func (d *Display) Consume(e event.Event) error {
 	case e.Progress != nil:
 		s := status.Of(e.Progress)
 		if d.build.several {
-			s = relabel(s, e.Node)
+			s = relabel(s, e.Node, d.label(e))
+		}
+		if d.form != nil {
+			d.build.run(e.Node, s)
 		}
 		d.send(s)
 	case e.BuilderLost != nil:
+		if d.form != nil {
+			d.send(d.build.lost(e.Node, time.Now()))
+		}
 		step := d.step("[" + e.Node + "] builder lost")
 		step.say(fmt.Sprintf("%s: %s; solving again (%d of %d)", podName(e), e.BuilderLost.Error, e.BuilderLost.Try, e.BuilderLost.Tries))
 		step.done(nil)
@@ -81,6 +126,30 @@ func (d *Display) Consume(e event.Event) error {
 		d.build.publishing.done(errNotPublished)
 	}
 	return nil
+}
+
+// label returns what tells the steps of one of several nodes from those of the others:
+// the name of the node, as in docker buildx, or in a log of steps the platform, where
+// the node has one only. The name of a step may say the platform itself.
+func (d *Display) label(e event.Event) func(name string) string {
+	switch {
+	case d.form == nil:
+	case len(e.Platforms) == 1:
+		return func(name string) string {
+			if laneOf(name, false) != "" {
+				return name
+			}
+			return prefix(name, e.Platforms[0])
+		}
+	default:
+		return func(name string) string {
+			if laneOf(name, false) != "" {
+				return name
+			}
+			return prefix(name, e.Node)
+		}
+	}
+	return func(name string) string { return prefix(name, e.Node) }
 }
 
 // stage returns the step in which a node is waited for.
