@@ -3,6 +3,8 @@
 // it hands out, and the commands that it obeys in a job's log: sections, annotations,
 // and that a value is secret. systems is the table of all of them. Which commands a log
 // must not hold by accident, package sanitize knows.
+// What a pipeline runs for, by the variables of its system, is in the files ref_*.go;
+// package tagrule makes tags of it.
 //
 // It reads no environment: the tags env name the variables, and whoever fills
 // the fields by them is above this package.

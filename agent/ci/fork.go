@@ -15,10 +15,6 @@ import (
 
 // ForkVariables are those by which a job for a pull request from a fork is known.
 type ForkVariables struct {
-	// GitHubEvent is the name of what has started a workflow, GitHubEventPath a file
-	// with its payload. Gitea and Forgejo have both.
-	GitHubEvent     string `env:"GITHUB_EVENT_NAME"`
-	GitHubEventPath string `env:"GITHUB_EVENT_PATH"`
 	// The projects of GitLab have numbers. GitLabProject is that in which the job runs,
 	// GitLabTarget that which gets the merge request, GitLabSource that which it is from.
 	GitLabProject    string `env:"CI_PROJECT_ID"`
@@ -127,10 +123,11 @@ func (s System) fork(v Variables, read func(path string, limit int64) ([]byte, e
 	switch s.Name {
 	case "github", "gitea", "forgejo":
 		// A workflow for pull_request_target has the secrets of the repository.
-		if f.GitHubEvent != "pull_request" || f.GitHubEventPath == "" {
+		event := v.Refs.GitHub
+		if event.EventName != "pull_request" || event.EventPath == "" {
 			return "", false
 		}
-		payload, err := read(f.GitHubEventPath, MaxEvent)
+		payload, err := read(event.EventPath, MaxEvent)
 		if err != nil {
 			return "", false
 		}

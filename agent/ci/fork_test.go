@@ -17,10 +17,13 @@ func pullRequest(head, base string) string {
 
 func TestFork(t *testing.T) {
 	const mine, fork = `{"full_name":"team/app","fork":true}`, `{"full_name":"me/app","fork":true}`
-	github := ForkVariables{GitHubEvent: "pull_request", GitHubEventPath: "/event.json"}
+	event := func(name string) Variables {
+		return Variables{Refs: Refs{GitHub: GitHubRef{EventName: name, EventPath: "/event.json"}}}
+	}
+	github := event("pull_request")
 	for _, tt := range []struct {
 		name, system, payload string
-		v                     ForkVariables
+		v                     Variables
 		want                  string
 		ok                    bool
 	}{
@@ -28,24 +31,24 @@ func TestFork(t *testing.T) {
 		{"a fork on Gitea", "gitea", pullRequest(fork, mine), github, "me/app", true},
 		{"a fork that was deleted", "github", pullRequest("null", mine), github, "", true},
 		{"a branch of a repository that is a fork itself", "github", pullRequest(mine, mine), github, "", false},
-		{"with the rights of the repository", "github", pullRequest(fork, mine), ForkVariables{GitHubEvent: "pull_request_target", GitHubEventPath: "/event.json"}, "", false},
-		{"a push", "github", `{"ref":"refs/heads/main"}`, ForkVariables{GitHubEvent: "push", GitHubEventPath: "/event.json"}, "", false},
+		{"with the rights of the repository", "github", pullRequest(fork, mine), event("pull_request_target"), "", false},
+		{"a push", "github", `{"ref":"refs/heads/main"}`, event("push"), "", false},
 		{"no pull request", "github", `{}`, github, "", false},
 		{"no JSON", "github", `{`, github, "", false},
 		{"no file", "github", "", github, "", false},
-		{"in the fork", "gitlab", "", ForkVariables{GitLabProject: "2", GitLabSource: "2", GitLabTarget: "1", GitLabSourcePath: "me/app"}, "me/app", true},
-		{"in the project", "gitlab", "", ForkVariables{GitLabProject: "1", GitLabSource: "2", GitLabTarget: "1", GitLabSourcePath: "me/app"}, "me/app", true},
-		{"a branch of the project", "gitlab", "", ForkVariables{GitLabProject: "1", GitLabSource: "1", GitLabTarget: "1"}, "", false},
-		{"no merge request", "gitlab", "", ForkVariables{GitLabProject: "1"}, "", false},
-		{"a fork", "azure", "", ForkVariables{AzureFork: "True"}, "", true},
-		{"none", "azure", "", ForkVariables{AzureFork: "False"}, "", false},
-		{"a fork", "buildkite", "", ForkVariables{BuildkiteSource: "git://github.com/me/app.git"}, "github.com/me/app", true},
-		{"the same by another address", "buildkite", "", ForkVariables{BuildkiteSource: "https://github.com/team/app"}, "", false},
-		{"no pull request", "buildkite", "", ForkVariables{}, "", false},
-		{"a fork", "circleci", "", ForkVariables{CircleOwner: "me"}, "me", true},
-		{"a fork", "jenkins", "", ForkVariables{JenkinsFork: "me"}, "me", true},
+		{"in the fork", "gitlab", "", Variables{Fork: ForkVariables{GitLabProject: "2", GitLabSource: "2", GitLabTarget: "1", GitLabSourcePath: "me/app"}}, "me/app", true},
+		{"in the project", "gitlab", "", Variables{Fork: ForkVariables{GitLabProject: "1", GitLabSource: "2", GitLabTarget: "1", GitLabSourcePath: "me/app"}}, "me/app", true},
+		{"a branch of the project", "gitlab", "", Variables{Fork: ForkVariables{GitLabProject: "1", GitLabSource: "1", GitLabTarget: "1"}}, "", false},
+		{"no merge request", "gitlab", "", Variables{Fork: ForkVariables{GitLabProject: "1"}}, "", false},
+		{"a fork", "azure", "", Variables{Fork: ForkVariables{AzureFork: "True"}}, "", true},
+		{"none", "azure", "", Variables{Fork: ForkVariables{AzureFork: "False"}}, "", false},
+		{"a fork", "buildkite", "", Variables{Fork: ForkVariables{BuildkiteSource: "git://github.com/me/app.git"}}, "github.com/me/app", true},
+		{"the same by another address", "buildkite", "", Variables{Fork: ForkVariables{BuildkiteSource: "https://github.com/team/app"}}, "", false},
+		{"no pull request", "buildkite", "", Variables{Fork: ForkVariables{}}, "", false},
+		{"a fork", "circleci", "", Variables{Fork: ForkVariables{CircleOwner: "me"}}, "me", true},
+		{"a fork", "jenkins", "", Variables{Fork: ForkVariables{JenkinsFork: "me"}}, "me", true},
 		{"variables of another system", "jenkins", pullRequest(fork, mine), github, "", false},
-		{"a system without forks", "tekton", "", ForkVariables{JenkinsFork: "me"}, "", false},
+		{"a system without forks", "tekton", "", Variables{Fork: ForkVariables{JenkinsFork: "me"}}, "", false},
 	} {
 		t.Run(tt.system+": "+tt.name, func(t *testing.T) {
 			read := func(path string, limit int64) ([]byte, error) {
@@ -54,7 +57,8 @@ func TestFork(t *testing.T) {
 				}
 				return []byte(tt.payload), nil
 			}
-			v := Variables{Fork: tt.v, Buildkite: Buildkite{Repo: "git@github.com:team/app.git"}}
+			v := tt.v
+			v.Buildkite.Repo = "git@github.com:team/app.git"
 			if got := (System{Name: tt.system}).Fork(v, read); (got != nil) != tt.ok || got != nil && got.Name != tt.want {
 				t.Errorf("%+v", got)
 			}

@@ -28,6 +28,8 @@ type Variables struct {
 
 	Results results.Variables
 	Fork    ForkVariables
+	// Refs say what the pipeline runs for.
+	Refs Refs
 }
 
 // System is a CI system. The zero System is none.

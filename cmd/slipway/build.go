@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/cmd/slipway/buildref"
+	"github.com/slipway-build/slipway/cmd/slipway/tagging"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -64,6 +65,8 @@ type buildCmd struct {
 	Print string `hidden:"" help:"Old name of --call."`
 	timingFlags
 	ciFlags
+	tagging.From
+	tagging.Flags
 	RegistryAllow []string `sep:"none" env:"SLIPWAY_REGISTRY_ALLOW" placeholder:"HOST" help:"Registry whose credential builders may have although the build does not name it, such as a mirror. The variable holds one per line."`
 
 	DryRun        bool `help:"Print what each node would be asked for, as JSON, and build nothing."`
@@ -160,6 +163,9 @@ func (c *buildCmd) parse(in *invocation) (a asked, err error) {
 		return a, err
 	}
 	if a.system, err = c.system(in); err != nil {
+		return a, err
+	}
+	if err = c.addFromCI(in, a.system); err != nil {
 		return a, err
 	}
 	if in.given["log-group"] && c.LogGroup && (a.mode == progress.TTY || a.mode == progress.RawJSON) {

@@ -54,6 +54,7 @@ type cli struct {
 	Use        useCmd        `cmd:"" help:"Select the builder that commands take where none is named."`
 	Definition definitionCmd `cmd:"" help:"Check and convert definitions."`
 	Index      indexCmd      `cmd:"" aliases:"imagetools" help:"Make and show images in registries."`
+	Tags       tagsCmd       `cmd:"" help:"Show the tags and labels that a build gets from what the pipeline runs for."`
 	Auth       authCmd       `cmd:"" help:"Show which credential is used for a registry, and why."`
 	Login      loginCmd      `cmd:"" help:"Log in to a registry, as docker login does."`
 	Logout     logoutCmd     `cmd:"" help:"Log out of a registry."`

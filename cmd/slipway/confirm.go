@@ -3,13 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
+	"github.com/slipway-build/slipway/cmd/slipway/process"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
@@ -32,7 +33,7 @@ func (in *invocation) confirm(question string) (bool, error) {
 	if _, err := sanitize.Fprint(in.err, question+" [y/N] "); err != nil {
 		return false, err
 	}
-	answer, err := atTerminal(in.ctx, file, readLine)
+	answer, err := answerAt(in.ctx, file, process.ReadLine)
 	return isYes(answer), err
 }
 
@@ -47,7 +48,7 @@ func (in *invocation) confirmPiped(question string) (bool, error) {
 	if !ok {
 		return false, unanswered(question)
 	}
-	switch answer, err := readPiped(in.ctx, file, pipedPatience); {
+	switch answer, err := process.ReadPiped(in.ctx, file, pipedPatience); {
 	case err != nil:
 		return false, err
 	case isYes(answer):
@@ -80,33 +81,11 @@ func unanswered(question string) error {
 // what is to come is there at once.
 const pipedPatience = 5 * time.Second
 
-// maxAnswer is longer than an answer; what is longer is something else.
-const maxAnswer = 8
-
-// readPiped reads the first line of a file that is no terminal, byte by byte, for
-// what follows it is not its own. It is empty where none comes in time.
-func readPiped(ctx context.Context, file *os.File, patience time.Duration) (string, error) {
-	const step = 100 * time.Millisecond // between looks at ctx
-	end := time.Now().Add(patience)
-	var line []byte
-	for len(line) < maxAnswer {
-		ready := []unix.PollFd{{Fd: int32(file.Fd()), Events: unix.POLLIN}}
-		n, err := unix.Poll(ready, int(step.Milliseconds()))
-		switch {
-		case ctx.Err() != nil:
-			return "", context.Cause(ctx)
-		case err != nil && !errors.Is(err, unix.EINTR):
-			return "", nil // what cannot be waited for has no answer
-		case n <= 0 && time.Now().After(end):
-			return "", nil
-		case n <= 0:
-			continue
-		}
-		one := make([]byte, 1)
-		if n, err := file.Read(one); n == 0 || err != nil || one[0] == '\n' {
-			break
-		}
-		line = append(line, one[0])
+// answerAt waits for an answer at the terminal.
+func answerAt(ctx context.Context, file *os.File, read func(*os.File) (string, error)) (string, error) {
+	answer, err := process.AtTerminal(ctx, file, read)
+	if errors.Is(err, io.EOF) {
+		err = &usageError{err: errors.New("nothing was given")}
 	}
-	return strings.TrimSpace(string(line)), nil
+	return answer, err
 }

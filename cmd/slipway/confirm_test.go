@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/slipway-build/slipway/cmd/slipway/process"
 )
 
 // TestReadPiped has what is in a pipe, and what never comes.
@@ -34,7 +36,7 @@ func TestReadPiped(t *testing.T) {
 		if !tt.open {
 			_ = in.Close()
 		}
-		if got, err := readPiped(t.Context(), out, tt.patient); got != tt.want || err != nil {
+		if got, err := process.ReadPiped(t.Context(), out, tt.patient); got != tt.want || err != nil {
 			t.Errorf("%s: %q, error %v, want %q", name, got, err, tt.want)
 		}
 		if name == "an answer" {
@@ -52,7 +54,7 @@ func TestReadPiped(t *testing.T) {
 	defer out.Close()
 	stopped, stop := context.WithCancelCause(t.Context())
 	stop(errors.New("stopped"))
-	if _, err := readPiped(stopped, out, time.Minute); err == nil || err.Error() != "stopped" {
+	if _, err := process.ReadPiped(stopped, out, time.Minute); err == nil || err.Error() != "stopped" {
 		t.Errorf("a command that was stopped: error %v", err)
 	}
 }

@@ -27,14 +27,14 @@ const module = "github.com/slipway-build/slipway"
 // and a stranger reads from the top down. What serves tests is on no floor.
 var floors = [][]string{
 	{"cmd/slipway"},
-	{"cmd/slipway/buildref", "cmd/slipway/cachetable", "cmd/slipway/lstable", "cmd/slipway/model", "cmd/slipway/process"},
+	{"cmd/slipway/buildref", "cmd/slipway/cachetable", "cmd/slipway/lstable", "cmd/slipway/model", "cmd/slipway/process", "cmd/slipway/tagging"},
 	{"agent"},
 	{"agent/builders", "agent/doctor", "agent/report", "agent/sidecar"},
 	{"agent/fleet"},
 	{"agent/solve"},
 	{"agent/solve/cache", "agent/solve/contextfs", "agent/solve/output", "agent/solve/session", "agent/solve/vcs"},
 	{"agent/buildkit", "agent/ci", "agent/cluster", "agent/progress", "agent/solve/attr", "agent/solve/job", "agent/solve/layout"},
-	{"agent/buildkit/status", "agent/ci/results"},
+	{"agent/buildkit/status", "agent/ci/results", "agent/ci/tagrule"},
 	{"agent/event"},
 	{"agent/cluster/diff", "agent/cluster/judge", "agent/cluster/transport", "agent/sidecar/api", "agent/sidecar/relay"},
 	{"agent/cluster/manifest"},
@@ -120,6 +120,7 @@ var importRules = []struct {
 	{module + "/cmd/slipway/model", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/process", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/agent", []string{"cmd/slipway"}, "agent ties its sub-packages together; they do not know it"},
+	{module + "/cmd/slipway/tagging", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/agent/builders", []string{"cmd/slipway", "cmd/slipway/cachetable", "cmd/slipway/lstable"}, "the verbs on builders do not need each other's rooms, and a build needs none of them"},
 	{module + "/agent/doctor", []string{"cmd/slipway"}, "the doctor looks at what the others do; none of them asks it"},
 	{module + "/agent/report", []string{"agent", "cmd/slipway"}, "a report is made of a build; what happens below does not know it"},
@@ -130,7 +131,7 @@ var importRules = []struct {
 	{module + "/agent/cluster", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "agent/fleet/fleettest", "cmd/slipway"}, "Kubernetes is for those who reach nodes, not for solve, progress or ci"},
 	{module + "/agent/solve", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "cmd/slipway"}, "BuildKit is for those who reach nodes, not for cluster, progress or ci"},
 	{module + "/agent/progress", []string{"agent", "agent/builders", "cmd/slipway"}, "the display belongs to commands; what is below them emits events or reports to a function"},
-	{module + "/agent/ci", []string{"agent", "cmd/slipway"}, "siblings under agent do not import each other"},
+	{module + "/agent/ci", []string{"agent", "cmd/slipway", "cmd/slipway/tagging"}, "siblings under agent do not import each other"},
 	{module + "/agent/ci/results", []string{"agent/ci", "cmd/slipway"}, "a part of ci: what systems get of a build that has ended"},
 	{"github.com/alecthomas/kong", []string{"cmd/slipway", "cmd/slipway/model"}, "flags are parsed in cmd only; the core takes values"},
 	{"github.com/sethvargo/go-envconfig", []string{"cmd/slipway"}, "the environment is read in cmd only; the core takes values, agent/ci names the variables by tags"},
@@ -197,7 +198,8 @@ var reachRules = []struct{ from, to string }{
 	{"internal/fault", module + "/agent/..."},
 	{"internal/fault", module + "/configmap"},
 	{"internal/fault", module + "/registry/..."},
-	{"agent/ci", module + "/registry/remote"}, // it hands out credentials and uses none
+	{"agent/ci/tagrule", module + "/registry"}, // rules know no registry
+	{"agent/ci", module + "/registry/remote"},  // it hands out credentials and uses none
 	{"registry", module + "/agent/..."},
 	{"internal/sanitize", module + "/agent/..."},
 	{"internal/sanitize", module + "/registry/..."},

@@ -19,6 +19,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/builders"
 	ciresults "github.com/slipway-build/slipway/agent/ci/results"
+	"github.com/slipway-build/slipway/agent/ci/tagrule"
 	"github.com/slipway-build/slipway/agent/doctor"
 	"github.com/slipway-build/slipway/cmd/slipway/cachetable"
 	"github.com/slipway-build/slipway/internal/format"
@@ -37,6 +38,7 @@ var jsonOutputs = []struct {
 	{"du", "slipway du --format json-list", []cachetable.Record{{}}},
 	{"gc", "slipway gc --format json", []collectedJSON{{}}},
 	{"doctor", "slipway doctor --format json", []doctor.Check{{}}},
+	{"tags", "slipway tags --format json", tagrule.JSON{}},
 	{"auth", "slipway auth --format json", []authStatus{{Findings: []registry.Finding{{}}, Checks: []authCheck{{}}}}},
 	{"version", "slipway version --format json", versionInfo{}},
 	{"results", "slipway build --ci-results DIR, the file slipway.json", ciresults.Results{

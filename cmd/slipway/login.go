@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
 	"golang.org/x/term"
 
+	"github.com/slipway-build/slipway/cmd/slipway/process"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
@@ -148,7 +148,7 @@ func askFor(in *invocation, cred *registry.Credential) error {
 		if _, err := fmt.Fprint(in.err, "Username: "); err != nil {
 			return err
 		}
-		name, err := atTerminal(in.ctx, file, readLine)
+		name, err := answerAt(in.ctx, file, process.ReadLine)
 		if err != nil {
 			return err
 		}
@@ -158,7 +158,7 @@ func askFor(in *invocation, cred *registry.Credential) error {
 		if _, err := fmt.Fprint(in.err, "Password: "); err != nil {
 			return err
 		}
-		password, err := atTerminal(in.ctx, file, func(file *os.File) (string, error) {
+		password, err := answerAt(in.ctx, file, func(file *os.File) (string, error) {
 			raw, err := term.ReadPassword(int(file.Fd()))
 			return string(raw), err
 		})
@@ -169,49 +169,6 @@ func askFor(in *invocation, cred *registry.Credential) error {
 		cred.Password = password
 	}
 	return nil
-}
-
-// atTerminal waits for an answer at the terminal, or for the end of the
-// context, after which the terminal is as it was. The read itself cannot be
-// ended: it goes with the process, which has nothing else to do then.
-func atTerminal(ctx context.Context, file *os.File, read func(*os.File) (string, error)) (string, error) {
-	before, err := term.GetState(int(file.Fd()))
-	if err != nil {
-		return "", err
-	}
-	type answer struct {
-		text string
-		err  error
-	}
-	answers := make(chan answer, 1)
-	go fault.Protect(func() {
-		text, err := read(file)
-		answers <- answer{text, err}
-	})()
-	select {
-	case a := <-answers:
-		if errors.Is(a.err, io.EOF) {
-			a.err = &usageError{err: errors.New("nothing was given")}
-		}
-		return a.text, a.err
-	case <-ctx.Done():
-		return "", errors.Join(context.Cause(ctx), term.Restore(int(file.Fd()), before))
-	}
-}
-
-// readLine reads a line byte by byte: what follows it is the next answer.
-func readLine(file *os.File) (string, error) {
-	var line []byte
-	for one := make([]byte, 1); ; {
-		n, err := file.Read(one)
-		if n > 0 && one[0] == '\n' || err != nil && len(line) > 0 {
-			return strings.TrimSpace(string(line)), nil
-		}
-		if err != nil {
-			return "", err
-		}
-		line = append(line, one[:n]...)
-	}
 }
 
 // storeError gives an error of storing or erasing its exit code: the file and

@@ -1,0 +1,23 @@
+package ci
+
+import "github.com/slipway-build/slipway/agent/ci/tagrule"
+
+// BitbucketRef is what a pipeline of Bitbucket runs for,
+// https://support.atlassian.com/bitbucket-cloud/docs/variables-and-secrets/.
+type BitbucketRef struct {
+	// Branch is that of the source in pipelines of pull requests.
+	Branch      string `env:"BITBUCKET_BRANCH"`
+	Tag         string `env:"BITBUCKET_TAG"`
+	SHA         string `env:"BITBUCKET_COMMIT"`
+	PullRequest string `env:"BITBUCKET_PR_ID"`
+	PullTarget  string `env:"BITBUCKET_PR_DESTINATION_BRANCH"`
+	Repository  string `env:"BITBUCKET_REPO_SLUG"`
+}
+
+func (v Variables) bitbucketPipeline(readFile) Pipeline {
+	r := v.Refs.Bitbucket
+	return Pipeline{Context: tagrule.Context{
+		Event: eventOf("", r.PullRequest), Ref: ref(r.PullRequest, r.Tag, r.Branch), SHA: r.SHA, BaseRef: r.PullTarget,
+		Title: r.Repository, URL: webURL(v.Bitbucket.HTTPOrigin),
+	}}
+}
