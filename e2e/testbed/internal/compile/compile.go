@@ -34,14 +34,18 @@ func Programs(ctx context.Context, source, cache string, out *report.Reporter) (
 				return err
 			}
 		}
-		for _, link := range links {
-			if err := os.Symlink("kube", filepath.Join(work, link)); err != nil {
-				return fmt.Errorf("name a Kubernetes program: %w", err)
-			}
-		}
-		return nil
+		return nameKubernetes(work)
 	})
 	return folder, err
+}
+
+func nameKubernetes(folder string) error {
+	for _, link := range links {
+		if err := os.Symlink("kube", filepath.Join(folder, link)); err != nil {
+			return fmt.Errorf("name a Kubernetes program: %w", err)
+		}
+	}
+	return nil
 }
 
 // Peer builds docker buildx, which the benchmarks and some scenarios compare
@@ -134,7 +138,7 @@ func (t target) build(ctx context.Context, source, folder, count string, out *re
 	if t.cgo {
 		environment[0] = "CGO_ENABLED=1"
 	}
-	options := append(flags[:len(flags):len(flags)], "-tags", t.tags)
+	options := append(append(flags[:len(flags):len(flags)], t.options...), "-tags", t.tags)
 	out.Line("%s, %s: finding what must be compiled (downloads modules the first time)", count, t.title)
 	listing := run.Command{
 		Name: "go",
