@@ -110,7 +110,15 @@ func (t testbed) components(ctx context.Context, c cluster.Cluster) (cluster.Clu
 	if err := debian.Files(ctx, c.Debian); err != nil {
 		return c, err
 	}
-	c.Programs, err = compile.Programs(ctx, filepath.Join(t.source, "testbed", "components"), t.cache, t.out)
+	components := filepath.Join(t.source, "testbed", "components")
+	c.Programs, err = compile.Programs(ctx, components, t.cache, t.out)
+	if err != nil || c.Kubernetes == compile.Kubernetes {
+		return c, err
+	}
+	if err := compile.Helper(ctx, t.source, "./testbed/archwebhook", c.ArchWebhook); err != nil {
+		return c, err
+	}
+	c.Programs, err = compile.WithKubernetes(ctx, c.Programs, c.Kubernetes, components, t.cache, t.out)
 	return c, err
 }
 

@@ -24,6 +24,11 @@ type Cluster struct {
 	Programs, Debian string
 	// Pause is the reference of the sandbox image.
 	Pause string
+	// Kubernetes is the version, such as v1.30.14; empty for the newest.
+	Kubernetes string
+	// ArchWebhook is the program that says which architecture nodes have; needed
+	// before Kubernetes 1.36.
+	ArchWebhook string
 	Out   *report.Reporter
 }
 

@@ -85,7 +85,9 @@ containerRuntimeEndpoint: unix://{{.Socket}}
 # and none of them sets limits for the machine's other processes
 cgroupDriver: cgroupfs
 cgroupRoot: /{{.Cgroup}}
+{{- if .FailsOnCgroupV1}}
 failCgroupV1: false
+{{- end}}
 enforceNodeAllocatable: []
 failSwapOn: false
 podLogsDir: {{.Folder}}/pod-logs
@@ -144,6 +146,24 @@ apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingAdmissionPolicyBinding
 metadata: {name: {{.Name}}-is-{{.Arch}}}
 spec: {policyName: {{.Name}}-is-{{.Arch}}}
+{{end}}
+
+{{define "archWebhook"}}apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata: {name: testbed-arch}
+webhooks:
+- name: arch.slipway.test
+  clientConfig: {url: "https://{{.Address}}/", caBundle: {{.CA}}}
+  rules:
+  - apiGroups: [""]
+    apiVersions: [v1]
+    operations: [CREATE, UPDATE]
+    resources: [nodes, nodes/status]
+  failurePolicy: Fail
+  reinvocationPolicy: IfNeeded
+  sideEffects: None
+  timeoutSeconds: 10
+  admissionReviewVersions: [v1]
 {{end}}
 
 {{define "registry"}}version: 0.1

@@ -8,12 +8,12 @@ import (
 
 func TestRender(t *testing.T) {
 	text, err := render("kubelet", map[string]any{
-		"IP": "10.0.0.1", "HealthPort": 1, "Secrets": "/s", "Socket": "/n/c.sock", "Cgroup": "g/node1", "Folder": "/n",
+		"IP": "10.0.0.1", "HealthPort": 1, "Secrets": "/s", "Socket": "/n/c.sock", "Cgroup": "g/node1", "Folder": "/n", "FailsOnCgroupV1": true,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"address: 10.0.0.1\n", "clientCAFile: /s/ca.crt}", "unix:///n/c.sock\n", "cgroupRoot: /g/node1\n", "podLogsDir: /n/pod-logs\n"} {
+	for _, want := range []string{"address: 10.0.0.1\n", "clientCAFile: /s/ca.crt}", "unix:///n/c.sock\n", "cgroupRoot: /g/node1\nfailCgroupV1: false\nenforce", "podLogsDir: /n/pod-logs\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the kubelet's configuration lacks %q:\n%s", want, text)
 		}

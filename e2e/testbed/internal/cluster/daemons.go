@@ -120,5 +120,8 @@ func (c Cluster) daemons() []proc.Daemon {
 	for _, r := range registries {
 		all = append(all, c.registry(r))
 	}
+	if !c.has(mutatingAdmissionPolicy) {
+		all = append(all, c.archWebhook())
+	}
 	return append(all, c.etcd())
 }

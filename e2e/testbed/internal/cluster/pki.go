@@ -38,6 +38,7 @@ func writeSecrets(folder string) (map[string]string, error) {
 		// The API server is an administrator to the kubelets: exec and logs go through it.
 		{"apiserver-kubelet-client", pkix.Name{CommonName: "kube-apiserver", Organization: []string{"system:masters"}}, nil, nil},
 		{"registry", pkix.Name{CommonName: "registry"}, registryNames, registryAddresses()},
+		{"arch-webhook", pkix.Name{CommonName: "arch-webhook"}, nil, []net.IP{net.IPv4(127, 0, 0, 1)}},
 	} {
 		pair, err := ca.Issue(certificate.subject, certificate.names, certificate.addresses)
 		if err != nil {

@@ -114,6 +114,7 @@ func (c Cluster) writeConfigs(tokens map[string]string) error {
 		values := map[string]any{
 			"Folder": folder, "Socket": c.socket(n), "Hosts": c.registryHosts(n), "Bin": c.Programs, "CNI": filepath.Join(c.Debian, "cni"),
 			"Pause": c.Pause, "IP": n.ip, "HealthPort": n.healthPort, "Secrets": c.secrets(), "Cgroup": c.nodeCgroup(n.name),
+			"FailsOnCgroupV1": c.has(failCgroupV1),
 		}
 		write(filepath.Join(folder, "containerd.toml"), "containerd", values)
 		write(filepath.Join(folder, "kubelet.yaml"), "kubelet", values)
@@ -168,10 +169,17 @@ func (c Cluster) startControlPlane(ctx context.Context) error {
 
 // setArchitectures makes node2 an arm64 node to Kubernetes. A kubelet insists on
 // the architecture that it was compiled for and puts it back whenever it
-// registers; an admission policy has the last word. It must be in force before
-// the kubelets come, or pods could be scheduled by the wrong label.
+// registers; an admission policy, or a webhook where there are none, has the last
+// word. It must be in force before the kubelets come, or pods could be scheduled
+// by the wrong label.
 func (c Cluster) setArchitectures(ctx context.Context, server *api) error {
 	const group = "/apis/admissionregistration.k8s.io/v1/"
+	if !c.has(mutatingAdmissionPolicy) {
+		if err := c.startArchWebhook(ctx, server, group); err != nil {
+			return err
+		}
+		return c.awaitArchitectures(ctx, server)
+	}
 	for _, n := range nodes {
 		text, err := render("arch", map[string]any{"Name": n.name, "Arch": n.arch})
 		if err != nil {
@@ -186,6 +194,10 @@ func (c Cluster) setArchitectures(ctx context.Context, server *api) error {
 			return fmt.Errorf("make the policy for the architecture of %s: %w", n.name, err)
 		}
 	}
+	return c.awaitArchitectures(ctx, server)
+}
+
+func (c Cluster) awaitArchitectures(ctx context.Context, server *api) error {
 	for _, n := range nodes {
 		if err := c.await(ctx, c.apiserver(), "the policy for the architecture of "+n.name, func(ctx context.Context) (bool, string) {
 			var made nodeObject

@@ -92,16 +92,16 @@ func Product(ctx context.Context, folder, file string) (bool, error) {
 	return true, nil
 }
 
-// PodShell builds the program that runs scripts in agents' pods into file.
-func PodShell(ctx context.Context, source, file string) error {
+// Helper builds a program of the tests' own module, which is in source, into file.
+func Helper(ctx context.Context, source, program, file string) error {
 	build := run.Command{
 		Name: "go",
-		Args: append(append([]string{"build", "-buildvcs=false"}, flags...), "-ldflags", "-s -w", "-o", file, "./podshell/podshelld"),
+		Args: append(append([]string{"build", "-buildvcs=false"}, flags...), "-ldflags", "-s -w", "-o", file, program),
 		Dir:  source,
 		Env:  []string{"CGO_ENABLED=0", "GOWORK=off"},
 	}
 	if _, err := build.Output(ctx); err != nil {
-		return fmt.Errorf("build the program that runs scripts: %w", err)
+		return fmt.Errorf("build %s: %w", program, err)
 	}
 	return nil
 }

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// result is what came of the scenarios on one version of Kubernetes.
+type result struct {
+	version        string
+	passed, failed []string
+	// skipped are the scenarios that do not apply to the version, parts those of
+	// which a part does not: by name, with the reason.
+	skipped, parts []reason
+}
+
+type reason struct{ scenario, why string }
+
+// notApplicable begins what a scenario logs that needs a newer Kubernetes, as a
+// whole or in part (needs and has in e2e/scenarios).
+const notApplicable = "not applicable: "
+
+// event is a line of go test -json (cmd/test2json).
+type event struct {
+	Action, Test, Output string
+}
+
+// read takes what go test -json prints, and passes on what failing scenarios say.
+func (r *result) read(from io.Reader, failures io.Writer) error {
+	said := map[string]*strings.Builder{}
+	whys := map[string][]string{}
+	decoder := json.NewDecoder(from)
+	for {
+		var e event
+		if err := decoder.Decode(&e); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read the results of the scenarios: %w", err)
+		}
+		scenario, sub, _ := strings.Cut(e.Test, "/")
+		switch {
+		case e.Action == "output":
+			if said[scenario] == nil {
+				said[scenario] = &strings.Builder{}
+			}
+			said[scenario].WriteString(e.Output)
+			if _, why, ok := strings.Cut(e.Output, notApplicable); ok {
+				whys[scenario] = append(whys[scenario], strings.TrimSpace(why))
+			}
+		case e.Action == "fail" && sub == "": // of a scenario, or of all where none began
+			if scenario != "" {
+				r.failed = append(r.failed, scenario)
+			}
+			if text := said[scenario]; text != nil {
+				if _, err := io.WriteString(failures, text.String()); err != nil {
+					return err
+				}
+			}
+		case scenario == "" || sub != "":
+		case e.Action == "pass":
+			r.passed = append(r.passed, scenario)
+			for _, why := range whys[scenario] {
+				r.parts = append(r.parts, reason{scenario, why})
+			}
+		case e.Action == "skip":
+			why := "no reason given"
+			if len(whys[scenario]) > 0 {
+				why = whys[scenario][0]
+			}
+			r.skipped = append(r.skipped, reason{scenario, why})
+		}
+	}
+}
+
+// table prints the results, a row for each version, and below it what did not
+// pass and why.
+func table(out io.Writer, results []result) error {
+	rows := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(rows, "KUBERNETES\tSCENARIOS\tPASSED\tIN PART\tNOT APPLICABLE\tFAILED")
+	var below strings.Builder
+	for _, r := range results {
+		all := len(r.passed) + len(r.skipped) + len(r.failed)
+		partly := map[string]bool{}
+		for _, p := range r.parts {
+			partly[p.scenario] = true
+		}
+		fmt.Fprintf(rows, "%s\t%d\t%d\t%d\t%d\t%d\n", r.version, all, len(r.passed), len(partly), len(r.skipped), len(r.failed))
+		for _, list := range []struct {
+			title   string
+			reasons []reason
+		}{{"not applicable", r.skipped}, {"in part", r.parts}} {
+			slices.SortFunc(list.reasons, func(a, b reason) int { return strings.Compare(a.scenario+a.why, b.scenario+b.why) })
+			for _, one := range list.reasons {
+				fmt.Fprintf(&below, "%s, %s: %s: %s\n", r.version, list.title, one.scenario, one.why)
+			}
+		}
+		slices.Sort(r.failed)
+		for _, scenario := range r.failed {
+			fmt.Fprintf(&below, "%s, failed: %s\n", r.version, scenario)
+		}
+	}
+	if err := rows.Flush(); err != nil {
+		return fmt.Errorf("print the table: %w", err)
+	}
+	_, err := io.WriteString(out, below.String())
+	return err
+}
