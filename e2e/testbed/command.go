@@ -33,6 +33,7 @@ const usage = `usage: go run ./testbed COMMAND
   TESTBED_CACHE  the folder of what is built once (default: slipway-testbed in the user's cache)
   TESTBED_CGROUP the cgroup of all that it starts (default: slipway-testbed); give down the same
   TESTBED_KUBERNETES  the version of Kubernetes of up and build (default: the newest of versions)
+  TESTBED_IP     the IP families of up's cluster: ipv4 (the default), ipv6, or dual, with IPv4 first
 
   Where TESTBED_KUBECONFIG names another cluster, scenarios use that one and up
   starts nothing; the package e2e/testbed/state says what else to set.`
@@ -108,19 +109,26 @@ func (t testbed) cluster() (cluster.Cluster, error) {
 	if err := compile.CheckKubernetes(version); err != nil {
 		return cluster.Cluster{}, fmt.Errorf("%s: %w", kubernetesVariable, err)
 	}
+	families, err := cluster.ParseFamilies(os.Getenv(familiesVariable))
+	if err != nil {
+		return cluster.Cluster{}, fmt.Errorf("%s: %w", familiesVariable, err)
+	}
 	c := cluster.Cluster{
 		State: folder, Debian: filepath.Join(t.cache, "debian"), Pause: pauseReference, Out: t.out,
-		Kubernetes: version, ArchWebhook: filepath.Join(t.cache, "archwebhook"),
+		Kubernetes: version, Families: families, ArchWebhook: filepath.Join(t.cache, "archwebhook"),
 	}
 	return c, c.Check()
 }
 
-// kubernetesVariable has the version of Kubernetes that up starts.
-const kubernetesVariable = "TESTBED_KUBERNETES"
+// What up starts: the version of Kubernetes, and its IP families.
+const (
+	kubernetesVariable = "TESTBED_KUBERNETES"
+	familiesVariable   = "TESTBED_IP"
+)
 
 // asStarted is the cluster with the programs that it was started with.
 func asStarted(c cluster.Cluster, s state.State) cluster.Cluster {
-	c.Programs, c.Kubernetes = s.BinDir, s.Versions["kubernetes"]
+	c.Programs, c.Kubernetes, c.Families = s.BinDir, s.Versions["kubernetes"], cluster.Families(s.Families)
 	return c
 }
 

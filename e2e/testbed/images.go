@@ -86,6 +86,7 @@ func (t testbed) images(ctx context.Context, c cluster.Cluster) (content, error)
 		Kubeconfig: c.Kubeconfig(),
 		APIServer:  c.APIServer(),
 		BinDir:     c.Programs,
+		Families:   string(c.Families),
 		LogDir:     c.LogDir(),
 		Nodes:      c.Nodes(),
 		Images: state.Images{

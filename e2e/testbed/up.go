@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -41,6 +42,8 @@ func (t testbed) up(ctx context.Context) error {
 	switch {
 	case err == nil && running.BinDir != c.Programs:
 		t.out.Line("the programs have changed: the running cluster makes way for a new one")
+	case err == nil && cmp.Or(running.Families, string(cluster.IPv4)) != string(c.Families):
+		t.out.Line("the running cluster has other IP families and makes way for a new one")
 	case err == nil && c.StartRegistries(ctx) == nil && c.Healthy(ctx) == nil:
 		return t.refresh(ctx, c, made, running)
 	}

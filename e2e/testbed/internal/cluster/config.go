@@ -17,7 +17,7 @@ current-context: testbed
 clusters:
 - name: testbed
   cluster:
-    server: {{.Server}}
+    server: "{{.Server}}"
     certificate-authority-data: {{.CA}}
 contexts:
 - name: testbed
@@ -71,7 +71,7 @@ disabled_plugins = ['io.containerd.nri.v1.nri', 'io.containerd.image-verifier.v1
 
 {{define "kubelet"}}apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
-address: {{.IP}}
+address: "{{.IP}}"
 port: 10250
 healthzBindAddress: 127.0.0.1
 healthzPort: {{.HealthPort}}
@@ -95,7 +95,7 @@ volumePluginDir: {{.Folder}}/volume-plugins
 resolvConf: {{.Folder}}/resolv.conf
 # nothing answers there: a look-up that is refused at once beats one that hangs,
 # and a kubelet that knows no DNS complains in an event of every pod
-clusterDNS: [{{.IP}}]
+clusterDNS: ["{{.IP}}"]
 clusterDomain: cluster.local
 # images are imported, not pulled: one that is collected never comes back
 imageGCHighThresholdPercent: 100
@@ -110,9 +110,9 @@ kind: KubeProxyConfiguration
 clientConnection: {kubeconfig: {{.Kubeconfig}}}
 hostnameOverride: {{.Name}}
 mode: iptables
-clusterCIDR: {{.PodNetwork}}
+clusterCIDR: "{{.PodNetwork}}"
 detectLocalMode: ClusterCIDR
-bindAddress: {{.IP}}
+bindAddress: "{{.IP}}"
 healthzBindAddress: 127.0.0.1:10256
 metricsBindAddress: 127.0.0.1:10249
 iptables: {localhostNodePorts: false, syncPeriod: 30s, minSyncPeriod: 100ms}
@@ -173,14 +173,14 @@ storage:
   cache: {blobdescriptor: inmemory}
   delete: {enabled: true}
 http:
-  addr: {{.Address}}
+  addr: {{printf "%q" .Address}}
   secret: {{.Secret}}
   tls: {certificate: {{.Secrets}}/registry.crt, key: {{.Secrets}}/registry.key}
 auth:
 {{- if eq .Auth "token"}}
   # the realm is that host by which the client came; the one here is not used
   token:
-    realm: https://{{.Address}}/token
+    realm: "https://{{.Address}}/token"
     autoredirect: true
     autoredirectpath: /token
     service: {{.Service}}
@@ -202,7 +202,12 @@ func render(name string, values map[string]any) (string, error) {
 
 // podNetworkConfig is a node's CNI configuration: a point-to-point link for
 // each pod, and its address from the node's range. No pod has a port of its host.
-func podNetworkConfig(n node, folder string) (string, error) {
+func (c Cluster) podNetworkConfig(n node, folder string) (string, error) {
+	var ranges, routes []any
+	for _, family := range pick(c, []string{n.podCIDR4, "0.0.0.0/0"}, []string{n.podCIDR6, "::/0"}) {
+		ranges = append(ranges, []any{map[string]any{"subnet": family[0]}})
+		routes = append(routes, map[string]any{"dst": family[1]})
+	}
 	text, err := json.MarshalIndent(map[string]any{
 		"cniVersion": "1.0.0",
 		"name":       "slipway-" + n.name,
@@ -212,8 +217,8 @@ func podNetworkConfig(n node, folder string) (string, error) {
 				"ipam": map[string]any{
 					"type":    "host-local",
 					"dataDir": filepath.Join(folder, "addresses"),
-					"ranges":  []any{[]any{map[string]any{"subnet": n.podCIDR}}},
-					"routes":  []any{map[string]any{"dst": "0.0.0.0/0"}},
+					"ranges":  ranges,
+					"routes":  routes,
 				},
 			},
 		},

@@ -27,7 +27,7 @@ func writeSecrets(folder string) (map[string]string, error) {
 		return nil, err
 	}
 	names := []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"}
-	addresses := []net.IP{net.ParseIP(apiAddress), net.ParseIP(serviceAPI), net.IPv4(127, 0, 0, 1)}
+	addresses := []net.IP{net.ParseIP(nodes[0].ip4), net.ParseIP(nodes[0].ip6), net.ParseIP(serviceAPI4), net.ParseIP(serviceAPI6), net.IPv4(127, 0, 0, 1)}
 	for _, certificate := range []struct {
 		name      string
 		subject   pkix.Name
