@@ -127,9 +127,9 @@ faults: ## Plant the faults that take long or disturb the whole cluster, besides
 		cat $$report; rm $$report; exit $$status
 
 # Not part of make test: it compiles another Kubernetes, and runs all scenarios on
-# each version. It takes the cluster that demo and e2e use, and leaves none.
+# each version, and some with IPv6. It takes the cluster that demo and e2e use, and leaves none.
 .PHONY: compat
-compat: helm ## Run the scenarios on each supported version of Kubernetes, and print a table; flags in ARGS, such as ARGS=-run=TestChart.
+compat: helm ## Run the scenarios on each supported Kubernetes, and with IPv6, and print a table; flags in ARGS, such as ARGS=-run=TestChart.
 	cd e2e && go run ./compat $(ARGS)
 
 # Not part of make test: a vulnerability that becomes known breaks no change.

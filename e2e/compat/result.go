@@ -10,11 +10,12 @@ import (
 	"text/tabwriter"
 )
 
-// result is what came of the scenarios on one version of Kubernetes.
+// result is what came of the scenarios on one cluster.
 type result struct {
-	version        string
+	// cluster is the version of Kubernetes, and its IP families if not IPv4.
+	cluster        string
 	passed, failed []string
-	// skipped are the scenarios that do not apply to the version, parts those of
+	// skipped are the scenarios that do not apply to the cluster, parts those of
 	// which a part does not: by name, with the reason.
 	skipped, parts []reason
 }
@@ -77,7 +78,7 @@ func (r *result) read(from io.Reader, failures io.Writer) error {
 	}
 }
 
-// table prints the results, a row for each version, and below it what did not
+// table prints the results, a row for each cluster, and below it what did not
 // pass and why.
 func table(out io.Writer, results []result) error {
 	rows := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
@@ -89,19 +90,19 @@ func table(out io.Writer, results []result) error {
 		for _, p := range r.parts {
 			partly[p.scenario] = true
 		}
-		fmt.Fprintf(rows, "%s\t%d\t%d\t%d\t%d\t%d\n", r.version, all, len(r.passed), len(partly), len(r.skipped), len(r.failed))
+		fmt.Fprintf(rows, "%s\t%d\t%d\t%d\t%d\t%d\n", r.cluster, all, len(r.passed), len(partly), len(r.skipped), len(r.failed))
 		for _, list := range []struct {
 			title   string
 			reasons []reason
 		}{{"not applicable", r.skipped}, {"in part", r.parts}} {
 			slices.SortFunc(list.reasons, func(a, b reason) int { return strings.Compare(a.scenario+a.why, b.scenario+b.why) })
 			for _, one := range list.reasons {
-				fmt.Fprintf(&below, "%s, %s: %s: %s\n", r.version, list.title, one.scenario, one.why)
+				fmt.Fprintf(&below, "%s, %s: %s: %s\n", r.cluster, list.title, one.scenario, one.why)
 			}
 		}
 		slices.Sort(r.failed)
 		for _, scenario := range r.failed {
-			fmt.Fprintf(&below, "%s, failed: %s\n", r.version, scenario)
+			fmt.Fprintf(&below, "%s, failed: %s\n", r.cluster, scenario)
 		}
 	}
 	if err := rows.Flush(); err != nil {

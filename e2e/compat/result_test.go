@@ -22,7 +22,7 @@ func TestResult(t *testing.T) {
 {"Action":"output","Output":"FAIL\n"}
 {"Action":"fail","Package":"p"}
 `
-	r := result{version: "v1.30.14"}
+	r := result{cluster: "v1.30.14"}
 	var failures, out strings.Builder
 	if err := r.read(strings.NewReader(events), &failures); err != nil {
 		t.Fatal(err)
@@ -30,7 +30,7 @@ func TestResult(t *testing.T) {
 	if got := failures.String(); got != "    it broke\nFAIL\n" {
 		t.Errorf("of the failures it tells %q", got)
 	}
-	if err := table(&out, []result{r, {version: "v1.37.2", passed: []string{"TestGood"}}}); err != nil {
+	if err := table(&out, []result{r, {cluster: "v1.37.2", passed: []string{"TestGood"}}}); err != nil {
 		t.Fatal(err)
 	}
 	const want = `KUBERNETES  SCENARIOS  PASSED  IN PART  NOT APPLICABLE  FAILED

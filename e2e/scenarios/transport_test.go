@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,10 +78,11 @@ func (s *space) builderIP() string {
 // removes it; the end of the test does so, too.
 func (s *space) block(rule ...string) (unblock func()) {
 	s.t.Helper()
+	filter := filterOf(rule)
 	run := func(ctx context.Context, verb string) error {
-		out, err := exec.CommandContext(ctx, "iptables", append([]string{"-w", verb, "FORWARD", "-p", "tcp"}, rule...)...).CombinedOutput()
+		out, err := exec.CommandContext(ctx, filter, append([]string{"-w", verb, "FORWARD", "-p", "tcp"}, rule...)...).CombinedOutput()
 		if err != nil {
-			return fmt.Errorf("iptables %s %q: %w: %s", verb, rule, err, out)
+			return fmt.Errorf("%s %s %q: %w: %s", filter, verb, rule, err, out)
 		}
 		return nil
 	}
@@ -459,12 +461,12 @@ func TestPodReplacedBetweenChoiceAndDial(t *testing.T) {
 	s.block("-d", ip, "--dport", "1234", "-j", "DROP")
 	a.ok("(" + debugBuild + "> log 2>&1; echo $? > code) < /dev/null > /dev/null 2>&1 &")
 	s.eventually("the dial begins", func() bool {
-		out, err := exec.CommandContext(t.Context(), "iptables", "-w", "-nvxL", "FORWARD").Output()
+		out, err := exec.CommandContext(t.Context(), filterOf([]string{ip}), "-w", "-nvxL", "FORWARD").Output()
 		if err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(string(out)) {
-			if f := strings.Fields(line); len(f) > 8 && f[2] == "DROP" && f[8] == ip {
+			if f := strings.Fields(line); len(f) > 7 && f[2] == "DROP" && slices.Contains(f, ip) {
 				return f[0] != "0"
 			}
 		}
