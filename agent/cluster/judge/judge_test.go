@@ -36,6 +36,17 @@ func running(p *corev1.Pod) {
 	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "buildkitd", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 }
 
+func answering(p *corev1.Pod) { p.Status.ContainerStatuses[0].Ready = true }
+
+// beside puts a container before buildkitd, as a webhook may.
+func beside(name string, status corev1.ContainerStatus) podOption {
+	return func(p *corev1.Pod) {
+		status.Name = name
+		p.Spec.Containers = append([]corev1.Container{{Name: name}}, p.Spec.Containers...)
+		p.Status.ContainerStatuses = append([]corev1.ContainerStatus{status}, p.Status.ContainerStatuses...)
+	}
+}
+
 func ready(p *corev1.Pod) {
 	running(p)
 	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
@@ -96,6 +107,7 @@ func TestJudge(t *testing.T) {
 		words   string      // in its message
 		recheck time.Duration
 		crashed string
+		hint    string // begins the first hint
 	}{
 		"ready": {
 			o:     Observation{Pods: []*corev1.Pod{testPod("b", ready), testPod("a", ready)}},
@@ -305,6 +317,38 @@ func TestJudge(t *testing.T) {
 			o:       Observation{Pods: []*corev1.Pod{testPod("a", crashedAfter(time.Second, "Error"))}},
 			waiting: []string{"ends soon after each start"}, reason: kube.ReasonCrash, words: "container buildkitd ends soon after each start (2 times, exit code 1)", crashed: "buildkitd",
 		},
+		"an image of another container": {
+			o: Observation{Pods: []*corev1.Pod{testPod("a", running, beside("mesh", corev1.ContainerStatus{
+				Image: "mesh:1", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "ErrImagePull: not found"}},
+			}))}},
+			waiting: []string{`pod a: cannot pull image "mesh:1" of container mesh (ImagePullBackOff): ErrImagePull: not found`}, reason: kube.ReasonImage, words: "of container mesh", hint: "container mesh is not buildkitd's",
+		},
+		"an image name of another container": {
+			o: Observation{Pods: []*corev1.Pod{testPod("a", running, beside("mesh", corev1.ContainerStatus{
+				Image: "Mesh", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "InvalidImageName", Message: "no"}},
+			}))}},
+			waiting: []string{`cannot use image "Mesh" of container mesh (InvalidImageName): no`}, reason: kube.ReasonImage, words: "of container mesh", hint: "container mesh is not buildkitd",
+		},
+		"another container crashes": {
+			o: Observation{Pods: []*corev1.Pod{testPod("a", running, beside("mesh", corev1.ContainerStatus{
+				State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}, RestartCount: 1,
+				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 3}},
+			}))}},
+			waiting: []string{"container mesh ends soon after each start"}, reason: kube.ReasonCrash, words: "container mesh ends", crashed: "mesh", hint: "container mesh is not buildkitd",
+		},
+		"another container is out of memory": {
+			o: Observation{Pods: []*corev1.Pod{testPod("a", running, beside("mesh", corev1.ContainerStatus{
+				State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
+				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "OOMKilled"}},
+			}))}},
+			waiting: []string{"container mesh ends soon after each start"}, reason: kube.ReasonOOMKilled, words: "OOMKilled", crashed: "mesh", hint: "container mesh is not buildkitd",
+		},
+		"another container is not ready": {
+			o: Observation{Pods: []*corev1.Pod{testPod("a", running, answering, beside("mesh", corev1.ContainerStatus{
+				State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+			}))}},
+			lasted: time.Hour, waiting: []string{"pod a: buildkitd answers on cluster node node1, waiting for container mesh to be ready"},
+		},
 		"out of memory at start": {
 			o:       Observation{Pods: []*corev1.Pod{testPod("a", crashedAfter(time.Second, "OOMKilled"))}},
 			waiting: []string{"OOMKilled"}, reason: kube.ReasonOOMKilled, words: "OOMKilled", crashed: "buildkitd",
@@ -355,6 +399,8 @@ func TestJudge(t *testing.T) {
 				t.Errorf("failed with %s: %s\nwant %q with %q", v.Failure.Reason, v.Failure, c.reason, c.words)
 			case v.Failure != nil && len(v.Failure.Hints()) == 0:
 				t.Error("the failure has no hint")
+			case v.Failure != nil && !strings.HasPrefix(v.Failure.Hints()[0], c.hint):
+				t.Errorf("the first hint is %q, want %q", v.Failure.Hints()[0], c.hint)
 			}
 			var recheck time.Duration
 			if !v.Recheck.IsZero() {
