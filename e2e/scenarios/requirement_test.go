@@ -18,10 +18,13 @@ type requirement struct {
 	since int
 }
 
-var userNamespaces = requirement{"user namespaces", 33}
+var (
+	userNamespaces            = requirement{"user namespaces", 33}
+	mutatingAdmissionPolicies = requirement{"mutating admission policies", 36}
+)
 
 // requirements are all that scenarios have.
-var requirements = []requirement{userNamespaces}
+var requirements = []requirement{userNamespaces, mutatingAdmissionPolicies}
 
 // has tells whether the cluster has a feature. Where it does not, the log says
 // which part of the scenario was left out.
@@ -32,6 +35,14 @@ func (s *space) has(r requirement, part string) bool {
 		s.t.Logf("not applicable: %s: %s", part, missing)
 	}
 	return missing == ""
+}
+
+// needs skips the scenario on a cluster that lacks a feature.
+func (s *space) needs(r requirement) {
+	s.t.Helper()
+	if missing := r.missing(s.Bed); missing != "" {
+		s.t.Skip("not applicable: " + missing)
+	}
 }
 
 // missing says what the testbed lacks; empty where it lacks nothing, or is another
