@@ -38,11 +38,11 @@ func running(p *corev1.Pod) {
 
 func answering(p *corev1.Pod) { p.Status.ContainerStatuses[0].Ready = true }
 
-// beside puts a container before buildkitd, as a webhook may.
-func beside(name string, status corev1.ContainerStatus) podOption {
+// beside puts a container mesh before buildkitd, as a webhook may.
+func beside(status corev1.ContainerStatus) podOption {
 	return func(p *corev1.Pod) {
-		status.Name = name
-		p.Spec.Containers = append([]corev1.Container{{Name: name}}, p.Spec.Containers...)
+		status.Name = "mesh"
+		p.Spec.Containers = append([]corev1.Container{{Name: status.Name}}, p.Spec.Containers...)
 		p.Status.ContainerStatuses = append([]corev1.ContainerStatus{status}, p.Status.ContainerStatuses...)
 	}
 }
@@ -318,33 +318,33 @@ func TestJudge(t *testing.T) {
 			waiting: []string{"ends soon after each start"}, reason: kube.ReasonCrash, words: "container buildkitd ends soon after each start (2 times, exit code 1)", crashed: "buildkitd",
 		},
 		"an image of another container": {
-			o: Observation{Pods: []*corev1.Pod{testPod("a", running, beside("mesh", corev1.ContainerStatus{
+			o: Observation{Pods: []*corev1.Pod{testPod("a", running, beside(corev1.ContainerStatus{
 				Image: "mesh:1", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "ErrImagePull: not found"}},
 			}))}},
 			waiting: []string{`pod a: cannot pull image "mesh:1" of container mesh (ImagePullBackOff): ErrImagePull: not found`}, reason: kube.ReasonImage, words: "of container mesh", hint: "container mesh is not buildkitd's",
 		},
 		"an image name of another container": {
-			o: Observation{Pods: []*corev1.Pod{testPod("a", running, beside("mesh", corev1.ContainerStatus{
+			o: Observation{Pods: []*corev1.Pod{testPod("a", running, beside(corev1.ContainerStatus{
 				Image: "Mesh", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "InvalidImageName", Message: "no"}},
 			}))}},
 			waiting: []string{`cannot use image "Mesh" of container mesh (InvalidImageName): no`}, reason: kube.ReasonImage, words: "of container mesh", hint: "container mesh is not buildkitd",
 		},
 		"another container crashes": {
-			o: Observation{Pods: []*corev1.Pod{testPod("a", running, beside("mesh", corev1.ContainerStatus{
+			o: Observation{Pods: []*corev1.Pod{testPod("a", running, beside(corev1.ContainerStatus{
 				State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}, RestartCount: 1,
 				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 3}},
 			}))}},
 			waiting: []string{"container mesh ends soon after each start"}, reason: kube.ReasonCrash, words: "container mesh ends", crashed: "mesh", hint: "container mesh is not buildkitd",
 		},
 		"another container is out of memory": {
-			o: Observation{Pods: []*corev1.Pod{testPod("a", running, beside("mesh", corev1.ContainerStatus{
+			o: Observation{Pods: []*corev1.Pod{testPod("a", running, beside(corev1.ContainerStatus{
 				State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
 				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "OOMKilled"}},
 			}))}},
 			waiting: []string{"container mesh ends soon after each start"}, reason: kube.ReasonOOMKilled, words: "OOMKilled", crashed: "mesh", hint: "container mesh is not buildkitd",
 		},
 		"another container is not ready": {
-			o: Observation{Pods: []*corev1.Pod{testPod("a", running, answering, beside("mesh", corev1.ContainerStatus{
+			o: Observation{Pods: []*corev1.Pod{testPod("a", running, answering, beside(corev1.ContainerStatus{
 				State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
 			}))}},
 			lasted: time.Hour, waiting: []string{"pod a: buildkitd answers on cluster node node1, waiting for container mesh to be ready"},

@@ -32,7 +32,7 @@ type Cluster struct {
 	// ArchWebhook is the program that says which architecture nodes have; needed
 	// before Kubernetes 1.36.
 	ArchWebhook string
-	Out   *report.Reporter
+	Out         *report.Reporter
 }
 
 func (c Cluster) path(elements ...string) string {

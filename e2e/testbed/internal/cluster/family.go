@@ -11,7 +11,9 @@ import (
 type Families string
 
 const (
+	// IPv4 has one family.
 	IPv4 Families = "ipv4"
+	// IPv6 has one family, the other one.
 	IPv6 Families = "ipv6"
 	// Dual has both, IPv4 first.
 	Dual Families = "dual"
