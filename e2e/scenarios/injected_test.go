@@ -15,11 +15,11 @@ import (
 )
 
 // inject has the cluster add a container to objects of the namespace, before the
-// others, as a service mesh does. The policy's name is the space's with suffix,
-// the path that of the containers in the object. The space's agent is left alone.
-func (s *space) inject(suffix, group, resource, path, container string) {
+// others, as a service mesh does; path is that of the containers in the object,
+// spec the rest of the container. The space's agent is left alone.
+func (s *space) inject(container, group, resource, path, spec string) {
 	s.t.Helper()
-	name := s.Name + suffix
+	name := s.Name + "-" + container
 	s.t.Cleanup(func() {
 		s.kubectlCleanup("delete", "--ignore-not-found", "mutatingadmissionpolicybinding/"+name, "mutatingadmissionpolicy/"+name)
 	})
@@ -40,13 +40,13 @@ spec:
   mutations:
     - patchType: JSONPatch
       jsonPatch:
-        expression: '[JSONPatch{op: "add", path: "/%[5]s/0", value: Object.%[6]s{%[8]s}}]'
+        expression: '[JSONPatch{op: "add", path: "/%[5]s/0", value: Object.%[6]s{name: %[7]q, %[8]s}}]'
 ---
 apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingAdmissionPolicyBinding
 metadata: {name: %[1]s}
 spec: {policyName: %[1]s}
-`, name, s.Name, group, resource, strings.ReplaceAll(path, ".", "/"), path, "mesh"+suffix, container), "apply", "-f", "-")
+`, name, s.Name, group, resource, strings.ReplaceAll(path, ".", "/"), path, container, spec), "apply", "-f", "-")
 }
 
 // awaitInjection waits until the API server adds the container to new objects.
@@ -68,19 +68,19 @@ func TestContainersThatTheClusterAdds(t *testing.T) {
 	s.define(s.builderNode("amd64", ownTimeout()))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
-	s.inject("-pod", "", "pods", "spec.containers", fmt.Sprintf(`name: "mesh-pod", image: %q, command: ["sh", "-c", "echo the mesh speaks; sleep infinity"]`, s.Bed.Images.Busybox))
-	s.awaitInjection("mesh-pod", probePod)
+	s.inject("mesh", "", "pods", "spec.containers", fmt.Sprintf(`image: %q, command: ["sh", "-c", "echo the mesh speaks; sleep infinity"]`, s.Bed.Images.Busybox))
+	s.awaitInjection("mesh", probePod)
 
 	a.builds(debugBuild, "direct")
 	containers := s.kubectl("", "get", "pods", "--selector=app=builder-amd64", "-o", "jsonpath={.items[0].spec.containers[*].name}")
-	want(t, "containers of the pod", containers, "mesh-pod buildkitd")
+	want(t, "containers of the pod", containers, "mesh buildkitd")
 	a.builds(debugBuild+"--transport portforward", "portforward")
 	a.builds(debugBuild+"--transport exec", "exec")
 	if logs := a.ok("slipway logs"); strings.Contains(logs, "the mesh speaks") || !strings.Contains(logs, "running server on") {
 		t.Errorf("slipway logs is not buildkitd's:\n%s", logs)
 	}
 	checks := a.doctor("")
-	beside := slices.ContainsFunc(checks, func(c check) bool { return strings.Contains(c.Detail, "mesh-pod") })
+	beside := slices.ContainsFunc(checks, func(c check) bool { return strings.Contains(c.Detail, "mesh") })
 	drifts := slices.ContainsFunc(checks, func(c check) bool { return c.Probe == "drift" && c.Verdict != "ok" })
 	if !beside || drifts {
 		t.Errorf("the doctor tells of the container: %t, of a drift: %t\n%+v", beside, drifts, checks)
@@ -88,7 +88,7 @@ func TestContainersThatTheClusterAdds(t *testing.T) {
 
 	// The same with the workload itself: neither who may update it nor who may
 	// only look at it sees a difference.
-	s.inject("-workload", "apps", "deployments", "spec.template.spec.containers", fmt.Sprintf(`name: "mesh-workload", image: %q, command: ["sleep", "infinity"]`, s.Bed.Images.Busybox))
+	s.inject("mesh-workload", "apps", "deployments", "spec.template.spec.containers", fmt.Sprintf(`image: %q, command: ["sleep", "infinity"]`, s.Bed.Images.Busybox))
 	s.awaitInjection("mesh-workload", `{apiVersion: apps/v1, kind: Deployment, metadata: {name: probe, labels: {app: probe}}, spec: {selector: {matchLabels: {app: probe}}, template: {metadata: {labels: {app: probe}}, spec: {containers: [{name: probe, image: none}]}}}}`)
 	s.kubectl("", "delete", "deployment", "builder-amd64")
 	a.ok("slipway up >&2")
@@ -117,9 +117,15 @@ func TestAddedContainerThatFails(t *testing.T) {
 	s.define(s.builderNode("amd64", ownTimeout()))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
-	s.inject("-pod", "", "pods", "spec.containers", fmt.Sprintf(`name: "mesh-pod", image: %q, command: ["sh", "-c", "echo the mesh has no certificate; exit 3"]`, s.Bed.Images.Busybox))
-	s.awaitInjection("mesh-pod", probePod)
-	a.fails(3, "slipway build -o out .", "error: ", "container mesh-pod ends soon after each start", "the mesh has no certificate", "hint: container mesh-pod is not buildkitd's").beforeTimeout(t)
+	s.inject("mesh", "", "pods", "spec.containers", fmt.Sprintf(`image: %q, command: ["sh", "-c", "echo the mesh has no certificate; exit 3"]`, s.Bed.Images.Busybox))
+	s.awaitInjection("mesh", probePod)
+	r := a.fails(3, "slipway build -o out .", "error: ", "container mesh ends soon after each start", "the mesh has no certificate", "hint: container mesh is not buildkitd's")
+	r.beforeTimeout(t)
+	_, shown, _ := strings.Cut(readFile(t, "../docs/clusters.md"), "```console\n$ slipway build .\n")
+	shown, _, _ = strings.Cut(shown, "```")
+	if said := a.inConstantWords(r.stderr); shown == "" || !strings.Contains(said, shown) {
+		t.Errorf("docs/clusters.md shows\n%s\nand it says\n%s", shown, said)
+	}
 }
 
 // forwardProxy is an HTTP proxy that tunnels, as companies have them. It lasts as
