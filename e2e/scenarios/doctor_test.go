@@ -112,9 +112,12 @@ func (a *agent) narrow(part, by string) {
 	a.kubectl(strings.Replace(role, part, by, 1), "replace", "-f", "-")
 }
 
+// newestKubernetes is the version in the output on pages.
+const newestKubernetes = "v1.37.2"
+
 // inConstantWords puts fixed words in place of what differs from run to run.
 func (a *agent) inConstantWords(text string) string {
-	text = strings.NewReplacer(a.Bed.Images.BuildKit, "moby/buildkit:v0.34.2", a.Bed.Registry.Address, "registry.example", a.Name, "ci").Replace(text)
+	text = strings.NewReplacer(a.Bed.Images.BuildKit, "moby/buildkit:v0.34.2", a.Bed.Registry.Address, "registry.example", a.Name, "ci", "Kubernetes "+a.Bed.Versions["kubernetes"]+",", "Kubernetes "+newestKubernetes+",").Replace(text)
 	for _, r := range [][2]string{
 		{`builder-amd64-[0-9a-f]+-[0-9a-z]{5}`, "builder-amd64-7c9d8f6b5-x2x4k"},
 		{`latency [^ ,]+, [^ ;]+/s`, "latency …, …/s"},
