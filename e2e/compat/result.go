@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -18,9 +19,15 @@ type result struct {
 	// skipped are the scenarios that do not apply to the cluster, parts those of
 	// which a part does not: by name, with the reason.
 	skipped, parts []reason
+	// leftOut are the scenarios that were not run for reasons of their own.
+	leftOut []reason
 }
 
+// reason is why a scenario, or a part of it, was not run.
 type reason struct{ scenario, why string }
+
+// skipText is the line with which go test tells of a t.Skip.
+var skipText = regexp.MustCompile(`^\s*\w+_test\.go:\d+: (.*)`)
 
 // notApplicable begins what a scenario logs that needs a newer Kubernetes, as a
 // whole or in part (needs and has in e2e/scenarios).
@@ -35,6 +42,7 @@ type event struct {
 func (r *result) read(from io.Reader, failures io.Writer) error {
 	said := map[string]*strings.Builder{}
 	whys := map[string][]string{}
+	last := map[string]string{} // what a scenario has logged last
 	decoder := json.NewDecoder(from)
 	for {
 		var e event
@@ -50,6 +58,9 @@ func (r *result) read(from io.Reader, failures io.Writer) error {
 				said[scenario] = &strings.Builder{}
 			}
 			said[scenario].WriteString(e.Output)
+			if text := skipText.FindStringSubmatch(e.Output); text != nil {
+				last[scenario] = text[1]
+			}
 			if _, why, ok := strings.Cut(e.Output, notApplicable); ok {
 				whys[scenario] = append(whys[scenario], strings.TrimSpace(why))
 			}
@@ -68,12 +79,10 @@ func (r *result) read(from io.Reader, failures io.Writer) error {
 			for _, why := range whys[scenario] {
 				r.parts = append(r.parts, reason{scenario, why})
 			}
+		case e.Action == "skip" && len(whys[scenario]) > 0:
+			r.skipped = append(r.skipped, reason{scenario, whys[scenario][0]})
 		case e.Action == "skip":
-			why := "no reason given"
-			if len(whys[scenario]) > 0 {
-				why = whys[scenario][0]
-			}
-			r.skipped = append(r.skipped, reason{scenario, why})
+			r.leftOut = append(r.leftOut, reason{scenario, last[scenario]})
 		}
 	}
 }
@@ -82,7 +91,7 @@ func (r *result) read(from io.Reader, failures io.Writer) error {
 // pass and why.
 func table(out io.Writer, results []result) error {
 	rows := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(rows, "KUBERNETES\tSCENARIOS\tPASSED\tIN PART\tNOT APPLICABLE\tFAILED")
+	fmt.Fprintln(rows, "KUBERNETES\tSCENARIOS\tPASSED\tIN PART\tNOT APPLICABLE\tFAILED\tLEFT OUT")
 	var below strings.Builder
 	for _, r := range results {
 		all := len(r.passed) + len(r.skipped) + len(r.failed)
@@ -90,11 +99,11 @@ func table(out io.Writer, results []result) error {
 		for _, p := range r.parts {
 			partly[p.scenario] = true
 		}
-		fmt.Fprintf(rows, "%s\t%d\t%d\t%d\t%d\t%d\n", r.cluster, all, len(r.passed), len(partly), len(r.skipped), len(r.failed))
+		fmt.Fprintf(rows, "%s\t%d\t%d\t%d\t%d\t%d\t%d\n", r.cluster, all, len(r.passed), len(partly), len(r.skipped), len(r.failed), len(r.leftOut))
 		for _, list := range []struct {
 			title   string
 			reasons []reason
-		}{{"not applicable", r.skipped}, {"in part", r.parts}} {
+		}{{"not applicable", r.skipped}, {"in part", r.parts}, {"left out", r.leftOut}} {
 			slices.SortFunc(list.reasons, func(a, b reason) int { return strings.Compare(a.scenario+a.why, b.scenario+b.why) })
 			for _, one := range list.reasons {
 				fmt.Fprintf(&below, "%s, %s: %s: %s\n", r.cluster, list.title, one.scenario, one.why)

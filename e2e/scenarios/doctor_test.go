@@ -128,8 +128,9 @@ func (a *agent) inConstantWords(text string) string {
 		{`https://[0-9.]+:[0-9]+`, "https://10.96.0.1:443"},
 		{`10\.244\.[0-9]+\.[0-9]+`, "10.244.0.7"},
 		{`\([0-9]+ times, `, "(3 times, "},
-		// The kubelet says the one while it pulls and the other between its tries.
-		{`\(ImagePullBackOff\): Back-off pulling image "[^"]+": ErrImagePull: `, "(ErrImagePull): "},
+		// The kubelet says the one while it pulls and the other between its tries;
+		// before Kubernetes 1.32 an event says why.
+		{`\(ImagePullBackOff\): Back-off pulling image "[^"]+": (ErrImagePull|Failed to pull image "[^"]+"): `, "(ErrImagePull): "},
 	} {
 		text = regexp.MustCompile(r[0]).ReplaceAllString(text, r[1])
 	}
@@ -181,6 +182,10 @@ func TestTheDoctorNamesEveryFault(t *testing.T) {
 			t.Fatal(err)
 		}
 		return
+	}
+	if missing := userNamespaces.missing(bed(t)); missing != "" {
+		t.Log("not applicable: the doctor advises user namespaces: " + missing)
+		text = regexp.MustCompile(`; its cluster nodes offer user namespaces: .*\n    hint: set profile: user-namespace .*`).ReplaceAllString(text, "")
 	}
 	if diff := cmp.Diff(text, got); diff != "" {
 		t.Errorf("the page (-) and what the doctor says (+):\n%s", diff)

@@ -21,10 +21,11 @@ type requirement struct {
 var (
 	userNamespaces            = requirement{"user namespaces", 33}
 	mutatingAdmissionPolicies = requirement{"mutating admission policies", 36}
+	forcedDeletion            = requirement{"a forced deletion that ends the pod", 31}
 )
 
 // requirements are all that scenarios have.
-var requirements = []requirement{userNamespaces, mutatingAdmissionPolicies}
+var requirements = []requirement{userNamespaces, mutatingAdmissionPolicies, forcedDeletion}
 
 // has tells whether the cluster has a feature. Where it does not, the log says
 // which part of the scenario was left out.

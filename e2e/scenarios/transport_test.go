@@ -158,14 +158,14 @@ func TestDirectBlocked(t *testing.T) {
 	if got := strings.Count(r.stderr, closedWay); got != 1 {
 		t.Errorf("it says %d times why it is not direct, want once:\n%s", got, r.stderr)
 	}
-	if words := "reached by portforward" + closedWay + ip + ":1234: no answer"; !strings.Contains(r.stderr, words) {
+	if words := "reached by portforward" + closedWay + urlHost(ip) + ":1234: no answer"; !strings.Contains(r.stderr, words) {
 		t.Errorf("it does not say %q:\n%s", words, r.stderr)
 	}
-	a.fails(3, "slipway build --transport direct -o no .", "error: ", ip+":1234: no answer", "hint: ", "NetworkPolicy", "1234")
+	a.fails(3, "slipway build --transport direct -o no .", "error: ", urlHost(ip)+":1234: no answer", "hint: ", "NetworkPolicy", "1234")
 	unblock()
 
 	unblock = s.block("-d", ip, "--dport", "1234", "-j", "REJECT", "--reject-with", "tcp-reset")
-	a.fails(3, "slipway build --transport direct -o no .", "error: ", ip+":1234: connection refused")
+	a.fails(3, "slipway build --transport direct -o no .", "error: ", urlHost(ip)+":1234: connection refused")
 	unblock()
 	r = a.builds(debugBuild, "direct")
 	if strings.Contains(r.stderr, closedWay) {

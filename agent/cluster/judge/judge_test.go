@@ -269,9 +269,13 @@ func TestJudge(t *testing.T) {
 		"image does not exist, old kubelet": {
 			o: Observation{
 				Pods:   []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", `Back-off pulling image "example.com/buildkit:1"`))},
-				Events: []*corev1.Event{event("a", "Failed", `Failed to pull image "example.com/buildkit:1": manifest unknown`, 0)},
+				Events: []*corev1.Event{
+					event("a", "Failed", `Failed to pull image "example.com/buildkit:1": manifest unknown`, 0),
+					event("a", "Failed", "Error: ErrImagePull", 0),
+					event("a", "Failed", "Error: ImagePullBackOff", time.Second), // the kubelet's last word
+				},
 			},
-			waiting: []string{"manifest unknown"}, reason: kube.ReasonImage, words: "manifest unknown",
+			waiting: []string{"manifest unknown"}, reason: kube.ReasonImage, words: `(ImagePullBackOff): Back-off pulling image "example.com/buildkit:1": Failed to pull image "example.com/buildkit:1": manifest unknown`,
 		},
 		"registry hiccups": {
 			o: Observation{Pods: []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", "ErrImagePull: 503 Service Unavailable"))}}, lasted: 10 * time.Second,

@@ -205,7 +205,7 @@ func examinePull(f *finding, say func(string, ...any), status corev1.ContainerSt
 	words := waiting.Message
 	// Before 1.32 the kubelet's back-off repeats only the image; the event
 	// knows why.
-	if e := LastEvent(events, "Failed"); e != nil && !strings.Contains(words, "ErrImagePull") && strings.Contains(e.Message, "pull") && waiting.Reason == "ImagePullBackOff" {
+	if e := lastFailedPull(events, status.Image); e != nil && !strings.Contains(words, "ErrImagePull") && waiting.Reason == "ImagePullBackOff" {
 		words += ": " + e.Message
 	}
 	f.reason = kube.ReasonImage
@@ -222,6 +222,17 @@ func examinePull(f *finding, say func(string, ...any), status corev1.ContainerSt
 		"a private registry needs imagePullSecrets, in podTemplate or on the builder's service account",
 	}
 	say("cannot pull image %s (%s): %s", imageOf(status), waiting.Reason, words)
+}
+
+// lastFailedPull is the event that says why an image could not be pulled. The
+// kubelet reports the state of the container by the same reason, after it.
+func lastFailedPull(events []*corev1.Event, image string) *corev1.Event {
+	for _, e := range slices.Backward(events) {
+		if e.Reason == "Failed" && strings.HasPrefix(e.Message, "Failed to pull image "+strconv.Quote(image)) {
+			return e
+		}
+	}
+	return nil
 }
 
 // crashWindow tells a container that cannot start from one that ran a while
