@@ -53,6 +53,15 @@ const (
 	keyPlatforms    = "slipway.platforms"
 )
 
+// Ref is the reference of the build as docker buildx writes it, BUILDER/NODE/ID: that
+// of the first node; empty for a build of none.
+func (r *Report) Ref() string {
+	if len(r.Parts) == 0 {
+		return ""
+	}
+	return strings.Join([]string{r.Builder, r.Parts[0].Node, r.Parts[0].Result.Ref}, "/")
+}
+
 // platformMetadata is what the metadata file says of one platform.
 type platformMetadata struct {
 	Digest     string               `json:"digest,omitempty"`
@@ -103,7 +112,7 @@ func (r Report) Metadata(warnings bool) map[string]any {
 	var found []event.Warning
 	for i, part := range r.Parts {
 		if i == 0 {
-			all[keyRef] = strings.Join([]string{r.Builder, part.Node, part.Result.Ref}, "/")
+			all[keyRef] = r.Ref()
 		}
 		for platform, provenance := range part.Provenance {
 			key := keyProvenance

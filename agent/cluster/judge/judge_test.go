@@ -268,7 +268,7 @@ func TestJudge(t *testing.T) {
 		},
 		"image does not exist, old kubelet": {
 			o: Observation{
-				Pods:   []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", `Back-off pulling image "example.com/buildkit:1"`))},
+				Pods: []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", `Back-off pulling image "example.com/buildkit:1"`))},
 				Events: []*corev1.Event{
 					event("a", "Failed", `Failed to pull image "example.com/buildkit:1": manifest unknown`, 0),
 					event("a", "Failed", "Error: ErrImagePull", 0),
