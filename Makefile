@@ -86,7 +86,7 @@ lint: ## Run the linters.
 .PHONY: unit
 unit: ## Run unit tests and command-line scripts with the race detector.
 	CGO_ENABLED=1 GORACE=atexit_sleep_ms=10 $(GO_TEST) -race ./...
-	cd e2e && $(GO_TEST) ./testbed/... ./bench/... ./podshell/... ./yardstick/... ./faults/... && $(GO_TEST) -short ./registrytest/...
+	cd e2e && $(GO_TEST) ./testbed/... ./bench/... ./podshell/... ./yardstick/... ./faults/... ./compat/... && $(GO_TEST) -short ./registrytest/...
 	cd e2e/testbed/components/registry && $(GO_TEST) ./...
 
 .PHONY: chart
@@ -125,6 +125,12 @@ faults: ## Plant the faults that take long or disturb the whole cluster, besides
 	@cd e2e && report=$$(mktemp) && status=0 && \
 		SCENARIO_REPORT=$$report $(GO_TEST) -count=1 -timeout $(E2E_LIMIT) ./scenarios -run '^TestFault' -faults || status=$$?; \
 		cat $$report; rm $$report; exit $$status
+
+# Not part of make test: it compiles another Kubernetes, and runs all scenarios on
+# each version, and some with IPv6. It takes the cluster that demo and e2e use, and leaves none.
+.PHONY: compat
+compat: helm ## Run the scenarios on each supported Kubernetes, and with IPv6, and print a table; flags in ARGS, such as ARGS=-run=TestChart.
+	cd e2e && go run ./compat $(ARGS)
 
 # Not part of make test: a vulnerability that becomes known breaks no change.
 # The database is a module, so the module proxy is all that this needs. The

@@ -34,7 +34,7 @@ func alike(host string, known []string) []string {
 // Hub under its one name.
 func registryName(key string) string {
 	key, _, _ = strings.Cut(key, "/")
-	name, _, _ := strings.Cut(strings.ToLower(key), ":")
+	name, _ := CutPort(strings.ToLower(key))
 	if slices.Contains([]string{"hub.docker.com", "registry.hub.docker.com", "docker.com"}, name) {
 		return "docker.io"
 	}

@@ -68,7 +68,7 @@ func parseExplicit(target, where string) (e Explicit, problem string) {
 		registry, only, limited := strings.Cut(target, "@")
 		e.key = parseKey(registry)
 		e.key.only = right(only)
-		_, port, _ := strings.Cut(e.key.host, ":")
+		_, port := CutPort(e.key.host)
 		switch {
 		case !explicitHost.MatchString(e.key.host) || strings.ContainsAny(port, "*?"):
 			return e, "does not begin with the host of a registry"

@@ -65,10 +65,10 @@ func (k authKey) isHost(host string) bool {
 	if !k.glob() {
 		return k.host == canonicalHost(host)
 	}
-	wantName, wantPort, _ := strings.Cut(k.host, ":")
+	wantName, wantPort := CutPort(k.host)
 	want := strings.Split(wantName, ".")
 	return slices.ContainsFunc(Spellings(host), func(host string) bool {
-		name, port, _ := strings.Cut(host, ":")
+		name, port := CutPort(host)
 		parts := strings.Split(name, ".")
 		if port != wantPort || len(parts) != len(want) {
 			return false

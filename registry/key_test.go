@@ -85,6 +85,8 @@ func TestMatching(t *testing.T) {
 		{"Docker Hub", Request{Host: "registry-1.docker.io", Repository: "library/alpine"}, false, []string{"https://index.docker.io/v1/", "index.docker.io"}},
 		{"Docker Hub, namespace", Request{Host: "registry-1.docker.io", Repository: "acme/app"}, false, []string{"docker.io/acme", "https://index.docker.io/v1/", "index.docker.io"}},
 		{"IPv6", Request{Host: "[::1]:5000", Repository: "app"}, false, []string{"[::1]:5000"}},
+		{"IPv6, other port", Request{Host: "[::1]:5001", Repository: "app"}, false, []string{}},
+		{"IPv6, one word", Request{Host: "[fd00::1]", Repository: "app"}, false, []string{"*"}},
 		{"one word", Request{Host: "localhost", Repository: "app"}, false, []string{"*"}},
 		{"other repository", Request{Host: "only.example", Repository: "c"}, false, []string{}},
 		{"other repository, docker's way", Request{Host: "only.example", Repository: "c"}, true, []string{"only.example/a", "only.example/b"}},

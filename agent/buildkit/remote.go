@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/slipway-build/slipway/configmap"
@@ -56,7 +57,11 @@ func dialTCP(ctx context.Context, dialer net.Dialer, u *url.URL, r configmap.Rem
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("tls with %s: %w", r.Address, err), conn.Close())
 	}
-	return namedConn{secured, config.ServerName}, nil
+	authority := config.ServerName
+	if strings.Contains(authority, ":") {
+		authority = "[" + authority + "]" // an IPv6 address, RFC 3986
+	}
+	return namedConn{secured, authority}, nil
 }
 
 // remoteTLS is nil when no certificate option is given.

@@ -29,6 +29,17 @@ func TestDialRemote(t *testing.T) {
 	secure.StartTLS()
 	defer secure.Close()
 
+	six := httptest.NewUnstartedServer(nil)
+	if err := six.Listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if six.Listener, err = net.Listen("tcp", "[::1]:0"); err != nil {
+		t.Fatal(err)
+	}
+	six.EnableHTTP2 = true
+	six.StartTLS() // with the same certificate
+	defer six.Close()
+
 	ca := filepath.Join(dir, "ca.pem")
 	data := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
 	if err := os.WriteFile(ca, data, 0o600); err != nil {
@@ -50,6 +61,7 @@ func TestDialRemote(t *testing.T) {
 		{name: "tcp", remote: configmap.Remote{Address: "tcp://" + plainAddr}, authority: plainAddr},
 		{name: "tls by address", remote: configmap.Remote{Address: "tcp://" + secureAddr, CACert: ca}, authority: "127.0.0.1"},
 		{name: "tls by name", remote: configmap.Remote{Address: "tcp://" + secureAddr, CACert: ca, ServerName: "example.com"}, authority: "example.com"},
+		{name: "tls by an IPv6 address", remote: configmap.Remote{Address: "tcp://" + six.Listener.Addr().String(), CACert: ca}, authority: "[::1]"},
 		{name: "wrong name", remote: configmap.Remote{Address: "tcp://" + secureAddr, CACert: ca, ServerName: "other.test"}, fails: "not other.test"},
 		{name: "unknown authority", remote: configmap.Remote{Address: "tcp://" + secureAddr, ServerName: "example.com"}, fails: "unknown authority"},
 		{name: "server speaks no tls", remote: configmap.Remote{Address: "tcp://" + plainAddr, CACert: ca}, fails: "tls with tcp://"},

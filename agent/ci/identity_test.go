@@ -91,6 +91,8 @@ func TestRemote(t *testing.T) {
 		{"host:app", "host/app"},
 		{"git@host:/srv/app.git", "host/srv/app"},
 		{"https://[::1]:8080/app", "[::1]:8080/app"},
+		{"ssh://git@[fd00::1]:22/app", "[fd00::1]/app"},
+		{"git@[fd00::1]:team/app.git", "[fd00::1]/team/app"},
 		{" https://host/app\n", "host/app"},
 		{"", ""}, {"/srv/app.git", ""}, {"./a:b", ""}, {"https://host", ""}, {"https://host/", ""}, {"file:///srv/app", ""}, {"https://%zz/app", ""},
 	}

@@ -14,6 +14,9 @@ func remote(address string) string {
 	address = strings.TrimSpace(address)
 	if !strings.Contains(address, "://") {
 		host, path, ok := strings.Cut(address, ":")
+		if inside, after, six := strings.Cut(address, "]:"); six && strings.Contains(host, "[") {
+			host, path = inside+"]", after // git@[fd00::1]:team/app
+		}
 		if !ok || strings.Contains(host, "/") {
 			return ""
 		}

@@ -61,13 +61,17 @@ func (d drift) writes() bool {
 // those of ctx.
 func (c *Client) Drift(ctx context.Context, node configmap.Node) (Drift, error) {
 	w := newWorkload(c, node, func(string) {})
-	is, err := w.find(kube.Quiet(ctx))
+	var is manifest.Workload
+	var d drift
+	// A controller that writes the status between the two is no reason not to know.
+	err := w.retryOnConflict(ctx, "compare "+w.String(), func() (err error) {
+		if is, err = w.find(kube.Quiet(ctx)); err == nil {
+			d, err = w.compare(kube.Quiet(ctx), is, false)
+		}
+		return err
+	})
 	if apierrors.IsNotFound(err) {
 		return Drift{}, nil
-	}
-	var d drift
-	if err == nil {
-		d, err = w.compare(kube.Quiet(ctx), is, false)
 	}
 	if known := (*kube.Error)(nil); errors.As(err, &known) && known.Reason == kube.ReasonDefinition {
 		return Drift{Lines: []string{known.Message}}, nil

@@ -52,6 +52,27 @@ func TestDriftClaimsNoMoreThanWasCompared(t *testing.T) {
 	}
 }
 
+// TestDriftOfAWorkloadThatIsWritten has the deployment controller write a status
+// between the look at a workload and the question what would become of it.
+func TestDriftOfAWorkloadThatIsWritten(t *testing.T) {
+	byHand := func(d *appsv1.Deployment) {
+		c := &d.Spec.Template.Spec.Containers[0]
+		c.Env = append(c.Env, corev1.EnvVar{Name: "EXTRA", Value: "1"})
+	}
+	p := newFakeAPI(t).holding(driftNode("", nil), byHand)
+	p.before["TRY deployments"] = func() {
+		d := p.deployment().DeepCopy()
+		d.Status.ReadyReplicas++
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.keep("deployments", d)
+	}
+	got, err := p.client(io.Discard).Drift(t.Context(), driftNode("", nil))
+	if err != nil || len(got.Lines) != 1 {
+		t.Errorf("%+v, error %v; want the variable", got, err)
+	}
+}
+
 // TestDriftOfFiles says which side has a file, and that a hash differs only
 // where nothing else does.
 func TestDriftOfFiles(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -183,12 +182,11 @@ func isRegistryHost(value string) bool {
 	if strings.ContainsAny(value, "/@") {
 		return false
 	}
-	name, port, err := net.SplitHostPort(value)
-	if err != nil {
-		return !strings.Contains(value, ":") && (strings.Contains(value, ".") || value == "localhost")
+	name, port := registry.CutPort(value)
+	if _, notPort := strconv.ParseUint(port, 10, 16); notPort != nil && value != name {
+		return false
 	}
-	_, notPort := strconv.ParseUint(port, 10, 16)
-	return notPort == nil && (strings.ContainsAny(name, ".:") || name == "localhost")
+	return strings.ContainsAny(name, ".:") || name == "localhost"
 }
 
 // authClient is the registry client of --check; nil without it.

@@ -123,6 +123,8 @@ func TestParseAuthTarget(t *testing.T) {
 		{"localhost", "localhost"},
 		{"localhost:5000", "localhost:5000"},
 		{"[::1]:5000", "[::1]:5000"},
+		{"[fd00::1]", "[fd00::1]"},
+		{"[fd00::1]:5000/app:1", "[fd00::1]:5000/app"},
 		{"app", "docker.io/library/app"},
 		{"app:1", "docker.io/library/app"},
 		{"app:5000", "docker.io/library/app"},

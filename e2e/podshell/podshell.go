@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os/exec"
 	"sync"
@@ -61,7 +62,7 @@ func run(ctx context.Context, ip string, s step, stdout, stderr io.Writer) (int,
 	if err != nil {
 		return 0, err
 	}
-	answer, err := post(ctx, "http://"+ip+":"+Port, body)
+	answer, err := post(ctx, "http://"+net.JoinHostPort(ip, Port), body)
 	if err != nil {
 		return 0, err
 	}

@@ -16,7 +16,7 @@ import (
 // one of its own, for the port is always the same.
 func listen(t *testing.T, ip string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp4", net.JoinHostPort(ip, Port))
+	listener, err := net.Listen("tcp", net.JoinHostPort(ip, Port))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,6 +31,13 @@ func listen(t *testing.T, ip string) string {
 		<-ended
 	})
 	return ip
+}
+
+func TestRunByIPv6(t *testing.T) {
+	var stdout bytes.Buffer
+	if code, err := Run(t.Context(), listen(t, "::1"), "echo six", nil, &stdout, &stdout); code != 0 || err != nil || stdout.String() != "six\n" {
+		t.Errorf("exit %d, %v: %s", code, err, &stdout)
+	}
 }
 
 func TestRun(t *testing.T) {

@@ -253,15 +253,15 @@ func TestRemoteDriver(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "slipway-build", "slipway-manage")
 	n := s.builderNode("amd64")
-	n.Flags = []string{"--addr", "unix:///run/buildkit/buildkitd.sock", "--addr", "tcp://0.0.0.0:1234"}
+	n.Flags = []string{"--addr", "unix:///run/buildkit/buildkitd.sock", "--addr", "tcp://" + s.everyAddress() + ":1234"}
 	s.define(n)
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
 	a.ok("slipway up >&2")
 	ip := strings.TrimSpace(s.kubectl("", "get", "pods", "--selector=app=builder-amd64", "-o", "jsonpath={.items[0].status.podIP}"))
-	a.write("remote.yaml", "Name: far\nDriver: remote\nNodes:\n  - Name: far\n    Endpoint: tcp://"+ip+":1234\n")
+	a.write("remote.yaml", "Name: far\nDriver: remote\nNodes:\n  - Name: far\n    Endpoint: tcp://"+urlHost(ip)+":1234\n")
 	a.ok("slipway build --definitions remote.yaml -o out . && cmp Dockerfile out/Dockerfile")
-	if listed := a.ok("slipway ls --definitions remote.yaml"); !strings.Contains(listed, "tcp://"+ip+":1234  running") {
+	if listed := a.ok("slipway ls --definitions remote.yaml"); !strings.Contains(listed, "tcp://"+urlHost(ip)+":1234  running") {
 		t.Errorf("slipway ls:\n%s", listed)
 	}
 	a.write("nobody.yaml", "Name: far\nDriver: remote\nNodes:\n  - Name: far\n    Endpoint: tcp://127.0.0.1:1\n")

@@ -349,7 +349,7 @@ func (r release) mayNot(verbAndResource ...string) {
 func (a *agent) buildThatWaits() (finish func()) {
 	a.t.Helper()
 	ip := strings.TrimSpace(a.kubectl("", "get", "pod", a.pod, "-o", "jsonpath={.status.podIP}"))
-	a.write("waits/Dockerfile", "FROM base\nRUN until wget -q -O /answer http://"+ip+":8080/go; do sleep 0.1; done\n")
+	a.write("waits/Dockerfile", "FROM base\nRUN until wget -q -O /answer http://"+urlHost(ip)+":8080/go; do sleep 0.1; done\n")
 	a.ok("mkdir -p /tmp/www && { pidof httpd || httpd -p 8080 -h /tmp/www; }")
 	a.ok("rm -f /tmp/www/go /tmp/log /tmp/code")
 	a.ok("(slipway build --no-cache --progress plain " + a.base() + "waits > /tmp/log 2>&1; echo $? > /tmp/code) < /dev/null > /dev/null 2>&1 &")

@@ -124,7 +124,7 @@ func (a *agent) serve() {
 func (a *agent) holdBuild(name, flags string) *heldBuild {
 	a.t.Helper()
 	ip := strings.TrimSpace(a.kubectl("", "get", "pod", a.pod, "-o", "jsonpath={.status.podIP}"))
-	a.write(name+"/Dockerfile", "FROM base AS build\nRUN until wget -q -O /answer http://"+ip+":8080/"+name+" 2>/dev/null; do sleep 0.1; done\nFROM scratch\nCOPY --from=build /answer /\n")
+	a.write(name+"/Dockerfile", "FROM base AS build\nRUN until wget -q -O /answer http://"+urlHost(ip)+":8080/"+name+" 2>/dev/null; do sleep 0.1; done\nFROM scratch\nCOPY --from=build /answer /\n")
 	a.ok("(slipway build --log-level debug --progress plain " + flags + " " + a.base() + "--metadata-file " + name + "/metadata -o " + name + "/out " + name + " > " + name + "/log 2>&1; echo $? > " + name + "/code) < /dev/null > /dev/null 2>&1 &")
 	return &heldBuild{agent: a, name: name}
 }

@@ -87,7 +87,7 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 	ip := strings.TrimSpace(s.kubectl("", "get", "pod", a.pod, "-o", "jsonpath={.status.podIP}"))
 	a.ok("mkdir -p /tmp/www && httpd -p 8080 -h /tmp/www")
 	for i := range 6 {
-		a.write(fmt.Sprintf("b%d/Dockerfile", i), "FROM base\nRUN until wget -q -O /answer http://"+ip+":8080/go; do sleep 0.1; done\n")
+		a.write(fmt.Sprintf("b%d/Dockerfile", i), "FROM base\nRUN until wget -q -O /answer http://"+urlHost(ip)+":8080/go; do sleep 0.1; done\n")
 	}
 	a.ok("for i in 0 1 2 3 4 5; do (slipway build --no-cache --progress plain " + a.base() + "b$i > b$i.log 2>&1; echo $? > b$i.code) < /dev/null > /dev/null 2>&1 & done")
 	a.until("all six builds run", "[ $(grep -l 'RUN until wget' b?.log | wc -l) = 6 ]")

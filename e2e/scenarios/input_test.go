@@ -66,11 +66,11 @@ git add . && git commit -q -m first && git checkout -q -b other && echo other br
 cd .. && git clone -q --bare repo served/repo.git && touch served/repo.git/git-daemon-export-ok`)
 	a.ok("git daemon --reuseaddr --base-path=$PWD/served --detach")
 	ip := s.kubectl("", "get", "pod", a.pod, "-o", "jsonpath={.status.podIP}")
-	a.ok("slipway build -o out git://" + ip + "/repo.git#main:sub")
+	a.ok("slipway build -o out git://" + urlHost(ip) + "/repo.git#main:sub")
 	want(t, "file of main", a.ok("cat out/file"), "from git\n")
-	a.ok("slipway build -o out --build-context extra=git://" + ip + "/repo.git#main:sub git://" + ip + "/repo.git#other:sub")
+	a.ok("slipway build -o out --build-context extra=git://" + urlHost(ip) + "/repo.git#main:sub git://" + urlHost(ip) + "/repo.git#other:sub")
 	want(t, "file of other", a.ok("cat out/file"), "other branch\n")
-	a.fails(1, "slipway build -o out git://"+ip+"/repo.git#nowhere", "nowhere")
+	a.fails(1, "slipway build -o out git://"+urlHost(ip)+"/repo.git#nowhere", "nowhere")
 }
 
 func TestFlagsReachTheBuild(t *testing.T) {

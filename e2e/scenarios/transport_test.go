@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,10 +78,11 @@ func (s *space) builderIP() string {
 // removes it; the end of the test does so, too.
 func (s *space) block(rule ...string) (unblock func()) {
 	s.t.Helper()
+	filter := filterOf(rule)
 	run := func(ctx context.Context, verb string) error {
-		out, err := exec.CommandContext(ctx, "iptables", append([]string{"-w", verb, "FORWARD", "-p", "tcp"}, rule...)...).CombinedOutput()
+		out, err := exec.CommandContext(ctx, filter, append([]string{"-w", verb, "FORWARD", "-p", "tcp"}, rule...)...).CombinedOutput()
 		if err != nil {
-			return fmt.Errorf("iptables %s %q: %w: %s", verb, rule, err, out)
+			return fmt.Errorf("%s %s %q: %w: %s", filter, verb, rule, err, out)
 		}
 		return nil
 	}
@@ -156,14 +158,14 @@ func TestDirectBlocked(t *testing.T) {
 	if got := strings.Count(r.stderr, closedWay); got != 1 {
 		t.Errorf("it says %d times why it is not direct, want once:\n%s", got, r.stderr)
 	}
-	if words := "reached by portforward" + closedWay + ip + ":1234: no answer"; !strings.Contains(r.stderr, words) {
+	if words := "reached by portforward" + closedWay + urlHost(ip) + ":1234: no answer"; !strings.Contains(r.stderr, words) {
 		t.Errorf("it does not say %q:\n%s", words, r.stderr)
 	}
-	a.fails(3, "slipway build --transport direct -o no .", "error: ", ip+":1234: no answer", "hint: ", "NetworkPolicy", "1234")
+	a.fails(3, "slipway build --transport direct -o no .", "error: ", urlHost(ip)+":1234: no answer", "hint: ", "NetworkPolicy", "1234")
 	unblock()
 
 	unblock = s.block("-d", ip, "--dport", "1234", "-j", "REJECT", "--reject-with", "tcp-reset")
-	a.fails(3, "slipway build --transport direct -o no .", "error: ", ip+":1234: connection refused")
+	a.fails(3, "slipway build --transport direct -o no .", "error: ", urlHost(ip)+":1234: connection refused")
 	unblock()
 	r = a.builds(debugBuild, "direct")
 	if strings.Contains(r.stderr, closedWay) {
@@ -459,12 +461,12 @@ func TestPodReplacedBetweenChoiceAndDial(t *testing.T) {
 	s.block("-d", ip, "--dport", "1234", "-j", "DROP")
 	a.ok("(" + debugBuild + "> log 2>&1; echo $? > code) < /dev/null > /dev/null 2>&1 &")
 	s.eventually("the dial begins", func() bool {
-		out, err := exec.CommandContext(t.Context(), "iptables", "-w", "-nvxL", "FORWARD").Output()
+		out, err := exec.CommandContext(t.Context(), filterOf([]string{ip}), "-w", "-nvxL", "FORWARD").Output()
 		if err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(string(out)) {
-			if f := strings.Fields(line); len(f) > 8 && f[2] == "DROP" && f[8] == ip {
+			if f := strings.Fields(line); len(f) > 7 && f[2] == "DROP" && slices.Contains(f, ip) {
 				return f[0] != "0"
 			}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/slipway-build/slipway/e2e/testbed/internal/cluster"
+	"github.com/slipway-build/slipway/e2e/testbed/internal/compile"
 	"github.com/slipway-build/slipway/e2e/testbed/internal/report"
 	"github.com/slipway-build/slipway/e2e/testbed/internal/run"
 	"github.com/slipway-build/slipway/e2e/testbed/state"
@@ -20,6 +22,7 @@ const usage = `usage: go run ./testbed COMMAND
   down     end the cluster and take back everything that it changed on the machine
   status   tell what runs; exit 1 if the cluster is not healthy
   build    build what up needs, and start nothing
+  versions tell the versions of Kubernetes on which all scenarios run
   agent    make the agent image again, after a change of slipway
   env      print what a shell needs to use it: eval "$(go run ./testbed env)"
   peer     build docker buildx and make the image that holds it
@@ -29,6 +32,8 @@ const usage = `usage: go run ./testbed COMMAND
   TESTBED_STATE  the folder of the running cluster (default: /var/lib/slipway-testbed)
   TESTBED_CACHE  the folder of what is built once (default: slipway-testbed in the user's cache)
   TESTBED_CGROUP the cgroup of all that it starts (default: slipway-testbed); give down the same
+  TESTBED_KUBERNETES  the version of Kubernetes of up and build (default: the newest of versions)
+  TESTBED_IP     the IP families of up's cluster: ipv4 (the default), ipv6, or dual, with IPv4 first
 
   Where TESTBED_KUBECONFIG names another cluster, scenarios use that one and up
   starts nothing; the package e2e/testbed/state says what else to set.`
@@ -49,6 +54,8 @@ func command(ctx context.Context, args []string) error {
 		"agent":  testbed.agent,
 		"peer":   testbed.peer,
 		"env":    testbed.env,
+
+		"versions": testbed.versions,
 	}
 	ofDaemons := map[string]func(testbed, context.Context, []string) error{
 		"kill":    testbed.kill,
@@ -98,6 +105,36 @@ func (t testbed) cluster() (cluster.Cluster, error) {
 	if err != nil {
 		return cluster.Cluster{}, fmt.Errorf("find the state folder: %w", err)
 	}
-	c := cluster.Cluster{State: folder, Debian: filepath.Join(t.cache, "debian"), Pause: pauseReference, Out: t.out}
+	version := cmp.Or(os.Getenv(kubernetesVariable), compile.Kubernetes)
+	if err := compile.CheckKubernetes(version); err != nil {
+		return cluster.Cluster{}, fmt.Errorf("%s: %w", kubernetesVariable, err)
+	}
+	families, err := cluster.ParseFamilies(os.Getenv(familiesVariable))
+	if err != nil {
+		return cluster.Cluster{}, fmt.Errorf("%s: %w", familiesVariable, err)
+	}
+	c := cluster.Cluster{
+		State: folder, Debian: filepath.Join(t.cache, "debian"), Pause: pauseReference, Out: t.out,
+		Kubernetes: version, Families: families, ArchWebhook: filepath.Join(t.cache, "archwebhook"),
+	}
 	return c, c.Check()
+}
+
+// What up starts: the version of Kubernetes, and its IP families.
+const (
+	kubernetesVariable = "TESTBED_KUBERNETES"
+	familiesVariable   = "TESTBED_IP"
+)
+
+// asStarted is the cluster with the programs that it was started with.
+func asStarted(c cluster.Cluster, s state.State) cluster.Cluster {
+	c.Programs, c.Kubernetes, c.Families = s.BinDir, s.Versions["kubernetes"], cluster.Families(s.Families)
+	return c
+}
+
+func (t testbed) versions(context.Context) error {
+	for _, version := range compile.Supported() {
+		fmt.Println(version)
+	}
+	return nil
 }

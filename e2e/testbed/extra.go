@@ -81,7 +81,7 @@ func (t testbed) change(ctx context.Context, do func(cluster.Cluster, *state.Sta
 	if err != nil {
 		return err
 	}
-	c.Programs = s.BinDir
+	c = asStarted(c, s)
 	if err := c.Healthy(ctx); err != nil {
 		return fmt.Errorf("the cluster is not healthy: %w\nhint: go run ./testbed up", err)
 	}

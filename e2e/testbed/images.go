@@ -86,6 +86,7 @@ func (t testbed) images(ctx context.Context, c cluster.Cluster) (content, error)
 		Kubeconfig: c.Kubeconfig(),
 		APIServer:  c.APIServer(),
 		BinDir:     c.Programs,
+		Families:   string(c.Families),
 		LogDir:     c.LogDir(),
 		Nodes:      c.Nodes(),
 		Images: state.Images{
@@ -102,7 +103,7 @@ func (t testbed) images(ctx context.Context, c cluster.Cluster) (content, error)
 		Registry:      registries[0],
 		TokenRegistry: registries[1],
 		Versions: map[string]string{
-			"kubernetes":   compile.Kubernetes,
+			"kubernetes":   c.Kubernetes,
 			"containerd":   compile.Containerd,
 			"buildkit":     compile.BuildKit,
 			"runc":         compile.Runc,
@@ -166,7 +167,7 @@ func (t testbed) slipway(ctx context.Context) (string, error) {
 // node still has.
 func (t testbed) agentImage(ctx context.Context, maker image.Maker, name, base, slipway string, more map[string]string) (image.Named, error) {
 	runner := filepath.Join(t.cache, state.PodShell)
-	if err := compile.PodShell(ctx, t.source, runner); err != nil {
+	if err := compile.Helper(ctx, t.source, "./podshell/podshelld", runner); err != nil {
 		return image.Named{}, err
 	}
 	programs := map[string]string{state.PodShell: runner}

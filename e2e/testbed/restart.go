@@ -39,6 +39,5 @@ func (t testbed) running() (cluster.Cluster, state.State, error) {
 		return c, state.State{}, err
 	}
 	s, err := state.Read(statePath(c))
-	c.Programs = s.BinDir
-	return c, s, err
+	return asStarted(c, s), s, err
 }

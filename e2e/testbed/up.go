@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -41,6 +42,8 @@ func (t testbed) up(ctx context.Context) error {
 	switch {
 	case err == nil && running.BinDir != c.Programs:
 		t.out.Line("the programs have changed: the running cluster makes way for a new one")
+	case err == nil && cmp.Or(running.Families, string(cluster.IPv4)) != string(c.Families):
+		t.out.Line("the running cluster has other IP families and makes way for a new one")
 	case err == nil && c.StartRegistries(ctx) == nil && c.Healthy(ctx) == nil:
 		return t.refresh(ctx, c, made, running)
 	}
@@ -110,7 +113,15 @@ func (t testbed) components(ctx context.Context, c cluster.Cluster) (cluster.Clu
 	if err := debian.Files(ctx, c.Debian); err != nil {
 		return c, err
 	}
-	c.Programs, err = compile.Programs(ctx, filepath.Join(t.source, "testbed", "components"), t.cache, t.out)
+	components := filepath.Join(t.source, "testbed", "components")
+	c.Programs, err = compile.Programs(ctx, components, t.cache, t.out)
+	if err != nil || c.Kubernetes == compile.Kubernetes {
+		return c, err
+	}
+	if err := compile.Helper(ctx, t.source, "./testbed/archwebhook", c.ArchWebhook); err != nil {
+		return c, err
+	}
+	c.Programs, err = compile.WithKubernetes(ctx, c.Programs, c.Kubernetes, components, t.cache, t.out)
 	return c, err
 }
 

@@ -397,8 +397,8 @@ func TestUnknownAuthority(t *testing.T) {
 
 func TestPlainHTTP(t *testing.T) {
 	for host, want := range map[string]bool{
-		"localhost": true, "localhost:5000": true, "127.0.0.1:5000": true, "127.8.9.1": true, "[::1]:5000": true,
-		"registry.example": false, "registry.example:5000": false, "10.0.0.1:5000": false, "localhost.example": false,
+		"localhost": true, "localhost:5000": true, "127.0.0.1:5000": true, "127.8.9.1": true, "[::1]:5000": true, "[::1]": true,
+		"registry.example": false, "registry.example:5000": false, "10.0.0.1:5000": false, "localhost.example": false, "[fd00::1]": false, "[fd00::1]:5000": false,
 	} {
 		c := newClient(Options{}, quick())
 		got, err := c.connections.plainHTTP(t.Context(), host)

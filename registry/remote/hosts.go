@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -235,10 +236,17 @@ func speaksTLS(ctx context.Context, transport *http.Transport, host string) bool
 // isLoopback reports whether the host is this machine, where docker and
 // BuildKit speak plain HTTP unless they are told else.
 func isLoopback(host string) bool {
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
-	}
+	name := hostName(host)
 	ip := net.ParseIP(name)
 	return name == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// hostName is the host without its port and without the brackets of an IPv6
+// address.
+func hostName(host string) string {
+	if net.ParseIP(host) != nil {
+		return host // an IPv6 address without brackets
+	}
+	name, _ := registry.CutPort(host)
+	return strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
 }

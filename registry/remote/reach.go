@@ -73,11 +73,7 @@ func nameReach(host string) reach {
 	if isLoopback(host) {
 		return reachMachine
 	}
-	name := host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
-	}
-	if ip, err := netip.ParseAddr(name); err == nil {
+	if ip, err := netip.ParseAddr(hostName(host)); err == nil {
 		return reachOf(ip)
 	}
 	return reachAll

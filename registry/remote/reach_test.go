@@ -24,6 +24,19 @@ func TestReachOf(t *testing.T) {
 	}
 }
 
+func TestNameReach(t *testing.T) {
+	for host, want := range map[string]reach{
+		"registry.example": reachAll, "registry.example:5000": reachAll, "[2606:4700::1]:5000": reachAll,
+		"10.0.0.1": reachInside, "10.0.0.1:5000": reachInside, "[fd12::1]": reachInside, "[fd12::1]:5000": reachInside, "fd12::1": reachInside,
+		"[fd00:ec2::254]": reachLink, "[fd00:ec2::254]:80": reachLink, "[fe80::1%25eth0]:80": reachLink,
+		"localhost": reachMachine, "[::1]": reachMachine, "[::1]:5000": reachMachine, "::1": reachMachine, "[::ffff:127.0.0.1]": reachMachine,
+	} {
+		if got := nameReach(host); got != want {
+			t.Errorf("%s is %s, want %s", host, got, want)
+		}
+	}
+}
+
 func TestMayName(t *testing.T) {
 	all := []reach{reachAll, reachInside, reachLink, reachMachine}
 	for from, want := range map[reach]string{

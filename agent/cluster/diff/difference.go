@@ -208,7 +208,7 @@ func (c *comparison) list(path string, before, after []any) {
 	names, was := index(before)
 	others, is := index(after)
 	for _, name := range names {
-		if is[name] == nil {
+		if is[name] == nil && !c.wantedOnly {
 			c.add(path+"["+name+"]", OnlyInCluster)
 		}
 	}

@@ -113,6 +113,16 @@ func TestCompareWorkloads(t *testing.T) {
 			want: []string{at + `livenessProbe: cluster has none, definition says {"exec":{"command":["true"]}}`}, back: []string{at + `livenessProbe: cluster has {"exec":{"command":["true"]}}, definition says none`},
 		},
 		{
+			name: "a container that an admission webhook adds", change: template(func(t *corev1.PodTemplateSpec) { t.Spec.Containers = t.Spec.Containers[1:] }),
+			want: []string{"spec.template.spec.containers[sidecar]: only in the cluster"}, back: []string{"spec.template.spec.containers[sidecar]: only in the definition"}, wantedOnly: []string{},
+		},
+		{
+			name: "a container of an earlier definition", change: template(func(t *corev1.PodTemplateSpec) {
+				t.Spec.Containers, t.Annotations = t.Spec.Containers[1:], map[string]string{manifest.AnnotationSpecHash: "bbbb"}
+			}),
+			want: []string{"spec.template.spec.containers[sidecar]: only in the cluster"}, back: []string{"spec.template.spec.containers[sidecar]: only in the definition"}, wantedOnly: []string{HashLine},
+		},
+		{
 			name: "tolerations", change: template(func(t *corev1.PodTemplateSpec) {
 				t.Spec.Tolerations = []corev1.Toleration{{Key: "ci", Operator: "Exists"}}
 			}),

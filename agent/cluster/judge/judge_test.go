@@ -36,6 +36,17 @@ func running(p *corev1.Pod) {
 	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "buildkitd", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 }
 
+func answering(p *corev1.Pod) { p.Status.ContainerStatuses[0].Ready = true }
+
+// beside puts a container mesh before buildkitd, as a webhook may.
+func beside(status corev1.ContainerStatus) podOption {
+	return func(p *corev1.Pod) {
+		status.Name = "mesh"
+		p.Spec.Containers = append([]corev1.Container{{Name: status.Name}}, p.Spec.Containers...)
+		p.Status.ContainerStatuses = append([]corev1.ContainerStatus{status}, p.Status.ContainerStatuses...)
+	}
+}
+
 func ready(p *corev1.Pod) {
 	running(p)
 	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
@@ -96,6 +107,7 @@ func TestJudge(t *testing.T) {
 		words   string      // in its message
 		recheck time.Duration
 		crashed string
+		hint    string // begins the first hint
 	}{
 		"ready": {
 			o:     Observation{Pods: []*corev1.Pod{testPod("b", ready), testPod("a", ready)}},
@@ -256,10 +268,14 @@ func TestJudge(t *testing.T) {
 		},
 		"image does not exist, old kubelet": {
 			o: Observation{
-				Pods:   []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", `Back-off pulling image "example.com/buildkit:1"`))},
-				Events: []*corev1.Event{event("a", "Failed", `Failed to pull image "example.com/buildkit:1": manifest unknown`, 0)},
+				Pods: []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", `Back-off pulling image "example.com/buildkit:1"`))},
+				Events: []*corev1.Event{
+					event("a", "Failed", `Failed to pull image "example.com/buildkit:1": manifest unknown`, 0),
+					event("a", "Failed", "Error: ErrImagePull", 0),
+					event("a", "Failed", "Error: ImagePullBackOff", time.Second), // the kubelet's last word
+				},
 			},
-			waiting: []string{"manifest unknown"}, reason: kube.ReasonImage, words: "manifest unknown",
+			waiting: []string{"manifest unknown"}, reason: kube.ReasonImage, words: `(ImagePullBackOff): Back-off pulling image "example.com/buildkit:1": Failed to pull image "example.com/buildkit:1": manifest unknown`,
 		},
 		"registry hiccups": {
 			o: Observation{Pods: []*corev1.Pod{testPod("a", waitingFor("ImagePullBackOff", "ErrImagePull: 503 Service Unavailable"))}}, lasted: 10 * time.Second,
@@ -304,6 +320,38 @@ func TestJudge(t *testing.T) {
 		"crash loop": {
 			o:       Observation{Pods: []*corev1.Pod{testPod("a", crashedAfter(time.Second, "Error"))}},
 			waiting: []string{"ends soon after each start"}, reason: kube.ReasonCrash, words: "container buildkitd ends soon after each start (2 times, exit code 1)", crashed: "buildkitd",
+		},
+		"an image of another container": {
+			o: Observation{Pods: []*corev1.Pod{testPod("a", running, beside(corev1.ContainerStatus{
+				Image: "mesh:1", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "ErrImagePull: not found"}},
+			}))}},
+			waiting: []string{`pod a: cannot pull image "mesh:1" of container mesh (ImagePullBackOff): ErrImagePull: not found`}, reason: kube.ReasonImage, words: "of container mesh", hint: "container mesh is not buildkitd's",
+		},
+		"an image name of another container": {
+			o: Observation{Pods: []*corev1.Pod{testPod("a", running, beside(corev1.ContainerStatus{
+				Image: "Mesh", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "InvalidImageName", Message: "no"}},
+			}))}},
+			waiting: []string{`cannot use image "Mesh" of container mesh (InvalidImageName): no`}, reason: kube.ReasonImage, words: "of container mesh", hint: "container mesh is not buildkitd",
+		},
+		"another container crashes": {
+			o: Observation{Pods: []*corev1.Pod{testPod("a", running, beside(corev1.ContainerStatus{
+				State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}, RestartCount: 1,
+				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 3}},
+			}))}},
+			waiting: []string{"container mesh ends soon after each start"}, reason: kube.ReasonCrash, words: "container mesh ends", crashed: "mesh", hint: "container mesh is not buildkitd",
+		},
+		"another container is out of memory": {
+			o: Observation{Pods: []*corev1.Pod{testPod("a", running, beside(corev1.ContainerStatus{
+				State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
+				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "OOMKilled"}},
+			}))}},
+			waiting: []string{"container mesh ends soon after each start"}, reason: kube.ReasonOOMKilled, words: "OOMKilled", crashed: "mesh", hint: "container mesh is not buildkitd",
+		},
+		"another container is not ready": {
+			o: Observation{Pods: []*corev1.Pod{testPod("a", running, answering, beside(corev1.ContainerStatus{
+				State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+			}))}},
+			lasted: time.Hour, waiting: []string{"pod a: buildkitd answers on cluster node node1, waiting for container mesh to be ready"},
 		},
 		"out of memory at start": {
 			o:       Observation{Pods: []*corev1.Pod{testPod("a", crashedAfter(time.Second, "OOMKilled"))}},
@@ -355,6 +403,8 @@ func TestJudge(t *testing.T) {
 				t.Errorf("failed with %s: %s\nwant %q with %q", v.Failure.Reason, v.Failure, c.reason, c.words)
 			case v.Failure != nil && len(v.Failure.Hints()) == 0:
 				t.Error("the failure has no hint")
+			case v.Failure != nil && !strings.HasPrefix(v.Failure.Hints()[0], c.hint):
+				t.Errorf("the first hint is %q, want %q", v.Failure.Hints()[0], c.hint)
 			}
 			var recheck time.Duration
 			if !v.Recheck.IsZero() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,6 +68,10 @@ func examinePod(p *corev1.Pod, events []*corev1.Event, grace time.Duration) find
 		}
 	}
 	if c := containerStatus(p.Status.ContainerStatuses, manifest.ContainerName); c != nil && c.State.Running != nil {
+		if other := unready(p.Status.ContainerStatuses); c.Ready && other != "" {
+			say("buildkitd answers on cluster node %s, waiting for container %s to be ready", p.Spec.NodeName, other)
+			return f
+		}
 		say("started on cluster node %s, waiting for buildkitd to answer", p.Spec.NodeName)
 		// Each second's failed probe is no news; the last one is when time
 		// runs out.
@@ -86,6 +91,16 @@ func examinePod(p *corev1.Pod, events []*corev1.Event, grace time.Duration) find
 		say("%s on cluster node %s: %s", e.Reason, p.Spec.NodeName, e.Message)
 	}
 	return f
+}
+
+// unready is a container that is not ready, empty for none.
+func unready(statuses []corev1.ContainerStatus) string {
+	for _, status := range statuses {
+		if !status.Ready {
+			return status.Name
+		}
+	}
+	return ""
 }
 
 func examineScheduling(f *finding, say func(string, ...any), p *corev1.Pod, events []*corev1.Event, grace time.Duration) {
@@ -126,6 +141,29 @@ func examineScheduling(f *finding, say func(string, ...any), p *corev1.Pod, even
 
 // examineContainer is true when status explains why the pod is not ready.
 func examineContainer(f *finding, say func(string, ...any), p *corev1.Pod, status corev1.ContainerStatus, events []*corev1.Event, grace time.Duration) bool {
+	explained := explainContainer(f, say, p, status, events, grace)
+	if len(f.hints) > 0 && !isOwn(status.Name) {
+		// What the definition says of buildkitd mends nothing in it.
+		f.hints = []string{fmt.Sprintf("container %s is not buildkitd's: podTemplate of the definition has it, or a webhook or policy of the cluster adds it: kubectl get mutatingwebhookconfigurations", status.Name)}
+	}
+	return explained
+}
+
+// isOwn is true for the containers that a definition's driver-opts are about.
+func isOwn(container string) bool {
+	return container == manifest.ContainerName || container == manifest.QEMUContainerName
+}
+
+// imageOf is the image of a container for people, with the container's name
+// where it is not one of those that a definition is about.
+func imageOf(status corev1.ContainerStatus) string {
+	if isOwn(status.Name) {
+		return strconv.Quote(status.Image)
+	}
+	return strconv.Quote(status.Image) + " of container " + status.Name
+}
+
+func explainContainer(f *finding, say func(string, ...any), p *corev1.Pod, status corev1.ContainerStatus, events []*corev1.Event, grace time.Duration) bool {
 	waiting, ended := status.State.Waiting, status.State.Terminated
 	switch {
 	case waiting != nil && (waiting.Reason == "ErrImagePull" || waiting.Reason == "ImagePullBackOff"):
@@ -144,7 +182,7 @@ func examineContainer(f *finding, say func(string, ...any), p *corev1.Pod, statu
 			f.tolerance = grace
 		}
 		if t.reason == kube.ReasonImage {
-			say("cannot use image %q (%s): %s", status.Image, waiting.Reason, waiting.Message)
+			say("cannot use image %s (%s): %s", imageOf(status), waiting.Reason, waiting.Message)
 		} else {
 			say("container %s: %s: %s", status.Name, waiting.Reason, waiting.Message)
 		}
@@ -167,7 +205,7 @@ func examinePull(f *finding, say func(string, ...any), status corev1.ContainerSt
 	words := waiting.Message
 	// Before 1.32 the kubelet's back-off repeats only the image; the event
 	// knows why.
-	if e := LastEvent(events, "Failed"); e != nil && !strings.Contains(words, "ErrImagePull") && strings.Contains(e.Message, "pull") && waiting.Reason == "ImagePullBackOff" {
+	if e := lastFailedPull(events, status.Image); e != nil && !strings.Contains(words, "ErrImagePull") && waiting.Reason == "ImagePullBackOff" {
 		words += ": " + e.Message
 	}
 	f.reason = kube.ReasonImage
@@ -183,7 +221,18 @@ func examinePull(f *finding, say func(string, ...any), status corev1.ContainerSt
 		"check the driver-opt image= (or qemu.image=) of the definition and that the cluster nodes can pull it",
 		"a private registry needs imagePullSecrets, in podTemplate or on the builder's service account",
 	}
-	say("cannot pull image %q (%s): %s", status.Image, waiting.Reason, words)
+	say("cannot pull image %s (%s): %s", imageOf(status), waiting.Reason, words)
+}
+
+// lastFailedPull is the event that says why an image could not be pulled. The
+// kubelet reports the state of the container by the same reason, after it.
+func lastFailedPull(events []*corev1.Event, image string) *corev1.Event {
+	for _, e := range slices.Backward(events) {
+		if e.Reason == "Failed" && strings.HasPrefix(e.Message, "Failed to pull image "+strconv.Quote(image)) {
+			return e
+		}
+	}
+	return nil
 }
 
 // crashWindow tells a container that cannot start from one that ran a while

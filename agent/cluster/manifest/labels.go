@@ -16,6 +16,8 @@ const (
 	AnnotationPlatform = "buildx.docker.com/platform"
 	AnnotationSpecHash = "slipway.build/spec-hash"
 	ContainerName      = "buildkitd"
+	// QEMUContainerName is the init container that registers emulators.
+	QEMUContainerName = "qemu"
 )
 
 // LabelOwner names the set of definitions that an object was made for.

@@ -77,7 +77,7 @@ func podTemplate(node configmap.Node, labels, annotations map[string]string, fil
 	setProfile(&pod, k)
 	if k.QEMU.Install {
 		pod.InitContainers = []corev1.Container{{
-			Name:            "qemu",
+			Name:            QEMUContainerName,
 			Image:           k.QEMU.Image,
 			Args:            []string{"--install", "all"},
 			SecurityContext: &corev1.SecurityContext{Privileged: new(true)},

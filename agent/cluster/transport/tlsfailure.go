@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -43,7 +44,7 @@ func explainTLS(err error, pod kube.Pod, address string, from *pki.Credential, n
 			"the certificate of buildkitd is signed by another authority than those in %s", from.Source)
 	case errors.As(err, &name):
 		return certificate("Slipway.tls.serverName of the definition must be a name in the certificate",
-			"the certificate of buildkitd is for %s and not for %s", strings.Join(name.Certificate.DNSNames, ", "), from.ServerName)
+			"the certificate of buildkitd is for %s and not for %s", strings.Join(hostsOf(name.Certificate), ", "), from.ServerName)
 	case errors.As(err, &other):
 		return certificate(restart, "buildkitd does not accept the client's certificate: %v", other)
 	case errors.As(err, &remote) && remote.Op == "remote error":
@@ -53,7 +54,8 @@ func explainTLS(err error, pod kube.Pod, address string, from *pki.Credential, n
 			Reason: kube.ReasonBlocked, Message: address + ": no answer", Cause: err,
 			Advice: []string{fmt.Sprintf("a NetworkPolicy or firewall that drops packets looks like this: let agents reach TCP port %d of the builder's pods, or use --transport exec", manifest.ListenPort)},
 		}
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH),
+		errors.Is(err, syscall.EAFNOSUPPORT), errors.Is(err, syscall.EADDRNOTAVAIL): // of IPv6, where this machine has none
 		return &kube.Error{
 			Reason: kube.ReasonBlocked, Message: address + ": no route from here", Cause: err,
 			Advice: []string{"the addresses of pods can be reached from within the cluster; elsewhere use --transport portforward or exec"},
@@ -68,6 +70,15 @@ func explainTLS(err error, pod kube.Pod, address string, from *pki.Credential, n
 		return certificate(podHint(pod), "what answers there does not speak TLS")
 	}
 	return &kube.Error{Reason: kube.ReasonTransport, Message: fmt.Sprintf("%s: %v", address, err), Cause: err, Advice: []string{podHint(pod)}}
+}
+
+// hostsOf are the names and addresses that a certificate is for.
+func hostsOf(certificate *x509.Certificate) []string {
+	hosts := slices.Clone(certificate.DNSNames)
+	for _, ip := range certificate.IPAddresses {
+		hosts = append(hosts, ip.String())
+	}
+	return hosts
 }
 
 // explainAlert puts a server's alert into words. Those of crypto/tls are all

@@ -31,6 +31,9 @@ type State struct {
 	BinDir string `json:"binDir,omitempty"`
 	// LogDir holds the logs of the cluster's programs.
 	LogDir string `json:"logDir,omitempty"`
+	// Families are the IP families of pods and cluster nodes: ipv4, ipv6, or dual
+	// with IPv4 first; empty where that is not known.
+	Families string `json:"families,omitempty"`
 	// Nodes are the cluster nodes.
 	Nodes []Node `json:"nodes,omitempty"`
 	// Images are what pods can run without pulling.

@@ -30,7 +30,20 @@ var programs = map[string]func() *cobra.Command{
 	"kube-controller-manager": func() *cobra.Command { return manager.NewControllerManagerCommand() },
 	"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
 	"kube-proxy":              func() *cobra.Command { return proxy.NewProxyCommand() },
-	"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
+	"kubelet":                 newKubelet,
+}
+
+// newKubelet takes the constructors of all versions of Kubernetes that this file
+// is compiled with: they have a context from 1.32 on.
+func newKubelet() *cobra.Command {
+	switch create := any(kubelet.NewKubeletCommand).(type) {
+	case func(context.Context) *cobra.Command:
+		return create(context.Background())
+	case func() *cobra.Command:
+		return create()
+	default:
+		panic(fmt.Sprintf("the kubelet's constructor is a %T", create))
+	}
 }
 
 func main() {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -24,7 +25,14 @@ type Cluster struct {
 	Programs, Debian string
 	// Pause is the reference of the sandbox image.
 	Pause string
-	Out   *report.Reporter
+	// Kubernetes is the version, such as v1.30.14; empty for the newest.
+	Kubernetes string
+	// Families are the IP families; empty is IPv4.
+	Families Families
+	// ArchWebhook is the program that says which architecture nodes have; needed
+	// before Kubernetes 1.36.
+	ArchWebhook string
+	Out         *report.Reporter
 }
 
 func (c Cluster) path(elements ...string) string {
@@ -46,7 +54,7 @@ func (c Cluster) Nodes() []state.Node {
 	var all []state.Node
 	for _, n := range nodes {
 		all = append(all, state.Node{
-			Name: n.name, Arch: n.arch, IP: n.ip, PodCIDR: n.podCIDR,
+			Name: n.name, Arch: n.arch, IP: c.ip(n), PodCIDR: pick(c, n.podCIDR4, n.podCIDR6)[0],
 			Containerd:    c.socket(n),
 			RegistryHosts: c.registryHosts(n),
 		})
@@ -55,7 +63,7 @@ func (c Cluster) Nodes() []state.Node {
 }
 
 // APIServer is the address of the API server.
-func (c Cluster) APIServer() string { return "https://" + apiAddress + ":" + apiPort }
+func (c Cluster) APIServer() string { return "https://" + net.JoinHostPort(c.apiAddress(), apiPort) }
 
 // LogDir holds the daemons' logs.
 func (c Cluster) LogDir() string { return c.logs() }

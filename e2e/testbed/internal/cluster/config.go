@@ -17,7 +17,7 @@ current-context: testbed
 clusters:
 - name: testbed
   cluster:
-    server: {{.Server}}
+    server: "{{.Server}}"
     certificate-authority-data: {{.CA}}
 contexts:
 - name: testbed
@@ -71,7 +71,7 @@ disabled_plugins = ['io.containerd.nri.v1.nri', 'io.containerd.image-verifier.v1
 
 {{define "kubelet"}}apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
-address: {{.IP}}
+address: "{{.IP}}"
 port: 10250
 healthzBindAddress: 127.0.0.1
 healthzPort: {{.HealthPort}}
@@ -85,7 +85,9 @@ containerRuntimeEndpoint: unix://{{.Socket}}
 # and none of them sets limits for the machine's other processes
 cgroupDriver: cgroupfs
 cgroupRoot: /{{.Cgroup}}
+{{- if .FailsOnCgroupV1}}
 failCgroupV1: false
+{{- end}}
 enforceNodeAllocatable: []
 failSwapOn: false
 podLogsDir: {{.Folder}}/pod-logs
@@ -93,7 +95,7 @@ volumePluginDir: {{.Folder}}/volume-plugins
 resolvConf: {{.Folder}}/resolv.conf
 # nothing answers there: a look-up that is refused at once beats one that hangs,
 # and a kubelet that knows no DNS complains in an event of every pod
-clusterDNS: [{{.IP}}]
+clusterDNS: ["{{.IP}}"]
 clusterDomain: cluster.local
 # images are imported, not pulled: one that is collected never comes back
 imageGCHighThresholdPercent: 100
@@ -108,9 +110,9 @@ kind: KubeProxyConfiguration
 clientConnection: {kubeconfig: {{.Kubeconfig}}}
 hostnameOverride: {{.Name}}
 mode: iptables
-clusterCIDR: {{.PodNetwork}}
+clusterCIDR: "{{.PodNetwork}}"
 detectLocalMode: ClusterCIDR
-bindAddress: {{.IP}}
+bindAddress: "{{.IP}}"
 healthzBindAddress: 127.0.0.1:10256
 metricsBindAddress: 127.0.0.1:10249
 iptables: {localhostNodePorts: false, syncPeriod: 30s, minSyncPeriod: 100ms}
@@ -146,6 +148,24 @@ metadata: {name: {{.Name}}-is-{{.Arch}}}
 spec: {policyName: {{.Name}}-is-{{.Arch}}}
 {{end}}
 
+{{define "archWebhook"}}apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata: {name: testbed-arch}
+webhooks:
+- name: arch.slipway.test
+  clientConfig: {url: "https://{{.Address}}/", caBundle: {{.CA}}}
+  rules:
+  - apiGroups: [""]
+    apiVersions: [v1]
+    operations: [CREATE, UPDATE]
+    resources: [nodes, nodes/status]
+  failurePolicy: Fail
+  reinvocationPolicy: IfNeeded
+  sideEffects: None
+  timeoutSeconds: 10
+  admissionReviewVersions: [v1]
+{{end}}
+
 {{define "registry"}}version: 0.1
 log: {level: error} # the access log is another
 storage:
@@ -153,14 +173,14 @@ storage:
   cache: {blobdescriptor: inmemory}
   delete: {enabled: true}
 http:
-  addr: {{.Address}}
+  addr: {{printf "%q" .Address}}
   secret: {{.Secret}}
   tls: {certificate: {{.Secrets}}/registry.crt, key: {{.Secrets}}/registry.key}
 auth:
 {{- if eq .Auth "token"}}
   # the realm is that host by which the client came; the one here is not used
   token:
-    realm: https://{{.Address}}/token
+    realm: "https://{{.Address}}/token"
     autoredirect: true
     autoredirectpath: /token
     service: {{.Service}}
@@ -182,7 +202,12 @@ func render(name string, values map[string]any) (string, error) {
 
 // podNetworkConfig is a node's CNI configuration: a point-to-point link for
 // each pod, and its address from the node's range. No pod has a port of its host.
-func podNetworkConfig(n node, folder string) (string, error) {
+func (c Cluster) podNetworkConfig(n node, folder string) (string, error) {
+	var ranges, routes []any
+	for _, family := range pick(c, []string{n.podCIDR4, "0.0.0.0/0"}, []string{n.podCIDR6, "::/0"}) {
+		ranges = append(ranges, []any{map[string]any{"subnet": family[0]}})
+		routes = append(routes, map[string]any{"dst": family[1]})
+	}
 	text, err := json.MarshalIndent(map[string]any{
 		"cniVersion": "1.0.0",
 		"name":       "slipway-" + n.name,
@@ -192,8 +217,8 @@ func podNetworkConfig(n node, folder string) (string, error) {
 				"ipam": map[string]any{
 					"type":    "host-local",
 					"dataDir": filepath.Join(folder, "addresses"),
-					"ranges":  []any{[]any{map[string]any{"subnet": n.podCIDR}}},
-					"routes":  []any{map[string]any{"dst": "0.0.0.0/0"}},
+					"ranges":  ranges,
+					"routes":  routes,
 				},
 			},
 		},

@@ -48,9 +48,9 @@ func (c Cluster) etcd() proc.Daemon {
 func (c Cluster) apiserver() proc.Daemon {
 	s := c.secrets()
 	return c.daemon("kube-apiserver", c.program("kube-apiserver"),
-		"--advertise-address="+apiAddress, "--bind-address="+apiAddress, "--secure-port="+apiPort,
+		"--advertise-address="+c.apiAddress(), "--bind-address="+c.apiAddress(), "--secure-port="+apiPort,
 		"--etcd-servers="+etcdClient,
-		"--service-cluster-ip-range="+serviceNetwork,
+		"--service-cluster-ip-range="+c.list(serviceNetwork4, serviceNetwork6),
 		"--tls-cert-file="+s+"/apiserver.crt", "--tls-private-key-file="+s+"/apiserver.key",
 		"--client-ca-file="+s+"/ca.crt", "--token-auth-file="+s+"/tokens.csv",
 		"--kubelet-client-certificate="+s+"/apiserver-kubelet-client.crt", "--kubelet-client-key="+s+"/apiserver-kubelet-client.key",
@@ -101,7 +101,7 @@ func (c Cluster) kubelet(n node) proc.Daemon {
 	return c.daemon("kubelet-"+n.name, c.program("kubelet"),
 		"--config="+filepath.Join(c.folder(n), "kubelet.yaml"),
 		"--kubeconfig="+c.kubeconfigOf("system:node:"+n.name),
-		"--hostname-override="+n.name, "--node-ip="+n.ip,
+		"--hostname-override="+n.name, "--node-ip="+c.list(n.ip4, n.ip6),
 		"--root-dir="+filepath.Join(c.folder(n), "kubelet"), "--cert-dir="+filepath.Join(c.folder(n), "kubelet-certs"),
 	)
 }
@@ -119,6 +119,9 @@ func (c Cluster) daemons() []proc.Daemon {
 	}
 	for _, r := range registries {
 		all = append(all, c.registry(r))
+	}
+	if !c.has(mutatingAdmissionPolicy) {
+		all = append(all, c.archWebhook())
 	}
 	return append(all, c.etcd())
 }

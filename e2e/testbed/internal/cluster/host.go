@@ -31,6 +31,7 @@ type host struct {
 var changedSysctls = []string{
 	"net/ipv4/ip_forward",
 	"net/ipv4/conf/all/route_localnet",
+	"net/ipv6/conf/all/forwarding",
 	"net/bridge/bridge-nf-call-iptables",
 	"net/netfilter/nf_conntrack_max",
 	"net/netfilter/nf_conntrack_tcp_timeout_established",
@@ -76,11 +77,15 @@ const (
 )
 
 // hostUp notes how the machine is, then changes what the cluster needs.
-func hostUp(journal, emulator string) error {
+func hostUp(journal, emulator string, sixes bool) error {
 	if err := noteHost(journal); err != nil {
 		return err
 	}
-	for name, value := range map[string]string{"net/ipv4/ip_forward": "1", "fs/inotify/max_user_instances": "8192"} {
+	wanted := map[string]string{"net/ipv4/ip_forward": "1", "fs/inotify/max_user_instances": "8192"}
+	if sixes {
+		wanted["net/ipv6/conf/all/forwarding"] = "1"
+	}
+	for name, value := range wanted {
 		if err := os.WriteFile(sysctlPath(name), []byte(value), 0o644); err != nil {
 			return fmt.Errorf("set %s: %w", name, err)
 		}

@@ -8,13 +8,17 @@ import (
 	"github.com/slipway-build/slipway/e2e/testbed/internal/run"
 )
 
-// The networks of the cluster. The nodes' own addresses are the first of their
-// pod networks, so pods and nodes reach each other by plain routing.
+// The networks of the cluster, for each IP family. The nodes' own addresses are
+// the first of their pod networks, so pods and nodes reach each other by plain
+// routing.
 const (
-	podNetwork     = "10.244.0.0/16"
-	serviceNetwork = "10.96.0.0/16"
-	serviceAPI     = "10.96.0.1"
-	apiPort        = "6443"
+	podNetwork4     = "10.244.0.0/16"
+	podNetwork6     = "fd00:10:244::/48"
+	serviceNetwork4 = "10.96.0.0/16"
+	serviceNetwork6 = "fd00:10:96::/112"
+	serviceAPI4     = "10.96.0.1"
+	serviceAPI6     = "fd00:10:96::1"
+	apiPort         = "6443"
 
 	// bridge carries the nodes' addresses. No pod is attached to it: every pod
 	// has its own point-to-point link, so that traffic between two pods of one
@@ -24,51 +28,60 @@ const (
 
 // node is one of the two cluster nodes.
 type node struct {
-	name, arch, ip, podCIDR string
-	healthPort              int
+	name, arch         string
+	ip4, ip6           string
+	podCIDR4, podCIDR6 string
+	healthPort         int
 }
 
 var nodes = []node{
-	{name: "node1", arch: "amd64", ip: "10.244.0.1", podCIDR: "10.244.0.0/24", healthPort: 10248},
-	{name: "node2", arch: "arm64", ip: "10.244.1.1", podCIDR: "10.244.1.0/24", healthPort: 10348},
+	{name: "node1", arch: "amd64", ip4: "10.244.0.1", podCIDR4: "10.244.0.0/24", ip6: "fd00:10:244::1", podCIDR6: "fd00:10:244::/64", healthPort: 10248},
+	{name: "node2", arch: "arm64", ip4: "10.244.1.1", podCIDR4: "10.244.1.0/24", ip6: "fd00:10:244:1::1", podCIDR6: "fd00:10:244:1::/64", healthPort: 10348},
 }
-
-var apiAddress = nodes[0].ip
 
 // Forwarded packets of pods pass even where the machine drops others'.
-var forwardRules = [][]string{
-	{"FORWARD", "-s", podNetwork, "-m", "comment", "--comment", "slipway testbed", "-j", "ACCEPT"},
-	{"FORWARD", "-d", podNetwork, "-m", "comment", "--comment", "slipway testbed", "-j", "ACCEPT"},
+func forwardRules(network string) [][]string {
+	return [][]string{
+		{"FORWARD", "-s", network, "-m", "comment", "--comment", "slipway testbed", "-j", "ACCEPT"},
+		{"FORWARD", "-d", network, "-m", "comment", "--comment", "slipway testbed", "-j", "ACCEPT"},
+	}
 }
 
-func networkUp(ctx context.Context) error {
+func (c Cluster) networkUp(ctx context.Context) error {
 	if err := run.Quiet(ctx, "ip", "link", "add", bridge, "type", "bridge"); err != nil && !run.Said(err, "File exists") {
 		return fmt.Errorf("make the bridge of the node addresses: %w", err)
 	}
 	for _, n := range nodes {
-		if err := run.Quiet(ctx, "ip", "address", "replace", n.ip+"/32", "dev", bridge); err != nil {
-			return fmt.Errorf("give %s its address: %w", n.name, err)
+		for _, address := range pick(c, []string{n.ip4 + "/32"}, []string{n.ip6 + "/128", "nodad"}) {
+			if err := run.Quiet(ctx, "ip", append([]string{"address", "replace", "dev", bridge}, address...)...); err != nil {
+				return fmt.Errorf("give %s its address: %w", n.name, err)
+			}
 		}
 	}
 	if err := run.Quiet(ctx, "ip", "link", "set", bridge, "up"); err != nil {
 		return fmt.Errorf("start the bridge of the node addresses: %w", err)
 	}
-	for _, rule := range forwardRules {
-		if run.Quiet(ctx, "iptables", append([]string{"-w", "-C"}, rule...)...) == nil {
-			continue
-		}
-		if err := run.Quiet(ctx, "iptables", append([]string{"-w", "-A"}, rule...)...); err != nil {
-			return fmt.Errorf("let pods' packets pass: %w", err)
+	for _, family := range pick(c, []string{"iptables", podNetwork4}, []string{"ip6tables", podNetwork6}) {
+		tool := family[0]
+		for _, rule := range forwardRules(family[1]) {
+			if run.Quiet(ctx, tool, append([]string{"-w", "-C"}, rule...)...) == nil {
+				continue
+			}
+			if err := run.Quiet(ctx, tool, append([]string{"-w", "-A"}, rule...)...); err != nil {
+				return fmt.Errorf("let pods' packets pass: %w", err)
+			}
 		}
 	}
 	return nil
 }
 
 func networkDown(ctx context.Context) error {
-	for _, rule := range forwardRules {
-		for run.Quiet(ctx, "iptables", append([]string{"-w", "-C"}, rule...)...) == nil {
-			if err := run.Quiet(ctx, "iptables", append([]string{"-w", "-D"}, rule...)...); err != nil {
-				return fmt.Errorf("take back the rules for pods' packets: %w", err)
+	for tool, network := range map[string]string{"iptables": podNetwork4, "ip6tables": podNetwork6} {
+		for _, rule := range forwardRules(network) {
+			for run.Quiet(ctx, tool, append([]string{"-w", "-C"}, rule...)...) == nil {
+				if err := run.Quiet(ctx, tool, append([]string{"-w", "-D"}, rule...)...); err != nil {
+					return fmt.Errorf("take back the rules for pods' packets: %w", err)
+				}
 			}
 		}
 	}

@@ -27,7 +27,7 @@ func writeSecrets(folder string) (map[string]string, error) {
 		return nil, err
 	}
 	names := []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"}
-	addresses := []net.IP{net.ParseIP(apiAddress), net.ParseIP(serviceAPI), net.IPv4(127, 0, 0, 1)}
+	addresses := []net.IP{net.ParseIP(nodes[0].ip4), net.ParseIP(nodes[0].ip6), net.ParseIP(serviceAPI4), net.ParseIP(serviceAPI6), net.IPv4(127, 0, 0, 1)}
 	for _, certificate := range []struct {
 		name      string
 		subject   pkix.Name
@@ -38,6 +38,7 @@ func writeSecrets(folder string) (map[string]string, error) {
 		// The API server is an administrator to the kubelets: exec and logs go through it.
 		{"apiserver-kubelet-client", pkix.Name{CommonName: "kube-apiserver", Organization: []string{"system:masters"}}, nil, nil},
 		{"registry", pkix.Name{CommonName: "registry"}, registryNames, registryAddresses()},
+		{"arch-webhook", pkix.Name{CommonName: "arch-webhook"}, nil, []net.IP{net.IPv4(127, 0, 0, 1)}},
 	} {
 		pair, err := ca.Issue(certificate.subject, certificate.names, certificate.addresses)
 		if err != nil {

@@ -32,7 +32,8 @@ var registries = []registry{
 	{name: "token-registry", port: "5001", auth: "token"},
 }
 
-func (r registry) address() string { return net.JoinHostPort(apiAddress, r.port) }
+func (c Cluster) registryAddress(r registry) string { return net.JoinHostPort(c.apiAddress(), r.port) }
+
 func (r registry) storage() string { return filepath.Join("registry", r.name) }
 
 // registryNames are in the registries' certificate. No name server knows them:
@@ -42,7 +43,7 @@ var registryNames = []string{"registry.slipway.test", "mirror.slipway.test", "ot
 func registryAddresses() []net.IP {
 	addresses := []net.IP{net.IPv4(127, 0, 0, 1)}
 	for _, n := range nodes {
-		addresses = append(addresses, net.ParseIP(n.ip))
+		addresses = append(addresses, net.ParseIP(n.ip4), net.ParseIP(n.ip6))
 	}
 	return addresses
 }
@@ -109,12 +110,12 @@ func (c Cluster) writeRegistryConfigs() error {
 		storage := c.path(r.storage())
 		failed = errors.Join(failed, os.MkdirAll(storage, 0o700))
 		text, err := render("registry", map[string]any{
-			"Address": r.address(), "Storage": storage, "Secrets": c.secrets(), "Secret": secret(), "Auth": r.auth,
+			"Address": c.registryAddress(r), "Storage": storage, "Secrets": c.secrets(), "Secret": secret(), "Auth": r.auth,
 			"Service": r.name,
 		})
 		failed = errors.Join(failed, err, proc.WriteFile(c.path("registry", r.name+".yaml"), []byte(text), 0o600))
 		for _, n := range nodes {
-			for _, host := range registryHosts(r) {
+			for _, host := range c.registryHostsOf(r) {
 				folder := filepath.Join(c.registryHosts(n), host)
 				failed = errors.Join(failed, os.MkdirAll(folder, 0o755), proc.WriteFile(filepath.Join(folder, "hosts.toml"), []byte(c.hostsFile(r)), 0o644))
 			}
@@ -123,9 +124,9 @@ func (c Cluster) writeRegistryConfigs() error {
 	return failed
 }
 
-// registryHosts are the hosts under which a reference can name the registry.
-func registryHosts(r registry) []string {
-	hosts := []string{r.address()}
+// registryHostsOf are the hosts under which a reference can name the registry.
+func (c Cluster) registryHostsOf(r registry) []string {
+	hosts := []string{c.registryAddress(r)}
 	for _, name := range registryNames {
 		hosts = append(hosts, net.JoinHostPort(name, r.port))
 	}
@@ -134,7 +135,7 @@ func registryHosts(r registry) []string {
 
 // hostsFile leads every name of the registry to its address.
 func (c Cluster) hostsFile(r registry) string {
-	server := "https://" + r.address()
+	server := "https://" + c.registryAddress(r)
 	return fmt.Sprintf("server = %[1]q\n\n[host.%[1]q]\n  capabilities = [\"pull\", \"resolve\"]\n  ca = %[2]q\n", server, c.authority())
 }
 
@@ -166,7 +167,7 @@ func (c Cluster) StartRegistries(ctx context.Context) error {
 			}
 		}
 		if err := c.await(ctx, d, d.Name, func(ctx context.Context) (bool, string) {
-			err := answers(ctx, client, r)
+			err := c.answers(ctx, client, r)
 			return err == nil, fmt.Sprint(err)
 		}); err != nil {
 			return err
@@ -184,7 +185,7 @@ func (c Cluster) registriesHealthy(ctx context.Context) error {
 	defer client.CloseIdleConnections()
 	var failed error
 	for _, r := range registries {
-		failed = errors.Join(failed, answers(ctx, client, r))
+		failed = errors.Join(failed, c.answers(ctx, client, r))
 	}
 	return failed
 }
@@ -199,8 +200,8 @@ func (c Cluster) registryClient() (*http.Client, error) {
 
 // answers asks without a credential, which must be refused: a registry that
 // lets everybody in is as broken as one that is not there.
-func answers(ctx context.Context, client *http.Client, r registry) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+r.address()+"/v2/", nil)
+func (c Cluster) answers(ctx context.Context, client *http.Client, r registry) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.registryAddress(r)+"/v2/", nil)
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", r.name, err)
 	}
@@ -220,7 +221,7 @@ func (c Cluster) Registries() []state.Registry {
 	var all []state.Registry
 	for _, r := range registries {
 		described := state.Registry{
-			Address: r.address(),
+			Address: c.registryAddress(r),
 			Name:    net.JoinHostPort(registryNames[0], r.port),
 			CA:      c.authority(),
 			CAKey:   filepath.Join(c.secrets(), "ca.key"),

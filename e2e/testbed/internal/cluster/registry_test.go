@@ -17,11 +17,11 @@ func TestWriteRegistryConfigs(t *testing.T) {
 	}
 	for name, wants := range map[string][]string{
 		"registry": {
-			"addr: 10.244.0.1:5000\n", "rootdirectory: " + c.path("registry", "registry") + "}", "delete: {enabled: true}",
+			"addr: \"10.244.0.1:5000\"\n", "rootdirectory: " + c.path("registry", "registry") + "}", "delete: {enabled: true}",
 			"certificate: " + c.secrets() + "/registry.crt", "htpasswd: {realm: registry, path: " + c.secrets() + "/registry.htpasswd}",
 		},
 		"token-registry": {
-			"addr: 10.244.0.1:5001\n", "rootdirectory: " + c.path("registry", "token-registry") + "}", "autoredirect: true\n",
+			"addr: \"10.244.0.1:5001\"\n", "rootdirectory: " + c.path("registry", "token-registry") + "}", "autoredirect: true\n",
 			"service: token-registry\n", "rootcertbundle: " + c.secrets() + "/ca.crt\n",
 		},
 	} {

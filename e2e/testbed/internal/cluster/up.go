@@ -58,13 +58,13 @@ func (c Cluster) prepare(ctx context.Context) error {
 			}
 		}
 	}
-	if err := hostUp(c.journal(), filepath.Join(c.Debian, "bin", "qemu-aarch64-static")); err != nil {
+	if err := hostUp(c.journal(), filepath.Join(c.Debian, "bin", "qemu-aarch64-static"), c.Families == IPv6 || c.Families == Dual); err != nil {
 		return err
 	}
 	if _, err := c.cgroupsUp(); err != nil {
 		return err
 	}
-	if err := networkUp(ctx); err != nil {
+	if err := c.networkUp(ctx); err != nil {
 		return err
 	}
 	// etcd waits for the disk at every write; what it keeps here is worth no wait.
@@ -107,17 +107,18 @@ func (c Cluster) writeConfigs(tokens map[string]string) error {
 		write(path, "kubeconfig", map[string]any{"Server": c.APIServer(), "CA": base64.StdEncoding.EncodeToString(ca), "User": user, "Token": token})
 	}
 	write(c.path("proxy.yaml"), "proxy", map[string]any{
-		"Kubeconfig": c.kubeconfigOf("system:kube-proxy"), "Name": nodes[0].name, "IP": nodes[0].ip, "PodNetwork": podNetwork,
+		"Kubeconfig": c.kubeconfigOf("system:kube-proxy"), "Name": nodes[0].name, "IP": c.ip(nodes[0]), "PodNetwork": c.list(podNetwork4, podNetwork6),
 	})
 	for _, n := range nodes {
 		folder := c.folder(n)
 		values := map[string]any{
 			"Folder": folder, "Socket": c.socket(n), "Hosts": c.registryHosts(n), "Bin": c.Programs, "CNI": filepath.Join(c.Debian, "cni"),
-			"Pause": c.Pause, "IP": n.ip, "HealthPort": n.healthPort, "Secrets": c.secrets(), "Cgroup": c.nodeCgroup(n.name),
+			"Pause": c.Pause, "IP": c.ip(n), "HealthPort": n.healthPort, "Secrets": c.secrets(), "Cgroup": c.nodeCgroup(n.name),
+			"FailsOnCgroupV1": c.has(failCgroupV1),
 		}
 		write(filepath.Join(folder, "containerd.toml"), "containerd", values)
 		write(filepath.Join(folder, "kubelet.yaml"), "kubelet", values)
-		network, err := podNetworkConfig(n, folder)
+		network, err := c.podNetworkConfig(n, folder)
 		failed = errors.Join(failed, err, proc.WriteFile(filepath.Join(folder, "cni", "10-pods.conflist"), []byte(network), 0o644))
 		failed = errors.Join(failed, proc.WriteFile(filepath.Join(c.registryHosts(n), ownRegistry, "hosts.toml"), []byte("server = \"http://127.0.0.1:1\"\n"), 0o644))
 		// For pods that ask for the node's DNS: there is none to reach either.
@@ -168,10 +169,17 @@ func (c Cluster) startControlPlane(ctx context.Context) error {
 
 // setArchitectures makes node2 an arm64 node to Kubernetes. A kubelet insists on
 // the architecture that it was compiled for and puts it back whenever it
-// registers; an admission policy has the last word. It must be in force before
-// the kubelets come, or pods could be scheduled by the wrong label.
+// registers; an admission policy, or a webhook where there are none, has the last
+// word. It must be in force before the kubelets come, or pods could be scheduled
+// by the wrong label.
 func (c Cluster) setArchitectures(ctx context.Context, server *api) error {
 	const group = "/apis/admissionregistration.k8s.io/v1/"
+	if !c.has(mutatingAdmissionPolicy) {
+		if err := c.startArchWebhook(ctx, server, group); err != nil {
+			return err
+		}
+		return c.awaitArchitectures(ctx, server)
+	}
 	for _, n := range nodes {
 		text, err := render("arch", map[string]any{"Name": n.name, "Arch": n.arch})
 		if err != nil {
@@ -186,6 +194,10 @@ func (c Cluster) setArchitectures(ctx context.Context, server *api) error {
 			return fmt.Errorf("make the policy for the architecture of %s: %w", n.name, err)
 		}
 	}
+	return c.awaitArchitectures(ctx, server)
+}
+
+func (c Cluster) awaitArchitectures(ctx context.Context, server *api) error {
 	for _, n := range nodes {
 		if err := c.await(ctx, c.apiserver(), "the policy for the architecture of "+n.name, func(ctx context.Context) (bool, string) {
 			var made nodeObject

@@ -34,14 +34,18 @@ func Programs(ctx context.Context, source, cache string, out *report.Reporter) (
 				return err
 			}
 		}
-		for _, link := range links {
-			if err := os.Symlink("kube", filepath.Join(work, link)); err != nil {
-				return fmt.Errorf("name a Kubernetes program: %w", err)
-			}
-		}
-		return nil
+		return nameKubernetes(work)
 	})
 	return folder, err
+}
+
+func nameKubernetes(folder string) error {
+	for _, link := range links {
+		if err := os.Symlink("kube", filepath.Join(folder, link)); err != nil {
+			return fmt.Errorf("name a Kubernetes program: %w", err)
+		}
+	}
+	return nil
 }
 
 // Peer builds docker buildx, which the benchmarks and some scenarios compare
@@ -88,16 +92,16 @@ func Product(ctx context.Context, folder, file string) (bool, error) {
 	return true, nil
 }
 
-// PodShell builds the program that runs scripts in agents' pods into file.
-func PodShell(ctx context.Context, source, file string) error {
+// Helper builds a program of the tests' own module, which is in source, into file.
+func Helper(ctx context.Context, source, program, file string) error {
 	build := run.Command{
 		Name: "go",
-		Args: append(append([]string{"build", "-buildvcs=false"}, flags...), "-ldflags", "-s -w", "-o", file, "./podshell/podshelld"),
+		Args: append(append([]string{"build", "-buildvcs=false"}, flags...), "-ldflags", "-s -w", "-o", file, program),
 		Dir:  source,
 		Env:  []string{"CGO_ENABLED=0", "GOWORK=off"},
 	}
 	if _, err := build.Output(ctx); err != nil {
-		return fmt.Errorf("build the program that runs scripts: %w", err)
+		return fmt.Errorf("build %s: %w", program, err)
 	}
 	return nil
 }
@@ -134,7 +138,7 @@ func (t target) build(ctx context.Context, source, folder, count string, out *re
 	if t.cgo {
 		environment[0] = "CGO_ENABLED=1"
 	}
-	options := append(flags[:len(flags):len(flags)], "-tags", t.tags)
+	options := append(append(flags[:len(flags):len(flags)], t.options...), "-tags", t.tags)
 	out.Line("%s, %s: finding what must be compiled (downloads modules the first time)", count, t.title)
 	listing := run.Command{
 		Name: "go",

@@ -2,6 +2,8 @@
 // set of versions.
 package compile
 
+import "strconv"
+
 // Versions of what is compiled. go.mod of the components is what decides; these
 // are what the programs say of themselves, and a test compares the two.
 const (
@@ -17,7 +19,9 @@ const (
 type target struct {
 	title string
 	// folder is the module's, below that of the components.
-	folder   string
+	folder string
+	// options are more flags of the go command.
+	options  []string
 	cgo      bool
 	tags     string
 	ldflags  string
@@ -38,10 +42,7 @@ var targets = []target{
 		// Whatever is left out here would need kernel headers or is never used;
 		// tags that only one of the programs knows change nothing in the others.
 		tags: "no_btrfs,no_devmapper,no_zfs,grpcnotrace,urfave_cli_no_docs,osusergo,netgo,static_build,seccomp",
-		ldflags: "-s -w" +
-			" -X k8s.io/component-base/version.gitVersion=" + Kubernetes +
-			" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37" +
-			" -X k8s.io/client-go/pkg/version.gitVersion=" + Kubernetes +
+		ldflags: "-s -w" + kubernetesVersion(Kubernetes) +
 			" -X github.com/containerd/containerd/v2/version.Version=" + Containerd +
 			" -X github.com/moby/buildkit/version.Version=" + BuildKit,
 		packages: []string{
@@ -73,6 +74,14 @@ var targets = []target{
 		ldflags:  "-s -w -X github.com/distribution/distribution/v3/version.version=" + Distribution,
 		packages: []string{".", "./token-registry"},
 	},
+}
+
+// kubernetesVersion are the flags of the linker with which Kubernetes' programs
+// say which version they are.
+func kubernetesVersion(version string) string {
+	return " -X k8s.io/component-base/version.gitVersion=" + version +
+		" -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=" + strconv.Itoa(Minor(version)) +
+		" -X k8s.io/client-go/pkg/version.gitVersion=" + version
 }
 
 // links are the names under which the Kubernetes binary is started.
