@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -232,9 +231,7 @@ func (c *buildCmd) dryRun(in *invocation, build agent.Build) error {
 	if err != nil {
 		return err
 	}
-	encoder := json.NewEncoder(in.output(formatJSON))
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(map[string]any{"builder": build.Fleet.Definition().Name, "solves": requests})
+	return in.printJSON(solve.DryRun{Builder: build.Fleet.Definition().Name, Solves: requests})
 }
 
 // call is what --call, --check and --print say.

@@ -52,7 +52,7 @@ func (c *doctorCmd) Run(in *invocation) error {
 	}
 	if c.Format == formatJSON {
 		checks, verdict := d.Run(in.ctx)
-		if err := in.printJSON(checks); err != nil {
+		if err := in.printJSON(append(checks, doctor.Summary(checks, verdict))); err != nil {
 			return err
 		}
 		return verdict
@@ -146,7 +146,7 @@ var verdictWords = map[doctor.Verdict]struct {
 }{
 	doctor.VerdictOK:      {"ok", color.Good},
 	doctor.VerdictWarning: {"warning", color.Warn},
-	doctor.VerdictFailed:  {"FAIL", color.Bad},
+	doctor.VerdictFailed:  {"FAILED", color.Bad},
 	doctor.VerdictSkipped: {"skipped", color.Dim},
 }
 

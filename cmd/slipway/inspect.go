@@ -77,6 +77,11 @@ func (c *inspectCmd) Run(in *invocation) error {
 	case template != nil:
 		return writeTemplate(in.out, template, nil, []any{details.Buildx(definition, options, true)})
 	}
+	if in.called.docker() { // scripts look for buildx's words
+		for i := range details.Nodes {
+			details.Nodes[i].Status = details.Nodes[i].Status.Buildx()
+		}
+	}
 	return printDetails(in.out, details, definition, time.Now())
 }
 
@@ -152,7 +157,7 @@ func printNode(w io.Writer, n builders.NodeDetails, defined configmap.Node, now 
 	for _, hint := range n.Hints {
 		sanitize.Fprintf(w, "Hint:\t%s\n", hint)
 	}
-	sanitize.Fprintf(w, "Status:\t%s\n", buildxStatus(n.Status))
+	sanitize.Fprintf(w, "Status:\t%s\n", n.Status)
 	printIf(w, "BuildKit daemon flags", strings.Join(n.Flags, " "))
 	printIf(w, "BuildKit version", n.BuildKit)
 	declared := n.Platforms
@@ -194,14 +199,6 @@ func printNode(w io.Writer, n builders.NodeDetails, defined configmap.Node, now 
 			sanitize.Fprintf(w, "\t> %s\n", line)
 		}
 	}
-}
-
-// buildxStatus is the word that buildx has for what does not exist yet.
-func buildxStatus(status string) string {
-	if status == "absent" {
-		return "inactive"
-	}
-	return status
 }
 
 // inGroups marks the platforms that the definition declares with a star, before

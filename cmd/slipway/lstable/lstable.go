@@ -55,7 +55,7 @@ func Print(w io.Writer, list []builders.Status, style Style) error {
 			if !style.Whole {
 				shown = shortPlatforms(shown)
 			}
-			status := n.Status
+			status := string(n.Status)
 			if n.Drifted {
 				status += "*"
 			}
@@ -115,7 +115,7 @@ func cutTo(cell string, width int) string {
 
 // statusColor is the colour of a status; empty where it needs none.
 func statusColor(status string) color.Color {
-	switch strings.TrimSuffix(status, "*") {
+	switch builders.NodeState(strings.TrimSuffix(status, "*")) {
 	case builders.StatusRunning:
 		return color.Good
 	case builders.StatusStarting:
