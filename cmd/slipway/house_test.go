@@ -45,7 +45,7 @@ var floors = [][]string{
 	{"configmap", "registry"},
 	{"internal/color", "internal/heap", "internal/reference", "internal/source", "internal/table", "internal/target"},
 	{"internal/fault"},
-	{"internal/format", "internal/sanitize", "internal/variables"},
+	{"internal/format", "internal/ociplatform", "internal/sanitize", "internal/variables"},
 	{"internal/suggest"},
 }
 
