@@ -52,7 +52,7 @@ type buildCmd struct {
 	CgroupParent  string    `placeholder:"CGROUP" help:"Parent cgroup of RUN."`
 	Allow         []string  `sep:"none" placeholder:"ENTITLEMENT" help:"Allow network.host, security.insecure or device."`
 	Drift         driftFlag `placeholder:"POLICY" env:"SLIPWAY_DRIFT" help:"What to do about a builder that is not as its definition says: warn, apply, fail or ignore (default: what the definition says, else warn)."`
-	Progress      string    `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet."`
+	Progress      string    `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet, none."`
 	RawOutput     bool      `env:"SLIPWAY_RAW_OUTPUT" help:"Print what the steps put out as it is: with control sequences, and with what a CI system takes for commands."`
 	Quiet         bool      `short:"q" help:"Suppress the progress output; print the image ID, as --progress=quiet does."`
 

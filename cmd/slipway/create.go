@@ -41,7 +41,7 @@ type createCmd struct {
 
 	Output    string `short:"o" xor:"place" placeholder:"FILE" help:"File to write, or - for standard output."`
 	ConfigMap string `name:"configmap" xor:"place" placeholder:"[NAMESPACE/]NAME" help:"ConfigMap in the cluster to write to, under the builder's name as its key."`
-	Progress  string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output of --bootstrap: auto, plain, tty, rawjson, quiet."`
+	Progress  string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output of --bootstrap: auto, plain, tty, rawjson, quiet, none."`
 }
 
 // flagsValue are flags of another program. Unlike other values they start with

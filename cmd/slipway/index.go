@@ -34,7 +34,7 @@ type indexCreateCmd struct {
 	PreferIndex  bool     `default:"true" negatable:"" help:"Make an index of a single source too, instead of a plain copy."`
 	Platform     []string `short:"p" sep:"none" placeholder:"OS/ARCH" help:"Keep only these platforms, comma-separated."`
 	MetadataFile string   `placeholder:"FILE" help:"File for the result's name and descriptor, as JSON."`
-	Progress     string   `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet."`
+	Progress     string   `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet, none."`
 	registryFlags
 }
 

@@ -24,7 +24,7 @@ type inspectCmd struct {
 	Bootstrap bool          `help:"Start the builder first, as slipway up does."`
 	Timeout   time.Duration `default:"20s" help:"How long a node may take to answer."`
 	Format    string        `default:"text" values:"text,json" placeholder:"FORMAT" help:"Output format: text, json, or a Go template with the fields of docker buildx ls --format json."`
-	Progress  string        `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output of --bootstrap: auto, plain, tty, rawjson, quiet."`
+	Progress  string        `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output of --bootstrap: auto, plain, tty, rawjson, quiet, none."`
 }
 
 // Help is shown by --help.

@@ -17,7 +17,7 @@ type upCmd struct {
 	MinReady          int           `default:"1" placeholder:"N" help:"Wait until so many pods of each node are ready (default: ${default})."`
 	Timeout           time.Duration `placeholder:"DURATION" help:"How long to wait for the nodes at most, such as 4m, where their definition has longer timeouts (default: what the definition says)."`
 	timingFlags
-	Progress string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output (auto, plain, tty, rawjson, quiet)."`
+	Progress string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output (auto, plain, tty, rawjson, quiet, none)."`
 }
 
 // Help is shown by --help.
