@@ -59,8 +59,8 @@ var BuildxHeaders = map[string]string{
 
 // Buildx returns the builder in buildx's form. The options are the nodes' driver
 // options, by the nodes' names.
-func (s Status) Buildx(d configmap.Definition, options map[string]map[string]string, current bool) BuildxBuilder {
-	b := BuildxBuilder{Name: s.Name, Driver: s.Driver, Current: current, Nodes: make([]BuildxNode, len(s.Nodes))}
+func (s Status) Buildx(d configmap.Definition, options map[string]map[string]string) BuildxBuilder {
+	b := BuildxBuilder{Name: s.Name, Driver: s.Driver, Current: s.Selected, Nodes: make([]BuildxNode, len(s.Nodes))}
 	for i, n := range s.Nodes {
 		b.Nodes[i] = n.buildx(d.Nodes[i], options[n.Name])
 	}

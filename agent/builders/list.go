@@ -27,6 +27,8 @@ type Status struct {
 	Driver string `json:"driver"`
 	// File is the file of the definition.
 	File string `json:"file"`
+	// Selected is true for the builder that is taken where none is named.
+	Selected bool `json:"selected"`
 	// Nodes are in the order of the definition.
 	Nodes []NodeStatus `json:"nodes"`
 }

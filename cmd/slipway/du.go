@@ -27,7 +27,7 @@ type duCmd struct {
 
 // Help is shown by --help.
 func (c *duCmd) Help() string {
-	return "Each pod of each node has a cache of its own; all of them are asked. The columns are those of docker buildx du, and last the node and the pod."
+	return "Each pod of each node has a cache of its own; all of them are asked. The columns are those of docker buildx du, and last the node and the pod. A * after an ID says that builds still write to the record, a * after a size that other records hold it as well."
 }
 
 // Run prints the records and what they come to.

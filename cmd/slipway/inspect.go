@@ -29,7 +29,7 @@ type inspectCmd struct {
 
 // Help is shown by --help.
 func (c *inspectCmd) Help() string {
-	return "Prints what docker buildx inspect does, under the same labels, and the pods of each node: where they run and since when, how they are reached, their caches and active builds."
+	return "Prints what docker buildx inspect does, under the same labels, and the pods of each node: where they run and since when, how they are reached, their caches and active builds. A platform with a * is one that the definition declares."
 }
 
 // Run prints the builder.
