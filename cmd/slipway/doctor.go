@@ -17,7 +17,7 @@ import (
 )
 
 type doctorCmd struct {
-	Name   string   `arg:"" name:"builder" optional:"" help:"The builder to look at (default: --builder, else the only one defined)."`
+	Name   string   `arg:"" name:"builder" optional:"" help:"The builder to look at (default: --builder, else the only one defined or the one that slipway use has selected)."`
 	Image  []string `sep:"none" placeholder:"IMAGE" help:"An image that is to be pushed: ask its registry for the right to."`
 	Up     bool     `help:"Start the builder first, as slipway up does."`
 	Slower float64  `default:"1" env:"SLIPWAY_DOCTOR_SLOWER" placeholder:"FACTOR" help:"Give every check FACTOR times its usual time, on a cluster that is known to be slow."`

@@ -20,7 +20,7 @@ import (
 )
 
 type inspectCmd struct {
-	Name      string        `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined)."`
+	Name      string        `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined or the one that slipway use has selected)."`
 	Bootstrap bool          `help:"Start the builder first, as slipway up does."`
 	Timeout   time.Duration `default:"20s" help:"How long a node may take to answer."`
 	Format    string        `default:"text" values:"text,json" placeholder:"FORMAT" help:"Output format: text, json, or a Go template with the fields of docker buildx ls --format json."`

@@ -11,7 +11,7 @@ import (
 )
 
 type upCmd struct {
-	Name              string        `arg:"" name:"builder" optional:"" help:"The builder to start (default: --builder, else the only one defined)."`
+	Name              string        `arg:"" name:"builder" optional:"" help:"The builder to start (default: --builder, else the only one defined or the one that slipway use has selected)."`
 	RenewCertificates bool          `help:"Make new certificates for the builder's nodes now. Running pods and builds go on with the old ones."`
 	Drift             driftFlag     `placeholder:"POLICY" env:"SLIPWAY_DRIFT" help:"What to do about a workload that is not as its definition says: apply, warn, fail or ignore (default: what the definition says, else apply)."`
 	MinReady          int           `default:"1" placeholder:"N" help:"Wait until so many pods of each node are ready (default: ${default})."`
