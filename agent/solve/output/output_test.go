@@ -238,7 +238,12 @@ func TestOutputMistakes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.outputs, tt.want), func(t *testing.T) {
 			before := tree(t, dir)
-			_, err := plan(t, tt.outputs, tt.tune)
+			_, err := plan(t, tt.outputs, func(r *Env) {
+				r.WorkDir = dir
+				if tt.tune != nil {
+					tt.tune(r)
+				}
+			})
 			if err == nil || !errors.As(err, new(*fault.Usage)) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v does not say %q", err, tt.want)
 			}
