@@ -25,6 +25,7 @@ import (
 	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/report"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/cmd/slipway/cachetable"
 	"github.com/slipway-build/slipway/cmd/slipway/model"
 	"github.com/slipway-build/slipway/internal/format"
 	"github.com/slipway-build/slipway/internal/reference"
@@ -40,7 +41,7 @@ var jsonOutputs = []struct {
 }{
 	{"ls", "slipway ls --format json-list", []builders.Status{{Nodes: []builders.NodeStatus{{}}}}},
 	{"inspect", "slipway inspect --format json", builders.Details{Nodes: []builders.NodeDetails{{GC: []builders.GCRule{{}}, Pods: []builders.PodDetails{{}}}}}},
-	{"du", "slipway du --format json-list", []cacheRecord{{}}},
+	{"du", "slipway du --format json-list", []cachetable.Record{{}}},
 	{"gc", "slipway gc --format json", []collectedJSON{{}}},
 	{"doctor", "slipway doctor --format json", []doctor.Check{{}}},
 	{"auth", "slipway auth --format json", []authStatus{{Findings: []registry.Finding{{}}, Checks: []authCheck{{}}}}},
