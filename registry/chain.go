@@ -166,6 +166,7 @@ func (c *Chain) PassedOver(host string) []string {
 // Verdict is what came of asking a source.
 type Verdict string
 
+// The verdicts.
 const (
 	// Used: its credential is used.
 	Used Verdict = "used"
