@@ -37,8 +37,9 @@ func Parse(text string) (p ocispecs.Platform, problem, hint string) {
 		default:
 			hint = "did you mean " + near + "/amd64?"
 		}
-		// Without the class that containerd's errors end with.
-		return ocispecs.Platform{}, strings.TrimSuffix(err.Error(), ": invalid argument"), hint
+		// Without the text, and the class that containerd's errors end with.
+		problem = strings.TrimSuffix(strings.TrimPrefix(err.Error(), fmt.Sprintf("%q: ", text)), ": invalid argument")
+		return ocispecs.Platform{}, problem, hint
 	}
 	p = platforms.Normalize(p)
 	problem, hint = Check(p)

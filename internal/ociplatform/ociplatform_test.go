@@ -20,9 +20,9 @@ func TestParse(t *testing.T) {
 		"linux/riscv":  "", // containerd's
 		"amd64":        "",
 		"linux":        "",
-		"amd46":        `"amd46": unknown operating system or architecture; did you mean linux/amd64?`,
-		"lunix":        `"lunix": unknown operating system or architecture; did you mean linux/amd64?`,
-		"x/y/z/a":      `"x/y/z/a": cannot parse platform specifier; `,
+		"amd46":        `unknown operating system or architecture; did you mean linux/amd64?`,
+		"lunix":        `unknown operating system or architecture; did you mean linux/amd64?`,
+		"x/y/z/a":      `cannot parse platform specifier; `,
 		"linux/risc64": `"risc64" is not a known architecture; did you mean linux/riscv64?`,
 	} {
 		_, problem, hint := Parse(name)
