@@ -17,6 +17,8 @@ type Places struct {
 	// Explicit is the path the user gave; if it is set, nothing else is
 	// looked at.
 	Explicit string
+	// Agent is where a sidecar of the pod may serve builders.
+	Agent string
 	// BuildxConfig is the value of BUILDX_CONFIG: buildx's state directory.
 	BuildxConfig string
 	// DockerConfig is the value of DOCKER_CONFIG: the directory of docker's
@@ -32,8 +34,8 @@ type Places struct {
 func (p Places) OfBuildx(path string) bool { return p.Explicit == "" && path != systemPath }
 
 // Locate returns the path of the file or directory that holds the
-// definitions: the first that exists. The order is the explicit path,
-// /etc/slipway/definitions, and the directories where buildx keeps its
+// definitions: the first that exists. The order is the explicit path, that of a
+// sidecar, /etc/slipway/definitions, and the directories where buildx keeps its
 // instance files. An *Error lists every place that was looked at.
 func Locate(p Places) (string, error) {
 	return locate(p, systemPath)
@@ -46,7 +48,11 @@ func locate(p Places, system string) (string, error) {
 		}
 		return p.Explicit, nil
 	}
-	places := []string{system}
+	var places []string
+	if p.Agent != "" {
+		places = append(places, p.Agent)
+	}
+	places = append(places, system)
 	if p.BuildxConfig != "" {
 		places = append(places, filepath.Join(p.BuildxConfig, "instances"))
 	}

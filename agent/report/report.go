@@ -37,6 +37,15 @@ type Part struct {
 	Provenance map[string]json.RawMessage
 }
 
+// Ref is the reference of the build as docker buildx writes it, BUILDER/NODE/ID: that
+// of the first node; empty for a build of none.
+func (r *Report) Ref() string {
+	if len(r.Parts) == 0 {
+		return ""
+	}
+	return strings.Join([]string{r.Builder, r.Parts[0].Node, r.Parts[0].Result.Ref}, "/")
+}
+
 // ImageID is the digest of the image's configuration where there is one
 // image, that of the index where there are several; empty without an image.
 // It is what docker and buildx call so.
@@ -54,7 +63,7 @@ func (r Report) ImageID() string {
 // Dockerfile's linter are under docker buildx's key too.
 func (r Report) Metadata(warnings bool) Metadata {
 	m := Metadata{
-		ConfigDigest: r.Outcome.ConfigDigest, Names: strings.Join(r.Outcome.Names, ","),
+		ConfigDigest: r.Outcome.ConfigDigest, Names: strings.Join(r.Outcome.Names, ","), Ref: r.Ref(),
 		Platforms: map[string]PlatformMetadata{}, more: map[string]any{},
 	}
 	if len(r.Parts) == 1 {
@@ -66,10 +75,7 @@ func (r Report) Metadata(warnings bool) Metadata {
 		m.Digest, m.Descriptor = d.Digest, d
 	}
 	var found []event.Warning
-	for i, part := range r.Parts {
-		if i == 0 {
-			m.Ref = strings.Join([]string{r.Builder, part.Node, part.Result.Ref}, "/")
-		}
+	for _, part := range r.Parts {
 		for platform, provenance := range part.Provenance {
 			if platform == "" && len(r.Parts) > 1 && len(part.Platforms) > 0 {
 				platform = part.Platforms[0]

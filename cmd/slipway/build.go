@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/agent/solve/output"
+	"github.com/slipway-build/slipway/cmd/slipway/buildref"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -187,6 +188,11 @@ func (c *buildCmd) build(in *invocation, build agent.Build) error {
 	made, err := build.Run(in.ctx)
 	if err != nil {
 		return err
+	}
+	if in.called.docker() {
+		if err := buildref.Save(in.env.buildxDir(), made.Ref(), buildref.StateOf(in.workdir, c.Context, c.File)); err != nil {
+			in.log.Debug().Err(err).Msg("nothing is kept for docker's actions") // an agent's home may be read-only
+		}
 	}
 	// An archive that went to standard output ends with its last byte.
 	if id := made.ImageID(); build.Mode == progress.Quiet && id != "" && !usesStdout(build.Request.Outputs) {

@@ -58,6 +58,7 @@ type cli struct {
 	Login      loginCmd      `cmd:"" help:"Log in to a registry, as docker login does."`
 	Logout     logoutCmd     `cmd:"" help:"Log out of a registry."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Agent      agentCmd      `cmd:"" help:"Serve builders to the other containers of a pod."`
 	Completion completionCmd `cmd:"" help:"Print the completion script for a shell."`
 	Help       helpCmd       `cmd:"" help:"Show the help of a command."`
 	Complete   completeCmd   `cmd:"" hidden:"" help:"Print what completion scripts ask for."`
@@ -68,6 +69,7 @@ type cli struct {
 type global struct {
 	Builder     string           `env:"SLIPWAY_BUILDER,BUILDX_BUILDER" placeholder:"NAME" help:"The builder (default: the only one defined, else the one that slipway use or docker buildx use has selected)." group:"global"`
 	Definitions string           `placeholder:"PATH" env:"SLIPWAY_DEFINITIONS" help:"File or directory of builder definitions (default: the first of /etc/slipway/definitions and buildx's own places)." group:"global"`
+	Agent       string           `name:"agent" placeholder:"DIR" default:"/run/slipway" env:"SLIPWAY_AGENT" help:"Directory in which slipway agent serves builders to this container (default: ${default})." group:"global"`
 	Kubeconfig  string           `placeholder:"FILE" env:"SLIPWAY_KUBECONFIG" help:"Kubeconfig file (default: the pod's service account, else KUBECONFIG)." group:"global"`
 	Context     string           `name:"context" placeholder:"NAME" env:"SLIPWAY_CONTEXT" help:"Context of the kubeconfig." group:"global"`
 	Transport   transportFlag    `placeholder:"NAME" env:"SLIPWAY_TRANSPORT" help:"How to reach builders in pods: auto, direct, portforward or exec (default: what the definition says, else auto)." group:"global"`
@@ -120,6 +122,8 @@ type invocation struct {
 	terminal *progress.Terminal
 	secrets  *secrets
 	log      zerolog.Logger
+	// fromAgent says that the definitions are those of slipway agent.
+	fromAgent bool
 }
 
 // The values of --format for programs. Where docker buildx has a JSON of its own,

@@ -10,6 +10,7 @@ import (
 	"github.com/distribution/reference"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
@@ -52,7 +53,10 @@ func (in *invocation) keychain(f registryFlags, tags []string) (registry.Watched
 	if err != nil {
 		return registry.Watched{}, &usageError{err: err}
 	}
-	inputs.Extra = []registry.CredentialSource{agent.PullSecrets(in.access(), in.log)}
+	inputs.Extra = []registry.CredentialSource{
+		{Name: "slipway agent", Reads: api.Socket(in.global.Agent), Finder: api.NewClient(in.global.Agent)},
+		agent.PullSecrets(in.access(), in.log),
+	}
 	return registry.Watch(registry.NewKeychain(inputs, in.log), in.secrets.hide), nil
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -8,6 +9,7 @@ import (
 func (in *invocation) places() configmap.Places {
 	return configmap.Places{
 		Explicit:     in.global.Definitions,
+		Agent:        api.DefinitionsDir(in.global.Agent),
 		BuildxConfig: in.env.BuildxConfig,
 		DockerConfig: in.env.DockerConfig,
 		Home:         in.env.Home,
@@ -15,11 +17,14 @@ func (in *invocation) places() configmap.Places {
 }
 
 // load reads all definitions from the first place that has any.
-func (in *invocation) load() (*configmap.Set, error) {
-	path, err := configmap.Locate(in.places())
+func (in *invocation) load() (*configmap.Set, error) { return in.loadFrom(in.places()) }
+
+func (in *invocation) loadFrom(places configmap.Places) (*configmap.Set, error) {
+	path, err := configmap.Locate(places)
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
+	in.fromAgent = path == places.Agent
 	in.log.Debug().Str("path", path).Msg("definitions")
 	set, err := configmap.Load(in.files, path)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/target"
@@ -25,6 +26,11 @@ func (in *invocation) registryClient(keychain registry.Keychain, insecure []stri
 	if err != nil {
 		return nil, err
 	}
+	if in.fromAgent {
+		if err := in.agentHosts(hosts); err != nil {
+			return nil, err
+		}
+	}
 	for _, host := range insecure {
 		hosts[host] = remote.Host{PlainHTTP: true, Insecure: true}
 	}
@@ -37,6 +43,23 @@ func (in *invocation) registryClient(keychain registry.Keychain, insecure []stri
 		WorkDir:   in.workdir,
 		Log:       in.log,
 	}), nil
+}
+
+// agentHosts adds how slipway agent says that registries are reached: its definitions
+// have no buildkitd.toml that does.
+func (in *invocation) agentHosts(hosts remote.Hosts) error {
+	status, err := api.NewClient(in.global.Agent).Status(in.ctx)
+	if err != nil {
+		return fault.With(fault.ClassCluster, err)
+	}
+	for _, r := range status.Registries {
+		host := remote.Host{PlainHTTP: r.PlainHTTP, Insecure: r.Insecure}
+		for _, ca := range r.CAs {
+			host.CAs = append(host.CAs, []byte(ca))
+		}
+		hosts[r.Host] = host
+	}
+	return nil
 }
 
 // optionalDefinitions are those that a command without a builder learns of

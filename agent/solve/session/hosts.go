@@ -21,6 +21,9 @@ type Hosts struct {
 	Open string
 	// Pushes are the repositories that the build pushes to, HOST/NAME.
 	Pushes map[string]bool
+	// PushTo reports of further repositories, HOST/NAME, whether the build may push to
+	// them; nil is none.
+	PushTo func(repository string) bool
 	// PushesAny says that the frontend names a repository that is pushed to.
 	PushesAny bool
 	// Warn is told, once for a host or repository, of questions for others; may
@@ -82,7 +85,7 @@ func (n *Hosts) narrow(host string, scopes []string) (left, refused []string) {
 			case len(part) != 3 || part[0] != "repository":
 				refused = append(refused, scope)
 				continue
-			case n.Pushes[registry.CanonicalHost(host)+"/"+part[1]]:
+			case n.pushes(registry.CanonicalHost(host) + "/" + part[1]):
 				left = append(left, scope)
 				continue
 			}
@@ -96,6 +99,11 @@ func (n *Hosts) narrow(host string, scopes []string) (left, refused []string) {
 		}
 	}
 	return left, refused
+}
+
+// pushes reports whether the build pushes to a repository, HOST/NAME.
+func (n *Hosts) pushes(repository string) bool {
+	return n.Pushes[repository] || n.PushTo != nil && n.PushTo(repository)
 }
 
 // warnScopes tells of rights that a builder has asked for and not got.

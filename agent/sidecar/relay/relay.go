@@ -1,0 +1,180 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// maxMessage bounds one message, in bytes. It is BuildKit's own bound.
+const maxMessage = 16 << 20
+
+// window is how many bytes may be on their way unacknowledged. gRPC's own start is
+// 64 KiB, which a sender behind a slow one waits for.
+const window = 1 << 20
+
+// Relay passes the calls of connections on. It may be used by several goroutines.
+type Relay struct {
+	// Check looks at the first message of a call before it is passed on; an error
+	// ends the call. nil passes on all that BuildKit's clients call.
+	Check func(ctx context.Context, method string, message proto.Message) error
+	// Services are added to sessions of clients: the daemon's calls to them are
+	// answered here. nil adds none, and sessions are passed on without being read.
+	Services func(ctx context.Context) []Service
+}
+
+// Service is a service of a session that is answered on this side.
+type Service struct {
+	// Desc describes it.
+	Desc *grpc.ServiceDesc
+	// Handles says of a call's first message whether it is answered here rather than
+	// by the client; nil answers all.
+	Handles func(message proto.Message) bool
+	// New makes an empty message for the request of a method, by its name in Desc.
+	New func(method string) proto.Message
+	// Impl answers.
+	Impl any
+}
+
+// Dial makes the connection to the buildkitd that a client's calls go to.
+type Dial func(ctx context.Context) (net.Conn, error)
+
+// Serve serves a client's connection until one of both sides ends or ctx does, and
+// closes it. The daemon is dialled at the first call: who only connects costs no
+// connection to it. All calls go to the one connection.
+func (r *Relay) Serve(ctx context.Context, down net.Conn, dial Dial) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	one := newSingle(down)
+	to := &daemon{dial: dial, lost: func() { cancel(errLost) }}
+	defer to.close()
+	server := grpc.NewServer(append(serverOptions(), grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+		return r.call(ctx, stream, to)
+	}))...)
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(context.Cause(ctx), errLost) { // its calls have failed: they tell of it
+			server.GracefulStop()
+		} else {
+			server.Stop()
+		}
+	})
+	defer stop()
+	err := server.Serve(one)
+	server.Stop()
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case one.ended():
+		return nil
+	}
+	return err
+}
+
+// errLost ends a client's connection whose daemon is gone: another one knows nothing
+// of what the client has begun.
+var errLost = errors.New("the connection to buildkitd is gone")
+
+// daemon is the connection of a client's calls, made at the first one.
+type daemon struct {
+	dial Dial
+	lost func()
+
+	mu   sync.Mutex
+	made bool
+	conn *grpc.ClientConn
+	err  error
+}
+
+// get returns the connection. A dial that has failed is not tried again: the client
+// does, by another connection.
+func (d *daemon) get(ctx context.Context) (*grpc.ClientConn, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.made {
+		d.made = true
+		conn, err := d.dial(ctx)
+		if err != nil {
+			d.err = status.Errorf(codes.Unavailable, "slipway agent: %v", err)
+			return nil, d.err
+		}
+		d.conn, d.err = clientOn(&notifyingConn{Conn: conn, closed: d.lost})
+		if d.err != nil {
+			_ = conn.Close() // nothing was asked of it
+		}
+	}
+	return d.conn, d.err
+}
+
+func (d *daemon) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.conn != nil {
+		_ = d.conn.Close() // nothing runs over it any more
+	}
+}
+
+// serverOptions are those of all servers here.
+func serverOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
+		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(4 * window),
+	}
+}
+
+// clientOn returns a client on a connection that stands. It makes no other one.
+func clientOn(conn net.Conn) (*grpc.ClientConn, error) {
+	used := make(chan struct{}, 1)
+	used <- struct{}{}
+	return grpc.NewClient("passthrough:///relay",
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
+			select {
+			case <-used:
+				return conn, nil
+			default:
+				return nil, net.ErrClosed
+			}
+		}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
+		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(4*window),
+	)
+}
+
+// call passes one call of a client on.
+func (r *Relay) call(ctx context.Context, stream grpc.ServerStream, to *daemon) error {
+	name, _ := grpc.MethodFromServerStream(stream)
+	m, known := methods[name]
+	if !known {
+		return refuse("slipway agent: %s is not passed on", name)
+	}
+	daemon, err := to.get(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case m.session && r.Services != nil:
+		return r.session(stream, daemon) //nolint:contextcheck // a call has the context of its stream
+	case r.Check == nil || m.request == nil:
+		return forward(stream, daemon, name, nil) //nolint:contextcheck // a call has the context of its stream
+	}
+	first := new(frame)
+	if err := stream.RecvMsg(first); err != nil {
+		return err
+	}
+	message := m.request()
+	if err := newCodec().Unmarshal(first.data, message); err != nil {
+		return refuse("slipway agent: %s: %v", name, err)
+	}
+	if err := r.Check(stream.Context(), name, message); err != nil { //nolint:contextcheck // a call has the context of its stream
+		return err
+	}
+	return forward(stream, daemon, name, first) //nolint:contextcheck // a call has the context of its stream
+}

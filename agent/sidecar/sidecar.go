@@ -1,0 +1,308 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/slipway-build/slipway/agent/fleet"
+	"github.com/slipway-build/slipway/agent/sidecar/api"
+	"github.com/slipway-build/slipway/agent/sidecar/relay"
+	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/registry/remote"
+)
+
+// Sidecar serves builders in a directory.
+type Sidecar struct {
+	// Dir is the directory that the containers of the pod share.
+	Dir string
+	// Definitions are those of the builders to serve.
+	Definitions []configmap.Definition
+	// Connector reaches their nodes.
+	Connector *fleet.Connector
+	// Credentials answer daemons that ask a client for credentials; nil leaves all to
+	// the client.
+	Credentials *Credentials
+	// Hosts says how registries are reached, for clients that speak to them.
+	Hosts remote.Hosts
+	// Mode is the mode of the sockets: who may connect.
+	Mode os.FileMode
+	// MaxConnections bounds the connections to each socket.
+	MaxConnections int
+	// Drain is how long builds may go on after ctx has ended.
+	Drain time.Duration
+	// Version is that of the program.
+	Version string
+	Log     zerolog.Logger
+}
+
+// Run serves until ctx ends, then lets what runs go on for Drain.
+func (s Sidecar) Run(ctx context.Context) error {
+	lock, err := lockDir(s.Dir)
+	if err != nil {
+		return fault.With(fault.ClassUsage, err)
+	}
+	defer func() { _ = lock.Close() }() // which unlocks it
+	nodes, err := s.listen()
+	if err != nil {
+		return fault.With(fault.ClassUsage, err)
+	}
+	listener, err := listenUnix(api.Socket(s.Dir), s.Mode)
+	if err != nil {
+		return fault.With(fault.ClassUsage, err)
+	}
+	serving, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	group := new(errgroup.Group)
+	for _, n := range nodes {
+		group.Go(fault.Guard(func() error { return n.serve(ctx, serving) }))
+		group.Go(fault.Guard(func() error { return n.warm(ctx) }))
+	}
+	group.Go(fault.Guard(func() error { return s.serveAPI(ctx, listener, nodes) }))
+	s.Log.Info().Str("dir", s.Dir).Int("sockets", len(nodes)).Msg("serving builders")
+	drained := make(chan error, 1)
+	go fault.Protect(func() { drained <- group.Wait() })()
+	select {
+	case err = <-drained:
+	case <-ctx.Done():
+		err = s.drain(drained, stop)
+	}
+	for _, n := range nodes {
+		err = errors.Join(err, removeIfThere(n.board.file()), removeSocket(n.path))
+	}
+	return errors.Join(err, removeSocket(api.Socket(s.Dir)))
+}
+
+// drain waits for what runs, and ends it when that takes too long.
+func (s Sidecar) drain(drained <-chan error, stop context.CancelCauseFunc) error {
+	patience := time.NewTimer(s.Drain)
+	defer patience.Stop()
+	select {
+	case err := <-drained:
+		return err
+	case <-patience.C:
+		s.Log.Warn().Msgf("builds have not ended within %s: ending them", s.Drain)
+	}
+	stop(errDrained)
+	return <-drained
+}
+
+var errDrained = errors.New("slipway agent is ending")
+
+// server serves one node.
+type server struct {
+	sidecar    Sidecar
+	definition configmap.Definition
+	node       configmap.Node
+	path       string
+	listener   net.Listener
+	board      *board
+	slots      chan struct{}
+	relay      *relay.Relay
+
+	mu  sync.Mutex
+	now api.Node
+}
+
+// listen makes all sockets and writes the definitions: what is asked of them waits
+// for its builder.
+func (s Sidecar) listen() ([]*server, error) {
+	var all []*server
+	fail := func(err error) ([]*server, error) {
+		for _, n := range all {
+			_ = n.listener.Close() // nothing was served yet
+		}
+		return nil, err
+	}
+	for _, d := range s.Definitions {
+		sockets := &board{dir: api.DefinitionsDir(s.Dir), instance: instanceOf(d, s.Dir)}
+		for _, n := range d.Nodes {
+			path := socketPath(s.Dir, d.Name, n.Name)
+			listener, err := listenUnix(path, s.Mode)
+			if err != nil {
+				return fail(err)
+			}
+			all = append(all, &server{
+				sidecar: s, definition: d, node: n, path: path, listener: listener, board: sockets,
+				slots: make(chan struct{}, s.MaxConnections),
+				relay: &relay.Relay{Services: s.services()},
+				now:   api.Node{Name: n.Name, Socket: path, Platforms: fleet.FormatPlatforms(n.Platforms)},
+			})
+		}
+		if err := sockets.write(); err != nil {
+			return fail(err)
+		}
+	}
+	return all, nil
+}
+
+// services are what sessions are read for; nil for nothing.
+func (s Sidecar) services() func(context.Context) []relay.Service {
+	if s.Credentials == nil {
+		return nil
+	}
+	return s.Credentials.services
+}
+
+// serve accepts connections until ctx ends, and serves them until serving does.
+func (n *server) serve(ctx, serving context.Context) error {
+	stop := context.AfterFunc(ctx, func() { _ = n.listener.Close() })
+	defer stop()
+	var running sync.WaitGroup
+	defer running.Wait()
+	for {
+		conn, err := n.listener.Accept()
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				_ = conn.Close() // nothing was said yet
+			}
+			return nil
+		case err != nil:
+			return fmt.Errorf("%s: accept connections: %w", n.path, err)
+		}
+		select {
+		case n.slots <- struct{}{}:
+		default:
+			n.log().Warn().Msgf("%s: %d connections are open: another one is refused", n.path, cap(n.slots))
+			_ = conn.Close()
+			continue
+		}
+		running.Go(fault.Protect(func() {
+			defer func() { <-n.slots }()
+			n.serveOne(serving, conn)
+		}))
+	}
+}
+
+// serveOne serves one connection by one pod.
+func (n *server) serveOne(ctx context.Context, conn net.Conn) {
+	log := peerOf(conn).log(n.log())
+	began := time.Now()
+	err := n.relay.Serve(ctx, conn, func(ctx context.Context) (net.Conn, error) {
+		up, err := n.sidecar.Connector.DialNode(ctx, n.node, func(line string) { log.Debug().Msg(line) })
+		if err != nil {
+			log.Warn().Err(err).Msg("no builder for a client")
+		}
+		return up, err
+	})
+	log.Debug().Err(err).Dur("took", time.Since(began)).Msg("connection ended")
+}
+
+// warm starts the node, so that it runs before a client asks, and writes down for
+// which platforms it builds. A node that cannot be started is tried again.
+func (n *server) warm(ctx context.Context) error {
+	backoff := wait.Backoff{Duration: firstPause, Factor: 2, Jitter: 0.2, Cap: longestPause, Steps: math.MaxInt32}
+	for {
+		made, err := n.sidecar.Connector.Connect(ctx, n.node, nil, func(line string) { n.log().Info().Msg(line) })
+		if err == nil {
+			return n.ready(made)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		n.setState(func(now *api.Node) { now.Error = err.Error() })
+		n.log().Warn().Err(err).Msg("the node is not ready")
+		pause := time.NewTimer(backoff.Step())
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return nil
+		}
+	}
+}
+
+// The pauses before a node is started again, which 200 agents may do at once.
+const (
+	firstPause   = 2 * time.Second
+	longestPause = time.Minute
+)
+
+// ready notes that a buildkitd has answered.
+func (n *server) ready(made *fleet.Connection) error {
+	builds := fleet.BuildsFor(n.node, made.Platforms())
+	_ = made.Close() // it has answered
+	n.setState(func(now *api.Node) {
+		now.Ready, now.Error, now.BuildKit, now.Platforms = true, "", made.Version(), fleet.FormatPlatforms(builds)
+	})
+	n.log().Info().Str("pod", made.Pod).Str("buildkit", made.Version()).Msg("ready")
+	if len(n.node.Platforms) > 0 {
+		return nil
+	}
+	return n.board.setPlatforms(n.node.Name, builds)
+}
+
+func (n *server) log() *zerolog.Logger {
+	log := n.sidecar.Log.With().Str("builder", n.definition.Name).Str("node", n.node.Name).Logger()
+	return &log
+}
+
+// state is the node as the API tells it.
+func (n *server) state() api.Node {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.now
+}
+
+func (n *server) setState(change func(*api.Node)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	change(&n.now)
+}
+
+// board is the definition by which clients find the sockets of a builder.
+type board struct {
+	dir string
+
+	mu       sync.Mutex
+	instance configmap.Instance
+}
+
+// instanceOf is the definition of the sockets of a builder.
+func instanceOf(d configmap.Definition, dir string) configmap.Instance {
+	i := configmap.Instance{Name: d.Name, Driver: "remote"}
+	for _, n := range d.Nodes {
+		i.Nodes = append(i.Nodes, configmap.InstanceNode{Name: n.Name, Endpoint: "unix://" + socketPath(dir, d.Name, n.Name), Platforms: n.Platforms})
+	}
+	return i
+}
+
+func (b *board) setPlatforms(node string, list []ocispecs.Platform) error {
+	b.mu.Lock()
+	for i := range b.instance.Nodes {
+		if b.instance.Nodes[i].Name == node {
+			b.instance.Nodes[i].Platforms = list
+		}
+	}
+	b.mu.Unlock()
+	return b.write()
+}
+
+func (b *board) file() string { return filepath.Join(b.dir, b.instance.Name) }
+
+// write writes the definition whole: clients read it at any time.
+func (b *board) write() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	text, err := b.instance.JSON()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(b.dir, 0o755); err != nil {
+		return err
+	}
+	return writeFile(b.file(), text)
+}
