@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/ci"
+	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/progress"
@@ -59,7 +60,12 @@ type Build struct {
 // Run checks what was asked before the cluster is touched, makes sure that the
 // builders run, solves on all of them at once and lets the outputs appear
 // when every node has succeeded. Its errors have a fault.Class.
-func (b Build) Run(ctx context.Context) (made *report.Report, err error) {
+func (b Build) Run(ctx context.Context) (*report.Report, error) {
+	made, err := b.run(ctx)
+	return made, b.Fleet.ExplainForbidden(ctx, cluster.UseBuild, err)
+}
+
+func (b Build) run(ctx context.Context) (made *report.Report, err error) {
 	w, err := b.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -94,7 +100,12 @@ func (w *work) build(ctx context.Context) error {
 // Call asks the Dockerfile's frontend about the build instead of building:
 // its outline, its targets, its faults. Nodes do not differ in the answer, so
 // one is asked.
-func (b Build) Call(ctx context.Context, call solve.Call) (answer *solve.CallResult, err error) {
+func (b Build) Call(ctx context.Context, call solve.Call) (*solve.CallResult, error) {
+	answer, err := b.call(ctx, call)
+	return answer, b.Fleet.ExplainForbidden(ctx, cluster.UseBuild, err)
+}
+
+func (b Build) call(ctx context.Context, call solve.Call) (answer *solve.CallResult, err error) {
 	// Nothing comes out but the answer.
 	b.Request.Outputs, b.Request.Annotations, b.Request.CacheTo = []output.Output{{Type: "cacheonly"}}, nil, nil
 	w, err := b.begin(ctx)

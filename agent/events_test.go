@@ -257,9 +257,10 @@ func TestAFailureOnOneOfSeveralPlatformsSaysWhere(t *testing.T) {
 		{"a command", arm, run, exit, "linux/arm64 on builder-arm64: RUN exit 7 (Dockerfile:3): exit code: 7", fault.ClassBuild},
 		{"a command of one platform of a node's", both, step("[linux/arm/v7 3/3] RUN exit 7", false, "exit code: 7"), exit, "linux/arm/v7 on builder-arm64: RUN exit 7 (Dockerfile:3): exit code: 7", fault.ClassBuild},
 		{"a command of no platform of a node's", both, run, exit, "linux/arm64, linux/arm/v7 on builder-arm64: RUN exit 7 (Dockerfile:3): exit code: 7", fault.ClassBuild},
-		{"a Dockerfile that cannot be read", arm, nil, exit, `failed to solve: process "/bin/sh -c exit 7" did not complete successfully: exit code: 7`, fault.ClassBuild},
-		{"a registry", arm, nil, status.Error(codes.Unknown, "failed to push r.example/a:1: 500"), "linux/arm64 on builder-arm64: failed to solve: failed to push r.example/a:1: 500", fault.ClassRegistry},
-		{"one platform", []string{"linux/arm64"}, run, exit, `failed to solve: process "/bin/sh -c exit 7" did not complete successfully: exit code: 7`, fault.ClassBuild},
+		{"a Dockerfile that cannot be read", arm, nil, exit, `process "/bin/sh -c exit 7" did not complete successfully: exit code: 7`, fault.ClassBuild},
+		{"a registry", arm, nil, status.Error(codes.Unknown, "failed to push r.example/a:1: 500"), "linux/arm64 on builder-arm64: failed to push r.example/a:1: 500", fault.ClassRegistry},
+		{"one platform", []string{"linux/arm64"}, run, exit, "RUN exit 7 (Dockerfile:3): exit code: 7", fault.ClassBuild},
+		{"one platform, a registry", []string{"linux/arm64"}, nil, status.Error(codes.Unknown, "failed to push r.example/a:1: 500"), "failed to push r.example/a:1: 500", fault.ClassRegistry},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			daemon := &fleettest.Daemon{Platforms: []string{"linux/arm64", "linux/arm/v7"}, Refusal: tt.refusal}
@@ -276,6 +277,13 @@ func TestAFailureOnOneOfSeveralPlatformsSaysWhere(t *testing.T) {
 			_, err := b.Run(t.Context())
 			if err == nil || err.Error() != tt.want || fault.ClassOf(err) != tt.class {
 				t.Errorf("error %v of class %d, want %q", err, fault.ClassOf(err), tt.want)
+			}
+			buildx := tt.want
+			if len(tt.platforms) < 2 || tt.report == nil && tt.class == fault.ClassBuild {
+				buildx = "failed to solve: " + status.Convert(tt.refusal).Message()
+			}
+			if got := BuildxMessage(err); got != buildx {
+				t.Errorf("docker buildx would say %q, want %q", got, buildx)
 			}
 			if tt.class == fault.ClassBuild && !strings.Contains(solve.Excerpt(err), "   3 | >>> RUN exit 7\n") {
 				t.Errorf("the excerpt is %q", solve.Excerpt(err))

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -9,9 +10,9 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// platformError is a failure on one of several platforms.
+// platformError is a failure on one of several platforms, or of an instruction.
 type platformError struct {
-	// where is the platform and the node.
+	// where is the platform and the node; empty where the build has one platform.
 	where string
 	// what has failed, and why.
 	what string
@@ -19,13 +20,27 @@ type platformError struct {
 }
 
 // Error implements error.
-func (e *platformError) Error() string { return e.where + ": " + e.what }
+func (e *platformError) Error() string {
+	if e.where == "" {
+		return e.what
+	}
+	return e.where + ": " + e.what
+}
 
 // Unwrap returns the failure.
 func (e *platformError) Unwrap() error { return e.err }
 
-// located says of a failure on a node for which platform it was, where the build has
-// several. What is about the request as a whole, or about the agent, is none of a
+// BuildxMessage is the message of a failure as docker buildx has it: that of
+// BuildKit for a build of one platform, which has no other message in docker's way.
+func BuildxMessage(err error) string {
+	if at := (*platformError)(nil); errors.As(err, &at) && at.where == "" && at.Error() == err.Error() {
+		err = at.err
+	}
+	return solve.ClientMessage(err)
+}
+
+// located says of a failure on a node which instruction it was, and for which
+// platform, where the build has several. What is about the request as a whole, or about the agent, is none of a
 // platform.
 func (w *work) located(node int, class fault.Class, err error) error {
 	total := 0
@@ -38,12 +53,18 @@ func (w *work) located(node int, class fault.Class, err error) error {
 	}
 	step, what := solve.FailedStep(err), err.Error()
 	switch {
-	case total < 2, class == fault.ClassUsage, class == fault.ClassCancelled:
+	case class == fault.ClassUsage, class == fault.ClassCancelled:
 		return err
 	case class == fault.ClassBuild && step == "": // a Dockerfile that cannot be read
 		return err
 	case class == fault.ClassBuild:
 		what = solve.Failure(err)
+	}
+	if total < 2 {
+		if what == err.Error() {
+			return err
+		}
+		return &platformError{what: what, err: err}
 	}
 	if own := platformOf(step); slices.Contains(platforms, own) {
 		platforms = []string{own}

@@ -170,6 +170,9 @@ type Verdict string
 const (
 	// Used: its credential is used.
 	Used Verdict = "used"
+	// ForPushes: its credential is used by a build that pushes to the registry, for its
+	// base images there too, and by no other command.
+	ForPushes Verdict = "only for pushes"
 	// HasNone: it has no credential for the request.
 	HasNone Verdict = "has none"
 	// Over: it has a credential that is not used.
@@ -187,7 +190,7 @@ type Finding struct {
 	Verdict Verdict `json:"verdict"`
 	// Why explains the verdict where that needs it.
 	Why string `json:"why,omitempty"`
-	// Only says where the credential is used, when that is not everywhere.
+	// Only says where a credential that is only for pushes is used.
 	Only string `json:"only,omitempty"`
 	// Username, Kind, From and Expires describe the credential, if there is
 	// one: Kind is "password", "identity token" or "registry token", From is where
@@ -202,7 +205,7 @@ type Finding struct {
 // credential is used, and says what each answers, in order.
 func (c *Chain) Explain(ctx context.Context, r Request) ([]Finding, error) {
 	var findings []Finding
-	used := ""
+	var first firstFound
 	for i, asked := range withFallback(r) {
 		for _, source := range c.sources {
 			cred, err := source.Find(ctx, asked)
@@ -210,27 +213,44 @@ func (c *Chain) Explain(ctx context.Context, r Request) ([]Finding, error) {
 				return nil, ctx.Err()
 			}
 			f := found(source, cred, err)
-			if f.Verdict == Used && used != "" {
-				f.Verdict, f.Why = Over, used+" comes first"
-			}
 			if f.Verdict == Used {
-				used = f.Source
 				if l, ok := source.Finder.(Limited); ok {
 					f.Only = l.Only(asked)
 				}
-				if i > 0 {
-					f.Why = "a credential of " + asked.Host + " serves " + r.Host + " as well"
-				}
+				first.rank(&f)
+			}
+			if i > 0 && (f.Verdict == Used || f.Verdict == ForPushes) {
+				f.Why = "a credential of " + asked.Host + " serves " + r.Host + " as well"
 			}
 			if i == 0 || f.Verdict != HasNone {
 				findings = append(findings, f)
 			}
 		}
-		if used != "" {
+		if first.used != "" {
 			break
 		}
 	}
 	return findings, nil
+}
+
+// firstFound are the sources whose credential is used, by their names: by every
+// command, and by builds that push to the registry; empty for none so far.
+type firstFound struct{ used, pushes string }
+
+// rank is told the findings that have a credential, in order, and says which of
+// them is used where.
+func (first *firstFound) rank(f *Finding) {
+	limited := f.Only != ""
+	switch {
+	case first.used != "":
+		f.Verdict, f.Why, f.Only = Over, first.used+" comes first", ""
+	case limited && first.pushes != "":
+		f.Verdict, f.Why, f.Only = Over, first.pushes+" comes first", ""
+	case limited:
+		f.Verdict, first.pushes = ForPushes, f.Source
+	default:
+		first.used = f.Source
+	}
 }
 
 // found is the finding of one answer, as if no other source were there.

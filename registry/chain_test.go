@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/internal/logtest"
@@ -165,7 +166,7 @@ func TestPassedOver(t *testing.T) {
 		only     string
 	}{
 		{"no tags", Inputs{Given: given}, "a.example", "SLIPWAY_REGISTRY_USERNAME is set but names no registry: set SLIPWAY_REGISTRY_HOST=a.example if it is for that registry", "SLIPWAY_REGISTRY_USERNAME is set but names no registry: set SLIPWAY_REGISTRY_HOST=HOST", ""},
-		{"used by the tag", Inputs{Given: given, TagHosts: []string{"a.example"}}, "a.example", "", "", "where a tag names a.example; SLIPWAY_REGISTRY_HOST=a.example makes it serve everywhere"},
+		{"used by the tag", Inputs{Given: given, TagHosts: []string{"a.example"}}, "a.example", "", "", "used where a tag names a.example and nowhere else: set SLIPWAY_REGISTRY_HOST=a.example to use it everywhere"},
 		{"used", Inputs{Given: Login{Host: "a.example", Username: "u", Password: "p"}}, "a.example", "", "", ""},
 		{"for another registry", Inputs{Given: Login{Host: "b.example", Username: "u", Password: "p"}}, "a.example", "", "", ""},
 		{"another source serves", Inputs{Given: given, DockerAuthConfig: `{"auths":{"a.example":{"username":"x","password":"y"}}}`}, "a.example", "", "SLIPWAY_REGISTRY_USERNAME is set but names no registry: set SLIPWAY_REGISTRY_HOST=HOST", ""},
@@ -194,9 +195,57 @@ func TestPassedOver(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, f := range findings {
-				if f.Verdict == Used && f.Only != tt.only {
+				if (f.Verdict == Used || f.Verdict == ForPushes) && f.Only != tt.only {
 					t.Errorf("used only %q, want %q", f.Only, tt.only)
 				}
+				if (f.Verdict == ForPushes) != (f.Only != "") {
+					t.Errorf("verdict %s, used only %q", f.Verdict, f.Only)
+				}
+			}
+		})
+	}
+}
+
+// A credential that pushes alone get does not hide the one that all others get.
+func TestForPushes(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	const host = "a.example"
+	given, other := Login{Username: "given", Password: "p"}, LoginVariables{"REGISTRY", "REGISTRY_USERNAME", "REGISTRY_PASSWORD"}
+	extra := func(l Login) CredentialSource {
+		return CredentialSource{Name: "extra", Finder: l.Finder(other, []string{host})}
+	}
+	for _, tt := range []struct {
+		name   string
+		inputs Inputs
+		want   []string
+	}{
+		{"alone", Inputs{Given: given}, []string{"SLIPWAY_REGISTRY_*: only for pushes"}},
+		{"another for pushes", Inputs{Given: given, Extra: []CredentialSource{extra(Login{Username: "x", Password: "p"})}},
+			[]string{"SLIPWAY_REGISTRY_*: only for pushes", "extra: passed over, SLIPWAY_REGISTRY_* comes first"}},
+		{"another for all", Inputs{Given: given, DockerAuthConfig: `{"auths":{"a.example":{"username":"x","password":"y"}}}`},
+			[]string{"SLIPWAY_REGISTRY_*: only for pushes", "DOCKER_AUTH_CONFIG: used"}},
+		{"behind one for all", Inputs{DockerAuthConfig: `{"auths":{"a.example":{"username":"x","password":"y"}}}`, Extra: []CredentialSource{extra(given)}},
+			[]string{"DOCKER_AUTH_CONFIG: used", "extra: passed over, DOCKER_AUTH_CONFIG comes first"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.inputs.DockerDir, tt.inputs.TagHosts = t.TempDir(), []string{host}
+			findings, err := NewKeychain(tt.inputs, zerolog.Nop()).Explain(t.Context(), Request{Host: host, Repository: "app"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, f := range findings {
+				if f.Verdict == HasNone {
+					continue
+				}
+				text := f.Source + ": " + string(f.Verdict)
+				if f.Why != "" {
+					text += ", " + f.Why
+				}
+				got = append(got, text)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("findings (-want +got):\n%s", diff)
 			}
 		})
 	}

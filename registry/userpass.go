@@ -108,7 +108,7 @@ func (f loginFinder) Only(r Request) string {
 	if f.Host != "" {
 		return ""
 	}
-	return fmt.Sprintf("where a tag names %[2]s; %[1]s=%[2]s makes it serve everywhere", f.names.Host, r.Host)
+	return fmt.Sprintf("used where a tag names %[2]s and nowhere else: set %[1]s=%[2]s to use it everywhere", f.names.Host, r.Host)
 }
 
 // Registries implements Lister.

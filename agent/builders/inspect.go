@@ -71,6 +71,19 @@ type NodeDetails struct {
 	Pods []PodDetails `json:"pods"`
 }
 
+// Snippets are the hints of all nodes that are to paste, each once.
+func (d Details) Snippets() []string {
+	var all []string
+	for _, n := range d.Nodes {
+		for _, hint := range n.Hints {
+			if fault.IsSnippet(hint) && !slices.Contains(all, hint) {
+				all = append(all, hint)
+			}
+		}
+	}
+	return all
+}
+
 // GCRule is one of buildkitd's rules for removing cache. Sizes are in bytes; 0
 // is no bound.
 type GCRule struct {

@@ -44,7 +44,12 @@ type podLog struct {
 // different pods come in any order. A pod whose log cannot be read does not
 // keep the others from theirs; the error holds a fault.List.
 func (l Logs) Run(ctx context.Context, out io.Writer) error {
-	pods, err := l.pods(ctx)
+	clients := &fleet.Clients{Access: l.Access, Log: l.Log}
+	return clients.Connector().ExplainForbidden(ctx, l.Definition.Nodes, cluster.UseLook, l.run(ctx, clients, out))
+}
+
+func (l Logs) run(ctx context.Context, clients *fleet.Clients, out io.Writer) error {
+	pods, err := l.pods(ctx, clients)
 	if err != nil {
 		return err
 	}
@@ -68,8 +73,7 @@ func (l Logs) Run(ctx context.Context, out io.Writer) error {
 }
 
 // pods are all that have a log.
-func (l Logs) pods(ctx context.Context) ([]podLog, error) {
-	clients := &fleet.Clients{Access: l.Access, Log: l.Log}
+func (l Logs) pods(ctx context.Context, clients *fleet.Clients) ([]podLog, error) {
 	var all []podLog
 	var names []string
 	known := false

@@ -9,11 +9,11 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/containerd/platforms"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -22,7 +22,8 @@ import (
 // Proxy connects a client of BuildKit with a builder.
 type Proxy struct {
 	Definition configmap.Definition
-	// Platform chooses the node that declares it; nil takes the first node.
+	// Platform chooses the node that a build for it would get; nil takes the first
+	// node.
 	Platform *ocispecs.Platform
 	Access   cluster.Access
 	// Report is told what is waited for, in a line.
@@ -35,40 +36,41 @@ type Proxy struct {
 // answers is copied. A read of in that does not end goes on after Run, which
 // cannot end it.
 func (p Proxy) Run(ctx context.Context, in io.Reader, out io.Writer) error {
-	node, err := p.node()
-	if err != nil {
-		return err
-	}
 	clients := &fleet.Clients{Access: p.Access, Log: p.Log}
-	conn, err := clients.Connector().DialNode(ctx, node, p.Report)
+	connector := clients.Connector()
+	node, err := p.node(ctx, connector)
+	if err != nil {
+		return connector.ExplainForbidden(ctx, p.Definition.Nodes, cluster.UseBuild, err)
+	}
+	conn, err := connector.DialNode(ctx, node, p.Report)
 	if err != nil {
 		if fault.ClassOf(err) == 0 {
 			err = fault.With(fleet.ClassOf(err), err)
 		}
-		return err
+		return connector.ExplainForbidden(ctx, []configmap.Node{node}, cluster.UseBuild, err)
 	}
 	p.Report("connected to node " + node.Name)
 	return relay(ctx, conn, in, out)
 }
 
-// node is the one that the platform asks for.
-func (p Proxy) node() (configmap.Node, error) {
+// node is the one that a build for the platform would get. As for a build, nodes are
+// asked, and started for that, only where the definition does not decide.
+func (p Proxy) node(ctx context.Context, connector *fleet.Connector) (configmap.Node, error) {
 	nodes := p.Definition.Nodes
-	if p.Platform == nil {
+	if p.Platform == nil || len(nodes) == 1 && !nodes[0].StrictPlatforms {
 		return nodes[0], nil
 	}
-	want := platforms.Only(*p.Platform)
-	for _, n := range nodes {
-		for _, declared := range n.Platforms {
-			if want.Match(declared) {
-				return n, nil
-			}
-		}
+	asked := fleet.New(p.Definition, connector)
+	defer asked.Close()
+	jobs, err := asked.View(event.Emitter{}, nil).Assign(ctx, []ocispecs.Platform{*p.Platform})
+	if err != nil {
+		return configmap.Node{}, err
 	}
-	if len(nodes) == 1 && len(nodes[0].Platforms) == 0 {
-		return nodes[0], nil
+	node := nodes[jobs[0].Node]
+	if len(jobs[0].Unclaimed) > 0 {
+		p.Report(fmt.Sprintf("no node claims %s: it is node %s that would build for it", fleet.PlatformNames(jobs[0].Unclaimed), node.Name))
 	}
-	return configmap.Node{}, fault.With(fault.ClassUsage, fmt.Errorf("no node of builder %q is declared for %s", p.Definition.Name, platforms.Format(*p.Platform)))
+	return node, nil
 }
 
 // output tells a write that fails from a connection that does.

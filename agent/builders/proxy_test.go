@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/fleet/fleettest"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -185,19 +187,29 @@ func TestProxyChoosesANode(t *testing.T) {
 		return n
 	}
 	two := []configmap.Node{node("amd", "amd64"), node("arm", "arm64")}
+	strict := configmap.Definition{Nodes: slices.Clone(two)}.WithStrictPlatforms().Nodes
+	far := func(name string, reported ...string) configmap.Node {
+		daemon := &fleettest.Daemon{Platforms: reported}
+		return configmap.Node{Name: name, Remote: &configmap.Remote{Address: daemon.Listen(t), Timeout: 5 * time.Second}}
+	}
 	for _, tt := range []struct {
 		nodes []configmap.Node
 		arch  string // empty for none
 		want  string // empty for an error
 	}{
-		{two, "", "amd"}, {two, "arm64", "arm"}, {two, "s390x", ""},
+		{two, "", "amd"}, {two, "arm64", "arm"}, {two, "s390x", "amd"}, {strict, "arm64", "arm"}, {strict, "s390x", ""},
+		{[]configmap.Node{far("far-amd", "linux/amd64"), far("far-arm", "linux/arm64")}, "arm64", "far-arm"},
 		{[]configmap.Node{node("any", "")}, "arm64", "any"},
 	} {
-		p := Proxy{Definition: configmap.Definition{Name: "kube", Nodes: tt.nodes}}
+		p := Proxy{Definition: configmap.Definition{Name: "kube", Nodes: tt.nodes}, Report: func(string) {}, Log: zerolog.Nop()}
 		if tt.arch != "" {
 			p.Platform = &ocispecs.Platform{OS: "linux", Architecture: tt.arch}
 		}
-		got, err := p.node()
+		clients := &fleet.Clients{Access: cluster.Access{Access: kube.Access{Files: source.New(t.Context(), nil)}}, Log: zerolog.Nop()}
+		got, err := p.node(t.Context(), clients.Connector())
+		if class := fault.ClassOf(err); err != nil && class != fault.ClassUsage {
+			t.Errorf("%s: %v of class %d", tt.arch, err, class)
+		}
 		if got.Name != tt.want || (err == nil) != (tt.want != "") {
 			t.Errorf("%s of %d nodes: %q, %v, want %q", tt.arch, len(tt.nodes), got.Name, err, tt.want)
 		}

@@ -3,6 +3,7 @@ package builders
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -81,6 +82,7 @@ func (r Remove) plan(ctx context.Context, client func(configmap.Node) (removed, 
 		}
 		found, err := removing.PlanRemoval(ctx, node, r.Claims)
 		if err != nil {
+			err = r.offerAll(removing, node, err)
 			return plan, fault.With(fleet.ClassOf(err), fmt.Errorf("node %s: %w", node.Name, err))
 		}
 		plan.nodes = append(plan.nodes, found)
@@ -94,6 +96,20 @@ func (r Remove) plan(ctx context.Context, client func(configmap.Node) (removed, 
 		Log:    r.Log,
 	}
 	return plan, r.idle(ctx, connector, kubernetes)
+}
+
+// offerAll offers the roles to remove all nodes of the refused one's cluster, where
+// it is a right that is missing.
+func (r Remove) offerAll(client removed, refused configmap.Node, err error) error {
+	offering, ok := client.(interface {
+		OfferRemoval(err error, nodes []configmap.Node) error
+	})
+	if !ok {
+		return err
+	}
+	return offering.OfferRemoval(err, slices.DeleteFunc(slices.Clone(r.Definition.Nodes), func(n configmap.Node) bool {
+		return n.Kubernetes == nil || n.Kubernetes.Kubeconfig != refused.Kubernetes.Kubeconfig
+	}))
 }
 
 // Run removes what was found. done gets each object as it goes.
@@ -144,7 +160,8 @@ func (e *busy) Error() string {
 
 // Hints says how to go on.
 func (e *busy) Hints() []string {
-	return []string{"wait for them, or remove it all the same with --force: its pods then finish them, for as long as the definition's terminationGrace allows, and end"}
+	wait := "wait for them, or remove it all the same with --force: its pods then finish them, for as long as the definition's terminationGrace allows, and end"
+	return append([]string{wait}, fault.Hints(e.unknown)...)
 }
 
 // Unwrap returns why it is not known.

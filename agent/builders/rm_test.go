@@ -10,6 +10,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
+	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/fleet/fleettest"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -65,5 +66,35 @@ func TestPlanOfARemoval(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// offering is a cluster that offers the roles to remove nodes.
+type offering struct {
+	*fleettest.Cluster
+	offered []string
+}
+
+func (o *offering) OfferRemoval(err error, nodes []configmap.Node) error {
+	for _, n := range nodes {
+		o.offered = append(o.offered, n.Name)
+	}
+	return err
+}
+
+// TestARemovalOffersTheRolesOfAllNodes where the first is refused, of one cluster.
+func TestARemovalOffersTheRolesOfAllNodes(t *testing.T) {
+	c := &offering{Cluster: fleettest.NewCluster(t)}
+	c.Fail = fails(map[string]error{"plan n": &kube.Error{Reason: kube.ReasonForbidden}})
+	elsewhere := kubeNode("elsewhere", 1)
+	elsewhere.Kubernetes.Kubeconfig = "another"
+	remove := Remove{Log: zerolog.Nop(), Definition: configmap.Definition{Name: "kube", Nodes: []configmap.Node{
+		kubeNode("n", 1), kubeNode("m", 1), elsewhere, {Name: "far", Remote: &configmap.Remote{Address: "unix:///nowhere"}},
+	}}}
+	if _, err := remove.plan(t.Context(), func(configmap.Node) (removed, error) { return c, nil }); !fleet.IsReason(err, kube.ReasonForbidden) {
+		t.Errorf("error %v", err)
+	}
+	if !slices.Equal(c.offered, []string{"n", "m"}) {
+		t.Errorf("offered for %q", c.offered)
 	}
 }

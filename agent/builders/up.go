@@ -97,14 +97,14 @@ func (u Up) run(ctx context.Context, drifts *cluster.Drifts, client func(configm
 	}()
 	view := nodes.View(u.Events.Emitter(), nil)
 
-	group, ctx := errgroup.WithContext(ctx)
+	group, starting := errgroup.WithContext(ctx)
 	for i, node := range u.Definition.Nodes {
 		group.Go(fault.Guard(func() error {
-			conn, err := view.Connect(ctx, i)
+			conn, err := view.Connect(starting, i)
 			if err != nil {
 				return err
 			}
-			ready, err := u.ready(ctx, client, node, conn)
+			ready, err := u.ready(starting, client, node, conn)
 			if err != nil {
 				u.Events.Emitter().Node(node.Name).Emit(event.Event{NodeFailed: &event.NodeFailed{Stage: event.StageReady, Error: err.Error()}})
 				return err
@@ -113,7 +113,7 @@ func (u Up) run(ctx context.Context, drifts *cluster.Drifts, client func(configm
 			return nil
 		}))
 	}
-	return group.Wait()
+	return nodes.ExplainForbidden(ctx, cluster.UseBuild, group.Wait())
 }
 
 // checkMinReady refuses to wait for pods that nobody makes.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -26,15 +27,83 @@ func Roles(all ...Rights) string { return rbac.Manifest(all...) }
 // rightsParallel bounds how many rights are asked for at once.
 const rightsParallel = 8
 
+// Use is what a command does with a node, by which it needs rights.
+type Use int
+
+const (
+	// UseBuild makes sure that the workload runs and connects to its pods. Where the
+	// node is to be brought up to date with its definition, it does that, too.
+	UseBuild Use = iota
+	// UseLook connects to the pods that there are.
+	UseLook
+)
+
 // Rights asks the API server for every right that a build on node needs. user
 // is the name of Whoami. The rights to create are asked for when there is no
 // workload, those to wake it when it is scaled to zero.
 func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, user string) (Rights, error) {
+	return c.rights(ctx, node, rbac.Target{Exists: is.Exists, Replicas: is.Replicas}, is, user)
+}
+
+// MissingRights asks the API server for every right that a command needs on node,
+// after it has refused one. Where it cannot be seen whether there is a workload,
+// the rights to create it are among them, and marked.
+func (c *Client) MissingRights(ctx context.Context, node configmap.Node, use Use, refused error) (Rights, error) {
+	user, err := c.Whoami(ctx)
+	if err != nil { // servers before Kubernetes 1.28 do not tell
+		right, _ := refusedRight(refused)
+		user = right.User
+	}
+	is, err := c.Status(ctx, node)
+	seen := err == nil || is.Name != ""
+	if !seen && !isForbidden(err) {
+		return Rights{}, err
+	}
+	target := rbac.Target{
+		Exists: is.Exists, Replicas: is.Replicas,
+		Looks:   use == UseLook,
+		Applies: use == UseBuild && node.Kubernetes.Drift == configmap.DriftApply,
+	}
+	if objects, err := manifest.Of(node, c.Namespace(node)); err == nil {
+		target.PrivateFiles = len(objects.Secrets) > 0
+	}
+	rights, err := c.rights(ctx, node, target, is, user)
+	rights.Unseen = !seen
+	return rights, err
+}
+
+// GrantHint is what to paste for all rights that are missing, where an error is
+// that the API server has refused one of them; empty elsewhere.
+func GrantHint(err error, missing []Rights) string {
+	right, ok := refusedRight(err)
+	if !ok {
+		return ""
+	}
+	return right.GrantAll(missing)
+}
+
+// DoctorHint is the hint of errors that GrantHint makes needless.
+const DoctorHint = rbac.DoctorHint
+
+// refusedRight is the right that the API server has refused.
+func refusedRight(err error) (rbac.Right, bool) {
+	var known *kube.Error
+	if !errors.As(err, &known) || known.Reason != kube.ReasonForbidden {
+		return rbac.Right{}, false
+	}
+	return rbac.ParseForbidden(known.Message)
+}
+
+func isForbidden(err error) bool {
+	_, ok := refusedRight(err)
+	return ok
+}
+
+// rights asks for the rights to a node whose workload the target describes.
+func (c *Client) rights(ctx context.Context, node configmap.Node, target rbac.Target, is Status, user string) (Rights, error) {
 	own := manifest.SecretNames(node)
-	needed := rbac.Needed(c.dialer.Pinned(node), rbac.Target{
-		Namespace: c.Namespace(node), Kind: manifest.Kind(node), Name: is.Name,
-		Exists: is.Exists, Replicas: is.Replicas, Secrets: own,
-	}, user)
+	target.Namespace, target.Kind, target.Name, target.Secrets = c.Namespace(node), manifest.Kind(node), manifest.WorkloadName(node), own
+	needed := rbac.Needed(c.dialer.Pinned(node), target, user)
 	missing := make([]bool, len(needed))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(rightsParallel)
@@ -54,14 +123,15 @@ func (c *Client) Rights(ctx context.Context, node configmap.Node, is Status, use
 			lacking = append(lacking, right)
 		}
 	}
-	unneeded := len(lacking)
+	unneeded, granted := len(lacking), lacking
 	if c.dialer.Pinned(node) == configmap.TransportAuto && listens(node, c.Namespace(node), is) {
+		granted = rbac.WithoutAnyExec(slices.Clone(lacking))
 		lacking = rbac.WithoutExec(lacking)
 	}
 	unneeded -= len(lacking)
 	rights := rbac.Weigh(c.dialer.Pinned(node), lacking)
 	rights.Asked = len(needed) - unneeded
-	rights.Missing, rights.Own = lacking, own
+	rights.Missing, rights.Own = granted, own
 	return rights, nil
 }
 

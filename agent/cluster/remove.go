@@ -272,3 +272,21 @@ func (w *workload) explainRemoval(err error, doing string) error {
 	}
 	return kube.OfferRole(w.explain(err, doing), granted)
 }
+
+// OfferRemoval returns an error of PlanRemoval for want of a right with the roles to
+// remove all of the nodes, which are of one cluster: it is refused at the first. Those
+// in other namespaces are left out.
+func (c *Client) OfferRemoval(err error, nodes []configmap.Node) error {
+	refused, ok := refusedRight(err)
+	if !ok {
+		return err
+	}
+	var roles []rbac.Role
+	for _, node := range nodes {
+		if c.Namespace(node) == refused.Namespace {
+			w := newWorkload(c, node, nil)
+			roles = append(roles, rbac.RemoveRole(w.name, w.secretNames()))
+		}
+	}
+	return kube.OfferRole(err, roles...)
+}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // fakeObjects is an API server with objects by path, which can be listed and deleted.
@@ -129,6 +130,12 @@ func TestRemoval(t *testing.T) {
 				known := (*kube.Error)(nil)
 				if !errors.As(err, &known) || known.Reason != tt.reason || !strings.Contains(strings.Join(known.Hints(), "\n"), tt.hint) {
 					t.Fatalf("got %v, want reason %s with the hint %q", err, tt.reason, tt.hint)
+				}
+				other := configmap.Node{Name: "other", Kubernetes: &configmap.Kubernetes{}}
+				elsewhere := configmap.Node{Name: "elsewhere", Kubernetes: &configmap.Kubernetes{Namespace: "x"}}
+				hints := strings.Join(fault.Hints(client.OfferRemoval(err, []configmap.Node{node, other, elsewhere})), "\n")
+				if all := strings.Contains(hints, "name: slipway-remove-b\n") && strings.Contains(hints, "name: slipway-remove-other\n"); all != (tt.reason == kube.ReasonForbidden) || strings.Contains(hints, "slipway-remove-elsewhere") {
+					t.Errorf("for all nodes: %s", hints)
 				}
 				return
 			}

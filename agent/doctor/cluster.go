@@ -60,10 +60,8 @@ func probeRights(ctx context.Context, p *target) answer {
 	}
 	known := err == nil
 	maybe := !known && status.Name == ""
-	if maybe { // what cannot be read may well be there
-		status = cluster.Status{Exists: true, Replicas: 1}
-	}
 	rights, unknown := client.Rights(ctx, p.node, status, p.within.user)
+	rights.Unseen = maybe
 	if unknown != nil {
 		return failing(fault.ClassCluster, unknown)
 	}
@@ -74,19 +72,18 @@ func probeRights(ctx context.Context, p *target) answer {
 	if len(rights.Lacking) == 0 && !known {
 		return failing(fault.ClassCluster, err)
 	}
-	return judgeRights(rights, client.Namespace(p.node), maybe)
+	return judgeRights(rights, client.Namespace(p.node))
 }
 
 // judgeRights tells which rights are missing. The roles that hold them are for the
-// end, where they are those of all nodes. maybe is true where it is not known
-// whether there is a workload.
-func judgeRights(rights cluster.Rights, namespace string, maybe bool) answer {
+// end, where they are those of all nodes.
+func judgeRights(rights cluster.Rights, namespace string) answer {
 	roles := cluster.Roles(rights)
 	switch {
 	case len(rights.Lacking) > 0:
 		hints := []string{"the roles that grant it, for all nodes at once: at the end, or slipway doctor --rbac"}
-		if maybe {
-			hints = append(hints, "whether the builder is there cannot be seen without these rights; if it is not, have it made by somebody who may: slipway up")
+		if rights.Unseen {
+			hints = append(hints, "whether the builder is there cannot be seen without these rights; the roles to create it can be left out if it is, or if somebody else makes it: slipway up")
 		}
 		all := slices.Concat(rights.Lacking, rights.Lesser)
 		return answer{verdict: VerdictFailed, detail: fmt.Sprintf("in namespace %s it may not %s", namespace, strings.Join(all, ", ")), hints: hints, roles: roles, class: fault.ClassCluster}

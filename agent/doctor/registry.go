@@ -16,11 +16,12 @@ func probeRegistry(ctx context.Context, p *target) answer {
 		return failing(fault.ClassRegistry, err)
 	}
 	for _, f := range findings {
-		if f.Verdict == registry.Used {
+		if f.Verdict == registry.Used || f.Verdict == registry.ForPushes {
 			who = "with the credential of " + f.Source
 			if f.Username != "" {
 				who = fmt.Sprintf("as %s, %s", f.Username, who)
 			}
+			break
 		}
 	}
 	for _, push := range []bool{false, true} {

@@ -109,9 +109,11 @@ func (c *Connector) Connect(ctx context.Context, node configmap.Node, affinity f
 		pod := order[0]
 		daemon, err := c.ConnectPod(ctx, client, node, pod, report)
 		if err == nil {
-			daemon, pod = leastBusy(ctx, overflow(node.Kubernetes), order, daemon, func(ctx context.Context, pod kube.Pod) (*buildkit.Daemon, error) {
+			asking, asked := c.within(ctx, busyTimeout)
+			daemon, pod = leastBusy(asking, overflow(node.Kubernetes), order, daemon, func(ctx context.Context, pod kube.Pod) (*buildkit.Daemon, error) {
 				return c.ConnectPod(ctx, client, node, pod, report)
 			})
+			asked()
 			c.Log.Debug().Str("node", node.Name).Str("pod", pod.Name).Str("buildkit", daemon.Version()).Msg("connected")
 			return &Connection{Daemon: daemon, Pod: pod.Name, Transport: client.Reached(node, pod), affinity: key}, nil
 		}
@@ -147,6 +149,10 @@ func again(ctx context.Context, why error) error {
 // answerTimeout bounds the wait for the answer to the first request over a
 // connection that stands. It is long because a busy cluster node is slow.
 const answerTimeout = time.Minute
+
+// busyTimeout bounds the look for a pod that is less busy, of all pods together: a
+// build can begin without it.
+const busyTimeout = 10 * time.Second
 
 // ConnectPod returns a connection to a pod once its buildkitd has answered.
 func (c *Connector) ConnectPod(ctx context.Context, client Dialer, node configmap.Node, pod kube.Pod, report func(string)) (*buildkit.Daemon, error) {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -67,7 +68,7 @@ func (c *Connector) EveryPod(ctx context.Context, nodes []configmap.Node, absent
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return fault.With(fault.ClassCancelled, context.Cause(ctx))
 	}
-	return failures.Err()
+	return c.ExplainForbidden(ctx, nodes, cluster.UseLook, failures.Err())
 }
 
 // usablePods are the pods of a node that could take a build now.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
@@ -40,6 +41,31 @@ func inOrder(affinity string, names ...string) []string {
 		order = append(order, p.Name)
 	}
 	return order
+}
+
+// TestConnectAsksForBusyPodsInTime has a pod that answers and does not say how busy it
+// is: it is taken when the time is over.
+func TestConnectAsksForBusyPodsInTime(t *testing.T) {
+	order := inOrder("mine", "a", "b")
+	silent := &fleettest.Daemon{Silent: true}
+	c := fleettest.NewCluster(t, fleettest.Pod{Name: order[0], Daemon: silent}, fleettest.Pod{Name: order[1], Daemon: &fleettest.Daemon{}})
+	connector := connectorOf(c)
+	connector.Until, connector.Late = time.Now().Add(500*time.Millisecond), errors.New("late")
+	node := kubeNode("n")
+	node.Kubernetes.Overflow = 2
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	conn, err := connector.Connect(ctx, node, func() string { return "mine" }, func(string) {})
+	if err != nil || ctx.Err() != nil {
+		t.Fatalf("error %v", errors.Join(err, ctx.Err()))
+	}
+	defer func() { _ = conn.Close() }()
+	if conn.Pod != order[0] {
+		t.Errorf("connected to %s", conn)
+	}
+	if _, err := conn.Worker(ctx); err != nil {
+		t.Errorf("the connection that was chosen: %v", err)
+	}
 }
 
 func TestConnect(t *testing.T) {

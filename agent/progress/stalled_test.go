@@ -3,6 +3,7 @@ package progress
 import (
 	"errors"
 	"io"
+	"os"
 	"testing"
 	"time"
 
@@ -74,4 +75,30 @@ func TestADisplayThatStallsInClose(t *testing.T) {
 	}
 	_ = in.Close()
 	<-d.finished
+}
+
+// TestADisplayWhoseReaderIsGone has a pipe that nobody reads any more: the build goes
+// on, and nothing is wrong with it for that.
+func TestADisplayWhoseReaderIsGone(t *testing.T) {
+	for _, mode := range []Mode{Plain, RawJSON, Quiet} {
+		in, out, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = in.Close()
+		terminal := NewTerminal(out, nil)
+		d, err := Open(t.Context(), terminal, mode, "title")
+		if err != nil {
+			t.Fatal(err)
+		}
+		within(t, string(mode), func() {
+			for range 100 {
+				_, _ = terminal.Write([]byte("a diagnostic\n"))
+			}
+			if err := d.Close(); err != nil {
+				t.Errorf("%s: %v", mode, err)
+			}
+		})
+		_ = out.Close()
+	}
 }

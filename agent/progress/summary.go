@@ -74,8 +74,8 @@ func (s *summary) note(e event.Event) {
 	}
 }
 
-// The widths of columns beyond which a text is shortened, so that a row fits into
-// 80 columns.
+// The widths of columns, so that a row fits into 80 columns: platforms beyond theirs
+// are in further lines, and a longer text is shortened.
 const (
 	maxPlatforms = 24
 	maxNode      = 24
@@ -92,16 +92,24 @@ func (s *summary) text() string {
 	}
 	var b strings.Builder
 	sanitize.Fprintf(&b, "\nbuilt in %s with builder %q\n", seconds(s.ended.Sub(s.began)), s.builder)
-	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	var rows strings.Builder
+	table := tabwriter.NewWriter(&rows, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "  PLATFORM\tNODE\tTIME\tCACHED STEPS")
 	for _, n := range s.nodes {
 		names := n.Platforms
 		if len(names) == 0 && s.defaults[n.Node] != "" {
 			names = []string{s.defaults[n.Node]}
 		}
-		sanitize.Fprintf(table, "  %s\t%s\t%s\t%s\n", shorten(strings.Join(names, ","), maxPlatforms), shorten(n.Node, maxNode), seconds(n.took), n.cached())
+		lines := wrap(names, maxPlatforms)
+		sanitize.Fprintf(table, "  %s\t%s\t%s\t%s\n", lines[0], shorten(n.Node, maxNode), seconds(n.took), n.cached())
+		for _, line := range lines[1:] {
+			sanitize.Fprintf(table, "  %s\t\t\t\n", line)
+		}
 	}
 	_ = table.Flush() // a strings.Builder does not fail
+	for line := range strings.Lines(rows.String()) {
+		b.WriteString(strings.TrimRight(line, " \n") + "\n") // without the empty columns
+	}
 	for _, line := range outcome(s.published) {
 		// A digest fits into 80 columns beside the word.
 		sanitize.Fprintf(&b, "  %-6s %s\n", line[0], line[1])
@@ -179,6 +187,24 @@ func size(o event.Output) string {
 
 // seconds is a duration as the display has it.
 func seconds(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }
+
+// wrap joins names with commas in lines of at most n characters, at least one line.
+func wrap(names []string, n int) []string {
+	lines := []string{""}
+	for i, name := range names {
+		name = shorten(name, n-1)
+		if i < len(names)-1 {
+			name += ","
+		}
+		last := &lines[len(lines)-1]
+		if *last != "" && len(*last)+len(name) > n {
+			lines = append(lines, "")
+			last = &lines[len(lines)-1]
+		}
+		*last += name
+	}
+	return lines
+}
 
 // shorten takes out the middle of a text that is longer than n: names often differ
 // at their ends.

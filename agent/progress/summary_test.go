@@ -102,6 +102,18 @@ built in 12.3s with builder "kube"
   PLATFORM               NODE  TIME  CACHED STEPS
   linux/amd64,linux/386  n     1s    1 of 2
 `},
+		{"more platforms than fit into a line", []event.Event{
+			assigned("builder-of-both-architectures linux/amd64 linux/riscv64 linux/arm/v7 linux/386 linux/mips64le", "n linux/arm64"), solved("builder-of-both-architectures", 61*time.Minute), solved("n", time.Second),
+			published(""),
+		}, `
+built in 12.3s with builder "kube"
+  PLATFORM                 NODE                      TIME    CACHED STEPS
+  linux/amd64,             builder-of...chitectures  1h1m0s  -
+  linux/riscv64,
+  linux/arm/v7,linux/386,
+  linux/mips64le
+  linux/arm64              n                         1s      -
+`},
 		{"the default platform", []event.Event{
 			{Node: "n", Connected: &event.Connected{BuildsFor: []string{"linux/amd64", "linux/386"}}}, assigned("n"), begun("n"), vertex("n", "[2/2] RUN x", true), solved("n", time.Second), published(""),
 		}, head},

@@ -33,6 +33,8 @@ func (l *lender) Token(context.Context, remote.TokenRequest) (remote.Token, erro
 
 func (l *lender) TakesPassword(context.Context, string) bool { return false }
 
+func (l *lender) Standing(context.Context, string) remote.Standing { return remote.Standing{} }
+
 func (l *lender) RepositoryToken(_ context.Context, r registry.Request) (remote.Token, error) {
 	l.asked = append(l.asked, r)
 	if r.Repository == "team/broken" {

@@ -133,7 +133,7 @@ func (p *Plan) Call(ctx context.Context, d *buildkit.Daemon, job job.Job, call C
 		if unsupported(err, call) {
 			return nil, unknownCall(call, known)
 		}
-		return nil, auth.explain(ctx, buildkit.Explain(ctx, err))
+		return nil, auth.explain(ctx, buildkit.Explain(ctx, withoutPrefix(err)))
 	}
 	return &CallResult{Call: call, meta: meta}, nil
 }

@@ -17,6 +17,37 @@ const maxInstruction = 80
 //	https://github.com/moby/buildkit/blob/v0.33.1/solver/llbsolver/ops/exec.go
 const failedProcess = "did not complete successfully: "
 
+// clientPrefix is what BuildKit's client puts before the error of every solve.
+const clientPrefix = "failed to solve: "
+
+// clientError is an error of BuildKit's client without its prefix, which says
+// nothing that the line's own prefix does not say.
+type clientError struct{ error }
+
+// Error implements error.
+func (e *clientError) Error() string { return strings.TrimPrefix(e.error.Error(), clientPrefix) }
+
+// Unwrap returns the error with the prefix.
+func (e *clientError) Unwrap() error { return e.error }
+
+// withoutPrefix returns an error of BuildKit's client without its prefix.
+func withoutPrefix(err error) error {
+	if err == nil || !strings.HasPrefix(err.Error(), clientPrefix) {
+		return err
+	}
+	return &clientError{err}
+}
+
+// ClientMessage is the message of an error as BuildKit's client has it and docker
+// buildx prints it: with the prefix where nothing else was made of it.
+func ClientMessage(err error) string {
+	var known *clientError
+	if errors.As(err, &known) && known.Error() == err.Error() {
+		return known.error.Error()
+	}
+	return err.Error()
+}
+
 // explained is an error that says why an instruction has failed.
 type explained interface {
 	error
@@ -28,7 +59,7 @@ type explained interface {
 // and why: "RUN make (Dockerfile:3): exit code: 2". Without an instruction it is the
 // error's own message.
 func Failure(err error) string {
-	reason := strings.TrimPrefix(err.Error(), "failed to solve: ")
+	reason := strings.TrimPrefix(err.Error(), clientPrefix)
 	for _, source := range errdefs.Sources(err) {
 		if source.Info == nil || len(source.Ranges) == 0 || source.Ranges[0].Start == nil {
 			continue

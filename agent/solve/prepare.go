@@ -93,7 +93,9 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 	outputs, outputMistakes := output.Open(ctx, r.Outputs, r.outputEnv())
 	environment, environmentMistakes := readEnvironment(r)
 	flagMistakes.Add(checkTarget(r, files.inputs))
+	given := r.BuildArgs
 	r = environment.apply(r)
+	environmentMistakes.Add(checkEpoch(r, given, files.inputs))
 	in := files.inputs.with(keys, environment, files.caps)
 	mounts, mountMistakes := openMounts(in.Mounts, times, r.account)
 	p := &Plan{

@@ -122,7 +122,7 @@ func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d 
 		err = incomplete
 	}
 	if err != nil {
-		return nil, p.explainStep(parts.explain(ctx, notDecoded(err)), feed.seen(), d, job)
+		return nil, p.explainStep(parts.explain(ctx, notDecoded(withoutPrefix(err))), feed.seen(), d, job)
 	}
 	return &Result{Job: job, Ref: opt.Ref, Response: response.ExporterResponse}, nil
 }

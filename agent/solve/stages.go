@@ -22,23 +22,11 @@ const maxStages = 20
 // checkTarget finds a target that the Dockerfile does not have, if that is on the
 // agent and Docker's frontend reads it: another one may make targets of anything.
 func checkTarget(r Request, in inputs) *fault.Usage {
-	dir, name := in.dockerfile()
-	if r.Target == "" || !utf8.ValidString(r.Target) || dir == "" {
+	if r.Target == "" || !utf8.ValidString(r.Target) {
 		return nil
 	}
-	data, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return nil // found and reported already
-	}
-	syntax, _, _, _ := parser.DetectSyntax(data)
-	if given := r.BuildArgs[argSyntax]; given != "" {
-		syntax = given
-	}
-	if ref, _, _ := strings.Cut(strings.TrimSpace(syntax), " "); ref != "" && !isDockerfileFrontend(ref) {
-		return nil
-	}
-	names, count, err := stagesOf(data)
-	if err != nil || count == 0 {
+	names, count, known := readStages(r, in)
+	if !known {
 		return nil // the builder says what is wrong with it, and where
 	}
 	if slices.Contains(names, strings.ToLower(r.Target)) {
@@ -48,6 +36,29 @@ func checkTarget(r Request, in inputs) *fault.Usage {
 		return nil
 	}
 	return &fault.Usage{Flag: "--target", Value: r.Target, Problem: "the Dockerfile has no such stage", Hint: stagesHint(r.Target, names)}
+}
+
+// readStages are the names of the Dockerfile's stages and how many stages there are,
+// as stagesOf has them. They are not known where it is not on the agent, cannot be
+// parsed, or is for another frontend than Docker's.
+func readStages(r Request, in inputs) (names []string, count int, known bool) {
+	dir, name := in.dockerfile()
+	if dir == "" {
+		return nil, 0, false
+	}
+	data, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		return nil, 0, false // found and reported already
+	}
+	syntax, _, _, _ := parser.DetectSyntax(data)
+	if given := r.BuildArgs[argSyntax]; given != "" {
+		syntax = given
+	}
+	if ref, _, _ := strings.Cut(strings.TrimSpace(syntax), " "); ref != "" && !isDockerfileFrontend(ref) {
+		return nil, 0, false
+	}
+	names, count, err = stagesOf(data)
+	return names, count, err == nil && count > 0
 }
 
 // stagesOf are the names of a Dockerfile's stages, in lower case as the frontend

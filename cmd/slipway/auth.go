@@ -40,7 +40,8 @@ type authStatus struct {
 	// Registry is the registry or the repository that was asked about; empty text
 	// for credentials that name none.
 	Registry string `json:"registry"`
-	// Verdict is "credential", "anonymous" where no source has one, or "not used"
+	// Verdict is "credential", "only for pushes" where builds that push there are the
+	// only ones with a credential, "anonymous" where no source has one, or "not used"
 	// for credentials that name no registry.
 	Verdict string `json:"verdict"`
 	// Findings are what the sources answer, in order.
@@ -52,10 +53,22 @@ type authStatus struct {
 	Checks []authCheck `json:"checks"`
 }
 
-// anonymous is true when no source has a credential.
-func (s authStatus) anonymous() bool {
-	return !slices.ContainsFunc(s.Findings, func(f registry.Finding) bool { return f.Verdict == registry.Used })
+// verdict is the word for what the sources answer.
+func (s authStatus) verdict() string {
+	has := func(v registry.Verdict) bool {
+		return slices.ContainsFunc(s.Findings, func(f registry.Finding) bool { return f.Verdict == v })
+	}
+	switch {
+	case has(registry.Used):
+		return "credential"
+	case has(registry.ForPushes):
+		return string(registry.ForPushes)
+	}
+	return anonymous
 }
+
+// anonymous is the verdict where no source has a credential.
+const anonymous = "anonymous"
 
 // authCheck is what a registry has said of one right.
 type authCheck struct {
@@ -103,9 +116,7 @@ func (c *authCmd) Run(in *invocation) error {
 			return classifyRegistry(err)
 		}
 		status := authStatus{Registry: target.String(), Findings: findings}
-		status.Verdict = "credential"
-		if status.anonymous() {
-			status.Verdict = "anonymous"
+		if status.Verdict = status.verdict(); status.Verdict == anonymous {
 			status.Alike = keychain.Alike(in.ctx, target.Host)
 		}
 		if c.Check {

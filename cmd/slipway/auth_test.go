@@ -86,11 +86,21 @@ func TestCredentialWithoutARegistry(t *testing.T) {
 	if want := "hint: REGISTRY_USERNAME is set but names no registry: set REGISTRY=" + host + " if it is for that registry\n"; code != exitRegistry || !strings.Contains(stderr, want) {
 		t.Errorf("exit code %d, %s\nwant %s", code, stderr, want)
 	}
-	stdout, _, _ := slipway(t, "auth", host+"/open")
-	if want := "REGISTRY_PASSWORD, where a tag names " + host; !strings.Contains(stdout, want) {
-		t.Errorf("%s\nwant %s", stdout, want)
+	for _, asked := range []string{host, host + "/open"} {
+		stdout, _, _ := slipway(t, "auth", asked)
+		for _, want := range []string{
+			asked + " only for pushes \\_ Jenkins only for pushes ci -",
+			"REGISTRY_PASSWORD, used where a tag names " + host + " and nowhere else: set REGISTRY=" + host,
+		} {
+			if !strings.Contains(strings.Join(strings.Fields(stdout), " "), want) {
+				t.Errorf("%s\nwant %s", stdout, want)
+			}
+		}
 	}
 	t.Setenv("REGISTRY", host)
+	if stdout, _, _ := slipway(t, "auth", host); !strings.Contains(strings.Join(strings.Fields(stdout), " "), host+" credential \\_ Jenkins used ci") {
+		t.Errorf("with REGISTRY: %s", stdout)
+	}
 	if _, stderr, code := slipway(t, "index", "inspect", host+"/open:1"); code != exitRegistry || !strings.Contains(stderr, "404") {
 		t.Errorf("with REGISTRY: exit code %d, %s", code, stderr)
 	}

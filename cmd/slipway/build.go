@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -140,10 +139,7 @@ func (c *buildCmd) parse(in *invocation) (a asked, err error) {
 	if a.mode, err = c.mode(in); err != nil {
 		return a, err
 	}
-	if a.platforms, err = solve.ParsePlatforms(c.Platform); err != nil {
-		if mistake := (*fault.Usage)(nil); errors.As(err, &mistake) && !in.given["platform"] {
-			mistake.Flag = "DOCKER_DEFAULT_PLATFORM"
-		}
+	if a.platforms, err = parsePlatforms(in, c.Platform); err != nil {
 		return a, &usageError{err: err}
 	}
 	if a.provenance, err = c.provenance(in); err != nil {

@@ -208,7 +208,7 @@ func runAs(name called, args []string, std streams) int {
 		return name.exitCode(err)
 	}
 	gate := sanitize.NewWriter(std.err, mask.Filter())
-	printError(gate, name.errorPrefix(), err, stderrPainter(std.err))
+	printError(gate, name, err, stderrPainter(std.err))
 	_ = gate.Flush() // there is no place left to complain at
 	return name.exitCode(err)
 }

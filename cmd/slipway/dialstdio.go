@@ -1,20 +1,21 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
+	"github.com/containerd/platforms"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/progress"
-	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // dialStdioCmd has the flags of docker buildx dial-stdio, name for name.
 type dialStdioCmd struct {
-	Platform string `env:"DOCKER_DEFAULT_PLATFORM" placeholder:"OS/ARCH" help:"Take the node that builds for this platform (default: the first node)."`
+	Platform string `env:"DOCKER_DEFAULT_PLATFORM" placeholder:"OS/ARCH" help:"Take the node that a build for this platform would get (default: the first node)."`
 	Progress string `default:"quiet" placeholder:"MODE" help:"What is told of the connection: quiet and none tell nothing, auto, plain, tty and rawjson a line for each step."`
+	platformFlags
 }
 
 // Help is shown by --help.
@@ -30,12 +31,15 @@ func (c *dialStdioCmd) Run(in *invocation) error {
 	}
 	var platform *ocispecs.Platform
 	if c.Platform != "" {
-		list, err := solve.ParsePlatforms([]string{c.Platform})
+		list, err := parsePlatforms(in, []string{c.Platform})
+		if err == nil && len(list) != 1 {
+			err = &fault.Usage{
+				Flag: platformFlag(in), Value: c.Platform, Problem: "names several platforms, and a connection goes to one node",
+				Hint: "name the one: --platform " + platforms.Format(list[0]),
+			}
+		}
 		if err != nil {
 			return &usageError{err: err}
-		}
-		if len(list) != 1 {
-			return &usageError{err: errors.New("--platform: a connection goes to one node: name one platform")}
 		}
 		platform = &list[0]
 	}
@@ -48,7 +52,7 @@ func (c *dialStdioCmd) Run(in *invocation) error {
 		report = func(line string) { in.log.Info().Msg(line) }
 	}
 	return builders.Proxy{
-		Definition: definition,
+		Definition: c.strict(definition),
 		Platform:   platform,
 		Access:     in.access(),
 		Report:     report,

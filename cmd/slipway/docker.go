@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/cmd/slipway/process"
 )
 
@@ -90,9 +91,18 @@ func (in *invocation) forgetDefaultBuilder() {
 // errorPrefix begins the line of an error.
 func (c called) errorPrefix() string {
 	if c.docker() {
-		return "ERROR: "
+		return "ERROR:"
 	}
-	return "error: "
+	return "error:"
+}
+
+// message is what the line of an error says. docker's has BuildKit's own words for a
+// failed build, which scripts and annotators look for.
+func (c called) message(err error) string {
+	if c.docker() {
+		return agent.BuildxMessage(err)
+	}
+	return err.Error()
 }
 
 // level is what a diagnostic begins with, empty where it is Slipway's own way.

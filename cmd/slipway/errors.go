@@ -69,14 +69,14 @@ func exitCode(err error) int {
 // printError is the one place that prints an error: the excerpt of the
 // Dockerfile if the build failed there, a line for every problem, then the
 // hints. An error may quote anybody: what it says in several lines is indented,
-// so that none of them looks like a line of its own. The prefix begins the line of
-// each problem. Hints of several lines are to paste: they come last, so that nothing
+// so that none of them looks like a line of its own. The lines of problems are those
+// of the name under which the program runs. Hints of several lines are to paste: they come last, so that nothing
 // stands between or below them.
-func printError(w io.Writer, prefix string, err error, paint color.Painter) {
+func printError(w io.Writer, name called, err error, paint color.Painter) {
 	var b strings.Builder
 	b.WriteString(solve.Excerpt(err))
-	for _, one := range problems(err) {
-		b.WriteString(paint.Paint(color.Bad, strings.TrimSuffix(prefix, " ")) + " " + sanitize.Indent(one, "  ") + "\n")
+	for _, one := range problems(err, name.message) {
+		b.WriteString(paint.Paint(color.Bad, name.errorPrefix()) + " " + sanitize.Indent(one, "  ") + "\n")
 	}
 	for _, hint := range fault.SnippetsLast(fault.Hints(err)) {
 		b.WriteString(paint.Paint(color.Hint, "hint:") + " " + sanitize.Indent(hint, "") + "\n")
@@ -106,7 +106,7 @@ type errorJSON struct {
 // printError does.
 func errorOf(err error, exitCode int, now time.Time) errorJSON {
 	out := errorJSON{Level: "error", Time: now.UTC().Truncate(time.Second), Excerpt: solve.Excerpt(err), ExitCode: exitCode}
-	for _, one := range problems(err) {
+	for _, one := range problems(err, error.Error) {
 		out.Errors = append(out.Errors, sanitize.RedactURLs(one))
 	}
 	for _, hint := range fault.Hints(err) {
@@ -140,14 +140,14 @@ type several interface {
 }
 
 // problems returns the messages of all mistakes that err holds.
-func problems(err error) []string {
+func problems(err error, message func(error) string) []string {
 	var all several
 	if !errors.As(err, &all) {
-		return []string{err.Error()}
+		return []string{message(err)}
 	}
 	var out []string
 	for _, one := range all.Unwrap() {
-		out = append(out, problems(one)...)
+		out = append(out, problems(one, message)...)
 	}
 	return out
 }

@@ -74,7 +74,7 @@ func TestPrintError(t *testing.T) {
 		{"a URL", errors.New(`get "https://ci:s3cret@h/x?sig=s3cret": 403`), `error: get "https://xxxxx:xxxxx@h/x?sig=xxxxx": 403` + "\n"},
 	} {
 		var out strings.Builder
-		printError(&out, "error: ", tt.err, color.Painter{})
+		printError(&out, "slipway", tt.err, color.Painter{})
 		if diff := cmp.Diff(tt.want, out.String()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/source"
 )
@@ -138,7 +139,13 @@ func printDetails(out io.Writer, b builders.Details, d configmap.Definition, now
 		}
 		printNode(w, n, d.Nodes[i], now)
 	}
-	return w.Flush()
+	pasted := ""
+	for _, snippet := range b.Snippets() {
+		pasted += "\nHint: " + sanitize.Indent(snippet, "  ") + "\n"
+	}
+	err := w.Flush()
+	_, pasteErr := io.WriteString(out, pasted)
+	return cmp.Or(err, pasteErr)
 }
 
 func printNode(w io.Writer, n builders.NodeDetails, defined configmap.Node, now time.Time) {
@@ -155,7 +162,9 @@ func printNode(w io.Writer, n builders.NodeDetails, defined configmap.Node, now 
 	}
 	printIf(w, "Reason", n.Reason)
 	for _, hint := range n.Hints {
-		sanitize.Fprintf(w, "Hint:\t%s\n", hint)
+		if !fault.IsSnippet(hint) {
+			sanitize.Fprintf(w, "Hint:\t%s\n", hint)
+		}
 	}
 	sanitize.Fprintf(w, "Status:\t%s\n", n.Status)
 	printIf(w, "BuildKit daemon flags", strings.Join(n.Flags, " "))

@@ -26,3 +26,20 @@ func TestInspectShowsTheLastActivity(t *testing.T) {
 		}
 	}
 }
+
+// TestInspectShowsSnippetsLast has what is to paste below all nodes, once.
+func TestInspectShowsSnippetsLast(t *testing.T) {
+	const snippet = "apply this:\n---\nkind: Role\nrules: []"
+	node := func(name string) builders.NodeDetails {
+		return builders.NodeDetails{NodeStatus: builders.NodeStatus{Name: name, Status: "failing", Hints: []string{snippet, "look at " + name}}}
+	}
+	var out strings.Builder
+	b := builders.Details{Name: "kube", Driver: "kubernetes", Nodes: []builders.NodeDetails{node("a"), node("b")}}
+	if err := printDetails(&out, b, configmap.Definition{Nodes: make([]configmap.Node, 2)}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	if !strings.HasSuffix(text, "\n\nHint: "+strings.ReplaceAll(snippet, "\n", "\n  ")+"\n") || strings.Count(text, "kind: Role") != 1 || strings.Count(text, "look at ") != 2 {
+		t.Errorf("got:\n%s", text)
+	}
+}

@@ -2,8 +2,13 @@
 // natively for every CPU architecture.
 package main
 
-import "os"
+import (
+	"os"
+
+	"github.com/slipway-build/slipway/cmd/slipway/process"
+)
 
 func main() {
+	process.KeepStderr()
 	os.Exit(profiled(func() int { return runAs(calledAs(os.Args[0]), os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}) }))
 }

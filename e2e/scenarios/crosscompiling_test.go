@@ -49,7 +49,7 @@ COPY --from=build /out/ /
 	s.write("Foreign.dockerfile", "FROM scratch\nCOPY --chmod=755 foreign /bin/sh\nRUN make\n")
 	const foreign = "slipway build -f Foreign.dockerfile --output nothing "
 	s.fails(1, foreign+"--platform linux/riscv64 .",
-		"error: RUN make: runs for linux/riscv64, and node builder-amd64 has no emulator for it (qemu-riscv64)",
+		"error: RUN make (Foreign.dockerfile:3): runs for linux/riscv64, and node builder-amd64 has no emulator for it (qemu-riscv64)",
 		">>> RUN make", "hint: ", "qemu.install=true")
 	s.fails(2, foreign+"--platform linux/riscv64 --strict-platforms .",
 		`error: no node of builder "kube" builds for linux/riscv64`, "hint: node builder-amd64 builds for linux/amd64")

@@ -64,31 +64,56 @@ echo $code $(( $(date +%s) - $(cat began) )); cat log >&2`)
 	}
 }
 
+// TestServiceAccountWithoutRights pastes what an error or the doctor ends with: one
+// round is enough for each kind of command, from no right at all.
 func TestServiceAccountWithoutRights(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t)
 	s.define(s.builderNode("amd64"))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
-	r := a.fails(3, "slipway build -o out .", "error: ", "hint: ", "kind: Role", "kind: RoleBinding", "system:serviceaccount:"+s.Name+":agent")
-
-	// The hint is ready to paste: with what it says, and again for each further
-	// rule, the build goes through.
-	for range 6 {
-		_, manifest, found := strings.Cut(r.stderr, "\napiVersion: rbac")
-		if !found {
-			t.Fatalf("no manifest in:\n%s", r.stderr)
+	const build = "slipway build -o out . && cmp Dockerfile out/Dockerfile"
+	refused := func(command string) string {
+		t.Helper()
+		r := a.fails(3, command, "error: ", "hint: ", "kind: Role", "kind: RoleBinding", "system:serviceaccount:"+s.Name+":agent")
+		_, roles, found := strings.Cut(r.stderr, "with kubectl apply -f - and this:\n")
+		if !found || strings.Contains(roles, "hint: ") {
+			t.Fatalf("the error does not end with what is to be pasted:\n%s", r.stderr)
 		}
-		manifest, _, _ = strings.Cut(manifest, "\nhint: ")
-		s.kubectl("apiVersion: rbac"+manifest, "apply", "-f", "-")
-		if r = a.sh("slipway build -o out ."); r.code == 0 {
-			return
-		}
-		if r.code != 3 {
-			t.Fatalf("exit %d:\n%s", r.code, r.stderr)
-		}
+		return roles
 	}
-	t.Errorf("the rules of the hints are never enough:\n%s", r.stderr)
+	forget := func() {
+		t.Helper()
+		s.kubectl("", "delete", "rolebindings,roles", "--all")
+	}
+
+	// A command that only looks gets no right to create.
+	roles := refused("slipway du")
+	if strings.Contains(roles, "slipway-manage") {
+		t.Errorf("roles of du:\n%s", roles)
+	}
+	s.kubectl(roles, "apply", "-f", "-")
+	a.fails(3, "slipway du", "no pod of builder")
+
+	forget()
+	s.kubectl(a.ok("slipway doctor --rbac"), "apply", "-f", "-")
+	a.ok(build)
+
+	forget()
+	s.kubectl("", "delete", "deployments,secrets,configmaps", "--selector=app")
+	s.kubectl(refused("slipway build -o out ."), "apply", "-f", "-")
+	a.ok(build)
+
+	forget()
+	s.kubectl(refused("slipway up"), "apply", "-f", "-")
+	a.ok("slipway up >&2")
+	for _, command := range []string{"du", "logs", "inspect", "ls"} {
+		a.ok("slipway " + command + " >&2")
+	}
+
+	forget()
+	s.kubectl(refused("slipway rm --force kube"), "apply", "-f", "-")
+	a.ok("slipway rm --force kube >&2")
 }
 
 func TestBuildRoleAloneUsesWhatRuns(t *testing.T) {
@@ -156,17 +181,34 @@ func TestFailingDockerfile(t *testing.T) {
 		"   2 |     RUN echo fine\n   3 | >>> RUN echo about to fail && exit 7",
 		"exit code: 7", "error: linux/", " on builder-", "64: RUN echo about to fail && exit 7 (Dockerfile:3): exit code: 7\n")
 	a.ok("test ! -e out")
+	r := a.fails(1, "slipway build --platform linux/amd64 "+a.base()+"-o out .", "   3 | >>> RUN echo about to fail && exit 7")
+	if _, message, _ := strings.Cut(r.stderr, "\nerror: "); message != "RUN echo about to fail && exit 7 (Dockerfile:3): exit code: 7\n" {
+		t.Errorf("the error for one platform is %q", message)
+	}
+	// Under docker's names it is BuildKit's.
+	a.fails(1, "ln -sf $(command -v slipway) /tmp/docker && /tmp/docker build --platform linux/amd64 "+a.base()+"-o out .",
+		"\nERROR: failed to solve: process \"/bin/sh -c echo about to fail && exit 7\" did not complete successfully: exit code: 7\n")
+
+	// A log whose reader has gone changes nothing in how a build ends.
+	unread := func(command string) string {
+		t.Helper()
+		return a.ok("(" + command + "; echo $? >/tmp/code) 2>&1 >/dev/null | head -c 1 >/dev/null; cat /tmp/code")
+	}
+	want(t, "exit code of a failing build that nobody reads", unread("slipway build --no-cache "+both+a.base()+"-o out ."), "1\n")
+	a.write("Dockerfile", "FROM base\nRUN echo fine\n")
+	want(t, "exit code of a build that nobody reads", unread("slipway build --no-cache "+both+a.base()+"-o out ."), "0\n")
+	a.ok("test -d out && rm -r out")
 
 	a.write("Dockerfile", "FROM base\nRUM echo fine\n")
 	a.fails(1, "slipway build "+a.base()+"-o out .", "Dockerfile:2", ">>> RUM echo fine", "unknown instruction: RUM")
 	a.write("Dockerfile", "FROM scratch\nCOPY no-such-file /\n")
-	a.fails(1, "slipway build -o out .", "error: COPY no-such-file: not in the build context .", ">>> COPY no-such-file /")
+	a.fails(1, "slipway build -o out .", "error: COPY no-such-file / (Dockerfile:2): no-such-file is not in the build context .", ">>> COPY no-such-file /")
 	a.write("Dockerfile", "FROM scratch\nCOPY conf/app.yml /\n")
 	a.write("conf/app.yaml", "x")
-	a.fails(1, "slipway build -o out .", "error: COPY conf/app.yml: not in the build context .", "hint: did you mean conf/app.yaml?")
+	a.fails(1, "slipway build -o out .", "error: COPY conf/app.yml / (Dockerfile:2): conf/app.yml is not in the build context .", "hint: did you mean conf/app.yaml?")
 	a.write("Dockerfile", "FROM scratch\nCOPY conf/app.yaml /\n")
 	a.write(".dockerignore", "# what CI makes\n*.log\nconf\n")
-	a.fails(1, "slipway build -o out .", "error: COPY conf/app.yaml: not in the build context .", "hint: .dockerignore line 3 excludes it: conf;")
+	a.fails(1, "slipway build -o out .", "error: COPY conf/app.yaml / (Dockerfile:2): conf/app.yaml is not in the build context .", "hint: .dockerignore line 3 excludes it: conf;")
 }
 
 func TestDefinitionWithThreeMistakes(t *testing.T) {

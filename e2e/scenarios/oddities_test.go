@@ -1,6 +1,8 @@
 package scenarios
 
 import (
+	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -42,4 +44,12 @@ func TestBuildWithOddities(t *testing.T) {
 		s.index(name, "linux/amd64", "linux/arm64")
 		want(t, "the second tag of "+name, s.digest(name+"-too"), s.digest(name))
 	}
+
+	// A missing right to push that is answered as a wrong password: the build finds
+	// out which of them it is, as auth --check does.
+	s.write("Dockerfile", machineDockerfile+"RUN echo refused >> /machine.txt\n")
+	p.Add(proxy.Rule{Method: http.MethodPost, Path: regexp.MustCompile("/blobs/uploads/$"), Fault: proxy.Status(http.StatusUnauthorized, http.Header{"Www-Authenticate": {`Basic realm="test"`}})})
+	valid := "is valid: it may pull from " + s.repo + " and may not push to it"
+	s.fails(5, "slipway build --platform linux/amd64 "+s.from()+"-t "+s.tag("refused")+" --push .", "cannot push "+s.repo+": the credential may pull and may not push", "hint: the credential from ", valid)
+	s.fails(5, "slipway auth --check "+s.repo, valid)
 }

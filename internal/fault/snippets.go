@@ -1,7 +1,6 @@
 package fault
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
@@ -11,7 +10,16 @@ import (
 func SnippetsLast(hints []string) []string {
 	hints = slices.Clone(hints)
 	slices.SortStableFunc(hints, func(a, b string) int {
-		return cmp.Compare(min(strings.Count(a, "\n"), 1), min(strings.Count(b, "\n"), 1))
+		switch {
+		case IsSnippet(a) == IsSnippet(b):
+			return 0
+		case IsSnippet(b):
+			return -1
+		}
+		return 1
 	})
 	return hints
 }
+
+// IsSnippet reports whether a hint has several lines, which are to paste.
+func IsSnippet(hint string) bool { return strings.Contains(hint, "\n") }

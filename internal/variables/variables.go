@@ -92,7 +92,7 @@ var All = []Variable{
 	{Name: "TTY_DISPLAY_RATE", Owner: buildKit, Help: "Milliseconds between two pictures of --progress=tty (default: 150)."},
 	{Name: "BUILDKIT_PROGRESS", Owner: buildKit, Help: "Type of progress output, as --progress.", Form: "auto, plain, tty, rawjson, quiet or none", valid: oneOf("auto", "plain", "tty", "rawjson", "quiet", "none")},
 	{Name: "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", Owner: buildKit, Help: "File with a source policy."},
-	{Name: "SOURCE_DATE_EPOCH", Owner: buildKit, Help: "Time stamp of what is built, in seconds; the build argument of that name wins."},
+	{Name: "SOURCE_DATE_EPOCH", Owner: buildKit, Help: "Time stamp of what is built, in seconds; the build argument of that name wins. One that BuildKit would refuse is an error."},
 	{Name: "DOCKER_AUTH_CONFIG", Owner: docker, Help: "Credentials in the form of docker's config.json, or a file with them."},
 	{Name: "DOCKER_CERT_PATH", Owner: docker, Help: "Directory with ca.pem, cert.pem and key.pem for the engine of --load."},
 	{Name: "DOCKER_CONFIG", Owner: docker, Help: "Directory of docker's config.json (default: ~/.docker)."},

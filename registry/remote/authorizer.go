@@ -204,13 +204,19 @@ func (a *authorizer) reject(host string) {
 	a.rejected[[2]string{host, a.sources[host]}] = true
 }
 
+// isRejected reports whether the credential that was used last for a host was
+// refused.
+func (a *authorizer) isRejected(host string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.rejected[[2]string{host, a.sources[host]}]
+}
+
 // unproven reports whether there is a credential for a host of which it is not
 // known whether it is valid.
 func (a *authorizer) unproven(host string) bool {
 	source, accepted := a.source(host)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return source != "" && source != "anonymous" && !accepted && !a.rejected[[2]string{host, source}]
+	return source != "" && source != "anonymous" && !accepted && !a.isRejected(host)
 }
 
 func (a *authorizer) basic(ctx context.Context, r registry.Request) (string, error) {
@@ -237,9 +243,6 @@ func (a *authorizer) bearer(ctx context.Context, at *url.URL, scopes []string, c
 		Service: asked.Service,
 		Scopes:  auth.CleanScopes(slices.Concat(scopes, asked.Scopes)),
 	}, nil, func() bool { return at.Scheme == "http" })
-	if err == nil {
-		a.accept(at.Host)
-	}
 	return token.Value, err
 }
 

@@ -137,12 +137,11 @@ func (e *Error) refusalHints() []string {
 			hints = append(hints, "could not be used: "+broken.Error())
 		}
 		return hints
-	case e.Accepted && e.MayPull:
-		return []string{fmt.Sprintf("the credential from %s is valid: it may pull from %s and may not push to it", e.Source, authArgument(e.Reference))}
-	case e.Accepted && e.Status == http.StatusForbidden:
+	case e.Accepted && !e.MayPull && e.Status == http.StatusForbidden:
 		return []string{fmt.Sprintf("the credential from %s is valid but has no right to %s here", e.Source, right)}
 	case e.Accepted:
-		return []string{fmt.Sprintf("the credential from %s is valid; it has no right to %s here, or the repository does not exist", e.Source, right)}
+		known := Standing{Accepted: true, MayPull: e.MayPull}
+		return []string{known.Hint(e.Source, right, authArgument(e.Reference))}
 	case e.Status == http.StatusForbidden:
 		return []string{fmt.Sprintf("the credential from %s has no right to %s here, or it has expired", e.Source, right)}
 	}

@@ -90,18 +90,27 @@ func (a *authorizer) token(ctx context.Context, r TokenRequest, unverified error
 	client := *a.client
 	client.CheckRedirect = refuseOtherOrigin // the request holds a secret, maybe in its body
 	client.Transport = limitedTransport{client.Transport}
-	ctx = serving(ctx, r.Host)
+	token, err := fetchToken(serving(ctx, r.Host), &client, options, cred)
+	if err == nil && !r.Anonymous {
+		a.accept(r.Host)
+	}
+	return token, err
+}
+
+// fetchToken fetches a token from a service that is known, with a credential or
+// for nobody.
+func fetchToken(ctx context.Context, client *http.Client, options dockerauth.TokenOptions, cred registry.Credential) (Token, error) {
 	if cred.IdentityToken != "" {
 		options.Secret = cred.IdentityToken // without a user it is the grant of a refresh token
-		return fetchOAuth(ctx, &client, options)
+		return fetchOAuth(ctx, client, options)
 	}
 	options.Username, options.Secret = cred.Username, cred.Password
-	got, err := dockerauth.FetchToken(ctx, &client, nil, options)
+	got, err := dockerauth.FetchToken(ctx, client, nil, options)
 	if wantsPost(err) && options.Username != "" && options.Secret != "" {
-		return fetchOAuth(ctx, &client, options)
+		return fetchOAuth(ctx, client, options)
 	}
 	if err != nil {
-		return Token{}, &tokenError{realm.Host, err}
+		return Token{}, &tokenError{serviceHost(options), err}
 	}
 	return Token{got.Token, got.IssuedAt, seconds(got.ExpiresInSeconds)}, nil
 }
@@ -111,13 +120,17 @@ func (a *authorizer) token(ctx context.Context, r TokenRequest, unverified error
 func fetchOAuth(ctx context.Context, client *http.Client, options dockerauth.TokenOptions) (Token, error) {
 	got, err := dockerauth.FetchTokenWithOAuth(ctx, client, nil, clientID, options)
 	if err != nil {
-		host := options.Realm
-		if realm, parseErr := url.Parse(options.Realm); parseErr == nil {
-			host = realm.Host
-		}
-		return Token{}, &tokenError{host, err}
+		return Token{}, &tokenError{serviceHost(options), err}
 	}
 	return Token{got.AccessToken, got.IssuedAt, seconds(got.ExpiresInSeconds)}, nil
+}
+
+// serviceHost is the host of a token service.
+func serviceHost(options dockerauth.TokenOptions) string {
+	if realm, err := url.Parse(options.Realm); err == nil {
+		return realm.Host
+	}
+	return options.Realm
 }
 
 // wantsPost reports whether a token service does not know the older way. A

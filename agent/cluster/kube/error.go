@@ -174,16 +174,16 @@ func Explain(err error, doing string, id Identity, own rbac.SecretNames) error {
 	return e
 }
 
-// OfferRole returns err with granted as its one hint where the API server has
+// OfferRole returns err with the granted roles as its one hint where the API server has
 // said that a right is missing, for callers whose rights are no part of a
 // build's roles.
-func OfferRole(err error, granted rbac.Role) error {
+func OfferRole(err error, granted ...rbac.Role) error {
 	var known *Error
 	if !errors.As(err, &known) || known.Reason != ReasonForbidden {
 		return err
 	}
 	if missing, ok := rbac.ParseForbidden(known.Message); ok {
-		known.Advice = []string{missing.Grant([]rbac.Role{granted})}
+		known.Advice = []string{missing.Grant(granted)}
 	}
 	return err
 }

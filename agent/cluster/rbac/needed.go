@@ -22,6 +22,9 @@ type Rights struct {
 	// Manifest.
 	Missing []Right
 	Own     SecretNames
+	// Unseen says that it is not known whether there is a workload: Manifest marks
+	// the roles that only create it.
+	Unseen bool
 }
 
 // WithoutExec leaves out the rights of exec unless the client's certificate
@@ -31,6 +34,12 @@ func WithoutExec(missing []Right) []Right {
 	if slices.ContainsFunc(missing, func(m Right) bool { return m.Resource == "secrets" && m.Verb == "get" }) {
 		return missing
 	}
+	return WithoutAnyExec(missing)
+}
+
+// WithoutAnyExec leaves out the rights of exec, for a role that is to hold the
+// right to read the client's certificate as well.
+func WithoutAnyExec(missing []Right) []Right {
 	return slices.DeleteFunc(missing, func(m Right) bool { return m.in(execRules()) })
 }
 
@@ -45,9 +54,15 @@ type Target struct {
 	Exists   bool
 	Replicas int32
 	Secrets  SecretNames
+	// Looks is true for a command that neither creates nor wakes it, Applies for
+	// one that brings it up to date with its definition.
+	Looks, Applies bool
+	// PrivateFiles is true where its definition has files with private keys.
+	PrivateFiles bool
 }
 
-// Needed are the rights that a build takes, one each.
+// Needed are the rights that a build takes, or another command on the same
+// workload, one each.
 func Needed(pinned configmap.Transport, is Target, user string) []Right {
 	own, plural := is.Secrets, strings.ToLower(is.Kind)+"s"
 	rules := append(buildRules(), execRules()...)
@@ -55,10 +70,14 @@ func Needed(pinned configmap.Transport, is Target, user string) []Right {
 		rules = append(rules, own.readRole().rules...)
 	}
 	switch {
-	case !is.Exists:
+	case is.Looks:
+	case !is.Exists, is.Applies:
 		rules = append(rules, manageRules()...)
 		if own.Server != "" {
 			rules = append(rules, own.manageRole().rules...)
+		}
+		if is.PrivateFiles {
+			rules = append(rules, secretRules()...)
 		}
 	case is.Replicas == 0:
 		rules = append(rules, wakeRole(is.Name).rules...)
@@ -160,6 +179,9 @@ func Manifest(all ...Rights) string {
 				at = len(grants) - 1
 			}
 			for _, r := range m.roles(rights.Own) {
+				if rights.Unseen && (r.name == manageRoleName || r.name == rights.Own.manageRole().name) {
+					r.comment = "Only to create a builder. If it is there already, leave out this role and its binding."
+				}
 				grants[at].roles = merge(grants[at].roles, r)
 			}
 		}
@@ -169,6 +191,20 @@ func Manifest(all ...Rights) string {
 		text.WriteString(g.subject.manifest(g.roles))
 	}
 	return strings.TrimPrefix(text.String(), "\n")
+}
+
+// GrantAll is Grant for all that is missing of several workloads at once. It is
+// empty where the right is not among that: then something else was done.
+func (m Right) GrantAll(all []Rights) string {
+	known := func(other Right) bool {
+		return other.User == m.User && other.Verb == m.Verb && other.Resource == m.Resource && other.Group == m.Group &&
+			other.Namespace == m.Namespace && (other.Name == m.Name || other.Name == "")
+	}
+	if !slices.ContainsFunc(all, func(r Rights) bool { return slices.ContainsFunc(r.Missing, known) }) {
+		return ""
+	}
+	return fmt.Sprintf("%s may not %s %s in namespace %s; whoever administers the cluster can grant all that this command lacks, for all nodes, with kubectl apply -f - and this:\n%s",
+		m.User, m.Verb, m.Resource, m.Namespace, Manifest(all...))
 }
 
 // merge adds a role, or its rules to the role of that name.

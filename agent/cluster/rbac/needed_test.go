@@ -28,11 +28,18 @@ func TestNeeds(t *testing.T) {
 	if got != want {
 		t.Errorf("a builder that runs: %s\nwant %s", got, want)
 	}
+	applies, looks := running, Target{Looks: true}
+	applies.Applies, applies.PrivateFiles = true, true
+	if got := names(Needed(configmap.TransportDirect, target("Deployment", looks), "u")); got != want {
+		t.Errorf("a command that only looks: %s\nwant %s", got, want)
+	}
 	for name, words := range map[string]struct {
 		pinned configmap.Transport
 		is     Target
 		want   string
 	}{
+		"up to date":     {configmap.TransportAuto, applies, "update statefulsets, "},
+		"files":          {configmap.TransportAuto, applies, "get secrets, update secrets, "},
 		"no workload":    {configmap.TransportAuto, Target{}, "create statefulsets, "},
 		"certificates":   {configmap.TransportAuto, Target{}, "update secrets b-tls, "},
 		"scaled to zero": {configmap.TransportAuto, Target{Exists: true}, "patch statefulsets/scale, "},

@@ -47,19 +47,19 @@ func (m Right) roles(own SecretNames) []Role {
 	case m.wakes():
 		return []Role{wakeRole(m.Name)}
 	case m.in(execRules()):
-		return []Role{{execRoleName, execRules()}}
+		return []Role{{name: execRoleName, rules: execRules()}}
 	case m.in(build):
-		roles = append(roles, Role{"slipway-build", build})
+		roles = append(roles, Role{name: "slipway-build", rules: build})
 		if own.Client != "" {
 			roles = append(roles, own.readRole())
 		}
 		return roles
 	case m.in(manage), secret && own.Server != "" && (m.Verb == "create" || m.Name == own.Server || m.Name == own.Client):
-		roles = append(roles, Role{"slipway-manage", manage})
+		roles = append(roles, Role{name: manageRoleName, rules: manage})
 	case m.in(secretRules()):
-		roles = append(roles, Role{"slipway-manage", append(manage, secretRules()...)})
+		roles = append(roles, Role{name: manageRoleName, rules: append(manage, secretRules()...)})
 	default:
-		return []Role{{"slipway-extra", []rbacv1.PolicyRule{{APIGroups: []string{m.Group}, Resources: []string{m.Resource}, Verbs: []string{m.Verb}}}}}
+		return []Role{{name: "slipway-extra", rules: []rbacv1.PolicyRule{{APIGroups: []string{m.Group}, Resources: []string{m.Resource}, Verbs: []string{m.Verb}}}}}
 	}
 	if own.Server != "" {
 		roles = append(roles, own.manageRole())
@@ -93,14 +93,17 @@ func (m Right) Hints(own SecretNames) []string {
 			"the right to exec is a shell in every pod of the namespace: builders that listen do not need it (transport direct or portforward), see docs/security.md",
 			"where the Helm chart makes the roles: set its value rbac.exec to true, which also confines exec to buildkitd",
 		}
-	case "slipway-manage":
+	case manageRoleName:
 		hints = []string{"keep the role small and have the builder made once by someone who may: slipway up"}
 		if m.Resource == "secrets" && own.Server != "" {
 			hints = append(hints, "or have it made without certificates, to be reached by exec only: transport: exec below Slipway in the definition")
 		}
 	}
-	return append(hints, "all roles that a build lacks, of all nodes at once: slipway doctor --rbac", m.Grant(roles))
+	return append(hints, DoctorHint, m.Grant(roles))
 }
+
+// DoctorHint is the one of Hints that GrantAll makes needless.
+const DoctorHint = "all roles that a build lacks, of all nodes at once: slipway doctor --rbac"
 
 // Grant is each Role and the RoleBinding that gives it, ready to paste.
 func (m Right) Grant(roles []Role) string {
@@ -132,7 +135,11 @@ func (m Right) manifest(roles []Role) string {
 				// above still says what is missing.
 				return text + " " + err.Error()
 			}
-			text += "\n---\n" + strings.TrimRight(string(out), "\n")
+			text += "\n---\n"
+			if _, isRole := object.(rbacv1.Role); isRole && r.comment != "" {
+				text += "# " + r.comment + "\n"
+			}
+			text += strings.TrimRight(string(out), "\n")
 		}
 	}
 	return text

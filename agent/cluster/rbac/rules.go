@@ -34,6 +34,9 @@ func execRules() []rbacv1.PolicyRule {
 	}
 }
 
+// manageRoleName is the role of manageRules in hints.
+const manageRoleName = "slipway-manage"
+
 // manageRules are what creating builders, waking those that are scaled to zero
 // and bringing them up to their definitions needs on top of buildRules.
 func manageRules() []rbacv1.PolicyRule {
@@ -60,12 +63,14 @@ type SecretNames struct{ Server, Client string }
 type Role struct {
 	name  string
 	rules []rbacv1.PolicyRule
+	// comment is a line before the role in YAML; empty for none.
+	comment string
 }
 
 // readRole lets an agent read its own certificate and no other Secret. It is a
 // role for each workload, so that granting one takes nothing from another.
 func (s SecretNames) readRole() Role {
-	return Role{"slipway-" + s.Client, []rbacv1.PolicyRule{
+	return Role{name: "slipway-" + s.Client, rules: []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{s.Client}, Verbs: []string{"get"}},
 	}}
 }
@@ -73,7 +78,7 @@ func (s SecretNames) readRole() Role {
 // manageRole lets who creates the workload make and renew its certificates.
 // The right to create cannot be bound to names.
 func (s SecretNames) manageRole() Role {
-	return Role{"slipway-" + s.Server, []rbacv1.PolicyRule{
+	return Role{name: "slipway-" + s.Server, rules: []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},
 		{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{s.Server, s.Client}, Verbs: []string{"get", "update"}},
 	}}
@@ -83,7 +88,7 @@ func (s SecretNames) manageRole() Role {
 // it: a builder that garbage collection may put to sleep is of no use to agents
 // that cannot wake it, and manageRules let them do much more.
 func wakeRole(workload string) Role {
-	return Role{"slipway-wake-" + workload, []rbacv1.PolicyRule{
+	return Role{name: "slipway-wake-" + workload, rules: []rbacv1.PolicyRule{
 		{APIGroups: []string{"apps"}, Resources: []string{"deployments/scale", "statefulsets/scale"}, ResourceNames: []string{workload}, Verbs: []string{"patch"}},
 	}}
 }
@@ -113,14 +118,14 @@ func collectClaimRules() []rbacv1.PolicyRule {
 // CollectRole is all that garbage collection needs.
 func CollectRole() Role {
 	rules := slices.Concat(buildRules(), execRules(), collectRules())
-	return Role{"slipway-gc", append(rules, collectClaimRules()...)}
+	return Role{name: "slipway-gc", rules: append(rules, collectClaimRules()...)}
 }
 
 // RemoveRole lets somebody remove the workload and what belongs to it. It is a
 // role of its own, and bound to names where that can be: who builds, or starts
 // builders, needs none of it.
 func RemoveRole(workload string, secrets []string) Role {
-	return Role{"slipway-remove-" + workload, []rbacv1.PolicyRule{
+	return Role{name: "slipway-remove-" + workload, rules: []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list"}},
 		{APIGroups: []string{"apps"}, Resources: []string{"deployments", "statefulsets"}, ResourceNames: []string{workload}, Verbs: []string{"get", "delete"}},
 		{APIGroups: []string{""}, Resources: []string{"configmaps", "persistentvolumeclaims"}, Verbs: []string{"list", "delete"}},

@@ -40,6 +40,8 @@ type Daemon struct {
 	Labels    map[string]string
 	// Active counts the builds that run; negative is a daemon that does not tell.
 	Active int
+	// Silent lets the questions for builds wait until they are given up.
+	Silent bool
 	// Ended is when the last build ended; zero for none.
 	Ended time.Time
 	// Broken answers the first question with an error.
@@ -89,6 +91,10 @@ func (d *Daemon) ListWorkers(context.Context, *control.ListWorkersRequest) (*con
 
 // ListenBuildHistory implements control.ControlServer.
 func (d *Daemon) ListenBuildHistory(request *control.BuildHistoryRequest, stream grpc.ServerStreamingServer[control.BuildHistoryEvent]) error {
+	if d.Silent {
+		<-stream.Context().Done()
+		return status.FromContextError(stream.Context().Err()).Err()
+	}
 	if d.Active < 0 {
 		return status.Error(codes.Internal, "the history is broken")
 	}

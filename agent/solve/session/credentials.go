@@ -34,6 +34,9 @@ type Tokens interface {
 	Token(ctx context.Context, r remote.TokenRequest) (remote.Token, error)
 	// TakesPassword reports whether the registry may be sent a password.
 	TakesPassword(ctx context.Context, host string) bool
+	// Standing finds out whether the keychain's credential is valid and may pull
+	// from a repository, host/name, that refused a push. It is over after seconds.
+	Standing(ctx context.Context, repository string) remote.Standing
 }
 
 // Credentials answers the daemon's requests for registry credentials from a

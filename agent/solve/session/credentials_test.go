@@ -33,6 +33,8 @@ func (s seen) Token(context.Context, remote.TokenRequest) (remote.Token, error) 
 	return remote.Token{}, errors.New("no token service here")
 }
 
+func (s seen) Standing(context.Context, string) remote.Standing { return remote.Standing{} }
+
 func (s seen) TakesPassword(_ context.Context, host string) bool { return slices.Contains(s, host) }
 
 func TestCredentials(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // refusals are messages as buildkitd and its predecessors write them.
@@ -100,7 +101,7 @@ func FuzzParseRefusal(f *testing.F) {
 			t.Errorf("%q is no repository: %v", r.target, err)
 		}
 		e := &RefusedError{refusal: r, err: errors.New(text)}
-		if e.what() == "" || len(r.hints(registry.Credential{}, time.Now())) == 0 {
+		if e.what() == "" || len(r.hints(registry.Credential{}, remote.Standing{}, time.Now())) == 0 {
 			t.Errorf("nothing is said of reason %d", r.reason)
 		}
 	})
@@ -127,6 +128,22 @@ func (k knowing) Alike(_ context.Context, host string) []string {
 func (k knowing) Broken(string) []error { return k.broken }
 
 func (k knowing) PassedOver(string) []string { return k.over }
+
+// standings is a registry that says of a credential how it stands. It is asked
+// about pushes to one repository only.
+type standings struct {
+	seen
+	of     remote.Standing
+	t      *testing.T
+	target string
+}
+
+func (s *standings) Standing(_ context.Context, repository string) remote.Standing {
+	if repository != s.target {
+		s.t.Errorf("asked about %s", repository)
+	}
+	return s.of
+}
 
 func TestExplain(t *testing.T) {
 	ci := registry.Credential{Username: "ci", Password: "s3cret", Source: "/root/.docker/config.json"}
@@ -165,7 +182,27 @@ func TestExplain(t *testing.T) {
 		{
 			"wrong", keys{"r.example:5000": ci}, push + unauthorized,
 			`the registry does not accept the credential (user "ci" from /root/.docker/config.json): `,
-			[]string{"the credential from /root/.docker/config.json is wrong or has expired"},
+			[]string{"the credential from /root/.docker/config.json is wrong or has expired, or has no right to push to r.example:5000/team/app: renew it"},
+		},
+		{
+			"may pull", keys{"r.example:5000": ci}, push + unauthorized,
+			`the credential may pull and may not push (user "ci" from /root/.docker/config.json): `,
+			[]string{"the credential from /root/.docker/config.json is valid: it may pull from r.example:5000/team/app and may not push to it", `give user "ci" the right to push`},
+		},
+		{
+			"valid", keys{"r.example:5000": ci}, push + unauthorized,
+			`the credential is valid and has no right to it, or it does not exist (user "ci" from`,
+			[]string{"the credential from /root/.docker/config.json is valid; it has no right to push here", `give user "ci" the right to push`},
+		},
+		{
+			"not known", keys{"r.example:5000": ci}, push + unauthorized,
+			`the registry has refused the credential for this (user "ci" from`,
+			[]string{"either the credential from /root/.docker/config.json is not valid, or it has no right to push to r.example:5000/team/app: slipway auth --check r.example:5000/team/app asks the registry"},
+		},
+		{
+			"wrong, for a pull", keys{"r.example:5000": ci}, "failed to resolve source metadata for r.example:5000/team/app:1: failed to authorize: 401 Unauthorized",
+			`the registry does not accept the credential (user "ci" from`,
+			[]string{"is wrong or has expired, or has no right to pull from r.example:5000/team/app: renew it"},
 		},
 		{
 			"expired", keys{"r.example:5000": expired}, push + unauthorized,
@@ -194,7 +231,9 @@ func TestExplain(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c, err := NewCredentials(tt.keychain, nil, nil, nil)
+			c, err := NewCredentials(tt.keychain, &standings{of: map[string]remote.Standing{
+				"wrong": {Rejected: true}, "expired": {Rejected: true}, "may pull": {Accepted: true, MayPull: true}, "valid": {Accepted: true},
+			}[tt.name], t: t, target: "r.example:5000/team/app"}, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,7 +18,9 @@ type RefusedError struct {
 	// credential is whose it was and where it came from, never a secret.
 	credential string
 	anonymous  bool
-	hints      []string
+	// standing is what is known of a credential that was not accepted.
+	standing remote.Standing
+	hints    []string
 	// local is true when it was the agent that was refused, which reads the
 	// definition itself.
 	local bool
@@ -59,8 +61,15 @@ func (e *RefusedError) DefinitionParts() []fault.Part {
 func (e *RefusedError) what() string {
 	switch e.reason {
 	case registry.NotAccepted:
-		if e.anonymous {
+		switch {
+		case e.anonymous:
 			return "the registry wants a credential and none was found"
+		case e.standing.MayPull:
+			return "the credential may pull and may not push"
+		case e.standing.Accepted:
+			return "the credential is valid and has no right to it, or it does not exist"
+		case e.target.Push && !e.standing.Rejected:
+			return "the registry has refused the credential for this"
 		}
 		return "the registry does not accept the credential"
 	case registry.NoRight:
@@ -114,7 +123,10 @@ func (c *Credentials) Explain(ctx context.Context, err error) error {
 		return err // the reason is more likely there than in what follows
 	}
 	refused := &RefusedError{refusal: r, credential: cred.String(), anonymous: cred.Anonymous(), err: err}
-	refused.hints = r.hints(cred, time.Now())
+	if r.reason == registry.NotAccepted && r.target.Push && !cred.Anonymous() {
+		refused.standing = c.tokens.Standing(ctx, r.target.String())
+	}
+	refused.hints = r.hints(cred, refused.standing, time.Now())
 	if !c.hosts.allows(r.target.Host) {
 		refused.hints = append([]string{fmt.Sprintf("this build does not name %s, so its builders get no credential for it: if they need one, add --registry-allow %s", r.target.Host, r.target.Host)}, refused.hints...)
 	} else if cred.Anonymous() {
@@ -130,29 +142,37 @@ func (c *Credentials) Explain(ctx context.Context, err error) error {
 	return refused
 }
 
-// hints says what to do about a refusal, by the credential that was used.
-func (r refusal) hints(cred registry.Credential, now time.Time) []string {
+// hints says what to do about a refusal, by the credential that was used and what
+// is known of it.
+func (r refusal) hints(cred registry.Credential, standing remote.Standing, now time.Time) []string {
 	host := r.target.Host
 	login := fmt.Sprintf("give it one: slipway login %s; slipway auth %s shows where it is looked for", host, r.target)
-	right := "pull from"
+	right := "pull"
 	if r.target.Push {
-		right = "push to"
+		right = "push"
 	}
+	grant := fmt.Sprintf("give user %q the right to %s %s; a token needs that scope itself", cred.Username, prepositions[right], r.target)
 	switch r.reason {
 	case registry.NotAccepted:
 		if cred.Anonymous() {
 			return []string{login}
 		}
+		if valid := standing.Hint(cred.Source, right, r.target.String()); valid != "" {
+			return []string{valid, grant}
+		}
 		if end := cred.Expires(); !end.IsZero() && end.Before(now) {
 			return []string{fmt.Sprintf("the credential from %s has expired at %s: renew it", cred.Source, end.UTC().Format(time.RFC3339))}
 		}
-		return []string{fmt.Sprintf("the credential from %s is wrong or has expired, or has no right to %s %s: renew it, and look at its user name", cred.Source, right, r.target)}
+		if r.target.Push && !standing.Rejected {
+			return []string{fmt.Sprintf("either the credential from %s is not valid, or it has no right to push to %s: slipway auth --check %s asks the registry", cred.Source, r.target, r.target)}
+		}
+		return []string{fmt.Sprintf("the credential from %s is wrong or has expired, or has no right to %s %s: renew it, and look at its user name", cred.Source, prepositions[right], r.target)}
 	case registry.NoRight:
 		if cred.Anonymous() {
 			return []string{login, "look at the spelling of the repository as well"}
 		}
 		return []string{
-			fmt.Sprintf("give user %q the right to %s %s; a token needs that scope itself", cred.Username, right, r.target),
+			grant,
 			"look at the spelling of the repository; some registries want it to be made first",
 		}
 	case registry.Forbidden:
@@ -178,6 +198,9 @@ func (r refusal) hints(cred registry.Credential, now time.Time) []string {
 	}
 	return nil
 }
+
+// prepositions are the rights with the word that stands before a repository.
+var prepositions = map[string]string{"pull": "pull from", "push": "push to"}
 
 // absentHints says what may be the matter with the sources of credentials when
 // there is none for a registry.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/slipway-build/slipway/internal/fault"
@@ -15,6 +16,20 @@ const maxHeldBack = 64 << 10
 // lastWords is how long the end of a command waits for a program that still has
 // the standard error that it was given.
 const lastWords = 100 * time.Millisecond
+
+// KeepStderr makes os.Stderr a copy of itself to which writing fails where nobody
+// reads it any more. Go ends a process that writes to a broken pipe on descriptor 1
+// or 2 (https://pkg.go.dev/os/signal#hdr-SIGPIPE): a build whose log nobody reads is
+// to go on, and its exit code to say how it has ended. Standard output stays as it
+// is, for `slipway ls | head`.
+func KeepStderr() {
+	fd, err := syscall.Dup(syscall.Stderr)
+	if err != nil { // it is closed: writing fails anyhow
+		return
+	}
+	syscall.CloseOnExec(fd)
+	os.Stderr = os.NewFile(uintptr(fd), os.Stderr.Name())
+}
 
 // CaptureStderr makes os.Stderr a pipe to out, which expects whole lines.
 // Libraries hand it to the programs that they run: client-go to credential
