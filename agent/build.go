@@ -273,10 +273,18 @@ func (b Build) title() string {
 func (b Build) tellUnclaimed(jobs []fleet.Job) {
 	for _, j := range jobs {
 		if len(j.Unclaimed) > 0 {
-			b.Log.Info().Msgf("no node claims %s: node %s builds for it; a step that runs for it needs an emulator there",
-				fleet.PlatformNames(j.Unclaimed), b.Fleet.Definition().Nodes[j.Node].Name)
+			b.Log.Info().Msg(unclaimed(j.Unclaimed, b.Fleet.Definition().Nodes[j.Node].Name))
 		}
 	}
+}
+
+// unclaimed says that a node builds for platforms that none claims.
+func unclaimed(list []ocispecs.Platform, node string) string {
+	those, one := "it", "it"
+	if len(list) > 1 {
+		those, one = "them", "one of them"
+	}
+	return fmt.Sprintf("no node claims %s: node %s builds for %s; a step that runs for %s needs an emulator there", fleet.PlatformNames(list), node, those, one)
 }
 
 // solveJobs are the parts of the build in BuildKit's terms.

@@ -127,6 +127,18 @@ func TestWhatEndsABuildAtOnce(t *testing.T) {
 }
 
 // TestAPlatformThatNoNodeClaims is built for in the same solve, and said once.
+func TestUnclaimed(t *testing.T) {
+	list := []ocispecs.Platform{platforms.MustParse("linux/s390x"), platforms.MustParse("linux/riscv64")}
+	for n, want := range map[int]string{
+		1: "no node claims linux/s390x: node n builds for it; a step that runs for it needs an emulator there",
+		2: "no node claims linux/s390x, linux/riscv64: node n builds for them; a step that runs for one of them needs an emulator there",
+	} {
+		if got := unclaimed(list[:n], "n"); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestAPlatformThatNoNodeClaims(t *testing.T) {
 	daemon := &fleettest.Daemon{}
 	f, _ := builder(t, daemon)
@@ -143,7 +155,7 @@ func TestAPlatformThatNoNodeClaims(t *testing.T) {
 	if len(solves) != 1 || solves[0]["platform"] != "linux/amd64,linux/s390x,windows/amd64" {
 		t.Errorf("solved as %v", solves)
 	}
-	if n := strings.Count(said.String(), "no node claims linux/s390x, windows/amd64: node n builds for it"); n != 1 {
+	if n := strings.Count(said.String(), "no node claims linux/s390x, windows/amd64: node n builds for them; a step that runs for one of them needs an emulator there"); n != 1 {
 		t.Errorf("said %d times:\n%s", n, said.String())
 	}
 }

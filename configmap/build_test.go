@@ -257,6 +257,10 @@ func TestDefinitionProblems(t *testing.T) {
 			`node m: Platforms[3]: "arm46" is not a known architecture`, `node m: Platforms[4]: "lunix" is not a known operating system`,
 			"node m: Platforms[5]: must be an object, not 3", `node m: Platforms[6]: "linux/" is not a platform`, "node m: Platforms[7].arch: unknown key",
 		}, "linux/arm/v7"},
+		{"mistyped architecture", head + "Platforms: [linux/amd46]\n", []string{`node m: Platforms[0]: "amd46" is not a known architecture`}, "did you mean linux/amd64?"},
+		{"mistyped system", head + "Platforms: [{os: lunix, architecture: arm64}]\n", []string{`node m: Platforms[0]: "lunix" is not a known operating system`}, "did you mean linux/arm64?"},
+		{"mistyped word", head + "Platforms: [amd46]\n", []string{`node m: Platforms[0]: "amd46" is not a platform`}, "did you mean linux/amd64?"},
+		{"system and architecture swapped", head + "Platforms: [arm64/linux]\n", []string{`node m: Platforms[0]: "arm64" is not a known operating system`}, "did you mean linux/arm64?"},
 		{"wasm", head + "Platforms: [wasi/wasm]\n", nil, ""},
 		{"flags", head + "Flags: [--debug, '', 3]\n", []string{"node m: Flags[1]: must not be empty", "node m: Flags[2]: must be a string, not 3"}, ""},
 		{"files", head + "Files: {ok.toml: '', a.toml: '*', ../b: '', /c: '', d//e: '', '': '', 'f g': '', certs/a:5000/ca.pem: '', h: 3}\n", []string{

@@ -42,8 +42,9 @@ func writePlace(p Places, system string) (string, error) {
 // not exist is made: a file where file is set, else a directory. No other
 // author changes it in the meantime, and the file is written whole or not at
 // all. It is readable by its owner only, as buildx has it, unless it is there
-// already. edit may be called twice. Errors are those of edit, or an *Error.
-func EditPath(files *source.Reader, path string, file bool, edit func(Source) (Created, error)) error {
+// already. A relative path begins in the working directory. edit may be called twice.
+// Errors are those of edit, or an *Error.
+func EditPath(files *source.Reader, workdir, path string, file bool, edit func(Source) (Created, error)) error {
 	dir := path
 	if info, err := os.Stat(path); err == nil && !info.IsDir() || err != nil && file {
 		dir = filepath.Dir(path)
@@ -76,7 +77,7 @@ func EditPath(files *source.Reader, path string, file bool, edit func(Source) (C
 		return err
 	}
 	name := from.label(made.Key)
-	place, err := target.Open("", name)
+	place, err := openIn(workdir, name)
 	if err == nil {
 		// A regular file is written at once: there is nothing to wait for.
 		err = place.Write(context.Background(), made.Content, 0o600)
@@ -85,6 +86,16 @@ func EditPath(files *source.Reader, path string, file bool, edit func(Source) (C
 		return unwritable(name, err)
 	}
 	return nil
+}
+
+// openIn is target.Open for a path that may begin in the working directory, and lead
+// anywhere: it is the user's own.
+func openIn(workdir, path string) (target.File, error) {
+	path, err := target.Absolute(workdir, path)
+	if err != nil {
+		return target.File{}, err
+	}
+	return target.Open("", path)
 }
 
 // lock keeps other authors away from a directory. buildx locks a file beside

@@ -55,7 +55,7 @@ func TestManyAuthors(t *testing.T) {
 		t.Run(place.path, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), place.path)
 			edit := func(c Create) error {
-				return EditPath(nil, path, place.file, func(s Source) (Created, error) { return c.Apply(s) })
+				return EditPath(nil, "", path, place.file, func(s Source) (Created, error) { return c.Apply(s) })
 			}
 			if err := edit(Create{Name: "kube", Node: "first"}); err != nil {
 				t.Fatal(err)
@@ -96,7 +96,7 @@ func TestEditPathKeepsWhatItDoesNotChange(t *testing.T) {
 	write(mine, `{"Name":"kube","Driver":"kubernetes","Nodes":[{"Name":"a"}]}`)
 	write(filepath.Join(dir, "other"), "something else")
 	failed := errors.New("no")
-	if err := EditPath(nil, dir, false, func(Source) (Created, error) { return Created{Key: "kube"}, failed }); !errors.Is(err, failed) {
+	if err := EditPath(nil, "", dir, false, func(Source) (Created, error) { return Created{Key: "kube"}, failed }); !errors.Is(err, failed) {
 		t.Errorf("got %v", err)
 	}
 	before, err := os.ReadFile(mine)
@@ -104,7 +104,7 @@ func TestEditPathKeepsWhatItDoesNotChange(t *testing.T) {
 		t.Errorf("a failed edit left %q, %v", before, err)
 	}
 	c := Create{Name: "kube", Append: true}
-	if err := EditPath(nil, dir, false, func(s Source) (Created, error) { return c.Apply(s) }); err != nil {
+	if err := EditPath(nil, "", dir, false, func(s Source) (Created, error) { return c.Apply(s) }); err != nil {
 		t.Fatal(err)
 	}
 	listing, err := os.ReadDir(dir)

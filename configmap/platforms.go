@@ -1,8 +1,12 @@
 package configmap
 
 import (
+	"fmt"
+
 	"github.com/containerd/platforms"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/internal/ociplatform"
 )
 
 // platformFields are the keys of a platform object, as the OCI image
@@ -53,38 +57,42 @@ func readPlatforms(n *rawNode, value any, r report) {
 }
 
 func readPlatform(value any, r report) (ocispecs.Platform, bool) {
-	var platform ocispecs.Platform
+	// A guess at what was meant is a better hint than the form.
+	hinted := func(hint string) report {
+		if hint == "" {
+			return r
+		}
+		return r.hinting("%s", hint)
+	}
 	if text, ok := value.(string); ok {
-		var err error
-		if platform, err = platforms.Parse(text); err != nil {
-			r.bad("%q is not a platform", text)
-			return platform, false
+		p, problem, hint := ociplatform.Parse(text)
+		switch {
+		case problem == "":
+			return p, true
+		case p.OS == "": // it is none at all
+			problem = fmt.Sprintf("%q is not a platform", text)
 		}
-	} else {
-		before := len(r.found.problems)
-		readObject(platformFields(), &platform, value, r)
-		if len(r.found.problems) > before {
-			return platform, false
-		}
+		hinted(hint).bad("%s", problem)
+		return p, false
+	}
+	var p ocispecs.Platform
+	before := len(r.found.problems)
+	readObject(platformFields(), &p, value, r)
+	if len(r.found.problems) > before {
+		return p, false
 	}
 	switch {
-	case platform.OS == "":
+	case p.OS == "":
 		r.bad("the platform has no os")
-	case platform.Architecture == "":
+	case p.Architecture == "":
 		r.bad("the platform has no architecture")
-	case !known(platform.OS) && platform.OS != "wasi": // BuildKit builds wasi/wasm
-		r.bad("%q is not a known operating system", platform.OS)
-	case !known(platform.Architecture):
-		r.bad("%q is not a known architecture", platform.Architecture)
 	default:
-		return platforms.Normalize(platform), true
+		p = platforms.Normalize(p)
+		problem, hint := ociplatform.Check(p)
+		if problem == "" {
+			return p, true
+		}
+		hinted(hint).bad("%s", problem)
 	}
-	return platform, false
-}
-
-// known asks for a word alone, which containerd accepts only when it has it in
-// its lists.
-func known(word string) bool {
-	_, err := platforms.Parse(word)
-	return err == nil
+	return p, false
 }

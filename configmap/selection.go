@@ -73,8 +73,8 @@ func (s *Set) Selected() string {
 // SelectPath makes a builder the one that is taken where none is named, for the
 // definitions in a directory of buildx's, and for buildx itself whatever its
 // Docker engine is. The engine is the one that is in use, empty for the default.
-// Errors are of type *Error.
-func SelectPath(path, builder, engine string) error {
+// A relative path begins in the working directory. Errors are of type *Error.
+func SelectPath(workdir, path, builder, engine string) error {
 	file, ok := selectionFile(path)
 	if !ok {
 		return &Error{
@@ -93,7 +93,7 @@ func SelectPath(path, builder, engine string) error {
 	if err == nil {
 		defer unlock()
 		var place target.File
-		if place, err = target.Open("", file); err == nil {
+		if place, err = openIn(workdir, file); err == nil {
 			err = place.Write(context.Background(), data, 0o600) // at once: there is nothing to wait for
 		}
 	}

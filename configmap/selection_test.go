@@ -66,7 +66,7 @@ func TestSelectPath(t *testing.T) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := SelectPath(dir, "kube", ""); err != nil {
+	if err := SelectPath("", dir, "kube", ""); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(filepath.Join(state, "current"))
@@ -76,7 +76,7 @@ func TestSelectPath(t *testing.T) {
 	if got := selected(source.New(t.Context(), strings.NewReader("")), dir); got != "kube" {
 		t.Errorf("selected is %q", got)
 	}
-	err = SelectPath(state, "kube", "")
+	err = SelectPath("", state, "kube", "")
 	if known := (*Error)(nil); !errors.As(err, &known) || !strings.Contains(strings.Join(known.Hints(), " "), "SLIPWAY_BUILDER=kube") {
 		t.Errorf("another directory: %v", err)
 	}

@@ -166,33 +166,35 @@ func (c *Chain) PassedOver(host string) []string {
 // Verdict is what came of asking a source.
 type Verdict string
 
+// The verdicts.
 const (
-	// Used is the source whose credential is used.
+	// Used: its credential is used.
 	Used Verdict = "used"
-	// ForPushes is a source whose credential is used by a build that pushes to
-	// the registry, for its base images there too, and by no other command.
+	// ForPushes: its credential is used by a build that pushes to the registry, for its
+	// base images there too, and by no other command.
 	ForPushes Verdict = "only for pushes"
-	// HasNone is a source without a credential for the request.
+	// HasNone: it has no credential for the request.
 	HasNone Verdict = "has none"
-	// Over is a source with a credential that is not used.
+	// Over: it has a credential that is not used.
 	Over Verdict = "passed over"
-	// Broken is a source that cannot be read or run.
+	// Broken: it cannot be read or run.
 	Broken Verdict = "broken"
 )
 
 // Finding says what one source answers to a request. It holds no secret.
 type Finding struct {
-	// Source and Reads are those of the CredentialSource.
-	Source  string  `json:"source"`
-	Reads   string  `json:"reads"`
+	// Source is the name of the source, Reads what it reads.
+	Source string `json:"source"`
+	Reads  string `json:"reads"`
+	// Verdict is what came of asking it.
 	Verdict Verdict `json:"verdict"`
-	// Why explains Over and Broken, and sometimes HasNone.
+	// Why explains the verdict where that needs it.
 	Why string `json:"why,omitempty"`
 	// Only says where a credential that is only for pushes is used.
 	Only string `json:"only,omitempty"`
 	// Username, Kind, From and Expires describe the credential, if there is
-	// one: Kind is password, identity token or registry token, From where
-	// exactly it stands, Expires the zero time if it does not say.
+	// one: Kind is "password", "identity token" or "registry token", From is where
+	// exactly it stands, Expires is absent where it does not say.
 	Username string    `json:"user,omitempty"`
 	Kind     string    `json:"kind,omitempty"`
 	From     string    `json:"from,omitempty"`

@@ -59,8 +59,8 @@ var BuildxHeaders = map[string]string{
 
 // Buildx returns the builder in buildx's form. The options are the nodes' driver
 // options, by the nodes' names.
-func (s Status) Buildx(d configmap.Definition, options map[string]map[string]string, current bool) BuildxBuilder {
-	b := BuildxBuilder{Name: s.Name, Driver: s.Driver, Current: current, Nodes: make([]BuildxNode, len(s.Nodes))}
+func (s Status) Buildx(d configmap.Definition, options map[string]map[string]string) BuildxBuilder {
+	b := BuildxBuilder{Name: s.Name, Driver: s.Driver, Current: s.Selected, Nodes: make([]BuildxNode, len(s.Nodes))}
 	for i, n := range s.Nodes {
 		b.Nodes[i] = n.buildx(d.Nodes[i], options[n.Name])
 	}
@@ -86,13 +86,10 @@ func (d Details) Buildx(of configmap.Definition, options map[string]map[string]s
 func (n NodeStatus) buildx(of configmap.Node, options map[string]string) BuildxNode {
 	out := BuildxNode{
 		Name: n.Name, Endpoint: cmp.Or(of.Endpoint, n.Endpoint), Flags: of.Flags, DriverOpts: options,
-		Status: n.Status, Version: n.BuildKit, Err: n.Error, Platforms: n.Platforms,
+		Status: string(n.Status.Buildx()), Version: n.BuildKit, Err: n.Error, Platforms: n.Platforms,
 	}
-	switch {
-	case n.Error != "":
+	if n.Error != "" {
 		out.Status = "error"
-	case n.Status == "absent":
-		out.Status = "inactive"
 	}
 	out.groups = slices.Clone(n.Platforms)
 	if len(of.Platforms) > 0 {
@@ -101,6 +98,16 @@ func (n NodeStatus) buildx(of configmap.Node, options map[string]string) BuildxN
 		}
 	}
 	return out
+}
+
+// Buildx returns the word that docker buildx has for the state, which is another one
+// for what does not exist yet
+// (https://github.com/docker/buildx/blob/v0.38.2/driver/driver.go).
+func (s NodeState) Buildx() NodeState {
+	if s == StatusAbsent {
+		return "inactive"
+	}
+	return s
 }
 
 // Rows are the builder and its nodes as rows of a template. In a table the

@@ -51,29 +51,36 @@ type CollectAction string
 
 // The actions.
 const (
-	CollectLeft    CollectAction = "left"
-	CollectScaled  CollectAction = "scaled"
+	// CollectLeft: nothing.
+	CollectLeft CollectAction = "left"
+	// CollectScaled: it was scaled to zero.
+	CollectScaled CollectAction = "scaled"
+	// CollectRemoved: it was removed.
 	CollectRemoved CollectAction = "removed"
-	CollectFailed  CollectAction = "failed"
+	// CollectFailed: it could not be looked at, or what was to be done failed.
+	CollectFailed CollectAction = "failed"
 )
 
 // Collected is what became of one workload. The JSON keys are an interface to
 // scripts.
 type Collected struct {
+	// Namespace, Kind and Name identify the workload; the kind is Deployment or
+	// StatefulSet.
 	Namespace string `json:"namespace"`
-	// Kind is Deployment or StatefulSet.
-	Kind string `json:"kind"`
-	Name string `json:"name"`
-	// Builder and Node are of the definition, empty for what none names.
+	Kind      string `json:"kind"`
+	Name      string `json:"name"`
+	// Builder and Node are those of the definition; absent for what none names.
 	Builder string `json:"builder,omitempty"`
 	Node    string `json:"node,omitempty"`
 	// Owner is what the workload's label says.
-	Owner  string        `json:"owner,omitempty"`
+	Owner string `json:"owner,omitempty"`
+	// Action is what was done with the workload.
 	Action CollectAction `json:"action"`
 	// DryRun is true where nothing was done, and Action is what would be.
-	DryRun bool   `json:"dryRun"`
+	DryRun bool `json:"dryRun"`
+	// Reason says why.
 	Reason string `json:"reason"`
-	// Objects are what went with it, "secret builder-tls in namespace ci".
+	// Objects are what went with it, as in "secret builder-tls in namespace ci".
 	Objects []string `json:"objects"`
 	// Kept are sentences about what stays.
 	Kept []string `json:"kept"`

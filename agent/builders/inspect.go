@@ -24,11 +24,15 @@ import (
 // Details is a builder as `slipway inspect` shows it. The JSON keys are
 // an interface to scripts; those of `slipway ls` mean the same.
 type Details struct {
-	Name   string        `json:"name"`
-	Driver string        `json:"driver"`
-	File   string        `json:"file"`
-	Nodes  []NodeDetails `json:"nodes"`
-	// LastActivity is the latest of the pods'; nil where none is known.
+	// Name is the name of the builder.
+	Name string `json:"name"`
+	// Driver is kubernetes or remote.
+	Driver string `json:"driver"`
+	// File is the file of the definition.
+	File string `json:"file"`
+	// Nodes are in the order of the definition.
+	Nodes []NodeDetails `json:"nodes"`
+	// LastActivity is the latest of the pods'; absent where none is known.
 	LastActivity *time.Time `json:"lastActivity,omitempty"`
 }
 
@@ -47,22 +51,23 @@ type NodeDetails struct {
 	// Reported are the platforms that buildkitd reports, also where the
 	// definition declares others.
 	Reported []string `json:"reportedPlatforms"`
-	// Labels and GC are those of the first pod that answers.
+	// Labels and GC are those that the first pod reports that answers: the labels of
+	// its buildkitd, and its rules for removing cache.
 	Labels map[string]string `json:"labels"`
 	GC     []GCRule          `json:"gcPolicy"`
-	// Workload is the kind of what runs the pods, Managed whether Slipway
-	// made it. Both are empty with the remote driver.
+	// Workload is Deployment or StatefulSet, absent with the remote driver; Managed is
+	// true where Slipway made it.
 	Workload string `json:"workload,omitempty"`
 	Managed  bool   `json:"managed"`
 	// Drift is in what the workload is not as the definition says, a line for
-	// each field; nil where that is not known.
+	// each field; absent where that is not known.
 	Drift []string `json:"drift,omitzero"`
 	// DriftPartial says why not all was compared, as in "without the right to
-	// update deployments"; empty where all was. Then more may differ.
+	// update deployments": more may differ then. It is absent where all was.
 	DriftPartial string `json:"driftPartial,omitempty"`
-	// Certificates is when they end; nil where the node needs none.
+	// Certificates is when the node's certificates end; absent where it needs none.
 	Certificates *time.Time `json:"certificatesExpire,omitempty"`
-	// Pods are by name. A remote node has one without a name.
+	// Pods are sorted by name. A remote node has one without a name.
 	Pods []PodDetails `json:"pods"`
 }
 
@@ -82,12 +87,17 @@ func (d Details) Snippets() []string {
 // GCRule is one of buildkitd's rules for removing cache. Sizes are in bytes; 0
 // is no bound.
 type GCRule struct {
-	All           bool     `json:"all"`
-	Filters       []string `json:"filters"`
-	KeepDuration  Seconds  `json:"keepDuration,omitempty"`
-	ReservedSpace int64    `json:"reservedSpace,omitempty"`
-	MaxUsedSpace  int64    `json:"maxUsedSpace,omitempty"`
-	MinFreeSpace  int64    `json:"minFreeSpace,omitempty"`
+	// All is true where the rule is for all records, internal ones too.
+	All bool `json:"all"`
+	// Filters say for which records the rule is; none is for all.
+	Filters []string `json:"filters"`
+	// KeepDuration is how long a record stays after its last use.
+	KeepDuration Seconds `json:"keepDuration,omitempty"`
+	// ReservedSpace is kept, MaxUsedSpace is never exceeded, and MinFreeSpace is left
+	// free on the disk; in bytes.
+	ReservedSpace int64 `json:"reservedSpace,omitempty"`
+	MaxUsedSpace  int64 `json:"maxUsedSpace,omitempty"`
+	MinFreeSpace  int64 `json:"minFreeSpace,omitempty"`
 }
 
 // Seconds is a duration that JSON has as a number of seconds.
@@ -96,23 +106,32 @@ type Seconds time.Duration
 // MarshalJSON implements json.Marshaler.
 func (s Seconds) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(s).Seconds()) }
 
+// podUnreachable is the status of a pod that should answer and does not.
+const podUnreachable = "unreachable"
+
 // PodDetails is one pod of a node.
 type PodDetails struct {
+	// Name is absent with the remote driver.
 	Name string `json:"name,omitempty"`
-	// Status is ready, terminating, unreachable, or Kubernetes' phase in lower
-	// case.
-	Status      string     `json:"status"`
-	ClusterNode string     `json:"clusterNode,omitempty"`
-	Created     *time.Time `json:"created,omitempty"`
-	Profile     string     `json:"profile,omitempty"`
-	// What follows is of a pod that has answered.
+	// Status is "ready", "terminating", "unreachable", or the phase that Kubernetes
+	// has: "pending", "running" (but not ready), "succeeded", "failed" or "unknown".
+	Status string `json:"status"`
+	// ClusterNode is where the pod runs; absent as long as it has no place.
+	ClusterNode string `json:"clusterNode,omitempty"`
+	// Created is when the pod was made.
+	Created *time.Time `json:"created,omitempty"`
+	// Profile is what keeps builds from the cluster node, as in "user-namespace".
+	Profile string `json:"profile,omitempty"`
+	// Transport is how the pod was reached; absent unless it has answered.
 	Transport string `json:"transport,omitempty"`
-	BuildKit  string `json:"buildkit,omitempty"`
+	// BuildKit is the version of buildkitd; absent unless it has answered.
+	BuildKit string `json:"buildkit,omitempty"`
 	// CacheSize is in bytes, CacheRecords counts what makes it up.
 	CacheSize    int64 `json:"cacheSize"`
 	CacheRecords int   `json:"cacheRecords"`
-	ActiveBuilds int   `json:"activeBuilds"`
-	// LastActivity is when a build last ended there, or began if it still runs; nil
+	// ActiveBuilds counts the builds that run there now.
+	ActiveBuilds int `json:"activeBuilds"`
+	// LastActivity is when a build last ended there, or began if it still runs; absent
 	// where the history holds none.
 	LastActivity *time.Time `json:"lastActivity,omitempty"`
 	// Reason says what it waits for or why it does not answer.
@@ -218,7 +237,7 @@ func (c inspector) examinePods(ctx context.Context, node configmap.Node, n *Node
 			listens = listens || usable.Listens
 			daemon, err := c.connector.Ask(ctx, client, node, usable)
 			if err != nil {
-				pod.Status, pod.Reason = "unreachable", sanitize.RedactURLs(err.Error())
+				pod.Status, pod.Reason = podUnreachable, sanitize.RedactURLs(err.Error())
 			} else {
 				pod.Transport = string(client.Reached(node, usable))
 				c.examineDaemon(ctx, daemon, n, &pod)
@@ -229,7 +248,7 @@ func (c inspector) examinePods(ctx context.Context, node configmap.Node, n *Node
 	if n.Status == StatusRunning && n.BuildKit == "" {
 		n.Status = StatusUnreachable
 		for _, pod := range n.Pods {
-			if pod.Status == n.Status {
+			if pod.Status == podUnreachable {
 				n.Error = pod.Reason
 			}
 		}
@@ -282,7 +301,7 @@ func (c inspector) examineDaemon(ctx context.Context, d *buildkit.Daemon, n *Nod
 	defer func() { _ = d.Close() }() // what was asked for has been answered
 	pod.BuildKit = d.Version()
 	if err := ask(ctx, d, n, pod); err != nil {
-		pod.Status, pod.Reason = "unreachable", sanitize.RedactURLs(err.Error())
+		pod.Status, pod.Reason = podUnreachable, sanitize.RedactURLs(err.Error())
 	}
 }
 

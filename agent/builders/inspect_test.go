@@ -173,7 +173,7 @@ func TestUnanswered(t *testing.T) {
 	of := func(name string, words ...string) Status {
 		s := Status{Name: name}
 		for _, word := range words {
-			s.Nodes = append(s.Nodes, NodeStatus{Status: word})
+			s.Nodes = append(s.Nodes, NodeStatus{Status: NodeState(word)})
 		}
 		return s
 	}
@@ -208,7 +208,7 @@ func TestActive(t *testing.T) {
 	} {
 		var s Status
 		for i, word := range strings.Fields(words) {
-			s.Nodes = append(s.Nodes, NodeStatus{Name: fmt.Sprint(i), Status: word})
+			s.Nodes = append(s.Nodes, NodeStatus{Name: fmt.Sprint(i), Status: NodeState(word)})
 		}
 		if got := s.Active(); got != want {
 			t.Errorf("%s: %q, want %q", words, got, want)

@@ -21,25 +21,33 @@ import (
 // Status is one builder as `slipway ls` shows it. The JSON keys are an
 // interface to scripts.
 type Status struct {
-	Name   string       `json:"name"`
-	Driver string       `json:"driver"`
-	File   string       `json:"file"`
-	Nodes  []NodeStatus `json:"nodes"`
+	// Name is the name of the builder.
+	Name string `json:"name"`
+	// Driver is kubernetes or remote.
+	Driver string `json:"driver"`
+	// File is the file of the definition.
+	File string `json:"file"`
+	// Selected is true for the builder that is taken where none is named.
+	Selected bool `json:"selected"`
+	// Nodes are in the order of the definition.
+	Nodes []NodeStatus `json:"nodes"`
 }
 
 // NodeStatus is one node of a builder.
 type NodeStatus struct {
+	// Name is the name of the node.
 	Name string `json:"name"`
 	// Endpoint is "namespace/workload", or the address of a remote node.
 	Endpoint string `json:"endpoint"`
-	// Status is one of the words below.
-	Status string `json:"status"`
-	// Pods counts the workload's pods: ready ones of those wanted.
+	// Status is how far the node is.
+	Status NodeState `json:"status"`
+	// Ready and Desired count the workload's pods: those that are ready, and those
+	// that are wanted.
 	Ready   int32 `json:"ready"`
 	Desired int32 `json:"desired"`
 	// Platforms are those the definition declares, else those reported.
 	Platforms []string `json:"platforms"`
-	// BuildKit is the version of buildkitd, empty unless it runs.
+	// BuildKit is the version of buildkitd; absent unless it runs.
 	BuildKit string `json:"buildkit,omitempty"`
 	// Drifted is true where the workload is known not to be as its definition says.
 	Drifted bool `json:"drifted,omitempty"`
@@ -51,23 +59,26 @@ type NodeStatus struct {
 	Hints []string `json:"hints"`
 }
 
-// The words of NodeStatus.Status. They are an interface to scripts.
+// NodeState says how far a node is, in a word that is an interface to scripts.
+type NodeState string
+
+// The states of a node.
 const (
 	// StatusRunning: a buildkitd has answered.
-	StatusRunning = "running"
+	StatusRunning NodeState = "running"
 	// StatusStarting: no pod is ready yet, and nothing is known to be wrong.
-	StatusStarting = "starting"
+	StatusStarting NodeState = "starting"
 	// StatusFailing: no pod is ready, for a reason that nobody is at work on, such
 	// as an image that cannot be pulled.
-	StatusFailing = "failing"
+	StatusFailing NodeState = "failing"
 	// StatusStopped: the workload is scaled to zero; the next build wakes it.
-	StatusStopped = "stopped"
+	StatusStopped NodeState = "stopped"
 	// StatusAbsent: there is no workload; the next build makes it.
-	StatusAbsent = "absent"
+	StatusAbsent NodeState = "absent"
 	// StatusForbidden: the agent has no right to look.
-	StatusForbidden = "forbidden"
+	StatusForbidden NodeState = "forbidden"
 	// StatusUnreachable: neither the cluster nor a buildkitd has answered.
-	StatusUnreachable = "unreachable"
+	StatusUnreachable NodeState = "unreachable"
 )
 
 // answered is true where something of the node is known.

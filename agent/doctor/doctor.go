@@ -3,6 +3,7 @@ package doctor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -30,27 +31,33 @@ type Verdict string
 // The verdicts. A warning does not keep a build from succeeding; a check that
 // was skipped says nothing either way.
 const (
-	VerdictOK      Verdict = "ok"
+	// VerdictOK: nothing is wrong.
+	VerdictOK Verdict = "ok"
+	// VerdictWarning: a build succeeds all the same.
 	VerdictWarning Verdict = "warning"
-	VerdictFailed  Verdict = "failed"
+	// VerdictFailed: a build would fail.
+	VerdictFailed Verdict = "failed"
+	// VerdictSkipped: what it needs has failed.
 	VerdictSkipped Verdict = "skipped"
 )
 
 // Check is what one probe has found about one thing. The JSON keys are an
 // interface to scripts.
 type Check struct {
-	// Probe is the name of the probe, as in "rights".
+	// Probe is the name of the probe, as in "rights"; "summary" in the last check of
+	// the list, which says what all of them come to.
 	Probe string `json:"probe"`
-	// About is the node, the image or the kubeconfig that it is about; empty
+	// About is the node, the image or the kubeconfig that it is about; absent
 	// for the whole.
-	About   string  `json:"about,omitempty"`
+	About string `json:"about,omitempty"`
+	// Verdict is how the check ended.
 	Verdict Verdict `json:"verdict"`
-	// Detail may have several lines.
+	// Detail says what was found. It may have several lines.
 	Detail string `json:"detail"`
 	// Hints say what to do about it, as those of errors do.
 	Hints []string `json:"hints"`
 	// Roles is YAML of the roles that hold the rights that are missing here, and
-	// of their bindings.
+	// of their bindings; in the summary those of all nodes.
 	Roles string `json:"roles,omitempty"`
 
 	class fault.Class // of a failure
@@ -166,6 +173,7 @@ func failure(checks []Check, roles string) error {
 	}
 	err := &unready{message: fmt.Sprintf("not ready to build: %s failed, of %d checks", names(failed), len(checks))}
 	if slices.ContainsFunc(failed, func(c Check) bool { return c.Roles != "" }) {
+		err.roles = roles
 		err.hints = []string{"whoever administers the cluster can grant all rights that are missing with kubectl apply -f - and this, which slipway doctor --rbac prints alone:\n" + roles}
 	}
 	return fault.With(failed[0].class, err)
@@ -175,6 +183,7 @@ func failure(checks []Check, roles string) error {
 type unready struct {
 	message string
 	hints   []string
+	roles   string // YAML of all roles that are missing
 }
 
 // Error implements error.
@@ -182,6 +191,25 @@ func (e *unready) Error() string { return e.message }
 
 // Hints say what to do about all of it.
 func (e *unready) Hints() []string { return e.hints }
+
+// Summary is what the result of Run comes to, as one more check for programs: the
+// line that people get last, of the worst verdict. A check that was skipped since
+// another has failed does not make it worse.
+func Summary(checks []Check, err error) Check {
+	s := Check{Probe: "summary", Verdict: VerdictOK, Detail: Ready(checks)}
+	switch {
+	case fault.ClassOf(err) == fault.ClassCancelled:
+		s.Verdict, s.Detail = VerdictSkipped, "the doctor was stopped"
+	case err != nil:
+		s.Verdict, s.Detail, s.Hints = VerdictFailed, err.Error(), fault.Hints(err)
+	case len(withVerdict(checks, VerdictWarning)) > 0:
+		s.Verdict = VerdictWarning
+	}
+	if of := (*unready)(nil); errors.As(err, &of) {
+		s.Roles = of.roles
+	}
+	return s
+}
 
 // Ready says in one line how the checks ended that found nothing by which a
 // build would fail.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -139,6 +140,34 @@ func TestReady(t *testing.T) {
 	failed := Check{Probe: "rights", About: "a", Verdict: VerdictFailed, class: fault.ClassCluster}
 	if err := failure([]Check{ok, drift, failed, {Probe: "registry", Verdict: VerdictFailed, class: fault.ClassRegistry}}, ""); fault.ClassOf(err) != fault.ClassCluster || err.Error() != "not ready to build: rights of a, registry failed, of 4 checks" {
 		t.Errorf("failures: %v", err)
+	}
+}
+
+// TestSummary has the check that programs get last, for every way in which checks end.
+func TestSummary(t *testing.T) {
+	ok, skip := Check{Probe: "definition", Verdict: VerdictOK}, Check{Probe: "quota", Verdict: VerdictSkipped}
+	drift := Check{Probe: "drift", About: "a", Verdict: VerdictWarning}
+	rights := Check{Probe: "rights", About: "a", Verdict: VerdictFailed, Roles: "kind: Role"}
+	for _, tt := range []struct {
+		checks []Check
+		err    error
+		want   Check
+	}{
+		{[]Check{ok, skip}, nil, Check{Verdict: VerdictOK, Detail: "ready to build"}},
+		{[]Check{ok, drift}, nil, Check{Verdict: VerdictWarning, Detail: "ready to build, with a warning: drift of a"}},
+		{[]Check{ok, skip}, failure([]Check{{Probe: "clock", Verdict: VerdictFailed}}, ""), Check{Verdict: VerdictFailed, Detail: "not ready to build: clock failed, of 1 checks"}},
+		{[]Check{rights}, failure([]Check{rights}, "kind: Roles"), Check{Verdict: VerdictFailed, Detail: "not ready to build: rights of a failed, of 1 checks", Roles: "kind: Roles"}},
+		{[]Check{skip}, fault.With(fault.ClassCancelled, context.Canceled), Check{Verdict: VerdictSkipped, Detail: "the doctor was stopped"}},
+	} {
+		tt.want.Probe = "summary"
+		got := Summary(tt.checks, tt.err)
+		if (tt.want.Roles != "") != (len(got.Hints) > 0) {
+			t.Errorf("%+v: hints %q", tt.checks, got.Hints)
+		}
+		got.Hints = nil
+		if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(Check{})); diff != "" {
+			t.Errorf("%+v, %v (-want +got):\n%s", tt.checks, tt.err, diff)
+		}
 	}
 }
 

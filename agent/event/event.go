@@ -172,9 +172,11 @@ type Log struct {
 // Warning is a finding of the Dockerfile linter. In JSON it has the shape that
 // docker buildx writes into a metadata file under buildx.build.warnings.
 type Warning struct {
+	// Vertex is the digest of the step that it is about.
 	Vertex string `json:"vertex,omitempty"`
-	Level  int    `json:"level,omitempty"`
-	// Short is the finding in a line, Detail explains it.
+	// Level is that of BuildKit: 1 for what the linter finds.
+	Level int `json:"level,omitempty"`
+	// Short is the finding in a line, Detail explains it, and URL is a page about it.
 	Short  []byte   `json:"short,omitempty"`
 	Detail [][]byte `json:"detail,omitempty"`
 	URL    string   `json:"url,omitempty"`
@@ -185,22 +187,25 @@ type Warning struct {
 
 // Source is a file that a warning is about.
 type Source struct {
+	// Filename and Data are the name and the content of the file.
 	Filename string `json:"filename,omitempty"`
 	Data     []byte `json:"data,omitempty"`
-	// Definition is where BuildKit has the file from, in the JSON of its own
-	// llb.Definition.
+	// Definition is where BuildKit has the file from, in the JSON of its LLB.
 	Definition json.RawMessage `json:"definition,omitempty"`
-	Language   string          `json:"language,omitempty"`
+	// Language is what the file is written in, as in "Dockerfile".
+	Language string `json:"language,omitempty"`
 }
 
 // Range is a range of lines. Either end may be missing.
 type Range struct {
+	// Start and End are the first and the last place.
 	Start *Position `json:"start,omitempty"`
 	End   *Position `json:"end,omitempty"`
 }
 
 // Position is a place in a file; Line counts from 1.
 type Position struct {
+	// Line counts from 1, Character from 0.
 	Line      int32 `json:"line,omitempty"`
 	Character int32 `json:"character,omitempty"`
 }

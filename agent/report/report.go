@@ -6,9 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
-
-	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/agent/event"
 )
@@ -40,19 +37,6 @@ type Part struct {
 	Provenance map[string]json.RawMessage
 }
 
-// The keys of the metadata file. Those of images are BuildKit's, those of
-// builds buildx's.
-const (
-	keyDigest       = "containerimage.digest"
-	keyConfigDigest = "containerimage.config.digest"
-	keyDescriptor   = "containerimage.descriptor"
-	keyNames        = "image.name"
-	keyRef          = "buildx.build.ref"
-	keyProvenance   = "buildx.build.provenance"
-	keyWarnings     = "buildx.build.warnings"
-	keyPlatforms    = "slipway.platforms"
-)
-
 // Ref is the reference of the build as docker buildx writes it, BUILDER/NODE/ID: that
 // of the first node; empty for a build of none.
 func (r *Report) Ref() string {
@@ -60,20 +44,6 @@ func (r *Report) Ref() string {
 		return ""
 	}
 	return strings.Join([]string{r.Builder, r.Parts[0].Node, r.Parts[0].Result.Ref}, "/")
-}
-
-// platformMetadata is what the metadata file says of one platform.
-type platformMetadata struct {
-	Digest     string               `json:"digest,omitempty"`
-	Descriptor *ocispecs.Descriptor `json:"descriptor,omitempty"`
-	Node       string               `json:"node"`
-	Pod        string               `json:"pod,omitempty"`
-	Ref        string               `json:"ref"`
-	Started    time.Time            `json:"started"`
-	Completed  time.Time            `json:"completed"`
-	// Duration is in seconds.
-	Duration float64         `json:"duration"`
-	Warnings []event.Warning `json:"warnings,omitempty"`
 }
 
 // ImageID is the digest of the image's configuration where there is one
@@ -89,60 +59,51 @@ func (r Report) ImageID() string {
 	return ""
 }
 
-// Metadata is the content of the metadata file: buildx's keys, and under
-// "slipway.platforms" what each platform came to and where. With warnings,
-// those of the Dockerfile's linter are under buildx's key too.
-func (r Report) Metadata(warnings bool) map[string]any {
-	all := map[string]any{}
+// Metadata is the content of the metadata file. With warnings, those of the
+// Dockerfile's linter are under docker buildx's key too.
+func (r Report) Metadata(warnings bool) Metadata {
+	m := Metadata{
+		ConfigDigest: r.Outcome.ConfigDigest, Names: strings.Join(r.Outcome.Names, ","), Ref: r.Ref(),
+		Platforms: map[string]PlatformMetadata{}, more: map[string]any{},
+	}
 	if len(r.Parts) == 1 {
 		for key, value := range r.Parts[0].Result.Response {
-			all[key] = decode(value)
+			m.more[key] = decode(value)
 		}
 	}
 	if d := r.Outcome.Image; d != nil {
-		all[keyDigest], all[keyDescriptor] = d.Digest, d
+		m.Digest, m.Descriptor = d.Digest, d
 	}
-	if r.Outcome.ConfigDigest != "" {
-		all[keyConfigDigest] = r.Outcome.ConfigDigest
-	}
-	if len(r.Outcome.Names) > 0 {
-		all[keyNames] = strings.Join(r.Outcome.Names, ",")
-	}
-	byPlatform := map[string]platformMetadata{}
 	var found []event.Warning
-	for i, part := range r.Parts {
-		if i == 0 {
-			all[keyRef] = r.Ref()
-		}
+	for _, part := range r.Parts {
 		for platform, provenance := range part.Provenance {
-			key := keyProvenance
 			if platform == "" && len(r.Parts) > 1 && len(part.Platforms) > 0 {
 				platform = part.Platforms[0]
 			}
-			if platform != "" {
-				key += "/" + platform
+			if platform == "" {
+				m.Provenance = provenance
+			} else {
+				m.more[keyProvenance+"/"+platform] = provenance
 			}
-			all[key] = provenance
 		}
-		maps.Copy(byPlatform, r.platforms(part))
+		maps.Copy(m.Platforms, r.platforms(part))
 		found = append(found, part.Warnings...)
 	}
-	all[keyPlatforms] = byPlatform
-	if found = distinct(found); warnings && len(found) > 0 {
-		all[keyWarnings] = found
+	if warnings {
+		m.Warnings = distinct(found)
 	}
-	return all
+	return m
 }
 
-func (r Report) platforms(part Part) map[string]platformMetadata {
-	all := map[string]platformMetadata{}
+func (r Report) platforms(part Part) map[string]PlatformMetadata {
+	all := map[string]PlatformMetadata{}
 	result := part.Result
 	list := part.Platforms
 	if len(list) == 0 && part.Platform != "" {
 		list = []string{part.Platform}
 	}
 	for _, name := range list {
-		one := platformMetadata{
+		one := PlatformMetadata{
 			Node: part.Node, Pod: part.Pod, Ref: result.Ref,
 			Started: result.Started, Completed: result.Completed,
 			Duration: result.Completed.Sub(result.Started).Seconds(),

@@ -114,7 +114,7 @@ func TestWarnAttests(t *testing.T) {
 		{"different", []Attest{a("mode", "max"), a("mode", "min")}, true},
 		{"on and off", []Attest{a(), {Type: "provenance", Disabled: true}}, true},
 	} {
-		p, err := Prepare(t.Context(), Request{Context: "ctx", Attests: tt.list})
+		p, err := Prepare(t.Context(), here(t, Request{Context: "ctx", Attests: tt.list}))
 		if err != nil {
 			t.Fatal(err)
 		}

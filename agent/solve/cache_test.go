@@ -61,7 +61,7 @@ func TestPrepareCaches(t *testing.T) {
 			} else {
 				r.CacheFrom = []cache.Entry{tt.cache}
 			}
-			p, err := Prepare(t.Context(), r)
+			p, err := Prepare(t.Context(), here(t, r))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -121,7 +121,7 @@ func TestPrepareCachesRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := workdir(t)
 			before := tree(t, dir)
-			_, err := Prepare(t.Context(), Request{Context: "ctx", CacheTo: tt.to})
+			_, err := Prepare(t.Context(), here(t, Request{Context: "ctx", CacheTo: tt.to}))
 			if err == nil || !strings.Contains(err.Error(), tt.want) || Classify(err) != KindUsage {
 				t.Fatalf("error %v, want %q", err, tt.want)
 			}
@@ -134,7 +134,7 @@ func TestPrepareCachesRefused(t *testing.T) {
 		})
 	}
 	workdir(t)
-	p, err := Prepare(t.Context(), Request{Context: "ctx", CacheTo: []cache.Entry{cacheEntry("local", "dest", "a"), cacheEntry("local", "dest", "b"), cacheEntry("inline"), cacheEntry("inline")}})
+	p, err := Prepare(t.Context(), here(t, Request{Context: "ctx", CacheTo: []cache.Entry{cacheEntry("local", "dest", "a"), cacheEntry("local", "dest", "b"), cacheEntry("inline"), cacheEntry("inline")}}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/dfgitutil"
@@ -14,6 +13,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve/layout"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/source"
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // stdin is the value of a context or Dockerfile that is read from stdin.
@@ -66,7 +66,7 @@ func gitCaps(value string, named bool) []string {
 
 // localDir returns the absolute path of a directory that exists and can be
 // read.
-func localDir(path string) (abs, problem string) {
+func localDir(workdir, path string) (abs, problem string) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", fault.Cause(err)
@@ -77,7 +77,7 @@ func localDir(path string) (abs, problem string) {
 	if _, err := os.ReadDir(path); err != nil {
 		return "", "cannot be read: " + fault.Cause(err)
 	}
-	abs, err = filepath.Abs(path)
+	abs, err = target.Absolute(workdir, path)
 	if err != nil {
 		return "", err.Error()
 	}
@@ -113,7 +113,7 @@ func (s *sources) findContext() (main mainContext) {
 			fail(err.Error(), hintOf(err))
 		}
 	case isDir(value):
-		abs, problem := localDir(value)
+		abs, problem := localDir(s.request.WorkDir, value)
 		if problem != "" {
 			fail(problem, "")
 			return main
@@ -139,7 +139,7 @@ func (s *sources) findContext() (main mainContext) {
 			fail(err.Error(), hintOf(err))
 		}
 	default:
-		_, problem := localDir(value)
+		_, problem := localDir(s.request.WorkDir, value)
 		fail(problem, "")
 	}
 	return main
@@ -174,7 +174,7 @@ func (s *sources) resolveNamed(c BuildContext) (problem string) {
 	case strings.HasPrefix(c.Value, "docker-image://"):
 		s.inputs.Attrs[attr] = c.Value
 	case strings.HasPrefix(c.Value, layout.Scheme):
-		image, err := layout.Open(c.Value)
+		image, err := layout.Open(s.request.WorkDir, c.Value)
 		if err != nil {
 			return err.Error()
 		}
@@ -185,7 +185,7 @@ func (s *sources) resolveNamed(c BuildContext) (problem string) {
 		scheme, _, _ := strings.Cut(c.Value, "://")
 		return fmt.Sprintf("unknown scheme %s://", scheme)
 	default:
-		abs, problem := localDir(c.Value)
+		abs, problem := localDir(s.request.WorkDir, c.Value)
 		if problem != "" {
 			return problem
 		}

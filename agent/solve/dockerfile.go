@@ -99,7 +99,7 @@ func (s *sources) localDockerfile(path string) {
 		fail(fault.Cause(err))
 		return
 	}
-	dir, err := filepath.Abs(filepath.Dir(path))
+	dir, err := target.Absolute(s.request.WorkDir, filepath.Dir(path))
 	if err != nil {
 		fail(err.Error())
 		return

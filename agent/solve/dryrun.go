@@ -13,44 +13,68 @@ import (
 	"github.com/slipway-build/slipway/agent/solve/job"
 )
 
+// DryRun is what a build would ask for. The JSON keys are an interface to scripts.
+type DryRun struct {
+	// Builder is the name of the builder.
+	Builder string `json:"builder"`
+	// Solves are what its nodes would be asked for, in the order of the nodes.
+	Solves []Description `json:"solves"`
+}
+
 // Description is the resolved request of one job, for --dry-run. It holds no
 // secret: credentials and the values of build arguments are masked, secrets and
 // SSH keys are their ids.
 type Description struct {
-	Node         string             `json:"node,omitempty"`
-	Platforms    []string           `json:"platforms,omitempty"`
-	Frontend     string             `json:"frontend"`
-	Attributes   map[string]string  `json:"attributes"`
-	BuildArgs    map[string]string  `json:"buildArgs,omitempty"`
-	Labels       map[string]string  `json:"labels,omitempty"`
-	Outputs      []DescribedOutput  `json:"outputs"`
-	CacheFrom    []DescribedBackend `json:"cacheFrom,omitempty"`
-	CacheTo      []DescribedBackend `json:"cacheTo,omitempty"`
-	Entitlements []string           `json:"entitlements,omitempty"`
+	// Node is the name of the node.
+	Node string `json:"node,omitempty"`
+	// Platforms are what it builds for; absent for its default.
+	Platforms []string `json:"platforms,omitempty"`
+	// Frontend is what reads the Dockerfile, Attributes what it is told.
+	Frontend   string            `json:"frontend"`
+	Attributes map[string]string `json:"attributes"`
+	// BuildArgs have the value "***" unless --show-build-args is given; those that look
+	// like secrets always have it.
+	BuildArgs map[string]string `json:"buildArgs,omitempty"`
+	// Labels are those of the image.
+	Labels map[string]string `json:"labels,omitempty"`
+	// Outputs are what comes of the build; none is the cache of the builder only.
+	Outputs []DescribedOutput `json:"outputs"`
+	// CacheFrom and CacheTo are the caches that are read and written.
+	CacheFrom []DescribedBackend `json:"cacheFrom,omitempty"`
+	CacheTo   []DescribedBackend `json:"cacheTo,omitempty"`
+	// Entitlements are what the build is allowed besides.
+	Entitlements []string `json:"entitlements,omitempty"`
 	// Mounts are the directories that the builder may read, by name.
 	Mounts map[string]string `json:"mounts,omitempty"`
 	// Layouts are the directories of oci-layout contexts, by store.
 	Layouts map[string]string `json:"layouts,omitempty"`
-	// Stdin says that the context is the tar from stdin.
-	Stdin         bool     `json:"stdin,omitempty"`
-	DockerfileURL string   `json:"dockerfileURL,omitempty"`
-	Secrets       []string `json:"secrets,omitempty"`
-	SSH           []string `json:"ssh,omitempty"`
-	SourcePolicy  bool     `json:"sourcePolicy,omitempty"`
+	// Stdin is true where the context is the tar from standard input.
+	Stdin bool `json:"stdin,omitempty"`
+	// DockerfileURL is where the builder reads the Dockerfile, without credentials.
+	DockerfileURL string `json:"dockerfileURL,omitempty"`
+	// Secrets and SSH are the IDs of secrets and of SSH agents.
+	Secrets []string `json:"secrets,omitempty"`
+	SSH     []string `json:"ssh,omitempty"`
+	// SourcePolicy is true where a source policy is sent.
+	SourcePolicy bool `json:"sourcePolicy,omitempty"`
 }
 
 // DescribedOutput is one exporter of a Description.
 type DescribedOutput struct {
+	// Type is the name of the exporter.
 	Type string `json:"type"`
-	// Dest is where the result goes on the agent; empty for exporters that
+	// Dest is where the result goes on the agent; absent for exporters that
 	// write nothing there.
-	Dest       string            `json:"dest,omitempty"`
+	Dest string `json:"dest,omitempty"`
+	// Attributes are those of the exporter.
 	Attributes map[string]string `json:"attributes,omitempty"`
 }
 
 // DescribedBackend is one cache of a Description.
 type DescribedBackend struct {
-	Type       string            `json:"type"`
+	// Type is the name of the backend.
+	Type string `json:"type"`
+	// Attributes are those of the backend.
 	Attributes map[string]string `json:"attributes,omitempty"`
 }
 

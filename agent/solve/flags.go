@@ -15,6 +15,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/ociplatform"
 )
 
 // The flags whose values need a few lines each. Those of outputs, caches, secrets
@@ -28,11 +29,8 @@ func ParsePlatforms(values []string) ([]ocispecs.Platform, error) {
 	seen := map[string]bool{}
 	for _, value := range values {
 		for name := range strings.SplitSeq(value, ",") {
-			p, err := parsePlatform(strings.TrimSpace(name))
-			if err != nil {
-				return nil, &fault.Usage{Flag: "--platform", Value: value, Problem: cleanPlatformError(err), Hint: platformForm}
-			}
-			if problem, hint := checkPlatform(p); problem != "" {
+			p, problem, hint := parsePlatform(strings.TrimSpace(name))
+			if problem != "" {
 				return nil, &fault.Usage{Flag: "--platform", Value: value, Problem: problem, Hint: cmp.Or(hint, platformForm)}
 			}
 			if key := platforms.FormatAll(p); !seen[key] {
@@ -46,20 +44,11 @@ func ParsePlatforms(values []string) ([]ocispecs.Platform, error) {
 
 const platformForm = "the form is OS/ARCH[/VARIANT], for example linux/amd64,linux/arm64"
 
-func parsePlatform(name string) (ocispecs.Platform, error) {
+func parsePlatform(name string) (p ocispecs.Platform, problem, hint string) {
 	if strings.EqualFold(name, "local") {
-		return platforms.Normalize(platforms.DefaultSpec()), nil
+		return platforms.Normalize(platforms.DefaultSpec()), "", ""
 	}
-	p, err := platforms.Parse(name)
-	if err != nil {
-		return ocispecs.Platform{}, err
-	}
-	return platforms.Normalize(p), nil
-}
-
-// cleanPlatformError drops the class that containerd's errors end with.
-func cleanPlatformError(err error) string {
-	return strings.TrimSuffix(err.Error(), ": invalid argument")
+	return ociplatform.Parse(name)
 }
 
 // ParseTag checks an image reference of --tag and returns it in full:

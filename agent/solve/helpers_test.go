@@ -1,6 +1,9 @@
 package solve
 
 import (
+	"os"
+	"testing"
+
 	"github.com/slipway-build/slipway/agent/solve/vcs/vcstest"
 	"github.com/slipway-build/slipway/internal/filetest"
 )
@@ -22,3 +25,15 @@ var (
 	wantTree    = filetest.WantTree
 	write       = filetest.Write
 )
+
+// here is a request from the working directory of the test.
+func here(t *testing.T, r Request) Request {
+	t.Helper()
+	if r.WorkDir == "" {
+		var err error
+		if r.WorkDir, err = os.Getwd(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r
+}

@@ -83,7 +83,7 @@ func TestLinks(t *testing.T) {
 			if tt.named {
 				r.Contexts = []BuildContext{{"common", "common"}}
 			}
-			p, err := Prepare(t.Context(), r)
+			p, err := Prepare(t.Context(), here(t, r))
 			if err == nil {
 				err = p.Close()
 			}
@@ -129,7 +129,7 @@ func TestFilesWithoutAnEnd(t *testing.T) {
 			}
 			must(t, tt.make(tt.path))
 			tt.request.Context = "app"
-			p, err := Prepare(t.Context(), tt.request)
+			p, err := Prepare(t.Context(), here(t, tt.request))
 			if err == nil {
 				err = p.Close()
 			}
@@ -152,7 +152,7 @@ func TestLinksOutOfALayout(t *testing.T) {
 			must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, "work/layout", name)), 0o755))
 			must(t, os.Symlink(filepath.Join(dir, "home/secret"), filepath.Join(dir, "work/layout", name)))
 			t.Chdir(filepath.Join(dir, "work"))
-			_, err = Prepare(t.Context(), Request{Context: "app", WorkDir: filepath.Join(dir, "work"), Outputs: []output.Output{{Type: "oci", Dest: "layout", Attrs: attrs("tar", "false")}}})
+			_, err = Prepare(t.Context(), here(t, Request{Context: "app", WorkDir: filepath.Join(dir, "work"), Outputs: []output.Output{{Type: "oci", Dest: "layout", Attrs: attrs("tar", "false")}}}))
 			if err == nil || !strings.Contains(err.Error(), "leads out of the working directory") {
 				t.Errorf("%v", err)
 			}

@@ -204,7 +204,7 @@ func TestPrepareInputs(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := workdir(t)
 			tt.request.Dockerfile = strings.Replace(tt.request.Dockerfile, "ABS", dir, 1)
-			p, err := Prepare(t.Context(), tt.request)
+			p, err := Prepare(t.Context(), here(t, tt.request))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -312,7 +312,7 @@ func TestPrepareMistakes(t *testing.T) {
 			dir := workdir(t)
 			before := tree(t, dir)
 			t.Setenv("TMPDIR", t.TempDir())
-			_, err := Prepare(t.Context(), tt.request)
+			_, err := Prepare(t.Context(), here(t, tt.request))
 			var all fault.UsageList
 			if !errors.As(err, &all) {
 				t.Fatalf("error %v is no fault.UsageList", err)
@@ -364,7 +364,7 @@ func TestPrepareCancelledWhileStdinBlocks(t *testing.T) {
 func TestTemporaryFilesOfKilledBuild(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	prepare := func() *Plan {
-		p, err := Prepare(t.Context(), Request{Context: stdin, Files: source.New(t.Context(), strings.NewReader("FROM scratch\n"))})
+		p, err := Prepare(t.Context(), here(t, Request{Context: stdin, Files: source.New(t.Context(), strings.NewReader("FROM scratch\n"))}))
 		must(t, err)
 		return p
 	}
@@ -378,7 +378,7 @@ func TestTemporaryFilesOfKilledBuild(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	workdir(t)
-	p, err := Prepare(t.Context(), Request{Context: "ctx", Secrets: []session.Secret{{ID: "tok", Env: "UNSET"}}})
+	p, err := Prepare(t.Context(), here(t, Request{Context: "ctx", Secrets: []session.Secret{{ID: "tok", Env: "UNSET"}}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -417,7 +417,7 @@ func TestPermissions(t *testing.T) {
 		{Request{Context: "ctx", Outputs: []output.Output{{Type: "local", Dest: "ro/new/dir"}}}, "ro is not writable: permission denied"},
 	}
 	for _, tt := range tests {
-		_, err := Prepare(t.Context(), tt.request)
+		_, err := Prepare(t.Context(), here(t, tt.request))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("error %v does not say %q", err, tt.want)
 		}

@@ -54,7 +54,7 @@ func (p *Plan) Solve(ctx context.Context, d *buildkit.Daemon, job job.Job, event
 
 	outputs, err := p.outputs.Begin(job)
 	if err == nil {
-		err = output.CheckVersion(d.Version(), len(outputs.Entries()))
+		err = output.CheckVersion(d.Version(), outputs.Entries())
 	}
 	if err != nil {
 		return nil, fault.ExplainAgent(errors.Join(err, outputs.End(nil, false)))

@@ -36,11 +36,11 @@ func (c *authCmd) Help() string {
 
 // authStatus is what is known of the credential for one registry.
 type authStatus struct {
-	// Registry is the registry or the repository that was asked about; empty for
-	// credentials that name none.
+	// Registry is the registry or the repository that was asked about; empty text
+	// for credentials that name none.
 	Registry string `json:"registry"`
-	// Verdict is credential, only for pushes where builds that push there are the
-	// only ones with a credential, anonymous where no source has one, or not used
+	// Verdict is "credential", "only for pushes" where builds that push there are the
+	// only ones with a credential, "anonymous" where no source has one, or "not used"
 	// for credentials that name no registry.
 	Verdict string `json:"verdict"`
 	// Findings are what the sources answer, in order.
@@ -71,12 +71,13 @@ const anonymous = "anonymous"
 
 // authCheck is what a registry has said of one right.
 type authCheck struct {
-	// Action is pull or push, or none for a registry without a repository.
+	// Action is "pull" or "push", or "none" for a registry without a repository.
 	Action string `json:"action"`
-	// Verdict is allowed, refused or not asked.
+	// Verdict is "allowed", "refused" or "not asked".
 	Verdict string `json:"verdict"`
-	// Error is empty when the right is there.
-	Error string   `json:"error,omitempty"`
+	// Error is absent when the right is there.
+	Error string `json:"error,omitempty"`
+	// Hints say what to do about it.
 	Hints []string `json:"hints"`
 	err   error
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -56,7 +55,7 @@ type buildCmd struct {
 	CgroupParent  string    `placeholder:"CGROUP" help:"Parent cgroup of RUN."`
 	Allow         []string  `sep:"none" placeholder:"ENTITLEMENT" help:"Allow network.host, security.insecure or device."`
 	Drift         driftFlag `placeholder:"POLICY" env:"SLIPWAY_DRIFT" help:"What to do about a builder that is not as its definition says: warn, apply, fail or ignore (default: what the definition says, else warn)."`
-	Progress      string    `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet."`
+	Progress      string    `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet, none."`
 	RawOutput     bool      `env:"SLIPWAY_RAW_OUTPUT" help:"Print what the steps put out as it is: with control sequences, and with what a CI system takes for commands."`
 	Quiet         bool      `short:"q" help:"Suppress the progress output; print the image ID, as --progress=quiet does."`
 
@@ -266,9 +265,7 @@ func (c *buildCmd) dryRun(in *invocation, build agent.Build) error {
 	if err != nil {
 		return err
 	}
-	encoder := json.NewEncoder(in.output(formatJSON))
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(map[string]any{"builder": build.Fleet.Definition().Name, "solves": requests})
+	return in.printJSON(solve.DryRun{Builder: build.Fleet.Definition().Name, Solves: requests})
 }
 
 // call is what --call, --check and --print say.

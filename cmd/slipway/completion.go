@@ -23,7 +23,7 @@ type completionCmd struct {
 
 // Help is shown by --help.
 func (c *completionCmd) Help() string {
-	return "Load it in the running shell with:  source <(slipway completion bash)"
+	return "Load it in the running shell with:  source <(slipway completion bash), the same with zsh after compinit, and slipway completion fish | source."
 }
 
 // Run prints a script with all commands and flags in it, so that completing

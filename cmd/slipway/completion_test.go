@@ -1,6 +1,8 @@
 package main
 
 import (
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/slipway-build/slipway/agent/progress"
@@ -16,12 +18,20 @@ func TestFlagValues(t *testing.T) {
 	for _, command := range model.Completables(newParser(t).Model.Node) {
 		for _, flag := range command.Flags {
 			known[flag.Longs[0]] = true
+			for _, value := range flag.Values {
+				if !regexp.MustCompile(`\b` + regexp.QuoteMeta(value) + `\b`).MatchString(flag.Help) {
+					t.Errorf("slipway %s --%s: the help does not name the value %s: %s", command.Name, flag.Longs[0], value, flag.Help)
+				}
+			}
 		}
 	}
 	for name := range model.FlagValues {
 		if !known[name] {
 			t.Errorf("no command has --%s", name)
 		}
+	}
+	if _, err := progress.ParseMode("fancy"); err == nil || !strings.HasSuffix(err.Error(), "known are "+strings.Join(model.FlagValues["progress"], ", ")) {
+		t.Errorf("--progress has the values %v: %v", model.FlagValues["progress"], err)
 	}
 	for name, parse := range map[string]func(string) error{
 		"progress":  func(v string) error { _, err := progress.ParseMode(v); return err },

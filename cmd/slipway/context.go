@@ -14,7 +14,7 @@ import (
 // contextFlags say how the files of a context are known again by the builder.
 type contextFlags struct {
 	ContextKey   string `env:"SLIPWAY_CONTEXT_KEY" placeholder:"KEY" help:"What the builder knows the context by (default: repository and path in it)."`
-	ContextMtime string `enum:"auto,keep,content" default:"auto" env:"SLIPWAY_CONTEXT_MTIME" placeholder:"MODE" help:"Modification times of the context's files: keep, or content, by which unchanged files of a new clone are not sent again (default: content unless a cache mount may hold results of make and the like)."`
+	ContextMtime string `enum:"auto,keep,content" default:"auto" env:"SLIPWAY_CONTEXT_MTIME" placeholder:"MODE" help:"Modification times of the context's files: keep; content, by which unchanged files of a new clone are not sent again; or auto: content unless a cache mount may hold results of make and the like."`
 	ContextCache string `env:"SLIPWAY_CONTEXT_CACHE" placeholder:"DIR" help:"Directory that saves reading the files of a workspace again in its next build, or off (default: slipway in the user's cache directory)."`
 }
 

@@ -41,7 +41,7 @@ type createCmd struct {
 
 	Output    string `short:"o" xor:"place" placeholder:"FILE" help:"File to write, or - for standard output."`
 	ConfigMap string `name:"configmap" xor:"place" placeholder:"[NAMESPACE/]NAME" help:"ConfigMap in the cluster to write to, under the builder's name as its key."`
-	Progress  string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output of --bootstrap: auto, plain, tty, rawjson, quiet."`
+	Progress  string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output of --bootstrap: auto, plain, tty, rawjson, quiet, none."`
 }
 
 // flagsValue are flags of another program. Unlike other values they start with
@@ -186,10 +186,10 @@ func (c *createCmd) write(in *invocation, r configmap.Create) (created configmap
 	case c.Output == "-":
 		place, err = "standard output", c.print(in, apply)
 	case c.Output != "":
-		place, err = c.Output, configmap.EditPath(in.files, c.Output, true, apply)
+		place, err = c.Output, configmap.EditPath(in.files, in.workdir, c.Output, true, apply)
 	default:
 		if place, err = configmap.WritePlace(in.places()); err == nil {
-			err = configmap.EditPath(in.files, place, false, apply)
+			err = configmap.EditPath(in.files, in.workdir, place, false, apply)
 		}
 	}
 	if err != nil && fault.ClassOf(err) == 0 {
@@ -273,7 +273,7 @@ func (c *createCmd) use(in *invocation, builder, place string) {
 	if c.ConfigMap != "" || c.Output != "" {
 		err = errors.New("the definition is not where commands of this machine look for it")
 	} else {
-		err = configmap.SelectPath(place, builder, in.env.variable("DOCKER_HOST"))
+		err = configmap.SelectPath(in.workdir, place, builder, in.env.variable("DOCKER_HOST"))
 	}
 	if err != nil {
 		in.log.Warn().Msgf("--use has no effect: %[2]v; where several are defined, say --builder %[1]s or SLIPWAY_BUILDER=%[1]s", builder, err)

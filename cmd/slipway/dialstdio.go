@@ -14,7 +14,7 @@ import (
 // dialStdioCmd has the flags of docker buildx dial-stdio, name for name.
 type dialStdioCmd struct {
 	Platform string `env:"DOCKER_DEFAULT_PLATFORM" placeholder:"OS/ARCH" help:"Take the node that a build for this platform would get (default: the first node)."`
-	Progress string `default:"quiet" placeholder:"MODE" help:"What is told of the connection: quiet, or plain."`
+	Progress string `default:"quiet" placeholder:"MODE" help:"What is told of the connection: quiet and none tell nothing, auto, plain, tty and rawjson a line for each step."`
 	platformFlags
 }
 

@@ -58,7 +58,7 @@ func (c *docsCmd) Run(_ *invocation, parsed *kong.Context) error {
 var exitCodes = []reference.ExitCode{
 	{Code: "0", Meaning: "done"},
 	{Code: strconv.Itoa(exitBuild), Meaning: "the build failed: the Dockerfile or the code", Retry: "no"},
-	{Code: strconv.Itoa(exitUsage), Meaning: "a wrong flag, file or definition, found before anything was touched, or an output that cannot be written", Retry: "no"},
+	{Code: strconv.Itoa(exitUsage), Meaning: "a wrong flag, file or definition, found before anything was touched; an output that cannot be written, or a log that nobody reads", Retry: "no"},
 	{Code: strconv.Itoa(exitCluster), Meaning: "the cluster: identity, rights, capacity, builder not ready or with answers that are not valid", Retry: "yes"},
 	{Code: strconv.Itoa(exitLost), Meaning: "the builder was lost in mid-build, more than twice", Retry: "yes"},
 	{Code: strconv.Itoa(exitRegistry), Meaning: "the registry: credential, pull, push", Retry: "yes"},

@@ -138,6 +138,21 @@ func TestLinksOfTheDocumentation(t *testing.T) {
 	}
 }
 
+// TestReadmeListsEveryPage tests that each page is found from the first one.
+func TestReadmeListsEveryPage(t *testing.T) {
+	_, listed, found := strings.Cut(readText(t, "../../README.md"), "\n## Documentation\n")
+	if !found {
+		t.Fatal("the README has no list of pages")
+	}
+	listed, _, _ = strings.Cut(listed, "\n## ")
+	for _, page := range docPages(t) {
+		path := strings.TrimPrefix(page, "../../")
+		if n := strings.Count(listed, "]("+path+")"); path != "README.md" && n != 1 {
+			t.Errorf("the README lists %s %d times", path, n)
+		}
+	}
+}
+
 // headings are the anchors that GitHub gives to the headings of a page.
 func headings(page string) []string {
 	var anchors []string

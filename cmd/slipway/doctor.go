@@ -17,7 +17,7 @@ import (
 )
 
 type doctorCmd struct {
-	Name   string   `arg:"" name:"builder" optional:"" help:"The builder to look at (default: --builder, else the only one defined)."`
+	Name   string   `arg:"" name:"builder" optional:"" help:"The builder to look at (default: --builder, else the only one defined or the one that slipway use has selected)."`
 	Image  []string `sep:"none" placeholder:"IMAGE" help:"An image that is to be pushed: ask its registry for the right to."`
 	Up     bool     `help:"Start the builder first, as slipway up does."`
 	Slower float64  `default:"1" env:"SLIPWAY_DOCTOR_SLOWER" placeholder:"FACTOR" help:"Give every check FACTOR times its usual time, on a cluster that is known to be slow."`
@@ -52,7 +52,7 @@ func (c *doctorCmd) Run(in *invocation) error {
 	}
 	if c.Format == formatJSON {
 		checks, verdict := d.Run(in.ctx)
-		if err := in.printJSON(checks); err != nil {
+		if err := in.printJSON(append(checks, doctor.Summary(checks, verdict))); err != nil {
 			return err
 		}
 		return verdict
@@ -146,7 +146,7 @@ var verdictWords = map[doctor.Verdict]struct {
 }{
 	doctor.VerdictOK:      {"ok", color.Good},
 	doctor.VerdictWarning: {"warning", color.Warn},
-	doctor.VerdictFailed:  {"FAIL", color.Bad},
+	doctor.VerdictFailed:  {"FAILED", color.Bad},
 	doctor.VerdictSkipped: {"skipped", color.Dim},
 }
 

@@ -12,7 +12,7 @@ import (
 
 // duCmd has the flags of docker buildx du, name for name.
 type duCmd struct {
-	Name    string        `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined)."`
+	Name    string        `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined or the one that slipway use has selected)."`
 	Filter  []string      `sep:"none" placeholder:"NAME=VALUE" help:"Only records for which this holds: until=24h, type=regular, description~=words, shared, private, inuse, mutable, immutable, id, parents."`
 	Verbose bool          `xor:"format" help:"Same as --format=pretty."`
 	Format  string        `xor:"format" values:"table,pretty,json,json-list" placeholder:"FORMAT" help:"Output format: table (default), pretty, json (that of docker buildx, an object on each line), json-list (Slipway's own), or a Go template with docker buildx's fields."`
@@ -21,7 +21,7 @@ type duCmd struct {
 
 // Help is shown by --help.
 func (c *duCmd) Help() string {
-	return "Each pod of each node has a cache of its own; all of them are asked. The columns are those of docker buildx du, and last the node and the pod."
+	return "Each pod of each node has a cache of its own; all of them are asked. The columns are those of docker buildx du, and last the node and the pod. A * after an ID says that builds still write to the record, a * after a size that other records hold it as well."
 }
 
 // Run prints the records and what they come to.

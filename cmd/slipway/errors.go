@@ -87,7 +87,7 @@ func printError(w io.Writer, name called, err error, paint color.Painter) {
 // errorJSON is the last line of a command that fails with --log-format=json. Its
 // keys level, time and message are those of the other diagnostics.
 type errorJSON struct {
-	// Level is error.
+	// Level is "error", Time when it was printed.
 	Level string    `json:"level"`
 	Time  time.Time `json:"time"`
 	// Message is all that went wrong in one line.

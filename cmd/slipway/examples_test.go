@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/shlex"
+
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -49,6 +51,69 @@ func TestDefinitionsInTheDocumentation(t *testing.T) {
 	}
 	if count["clusters.md"] < 8 || count["profiles.md"] == 0 || count["definitions.md"] == 0 {
 		t.Errorf("definitions by page: %v: the test overlooks some", count)
+	}
+}
+
+// commandIn finds a command of slipway in a line of a block: at its beginning, or after
+// what shells, pages and CI systems have before one.
+var commandIn = regexp.MustCompile(`(?:^|[ \t'"(])slipway [a-z-].*`)
+
+// inlineCommand is a command in the prose of a page.
+var inlineCommand = regexp.MustCompile("`(slipway [a-z][^`]*)`")
+
+// TestCommandsInTheDocumentation parses the commands that pages show. What they do is
+// tried by the scenarios of their pages.
+func TestCommandsInTheDocumentation(t *testing.T) {
+	parse := func(page, line string, inline bool) {
+		line = strings.Join(strings.Fields(line), " ")
+		for _, end := range []string{" | ", " > ", " >> ", " #", " && ", "', return"} {
+			line, _, _ = strings.Cut(line, end)
+		}
+		args, err := shlex.Split(line)
+		if err != nil { // a quote around the command ends here
+			args, err = shlex.Split(strings.TrimRight(line, `'"`))
+		}
+		if err != nil {
+			t.Errorf("%s: %s: %v", filepath.Base(page), line, err)
+			return
+		}
+		if slices.ContainsFunc(args, func(arg string) bool { return strings.Contains(arg, "…") }) {
+			return
+		}
+		_, err = newParser(t).Parse(args[1:])
+		// Prose names commands and flags without their arguments.
+		if err != nil && inline && (strings.Contains(err.Error(), "expected ") || strings.HasPrefix(err.Error(), "missing positional arguments")) {
+			return
+		}
+		if err != nil {
+			t.Errorf("%s: %s: %v", filepath.Base(page), line, err)
+		}
+	}
+	count := 0
+	for _, page := range docPages(t) {
+		text := readText(t, page)
+		for _, block := range fenced.FindAllStringSubmatch(text, -1) {
+			if !slices.Contains([]string{"sh", "console", "yaml", "groovy"}, block[1]) {
+				continue
+			}
+			for line := range strings.Lines(strings.ReplaceAll(block[2], "\\\n", " ")) {
+				line = strings.TrimSpace(line)
+				if block[1] == "console" && !strings.HasPrefix(line, "$ ") || strings.HasPrefix(line, "#") {
+					continue
+				}
+				if found := commandIn.FindString(line); found != "" && !strings.HasPrefix(line, "helm ") && !strings.Contains(line, "# with slipway") {
+					count++
+					parse(page, strings.TrimLeft(found, " \t'\"("), false)
+				}
+			}
+		}
+		for _, found := range inlineCommand.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+			count++
+			parse(page, found[1], true)
+		}
+	}
+	if count < 300 {
+		t.Errorf("found %d commands: the test overlooks some", count)
 	}
 }
 

@@ -12,8 +12,10 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -45,7 +47,7 @@ var floors = [][]string{
 	{"configmap", "registry"},
 	{"internal/color", "internal/heap", "internal/reference", "internal/source", "internal/table", "internal/target"},
 	{"internal/fault"},
-	{"internal/format", "internal/sanitize", "internal/variables"},
+	{"internal/format", "internal/ociplatform", "internal/sanitize", "internal/variables"},
 	{"internal/suggest"},
 }
 
@@ -430,13 +432,24 @@ func x() {
 // not looked up.
 const homeVariable = `"HOME"`
 
-// processState are the names of package os that stand for the state of the
-// process. The core is given what it needs of it: one process may serve many
-// builds.
-var processState = []string{
-	"Args", "Chdir", "Clearenv", "Environ", "Exit", "ExpandEnv", "Getenv", "Getwd", "LookupEnv", "Setenv", "Stderr", "Stdin", "Stdout",
-	"Unsetenv", "UserCacheDir", "UserConfigDir", "UserHomeDir",
+// processState are the names of the standard library that stand for the state of the
+// process, by package. The core is given what it needs of it: one process may serve
+// many builds.
+var processState = map[string][]string{
+	"os": {
+		"Args", "Chdir", "Clearenv", "Environ", "Executable", "Exit", "ExpandEnv", "Getenv", "Getwd", "Hostname", "LookupEnv", "Setenv", "Stderr", "Stdin", "Stdout",
+		"TempDir", "Unsetenv", "UserCacheDir", "UserConfigDir", "UserHomeDir",
+	},
+	"path/filepath": {"Abs"},
+	"os/exec":       {"LookPath"},
+	"os/user":       {"Current"},
+	"net/http":      {"DefaultClient", "DefaultTransport", "ProxyFromEnvironment"},
+	"flag":          {"CommandLine", "Parse", "Args", "Arg"},
 }
+
+// inTempDir are functions that take the place of temporary files, which is TMPDIR where
+// it is empty.
+var inTempDir = []string{"MkdirTemp", "CreateTemp"}
 
 // seams are the places below cmd that may use it nevertheless: all packages in
 // a directory.
@@ -447,6 +460,14 @@ var seams = []struct{ dir, name, why string }{
 	{"internal/sanitize/sanitizetest/commands", "os.Stdin", "it is a program of its own, for scenarios"},
 	{"internal/sanitize/sanitizetest/commands", "os.Stderr", "it is a program of its own, for scenarios"},
 	{"internal/sanitize/sanitizetest/commands", "os.Exit", "it is a program of its own, for scenarios"},
+	{"internal/sanitize/sanitizetest/commands", "flag.Parse", "it is a program of its own, for scenarios"},
+	{"internal/target", "os.TempDir", "temporary files have one place, as have those of the libraries: TMPDIR"},
+	{"agent/solve/vcs", "exec.LookPath", "git is found as programs are found that it runs itself: PATH"},
+	{"registry", "exec.LookPath", "credential helpers are found as docker finds them: PATH"},
+	{"agent/ci/results", "exec.LookPath", "buildkite-agent is found as the commands of a step are: PATH"},
+	{"registry/remote", "http.ProxyFromEnvironment", "the agent has one way out for all builds, which Go and client-go read from the same variables"},
+	{"agent/cluster/kube", "http.ProxyFromEnvironment", "as client-go has it, to name the proxy that did not answer"},
+	{"agent/cluster/kube", "http.DefaultTransport", "as client-go has it where nothing is configured"},
 }
 
 // TestNoProcessState finds uses of the working directory, the environment and
@@ -500,39 +521,67 @@ func sourcesBelowCmd(t *testing.T) map[string]parsedSource {
 	return all
 }
 
-// use is where a name of package os stands.
+// use is where a name of processState stands.
 type use struct {
 	name string
 	at   token.Pos
 }
 
 // usesOfProcessState finds the names of processState in a file, whatever the
-// name under which it imports package os, and lookups of homeVariable.
+// name under which it imports their packages, and lookups of homeVariable.
 func usesOfProcessState(file *ast.File) []use {
-	name := ""
-	for _, imported := range file.Imports {
-		if imported.Path.Value == `"os"` {
-			name = "os"
-			if imported.Name != nil {
-				name = imported.Name.Name
-			}
+	imported := map[string]string{} // paths by their names in the file
+	for _, spec := range file.Imports {
+		of, err := strconv.Unquote(spec.Path.Value)
+		if err != nil || processState[of] == nil {
+			continue
 		}
+		name := path.Base(of)
+		if spec.Name != nil {
+			name = spec.Name.Name
+		}
+		imported[name] = of
+	}
+	// selected is the import path and the name of p.f.
+	selected := func(n ast.Node) (of, name string) {
+		selector, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return "", ""
+		}
+		base, ok := selector.X.(*ast.Ident)
+		if !ok {
+			return "", ""
+		}
+		return imported[base.Name], selector.Sel.Name
 	}
 	var all []use
 	ast.Inspect(file, func(n ast.Node) bool {
-		if literal, ok := n.(*ast.BasicLit); ok && literal.Value == homeVariable {
-			all = append(all, use{"the variable HOME", literal.Pos()})
-		}
-		selector, ok := n.(*ast.SelectorExpr)
-		if !ok || name == "" {
-			return true
-		}
-		if of, ok := selector.X.(*ast.Ident); ok && of.Name == name && slices.Contains(processState, selector.Sel.Name) {
-			all = append(all, use{"os." + selector.Sel.Name, selector.Pos()})
+		switch n := n.(type) {
+		case *ast.BasicLit:
+			if n.Value == homeVariable {
+				all = append(all, use{"the variable HOME", n.Pos()})
+			}
+		case *ast.CallExpr:
+			of, name := selected(n.Fun)
+			if dir, ok := firstArgument(n).(*ast.BasicLit); ok && of == "os" && slices.Contains(inTempDir, name) && dir.Value == `""` {
+				all = append(all, use{"os." + name, n.Pos()})
+			}
+		case *ast.SelectorExpr:
+			if of, name := selected(n); slices.Contains(processState[of], name) {
+				all = append(all, use{path.Base(of) + "." + name, n.Pos()})
+			}
 		}
 		return true
 	})
 	return all
+}
+
+// firstArgument is that of a call, nil without one.
+func firstArgument(call *ast.CallExpr) ast.Expr {
+	if len(call.Args) == 0 {
+		return nil
+	}
+	return call.Args[0]
 }
 
 func TestUsesOfProcessState(t *testing.T) {
@@ -540,7 +589,10 @@ func TestUsesOfProcessState(t *testing.T) {
 		`import "os"; func x() { os.Getenv("A"); f(os.Stdout); os.Open("a") }`:            2,
 		`import other "os"; func x() { other.Getwd(); other.LookupEnv("A"); os.Getwd() }`: 2,
 		`func x() { os.Getwd() }`: 0, // a variable
-		`func x() { f("HOME"); g("HOME is") }; type y struct { Home string ` + "`env:\"HOME\"`" + ` }`: 1,
+		`import ("os"; "path/filepath"); func x() { filepath.Abs("a"); filepath.Join("a"); os.TempDir() }`:                    2,
+		`import ("os/exec"; h "net/http"); func x() { exec.LookPath("git"); exec.Command("git"); f(h.ProxyFromEnvironment) }`: 2,
+		`import "os"; func x() { os.MkdirTemp("", "a"); os.CreateTemp(dir, "a"); os.MkdirTemp(dir, "") }`:                     1,
+		`func x() { f("HOME"); g("HOME is") }; type y struct { Home string ` + "`env:\"HOME\"`" + ` }`:                        1,
 	} {
 		file, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x; "+text, parser.SkipObjectResolution)
 		if err != nil {

@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/source"
-	"github.com/slipway-build/slipway/registry"
 	"github.com/slipway-build/slipway/registry/imageindex"
 	"github.com/slipway-build/slipway/registry/imagetools"
 	"github.com/slipway-build/slipway/registry/remote"
@@ -36,7 +34,7 @@ type indexCreateCmd struct {
 	PreferIndex  bool     `default:"true" negatable:"" help:"Make an index of a single source too, instead of a plain copy."`
 	Platform     []string `short:"p" sep:"none" placeholder:"OS/ARCH" help:"Keep only these platforms, comma-separated."`
 	MetadataFile string   `placeholder:"FILE" help:"File for the result's name and descriptor, as JSON."`
-	Progress     string   `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet."`
+	Progress     string   `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output: auto, plain, tty, rawjson, quiet, none."`
 	registryFlags
 }
 
@@ -77,10 +75,7 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 	if err := imagetools.Publish(in.ctx, client, created, stepPrinter(in.terminal, mode), in.warn); err != nil {
 		return classifyRegistry(err)
 	}
-	return writeJSON(in.ctx, "--metadata-file", metadata, map[string]any{
-		"containerimage.descriptor": created.Image.Descriptor,
-		"image.name":                strings.ReplaceAll(strings.Join(created.Repositories(), ","), registry.LayoutScheme, ""), // as docker buildx has it
-	})
+	return writeJSON(in.ctx, "--metadata-file", metadata, created.Metadata())
 }
 
 // request parses the flags; all mistakes are reported at once.
@@ -118,7 +113,7 @@ func (c *indexCreateCmd) request(in *invocation) (imagetools.CreateOptions, erro
 type indexInspectCmd struct {
 	Name string `arg:"" placeholder:"NAME" help:"The image, or oci-layout://DIR[:TAG]."`
 
-	Format string `placeholder:"TEMPLATE" help:"Go template over .Name, .Manifest, .Image, .SBOM and .Provenance, for example {{json .Manifest}}."`
+	Format string `values:"json" placeholder:"FORMAT" help:"Output format: json, or a Go template over .Name, .Manifest, .Image, .SBOM and .Provenance, for example {{json .Manifest}}."`
 	Raw    bool   `help:"Print the manifest as it is, byte for byte."`
 	registryFlags
 }

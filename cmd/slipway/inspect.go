@@ -21,16 +21,16 @@ import (
 )
 
 type inspectCmd struct {
-	Name      string        `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined)."`
+	Name      string        `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined or the one that slipway use has selected)."`
 	Bootstrap bool          `help:"Start the builder first, as slipway up does."`
 	Timeout   time.Duration `default:"20s" help:"How long a node may take to answer."`
 	Format    string        `default:"text" values:"text,json" placeholder:"FORMAT" help:"Output format: text, json, or a Go template with the fields of docker buildx ls --format json."`
-	Progress  string        `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output of --bootstrap: auto, plain, tty, rawjson, quiet."`
+	Progress  string        `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output of --bootstrap: auto, plain, tty, rawjson, quiet, none."`
 }
 
 // Help is shown by --help.
 func (c *inspectCmd) Help() string {
-	return "Prints what docker buildx inspect does, under the same labels, and the pods of each node: where they run and since when, how they are reached, their caches and active builds."
+	return "Prints what docker buildx inspect does, under the same labels, and the pods of each node: where they run and since when, how they are reached, their caches and active builds. A platform with a * is one that the definition declares."
 }
 
 // Run prints the builder.
@@ -77,6 +77,11 @@ func (c *inspectCmd) Run(in *invocation) error {
 		return in.printJSON(details)
 	case template != nil:
 		return writeTemplate(in.out, template, nil, []any{details.Buildx(definition, options, true)})
+	}
+	if in.called.docker() { // scripts look for buildx's words
+		for i := range details.Nodes {
+			details.Nodes[i].Status = details.Nodes[i].Status.Buildx()
+		}
 	}
 	return printDetails(in.out, details, definition, time.Now())
 }
@@ -161,7 +166,7 @@ func printNode(w io.Writer, n builders.NodeDetails, defined configmap.Node, now 
 			sanitize.Fprintf(w, "Hint:\t%s\n", hint)
 		}
 	}
-	sanitize.Fprintf(w, "Status:\t%s\n", buildxStatus(n.Status))
+	sanitize.Fprintf(w, "Status:\t%s\n", n.Status)
 	printIf(w, "BuildKit daemon flags", strings.Join(n.Flags, " "))
 	printIf(w, "BuildKit version", n.BuildKit)
 	declared := n.Platforms
@@ -203,14 +208,6 @@ func printNode(w io.Writer, n builders.NodeDetails, defined configmap.Node, now 
 			sanitize.Fprintf(w, "\t> %s\n", line)
 		}
 	}
-}
-
-// buildxStatus is the word that buildx has for what does not exist yet.
-func buildxStatus(status string) string {
-	if status == "absent" {
-		return "inactive"
-	}
-	return status
 }
 
 // inGroups marks the platforms that the definition declares with a star, before

@@ -8,7 +8,7 @@ import (
 )
 
 type logsCmd struct {
-	Name   string `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined)."`
+	Name   string `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined or the one that slipway use has selected)."`
 	Follow bool   `short:"f" help:"Go on until the pods end."`
 	Node   string `placeholder:"NAME" help:"Only this node of the builder."`
 	Tail   *int64 `short:"n" placeholder:"N" help:"Only the last N lines of each pod (default: all)."`

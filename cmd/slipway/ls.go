@@ -20,7 +20,7 @@ type lsCmd struct {
 
 // Help is shown by --help.
 func (c *lsCmd) Help() string {
-	return "Prints a row for every node: running, starting, failing (it will not start by itself), stopped (scaled to zero), absent (the next build makes it), forbidden (a right is missing) or unreachable. A * says that the workload is not as its definition says. Reasons stand below the table. The exit code is 3 when no node has answered."
+	return "Prints a row for every node: running, starting, failing (it will not start by itself), stopped (scaled to zero), absent (the next build makes it), forbidden (a right is missing) or unreachable. The builder with a * is taken where none is named; a status with a ! is that of a workload that is not as its definition says. Reasons stand below the table. The exit code is 3 when no node has answered."
 }
 
 // Run lists all builders, or the one that --builder names.
@@ -48,13 +48,16 @@ func (c *lsCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
+	for i := range list {
+		list[i].Selected = list[i].Name == set.Selected()
+	}
 	switch c.Format {
 	case formatJSONList:
 		err = in.printJSON(list)
 	case "table":
 		err = lstable.Print(in.out, list, c.style(in))
 	default:
-		err = in.printAsBuildx(template, list, definitions, set.Selected())
+		err = in.printAsBuildx(template, list, definitions)
 	}
 	if err != nil {
 		return err
@@ -67,11 +70,11 @@ func (c *lsCmd) Run(in *invocation) error {
 
 // printAsBuildx prints what docker buildx ls prints with a template, or an object
 // on each line without one.
-func (in *invocation) printAsBuildx(template *format.Template, list []builders.Status, definitions []configmap.Definition, selected string) error {
+func (in *invocation) printAsBuildx(template *format.Template, list []builders.Status, definitions []configmap.Definition) error {
 	var rows []any
 	for i, status := range list {
 		d := definitions[i]
-		b := status.Buildx(d, in.driverOptions(d), d.Name == selected)
+		b := status.Buildx(d, in.driverOptions(d))
 		if template != nil {
 			rows = append(rows, b.Rows(template.IsTable())...)
 		} else if err := format.JSONLine(in.json, b); err != nil {

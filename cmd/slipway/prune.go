@@ -17,7 +17,7 @@ import (
 
 // pruneCmd has the flags of docker buildx prune, name for name.
 type pruneCmd struct {
-	Name          string        `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined)."`
+	Name          string        `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined or the one that slipway use has selected)."`
 	All           bool          `short:"a" help:"Remove what frontends and BuildKit itself keep as well."`
 	Filter        []string      `sep:"none" placeholder:"NAME=VALUE" help:"Only records for which this holds: until=24h, type=regular, description~=words, shared, private, inuse, mutable, immutable, id, parents."`
 	Force         bool          `short:"f" help:"Do not ask."`

@@ -13,7 +13,7 @@ import (
 
 // rmCmd has the flags of docker buildx rm, name for name.
 type rmCmd struct {
-	Names []string `arg:"" name:"builder" optional:"" help:"The builders (default: --builder, else the only one defined)."`
+	Names []string `arg:"" name:"builder" optional:"" help:"The builders (default: --builder, else the only one defined or the one that slipway use has selected)."`
 
 	Force        bool          `short:"f" help:"Do not ask, and remove builders even while builds run on them, which their pods finish before they end."`
 	KeepState    bool          `help:"Keep the persistent claims with the caches, as is done anyway."`

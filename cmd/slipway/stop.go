@@ -4,7 +4,7 @@ import "cmp"
 
 // stopCmd is docker buildx stop.
 type stopCmd struct {
-	Name string `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined)."`
+	Name string `arg:"" name:"builder" optional:"" help:"The builder (default: --builder, else the only one defined or the one that slipway use has selected)."`
 }
 
 // Help is shown by --help.

@@ -11,13 +11,13 @@ import (
 )
 
 type upCmd struct {
-	Name              string        `arg:"" name:"builder" optional:"" help:"The builder to start (default: --builder, else the only one defined)."`
+	Name              string        `arg:"" name:"builder" optional:"" help:"The builder to start (default: --builder, else the only one defined or the one that slipway use has selected)."`
 	RenewCertificates bool          `help:"Make new certificates for the builder's nodes now. Running pods and builds go on with the old ones."`
 	Drift             driftFlag     `placeholder:"POLICY" env:"SLIPWAY_DRIFT" help:"What to do about a workload that is not as its definition says: apply, warn, fail or ignore (default: what the definition says, else apply)."`
 	MinReady          int           `default:"1" placeholder:"N" help:"Wait until so many pods of each node are ready (default: ${default})."`
 	Timeout           time.Duration `placeholder:"DURATION" help:"How long to wait for the nodes at most, such as 4m, where their definition has longer timeouts (default: what the definition says)."`
 	timingFlags
-	Progress string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output (auto, plain, tty, rawjson, quiet)."`
+	Progress string `default:"auto" env:"SLIPWAY_PROGRESS,BUILDKIT_PROGRESS" placeholder:"MODE" help:"Type of progress output (auto, plain, tty, rawjson, quiet, none)."`
 }
 
 // Help is shown by --help.

@@ -34,7 +34,7 @@ func (c *useCmd) Run(in *invocation) error {
 	if err != nil {
 		return &usageError{err: err}
 	}
-	if err := configmap.SelectPath(set.Path(), d.Name, in.env.variable("DOCKER_HOST")); err != nil {
+	if err := configmap.SelectPath(in.workdir, set.Path(), d.Name, in.env.variable("DOCKER_HOST")); err != nil {
 		return &usageError{err: err}
 	}
 	return nil

@@ -33,17 +33,20 @@ type versionCmd struct {
 }
 
 type versionInfo struct {
+	// Version is that of Slipway.
 	Version string `json:"version"`
 	// Commit is the revision of the sources as git names it, with "-dirty" where
-	// they had changes; empty when it is not known.
-	Commit         string `json:"commit"`
+	// they had changes; empty text when it is not known.
+	Commit string `json:"commit"`
+	// BuildKitClient is the version of BuildKit whose client is in it, GoVersion that of
+	// the compiler; Platform is what it was compiled for, as in "linux/amd64".
 	BuildKitClient string `json:"buildkitClient"`
-	Go             string `json:"go"`
+	GoVersion      string `json:"go"`
 	Platform       string `json:"platform"`
 }
 
 func currentVersion() versionInfo {
-	v := versionInfo{Version: version, Commit: commit, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	v := versionInfo{Version: version, Commit: commit, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, dep := range info.Deps {
 			if dep.Path == buildkitModule {
@@ -72,7 +75,7 @@ func versionLine() string { return currentVersion().line() }
 
 // line is the version in one line, without a commit that is not known.
 func (v versionInfo) line() string {
-	parts := []string{v.Go, "BuildKit client " + v.BuildKitClient}
+	parts := []string{v.GoVersion, "BuildKit client " + v.BuildKitClient}
 	if v.Commit != "" {
 		parts = slices.Insert(parts, 0, "commit "+v.Commit)
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 func TestVersionLine(t *testing.T) {
-	v := versionInfo{Version: "1.2.3", BuildKitClient: "v0.33.1", Go: "go1.26.8", Platform: "linux/arm64"}
+	v := versionInfo{Version: "1.2.3", BuildKitClient: "v0.33.1", GoVersion: "go1.26.8", Platform: "linux/arm64"}
 	const unknown = "slipway 1.2.3 linux/arm64 (go1.26.8, BuildKit client v0.33.1)"
 	if got := v.line(); got != unknown {
 		t.Errorf("without a commit: %q, want %q", got, unknown)

@@ -49,46 +49,46 @@ func faults() []fault {
 			s := newSpace(t, "slipway-build")
 			s.define(s.builderNode("amd64", "replicas=many", "requests.memory=lots"))
 			return s.startAgent("agent", s.Bed.Images.Agent), "slipway doctor"
-		}, 2, "definition FAIL"},
+		}, 2, "definition FAILED"},
 		{"The pod has no identity", func(t *testing.T) (*agent, string) {
 			s := newSpace(t)
 			s.define(s.builderNode("amd64"))
 			return s.startAgent("agent", s.Bed.Images.Agent), "KUBERNETES_SERVICE_HOST= slipway doctor"
-		}, 3, "identity FAIL no identity"},
+		}, 3, "identity FAILED no identity"},
 		{"The right to list pods is missing", func(t *testing.T) (*agent, string) {
 			a := startDoctor(t, nil, nil)
 			a.narrow("resources: [pods, events]", "resources: [events]")
 			return a, "slipway doctor"
-		}, 3, "rights [builder-amd64] FAIL in namespace ci it may not list pods"},
+		}, 3, "rights [builder-amd64] FAILED in namespace ci it may not list pods"},
 		{"The right to read the client's certificate is missing", func(t *testing.T) (*agent, string) {
 			a := startDoctor(t, nil, nil)
 			a.narrow("resourceNames: [builder-amd64-tls-client, builder-arm64-tls-client]", "resourceNames: [another]")
 			return a, "slipway doctor --transport direct"
-		}, 3, "rights [builder-amd64] FAIL in namespace ci it may not get secrets builder-amd64-tls-client"},
+		}, 3, "rights [builder-amd64] FAILED in namespace ci it may not get secrets builder-amd64-tls-client"},
 		{"The namespace does not exist", func(t *testing.T) (*agent, string) {
 			a := startDoctor(t, func(s *space, n *node) { n.DriverOpts["namespace"] = s.Name + "-typo" }, nil)
 			a.kubectl("", "create", "clusterrolebinding", a.Name, "--clusterrole=cluster-admin", "--serviceaccount="+a.Name+":agent")
 			t.Cleanup(func() { a.kubectlCleanup("delete", "clusterrolebinding", a.Name) })
 			return a, "slipway doctor"
-		}, 3, "policy [builder-amd64] FAIL"},
+		}, 3, "policy [builder-amd64] FAILED"},
 		{"A quota leaves no room", badly(nil, func(s *space) {
 			s.kubectl("", "create", "quota", "small", "--hard=pods=1") // the agent is the one
-		}), 3, "pods [builder-amd64] FAIL"},
+		}), 3, "pods [builder-amd64] FAILED"},
 		{"A policy refuses the pod", badly(nil, func(s *space) {
 			s.kubectl("", "label", "namespace", s.Name, "pod-security.kubernetes.io/enforce=restricted")
-		}), 3, "pods [builder-amd64] FAIL"},
+		}), 3, "pods [builder-amd64] FAILED"},
 		{"No cluster node takes the pod", badly(func(s *space, n *node) {
 			n.DriverOpts["nodeselector"] = "kubernetes.io/arch=s390x"
 			n.Slipway = map[string]any{"unschedulableGrace": "3s"}
-		}, nil), 3, "pods [builder-amd64] FAIL"},
+		}, nil), 3, "pods [builder-amd64] FAILED"},
 		{"The image does not exist", badly(func(_ *space, n *node) {
 			n.DriverOpts["image"] = "127.0.0.1:9/no/such:image"
-		}, nil), 3, "image [builder-amd64] FAIL"},
+		}, nil), 3, "image [builder-amd64] FAILED"},
 		{"buildkitd crashes", badly(func(_ *space, n *node) {
 			n.Slipway = map[string]any{"podTemplate": map[string]any{"spec": map[string]any{"containers": []any{
 				map[string]any{"name": "buildkitd", "command": []string{"sh", "-c", "echo broken on purpose >&2; exit 1"}, "args": []string{}},
 			}}}}
-		}, nil), 3, "pods [builder-amd64] FAIL"},
+		}, nil), 3, "pods [builder-amd64] FAILED"},
 		{"The way to the pod is blocked", func(t *testing.T) (*agent, string) {
 			a := startDoctor(t, nil, nil)
 			a.block("-d", a.builderIP(), "--dport", "1234", "-j", "DROP")
@@ -97,7 +97,7 @@ func faults() []fault {
 		{"The registry's password is wrong", func(t *testing.T) (*agent, string) {
 			s := newStranger(t, bed(t).Images.Agent, bed(t).Registry, bed(t).Registry)
 			return s.agent, "SLIPWAY_REGISTRY_USERNAME=ci SLIPWAY_REGISTRY_PASSWORD=wrong slipway doctor --image " + s.Bed.Registry.Address + "/team/app"
-		}, 5, "registry [registry.example/team/app] FAIL"},
+		}, 5, "registry [registry.example/team/app] FAILED"},
 	}
 }
 
@@ -228,7 +228,7 @@ func TestTheDoctorOfAGoodBuilder(t *testing.T) {
 			t.Errorf("%q is not in:\n%s", words, out)
 		}
 	}
-	if strings.Contains(out, "FAIL") || strings.Contains(out, "warning") {
+	if strings.Contains(out, "FAILED") || strings.Contains(out, "warning") {
 		t.Errorf("nothing is wrong:\n%s", out)
 	}
 }

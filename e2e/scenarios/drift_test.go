@@ -79,7 +79,7 @@ func TestDriftOfABuilderInUse(t *testing.T) {
 		t.Errorf("slipway doctor does not tell of the drift:\n%s", said)
 	}
 
-	if listed := a.ok("slipway --definitions v2 ls"); !strings.Contains(listed, "running*") {
+	if listed := a.ok("slipway --definitions v2 ls"); !strings.Contains(listed, "running!") {
 		t.Errorf("slipway ls does not mark the drift:\n%s", listed)
 	}
 

@@ -17,6 +17,7 @@ ARG TARGETARCH
 COPY greeting /$TARGETARCH.txt
 FROM scratch
 COPY greeting /
+COPY greeting /reports/
 `)
 	s.ok("echo hello > greeting")
 	ran := 0
@@ -42,7 +43,9 @@ image.tar
 layout/
 meta.json
 out/
+reports/
 `)
+	want(t, "reports", s.ok("find reports -type f | sort"), "reports/linux_amd64/greeting\nreports/linux_arm64/greeting\n")
 	want(t, "flat", s.ok("ls flat"), "amd64.txt\narm64.txt\n")
 	for _, tag := range []string{"1", "latest", "2", "3", "4", "5", "6", "7"} {
 		if err := s.images.Validate(t.Context(), s.Name+"/app:"+tag); err != nil {

@@ -75,7 +75,7 @@ func TestABuilderIsSeenPrunedAndRemoved(t *testing.T) {
 
 	before := inspect(a, "")
 	want(t, "status of nothing", before.Nodes[0].Status, "absent")
-	if text := a.ok("slipway inspect"); !strings.Contains(text, "inactive\n") {
+	if text := a.ok("slipway inspect"); !strings.Contains(text, "absent\n") {
 		t.Errorf("inspect of nothing:\n%s", text)
 	}
 	a.fails(3, "slipway du", `no pod of builder "kube" runs`, "slipway up kube")

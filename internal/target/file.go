@@ -47,7 +47,7 @@ const (
 // there. It leaves no trace. A path below workdir must not leave it through a
 // link, see Resolve.
 func Open(workdir, path string) (File, error) {
-	path, err := filepath.Abs(path)
+	path, err := Absolute(workdir, path)
 	if err != nil {
 		return File{}, err
 	}
@@ -182,7 +182,7 @@ func (f File) Stays() bool { return f.kind != replaced }
 // to where it belongs.
 func (f File) Staging() (string, error) {
 	if f.kind != replaced {
-		return os.TempDir(), nil
+		return TempPath(), nil
 	}
 	existing, _, err := Resolve("", filepath.Dir(f.path))
 	return existing, err

@@ -33,12 +33,25 @@ func (e *LeavesError) Hint() string {
 // Hints is Hint for those who print errors.
 func (e *LeavesError) Hints() []string { return []string{e.Hint()} }
 
+// Absolute is a path that may begin in the working directory. An error is one without
+// a working directory, which somebody may have removed.
+func Absolute(workdir, path string) (string, error) {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path), nil
+	}
+	if workdir == "" {
+		return "", fmt.Errorf("%s begins in the working directory, and there is none any more", path)
+	}
+	return filepath.Join(workdir, path), nil
+}
+
 // Resolve splits a path into the directory or file that exists, absolute and
 // without symbolic links, and the rest that does not. A path below workdir must
 // not leave it through a link: a checkout may have brought that. Where else a
-// path leads is the user's own decision. An empty workdir allows all.
+// path leads is the user's own decision. An empty workdir allows all, for paths that
+// are absolute.
 func Resolve(workdir, path string) (existing, rest string, err error) {
-	path, err = filepath.Abs(path)
+	path, err = Absolute(workdir, path)
 	if err != nil {
 		return "", "", err
 	}

@@ -282,3 +282,18 @@ func TestWriteRemovesLeftovers(t *testing.T) {
 		t.Errorf("the staging directory of a process that runs is gone: %v", err)
 	}
 }
+
+func TestAbsolute(t *testing.T) {
+	for _, tt := range []struct{ workdir, path, want string }{
+		{"/work", "out", "/work/out"},
+		{"/work", "../out/", "/out"},
+		{"/work", "/srv/./out", "/srv/out"},
+		{"", "/srv/out", "/srv/out"},
+		{"", "out", ""}, // somebody has removed the working directory
+	} {
+		got, err := Absolute(tt.workdir, tt.path)
+		if got != tt.want || (err != nil) != (tt.want == "") {
+			t.Errorf("%q in %q: %q, %v, want %q", tt.path, tt.workdir, got, err, tt.want)
+		}
+	}
+}

@@ -22,9 +22,13 @@ func (e *TempError) Error() string { return "no temporary files can be made: " +
 // Unwrap returns the reason.
 func (e *TempError) Unwrap() error { return e.Err }
 
+// TempPath is the directory for temporary files, whether it is there or not: TMPDIR
+// decides it for the whole process.
+func TempPath() string { return os.TempDir() }
+
 // TempDir is the directory for temporary files. The error is a *TempError.
 func TempDir() (string, error) {
-	dir := os.TempDir()
+	dir := TempPath()
 	if err := WritableDir(dir); err != nil {
 		return "", &TempError{err}
 	}

@@ -77,12 +77,14 @@ const (
 	gitea      = "Gitea, Forgejo"
 	gitlab     = "GitLab"
 	jenkins    = "Jenkins"
+	golang     = "Go"
 	podman     = "podman"
 	system     = "the system"
 	woodpecker = "Woodpecker"
 )
 
-// All are the variables, by owner.
+// All are the variables, by owner: those that Slipway reads, and those that the
+// libraries in it read for it.
 var All = []Variable{
 	{Name: "BUILDX_BUILDER", Owner: buildx, Help: "The builder, as --builder."},
 	{Name: "BUILDX_CONFIG", Owner: buildx, Help: "buildx's state directory, with definitions below instances and the selected builder."},
@@ -95,6 +97,10 @@ var All = []Variable{
 	{Name: "BUILDX_NO_DEFAULT_LOAD", Owner: buildx, Help: "Ignore the driver-opt default-load.", Form: boolean, valid: isBool},
 	{Name: "BUILDX_NO_DEFAULT_OCI_ARTIFACT", Owner: buildx, Help: "Do not push attestations as OCI artifacts.", Form: boolean, valid: isBool},
 	{Name: "BUILDKIT_HOST", Owner: buildKit, Help: "Address of a buildkitd, for slipway create --driver=remote without one."},
+	{Name: "BUILDKIT_COLORS", Owner: buildKit, Help: "Colours of the display of --progress=tty, as in run=green:error=1,2,3."},
+	{Name: "BUILDKIT_TTY_LOG_LINES", Owner: buildKit, Help: "Lines of output of a step that runs, with --progress=tty (default: 6)."},
+	{Name: "PROGRESS_NO_TRUNC", Owner: buildKit, Help: "0 cuts the names of steps to 72 characters, with --progress=plain."},
+	{Name: "TTY_DISPLAY_RATE", Owner: buildKit, Help: "Milliseconds between two pictures of --progress=tty (default: 150)."},
 	{Name: "BUILDKIT_PROGRESS", Owner: buildKit, Help: "Type of progress output, as --progress.", Form: "auto, plain, tty, rawjson, quiet or none", valid: oneOf("auto", "plain", "tty", "rawjson", "quiet", "none")},
 	{Name: "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY", Owner: buildKit, Help: "File with a source policy."},
 	{Name: "SOURCE_DATE_EPOCH", Owner: buildKit, Help: "Time stamp of what is built, in seconds; the build argument of that name wins. One that BuildKit would refuse is an error."},
@@ -112,6 +118,9 @@ var All = []Variable{
 	{Name: "KUBECONFIG", Owner: kubectl, Help: "Kubeconfig files, where there is no service account."},
 	{Name: "KUBERNETES_SERVICE_HOST", Owner: kubectl, Help: "The API server, in a pod."},
 	{Name: "KUBERNETES_SERVICE_PORT", Owner: kubectl, Help: "The API server's port, in a pod."},
+	{Name: "DISABLE_HTTP2", Owner: kubectl, Help: "Any value: speak HTTP/1.1 to the API server."},
+	{Name: "HTTP2_PING_TIMEOUT_SECONDS", Owner: kubectl, Help: "When a connection to the API server is lost that does not answer a ping (default: 15)."},
+	{Name: "HTTP2_READ_IDLE_TIMEOUT_SECONDS", Owner: kubectl, Help: "How long a connection to the API server is silent before it is pinged (default: 30)."},
 	{Name: "AWS_ACCESS_KEY_ID", Owner: aws, Help: "Credential of type=s3 caches."},
 	{Name: "AWS_BUCKET", Owner: aws, Help: "Bucket of type=s3 caches."},
 	{Name: "AWS_DEFAULT_REGION", Owner: aws, Help: "Region of type=s3 caches, without AWS_REGION."},
@@ -247,14 +256,23 @@ var All = []Variable{
 	{Name: "DRONE_TARGET_BRANCH", Owner: drone, Help: "What the pipeline runs for, with --tags-from."},
 	{Name: "DRONE_WORKSPACE", Owner: drone, Help: "Identity of the context."},
 	{Name: "ARGO_NODE_ID", Owner: argo, Help: "That a container of a workflow runs."},
+	{Name: "GODEBUG", Owner: golang, Help: "Settings of Go's runtime and libraries, such as http2client=0 (https://go.dev/doc/godebug)."},
+	{Name: "GOGC", Owner: golang, Help: "How much the heap may grow before it is collected, in percent (default: 100)."},
+	{Name: "GOMAXPROCS", Owner: golang, Help: "CPUs that are used at the same time (default: the limit of the container)."},
+	{Name: "GOMEMLIMIT", Owner: golang, Help: "Memory that the collector tries to stay below, such as 512MiB."},
+	{Name: "SSL_CERT_DIR", Owner: golang, Help: "Directories with certificates of authorities, separated by colons, in the place of the system's."},
+	{Name: "SSL_CERT_FILE", Owner: golang, Help: "File with the certificates of the authorities that registries and other servers are checked with, in the place of the system's."},
+	{Name: "COLUMNS", Owner: system, Help: "Width of help (default: that of the terminal)."},
 	{Name: "FORCE_COLOR", Owner: system, Help: "Colours, wherever output goes; 0 for none (https://force-color.org)."},
 	{Name: "HOME", Owner: system, Help: "Where docker's and buildx's directories are, and caches."},
-	{Name: "HTTPS_PROXY", Owner: system, Help: "Proxy on the way to registries and to the API server."},
-	{Name: "HTTP_PROXY", Owner: system, Help: "Proxy on the way to registries and to the API server."},
+	{Name: "HTTPS_PROXY", Owner: system, Help: "Proxy on the way to registries and to the API server; https_proxy, too."},
+	{Name: "HTTP_PROXY", Owner: system, Help: "Proxy on the way to registries and to the API server, for those that speak plain HTTP; http_proxy, too."},
 	{Name: "NO_COLOR", Owner: system, Help: "No colours (https://no-color.org)."},
-	{Name: "NO_PROXY", Owner: system, Help: "Hosts that are reached without a proxy."},
+	{Name: "NO_PROXY", Owner: system, Help: "Hosts that are reached without a proxy; no_proxy, too."},
+	{Name: "PATH", Owner: system, Help: "Where git and the credential helpers of docker are."},
 	{Name: "SSH_AUTH_SOCK", Owner: system, Help: "The SSH agent of --ssh=default."},
 	{Name: "TMPDIR", Owner: system, Help: "Directory of temporary files."},
+	{Name: "TZ", Owner: system, Help: "Time zone of times in text that people read."},
 	{Name: "XDG_CACHE_HOME", Owner: system, Help: "Directory of caches (default: ~/.cache)."},
 	{Name: "XDG_CONFIG_HOME", Owner: system, Help: "Directory with containers/auth.json, podman's credentials."},
 	{Name: "XDG_RUNTIME_DIR", Owner: system, Help: "Directory with containers/auth.json, podman's credentials."},

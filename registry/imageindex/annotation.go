@@ -10,6 +10,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/ociplatform"
 )
 
 // Level is the part of an image that an annotation belongs to.
@@ -121,14 +122,20 @@ func parseLevel(part string) (a Annotation, problem string) {
 	if groups[2] == "" {
 		return a, ""
 	}
-	platform, err := platforms.Parse(groups[2])
+	if _, problem, hint := ociplatform.Parse(groups[2]); problem != "" {
+		if hint != "" {
+			problem += "; " + hint
+		}
+		return a, fmt.Sprintf("invalid platform %q: %s", groups[2], problem)
+	}
+	of, err := platforms.Parse(groups[2]) // as it is written: BuildKit compares it so
 	if err != nil {
 		return a, fmt.Sprintf("invalid platform %q", groups[2])
 	}
 	// An image has one index, whatever the platform: docker buildx takes the
 	// platform there and drops it.
 	if a.Level.perPlatform() {
-		a.Platform = &platform
+		a.Platform = &of
 	}
 	return a, ""
 }

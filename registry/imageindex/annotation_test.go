@@ -68,6 +68,7 @@ func TestParseAnnotationErrors(t *testing.T) {
 		"index,:a=b":               `"" is not a level`,
 		"manifest[:a=b":            `"manifest[" is not a level`,
 		"manifest[linux/a/b/c]:a=": `invalid platform "linux/a/b/c"`,
+		"manifest[linux/amd46]:a=": `invalid platform "linux/amd46": "amd46" is not a known architecture; did you mean linux/amd64?`,
 	} {
 		_, err := ParseAnnotation(value)
 		var usage *fault.Usage

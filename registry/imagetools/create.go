@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -65,6 +66,22 @@ func (c *Created) Repositories() []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// CreateMetadata is the content of the metadata file of index create. The keys are
+// those of docker buildx.
+type CreateMetadata struct {
+	// Descriptor is that of what was made, as the tags point at it.
+	Descriptor ocispecs.Descriptor `json:"containerimage.descriptor"`
+	// Names are the repositories that it was pushed to, separated by commas; of an
+	// image layout the directory.
+	Names string `json:"image.name"`
+}
+
+// Metadata is the content of the metadata file.
+func (c *Created) Metadata() CreateMetadata {
+	names := strings.Join(c.Repositories(), ",")
+	return CreateMetadata{Descriptor: c.Image.Descriptor, Names: strings.ReplaceAll(names, registry.LayoutScheme, "")}
 }
 
 // Validate reports, without asking a registry, what is missing for Create

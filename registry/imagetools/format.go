@@ -29,9 +29,16 @@ type Formatter struct {
 	template *template.Template
 }
 
-// ParseFormat parses a Go template over Name, Manifest, Image, SBOM and
+// FormatJSON is the value of --format that is not a template: an Inspected and a
+// line feed.
+const FormatJSON = "json"
+
+// ParseFormat parses FormatJSON or a Go template over Name, Manifest, Image, SBOM and
 // Provenance, with the function json. The error is a *fault.Usage.
 func ParseFormat(value string) (*Formatter, error) {
+	if value == FormatJSON {
+		value = "{{json .}}\n"
+	}
 	parsed, err := template.New("format").Funcs(template.FuncMap{"json": indentedJSON}).Parse(value)
 	if err != nil {
 		return nil, &fault.Usage{
@@ -77,23 +84,41 @@ func isRead(err error) bool {
 	return errors.As(err, &refused) || errors.As(err, &usage) || errors.As(err, &assemble) || errors.Is(err, context.Canceled)
 }
 
-// indexView is an index as templates see it, with its own digest and size.
-type indexView struct {
-	SchemaVersion int                   `json:"schemaVersion"`
-	MediaType     string                `json:"mediaType,omitempty"`
-	Digest        digest.Digest         `json:"digest"`
-	Size          int64                 `json:"size"`
-	Manifests     []ocispecs.Descriptor `json:"manifests"`
-	Annotations   map[string]string     `json:"annotations,omitempty"`
+// InspectedIndex is an index as templates see it, with its own digest and size. The
+// keys and their order are those of docker buildx.
+type InspectedIndex struct {
+	// SchemaVersion is 2.
+	SchemaVersion int `json:"schemaVersion"`
+	// MediaType, Digest and Size are those of the index.
+	MediaType string        `json:"mediaType,omitempty"`
+	Digest    digest.Digest `json:"digest"`
+	Size      int64         `json:"size"`
+	// Manifests are what the index refers to, in its order.
+	Manifests []ocispecs.Descriptor `json:"manifests"`
+	// Annotations are those of the index.
+	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
-// manifestView is an indexView, or for an image manifest its descriptor.
+// Inspected is what {{json .}} prints of an image. The keys and their order are those
+// of docker buildx.
+type Inspected struct {
+	// Name is the name that was asked for.
+	Name string `json:"name,omitempty"`
+	// Manifest is an index, with its own digest and size, or for the manifest of an
+	// image its descriptor.
+	Manifest any `json:"manifest,omitempty"`
+	// Image is the OCI configuration of the image. Of an image for several platforms
+	// it is an object of these by platform, as in "linux/amd64".
+	Image any `json:"image,omitempty"`
+}
+
+// manifestView is an InspectedIndex, or for an image manifest its descriptor.
 func (i *Inspection) manifestView() any {
 	d := i.Image.Descriptor
 	if !i.Image.IsIndex() {
 		return d
 	}
-	return indexView{
+	return InspectedIndex{
 		SchemaVersion: i.index.SchemaVersion,
 		MediaType:     i.index.MediaType,
 		Digest:        d.Digest,
@@ -145,11 +170,7 @@ func (v view) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(struct {
-		Name     string `json:"name,omitempty"`
-		Manifest any    `json:"manifest,omitempty"`
-		Image    any    `json:"image,omitempty"`
-	}{v.Name, v.Manifest, image})
+	return json.Marshal(Inspected{v.Name, v.Manifest, image})
 }
 
 // oneOrAll is the map for an image of several platforms, else its only value,

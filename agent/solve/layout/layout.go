@@ -15,6 +15,7 @@ import (
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // Scheme starts the value of a context in OCI image layout.
@@ -57,13 +58,13 @@ func Parse(value string) (Image, error) {
 }
 
 // Open finds the image that the value of a context means. The directory is
-// absolute then.
-func Open(value string) (Image, error) {
+// absolute then; a relative one begins in the working directory.
+func Open(workdir, value string) (Image, error) {
 	l, err := Parse(value)
 	if err != nil {
 		return Image{}, err
 	}
-	if l.Dir, err = filepath.Abs(l.Dir); err != nil {
+	if l.Dir, err = target.Absolute(workdir, l.Dir); err != nil {
 		return Image{}, err
 	}
 	file := filepath.Join(l.Dir, ocispecs.ImageIndexFile)

@@ -167,17 +167,33 @@ func describedImage(response map[string]string) (*ocispecs.Descriptor, error) {
 // before it take the first and say nothing of the others.
 const exportersSince = 13
 
+// sourceSince is the first BuildKit that knows the attribute src of type=local and
+// type=tar; those before it ignore it and export all files
+// (https://github.com/moby/buildkit/blob/v0.34.2/README.md#local-directory).
+const sourceSince = 34
+
 // CheckVersion fails when a daemon of BuildKit's version ("v0.12.5") is known not
-// to take so many outputs.
-func CheckVersion(version string, n int) error {
+// to take such outputs.
+func CheckVersion(version string, entries []client.ExportEntry) error {
 	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
 	minor, _, _ := strings.Cut(rest, ".")
 	number, err := strconv.Atoi(minor)
-	if n < 2 || major != "0" || err != nil || number == 0 || number >= exportersSince {
+	if major != "0" || err != nil || number == 0 {
 		return nil
 	}
-	return &fault.Usage{
-		Flag: "--output", Problem: "several outputs in one build need BuildKit v0.13 or newer, the builder has " + version,
-		Hint: "update the builder's image or give one output",
+	if len(entries) > 1 && number < exportersSince {
+		return &fault.Usage{
+			Flag: "--output", Problem: "several outputs in one build need BuildKit v0.13 or newer, the builder has " + version,
+			Hint: "update the builder's image or give one output",
+		}
 	}
+	for _, e := range entries {
+		if _, ok := e.Attrs[attrSource]; ok && number < sourceSince && (e.Type == client.ExporterLocal || e.Type == client.ExporterTar) {
+			return &fault.Usage{
+				Flag: "--output", Problem: attrSource + " needs BuildKit v0.34 or newer, and the builder has " + version + ", which would export all files",
+				Hint: "update the builder's image, or copy the files into a stage of their own (FROM scratch) and build that: --target",
+			}
+		}
+	}
+	return nil
 }

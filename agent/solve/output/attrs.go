@@ -32,6 +32,7 @@ const (
 	attrPlatformSplit     = "platform-split"
 	attrMode              = "mode"
 	attrAttestationPrefix = "attestation-prefix"
+	attrSource            = "src"
 	attrSourceDateEpoch   = "source-date-epoch"
 	attrDanglingPrefix    = "dangling-name-prefix"
 	attrDanglingEmptyOnly = "dangling-name-empty-only"
@@ -83,6 +84,7 @@ var fileAttributes = []attribute{
 	{attrMode, mode},
 	{attrSourceDateEpoch, seconds},
 	{attrAttestationPrefix, anything},
+	{attrSource, sourceDir},
 }
 
 // checkAttrs finds attributes whose values an exporter would not take. Those that it
@@ -192,6 +194,14 @@ func integer(value string) (problem, hint string) {
 func seconds(value string) (problem, hint string) {
 	if _, err := strconv.ParseInt(value, 10, 64); value != "" && err != nil {
 		return "is not a number of seconds", ""
+	}
+	return "", ""
+}
+
+// sourceDir is the directory of the result that is taken as the whole of it.
+func sourceDir(value string) (problem, hint string) {
+	if value == "" {
+		return "is empty", "leave it out for all files of the result"
 	}
 	return "", ""
 }

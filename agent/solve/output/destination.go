@@ -90,7 +90,7 @@ func openStdout(o Output, env Env) (destination, *fault.Usage) {
 type stdout struct{ out io.Writer }
 
 func (d stdout) traits() traits          { return traits{place: stdoutDest, turn: turnStream} }
-func (d stdout) parent() (string, error) { return os.TempDir(), nil }
+func (d stdout) parent() (string, error) { return target.TempPath(), nil }
 func (d stdout) check() error            { return nil }
 
 func (d stdout) place(ctx context.Context, file string) error {

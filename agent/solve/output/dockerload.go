@@ -20,6 +20,7 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/source"
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 const (
@@ -153,7 +154,7 @@ func bareURLError(err error) error {
 }
 
 func (e *engine) traits() traits          { return traits{place: "the Docker engine", turn: turnEngine} }
-func (e *engine) parent() (string, error) { return os.TempDir(), nil }
+func (e *engine) parent() (string, error) { return target.TempPath(), nil }
 func (e *engine) check() error            { return nil }
 
 // place loads an archive and reads the engine's answer to its end, for that

@@ -238,7 +238,12 @@ func TestOutputMistakes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.outputs, tt.want), func(t *testing.T) {
 			before := tree(t, dir)
-			_, err := plan(t, tt.outputs, tt.tune)
+			_, err := plan(t, tt.outputs, func(r *Env) {
+				r.WorkDir = dir
+				if tt.tune != nil {
+					tt.tune(r)
+				}
+			})
 			if err == nil || !errors.As(err, new(*fault.Usage)) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v does not say %q", err, tt.want)
 			}
@@ -258,9 +263,34 @@ func TestOldDaemonTakesOneExporter(t *testing.T) {
 		{"v0.12.5", 2, false}, {"v0.12.5", 1, true}, {"v0.13.0", 2, true}, {"v0.33.1", 9, true}, {"v1.2.0", 2, true}, {"", 2, true}, {"v0.0.0+unknown", 2, true},
 	}
 	for _, tt := range tests {
-		err := CheckVersion(tt.version, tt.n)
+		err := CheckVersion(tt.version, make([]client.ExportEntry, tt.n))
 		if (err == nil) != tt.ok {
 			t.Errorf("%d outputs on %q: %v", tt.n, tt.version, err)
+		}
+	}
+}
+
+// TestOldDaemonExportsAllFiles is about BuildKit that does not know src: it would
+// export what nobody asked for.
+func TestOldDaemonExportsAllFiles(t *testing.T) {
+	for _, tt := range []struct {
+		version, kind string
+		attrs         map[string]string
+		ok            bool
+	}{
+		{"v0.33.1", "local", attrs("src", "/a"), false},
+		{"v0.33.1", "tar", attrs("src", "/a"), false},
+		{"v0.33.1", "local", attrs("mode", "copy"), true},
+		{"v0.33.1", "oci", attrs("src", "/a"), true}, // nobody knows it there: a warning
+		{"v0.34.0", "local", attrs("src", "/a"), true},
+		{"v0.34.2", "tar", attrs("src", "/a"), true},
+		{"v1.0.0", "local", attrs("src", "/a"), true},
+		{"v0.0.0+unknown", "local", attrs("src", "/a"), true},
+		{"", "local", attrs("src", "/a"), true},
+	} {
+		err := CheckVersion(tt.version, []client.ExportEntry{{Type: tt.kind, Attrs: tt.attrs}})
+		if (err == nil) != tt.ok {
+			t.Errorf("type=%s,%v on %q: %v", tt.kind, tt.attrs, tt.version, err)
 		}
 	}
 }

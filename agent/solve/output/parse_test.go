@@ -34,6 +34,10 @@ func TestParse(t *testing.T) {
 		{value: "type=local,dest=out,platform-split=false", want: local("out", "platform-split", "false")},
 		{value: "type=local,dest=out,PLATFORM-SPLIT=1,mode=delete,attestation-prefix=p-,source-date-epoch=0", want: local("out", "platform-split", "1", "mode", "delete", "attestation-prefix", "p-", "source-date-epoch", "0")},
 
+		{value: "type=local,dest=out,src=/reports", want: local("out", "src", "/reports")},
+		{value: "type=tar,dest=x.tar,src=reports", want: Output{Type: "tar", Dest: "x.tar", Attrs: attrs("src", "reports")}},
+		{value: "type=local,dest=out,src=", fails: `src="" is empty`},
+
 		{value: "-", want: Output{Type: "tar", Dest: "-", Attrs: attrs()}},
 		{value: "type=tar", want: Output{Type: "tar", Attrs: attrs()}},
 		{value: "type=oci,dest=x.tar,tar=false,compression=zstd,compression-level=22", want: Output{Type: "oci", Dest: "x.tar", Attrs: attrs("tar", "false", "compression", "zstd", "compression-level", "22")}},
@@ -100,7 +104,9 @@ func TestParse(t *testing.T) {
 func TestIgnoredAttributes(t *testing.T) {
 	for value, want := range map[string]string{
 		"type=local,dest=out":                    "",
-		"type=local,dest=out,foo=bar":            `BuildKit ignores "foo", which is no attribute of this type; it has dest, platform-split, mode, source-date-epoch and attestation-prefix`,
+		"type=local,dest=out,src=/reports":       "",
+		"type=oci,dest=x.tar,src=/reports":       `BuildKit ignores "src"`,
+		"type=local,dest=out,foo=bar":            `BuildKit ignores "foo", which is no attribute of this type; it has dest, platform-split, mode, source-date-epoch, attestation-prefix and src`,
 		"type=local,dest=out,compression=zstd":   `BuildKit ignores "compression"`,
 		"type=tar,dest=x.tar,tar=true":           `BuildKit ignores "tar"`,
 		"type=tar,dest=x.tar,annotation.k=v":     `BuildKit ignores "annotation.k"`,

@@ -2,7 +2,6 @@ package output
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -103,7 +102,7 @@ func (o Output) unwritable(err error, where string) error {
 	hint := fault.AgentHint(err)
 	switch dir := stagingParent(where); {
 	case !target.IsFull(err):
-	case dir == filepath.Clean(os.TempDir()) && !strings.HasPrefix(o.Dest, dir+"/"):
+	case dir == filepath.Clean(target.TempPath()) && !strings.HasPrefix(o.Dest, dir+"/"):
 		hint = "until all is built the result is kept in " + dir + ": make room on that disk of the agent, or " + target.TempHint
 	default:
 		hint = "until all is built the result is kept beside the output, in " + dir + ": make room on that disk of the agent or choose another dest"

@@ -165,16 +165,18 @@ func JSON(w io.Writer, caches []builders.PodCache, now time.Time) error {
 
 // Record is one record of a cache in Slipway's JSON.
 type Record struct {
+	// Node and Pod are where the record is; the driver remote has no pod.
 	Node string `json:"node"`
-	// Pod is not there with the driver remote.
-	Pod     string   `json:"pod,omitempty"`
+	Pod  string `json:"pod,omitempty"`
+	// ID and Type are those of BuildKit, Parents the IDs of records that it needs.
 	ID      string   `json:"id"`
 	Parents []string `json:"parents"`
 	Type    string   `json:"type"`
-	// Description is BuildKit's, mostly the step that made the record.
-	Description string    `json:"description"`
-	CreatedAt   time.Time `json:"createdAt"`
-	// LastUsedAt is not there where the record was never used again.
+	// Description is that of BuildKit, mostly the step that made the record.
+	Description string `json:"description"`
+	// CreatedAt is when it was made, LastUsedAt when it was last used; absent where
+	// it was never used again. UsageCount is how often it was.
+	CreatedAt  time.Time  `json:"createdAt"`
 	LastUsedAt *time.Time `json:"lastUsedAt,omitempty"`
 	UsageCount int        `json:"usageCount"`
 	// Size is in bytes; -1 where BuildKit does not know it.

@@ -41,6 +41,12 @@ const (
 // they are cut: the rest of an endpoint is the node's name mostly.
 var leastWidths = []struct{ column, least int }{{columnEndpoint, 15}, {columnPlatforms, 11}, {columnName, 15}, {columnEndpoint, 8}}
 
+// What follows a name or a status. The star is docker buildx's.
+const (
+	markSelected = "*" // the builder is taken where none is named
+	markDrifted  = "!" // the workload is not as its definition says
+)
+
 // columnGap is between columns.
 const columnGap = 2
 
@@ -49,15 +55,19 @@ const columnGap = 2
 func Print(w io.Writer, list []builders.Status, style Style) error {
 	rows := [][columns]string{{"NAME/NODE", "DRIVER/ENDPOINT", "STATUS", "PODS", "BUILDKIT", "PLATFORMS"}}
 	for _, b := range list {
-		rows = append(rows, [columns]string{columnName: sanitize.Line(b.Name), columnEndpoint: sanitize.Line(b.Driver)})
+		name := sanitize.Line(b.Name)
+		if b.Selected {
+			name += markSelected
+		}
+		rows = append(rows, [columns]string{columnName: name, columnEndpoint: sanitize.Line(b.Driver)})
 		for _, n := range b.Nodes {
 			shown := n.Platforms
 			if !style.Whole {
 				shown = shortPlatforms(shown)
 			}
-			status := n.Status
+			status := string(n.Status)
 			if n.Drifted {
-				status += "*"
+				status += markDrifted
 			}
 			rows = append(rows, [columns]string{
 				` \_ ` + sanitize.Line(n.Name), sanitize.Line(n.Endpoint), sanitize.Line(status), fmt.Sprintf("%d/%d", n.Ready, n.Desired),
@@ -115,7 +125,7 @@ func cutTo(cell string, width int) string {
 
 // statusColor is the colour of a status; empty where it needs none.
 func statusColor(status string) color.Color {
-	switch strings.TrimSuffix(status, "*") {
+	switch builders.NodeState(strings.TrimSuffix(status, markDrifted)) {
 	case builders.StatusRunning:
 		return color.Good
 	case builders.StatusStarting:
@@ -143,7 +153,7 @@ func notesOn(list []builders.Status, paint color.Painter) []string {
 				nodes[reason] = append(nodes[reason], sanitize.Line(b.Name+"/"+n.Name))
 			}
 			if n.Drifted {
-				drifted = append(drifted, sanitize.Sprintf("* %s/%s is not as its definition says: slipway inspect %s shows in what", b.Name, n.Name, b.Name))
+				drifted = append(drifted, sanitize.Sprintf(markDrifted+" %s/%s is not as its definition says: slipway inspect %s shows in what", b.Name, n.Name, b.Name))
 			}
 			for _, hint := range n.Hints {
 				if !slices.Contains(hints, hint) {

@@ -31,7 +31,7 @@ func TestShortPlatforms(t *testing.T) {
 
 func TestTableOfBuilders(t *testing.T) {
 	list := []builders.Status{
-		{Name: "kube", Driver: "kubernetes", Nodes: []builders.NodeStatus{
+		{Name: "kube", Driver: "kubernetes", Selected: true, Nodes: []builders.NodeStatus{
 			{Name: "builder-amd64", Endpoint: "buildkit/builder-amd64", Status: "running", Ready: 2, Desired: 2, BuildKit: "v0.33.1", Platforms: []string{"linux/amd64", "linux/amd64/v2", "linux/amd64/v3", "linux/386"}, Drifted: true},
 			{Name: "builder-arm64", Endpoint: "buildkit/builder-arm64", Status: "failing", Desired: 2, Platforms: []string{"linux/arm64"}, Error: "pod builder-arm64-x: cannot pull image", Hints: []string{"check image="}},
 			{Name: "builder-s390x", Endpoint: "buildkit/builder-s390x", Status: "starting", Desired: 1, Platforms: []string{"linux/s390x"}, Reason: "pod builder-s390x-y: pulling image", Hints: []string{"check image="}},
@@ -45,15 +45,15 @@ func TestTableOfBuilders(t *testing.T) {
 		return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 	}
 	notes := []string{
-		"* kube/builder-amd64 is not as its definition says: slipway inspect kube shows in what",
+		"! kube/builder-amd64 is not as its definition says: slipway inspect kube shows in what",
 		"kube/builder-arm64: pod builder-arm64-x: cannot pull image",
 		"kube/builder-s390x: pod builder-s390x-y: pulling image",
 		"hint: check image=",
 	}
 	want := append([]string{
 		`NAME/NODE          DRIVER/ENDPOINT         STATUS    PODS  BUILDKIT  PLATFORMS`,
-		`kube               kubernetes`,
-		` \_ builder-amd64  buildkit/builder-amd64  running*  2/2   v0.33.1   linux/amd64 (+3), linux/386`,
+		`kube*              kubernetes`,
+		` \_ builder-amd64  buildkit/builder-amd64  running!  2/2   v0.33.1   linux/amd64 (+3), linux/386`,
 		` \_ builder-arm64  buildkit/builder-arm64  failing   0/2             linux/arm64`,
 		` \_ builder-s390x  buildkit/builder-s390x  starting  0/1             linux/s390x`,
 	}, notes...)
@@ -66,7 +66,7 @@ func TestTableOfBuilders(t *testing.T) {
 			t.Errorf("wider than 80 columns: %q", line)
 		}
 	}
-	if !slices.Contains(narrow, ` \_ builder-amd64  buildkit/build…  running*  2/2   v0.33.1   linux/amd64 (+3),…`) || !slices.Equal(narrow[5:], notes) {
+	if !slices.Contains(narrow, ` \_ builder-amd64  buildkit/build…  running!  2/2   v0.33.1   linux/amd64 (+3),…`) || !slices.Equal(narrow[5:], notes) {
 		t.Errorf("at 80 columns:\n%s", strings.Join(narrow, "\n"))
 	}
 	if whole := print(Style{Whole: true}); !strings.Contains(whole[2], "linux/amd64, linux/amd64/v2, linux/amd64/v3, linux/386") {

@@ -12,7 +12,7 @@ import (
 // FlagValues are the values of flags that are text, where there is a list of them.
 // A flag's own list, its tag enum or values, goes before.
 var FlagValues = map[string][]string{
-	"progress":      {"auto", "plain", "tty", "rawjson", "quiet"},
+	"progress":      {"auto", "plain", "tty", "rawjson", "quiet", "none"},
 	"transport":     {"auto", "direct", "portforward", "exec"},
 	"drift":         {"warn", "apply", "fail", "ignore"},
 	"driver":        {configmap.DriverKubernetes, configmap.DriverRemote},

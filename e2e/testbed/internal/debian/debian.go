@@ -34,6 +34,9 @@ var Needs = []Need{
 	{Package: "iptables", Program: "iptables"},
 	{Package: "git", Program: "git"},
 	{Package: "ca-certificates", File: "/etc/ssl/certs/ca-certificates.crt"},
+	// The completion scripts are tried in these.
+	{Package: "zsh", Program: "zsh"},
+	{Package: "fish", Program: "fish"},
 }
 
 func (n Need) met(ctx context.Context) bool {

@@ -1,8 +1,11 @@
-package solve
+// Package ociplatform reads platforms as users write them, and finds typos that containerd
+// takes for platforms.
+package ociplatform
 
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/containerd/platforms"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -21,10 +24,33 @@ var (
 	}
 )
 
-// checkPlatform finds words that are no operating system or no architecture: a typo
-// would else be built for on a node that does not claim it, and be found by whoever
-// pulls the image.
-func checkPlatform(p ocispecs.Platform) (problem, hint string) {
+// Parse parses OS/ARCH[/VARIANT], or a word of it alone, which stands for this
+// machine's other one. The platform is normalized. What is wrong with the text is the
+// problem, empty for nothing; the hint may be empty.
+func Parse(text string) (p ocispecs.Platform, problem, hint string) {
+	p, err := platforms.Parse(text)
+	if err != nil {
+		switch near := suggest.Nearest(text, slices.Concat(knownArchitectures, knownSystems)); {
+		case near == "":
+		case slices.Contains(knownArchitectures, near):
+			hint = "did you mean linux/" + near + "?"
+		default:
+			hint = "did you mean " + near + "/amd64?"
+		}
+		// Without the text, and the class that containerd's errors end with.
+		problem = strings.TrimSuffix(strings.TrimPrefix(err.Error(), fmt.Sprintf("%q: ", text)), ": invalid argument")
+		return ocispecs.Platform{}, problem, hint
+	}
+	p = platforms.Normalize(p)
+	problem, hint = Check(p)
+	return p, problem, hint
+}
+
+// Check finds words that are no operating system or no architecture: a typo would else
+// be built for on a node that does not claim it, and be found by whoever pulls the
+// image. What is wrong is the problem, empty for nothing; the hint may be empty. The
+// platform is a normalized one.
+func Check(p ocispecs.Platform) (problem, hint string) {
 	// containerd knows more, such as older architectures, in one list.
 	known := func(word string, list, other []string) bool {
 		_, err := platforms.Parse(word)

@@ -1,13 +1,11 @@
-package solve
+package ociplatform
 
 import (
 	"strings"
 	"testing"
-
-	"github.com/containerd/platforms"
 )
 
-func TestCheckPlatform(t *testing.T) {
+func TestParse(t *testing.T) {
 	for name, want := range map[string]string{
 		"linux/amd64": "", "linux/arm/v7": "", "windows/amd64": "", "darwin/arm64": "", "wasi/wasm": "", "wasi/wasm32": "", "linux/loong64": "", "linux/sparc64": "",
 		"linux/amd46":  `"amd46" is not a known architecture; did you mean linux/amd64?`,
@@ -20,13 +18,14 @@ func TestCheckPlatform(t *testing.T) {
 		"foo/bar":      `"foo" is not a known operating system; `,
 		"linux/linux":  `"linux" is not a known architecture; `,
 		"linux/riscv":  "", // containerd's
+		"amd64":        "",
+		"linux":        "",
+		"amd46":        `unknown operating system or architecture; did you mean linux/amd64?`,
+		"lunix":        `unknown operating system or architecture; did you mean linux/amd64?`,
+		"x/y/z/a":      `cannot parse platform specifier; `,
 		"linux/risc64": `"risc64" is not a known architecture; did you mean linux/riscv64?`,
 	} {
-		p, err := platforms.Parse(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		problem, hint := checkPlatform(platforms.Normalize(p))
+		_, problem, hint := Parse(name)
 		if got := strings.Trim(problem+"; "+hint, ";"); strings.TrimSpace(got) != strings.TrimSpace(want) {
 			t.Errorf("%s: %s", name, got)
 		}
