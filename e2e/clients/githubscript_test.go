@@ -1,4 +1,4 @@
-package github
+package clients
 
 import (
 	"bytes"
@@ -19,7 +19,7 @@ import (
 )
 
 // actionDir is the action, as a workflow's runner has it.
-const actionDir = "../../../pipelines/github"
+const actionDir = "../../pipelines/github"
 
 // outcome is what a run of the action's script came to.
 type outcome struct {
