@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/ci"
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/solve"
@@ -61,6 +62,7 @@ type buildCmd struct {
 	Check bool   `help:"Shorthand for --call=check: run the Dockerfile linter."`
 	Print string `hidden:"" help:"Old name of --call."`
 	timingFlags
+	ciFlags
 	RegistryAllow []string `sep:"none" env:"SLIPWAY_REGISTRY_ALLOW" placeholder:"HOST" help:"Registry whose credential builders may have although the build does not name it, such as a mirror. The variable holds one per line."`
 
 	DryRun        bool `help:"Print what each node would be asked for, as JSON, and build nothing."`
@@ -113,9 +115,12 @@ func (c *buildCmd) Run(in *invocation) error {
 		Provenance: asked.provenance,
 		Terminal:   in.terminal,
 		Mode:       asked.mode,
-		Reporter:   in.env.CI.Reporter,
-		RawOutput:  c.RawOutput,
-		Log:        in.log,
+		Reporter: func(plain ci.Reporter) ci.Reporter {
+			return asked.system.Reporter(plain, in.terminal, asked.system.Workspace(in.env.CI))
+		},
+		Steps:     c.steps(asked.system, asked.mode),
+		RawOutput: c.RawOutput,
+		Log:       in.log,
 	}
 	switch {
 	case c.DryRun:
@@ -129,6 +134,7 @@ func (c *buildCmd) Run(in *invocation) error {
 // asked is what the flags of a build ask for.
 type asked struct {
 	mode       progress.Mode
+	system     ci.System // whose log it is; the zero System for none
 	platforms  []ocispecs.Platform
 	provenance buildkit.ProvenanceMode
 	call       solve.Call // without a name it is a build
@@ -138,6 +144,9 @@ type asked struct {
 // parse parses the flags, each group of which reports its own mistakes.
 func (c *buildCmd) parse(in *invocation) (a asked, err error) {
 	if a.mode, err = c.mode(in); err != nil {
+		return a, err
+	}
+	if a.system, err = c.system(in); err != nil {
 		return a, err
 	}
 	if a.platforms, err = solve.ParsePlatforms(c.Platform); err != nil {

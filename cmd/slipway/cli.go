@@ -17,6 +17,8 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/cmd/slipway/model"
+	"github.com/slipway-build/slipway/cmd/slipway/process"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/format"
@@ -72,7 +74,7 @@ type global struct {
 	LogLevel    string           `enum:"trace,debug,info,warn,error" default:"info" env:"SLIPWAY_LOG_LEVEL" help:"Least severe diagnostics to print (${enum})." group:"global"`
 	LogFormat   string           `enum:"human,json" default:"human" env:"SLIPWAY_LOG_FORMAT" help:"Format of diagnostics (${enum})." group:"global"`
 	Debug       bool             `short:"D" help:"Same as --log-level=debug." group:"global"`
-	CIMask      bool             `name:"ci-mask" env:"SLIPWAY_CI_MASK" help:"Tell GitHub's runner which values are secret. It must be what reads standard error: anything else gets them in clear." group:"global"`
+	CIMask      bool             `name:"ci-mask" env:"SLIPWAY_CI_MASK" help:"Tell the runner of GitHub, Gitea, Forgejo or Azure which values are secret. It must be what reads standard error: anything else gets them in clear." group:"global"`
 	ShowVersion kong.VersionFlag `name:"version" help:"Print the version." group:"global"`
 }
 
@@ -186,12 +188,12 @@ func runAs(name called, args []string, std streams) int {
 		}
 		return 0
 	}
-	ctx, stop := withSignals(context.Background(), std.err)
+	ctx, stop := process.WithSignals(context.Background(), std.err, exitCode)
 	defer stop()
 
 	mask := &progress.Mask{}
 	var line cli
-	err := first(ctx, dispatch(ctx, &line, name, args, std, mask))
+	err := process.First(ctx, dispatch(ctx, &line, name, args, std, mask))
 	if err == nil {
 		return 0
 	}
@@ -210,7 +212,7 @@ func runAs(name called, args []string, std streams) int {
 func dispatch(ctx context.Context, line *cli, name called, args []string, std streams, mask *progress.Mask) (err error) {
 	defer fault.Catch(&err)
 	exited := false
-	values := &words{}
+	values := &model.Words{}
 	parser, err := kong.New(line,
 		kong.KindMapper(reflect.String, values),
 		kong.Name("slipway"),
@@ -219,20 +221,20 @@ func dispatch(ctx context.Context, line *cli, name called, args []string, std st
 		kong.Vars{"version": versionLine()},
 		kong.ExplicitGroups([]kong.Group{{Key: "global", Title: "Global flags:"}}),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, NoExpandSubcommands: true}),
-		kong.Help(printHelp),
-		kong.ValueFormatter(flagVariables),
+		kong.Help(model.PrintHelp),
+		kong.ValueFormatter(model.FlagVariables),
 		kong.Exit(func(int) { exited = true }),
 	)
 	if err != nil {
 		return fmt.Errorf("set up the command line: %w", err)
 	}
-	values.know(parser.Model)
+	values.Know(parser.Model)
 	env, err := loadEnvironment(ctx)
 	if err != nil {
 		return &usageError{err: err}
 	}
 	env.choose(parser.Model)
-	group(parser.Model)
+	model.Group(parser.Model)
 	parsed, err := parser.Parse(args)
 	if exited { // --help and --version have printed what was asked for
 		return nil
@@ -251,8 +253,9 @@ func dispatch(ctx context.Context, line *cli, name called, args []string, std st
 	}
 	hidden := &secrets{mask: mask}
 	diagnostics := std.err
-	if line.CIMask && listens(env, std.err) {
-		hidden.tell, hidden.command = &lineWriter{out: std.err}, env.CI.Masker()
+	system, _, _ := env.CI.Choose(line.Build.CI) // a name that is not known is refused by the command
+	if line.CIMask && listens(system, std.err) {
+		hidden.tell, hidden.command = &lineWriter{out: std.err}, system.Mask
 		diagnostics = hidden.tell
 	}
 	terminal := progress.NewTerminal(diagnostics, mask)
@@ -261,7 +264,7 @@ func dispatch(ctx context.Context, line *cli, name called, args []string, std st
 	env.reportFlags(parsed)
 	env.mistakes.tell(logger)
 	if std.err == os.Stderr {
-		stop, err := captureStderr(terminal, isTerminal(std.err))
+		stop, err := process.CaptureStderr(terminal, isTerminal(std.err))
 		if err != nil {
 			return &usageError{err: fault.ExplainAgent(fmt.Errorf("make a pipe for standard error: %w", err))}
 		}
