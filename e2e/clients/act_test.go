@@ -176,6 +176,8 @@ func TestGitHubInputsArrive(t *testing.T) {
 			"            COMMAS=a,b,,\n" +
 			"          secrets: |\n" +
 			"            npm=${{ secrets.TOKEN }}\n" +
+			"            other=made-by-${{ github.job }}\n" +
+			"      - run: 'echo the secret is made-by-build'\n" +
 			"      - run: 'sed s/^/value:/ out/value; echo; echo \"$(cat out/dash) $(cat out/commas) $(cat out/npm)\"; ls'\n"),
 		"Dockerfile": "ARG BASE=scratch\nFROM $BASE AS base\nARG VALUE DASH COMMAS\n" +
 			"RUN --mount=type=secret,id=npm printf '%s' \"$VALUE\" > /value && printf '%s' \"$DASH\" > /dash && printf '%s' \"$COMMAS\" > /commas && sha256sum < /run/secrets/npm | cut -c1-64 > /npm\n" +
@@ -185,7 +187,8 @@ func TestGitHubInputsArrive(t *testing.T) {
 		log.has(t, "| value:"+line+"\n")
 	}
 	log.has(t, "| --no-cache a,b,, "+sha256Of("the-token-of-npm"))
-	log.lacks(t, "pwned\n", "the-token-of-npm")
+	log.has(t, "| the secret is ***")
+	log.lacks(t, "pwned\n", "the-token-of-npm", "made-by-build")
 }
 
 // TestGitHubHostileBuild tests that what a build prints, or is made of, is no command
@@ -221,7 +224,7 @@ func TestGitHubFailure(t *testing.T) {
 	if log.code == 0 {
 		t.Errorf("exit 0 of a workflow whose build fails")
 	}
-	log.has(t, "❌  Failure - Main slipway-build/slipway/pipelines/github@v0.2.0", "❗  ::error file=sub/Dockerfile,line=5", "| digest []")
+	log.has(t, "❌  Failure - Main slipway-build/slipway/pipelines/github@v0.2.0", "❓  ::group::", "❓  ::endgroup::", "❗  ::error file=sub/Dockerfile,line=5", "| digest []")
 	log.lacks(t, "| reached")
 }
 

@@ -298,9 +298,6 @@ esac
 GITHUB_TOKEN=${GITHUB_TOKEN:-$(input GITHUB_TOKEN)}
 export GITHUB_TOKEN
 
-# A runner may give its steps a terminal, as act does, and its log is none.
-if [ -z "${SLIPWAY_PROGRESS-}${BUILDKIT_PROGRESS-}" ]; then export SLIPWAY_PROGRESS=plain; fi
-
 # What is left of the inputs holds secrets, and is nobody else's.
 for name in ${!INPUT_*}; do unset "$name"; done
 exec slipway "${args[@]}" -- "$context"
