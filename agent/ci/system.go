@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/slipway-build/slipway/agent/ci/results"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -24,6 +25,9 @@ type Variables struct {
 	Jenkins    Jenkins
 	Tekton     Tekton
 	Argo       Argo
+
+	Results results.Variables
+	Fork    ForkVariables
 }
 
 // System is a CI system. The zero System is none.

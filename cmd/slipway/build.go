@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-build/slipway/agent/ci"
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/agent/report"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/configmap"
@@ -83,7 +84,12 @@ func (c *buildCmd) Help() string {
 }
 
 // Run builds.
-func (c *buildCmd) Run(in *invocation) error {
+func (c *buildCmd) Run(in *invocation) (err error) {
+	told, err := c.tell(in)
+	if err != nil {
+		return err
+	}
+	defer func() { err = told.end(in, err) }()
 	asked, err := c.parse(in)
 	if err != nil {
 		return err
@@ -100,6 +106,7 @@ func (c *buildCmd) Run(in *invocation) error {
 	}
 	events, end := c.events(in)
 	defer end()
+	told.follow(events)
 	clients := &fleet.Clients{Access: in.access(), Events: events.Emitter(), Log: in.log}
 	if warning := c.warning(); warning != "" {
 		in.log.Warn().Msg(warning)
@@ -128,7 +135,13 @@ func (c *buildCmd) Run(in *invocation) error {
 	case asked.call.Name != "":
 		return c.ask(in, build, asked.call)
 	}
-	return c.build(in, build)
+	fork := asked.system.Fork(in.env.CI, in.files.Read)
+	if warning := fork.Warning(in.ctx, asked.request.Keychain, output.PushedNames(asked.request.Tags, asked.request.Outputs)); warning != "" {
+		in.log.Warn().Msg(warning)
+	}
+	made, err := c.build(in, build)
+	told.succeeded(made)
+	return fork.Explain(err)
 }
 
 // asked is what the flags of a build ask for.
@@ -189,22 +202,22 @@ func (c *buildCmd) complete(in *invocation, r *solve.Request, definition configm
 }
 
 // build builds and writes down what came of it.
-func (c *buildCmd) build(in *invocation, build agent.Build) error {
+func (c *buildCmd) build(in *invocation, build agent.Build) (*report.Report, error) {
 	files, err := c.open(in)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	made, err := build.Run(in.ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// An archive that went to standard output ends with its last byte.
 	if id := made.ImageID(); build.Mode == progress.Quiet && id != "" && !usesStdout(build.Request.Outputs) {
 		if _, err := sanitize.Fprintln(in.out, id); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return files.write(in.ctx, made, in.env.enabled("BUILDX_METADATA_WARNINGS"))
+	return made, files.write(in.ctx, made, in.env.enabled("BUILDX_METADATA_WARNINGS"))
 }
 
 // ask prints the answer to a call.
