@@ -1,6 +1,7 @@
 package sanitizetest
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"unicode"
@@ -41,6 +42,37 @@ func Obey(system, text string) []Obeyed {
 		all = append(all, parse(line)...)
 	}
 	return all
+}
+
+// own match the lines by which a build's log commands each system. A title begins with
+// the number of a step.
+var own = map[string]*regexp.Regexp{
+	"github":    regexp.MustCompile(`^(::group::#\d+ .*|::endgroup::|::(warning|error)( (file|title)=[^:]*)?::.*|::add-mask::.*)$`),
+	"gitea":     regexp.MustCompile(`^(::group::#\d+ .*|::endgroup::|::add-mask::.*)$`),
+	"gitlab":    regexp.MustCompile("^\x1b\\[0Ksection_(start:\\d+:slipway_\\d+_\\d+(\\[collapsed=true\\])?\r\x1b\\[0K#\\d+ .*|end:\\d+:slipway_\\d+_\\d+\r\x1b\\[0K)$"),
+	"azure":     regexp.MustCompile(`^(##\[group\]#\d+ .*|##\[endgroup\]|##vso\[task\.(logissue type=(warning|error);[^\]]*|setsecret)\].*)$`),
+	"buildkite": regexp.MustCompile(`^((---|\+\+\+|~~~) (#\d+ .*|slipway)|\^\^\^ \+\+\+)$`),
+}
+
+// CommandsBeside is Commands for the log of a build in the form for a system, by the
+// name that --ci has for it: of the commands that are Slipway's own it has those that
+// hold more than one.
+func CommandsBeside(system, text string) []string {
+	name := system
+	if system == "forgejo" {
+		name = "gitea"
+	}
+	var found, rest []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if own[name] == nil || !own[name].MatchString(line) {
+			rest = append(rest, line)
+			continue
+		}
+		if all := Obey(system, line); len(all) != 1 {
+			found = append(found, fmt.Sprintf("%s: %+v in %q", system, all, line))
+		}
+	}
+	return append(found, Commands(strings.Join(rest, "\n"))...)
 }
 
 // obeyGitHub is ActionCommand.TryParseV2 and TryParse of
