@@ -207,7 +207,7 @@ func TestGitHubHostileBuild(t *testing.T) {
 		"Dockerfile": machineDockerfile + hostile,
 	}).with(t, 0)
 	log.has(t, "| digest "+s.only(t, "hostile")+" forged: path:", "machine:amd64", "🚧  ::warning::commands work")
-	log.lacks(t, "/tmp/forged:", "❗  ::error", "::set-output:: digest=forged", "::set-env:: FORGED", "::add-path::")
+	log.lacks(t, "/tmp/forged:", "❗  ::error", "⚙  ::set-output:: digest=forged", "⚙  ::set-env::", "⚙  ::add-path::", "⚙  ::add-mask::")
 }
 
 // TestGitHubFailure tests what a build that fails looks like: the step fails, so does the

@@ -222,8 +222,71 @@ func TestGitLabPipelines(t *testing.T) {
 				".gitlab-ci.yml": readFile(t, filepath.Join(gitlabDir, "examples", name+".gitlab-ci.yml")), "Dockerfile": strings.Replace(machineDockerfile, "BASE=scratch", "BASE="+s.Bed.Registry.Base, 1),
 			})
 			log := gitlab(t, s, dir, map[string]string{"CI_REGISTRY_IMAGE": image}).with(t, 0)
-			log.has(t, "json schema validated", "deploy > "+image+"@"+s.only(t, "gitlab-"+name))
+			log.has(t, "json schema validated", "> "+image+"@"+s.only(t, "gitlab-"+name)+"\n")
 			log.lacks(t, "WARN", s.Bed.Registry.Password)
 		})
+	}
+}
+
+// component is a pipeline that includes the component with these inputs, in YAML.
+func component(inputs string) string {
+	return "include:\n  - component: gitlab.example/platform/slipway/build@0.2.0\n    inputs:\n" + inputs
+}
+
+// TestGitLabInputsArrive tests that values that YAML, JSON, a shell or GitLab itself would
+// take for syntax arrive in the build as they are, and that what the build prints is no
+// command of GitLab's log.
+func TestGitLabInputsArrive(t *testing.T) {
+	s := newStand(t)
+	value := "it's $$(touch pwned) `touch pwned` \"quoted\"; --push: [a, b] # {c}\nlast\\ é"
+	quoted, err := json.Marshal("VALUE=" + value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	message := "fix \"quotes\", [\"--push\"] $(id)\nsecond ' line"
+	dir := repository(t, "git@gitlab.example:acme/app.git", map[string]string{
+		".gitlab-ci.yml": component("      push: false\n      tags: []\n      target: out\n      no-cache: true\n" +
+			"      outputs: [\"type=local,dest=out\"]\n      file: \"the 'file' $$(touch pwned)\"\n" +
+			"      build-args:\n        - BASE=" + s.Bed.Registry.Base + "\n        - " + string(quoted) + "\n        - MESSAGE=$MESSAGE\n"),
+		"the 'file' $(touch pwned)": "ARG BASE=scratch\nFROM $BASE AS base\nARG VALUE MESSAGE\n" +
+			"RUN printf '%s' \"$VALUE\" > /value && printf '%s' \"$MESSAGE\" > /message && printf '\\033[0Ksection_start:0:forged\\r\\033[0KForged\\nsection_start:0:forged\\n'\n" +
+			"FROM scratch AS out\nCOPY --from=base /value /message /\n",
+	})
+	log := gitlab(t, s, dir, map[string]string{"MESSAGE": message}).with(t, 0)
+	log.lacks(t, "forged_started", "Forged took", "forged took")
+	if got := readFile(t, filepath.Join(dir, "out/value")); got != strings.ReplaceAll(value, "$$", "$") {
+		t.Errorf("the build argument is %q, want %q", got, value)
+	}
+	if got := readFile(t, filepath.Join(dir, "out/message")); got != message {
+		t.Errorf("the build argument from a variable is %q, want %q", got, message)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "pwned")); err == nil {
+		t.Error("a shell has run a part of an input")
+	}
+}
+
+// TestGitLabFailure tests that a build that fails fails its job, and that the code quality
+// report says where.
+func TestGitLabFailure(t *testing.T) {
+	s := newStand(t)
+	dir := repository(t, "git@gitlab.example:acme/app.git", map[string]string{
+		".gitlab-ci.yml": component("      push: false\n      tags: []\n      file: sub/Dockerfile\n      build-args: [BASE=" + s.Bed.Registry.Base + "]\n"),
+		"sub/Dockerfile": machineDockerfile + "RUN echo it broke && exit 7\n",
+	})
+	log := gitlab(t, s, dir, nil).with(t, 1)
+	log.has(t, "it broke", "slipway-build finished in", "FAIL")
+	var report []struct {
+		Severity string
+		Location struct {
+			Path  string
+			Lines struct{ Begin int }
+		}
+	}
+	if err := json.Unmarshal([]byte(readFile(t, filepath.Join(dir, ".slipway/gl-code-quality-report.json"))), &report); err != nil {
+		t.Fatal(err)
+	}
+	t.Log(readFile(t, filepath.Join(dir, ".slipway/slipway.json")))
+	if len(report) != 1 || report[0].Location.Path != "sub/Dockerfile" || report[0].Location.Lines.Begin != 5 {
+		t.Errorf("the code quality report is %+v, want one finding at sub/Dockerfile:5", report)
 	}
 }
