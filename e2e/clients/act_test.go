@@ -132,28 +132,61 @@ func (s *stand) only(t *testing.T, repository string) string {
 // kubeconfig are secrets, and the program is downloaded.
 func TestGitHubHostedWorkflow(t *testing.T) {
 	s := newStand(t)
-	text, err := os.ReadFile(s.slipway)
-	if err != nil {
-		t.Fatal(err)
+	log := s.hosted(t, "hosted", workflow(t, s, "hosted.yml"), map[string]string{
+		"DEFINITION": readFile(t, filepath.Join(s.dir, "definitions/kube")), "KUBECONFIG": readFile(t, s.kubeconfig()),
+	})
+	log.has(t, "/hosted@"+s.only(t, "hosted"))
+}
+
+// TestGitHubRemoteWorkflow runs the workflow for buildkitds at addresses of their own: the
+// pods of the stand, by one certificate for amd64, since each has its own.
+func TestGitHubRemoteWorkflow(t *testing.T) {
+	s := newStand(t)
+	var pods struct {
+		Items []struct{ Status struct{ PodIP string } }
 	}
+	var secret struct{ Data map[string][]byte }
+	for into, args := range map[any][]string{
+		&pods:   {"get", "pods", "--selector", "app=builder-amd64", "-o", "json"},
+		&secret: {"get", "secret", "builder-amd64-tls-client", "-o", "json"},
+	} {
+		text, err := s.Run(t.Context(), "", args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal([]byte(text), into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flow := strings.NewReplacer(
+		"amd64.builders.example.com", pods.Items[0].Status.PodIP, "arm64.builders.example.com", pods.Items[0].Status.PodIP,
+		"servername: builders.example.com", "servername: buildkitd.builder-amd64."+s.Name,
+	).Replace(workflow(t, s, "remote.yml"))
+	log := s.hosted(t, "remote", flow, map[string]string{
+		"BUILDERS_CA": string(secret.Data["ca.crt"]), "BUILDERS_CERT": string(secret.Data["tls.crt"]), "BUILDERS_KEY": string(secret.Data["tls.key"]),
+	})
+	log.has(t, "/remote@"+s.only(t, "remote"))
+}
+
+// hosted runs a workflow on a runner that has nothing of Slipway but what the workflow
+// brings, and pushes to a repository of that name.
+func (s *stand) hosted(t *testing.T, name, flow string, secrets map[string]string) ended {
+	t.Helper()
 	server := httptest.NewTLSServer(http.FileServer(http.Dir(filepath.Dir(s.slipway))))
 	t.Cleanup(server.Close)
-	definition, kubeconfig := readFile(t, filepath.Join(s.dir, "definitions/kube")), readFile(t, s.kubeconfig())
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	writeFile(t, ca, pemOf(server.Certificate()), 0o644)
-	flow := strings.ReplaceAll(workflow(t, s, "hosted.yml"),
-		"https://github.com/slipway-build/slipway/releases/download/v0.2.0/slipway_0.2.0_linux_amd64", server.URL+"/slipway")
-	flow = strings.ReplaceAll(flow, "/"+s.Name+"/app", "/"+s.Name+"/hosted")
+	flow = strings.NewReplacer(
+		"https://github.com/slipway-build/slipway/releases/download/v0.2.0/slipway_0.2.0_linux_amd64", server.URL+"/slipway",
+		"/"+s.Name+"/app", "/"+s.Name+"/"+name,
+	).Replace(flow)
 	env := s.env()
 	delete(env, "KUBECONFIG")
 	delete(env, "SLIPWAY_DEFINITIONS")
 	env["CURL_CA_BUNDLE"] = ca
-	log := act{
-		env: env, noPath: true,
-		secrets: map[string]string{"DEFINITION": definition, "KUBECONFIG": kubeconfig},
-		vars:    map[string]string{"SLIPWAY_SHA256": sha256Of(string(text))},
-	}.run(t, s, map[string]string{".github/workflows/hosted.yml": flow, "Dockerfile": machineDockerfile}).with(t, 0)
-	log.has(t, "/hosted@"+s.only(t, "hosted"))
+	return act{
+		env: env, noPath: true, secrets: secrets, vars: map[string]string{"SLIPWAY_SHA256": sha256Of(readFile(t, s.slipway))},
+	}.run(t, s, map[string]string{".github/workflows/" + name + ".yml": flow, "Dockerfile": machineDockerfile}).with(t, 0)
 }
 
 // TestGitHubInputsArrive tests that values that a shell, CSV or the program's own flags
