@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/clientcmd/api"
+
 	"github.com/slipway-build/slipway/e2e/kubectl"
 	"github.com/slipway-build/slipway/e2e/registrytest"
 	"github.com/slipway-build/slipway/e2e/testbed/state"
@@ -169,23 +172,15 @@ func (s *stand) writeKubeconfig(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text, err := s.Run(ctx, "", "config", "view", "--raw", "--minify", "-o", "json")
+	config, err := clientcmd.LoadFromFile(s.Bed.Kubeconfig)
 	if err != nil {
 		return err
 	}
-	var config map[string]any
-	if err := json.Unmarshal([]byte(text), &config); err != nil {
-		return err
+	config.AuthInfos = map[string]*api.AuthInfo{"runner": {Token: strings.TrimSpace(token)}}
+	for _, one := range config.Contexts {
+		one.AuthInfo = "runner"
 	}
-	config["users"] = []any{map[string]any{"name": "runner", "user": map[string]string{"token": strings.TrimSpace(token)}}}
-	for _, one := range config["contexts"].([]any) {
-		one.(map[string]any)["context"].(map[string]any)["user"] = "runner"
-	}
-	raw, err := json.Marshal(config)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(s.kubeconfig(), raw, 0o600)
+	return clientcmd.WriteToFile(*config, s.kubeconfig())
 }
 
 func (s *stand) kubeconfig() string { return filepath.Join(s.dir, "kubeconfig") }
