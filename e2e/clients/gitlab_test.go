@@ -229,6 +229,17 @@ func TestGitLabPipelines(t *testing.T) {
 			log := gitlab(t, s, dir, map[string]string{"CI_REGISTRY_IMAGE": image}).with(t, 0)
 			log.has(t, "json schema validated", "> "+image+"@"+s.only(t, "gitlab-"+name)+"\n")
 			log.lacks(t, "WARN", s.Bed.Registry.Password)
+			var links map[string][]struct {
+				Link struct{ Label, URL string } `json:"external_link"`
+			}
+			if err := json.Unmarshal([]byte(readFile(t, filepath.Join(dir, ".slipway/gl-annotations.json"))), &links); err != nil || len(links) != 1 {
+				t.Errorf("the annotations are %v, %v; want one list", links, err)
+			}
+			for _, all := range links {
+				if len(all) != 1 || all[0].Link.URL != "https://gitlab.example/acme/app/container_registry" || !strings.HasPrefix(all[0].Link.Label, image) {
+					t.Errorf("the links are %v, want one to the project's registry", all)
+				}
+			}
 		})
 	}
 }
