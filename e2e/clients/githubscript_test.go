@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -245,9 +246,9 @@ func TestInstall(t *testing.T) {
 	t.Parallel()
 	const program = "#!/bin/sh\nprintf '%s\\0' \"$@\" > \"$SEEN/args\"\nenv -0 > \"$SEEN/env\"\n"
 	const sum = "6bc0cbd7a18cb1a5c0a8b3e60fb8f2c1a2f2a3a0c8e3b4d2b5a0d4f1e6c7b8a9" // of something else
-	served := 0
+	var served atomic.Int64
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		served++
+		served.Add(1)
 		if r.URL.Path != "/slipway" {
 			http.NotFound(w, r)
 			return
@@ -283,14 +284,14 @@ func TestInstall(t *testing.T) {
 		t.Errorf("what was refused is left: %v", left)
 	}
 	right := sha256Of(program)
-	before := served
+	before := served.Load()
 	for range 2 {
 		if o := run(server.URL+"/slipway", right); o.code != 0 || o.args == nil {
 			t.Fatalf("exit %d, arguments %q:\n%s", o.code, o.args, o.stderr)
 		}
 	}
-	if served != before+1 {
-		t.Errorf("the program was downloaded %d times for two steps", served-before)
+	if times := served.Load() - before; times != 1 {
+		t.Errorf("the program was downloaded %d times for two steps", times)
 	}
 	dir := filepath.Join(tools, "slipway", right)
 	if text, err := os.ReadFile(paths); err != nil || string(text) != dir+"\n"+dir+"\n" {
