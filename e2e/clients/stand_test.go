@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -207,13 +208,7 @@ func removeStand() error {
 	if made.images != nil {
 		made.images.Close()
 	}
-	if err := made.Stop(ctx); err != nil {
-		return err
-	}
-	if err := made.Delete(ctx); err != nil {
-		return err
-	}
-	return os.RemoveAll(made.dir)
+	return errors.Join(made.Stop(ctx), made.Delete(ctx), os.RemoveAll(made.dir))
 }
 
 // repository makes a git repository with these files, all committed, whose origin is
