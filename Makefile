@@ -19,6 +19,9 @@ FUZZJOBS ?= 2
 # them again.
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway-tools
 HELM := $(HELM_VERSIONS:%=$(TOOLS)/helm-%)
+CLIENTS := e2e/clients/programs
+ACT := $(TOOLS)/act-$(shell sed -n 's|^.*github.com/nektos/act \(v[^ ]*\).*$$|\1|p' $(CLIENTS)/go.mod)
+NPM := $(TOOLS)/npm-$(shell sha256sum $(CLIENTS)/package-lock.json | cut -c 1-16)
 
 # The same flags for every build, test and check, those of the testbed's
 # components included, so that a package is compiled once on a machine: without
@@ -70,7 +73,7 @@ docs: ## Generate the references again that are written by the program.
 
 ##@ Test
 .PHONY: test
-test: lint unit chart fuzz e2e ## Run everything: lint, unit tests with the race detector, the chart, fuzzing, scenarios on the real cluster.
+test: lint unit chart fuzz e2e clients ## Run everything: lint, unit tests with the race detector, the chart, fuzzing, scenarios on the real cluster, pipelines.
 
 # The product and its tests compile for macOS, too: for developers and releases.
 .PHONY: lint
@@ -118,6 +121,24 @@ e2e: helm ## Run the scenarios on the real cluster, and tell what each took.
 	@cd e2e && report=$$(mktemp) && status=0 && \
 		SCENARIO_REPORT=$$report $(GO_TEST) -count=1 -timeout $(E2E_LIMIT) ./scenarios/... ./registrytest/... || status=$$?; \
 		cat $$report; rm $$report; exit $$status
+
+.PHONY: clients
+clients: $(ACT) $(NPM) ## Run what is in pipelines/ with the programs that run such pipelines, on the real cluster.
+	@command -v rsync > /dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends rsync; }
+	cd e2e && go run ./testbed up
+	cd e2e && $(GO_TEST) -count=1 ./clients/...
+
+$(ACT): $(CLIENTS)/go.mod
+	mkdir -p $(TOOLS)
+	cd $(CLIENTS) && $(GO_BUILD) -ldflags "-s -w" -o $@ github.com/nektos/act
+
+# The directory gets its name when it is complete. node is one of the packages.
+$(NPM):
+	@command -v npm > /dev/null || { echo 'npm is not in the PATH: the tests of pipelines need it, such as from Debian: apt-get install npm' >&2; exit 1; }
+	mkdir -p $(TOOLS) && rm -rf $@.part && mkdir $@.part
+	cp $(CLIENTS)/package.json $(CLIENTS)/package-lock.json $@.part
+	cd $@.part && npm ci --ignore-scripts --no-audit --no-fund
+	mv $@.part $@
 
 .PHONY: faults
 faults: ## Plant the faults that take long or disturb the whole cluster, besides the others, and tell how each ended.
