@@ -27,7 +27,7 @@ const module = "github.com/slipway-build/slipway"
 // and a stranger reads from the top down. What serves tests is on no floor.
 var floors = [][]string{
 	{"cmd/slipway"},
-	{"cmd/slipway/lstable", "cmd/slipway/model"},
+	{"cmd/slipway/install", "cmd/slipway/lstable", "cmd/slipway/model"},
 	{"agent"},
 	{"agent/builders", "agent/doctor", "agent/report"},
 	{"agent/fleet"},
@@ -114,6 +114,7 @@ var importRules = []struct {
 	why    string
 }{
 	{module + "/cmd/slipway", nil, "the command line is the top of the house"},
+	{module + "/cmd/slipway/install", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/lstable", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/model", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/agent", []string{"cmd/slipway"}, "agent ties its sub-packages together; they do not know it"},
