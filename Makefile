@@ -50,7 +50,7 @@ build: ## Build bin/slipway for this machine.
 	$(GO_BUILD) -ldflags "$(LDFLAGS)" -o bin/slipway ./cmd/slipway
 
 .PHONY: image
-image: build ## Build Slipway's own image for both architectures, with Slipway, on the testbed: its files and an archive, in dist/.
+image: build ## Build Slipway's own image, and the one with a shell, for both architectures, with Slipway, on the testbed: files and archives, in dist/.
 	cd e2e && go run ./testbed up
 	e2e/image/run $(VERSION) $(COMMIT)
 
