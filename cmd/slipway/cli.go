@@ -17,6 +17,8 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/cmd/slipway/model"
+	"github.com/slipway-build/slipway/cmd/slipway/process"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/format"
@@ -187,12 +189,12 @@ func runAs(name called, args []string, std streams) int {
 		}
 		return 0
 	}
-	ctx, stop := withSignals(context.Background(), std.err)
+	ctx, stop := process.WithSignals(context.Background(), std.err, exitCode)
 	defer stop()
 
 	mask := &progress.Mask{}
 	var line cli
-	err := first(ctx, dispatch(ctx, &line, name, args, std, mask))
+	err := process.First(ctx, dispatch(ctx, &line, name, args, std, mask))
 	if err == nil {
 		return 0
 	}
@@ -211,7 +213,7 @@ func runAs(name called, args []string, std streams) int {
 func dispatch(ctx context.Context, line *cli, name called, args []string, std streams, mask *progress.Mask) (err error) {
 	defer fault.Catch(&err)
 	exited := false
-	values := &words{}
+	values := &model.Words{}
 	parser, err := kong.New(line,
 		kong.KindMapper(reflect.String, values),
 		kong.Name("slipway"),
@@ -220,20 +222,20 @@ func dispatch(ctx context.Context, line *cli, name called, args []string, std st
 		kong.Vars{"version": versionLine()},
 		kong.ExplicitGroups([]kong.Group{{Key: "global", Title: "Global flags:"}}),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, NoExpandSubcommands: true}),
-		kong.Help(printHelp),
-		kong.ValueFormatter(flagVariables),
+		kong.Help(model.PrintHelp),
+		kong.ValueFormatter(model.FlagVariables),
 		kong.Exit(func(int) { exited = true }),
 	)
 	if err != nil {
 		return fmt.Errorf("set up the command line: %w", err)
 	}
-	values.know(parser.Model)
+	values.Know(parser.Model)
 	env, err := loadEnvironment(ctx)
 	if err != nil {
 		return &usageError{err: err}
 	}
 	env.choose(parser.Model)
-	group(parser.Model)
+	model.Group(parser.Model)
 	parsed, err := parser.Parse(args)
 	if exited { // --help and --version have printed what was asked for
 		return nil
@@ -262,7 +264,7 @@ func dispatch(ctx context.Context, line *cli, name called, args []string, std st
 	env.reportFlags(parsed)
 	env.mistakes.tell(logger)
 	if std.err == os.Stderr {
-		stop, err := captureStderr(terminal, isTerminal(std.err))
+		stop, err := process.CaptureStderr(terminal, isTerminal(std.err))
 		if err != nil {
 			return &usageError{err: fault.ExplainAgent(fmt.Errorf("make a pipe for standard error: %w", err))}
 		}

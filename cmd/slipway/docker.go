@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/rs/zerolog"
+
+	"github.com/slipway-build/slipway/cmd/slipway/process"
 )
 
 // called is the name under which the program runs. Under those of docker and
@@ -107,7 +109,7 @@ func (c called) level(level string) string {
 // exitCode is that of an error. docker knows 1 for all but a signal.
 func (c called) exitCode(err error) int {
 	code := exitCode(err)
-	if byUser := (signalError{}); c.docker() && !errors.As(err, &byUser) && code != exitCancel {
+	if byUser := (process.SignalError{}); c.docker() && !errors.As(err, &byUser) && code != exitCancel {
 		return exitBuild
 	}
 	return code

@@ -34,7 +34,7 @@ func (c *docsCmd) Run(_ *invocation, parsed *kong.Context) error {
 		return &usageError{err: fmt.Errorf("--date: %w", err)}
 	}
 	files := map[string]string{}
-	root := model.PageOf(parsed.Model.Node, examplesOf)
+	root := model.PageOf(parsed.Model.Node, model.ExamplesOf)
 	if c.Format == "man" {
 		for _, p := range root.WithCommands() {
 			files[p.ManName()+".1"] = p.Roff(version, c.Date, exitCodes)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/cmd/slipway/cachetable"
 )
 
 // usedCaches are two records with short and long values, of two pods.
@@ -29,7 +30,7 @@ func usedCaches(now time.Time) []builders.PodCache {
 func TestTablesOfRecordsAreAligned(t *testing.T) {
 	now := time.Now()
 	var du, prune strings.Builder
-	if err := printUsage(&du, usedCaches(now), true, now); err != nil {
+	if err := cachetable.Table(&du, usedCaches(now), true, now); err != nil {
 		t.Fatal(err)
 	}
 	list := removedList{out: &prune}
@@ -78,7 +79,7 @@ func TestDuFormats(t *testing.T) {
 		}
 	}
 	var out strings.Builder
-	if err := printUsageList(&out, usedCaches(now)[:1], now); err != nil || !strings.Contains(out.String(), `"size": 1234567,`) || !strings.Contains(out.String(), `"parents": []`) {
+	if err := cachetable.List(&out, usedCaches(now)[:1], now); err != nil || !strings.Contains(out.String(), `"size": 1234567,`) || !strings.Contains(out.String(), `"parents": []`) {
 		t.Errorf("%s, %v", out.String(), err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/cmd/slipway/process"
 	"github.com/slipway-build/slipway/internal/color"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -39,8 +40,8 @@ func (e *usageError) Hints() []string { return append(fault.Hints(e.err), e.hint
 
 // exitCode picks the process's exit code for an error.
 func exitCode(err error) int {
-	if byUser := (signalError{}); errors.As(err, &byUser) {
-		return byUser.exitCode()
+	if byUser := (process.SignalError{}); errors.As(err, &byUser) {
+		return byUser.ExitCode()
 	}
 	if own := (*fault.Panic)(nil); errors.As(err, &own) {
 		return exitInternal

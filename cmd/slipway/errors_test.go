@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/slipway-build/slipway/cmd/slipway/process"
 	"github.com/slipway-build/slipway/internal/color"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -35,8 +36,8 @@ func TestExitCode(t *testing.T) {
 		{"a mistake about registries, where no registry is asked", &fault.Usage{Flag: "source"}, 70},
 		{"a mistake about builds, in mid-command", fmt.Errorf("x: %w", &fault.Usage{Flag: "--secret"}), 70},
 		{"a mistake about definitions", &usageError{err: fault.List{&fault.Usage{Flag: "--name"}}}, 2},
-		{"SIGINT", signalError{syscall.SIGINT}, 130},
-		{"SIGTERM", fmt.Errorf("solve: %w", signalError{syscall.SIGTERM}), 143},
+		{"SIGINT", process.SignalError{Signal: syscall.SIGINT}, 130},
+		{"SIGTERM", fmt.Errorf("solve: %w", process.SignalError{Signal: syscall.SIGTERM}), 143},
 		{"our own fault", errors.New("x"), 70},
 		{"a panic, whatever it broke", fault.With(fault.ClassBuild, fault.Guard(func() error { panic("x") })()), 70},
 	} {

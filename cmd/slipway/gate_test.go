@@ -18,6 +18,7 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/doctor"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/cmd/slipway/cachetable"
 	"github.com/slipway-build/slipway/cmd/slipway/lstable"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -50,8 +51,8 @@ func TestTablesHaveNoCommands(t *testing.T) {
 		"inspect": func(w io.Writer) error {
 			return printDetails(w, builders.Details{Name: hostile, Driver: hostile, Nodes: []builders.NodeDetails{node}}, defined, now)
 		},
-		"du":         func(w io.Writer) error { return printUsage(w, caches, true, now) },
-		"du verbose": func(w io.Writer) error { return printRecord(w, hostile, hostile, record, now) },
+		"du":         func(w io.Writer) error { return cachetable.Table(w, caches, true, now) },
+		"du verbose": func(w io.Writer) error { return cachetable.Verbose(w, hostile, hostile, record, now) },
 		"gc": func(w io.Writer) error {
 			return (&gcCmd{}).print(w, []builders.Collected{{Namespace: hostile, Name: hostile, Reason: hostile, Kept: []string{hostile}}})
 		},

@@ -16,13 +16,13 @@ import (
 // newParser is the parser of the command line, as dispatch has it.
 func newParser(t *testing.T) *kong.Kong {
 	t.Helper()
-	values := &words{}
+	values := &model.Words{}
 	parser, err := kong.New(&cli{}, kong.KindMapper(reflect.String, values), kong.Name("slipway"),
 		kong.Vars{"version": ""}, kong.Writers(io.Discard, io.Discard), kong.Exit(func(int) {}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	values.know(parser.Model)
+	values.Know(parser.Model)
 	env, err := loadEnvironment(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -35,12 +35,14 @@ func newParser(t *testing.T) *kong.Kong {
 // command lines.
 func TestExamples(t *testing.T) {
 	parser := newParser(t)
+	known := map[string]bool{}
 	for _, command := range model.Nodes(parser.Model.Node) {
 		if len(command.Children) > 0 {
 			continue
 		}
 		name, count := model.CommandName(command), 0
-		for line := range strings.Lines(examplesOf(name)) {
+		known[name] = true
+		for line := range strings.Lines(model.ExamplesOf(name)) {
 			if strings.HasPrefix(line, "#") {
 				continue
 			}
@@ -63,9 +65,8 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s has %d examples", name, count)
 		}
 	}
-	for title := range strings.SplitSeq(examplesText, "\n== ") {
-		name, _, _ := strings.Cut(title, "\n")
-		if name != "" && !strings.HasPrefix(name, "#") && examplesOf(name) == "" {
+	for _, name := range model.WithExamples() {
+		if !known[name] {
 			t.Errorf("there is no command %q", name)
 		}
 	}
@@ -79,13 +80,9 @@ func TestFlagGroups(t *testing.T) {
 			known[model.CommandName(command)+" --"+flag.Name] = true
 		}
 	}
-	for command, groups := range flagGroups {
-		for _, g := range groups {
-			for _, flag := range g.flags {
-				if !known[command+" --"+flag] {
-					t.Errorf("%q has %s, which slipway %s has not", g.title, flag, command)
-				}
-			}
+	for _, name := range model.GroupedFlags() {
+		if !known[name] {
+			t.Errorf("help has a group for %q, and there is no such flag", name)
 		}
 	}
 }

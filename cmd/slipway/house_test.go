@@ -27,7 +27,7 @@ const module = "github.com/slipway-build/slipway"
 // and a stranger reads from the top down. What serves tests is on no floor.
 var floors = [][]string{
 	{"cmd/slipway"},
-	{"cmd/slipway/install", "cmd/slipway/lstable", "cmd/slipway/model"},
+	{"cmd/slipway/cachetable", "cmd/slipway/install", "cmd/slipway/lstable", "cmd/slipway/model", "cmd/slipway/process"},
 	{"agent"},
 	{"agent/builders", "agent/doctor", "agent/report"},
 	{"agent/fleet"},
@@ -114,11 +114,13 @@ var importRules = []struct {
 	why    string
 }{
 	{module + "/cmd/slipway", nil, "the command line is the top of the house"},
+	{module + "/cmd/slipway/cachetable", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/install", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/lstable", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/model", []string{"cmd/slipway"}, "a part of the command line"},
+	{module + "/cmd/slipway/process", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/agent", []string{"cmd/slipway"}, "agent ties its sub-packages together; they do not know it"},
-	{module + "/agent/builders", []string{"cmd/slipway", "cmd/slipway/lstable"}, "the verbs on builders do not need each other's rooms, and a build needs none of them"},
+	{module + "/agent/builders", []string{"cmd/slipway", "cmd/slipway/cachetable", "cmd/slipway/lstable"}, "the verbs on builders do not need each other's rooms, and a build needs none of them"},
 	{module + "/agent/doctor", []string{"cmd/slipway"}, "the doctor looks at what the others do; none of them asks it"},
 	{module + "/agent/report", []string{"agent", "cmd/slipway"}, "a report is made of a build; what happens below does not know it"},
 	{module + "/agent/fleet", []string{"agent", "agent/builders", "agent/doctor", "cmd/slipway"}, "nodes and connections are for those who do something with them"},
@@ -148,12 +150,12 @@ var importRules = []struct {
 	{module + "/agent/solve/vcs", []string{"agent/solve"}, "a part of solve: what git says of a context"},
 	{module + "/agent/solve/vcs/vcstest", nil, "it serves tests only"},
 	{module + "/internal/reference", []string{"cmd/slipway", "cmd/slipway/model"}, "it writes what cmd says of its flags"},
-	{module + "/internal/format", []string{"cmd/slipway"}, "how commands print is decided in cmd; the core returns values"},
+	{module + "/internal/format", []string{"cmd/slipway", "cmd/slipway/cachetable"}, "how commands print is decided in cmd; the core returns values"},
 	{module + "/internal/variables", []string{"cmd/slipway", "internal/reference"}, "the environment is read in cmd only; the core is given a lookup that has checked it"},
 	{module + "/internal/heap", []string{"agent/solve/contextfs", "agent/solve/output"}, "large transfers spare memory; nothing else changes the collector"},
 	{module + "/agent/solve/session", []string{"agent/solve", "cmd/slipway"}, "a part of solve; cmd parses its flags"},
 	{module + "/agent/solve/attr", []string{"agent/solve", "agent/solve/cache"}, "checks of the values of flags"},
-	{module + "/agent/buildkit", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "agent/solve", "agent/solve/output", "cmd/slipway"}, "a connection to one buildkitd; it knows neither solves nor Kubernetes"},
+	{module + "/agent/buildkit", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "agent/solve", "agent/solve/output", "cmd/slipway", "cmd/slipway/cachetable"}, "a connection to one buildkitd; it knows neither solves nor Kubernetes"},
 	{module + "/agent/buildkit/buildkittest", nil, "it serves tests only"},
 	{module + "/agent/buildkit/status", []string{"agent/progress", "agent/solve"}, "BuildKit's progress becomes events where it arrives, and its own again only for BuildKit's display"},
 	{module + "/agent/event", []string{"agent", "agent/builders", "agent/buildkit/status", "agent/ci", "agent/fleet", "agent/progress", "agent/report", "agent/solve", "cmd/slipway"}, "events are for those who do something in a build and those who show it; what is below reports to a function"},

@@ -19,6 +19,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/doctor"
+	"github.com/slipway-build/slipway/cmd/slipway/cachetable"
 	"github.com/slipway-build/slipway/internal/format"
 	"github.com/slipway-build/slipway/internal/reference"
 	"github.com/slipway-build/slipway/registry"
@@ -32,7 +33,7 @@ var jsonOutputs = []struct {
 }{
 	{"ls", "slipway ls --format json-list", []builders.Status{{Nodes: []builders.NodeStatus{{}}}}},
 	{"inspect", "slipway inspect --format json", builders.Details{Nodes: []builders.NodeDetails{{GC: []builders.GCRule{{}}, Pods: []builders.PodDetails{{}}}}}},
-	{"du", "slipway du --format json-list", []cacheRecord{{}}},
+	{"du", "slipway du --format json-list", []cachetable.Record{{}}},
 	{"gc", "slipway gc --format json", []collectedJSON{{}}},
 	{"doctor", "slipway doctor --format json", []doctor.Check{{}}},
 	{"auth", "slipway auth --format json", []authStatus{{Findings: []registry.Finding{{}}, Checks: []authCheck{{}}}}},

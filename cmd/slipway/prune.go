@@ -11,6 +11,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/cmd/slipway/cachetable"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
@@ -102,17 +103,17 @@ func (l *removedList) add(node, pod string, r buildkit.CacheRecord) {
 		return // what was asked for goes on
 	}
 	if l.verbose {
-		l.err = printRecord(l.out, node, pod, r, time.Now())
+		l.err = cachetable.Verbose(l.out, node, pod, r, time.Now())
 		return
 	}
 	if l.rows == 0 {
-		l.row(recordHeader)
+		l.row(cachetable.RecordHeader)
 	}
-	l.row(recordRow(node, pod, r, time.Now()))
+	l.row(cachetable.RecordRow(node, pod, r, time.Now()))
 	l.rows++
 }
 
-// rowWidths are those of the columns of recordRow, but for the last one: an ID of
+// rowWidths are those of the columns of cachetable.RecordRow, but for the last one: an ID of
 // BuildKit has 25 characters. What follows is not known when a row is printed.
 var rowWidths = []int{28, 14, 11, 18, 20}
 

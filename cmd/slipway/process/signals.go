@@ -1,4 +1,6 @@
-package main
+// Package process is what a command has of its process: signals, and standard error
+// as programs inherit it.
+package process
 
 import (
 	"context"
@@ -18,12 +20,13 @@ import (
 // after they ask.
 const cleanUpTime = 4500 * time.Millisecond
 
-// signalError is the cause of a context that a signal has cancelled.
-type signalError struct{ signal syscall.Signal }
+// SignalError is the cause of a context that a signal has cancelled.
+type SignalError struct{ Signal syscall.Signal }
 
-func (e signalError) Error() string { return "cancelled by " + signalName(e.signal) }
+func (e SignalError) Error() string { return "cancelled by " + signalName(e.Signal) }
 
-func (e signalError) exitCode() int { return 128 + int(e.signal) }
+// ExitCode is the process's: 128 and the number of the signal.
+func (e SignalError) ExitCode() int { return 128 + int(e.Signal) }
 
 func signalName(s syscall.Signal) string {
 	switch s {
@@ -35,10 +38,11 @@ func signalName(s syscall.Signal) string {
 	return s.String()
 }
 
-// withSignals returns a context that SIGINT, SIGTERM or a fault of the program
+// WithSignals returns a context that SIGINT, SIGTERM or a fault of the program
 // itself cancels. A second signal, or a clean-up that takes too long, ends the
-// process at once. The returned function stops listening.
-func withSignals(parent context.Context, stderr io.Writer) (context.Context, func()) {
+// process at once, with the exit code of its cause. The returned function stops
+// listening.
+func WithSignals(parent context.Context, stderr io.Writer, exitCode func(error) int) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
@@ -57,8 +61,8 @@ func withSignals(parent context.Context, stderr io.Writer) (context.Context, fun
 		defer close(ended)
 		select {
 		case s := <-signals:
-			var got signalError
-			got.signal, _ = s.(syscall.Signal) // on unix every os.Signal is one
+			var got SignalError
+			got.Signal, _ = s.(syscall.Signal) // on unix every os.Signal is one
 			cancel(got)
 		case <-faults:
 		case <-done:
@@ -83,11 +87,11 @@ func withSignals(parent context.Context, stderr io.Writer) (context.Context, fun
 	}
 }
 
-// first is the error of a command: what ended it, whatever the cancelled work
+// First is the error of a command: what ended it, whatever the cancelled work
 // says of itself.
-func first(ctx context.Context, err error) error {
+func First(ctx context.Context, err error) error {
 	var own *fault.Panic
-	var byUser signalError
+	var byUser SignalError
 	switch cause := context.Cause(ctx); {
 	case errors.As(cause, &own): // what has succeeded all the same is not to be trusted
 		return own

@@ -1,4 +1,4 @@
-package main
+package process
 
 import (
 	"bytes"
@@ -16,11 +16,11 @@ const maxHeldBack = 64 << 10
 // the standard error that it was given.
 const lastWords = 100 * time.Millisecond
 
-// captureStderr makes os.Stderr a pipe to out, which expects whole lines.
+// CaptureStderr makes os.Stderr a pipe to out, which expects whole lines.
 // Libraries hand it to the programs that they run: client-go to credential
 // plugins, and there is no option for another. At a terminal a piece of a line
 // is passed on, too: it may ask for something. The returned function ends that.
-func captureStderr(out io.Writer, terminal bool) (stop func(), err error) {
+func CaptureStderr(out io.Writer, terminal bool) (stop func(), err error) {
 	in, pipe, err := os.Pipe()
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package main
+package model
 
 import (
 	"errors"
@@ -9,14 +9,14 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// words decodes the values of flags as the docker command line does: the next
+// Words decodes the values of flags as the docker command line does: the next
 // word is the value, though it begins with a hyphen, as in --build-arg -DX=1.
 // But the name of a flag is none: a variable that was empty must not swallow
 // --push.
-type words struct{ flags map[string]bool }
+type Words struct{ flags map[string]bool }
 
 // Decode implements kong.Mapper.
-func (w *words) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
+func (w *Words) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	token := ctx.Scan.Pop()
 	if token.IsEOL() {
 		return errors.New("a value is missing")
@@ -37,8 +37,8 @@ func (w *words) Decode(ctx *kong.DecodeContext, target reflect.Value) error {
 	return nil
 }
 
-// know learns the names of all flags of the command line.
-func (w *words) know(app *kong.Application) {
+// Know learns the names of all flags of the command line.
+func (w *Words) Know(app *kong.Application) {
 	w.flags = map[string]bool{}
 	for _, group := range app.AllFlags(false) {
 		w.add(group)
@@ -50,7 +50,7 @@ func (w *words) know(app *kong.Application) {
 	}
 }
 
-func (w *words) add(flags []*kong.Flag) {
+func (w *Words) add(flags []*kong.Flag) {
 	for _, flag := range flags {
 		w.flags["--"+flag.Name] = true
 		if flag.Short != 0 {
