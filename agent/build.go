@@ -51,6 +51,8 @@ type Build struct {
 	// Reporter returns what shows the build in place of a display that prints
 	// line by line; nil for that display.
 	Reporter func(plain ci.Reporter) ci.Reporter
+	// Steps is the form of a log that is printed line by line; nil for BuildKit's.
+	Steps *progress.StepLog
 	// RawOutput shows what the build's steps put out as it is, but for secrets.
 	RawOutput bool
 	Log       zerolog.Logger
@@ -130,6 +132,7 @@ func (b Build) begin(ctx context.Context) (_ *work, err error) {
 	plan, err := b.prepare(ctx)
 	prepared()
 	if err != nil {
+		stream.Emitter().Emit(event.Event{Failed: failed(err, "")})
 		return nil, err
 	}
 	w := &work{Build: b, plan: plan, stream: stream, events: stream.Emitter()}
@@ -139,7 +142,7 @@ func (b Build) begin(ctx context.Context) (_ *work, err error) {
 			w.end(&err)
 		}
 	}()
-	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title(), progress.RawOutput(b.RawOutput))
+	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title(), progress.RawOutput(b.RawOutput), progress.Steps(b.Steps))
 	if err != nil {
 		return nil, fault.With(fault.ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
 	}
@@ -155,6 +158,9 @@ func (b Build) begin(ctx context.Context) (_ *work, err error) {
 
 // end closes what begin has opened; its own error counts where err has none.
 func (w *work) end(err *error) {
+	if *err != nil {
+		w.events.Emit(event.Event{Failed: failed(*err, w.plan.DockerfilePath())})
+	}
 	if w.shown != nil {
 		if closeErr := w.shown.End(); *err == nil {
 			*err = closeErr
@@ -175,7 +181,7 @@ func (b Build) reporter(display *progress.Display) ci.Reporter {
 
 // assigned tells which jobs are done.
 func (w *work) assigned(jobs []fleet.Job) {
-	assigned := &event.Assigned{Builder: w.Fleet.Definition().Name}
+	assigned := &event.Assigned{Builder: w.Fleet.Definition().Name, Dockerfile: w.plan.DockerfilePath()}
 	for _, j := range jobs {
 		node := w.Fleet.Definition().Nodes[j.Node].Name
 		assigned.Nodes = append(assigned.Nodes, event.Assignment{Node: node, Platforms: fleet.FormatPlatforms(j.Platforms)})

@@ -2,12 +2,13 @@ package ci
 
 // Bitbucket is what Bitbucket Pipelines sets for a job.
 type Bitbucket struct {
-	HTTPOrigin string `env:"BITBUCKET_GIT_HTTP_ORIGIN"`
-	CloneDir   string `env:"BITBUCKET_CLONE_DIR"`
+	BuildNumber string `env:"BITBUCKET_BUILD_NUMBER"`
+	HTTPOrigin  string `env:"BITBUCKET_GIT_HTTP_ORIGIN"`
+	CloneDir    string `env:"BITBUCKET_CLONE_DIR"`
 }
 
-func (b Bitbucket) identity() Identity {
-	return Identity{Repository: remote(b.HTTPOrigin), Workspace: b.CloneDir}
-}
+func (v Variables) onBitbucket() bool { return v.Bitbucket.BuildNumber != "" }
 
-func (Bitbucket) reporter(plain Reporter) Reporter { return plain }
+func (v Variables) bitbucket() Identity {
+	return Identity{Repository: remote(v.Bitbucket.HTTPOrigin), Workspace: v.Bitbucket.CloneDir}
+}

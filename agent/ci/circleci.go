@@ -2,6 +2,7 @@ package ci
 
 // CircleCI is what CircleCI sets for a job.
 type CircleCI struct {
+	CI            string `env:"CIRCLECI"`
 	RepositoryURL string `env:"CIRCLE_REPOSITORY_URL"`
 	// WorkingDirectory may begin with ~ for Home.
 	WorkingDirectory string `env:"CIRCLE_WORKING_DIRECTORY"`
@@ -9,12 +10,13 @@ type CircleCI struct {
 	Home string
 }
 
-func (c CircleCI) identity() Identity {
+func (v Variables) onCircleCI() bool { return v.CircleCI.CI == "true" }
+
+func (v Variables) circleci() Identity {
+	c := v.CircleCI
 	dir := c.WorkingDirectory
 	if len(dir) > 0 && dir[0] == '~' && c.Home != "" {
 		dir = c.Home + dir[1:]
 	}
 	return Identity{Repository: remote(c.RepositoryURL), Workspace: dir}
 }
-
-func (CircleCI) reporter(plain Reporter) Reporter { return plain }

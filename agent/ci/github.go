@@ -2,7 +2,9 @@ package ci
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/slipway-build/slipway/registry"
 )
@@ -24,21 +26,56 @@ type GitHub struct {
 // running reports whether the job is one of a workflow.
 func (g GitHub) running() bool { return g.Actions == "true" }
 
-func (g GitHub) identity() Identity {
-	return Identity{Repository: join(g.ServerURL, g.Repository), Workspace: g.Workspace}
-}
+func (v Variables) onGitHub() bool { return v.GitHub.running() }
 
-func (GitHub) reporter(plain Reporter) Reporter { return plain }
+func (v Variables) github() Identity {
+	return Identity{Repository: join(v.GitHub.ServerURL, v.GitHub.Repository), Workspace: v.GitHub.Workspace}
+}
 
 func (g GitHub) credentials() registry.CredentialSource {
 	return registry.CredentialSource{Name: "GitHub", Reads: "GITHUB_TOKEN, GITHUB_ACTOR", Finder: g}
 }
 
-// maskCommand is the workflow command that makes a value secret for the rest of
-// the job.
-func (g GitHub) maskCommand(value string) string {
-	return "::add-mask::" + strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(value)
+// githubCommands are the workflow commands of GitHub Actions
+// (https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands).
+// Groups do not nest, and the web page folds all of them once they have ended. Values
+// are escaped as its toolkit does.
+type githubCommands struct{ noCommands }
+
+var (
+	githubData     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	githubProperty = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+)
+
+// Begin implements Commands.
+func (githubCommands) Begin(_, title string, _ time.Time, _ bool) string {
+	return "::group::" + githubData.Replace(title)
 }
+
+// End implements Commands.
+func (githubCommands) End(string, time.Time) string { return "::endgroup::" }
+
+// Annotate implements Commands.
+func (githubCommands) Annotate(a Annotation) string {
+	var properties []string
+	if a.File != "" {
+		properties = append(properties, "file="+githubProperty.Replace(a.File))
+		if a.Line > 0 {
+			properties = append(properties, fmt.Sprintf("line=%d", a.Line), fmt.Sprintf("endLine=%d", max(a.Line, a.EndLine)))
+		}
+	}
+	if a.Title != "" {
+		properties = append(properties, "title="+githubProperty.Replace(a.Title))
+	}
+	command := "::" + string(a.Level)
+	if len(properties) > 0 {
+		command += " " + strings.Join(properties, ",")
+	}
+	return command + "::" + githubData.Replace(a.Message)
+}
+
+// Mask implements Commands.
+func (githubCommands) Mask(value string) string { return "::add-mask::" + githubData.Replace(value) }
 
 // githubRegistry is the only registry that a workflow's token is for.
 const githubRegistry = "ghcr.io"

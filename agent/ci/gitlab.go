@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/slipway-build/slipway/registry"
 )
 
 // GitLab is what GitLab CI sets for a job.
 type GitLab struct {
+	// CI is "true" in a job.
+	CI        string `env:"GITLAB_CI"`
 	ServerURL string `env:"CI_SERVER_URL"`
 	// ProjectPath is group/name.
 	ProjectPath string `env:"CI_PROJECT_PATH"`
@@ -27,11 +30,31 @@ type GitLab struct {
 	ProxyPassword string `env:"CI_DEPENDENCY_PROXY_PASSWORD"`
 }
 
-func (g GitLab) identity() Identity {
-	return Identity{Repository: join(g.ServerURL, g.ProjectPath), Workspace: g.ProjectDir}
+func (v Variables) onGitLab() bool { return v.GitLab.CI == "true" }
+
+func (v Variables) gitlab() Identity {
+	return Identity{Repository: join(v.GitLab.ServerURL, v.GitLab.ProjectPath), Workspace: v.GitLab.ProjectDir}
 }
 
-func (GitLab) reporter(plain Reporter) Reporter { return plain }
+// gitlabCommands are the sections of GitLab's job log
+// (https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections). They may
+// nest, and those that a script has around slipway stay open; the steps of a build run
+// side by side and do not nest.
+type gitlabCommands struct{ noCommands }
+
+// Begin implements Commands.
+func (gitlabCommands) Begin(name, title string, at time.Time, folded bool) string {
+	option := ""
+	if folded {
+		option = "[collapsed=true]"
+	}
+	return fmt.Sprintf("\x1b[0Ksection_start:%d:%s%s\r\x1b[0K%s", at.Unix(), name, option, title)
+}
+
+// End implements Commands.
+func (gitlabCommands) End(name string, at time.Time) string {
+	return fmt.Sprintf("\x1b[0Ksection_end:%d:%s\r\x1b[0K", at.Unix(), name)
+}
 
 func (g GitLab) credentials() registry.CredentialSource {
 	return registry.CredentialSource{Name: "GitLab", Reads: "CI_REGISTRY_*, CI_JOB_TOKEN, CI_DEPLOY_*, CI_DEPENDENCY_PROXY_*", Finder: g}

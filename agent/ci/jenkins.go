@@ -8,7 +8,9 @@ import "github.com/slipway-build/slipway/registry"
 type Jenkins struct {
 	// URL is that of Jenkins itself. Without it GitURL and Workspace may be
 	// anybody's.
-	URL       string `env:"JENKINS_URL"`
+	URL string `env:"JENKINS_URL"`
+	// BuildID is there only in a step of a job: the pods of agents have the URL.
+	BuildID   string `env:"BUILD_ID"`
 	GitURL    string `env:"GIT_URL"`
 	Workspace string `env:"WORKSPACE"`
 
@@ -17,14 +19,14 @@ type Jenkins struct {
 	RegistryPassword string `env:"REGISTRY_PASSWORD"`
 }
 
-func (j Jenkins) identity() Identity {
-	if j.URL == "" {
+func (v Variables) onJenkins() bool { return v.Jenkins.URL != "" && v.Jenkins.BuildID != "" }
+
+func (v Variables) jenkins() Identity {
+	if v.Jenkins.URL == "" {
 		return Identity{}
 	}
-	return Identity{Repository: remote(j.GitURL), Workspace: j.Workspace}
+	return Identity{Repository: remote(v.Jenkins.GitURL), Workspace: v.Jenkins.Workspace}
 }
-
-func (Jenkins) reporter(plain Reporter) Reporter { return plain }
 
 func (j Jenkins) credentials(tagHosts []string) registry.CredentialSource {
 	names := registry.LoginVariables{Host: "REGISTRY", Username: "REGISTRY_USERNAME", Password: "REGISTRY_PASSWORD"}

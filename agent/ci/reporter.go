@@ -1,6 +1,13 @@
 package ci
 
-import "github.com/slipway-build/slipway/agent/event"
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/slipway-build/slipway/agent/event"
+)
 
 // Reporter shows a build in the log of the CI system that runs it: a consumer of
 // the build's events, which is closed when there are no more. What it writes into
@@ -11,14 +18,156 @@ type Reporter interface {
 	event.Staller // a reporter around the display passes it on
 }
 
-// Reporter returns the reporter of the system that runs the job. plain is the
-// display that prints line by line, which a reporter may add to or replace; where no
-// system is known it is the reporter.
-func (v Variables) Reporter(plain Reporter) Reporter {
-	for _, s := range v.systems() {
-		if s.identity() != (Identity{}) {
-			return s.reporter(plain)
+// Log is the log of the job, as a reporter writes into it.
+type Log interface {
+	// Clean returns a text from outside as a part of one line, without secrets and
+	// without what a terminal or a CI system obeys.
+	Clean(text string) string
+	// Command writes a line that the system obeys. All of it that comes from outside
+	// is clean.
+	Command(line string)
+}
+
+// maxAnnotations is how many annotations of a level GitHub shows of a step; it drops
+// the others without a word.
+const maxAnnotations = 10
+
+// Reporter returns what shows a build in the log of the system: the plain display,
+// around which findings become annotations where the system has any. workspace is
+// that of Workspace.
+func (s System) Reporter(plain Reporter, log Log, workspace string) Reporter {
+	if s.Commands == nil || s.Commands.Annotate(Annotation{Level: LevelError, Message: "x"}) == "" {
+		return plain
+	}
+	return &annotator{Reporter: plain, commands: s.Commands, log: log, workspace: workspace}
+}
+
+// annotator adds annotations below what a display shows: warnings of the Dockerfile's
+// checks, and why the build has failed. Findings of a build's own tests have their
+// place here as well, once something reads their reports.
+type annotator struct {
+	Reporter
+	commands  Commands
+	log       Log
+	workspace string
+
+	dockerfile string // on the agent; empty when it is not there
+	warnings   []Annotation
+	failure    *Annotation
+}
+
+// Consume implements event.Consumer.
+func (a *annotator) Consume(e event.Event) error {
+	switch {
+	case e.Assigned != nil:
+		a.dockerfile = e.Assigned.Dockerfile
+	case e.Progress != nil:
+		for _, w := range e.Progress.Warnings {
+			a.warn(w)
+		}
+	case e.Failed != nil:
+		a.fail(e.Failed)
+	}
+	return a.Reporter.Consume(e)
+}
+
+// Close implements event.Closer.
+func (a *annotator) Close() error {
+	err := a.Reporter.Close()
+	if errors.As(err, new(*event.StalledError)) {
+		return err // nobody reads the log
+	}
+	for i, w := range a.warnings {
+		if i == maxAnnotations {
+			a.log.Command(fmt.Sprintf("%d more warnings are in the log only", len(a.warnings)-i))
+			break
+		}
+		a.log.Command(a.commands.Annotate(w))
+	}
+	if a.failure != nil {
+		a.log.Command(a.commands.Annotate(*a.failure))
+	}
+	return err
+}
+
+// warn keeps a warning; several nodes report the same ones.
+func (a *annotator) warn(w *event.Warning) {
+	one := Annotation{Level: LevelWarning, Message: a.log.Clean(string(w.Short))}
+	// The name of a rule, as in "FromAsCasing: 'as' and 'FROM' keywords' casing do not match".
+	if rule, message, ok := strings.Cut(one.Message, ": "); ok && !strings.Contains(rule, " ") {
+		one.Title, one.Message = rule, message
+	}
+	if w.URL != "" {
+		one.Message += " (" + a.log.Clean(w.URL) + ")"
+	}
+	name := ""
+	if w.Source != nil {
+		name = w.Source.Filename
+	}
+	if len(w.Ranges) > 0 && w.Ranges[0] != nil && w.Ranges[0].Start != nil {
+		one.Line = int(w.Ranges[0].Start.Line)
+		if end := w.Ranges[0].End; end != nil {
+			one.EndLine = int(end.Line)
 		}
 	}
-	return plain
+	file := ""
+	if name != "" && name == filepath.Base(a.dockerfile) {
+		file = a.dockerfile
+	}
+	a.locate(&one, file, name)
+	for _, known := range a.warnings {
+		if known == one {
+			return
+		}
+	}
+	a.warnings = append(a.warnings, one)
+}
+
+// fail keeps why the build has failed, but for one that somebody has cancelled.
+func (a *annotator) fail(f *event.Failed) {
+	if f.Class == event.FailedCancelled {
+		return
+	}
+	one := Annotation{Level: LevelError, Title: a.log.Clean(f.Step), Message: a.log.Clean(f.Error)}
+	if one.Title == "" {
+		one.Title = "slipway"
+	}
+	file, name := "", ""
+	if f.Place != nil {
+		file, name, one.Line, one.EndLine = f.Place.File, f.Place.Name, f.Place.Start, f.Place.End
+	}
+	a.locate(&one, file, name)
+	a.failure = &one
+}
+
+// locate puts a finding on a file of the workspace. Where the file is not in it, the
+// message says which it is.
+func (a *annotator) locate(one *Annotation, file, name string) {
+	if one.File = a.log.Clean(relative(a.workspace, file)); one.File != "" || name == "" {
+		return
+	}
+	if one.Line > 0 {
+		name = fmt.Sprintf("%s:%d", name, one.Line)
+	}
+	one.Message = a.log.Clean(name) + ": " + one.Message
+}
+
+// relative returns a file's path in the workspace, with slashes; empty where it is not
+// in it. Links are followed on both sides.
+func relative(workspace, file string) string {
+	if workspace == "" || file == "" {
+		return ""
+	}
+	root, err := filepath.EvalSymlinks(workspace)
+	if err != nil {
+		return ""
+	}
+	if file, err = filepath.EvalSymlinks(file); err != nil {
+		return ""
+	}
+	rel, err := filepath.Rel(root, file)
+	if err != nil || !filepath.IsLocal(rel) {
+		return ""
+	}
+	return filepath.ToSlash(rel)
 }

@@ -2,6 +2,11 @@ package ci
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/slipway-build/slipway/agent/event"
@@ -14,21 +19,111 @@ func (*plainLog) Consume(event.Event) error { return nil }
 func (p *plainLog) Close() error            { return p.closed }
 func (*plainLog) Stalled()                  {}
 
-// TestReporter has a job of every system, and none. All logs are plain today.
+// lines is a log that keeps its commands.
+type lines struct{ list []string }
+
+func (l *lines) Command(line string) { l.list = append(l.list, line) }
+
+// Clean stands in for the terminal's: brackets show that it was called.
+func (l *lines) Clean(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "<" + text + ">"
+}
+
+// TestReporter has every system. The log of those without annotations is the display.
 func TestReporter(t *testing.T) {
 	plain := &plainLog{closed: errors.New("closed")}
-	for name, v := range map[string]Variables{
-		"nowhere":   {},
-		"GitHub":    {GitHub: GitHub{Actions: "true", ServerURL: "https://github.com", Repository: "team/app", Workspace: "/w"}},
-		"GitLab":    {GitLab: GitLab{ServerURL: "https://gitlab.example", ProjectPath: "g/a", ProjectDir: "/w"}},
-		"Azure":     {Azure: Azure{"https://dev.azure.com/org/p/_git/app", "/w"}},
-		"Bitbucket": {Bitbucket: Bitbucket{"http://bitbucket.org/team/app", "/w"}},
-		"Buildkite": {Buildkite: Buildkite{"git@github.com:team/app.git", "/w"}},
-		"CircleCI":  {CircleCI: CircleCI{"git@github.com:team/app.git", "/w", ""}},
-		"Jenkins":   {Jenkins: Jenkins{URL: "https://jenkins.example/", Workspace: "/w"}},
+	for _, s := range append(Systems(), System{}) {
+		_, same := s.Reporter(plain, &lines{}, "/w").(*plainLog)
+		if want := s.Name != "github" && s.Name != "azure"; same != want {
+			t.Errorf("%q has the display as its reporter: %t", s.Name, same)
+		}
+	}
+}
+
+// TestAnnotations has a build with warnings that two nodes report, and a failure.
+func TestAnnotations(t *testing.T) {
+	workspace := t.TempDir()
+	dockerfile := filepath.Join(workspace, "docker", "Dockerfile.prod")
+	if err := os.MkdirAll(filepath.Dir(dockerfile), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dockerfile, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	github, _, err := Variables{}.Choose("github")
+	if err != nil {
+		t.Fatal(err)
+	}
+	warning := func(text, file string, line int32) *event.Warning {
+		return &event.Warning{Short: []byte(text), URL: "https://u", Source: &event.Source{Filename: file}, Ranges: []*event.Range{{Start: &event.Position{Line: line}}}}
+	}
+	place := &event.Place{Name: "Dockerfile.prod", File: dockerfile, Start: 3, End: 4}
+	for _, tt := range []struct {
+		name      string
+		workspace string
+		events    []event.Event
+		want      []string
+	}{
+		{name: "nothing", workspace: workspace},
+		{"warnings", workspace, []event.Event{
+			{Assigned: &event.Assigned{Dockerfile: dockerfile}},
+			{Progress: &event.Progress{Warnings: []*event.Warning{warning("Rule: says", "Dockerfile.prod", 2), warning("odd", "other", 0)}}},
+			{Progress: &event.Progress{Warnings: []*event.Warning{warning("Rule: says", "Dockerfile.prod", 2), {Short: []byte("bare")}}}},
+		}, []string{
+			"::warning file=<docker/Dockerfile.prod>,line=2,endLine=2,title=<Rule::says> (<https://u>)",
+			"::warning::<other>: <odd> (<https://u>)",
+			"::warning::<bare>",
+		}},
+		{"a failure", workspace, []event.Event{{Failed: &event.Failed{Class: event.FailedBuild, Error: "exit code: 2", Step: "[2/2] RUN make", Place: place}}}, []string{
+			"::error file=<docker/Dockerfile.prod>,line=3,endLine=4,title=<[2/2] RUN make>::<exit code: 2>",
+		}},
+		{"a failure outside of the workspace", t.TempDir(), []event.Event{{Failed: &event.Failed{Class: event.FailedBuild, Error: "exit code: 2", Place: place}}}, []string{
+			"::error title=slipway::<Dockerfile.prod:3>: <exit code: 2>",
+		}},
+		{"no workspace", "", []event.Event{{Failed: &event.Failed{Class: event.FailedCluster, Error: "no pod"}}}, []string{"::error title=slipway::<no pod>"}},
+		{"cancelled", workspace, []event.Event{{Failed: &event.Failed{Class: event.FailedCancelled, Error: "signal"}}}, nil},
 	} {
-		if got := v.Reporter(plain); got != Reporter(plain) {
-			t.Errorf("%s has the reporter %T", name, got)
+		log := &lines{}
+		r := github.Reporter(&plainLog{}, log, tt.workspace)
+		for _, e := range tt.events {
+			if err := r.Consume(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(log.list, tt.want) {
+			t.Errorf("%s:\n%s\nwant\n%s", tt.name, strings.Join(log.list, "\n"), strings.Join(tt.want, "\n"))
+		}
+	}
+}
+
+// TestAnnotationsAreFew has more warnings than GitHub shows, and a log that nobody reads.
+func TestAnnotationsAreFew(t *testing.T) {
+	for name, closed := range map[string]error{"": nil, "stalled": &event.StalledError{Consumer: "display"}} {
+		log := &lines{}
+		github, _, _ := Variables{}.Choose("github")
+		r := github.Reporter(&plainLog{closed: closed}, log, "")
+		for i := range 13 {
+			if err := r.Consume(event.Event{Progress: &event.Progress{Warnings: []*event.Warning{{Short: fmt.Appendf(nil, "w%d", i)}}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.Close(); !errors.Is(err, closed) {
+			t.Errorf("error %v", err)
+		}
+		if closed != nil {
+			if len(log.list) > 0 {
+				t.Errorf("%s: %q is written", name, log.list)
+			}
+			continue
+		}
+		if len(log.list) != 11 || log.list[9] != "::warning::<w9>" || log.list[10] != "3 more warnings are in the log only" {
+			t.Errorf("%q", log.list)
 		}
 	}
 }

@@ -35,6 +35,7 @@ type Event struct {
 	Publishing   *Publishing   `json:"publishing,omitempty"`
 	Published    *Published    `json:"published,omitempty"`
 	NotPublished *NotPublished `json:"notPublished,omitempty"`
+	Failed       *Failed       `json:"failed,omitempty"`
 	Span         *Span         `json:"span,omitempty"`
 }
 
@@ -43,6 +44,9 @@ type Event struct {
 type Assigned struct {
 	// Builder is the name of the builder.
 	Builder string `json:"builder"`
+	// Dockerfile is the absolute path of the Dockerfile on the agent; empty when it
+	// is not a file there.
+	Dockerfile string `json:"dockerfile,omitempty"`
 	// Nodes are in the order of the builder's definition.
 	Nodes []Assignment `json:"nodes"`
 }
@@ -277,6 +281,44 @@ type Output struct {
 // NotPublished says that the results could not be put in place.
 type NotPublished struct {
 	Error string `json:"error"`
+}
+
+// Failed says that the build has failed. It is the last event of such a build, and the
+// only one where nothing has begun yet.
+type Failed struct {
+	// Class is whose fault it is: one of the constants.
+	Class FailedClass `json:"class"`
+	// Error is the message, in a line or several.
+	Error string `json:"error"`
+	// Step is the name of the step that has failed; empty when none has.
+	Step string `json:"step,omitempty"`
+	// Place is where in the Dockerfile it has failed; nil when that is not known.
+	Place *Place `json:"place,omitempty"`
+}
+
+// FailedClass is whose fault a failure is. Each has an exit code of its own.
+type FailedClass string
+
+// The classes.
+const (
+	FailedBuild     FailedClass = "build"     // the Dockerfile or the code
+	FailedUsage     FailedClass = "usage"     // a flag, a file, a definition or an output
+	FailedCluster   FailedClass = "cluster"   // a builder that could not be had
+	FailedLost      FailedClass = "lost"      // a builder that went away
+	FailedRegistry  FailedClass = "registry"  // a registry that refused or was not reached
+	FailedCancelled FailedClass = "cancelled" // a signal or a deadline
+	FailedInternal  FailedClass = "internal"  // Slipway itself
+)
+
+// Place is a place in a Dockerfile.
+type Place struct {
+	// Name is the file's name as the builder has it; File its absolute path on the
+	// agent, empty when it is not a file there.
+	Name string `json:"name,omitempty"`
+	File string `json:"file,omitempty"`
+	// Start and End are its first and last line, counted from 1.
+	Start int `json:"start"`
+	End   int `json:"end"`
 }
 
 // Span is something that took time: a step of the command's own, or a request to

@@ -20,6 +20,7 @@ type Display struct {
 	plain    bool // prints line by line
 	terminal *Terminal
 	gate     gate
+	steps    *StepLog // nil for BuildKit's form
 
 	// mu guards closed: who sends holds it for reading.
 	mu     sync.RWMutex

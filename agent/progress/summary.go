@@ -2,7 +2,6 @@ package progress
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -31,10 +30,6 @@ type nodeSummary struct {
 	// steps are the instructions that have ended, and whether they were cached.
 	steps map[string]bool
 }
-
-// instruction matches the name of a step that is an instruction of a Dockerfile,
-// such as "[linux/amd64 build 2/3] RUN make". FROM is none: it makes nothing.
-var instruction = regexp.MustCompile(`^\[(?:[^\]]* )?\d+/\d+\] (FROM )?`)
 
 // note takes an event into account.
 func (s *summary) note(e event.Event) {
@@ -65,7 +60,7 @@ func (s *summary) note(e event.Event) {
 		node.steps = map[string]bool{}
 	case e.Progress != nil && node.steps != nil:
 		for _, v := range e.Progress.Vertexes {
-			if m := instruction.FindStringSubmatch(v.Name); m != nil && m[1] == "" && v.Completed != nil {
+			if v.Completed != nil && event.IsInstruction(v.Name) {
 				node.steps[v.Digest] = v.Cached
 			}
 		}

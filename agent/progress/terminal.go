@@ -50,6 +50,24 @@ func (t *Terminal) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Clean returns a text from outside as a part of one line, without secrets and without
+// what terminals and CI systems obey.
+func (t *Terminal) Clean(text string) string { return sanitize.Line(t.mask.String(text)) }
+
+// Command writes a line that the CI system is meant to obey, past what keeps such
+// lines out. What it holds from outside must be clean. Once a display has stalled, the
+// line is dropped.
+func (t *Terminal) Command(line string) {
+	t.mu.Lock()
+	stalled := t.stalled
+	t.mu.Unlock()
+	if stalled {
+		return
+	}
+	_ = t.gate.Flush()                      // what was held back stands before it
+	_, _ = io.WriteString(t.out, line+"\n") // as little as other lines of a log
+}
+
 func (t *Terminal) attach(d *Display) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

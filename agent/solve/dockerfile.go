@@ -114,6 +114,7 @@ func (s *sources) localDockerfile(path string) {
 	}
 	s.inputs.Mounts[mountDockerfile] = dir
 	s.inputs.Attrs[attrFilename] = filepath.Base(path)
+	s.inputs.DockerfilePath = filepath.Join(dir, filepath.Base(path))
 }
 
 // lowercaseDockerfile returns the path of "dockerfile" when it exists where

@@ -21,6 +21,9 @@ type inputs struct {
 	// DockerfileURL is fetched by the daemon before the solve; empty when the
 	// Dockerfile comes from elsewhere.
 	DockerfileURL string
+	// DockerfilePath is the absolute path of the Dockerfile on the agent; empty when
+	// it is no file of the user's there.
+	DockerfilePath string
 	// SharedKey tells the daemon which context this is the next version of.
 	SharedKey string
 	// SourcePolicy restricts or rewrites what the build may pull; nil for

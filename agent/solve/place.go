@@ -86,6 +86,20 @@ type stepError struct {
 // Unwrap returns the failure.
 func (e *stepError) Unwrap() error { return e.error }
 
+// FailedPlace returns where in the Dockerfile a build has failed: the file's name, as
+// BuildKit has it, and the first and the last line, counted from 1. It returns false
+// for a failure that is at no line.
+func FailedPlace(err error) (name string, start, end int, ok bool) {
+	for _, source := range errdefs.Sources(err) {
+		if source.Info == nil || len(source.Ranges) == 0 || source.Ranges[0].GetStart().GetLine() < 1 {
+			continue
+		}
+		start = int(source.Ranges[0].GetStart().GetLine())
+		return source.Info.Filename, start, max(start, int(source.Ranges[0].GetEnd().GetLine())), true
+	}
+	return "", 0, 0, false
+}
+
 // FailedStep returns the name of the step that a solve has failed at, such as
 // "[linux/arm64 2/3] RUN make"; empty when it has failed as a whole.
 func FailedStep(err error) string {

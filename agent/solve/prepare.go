@@ -59,6 +59,10 @@ func (p *Plan) Affinity() string {
 	return contextfs.SharedKey(in.SharedKey, p.request.Target)
 }
 
+// DockerfilePath is the absolute path of the Dockerfile on the agent; empty when it
+// comes from elsewhere.
+func (p *Plan) DockerfilePath() string { return p.inputs.DockerfilePath }
+
 // Close removes staging and temporary files.
 func (p *Plan) Close() error {
 	p.git.Stop()

@@ -11,8 +11,10 @@ import (
 
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/ci"
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/agent/report"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/configmap"
@@ -61,6 +63,7 @@ type buildCmd struct {
 	Check bool   `help:"Shorthand for --call=check: run the Dockerfile linter."`
 	Print string `hidden:"" help:"Old name of --call."`
 	timingFlags
+	ciFlags
 	RegistryAllow []string `sep:"none" env:"SLIPWAY_REGISTRY_ALLOW" placeholder:"HOST" help:"Registry whose credential builders may have although the build does not name it, such as a mirror. The variable holds one per line."`
 
 	DryRun        bool `help:"Print what each node would be asked for, as JSON, and build nothing."`
@@ -81,7 +84,12 @@ func (c *buildCmd) Help() string {
 }
 
 // Run builds.
-func (c *buildCmd) Run(in *invocation) error {
+func (c *buildCmd) Run(in *invocation) (err error) {
+	told, err := c.tell(in)
+	if err != nil {
+		return err
+	}
+	defer func() { err = told.end(in, err) }()
 	asked, err := c.parse(in)
 	if err != nil {
 		return err
@@ -98,6 +106,7 @@ func (c *buildCmd) Run(in *invocation) error {
 	}
 	events, end := c.events(in)
 	defer end()
+	told.follow(events)
 	clients := &fleet.Clients{Access: in.access(), Events: events.Emitter(), Log: in.log}
 	if warning := c.warning(); warning != "" {
 		in.log.Warn().Msg(warning)
@@ -113,9 +122,12 @@ func (c *buildCmd) Run(in *invocation) error {
 		Provenance: asked.provenance,
 		Terminal:   in.terminal,
 		Mode:       asked.mode,
-		Reporter:   in.env.CI.Reporter,
-		RawOutput:  c.RawOutput,
-		Log:        in.log,
+		Reporter: func(plain ci.Reporter) ci.Reporter {
+			return asked.system.Reporter(plain, in.terminal, asked.system.Workspace(in.env.CI))
+		},
+		Steps:     c.steps(asked.system, asked.mode),
+		RawOutput: c.RawOutput,
+		Log:       in.log,
 	}
 	switch {
 	case c.DryRun:
@@ -123,12 +135,19 @@ func (c *buildCmd) Run(in *invocation) error {
 	case asked.call.Name != "":
 		return c.ask(in, build, asked.call)
 	}
-	return c.build(in, build)
+	fork := asked.system.Fork(in.env.CI, in.files.Read)
+	if warning := fork.Warning(in.ctx, asked.request.Keychain, output.PushedNames(asked.request.Tags, asked.request.Outputs)); warning != "" {
+		in.log.Warn().Msg(warning)
+	}
+	made, err := c.build(in, build)
+	told.succeeded(made)
+	return fork.Explain(err)
 }
 
 // asked is what the flags of a build ask for.
 type asked struct {
 	mode       progress.Mode
+	system     ci.System // whose log it is; the zero System for none
 	platforms  []ocispecs.Platform
 	provenance buildkit.ProvenanceMode
 	call       solve.Call // without a name it is a build
@@ -138,6 +157,9 @@ type asked struct {
 // parse parses the flags, each group of which reports its own mistakes.
 func (c *buildCmd) parse(in *invocation) (a asked, err error) {
 	if a.mode, err = c.mode(in); err != nil {
+		return a, err
+	}
+	if a.system, err = c.system(in); err != nil {
 		return a, err
 	}
 	if a.platforms, err = solve.ParsePlatforms(c.Platform); err != nil {
@@ -180,22 +202,22 @@ func (c *buildCmd) complete(in *invocation, r *solve.Request, definition configm
 }
 
 // build builds and writes down what came of it.
-func (c *buildCmd) build(in *invocation, build agent.Build) error {
+func (c *buildCmd) build(in *invocation, build agent.Build) (*report.Report, error) {
 	files, err := c.open(in)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	made, err := build.Run(in.ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// An archive that went to standard output ends with its last byte.
 	if id := made.ImageID(); build.Mode == progress.Quiet && id != "" && !usesStdout(build.Request.Outputs) {
 		if _, err := sanitize.Fprintln(in.out, id); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return files.write(in.ctx, made, in.env.enabled("BUILDX_METADATA_WARNINGS"))
+	return made, files.write(in.ctx, made, in.env.enabled("BUILDX_METADATA_WARNINGS"))
 }
 
 // ask prints the answer to a call.

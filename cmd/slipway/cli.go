@@ -75,7 +75,7 @@ type global struct {
 	LogLevel    string           `enum:"trace,debug,info,warn,error" default:"info" env:"SLIPWAY_LOG_LEVEL" help:"Least severe diagnostics to print (${enum})." group:"global"`
 	LogFormat   string           `enum:"human,json" default:"human" env:"SLIPWAY_LOG_FORMAT" help:"Format of diagnostics (${enum})." group:"global"`
 	Debug       bool             `short:"D" help:"Same as --log-level=debug." group:"global"`
-	CIMask      bool             `name:"ci-mask" env:"SLIPWAY_CI_MASK" help:"Tell GitHub's runner which values are secret. It must be what reads standard error: anything else gets them in clear." group:"global"`
+	CIMask      bool             `name:"ci-mask" env:"SLIPWAY_CI_MASK" help:"Tell the runner of GitHub, Gitea, Forgejo or Azure which values are secret. It must be what reads standard error: anything else gets them in clear." group:"global"`
 	ShowVersion kong.VersionFlag `name:"version" help:"Print the version." group:"global"`
 }
 
@@ -254,8 +254,9 @@ func dispatch(ctx context.Context, line *cli, name called, args []string, std st
 	}
 	hidden := &secrets{mask: mask}
 	diagnostics := std.err
-	if line.CIMask && listens(env, std.err) {
-		hidden.tell, hidden.command = &lineWriter{out: std.err}, env.CI.Masker()
+	system, _, _ := env.CI.Choose(line.Build.CI) // a name that is not known is refused by the command
+	if line.CIMask && listens(system, std.err) {
+		hidden.tell, hidden.command = &lineWriter{out: std.err}, system.Mask
 		diagnostics = hidden.tell
 	}
 	terminal := progress.NewTerminal(diagnostics, mask)

@@ -102,6 +102,7 @@ func lookupEnvironment(ctx context.Context, lookuper envconfig.Lookuper) (enviro
 		return env, fmt.Errorf("read the environment: %w", err)
 	}
 	env.CI.CircleCI.Home = env.Home
+	env.CI.Tekton.Steps = isDirectory(ci.TektonSteps)
 	return env, nil
 }
 

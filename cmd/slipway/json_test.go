@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-build/slipway/agent/builders"
+	ciresults "github.com/slipway-build/slipway/agent/ci/results"
 	"github.com/slipway-build/slipway/agent/doctor"
 	"github.com/slipway-build/slipway/cmd/slipway/cachetable"
 	"github.com/slipway-build/slipway/internal/format"
@@ -38,6 +39,9 @@ var jsonOutputs = []struct {
 	{"doctor", "slipway doctor --format json", []doctor.Check{{}}},
 	{"auth", "slipway auth --format json", []authStatus{{Findings: []registry.Finding{{}}, Checks: []authCheck{{}}}}},
 	{"version", "slipway version --format json", versionInfo{}},
+	{"results", "slipway build --ci-results DIR, the file slipway.json", ciresults.Results{
+		Platforms: []ciresults.Platform{{}}, Warnings: []ciresults.Finding{{}}, Error: &ciresults.Failure{Place: &ciresults.Finding{}}, Metadata: json.RawMessage("{}"),
+	}},
 	{"error", "slipway --log-format json …, the last line on standard error", errorJSON{}},
 }
 
@@ -229,6 +233,8 @@ func (c comments) schema(t *testing.T, of reflect.Type) map[string]any {
 		return map[string]any{"type": "string", "format": "date-time"}
 	case of == reflect.TypeFor[builders.Seconds]():
 		return map[string]any{"type": "number"}
+	case of == reflect.TypeFor[json.RawMessage]():
+		return map[string]any{"type": "object"}
 	}
 	switch of.Kind() {
 	case reflect.Pointer:
@@ -293,6 +299,8 @@ func kindWord(of reflect.Type) string {
 		return "time"
 	case of == reflect.TypeFor[builders.Seconds]():
 		return "seconds"
+	case of == reflect.TypeFor[json.RawMessage]():
+		return "object"
 	}
 	switch of.Kind() {
 	case reflect.Slice:

@@ -6,14 +6,56 @@ import (
 	"log"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/term"
 
+	"github.com/slipway-build/slipway/agent/ci"
+	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/internal/color"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
+
+// ciFlags say how the log of a build is written.
+type ciFlags struct {
+	CI        string        `name:"ci" default:"auto" env:"SLIPWAY_CI" placeholder:"NAME" help:"CI system for whose log the build is shown: auto (the one that runs the job), none, plain, forgejo, gitea, github, gitlab, azure, bitbucket, buildkite, circleci, woodpecker, drone, jenkins, tekton or argo."`
+	LogGroup  bool          `env:"SLIPWAY_LOG_GROUP" help:"Print the log of each step as a whole, when the step ends."`
+	Heartbeat time.Duration `default:"60s" env:"SLIPWAY_HEARTBEAT" placeholder:"DURATION" help:"Say that a step is still running after so long without output, then after twice as long each time; 0 for never."`
+}
+
+// system is the CI system of the flags.
+func (f ciFlags) system(in *invocation) (ci.System, error) {
+	system, others, err := in.env.CI.Choose(f.CI)
+	if err != nil {
+		return system, &usageError{err: fmt.Errorf("--ci: %w", err)}
+	}
+	if f.Heartbeat < 0 {
+		return system, &usageError{err: fmt.Errorf("--heartbeat %s: is negative; 0 is never", f.Heartbeat)}
+	}
+	for _, other := range others {
+		in.log.Debug().Msgf("CI system: %s (%s); not %s, though there is %s", system.Title, system.Signs, other.Title, other.Signs)
+	}
+	if len(others) == 0 && system.Known() {
+		in.log.Debug().Msgf("CI system: %s", system.Title)
+	}
+	return system, nil
+}
+
+// steps is the form of a log that is printed line by line; nil for BuildKit's, which is
+// what docker buildx prints: where no CI system is known, and for --progress=plain, which
+// programs may parse.
+func (f ciFlags) steps(system ci.System, mode progress.Mode) *progress.StepLog {
+	if !f.LogGroup && (!system.Known() || mode != progress.Auto) {
+		return nil
+	}
+	form := &progress.StepLog{Grouped: f.LogGroup, Heartbeat: f.Heartbeat}
+	if system.Known() {
+		form.Sections = system.Commands
+	}
+	return form
+}
 
 // newLogger returns the logger for diagnostics. It writes to out; whether that
 // is a terminal is judged by stderr, which is behind it.

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/slipway-build/slipway/agent/ci"
 )
 
 // alone gives a test a home directory of its own and none of the CI system's
@@ -200,18 +202,19 @@ func TestListens(t *testing.T) {
 	}
 	defer r.Close()
 	defer w.Close()
-	var github environment
-	github.CI.GitHub.Actions = "true"
+	var variables ci.Variables
+	variables.GitHub.Actions = "true"
+	github, _ := variables.Detect()
 	for _, tt := range []struct {
 		name string
-		env  environment
+		env  ci.System
 		err  io.Writer
 		want bool
 	}{
 		{"the runner", github, w, true},
 		{"a file, which may be kept", github, file, false},
 		{"a buffer", github, &bytes.Buffer{}, false},
-		{"another CI system", environment{}, w, false},
+		{"another CI system", ci.System{}, w, false},
 	} {
 		if got := listens(tt.env, tt.err); got != tt.want {
 			t.Errorf("%s: %t", tt.name, got)

@@ -15,6 +15,7 @@ import (
 type resultFlags struct {
 	MetadataFile string `placeholder:"FILE" help:"Write what was built, as JSON: digests, descriptors, per platform."`
 	Iidfile      string `placeholder:"FILE" help:"Write the image ID."`
+	CIResults    string `name:"ci-results" env:"SLIPWAY_CI_RESULTS" placeholder:"DIR" help:"Write what the build came to into a directory, in the forms that the CI system of --ci reads; also when it fails."`
 }
 
 // results are the files that were asked for; nil for none.

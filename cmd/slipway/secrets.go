@@ -5,6 +5,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/slipway-build/slipway/agent/ci"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/registry"
 )
@@ -47,9 +48,9 @@ func (s *secrets) tellNobody() {
 // what a build puts out. A file is no runner; a secret must not stand in it.
 // Whether a pipe ends at the runner or in tee, only who wrote the workflow
 // knows: without being told so with --ci-mask nobody is told a secret.
-func listens(env environment, stderr io.Writer) bool {
+func listens(system ci.System, stderr io.Writer) bool {
 	file, ok := stderr.(*os.File)
-	if env.CI.Masker() == nil || !ok {
+	if system.Mask("x") == "" || !ok {
 		return false
 	}
 	info, err := file.Stat()

@@ -55,20 +55,24 @@ const boolean = "true or false"
 
 // The tools.
 const (
-	buildx    = "buildx"
-	buildKit  = "BuildKit"
-	docker    = "docker"
-	kubectl   = "Kubernetes"
-	aws       = "AWS"
-	azure     = "Azure Pipelines"
-	bitbucket = "Bitbucket"
-	buildkite = "Buildkite"
-	circle    = "CircleCI"
-	github    = "GitHub"
-	gitlab    = "GitLab"
-	jenkins   = "Jenkins"
-	podman    = "podman"
-	system    = "the system"
+	buildx     = "buildx"
+	buildKit   = "BuildKit"
+	docker     = "docker"
+	kubectl    = "Kubernetes"
+	argo       = "Argo Workflows"
+	aws        = "AWS"
+	azure      = "Azure Pipelines"
+	bitbucket  = "Bitbucket"
+	buildkite  = "Buildkite"
+	circle     = "CircleCI"
+	drone      = "Drone"
+	github     = "GitHub"
+	gitea      = "Gitea, Forgejo"
+	gitlab     = "GitLab"
+	jenkins    = "Jenkins"
+	podman     = "podman"
+	system     = "the system"
+	woodpecker = "Woodpecker"
 )
 
 // All are the variables, by owner.
@@ -111,22 +115,36 @@ var All = []Variable{
 	{Name: "ACTIONS_RUNTIME_TOKEN", Owner: github, Help: "Credential of type=gha caches."},
 	{Name: "GITHUB_ACTIONS", Owner: github, Help: "That a workflow runs."},
 	{Name: "GITHUB_ACTOR", Owner: github, Help: "User of the credential for ghcr.io."},
+	{Name: "GITHUB_EVENT_NAME", Owner: github, Help: "Whether the job runs for a pull request."},
+	{Name: "GITHUB_EVENT_PATH", Owner: github, Help: "Whether the pull request is from a fork."},
+	{Name: "GITHUB_OUTPUT", Owner: github, Help: "File of the outputs of the step."},
 	{Name: "GITHUB_REPOSITORY", Owner: github, Help: "Identity of the context."},
 	{Name: "GITHUB_SERVER_URL", Owner: github, Help: "Identity of the context."},
+	{Name: "GITHUB_STEP_SUMMARY", Owner: github, Help: "File of the summary of the job."},
 	{Name: "GITHUB_TOKEN", Owner: github, Help: "Credential for ghcr.io."},
 	{Name: "GITHUB_WORKSPACE", Owner: github, Help: "Identity of the context."},
+	{Name: "FORGEJO_ACTIONS", Owner: gitea, Help: "That Forgejo's runner runs the job."},
+	{Name: "GITEA_ACTIONS", Owner: gitea, Help: "That Gitea's runner runs the job."},
 	{Name: "CI_DEPENDENCY_PROXY_PASSWORD", Owner: gitlab, Help: "Credential for the dependency proxy."},
 	{Name: "CI_DEPENDENCY_PROXY_SERVER", Owner: gitlab, Help: "The dependency proxy."},
 	{Name: "CI_DEPENDENCY_PROXY_USER", Owner: gitlab, Help: "User of the credential for the dependency proxy."},
 	{Name: "CI_DEPLOY_PASSWORD", Owner: gitlab, Help: "Credential for the project's registry, without CI_REGISTRY_PASSWORD and CI_JOB_TOKEN."},
 	{Name: "CI_DEPLOY_USER", Owner: gitlab, Help: "User of CI_DEPLOY_PASSWORD."},
 	{Name: "CI_JOB_TOKEN", Owner: gitlab, Help: "Credential for the project's registry, without CI_REGISTRY_PASSWORD."},
+	{Name: "CI_MERGE_REQUEST_PROJECT_ID", Owner: gitlab, Help: "Whether the merge request is from a fork."},
+	{Name: "CI_MERGE_REQUEST_SOURCE_PROJECT_ID", Owner: gitlab, Help: "Whether the merge request is from a fork."},
+	{Name: "CI_MERGE_REQUEST_SOURCE_PROJECT_PATH", Owner: gitlab, Help: "The fork that the merge request is from."},
 	{Name: "CI_PROJECT_DIR", Owner: gitlab, Help: "Identity of the context."},
+	{Name: "CI_PROJECT_ID", Owner: gitlab, Help: "Whether the merge request is from a fork."},
 	{Name: "CI_PROJECT_PATH", Owner: gitlab, Help: "Identity of the context."},
+	{Name: "CI_PROJECT_URL", Owner: gitlab, Help: "Links to the images in the annotations report."},
 	{Name: "CI_REGISTRY", Owner: gitlab, Help: "The project's registry."},
 	{Name: "CI_REGISTRY_PASSWORD", Owner: gitlab, Help: "Credential for the project's registry."},
 	{Name: "CI_REGISTRY_USER", Owner: gitlab, Help: "User of CI_REGISTRY_PASSWORD."},
 	{Name: "CI_SERVER_URL", Owner: gitlab, Help: "Identity of the context."},
+	{Name: "GITLAB_CI", Owner: gitlab, Help: "That GitLab runs the job."},
+	{Name: "BUILD_ID", Owner: jenkins, Help: "That a step of a job runs, with JENKINS_URL."},
+	{Name: "CHANGE_FORK", Owner: jenkins, Help: "The fork that the pull request is from."},
 	{Name: "GIT_URL", Owner: jenkins, Help: "Identity of the context, with JENKINS_URL."},
 	{Name: "JENKINS_URL", Owner: jenkins, Help: "That Jenkins runs the job."},
 	{Name: "REGISTRY", Owner: jenkins, Help: "The registry that REGISTRY_USERNAME and REGISTRY_PASSWORD are for."},
@@ -135,12 +153,28 @@ var All = []Variable{
 	{Name: "WORKSPACE", Owner: jenkins, Help: "Identity of the context, with JENKINS_URL."},
 	{Name: "BUILD_REPOSITORY_URI", Owner: azure, Help: "Identity of the context."},
 	{Name: "BUILD_SOURCESDIRECTORY", Owner: azure, Help: "Identity of the context."},
+	{Name: "SYSTEM_PULLREQUEST_ISFORK", Owner: azure, Help: "Whether the pull request is from a fork."},
+	{Name: "TF_BUILD", Owner: azure, Help: "That Azure Pipelines runs the job."},
+	{Name: "BITBUCKET_BUILD_NUMBER", Owner: bitbucket, Help: "That Bitbucket Pipelines runs the job."},
 	{Name: "BITBUCKET_CLONE_DIR", Owner: bitbucket, Help: "Identity of the context."},
 	{Name: "BITBUCKET_GIT_HTTP_ORIGIN", Owner: bitbucket, Help: "Identity of the context."},
+	{Name: "BUILDKITE", Owner: buildkite, Help: "That Buildkite runs the job."},
 	{Name: "BUILDKITE_BUILD_CHECKOUT_PATH", Owner: buildkite, Help: "Identity of the context."},
+	{Name: "BUILDKITE_PULL_REQUEST_REPO", Owner: buildkite, Help: "The repository that the pull request is from."},
 	{Name: "BUILDKITE_REPO", Owner: buildkite, Help: "Identity of the context."},
+	{Name: "BUILDKITE_STEP_KEY", Owner: buildkite, Help: "Name of the meta-data and of the annotation."},
+	{Name: "CIRCLECI", Owner: circle, Help: "That CircleCI runs the job."},
+	{Name: "CIRCLE_PR_USERNAME", Owner: circle, Help: "Whose fork the pull request is from."},
 	{Name: "CIRCLE_REPOSITORY_URL", Owner: circle, Help: "Identity of the context."},
 	{Name: "CIRCLE_WORKING_DIRECTORY", Owner: circle, Help: "Identity of the context."},
+	{Name: "CI", Owner: woodpecker, Help: "That Woodpecker runs the step, if it is woodpecker."},
+	{Name: "CI_REPO_CLONE_URL", Owner: woodpecker, Help: "Identity of the context."},
+	{Name: "CI_SYSTEM_NAME", Owner: woodpecker, Help: "That Woodpecker runs the step, if it is woodpecker."},
+	{Name: "CI_WORKSPACE", Owner: woodpecker, Help: "Identity of the context."},
+	{Name: "DRONE", Owner: drone, Help: "That Drone runs the step."},
+	{Name: "DRONE_GIT_HTTP_URL", Owner: drone, Help: "Identity of the context."},
+	{Name: "DRONE_WORKSPACE", Owner: drone, Help: "Identity of the context."},
+	{Name: "ARGO_NODE_ID", Owner: argo, Help: "That a container of a workflow runs."},
 	{Name: "FORCE_COLOR", Owner: system, Help: "Colours, wherever output goes; 0 for none (https://force-color.org)."},
 	{Name: "HOME", Owner: system, Help: "Where docker's and buildx's directories are, and caches."},
 	{Name: "HTTPS_PROXY", Owner: system, Help: "Proxy on the way to registries and to the API server."},

@@ -82,6 +82,21 @@ func InsecureRegistries(tags []string, outputs []Output) []string {
 	return slices.Compact(hosts)
 }
 
+// PushedNames are the names that outputs push. Tags are as those of InsecureRegistries.
+func PushedNames(tags []string, outputs []Output) []string {
+	var names []string
+	for _, o := range outputs {
+		switch {
+		case o.Type != exporterRegistry && (o.Type != client.ExporterImage || !isTrue(o.Attrs, attrPush)):
+		case len(tags) > 0:
+			return tags
+		default:
+			names = append(names, strings.Split(o.Attrs[attrName], ",")...)
+		}
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
+}
+
 // imageOutput is the sink of type=image. One solve is BuildKit's business
 // alone. Several push by digest, and what they have pushed becomes one image
 // with the names at the end.

@@ -337,6 +337,24 @@ func TestCommitCancelled(t *testing.T) {
 	}
 }
 
+func TestPushedNames(t *testing.T) {
+	outputs := []Output{
+		{Type: "image", Attrs: map[string]string{"push": "true", "name": "one.example/a:1,two.example/b"}},
+		{Type: "registry", Attrs: map[string]string{}},
+		{Type: "image", Attrs: map[string]string{"push": "false", "name": "not.example/a"}},
+		{Type: "oci", Dest: "x", Attrs: map[string]string{"name": "other.example/a"}},
+	}
+	if diff := cmp.Diff([]string{"one.example/a:1", "two.example/b"}, PushedNames(nil, outputs)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"tag.example/a:1"}, PushedNames([]string{"tag.example/a:1"}, outputs)); diff != "" {
+		t.Errorf("with tags (-want +got):\n%s", diff)
+	}
+	if got := PushedNames([]string{"tag.example/a:1"}, outputs[2:]); got != nil {
+		t.Errorf("%q is not pushed", got)
+	}
+}
+
 func TestInsecureRegistries(t *testing.T) {
 	got := InsecureRegistries([]string{"tag.example:5000/app:1"}, []Output{
 		{Type: "registry", Attrs: map[string]string{"registry.insecure": "true"}},

@@ -44,11 +44,11 @@ var flagGroups = map[string][]struct {
 }{
 	"build": {
 		{"Dockerfile and context:", []string{"file", "target", "build-arg", "build-context", "platform"}},
-		{"Result:", []string{"tag", "output", "push", "load", "label", "annotation", "attest", "provenance", "sbom", "metadata-file", "iidfile"}},
+		{"Result:", []string{"tag", "output", "push", "load", "label", "annotation", "attest", "provenance", "sbom", "metadata-file", "iidfile", "ci-results"}},
 		{"Cache:", []string{"no-cache", "no-cache-filter", "pull", "cache-from", "cache-to", "context-key", "context-mtime", "context-cache"}},
 		{"Secrets and registries:", []string{"secret", "ssh", "registry-auth", "registry-secrets", "registry-allow"}},
 		{"Steps:", []string{"add-host", "network", "shm-size", "ulimit", "cgroup-parent", "allow"}},
-		{"Log:", []string{"progress", "quiet", "raw-output", "debug-timing"}},
+		{"Log:", []string{"progress", "quiet", "ci", "log-group", "heartbeat", "raw-output", "debug-timing"}},
 		{"Instead of a build:", []string{"call", "check", "dry-run", "show-build-args"}},
 	},
 }

@@ -1,0 +1,222 @@
+package results
+
+import (
+	"cmp"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/slipway-build/slipway/agent/event"
+)
+
+// Collector makes Results of the events of one build, also of one that fails. The zero
+// Collector is ready to be subscribed; it is read once its subscription has ended.
+type Collector struct {
+	// Workspace is the directory that files of findings are named relative to: an
+	// absolute path, empty when it is not known.
+	Workspace string
+
+	// dockerfile is that of the events.
+	dockerfile string
+	results    Results
+	ended      time.Time
+	nodes      []node
+}
+
+// node is what one node has done.
+type node struct {
+	Platform
+	platforms []string
+	// steps are the instructions that have ended, and whether they were cached.
+	steps    map[string]bool
+	warnings []Finding
+}
+
+// Consume implements event.Consumer.
+func (c *Collector) Consume(e event.Event) error {
+	if c.results.Started.IsZero() {
+		c.results.Started = e.Time
+	}
+	c.ended = e.Time
+	switch {
+	case e.Assigned != nil:
+		c.results.Builder, c.dockerfile = e.Assigned.Builder, e.Assigned.Dockerfile
+		c.nodes = nil
+		for _, assigned := range e.Assigned.Nodes {
+			c.nodes = append(c.nodes, node{Platform: Platform{Node: assigned.Node}, platforms: assigned.Platforms})
+		}
+	case e.Published != nil:
+		c.published(*e.Published)
+	case e.Failed != nil:
+		c.failed(*e.Failed)
+	}
+	at := slices.IndexFunc(c.nodes, func(n node) bool { return n.Node == e.Node })
+	if at < 0 {
+		return nil
+	}
+	n := &c.nodes[at]
+	switch {
+	case e.SolveBegun != nil: // anew, when the builder was lost
+		*n = node{Platform: Platform{Node: n.Node, Pod: e.Pod}, platforms: n.platforms, steps: map[string]bool{}}
+		if len(n.platforms) == 0 && e.SolveBegun.Platform != "" {
+			n.platforms = []string{e.SolveBegun.Platform}
+		}
+	case e.Progress != nil && n.steps != nil:
+		for _, v := range e.Progress.Vertexes {
+			if v.Completed != nil && event.IsInstruction(v.Name) {
+				n.steps[v.Digest] = v.Cached
+			}
+		}
+		for _, w := range e.Progress.Warnings {
+			n.warnings = append(n.warnings, c.finding(w))
+		}
+	case e.Solved != nil:
+		n.Duration = e.Solved.Completed.Sub(e.Solved.Started).Seconds()
+		switch {
+		case len(c.nodes) > 1: // an index of the node's own, which is a part of the image
+		case e.Solved.Image != nil:
+			n.Digest = e.Solved.Image.Digest.String()
+		default: // an exporter that has no descriptor
+			n.Digest = e.Solved.Response["containerimage.digest"]
+		}
+	}
+	return nil
+}
+
+// published takes the outcome of a build that has succeeded.
+func (c *Collector) published(p event.Published) {
+	r := &c.results
+	switch {
+	case p.Image != nil:
+		r.Digest = p.Image.Digest.String()
+	case len(c.nodes) == 1:
+		r.Digest = c.nodes[0].Digest
+	}
+	r.ImageID = cmp.Or(p.ConfigDigest, r.Digest)
+	r.Tags = slices.Clone(p.Names)
+	for _, o := range p.Outputs {
+		names := o.Names
+		if len(names) == 0 {
+			names = p.Names
+		}
+		for _, name := range names {
+			if o.Type == "image" && !slices.Contains(r.Tags, name) {
+				r.Tags = append(r.Tags, name)
+			}
+		}
+		if o.Pushed {
+			r.Push(names...)
+		}
+	}
+	for i := range c.nodes {
+		n := &c.nodes[i]
+		if len(n.platforms) == 1 {
+			if image, ok := p.Images[n.platforms[0]]; ok {
+				n.Digest = image.Digest.String()
+			}
+		}
+	}
+}
+
+// rule matches the name of the linter's rule, which begins its message.
+var rule = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9]*): `)
+
+// finding is a warning of the linter.
+func (c *Collector) finding(w *event.Warning) Finding {
+	f := Finding{Message: string(w.Short), URL: w.URL}
+	if m := rule.FindStringSubmatch(f.Message); m != nil {
+		f.Rule, f.Message = m[1], f.Message[len(m[0]):]
+	}
+	if w.Source != nil {
+		f.File = c.file(w.Source.Filename)
+	}
+	if len(w.Ranges) > 0 && w.Ranges[0] != nil && w.Ranges[0].Start != nil {
+		f.Line = int(w.Ranges[0].Start.Line)
+		f.EndLine = f.Line
+		if end := w.Ranges[0].End; end != nil && end.Line > w.Ranges[0].Start.Line {
+			f.EndLine = int(end.Line)
+		}
+	}
+	if w.Source != nil {
+		f.text = lineOf(w.Source.Data, f.Line)
+	}
+	return f
+}
+
+// failed takes why a build has failed, and where.
+func (c *Collector) failed(f event.Failed) {
+	c.results.Error = &Failure{Message: f.Error}
+	if f.Place == nil {
+		return
+	}
+	file := f.Place.Name
+	if f.Place.File != "" {
+		file = c.relative(f.Place.File)
+	}
+	c.results.Error.Place = &Finding{Message: f.Error, File: file, Line: f.Place.Start, EndLine: max(f.Place.End, f.Place.Start)}
+}
+
+// file is the name of a file of a finding. BuildKit knows the Dockerfile by the last
+// element of its path only.
+func (c *Collector) file(name string) string {
+	if name == "" || c.dockerfile == "" || name != filepath.Base(c.dockerfile) {
+		return name
+	}
+	return c.relative(c.dockerfile)
+}
+
+// relative names a file of the agent relative to the workspace where it is in it, with
+// slashes. Links are followed on both sides.
+func (c *Collector) relative(file string) string {
+	if c.Workspace != "" {
+		if rel, err := filepath.Rel(followed(c.Workspace), followed(file)); err == nil && filepath.IsLocal(rel) {
+			file = rel
+		}
+	}
+	return filepath.ToSlash(file)
+}
+
+// followed is a path without symbolic links; the path itself where it leads nowhere.
+func followed(path string) string {
+	if end, err := filepath.EvalSymlinks(path); err == nil {
+		return end
+	}
+	return path
+}
+
+// lineOf is a line of a text, by its number from 1.
+func lineOf(text []byte, number int) string {
+	for line := range strings.Lines(string(text)) {
+		if number--; number == 0 {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
+}
+
+// Results returns what the events so far come to. Status, exit code, hints and metadata
+// are the caller's to fill in.
+func (c *Collector) Results() Results {
+	r := c.results
+	r.Duration = c.ended.Sub(r.Started).Seconds()
+	seen := map[Finding]bool{} // several nodes find the same
+	for _, n := range c.nodes {
+		for _, cached := range n.steps {
+			n.Steps++
+			if cached {
+				n.Cached++
+			}
+		}
+		n.Platform.Platform = strings.Join(n.platforms, ",")
+		r.Platforms = append(r.Platforms, n.Platform)
+		for _, w := range n.warnings {
+			if !seen[w] {
+				seen[w] = true
+				r.Warnings = append(r.Warnings, w)
+			}
+		}
+	}
+	return r
+}

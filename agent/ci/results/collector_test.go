@@ -1,0 +1,119 @@
+package results
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/slipway-build/slipway/agent/event"
+)
+
+// TestCollector has the events of a build on two nodes, one of which has lost its
+// builder.
+func TestCollector(t *testing.T) {
+	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	c := &Collector{Workspace: "/w"}
+	at := began
+	send := func(e event.Event) {
+		t.Helper()
+		e.Time, at = at, at.Add(time.Second)
+		if err := c.Consume(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	steps := func(node string, steps ...*event.Vertex) event.Event {
+		return event.Event{Node: node, Progress: &event.Progress{Vertexes: steps}}
+	}
+	warning := &event.Warning{
+		Short:  []byte("FromAsCasing: differs"),
+		Source: &event.Source{Filename: "app.dockerfile", Data: []byte("FROM a as b\nRUN x\n")},
+		Ranges: []*event.Range{{Start: &event.Position{Line: 1}, End: &event.Position{Line: 2}}},
+	}
+	send(event.Event{Assigned: &event.Assigned{Builder: "kube", Dockerfile: "/w/docker/app.dockerfile", Nodes: []event.Assignment{{Node: "amd", Platforms: []string{"linux/amd64"}}, {Node: "arm", Platforms: []string{"linux/arm64"}}}}})
+	send(event.Event{Node: "arm", Pod: "arm-1", SolveBegun: &event.SolveBegun{}})
+	send(steps("arm", &event.Vertex{Digest: "of a builder that was lost", Name: "[2/2] RUN x", Completed: &began, Cached: true}))
+	send(event.Event{Node: "arm", Pod: "arm-2", SolveBegun: &event.SolveBegun{}})
+	send(event.Event{Node: "amd", Pod: "amd-1", SolveBegun: &event.SolveBegun{}})
+	send(steps("arm",
+		&event.Vertex{Digest: "1", Name: "[1/3] FROM a", Completed: &began},
+		&event.Vertex{Digest: "2", Name: "[2/3] RUN x", Completed: &began, Cached: true},
+		&event.Vertex{Digest: "3", Name: "[3/3] RUN y"}))
+	send(steps("arm", &event.Vertex{Digest: "3", Name: "[3/3] RUN y", Completed: &began}))
+	for _, node := range []string{"arm", "amd"} {
+		send(event.Event{Node: node, Progress: &event.Progress{Warnings: []*event.Warning{warning}}})
+	}
+	send(event.Event{Node: "arm", Solved: &event.Solved{Started: began, Completed: began.Add(1500 * time.Millisecond), Image: &ocispecs.Descriptor{Digest: "sha256:own"}}})
+	send(event.Event{Published: &event.Published{
+		Image: &ocispecs.Descriptor{Digest: digest}, Names: []string{"registry.example/app:1"},
+		Images:  map[string]ocispecs.Descriptor{"linux/arm64": {Digest: "sha256:bb"}},
+		Outputs: []event.Output{{Type: "image", Names: []string{"registry.example/app:1", "registry.example/app:2"}, Pushed: true}, {Type: "local", Dest: "out"}},
+	}})
+	want := Results{
+		Builder: "kube", Started: began, Duration: 10,
+		Image: "registry.example/app@" + digest, Digest: digest, ImageID: digest, Tags: []string{"registry.example/app:1", "registry.example/app:2"},
+		Platforms: []Platform{
+			{Platform: "linux/amd64", Node: "amd", Pod: "amd-1"},
+			{Platform: "linux/arm64", Node: "arm", Pod: "arm-2", Duration: 1.5, Steps: 2, Cached: 1, Digest: "sha256:bb"},
+		},
+		Warnings: []Finding{{Rule: "FromAsCasing", Message: "differs", File: "docker/app.dockerfile", Line: 1, EndLine: 2}},
+	}
+	if diff := cmp.Diff(want, c.Results(), cmpopts.IgnoreUnexported(Results{}, Finding{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := c.Results().Warnings[0].text; got != "FROM a as b" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestCollectorOfOneNode has a build that is not pushed, for the default of the node.
+func TestCollectorOfOneNode(t *testing.T) {
+	c := &Collector{}
+	for _, e := range []event.Event{
+		{Assigned: &event.Assigned{Nodes: []event.Assignment{{Node: "n"}}}},
+		{Node: "n", SolveBegun: &event.SolveBegun{Platform: "linux/arm64"}},
+		{Node: "n", Solved: &event.Solved{Image: &ocispecs.Descriptor{Digest: "sha256:aa"}}},
+		{Published: &event.Published{Image: &ocispecs.Descriptor{Digest: "sha256:aa"}, ConfigDigest: "sha256:cc", Names: []string{"app:1"}, Outputs: []event.Output{{Type: "oci", Dest: "a.tar"}}}},
+	} {
+		if err := c.Consume(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := c.Results()
+	if r.Image != "" || r.ImageID != "sha256:cc" || r.Digest != "sha256:aa" || len(r.Tags) != 1 || r.Platforms[0].Platform != "linux/arm64" || r.Platforms[0].Digest != "sha256:aa" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestCollectorOfFailure has places in the workspace and outside of it.
+func TestCollectorOfFailure(t *testing.T) {
+	dir := t.TempDir()
+	workspace := filepath.Join(dir, "w")
+	link := filepath.Join(dir, "link")
+	if err := errors.Join(os.MkdirAll(filepath.Join(workspace, "docker"), 0o755), os.Symlink(workspace, link)); err != nil {
+		t.Fatal(err)
+	}
+	inside := put(t, filepath.Join(workspace, "docker", "Dockerfile"), "")
+	for _, tt := range []struct{ workspace, file, want string }{
+		{workspace, inside, "docker/Dockerfile"},
+		{link, inside, "docker/Dockerfile"},
+		{workspace, filepath.Join(link, "docker", "Dockerfile"), "docker/Dockerfile"},
+		{"", inside, inside},
+		{filepath.Join(dir, "other"), inside, inside},
+		{workspace, "", "Dockerfile"},
+	} {
+		c := Collector{Workspace: tt.workspace}
+		if err := c.Consume(event.Event{Failed: &event.Failed{Error: "exit code: 2", Place: &event.Place{Name: "Dockerfile", File: tt.file, Start: 3}}}); err != nil {
+			t.Fatal(err)
+		}
+		want := &Finding{Message: "exit code: 2", File: tt.want, Line: 3, EndLine: 3}
+		if got := c.Results().Error; got == nil || got.Message != "exit code: 2" || !cmp.Equal(want, got.Place, cmpopts.IgnoreUnexported(Finding{})) {
+			t.Errorf("%+v: %+v", tt, got)
+		}
+	}
+}
