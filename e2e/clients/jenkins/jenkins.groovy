@@ -71,7 +71,9 @@ class Jenkins {
     spec.imagePullSecrets = [[name: 'pull']]
     spec.volumes = (spec.volumes ?: []) + [[name: 'workspace-volume', emptyDir: [:]]]
     if (!spec.containers.find { it.name == 'jnlp' }) {
-      spec.containers.add([name: 'jnlp', image: config.jnlpImage, command: ['sleep', 'infinity']])
+      // The context is that of the cloud's option "Restricted PSS security context".
+      spec.containers.add([name: 'jnlp', image: config.jnlpImage, command: ['sleep', 'infinity'],
+        securityContext: [allowPrivilegeEscalation: false, capabilities: [drop: ['ALL']], runAsNonRoot: true, seccompProfile: [type: 'RuntimeDefault']]])
     }
     spec.containers.each { it.volumeMounts = (it.volumeMounts ?: []) + [[name: 'workspace-volume', mountPath: '/home/jenkins/agent']] }
     kubectlOK(['create', '-f', '-'], JsonOutput.toJson(manifest).getBytes('UTF-8'))

@@ -27,16 +27,16 @@ func TestLibrary(t *testing.T) {
 		files: map[string]string{"Jenkinsfile": c.adapted(t, "Jenkinsfile.library")},
 		env:   map[string]string{"BUILD_NUMBER": "11"},
 	}).succeeded(t)
-	digest, err := c.images.Digest(t.Context(), c.Name+"/app:11")
+	digest, err := c.Registry.Digest(t.Context(), c.AppPath()+":11")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want(t, "the description of the build", e.Description, digest)
-	want(t, "IMAGE_REF", e.Env["IMAGE_REF"], c.app()+"@"+digest)
-	if !strings.Contains(e.log, "deploy "+c.app()+"@"+digest+"\n") {
+	want(t, "IMAGE_REF", e.Env["IMAGE_REF"], c.App()+"@"+digest)
+	if !strings.Contains(e.log, "deploy "+c.App()+"@"+digest+"\n") {
 		t.Error("the stage after the build does not have the digest")
 	}
-	config, err := c.images.Config(t.Context(), c.Name+"/app:latest", "linux/arm64")
+	config, err := c.Registry.Config(t.Context(), c.AppPath()+":latest", "linux/arm64")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,11 +53,11 @@ func TestScripted(t *testing.T) {
 		files: map[string]string{"Jenkinsfile": c.adapted(t, "Jenkinsfile.scripted")},
 		env:   map[string]string{"BUILD_NUMBER": "12"},
 	}).succeeded(t)
-	digest, err := c.images.Digest(t.Context(), c.Name+"/app:12")
+	digest, err := c.Registry.Digest(t.Context(), c.AppPath()+":12")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(e.log, "deploy "+c.app()+"@"+digest+"\n") {
+	if !strings.Contains(e.log, "deploy "+c.App()+"@"+digest+"\n") {
 		t.Error("the stage after the build does not have the digest")
 	}
 }
