@@ -30,8 +30,13 @@ var (
 	azureProperty = strings.NewReplacer("%", "%AZP25", "\r", "%0D", "\n", "%0A", "]", "%5D", ";", "%3B")
 )
 
-// Begin implements Commands. The web page decides what is folded.
-func (azureCommands) Begin(_, title string, _ time.Time, _ bool) string { return "##[group]" + title }
+// Begin implements Commands.
+func (azureCommands) Begin(_, title string, _ time.Time, folded bool) string {
+	if !folded {
+		return ""
+	}
+	return "##[group]" + title
+}
 
 // End implements Commands.
 func (azureCommands) End(string, time.Time) string { return "##[endgroup]" }

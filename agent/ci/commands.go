@@ -12,7 +12,8 @@ import "time"
 // what its own form demands.
 type Commands interface {
 	// Begin begins a section, which name identifies in the log: letters, digits, _
-	// and -. A folded one shows its title only, until somebody opens it.
+	// and -. A folded one shows its title only, until somebody opens it; it is empty
+	// for an open one where the system folds all of them.
 	Begin(name, title string, at time.Time, folded bool) string
 	// End ends the section that was begun last.
 	End(name string, at time.Time) string

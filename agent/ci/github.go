@@ -48,7 +48,10 @@ var (
 )
 
 // Begin implements Commands.
-func (githubCommands) Begin(_, title string, _ time.Time, _ bool) string {
+func (githubCommands) Begin(_, title string, _ time.Time, folded bool) string {
+	if !folded {
+		return ""
+	}
 	return "::group::" + githubData.Replace(title)
 }
 

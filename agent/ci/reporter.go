@@ -97,9 +97,6 @@ func (a *annotator) warn(w *event.Warning) {
 	if rule, message, ok := strings.Cut(one.Message, ": "); ok && !strings.Contains(rule, " ") {
 		one.Title, one.Message = rule, message
 	}
-	if w.URL != "" {
-		one.Message += " (" + a.log.Clean(w.URL) + ")"
-	}
 	name := ""
 	if w.Source != nil {
 		name = w.Source.Filename
@@ -109,6 +106,11 @@ func (a *annotator) warn(w *event.Warning) {
 		if end := w.Ranges[0].End; end != nil {
 			one.EndLine = int(end.Line)
 		}
+	}
+	// BuildKit writes the line into the message as well.
+	one.Message = strings.TrimSuffix(one.Message, fmt.Sprintf(" (line %d)", one.Line))
+	if w.URL != "" {
+		one.Message += " (" + a.log.Clean(w.URL) + ")"
 	}
 	file := ""
 	if name != "" && name == filepath.Base(a.dockerfile) {

@@ -132,6 +132,11 @@ func TestCommands(t *testing.T) {
 	if got := (buildkiteCommands{}).Begin("x", "t", at, false); got != "+++ t" {
 		t.Errorf("open in Buildkite: %q", got)
 	}
+	for _, c := range []Commands{githubCommands{}, giteaCommands{}, azureCommands{}} {
+		if got := c.Begin("x", "t", at, false); got != "" {
+			t.Errorf("%T cannot show a group that is open, and is told %q", c, got)
+		}
+	}
 	if got := (githubCommands{}).Annotate(Annotation{Level: LevelWarning, Message: "m", Line: 3}); got != "::warning::m" {
 		t.Errorf("without a file: %q", got)
 	}

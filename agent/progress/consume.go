@@ -58,7 +58,7 @@ func (d *Display) Consume(e event.Event) error {
 	case e.Progress != nil:
 		s := status.Of(e.Progress)
 		if d.build.several {
-			s = relabel(s, e.Node)
+			s = relabel(s, e.Node, d.label(e))
 		}
 		d.send(s)
 	case e.BuilderLost != nil:
@@ -81,6 +81,30 @@ func (d *Display) Consume(e event.Event) error {
 		d.build.publishing.done(errNotPublished)
 	}
 	return nil
+}
+
+// label returns what tells the steps of one of several nodes from those of the others:
+// the name of the node, as in docker buildx, or in a log of steps the platform, where
+// the node has one only. The name of a step may say the platform itself.
+func (d *Display) label(e event.Event) func(name string) string {
+	switch {
+	case d.form == nil:
+	case len(e.Platforms) == 1:
+		return func(name string) string {
+			if laneOf(name, false) != "" {
+				return name
+			}
+			return prefix(name, e.Platforms[0])
+		}
+	default:
+		return func(name string) string {
+			if laneOf(name, false) != "" {
+				return name
+			}
+			return prefix(name, e.Node)
+		}
+	}
+	return func(name string) string { return prefix(name, e.Node) }
 }
 
 // stage returns the step in which a node is waited for.

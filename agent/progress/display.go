@@ -20,7 +20,8 @@ type Display struct {
 	plain    bool // prints line by line
 	terminal *Terminal
 	gate     gate
-	steps    *StepLog // nil for BuildKit's form
+	form     *StepLog // nil for BuildKit's
+	own      sync.Map // the digests of the steps that are no builder's
 
 	// mu guards closed: who sends holds it for reading.
 	mu     sync.RWMutex
@@ -82,9 +83,14 @@ func Open(ctx context.Context, terminal *Terminal, mode Mode, title string, opti
 	return d, nil
 }
 
+// screen shows what arrives: BuildKit's display, or the log of steps.
+type screen interface {
+	UpdateFrom(ctx context.Context, ch chan *client.SolveStatus) ([]client.VertexWarning, error)
+}
+
 // update shows what arrives. BuildKit's display trusts the builder and can be
 // made to panic; the build goes on without it then, and fails in the end.
-func (d *Display) update(ctx context.Context, ui progressui.Display) error {
+func (d *Display) update(ctx context.Context, ui screen) error {
 	err := fault.Guard(func() (err error) {
 		d.warnings, err = ui.UpdateFrom(ctx, d.status)
 		return err
@@ -97,9 +103,16 @@ func (d *Display) update(ctx context.Context, ui progressui.Display) error {
 // open returns BuildKit's display for the mode. What it draws on a terminal is
 // its own, around text that has passed the gate. What it prints line by line
 // passes once more, as text: pieces of output may meet in a line, or begin one.
-func (d *Display) open(title string) (progressui.Display, error) {
+func (d *Display) open(title string) (screen, error) {
 	desc := progressui.WithDesc(title, title)
 	mode := d.mode.display()
+	switch mode {
+	case progressui.AutoMode, progressui.PlainMode:
+		if d.form != nil {
+			d.plain = true
+			return newStepLines(d, title), nil
+		}
+	}
 	switch mode {
 	case progressui.AutoMode:
 		if ui, err := progressui.NewDisplay(d.terminal.out, progressui.TtyMode, desc); err == nil {

@@ -7,15 +7,15 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// relabel returns a status whose vertices bear the label in their names and
+// relabel returns a status whose vertices bear the label of a node in their names and
 // have digests of their own. The same instruction has the same digest on every
 // node, and a display that is told twice of one digest mixes up the two.
-func relabel(s *client.SolveStatus, label string) *client.SolveStatus {
+func relabel(s *client.SolveStatus, node string, label func(name string) string) *client.SolveStatus {
 	own := func(d digest.Digest) digest.Digest {
 		if d == "" {
 			return ""
 		}
-		return digest.FromString(label + "\x00" + d.String())
+		return digest.FromString(node + "\x00" + d.String())
 	}
 	out := *s
 	out.Vertexes = make([]*client.Vertex, len(s.Vertexes))
@@ -26,11 +26,11 @@ func relabel(s *client.SolveStatus, label string) *client.SolveStatus {
 		for j, in := range v.Inputs {
 			c.Inputs[j] = own(in)
 		}
-		c.Name = prefix(v.Name, label)
+		c.Name = label(v.Name)
 		if v.ProgressGroup != nil {
 			g := v.ProgressGroup.CloneVT()
-			g.Id = label + " " + g.Id
-			g.Name = prefix(g.Name, label)
+			g.Id = node + " " + g.Id
+			g.Name = label(g.Name)
 			c.ProgressGroup = g
 		}
 		out.Vertexes[i] = &c

@@ -25,10 +25,12 @@ type step struct {
 
 // step returns a step of that name.
 func (d *Display) step(name string) *step {
-	return &step{display: d, vertex: client.Vertex{
+	s := &step{display: d, vertex: client.Vertex{
 		Digest: digest.FromString(identity.NewID()),
 		Name:   name,
 	}}
+	d.own.Store(s.vertex.Digest, true)
+	return s
 }
 
 // say shows one line, without its line end. After done it does nothing.

@@ -162,6 +162,10 @@ func (c *buildCmd) parse(in *invocation) (a asked, err error) {
 	if a.system, err = c.system(in); err != nil {
 		return a, err
 	}
+	if in.given["log-group"] && c.LogGroup && (a.mode == progress.TTY || a.mode == progress.RawJSON) {
+		return a, &usageError{err: fmt.Errorf("--log-group and --progress=%s exclude each other", a.mode)}
+	}
+	a.mode = ableMode(a.mode, a.system, in.env.variable("TERM"))
 	if a.platforms, err = solve.ParsePlatforms(c.Platform); err != nil {
 		if mistake := (*fault.Usage)(nil); errors.As(err, &mistake) && !in.given["platform"] {
 			mistake.Flag = "DOCKER_DEFAULT_PLATFORM"

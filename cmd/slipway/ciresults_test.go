@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,10 +16,13 @@ import (
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/grpcerrors"
+	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	ciresults "github.com/slipway-build/slipway/agent/ci/results"
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/fleet/fleettest"
+	"github.com/slipway-build/slipway/cmd/slipway/process"
 )
 
 // workspace is a directory with a Dockerfile below docker and a definition of the daemon.
@@ -188,6 +193,52 @@ func TestVariablesOfAzure(t *testing.T) {
 		}, streams{strings.NewReader(""), &out, &errs})
 		if got := strings.Contains(errs.String(), "\n##vso[task.setvariable variable=SLIPWAY_DIGEST;isOutput=true]"+image+"\n"); code != 0 || got != want {
 			t.Errorf("%s: exit code %d:\n%s", mode, code, errs.String())
+		}
+	}
+}
+
+// TestResultsOfAFailureAtTheEnd has a build that has pushed an image and whose command then
+// fails: the image is no result.
+func TestResultsOfAFailureAtTheEnd(t *testing.T) {
+	collector := &ciresults.Collector{}
+	image := &ocispecs.Descriptor{Digest: "sha256:0123456789012345678901234567890123456789012345678901234567890123"}
+	published := &event.Published{Image: image, Names: []string{"reg.example/app:1"}, Outputs: []event.Output{{Type: "image", Names: []string{"reg.example/app:1"}, Pushed: true}}}
+	if err := collector.Consume(event.Event{Published: published}); err != nil {
+		t.Fatal(err)
+	}
+	told := &told{collector: collector}
+	in := &invocation{ctx: t.Context(), called: "slipway"}
+	if r := told.results(in, nil); r.Status != ciresults.Succeeded || r.Image == "" || r.Digest == "" || len(r.Tags) != 1 {
+		t.Errorf("%+v", r)
+	}
+	r := told.results(in, &usageError{err: errors.New("--iidfile: no space left on device")})
+	if r.Status != ciresults.Failed || r.ExitCode != 2 || r.Image+r.Digest+r.ImageID != "" || r.Tags != nil || r.Error.Message != "--iidfile: no space left on device" {
+		t.Errorf("%+v", r)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(process.SignalError{Signal: syscall.SIGTERM})
+	if r := told.results(&invocation{ctx: ctx, called: "slipway"}, context.Canceled); r.Status != ciresults.Cancelled || r.ExitCode != 143 || r.Error.Message != "cancelled by SIGTERM" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestARefusalForAForkIsExplained has a registry that refuses the push of a job for a pull
+// request from a fork.
+func TestARefusalForAForkIsExplained(t *testing.T) {
+	refusal := errors.New("failed to push ghcr.io/team/app:1: denied: permission_denied: write_package")
+	const hint = "hint: this job runs for a pull request from a fork (me/app): Jenkins gives it no secrets, and its own token may not push; build without --push there, or push when it is merged\n"
+	for _, fork := range []string{"me/app", ""} {
+		alone(t)
+		dir := workspace(t, &fleettest.Daemon{Refusal: refusal})
+		t.Setenv("JENKINS_URL", "https://jenkins.example/")
+		t.Setenv("BUILD_ID", "7")
+		t.Setenv("CHANGE_FORK", fork)
+		var out, errs bytes.Buffer
+		code := run([]string{
+			"build", "--definitions", filepath.Join(dir, "far.yaml"), "--platform", "linux/amd64", "--push", "--tag", "ghcr.io/team/app:1", filepath.Join(dir, "docker"),
+		}, streams{strings.NewReader(""), &out, &errs})
+		if code != 5 || strings.Contains(errs.String(), hint) != (fork != "") {
+			t.Errorf("%q: exit code %d:\n%s", fork, code, errs.String())
 		}
 	}
 }

@@ -59,6 +59,7 @@ func variablesOf(t reflect.Type, all []string) []string {
 var notRead = map[string]bool{
 	"BUILDKIT_ATTEST_PROVENANCE": true, "BUILDKIT_INLINE_CACHE": true, "BUILDKIT_MULTI_PLATFORM": true,
 	"BUILDKIT_SYNTAX": true, "FTP_PROXY": true,
+	"IMAGE_DIGEST": true, "IMAGE_URL": true, // results of Tekton
 }
 
 // TestVariablesOfOtherToolsAreKnown compares the table of package variables with

@@ -43,6 +43,15 @@ func (f ciFlags) system(in *invocation) (ci.System, error) {
 	return system, nil
 }
 
+// ableMode is the mode of progress for a terminal of that TERM: nothing can be drawn on
+// a dumb one.
+func ableMode(mode progress.Mode, system ci.System, term string) progress.Mode {
+	if mode == progress.Auto && !system.Known() && term == "dumb" {
+		return progress.Plain
+	}
+	return mode
+}
+
 // steps is the form of a log that is printed line by line; nil for BuildKit's, which is
 // what docker buildx prints: where no CI system is known, and for --progress=plain, which
 // programs may parse.

@@ -209,7 +209,7 @@ RUN --mount=type=secret,id=s,env=SECRET test -n "$TOKEN" && echo "it is $SECRET"
 				}
 				s.t = t
 				f := plant(t, "checkout", "the log of a build that "+build.name+" goes through tee, on "+system.name)
-				r := f.run(s.agent, "rm -f code log; { "+system.environment+" CANARY="+secret+" TOKEN="+argument+" slipway build --debug --no-cache --progress plain "+
+				r := f.run(s.agent, "rm -f code log; { "+system.environment+" CANARY="+secret+" TOKEN="+argument+" slipway build --debug --no-cache --progress auto "+
 					s.base()+"--secret id=s,env=CANARY --build-arg TOKEN "+build.flags+"; echo $? > code; } 2>&1 | tee log > /dev/null; cat log >&2; exit $(cat code)")
 				if build.code == 0 {
 					f.survived(r)

@@ -66,10 +66,14 @@ var forged = regexp.MustCompile(`(?m)^(error|hint): taken`)
 
 // obeyed checks that nothing obeys what a command has printed, and that what
 // there is to read is there.
-func (f *planted) obeyed(r result) {
+func (f *planted) obeyed(r result) { f.obeyedIn("", r) }
+
+// obeyedIn is obeyed for a log in the form for a CI system, whose commands are
+// Slipway's own.
+func (f *planted) obeyedIn(system string, r result) {
 	f.t.Helper()
 	text := r.stdout + "\n" + r.stderr
-	if found := commandsIn(f.t, text); found != "" {
+	if found := commandsIn(f.t, text, "-system="+system); found != "" {
 		f.t.Errorf("%s: the log has commands:\n%s", f.what, found)
 	}
 	if line := forged.FindString(text); line != "" {
@@ -82,15 +86,20 @@ func (f *planted) obeyed(r result) {
 
 // ciSystems are the variables of CI systems, of a repository that is hostile as
 // well.
-var ciSystems = []struct{ name, variables string }{
-	{"GitHub", "GITHUB_ACTIONS=true GITHUB_SERVER_URL=https://git.example GITHUB_REPOSITORY=$R GITHUB_WORKSPACE=/workspace"},
-	{"GitLab", "GITLAB_CI=true CI_SERVER_URL=https://git.example CI_PROJECT_PATH=$R CI_PROJECT_DIR=/workspace"},
-	{"Azure", "TF_BUILD=True BUILD_REPOSITORY_URI=https://git.example/$R BUILD_SOURCESDIRECTORY=/workspace"},
-	{"Bitbucket", "BITBUCKET_GIT_HTTP_ORIGIN=https://git.example/$R BITBUCKET_CLONE_DIR=/workspace"},
-	{"Buildkite", "BUILDKITE=true BUILDKITE_REPO=https://git.example/$R BUILDKITE_BUILD_CHECKOUT_PATH=/workspace"},
-	{"CircleCI", "CIRCLECI=true CIRCLE_REPOSITORY_URL=https://git.example/$R CIRCLE_WORKING_DIRECTORY=/workspace"},
-	{"Jenkins", "JENKINS_URL=https://ci.example GIT_URL=https://git.example/$R WORKSPACE=/workspace"},
-	{"TeamCity", "TEAMCITY_VERSION=1"},
+var ciSystems = []struct {
+	name, variables string
+	system          string // as --ci has it
+	want            string // a command, or another line, of its log
+}{
+	{"GitHub", "GITHUB_ACTIONS=true GITHUB_SERVER_URL=https://git.example GITHUB_REPOSITORY=$R GITHUB_WORKSPACE=/workspace", "github", "\n::group::#"},
+	{"Gitea", "GITHUB_ACTIONS=true GITEA_ACTIONS=true GITHUB_SERVER_URL=https://git.example GITHUB_REPOSITORY=$R GITHUB_WORKSPACE=/workspace", "gitea", "\n::endgroup::\n"},
+	{"GitLab", "GITLAB_CI=true CI_SERVER_URL=https://git.example CI_PROJECT_PATH=$R CI_PROJECT_DIR=/workspace", "gitlab", "[collapsed=true]\r\x1b[0K#"},
+	{"Azure", "TF_BUILD=True BUILD_REPOSITORY_URI=https://git.example/$R BUILD_SOURCESDIRECTORY=/workspace", "azure", "\n##[group]#"},
+	{"Bitbucket", "BITBUCKET_BUILD_NUMBER=1 BITBUCKET_GIT_HTTP_ORIGIN=https://git.example/$R BITBUCKET_CLONE_DIR=/workspace", "bitbucket", "\n#1 "},
+	{"Buildkite", "BUILDKITE=true BUILDKITE_REPO=https://git.example/$R BUILDKITE_BUILD_CHECKOUT_PATH=/workspace", "buildkite", "\n--- #"},
+	{"CircleCI", "CIRCLECI=true CIRCLE_REPOSITORY_URL=https://git.example/$R CIRCLE_WORKING_DIRECTORY=/workspace", "circleci", "\n#1 "},
+	{"Jenkins", "JENKINS_URL=https://ci.example BUILD_ID=7 GIT_URL=https://git.example/$R WORKSPACE=/workspace", "jenkins", "\n#1 "},
+	{"TeamCity", "TEAMCITY_VERSION=1", "", "\n#1 "},
 }
 
 // TestFaultHostileOutput lets steps print what takes over CI jobs and
@@ -157,9 +166,20 @@ func TestFaultHostileOutput(t *testing.T) {
 		each(system.name, "output of steps, in a job of "+system.name, func(f *planted) {
 			r := f.run(a, "R=\"$(cat hostile)\"; export "+regexp.MustCompile(`\S*\$R`).ReplaceAllString(system.variables, `"$0"`)+"; "+build+"auto --debug .")
 			f.survived(r)
-			f.obeyed(r)
+			f.obeyedIn(system.system, r)
+			if !strings.Contains(r.stderr, system.want) {
+				f.t.Errorf("the log of %s has no %q:\n%q", system.name, system.want, r.stderr)
+			}
 		})
 	}
+	each("GitHub failing", "output of a step that fails, in a job of GitHub", func(f *planted) {
+		r := f.run(a, "export GITHUB_ACTIONS=true GITHUB_WORKSPACE=/workspace; "+build+"auto failing")
+		f.obeyedIn("github", r)
+		f.explained(r, 1, "error: ", "exit code: 7")
+		if !strings.Contains(r.stderr, "\n::error file=failing/Dockerfile,line=3,endLine=3,title=") {
+			f.t.Errorf("the log has no annotation:\n%q", r.stderr)
+		}
+	})
 	s.t = t
 }
 

@@ -26,15 +26,12 @@ const (
 func summary(r Results) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### Image build %s\n\n", r.Status)
-	head := []string{"Image", "Duration", "Cached"}
-	row := []string{"", "<td>" + seconds(r.Duration) + "</td>", "<td></td>"}
-	image := "<td></td>"
+	head, row := []string{"Duration"}, []string{"<td>" + seconds(r.Duration) + "</td>"}
 	if len(r.Tags) > 0 {
-		image = cell(r.Tags[0])
+		head, row = append([]string{"Image"}, head...), append([]string{cell(r.Tags[0])}, row...)
 	}
-	row[0] = image
 	if percent, ok := r.percentCached(); ok {
-		row[2] = fmt.Sprintf("<td>%d%%</td>", percent)
+		head, row = append(head, "Cached"), append(row, fmt.Sprintf("<td>%d%%</td>", percent))
 	}
 	if r.Builder != "" {
 		head, row = append(head, "Builder"), append(row, cell(r.Builder))

@@ -13,6 +13,7 @@ import (
 )
 
 func main() {
+	system := flag.String("system", "", "the text is the log of a build in the form for this CI system")
 	drawn := flag.Bool("drawn", false, "the text was drawn on a terminal by BuildKit's display")
 	flag.Parse()
 	text, err := io.ReadAll(os.Stdin)
@@ -21,8 +22,11 @@ func main() {
 		os.Exit(1)
 	}
 	find := sanitizetest.Commands
-	if *drawn {
+	switch {
+	case *drawn:
 		find = sanitizetest.Drawn
+	case *system != "":
+		find = func(text string) []string { return sanitizetest.CommandsBeside(*system, text) }
 	}
 	for _, command := range find(string(text)) {
 		fmt.Printf("%.300q\n", command)
