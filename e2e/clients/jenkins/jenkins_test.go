@@ -65,7 +65,7 @@ func newCluster(t *testing.T) cluster {
 // adapted is a file of pipelines/jenkins for the testbed.
 func (c cluster) adapted(t *testing.T, name string) string {
 	t.Helper()
-	text, err := c.Adapted(name)
+	text, err := c.Adapted("jenkins/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}

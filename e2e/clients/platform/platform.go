@@ -30,24 +30,27 @@ const otherBinary = "SLIPWAY_UNDER_TEST"
 // Cluster is what there is for pipelines of one CI system.
 type Cluster struct {
 	// Namespace is that of agents, which passes the Pod Security Standard restricted,
-	// with the ConfigMap slipway-builders, and the Secret pull for the registry.
+	// with the ConfigMap slipway-builders, and the Secrets pull and registry
+	// with the credential of the registry.
 	kubectl.Namespace
 	// Builders is the namespace of the builders.
 	Builders kubectl.Namespace
+	// Definition is the builders' definition, as JSON.
+	Definition string
 	// Image is Slipway's own image in the registry, and Debug the one with a shell.
 	Image, Debug string
 	// Registry reads what pipelines push.
 	Registry *registrytest.Client
 
 	root   string // of the repository
-	rights string // the directory below pipelines
+	system string // the directory below pipelines
 	dir    string // holds the program and the files with which the images are made
 }
 
-// New sets up a cluster for the pipelines in a directory below pipelines, whose
-// rbac.yaml has the agents' rights. root is that of the repository. The cluster that
-// comes with an error is to be removed, too.
-func New(ctx context.Context, root, rights string) (*Cluster, error) {
+// New sets up a cluster for the pipelines of a CI system: system/rbac.yaml below
+// pipelines has the agents' rights. root is the directory of the repository. The
+// cluster that comes with an error is to be removed, too.
+func New(ctx context.Context, root, system string) (*Cluster, error) {
 	bed, err := state.Load()
 	if err != nil {
 		return nil, err
@@ -56,10 +59,10 @@ func New(ctx context.Context, root, rights string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := fmt.Sprintf("%s-%d", rights, time.Now().UnixNano()%1e6)
+	name := fmt.Sprintf("%s-%d", system, time.Now().UnixNano()%1e6)
 	c := &Cluster{
 		Namespace: kubectl.Namespace{Bed: bed, Name: name}, Builders: kubectl.Namespace{Bed: bed, Name: name + "-builders"},
-		root: root, rights: rights, dir: dir,
+		root: root, system: system, dir: dir,
 	}
 	if c.Registry, err = registrytest.New(bed.Registry); err != nil {
 		return c, err
@@ -86,7 +89,7 @@ func (c *Cluster) AppPath() string { return c.Name + "/app" }
 // Adapted is a file below pipelines, with the namespaces, the images and the registry
 // of the testbed.
 func (c *Cluster) Adapted(name string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(c.root, "pipelines", c.rights, name))
+	text, err := os.ReadFile(filepath.Join(c.root, "pipelines", name))
 	if err != nil {
 		return "", err
 	}
@@ -98,6 +101,7 @@ func (c *Cluster) Adapted(name string) (string, error) {
 		"namespace: buildkit\n", "namespace: "+c.Builders.Name+"\n",
 		"namespace: jenkins", "namespace: "+c.Name,
 		"namespace: ci", "namespace: "+c.Name,
+		"namespace: woodpecker", "namespace: "+c.Name,
 	).Replace(string(text)), nil
 }
 
@@ -135,10 +139,9 @@ func (c *Cluster) program(ctx context.Context) error {
 	return nil
 }
 
-// objects makes the namespaces, the agents' rights, the
-// definition and a pull secret.
+// objects makes the namespaces, the agents' rights, the definition and a pull secret.
 func (c *Cluster) objects(ctx context.Context) error {
-	rights, err := c.Adapted("rbac.yaml")
+	rights, err := c.Adapted(c.system + "/rbac.yaml")
 	if err != nil {
 		return err
 	}
@@ -157,6 +160,7 @@ func (c *Cluster) objects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.Definition = string(definition)
 	if err := os.WriteFile(filepath.Join(c.dir, "kube"), definition, 0o600); err != nil {
 		return err
 	}
@@ -169,7 +173,8 @@ func (c *Cluster) objects(ctx context.Context) error {
 	}
 	all := []map[string]any{
 		{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]string{"name": "slipway-builders"}, "data": map[string]string{"kube": string(definition)}},
-		{"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson", "metadata": map[string]string{"name": "pull"}, "stringData": map[string]string{".dockerconfigjson": credentials}},
+		pullSecret("pull", credentials),     // for kubelets
+		pullSecret("registry", credentials), // for pipelines
 	}
 	manifest := fmt.Sprintf(`
 apiVersion: v1
@@ -192,6 +197,13 @@ metadata: {name: %s}
 	return err
 }
 
+func pullSecret(name, config string) map[string]any {
+	return map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+		"metadata": map[string]string{"name": name}, "stringData": map[string]string{".dockerconfigjson": config},
+	}
+}
+
 // builders starts the builders, for which agents have no right.
 func (c *Cluster) builders(ctx context.Context) error { return c.slipway(ctx, "up", "kube") }
 
@@ -201,14 +213,18 @@ func (c *Cluster) ownImages(ctx context.Context) error {
 	repository := c.Bed.Registry.Address + "/" + c.Name + "/slipway"
 	c.Image, c.Debug = repository+":test", repository+":test-debug"
 	for _, args := range [][]string{{"-t", c.Debug, "--target", "debug"}, {"-t", c.Image}} {
-		args = append([]string{"build", "--platform", "linux/amd64", "--push", "--provenance", "false",
-			"--build-context", "build=" + filepath.Join(c.dir, "stage"),
-			"--build-context", "busybox:1.37.0-musl=oci-layout://" + c.Bed.Base.Layout + ":" + c.Bed.Base.Tag}, args...)
-		if err := c.slipway(ctx, append(args, c.root)...); err != nil {
+		args = append(args, "--build-context", "build="+filepath.Join(c.dir, "stage"),
+			"--build-context", "busybox:1.37.0-musl=oci-layout://"+c.Bed.Base.Layout+":"+c.Bed.Base.Tag, c.root)
+		if err := c.Build(ctx, args...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Build pushes an image of linux/amd64.
+func (c *Cluster) Build(ctx context.Context, args ...string) error {
+	return c.slipway(ctx, append([]string{"build", "--platform", "linux/amd64", "--push", "--provenance", "false"}, args...)...)
 }
 
 func (c *Cluster) slipwayPath() string { return filepath.Join(c.dir, "stage", "out", "slipway") }

@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/slipway-build/slipway/e2e/clients/platform"
-	"github.com/slipway-build/slipway/e2e/registrytest"
 )
 
 // withTekton is given where Tekton runs: the first build of it takes minutes.
@@ -84,22 +83,11 @@ spec:
           printf 0123abc > $(results.commit.path)
 `
 
-// prepare makes the tasks, the pipeline, and the Secret with the credential.
+// prepare makes the tasks and the pipeline.
 func prepare(ctx context.Context, c *platform.Cluster) error {
-	credentials, err := registrytest.DockerConfigFor(c.Bed.Registry)
-	if err != nil {
-		return err
-	}
-	secret, err := json.Marshal(map[string]any{
-		"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
-		"metadata": map[string]string{"name": "registry"}, "stringData": map[string]string{".dockerconfigjson": credentials},
-	})
-	if err != nil {
-		return err
-	}
-	objects := string(secret) + "\n---" + fmt.Sprintf(cloneTask, c.Bed.Images.Busybox)
+	objects := fmt.Sprintf(cloneTask, c.Bed.Images.Busybox)
 	for _, name := range []string{"task.yaml", "pipeline.yaml"} {
-		text, err := c.Adapted(name)
+		text, err := c.Adapted("tekton/" + name)
 		if err != nil {
 			return err
 		}
@@ -112,7 +100,7 @@ func prepare(ctx context.Context, c *platform.Cluster) error {
 		return err
 	}
 	// Images are pulled with the service account's secret, as a cluster has it.
-	_, err = c.Run(ctx, "", "patch", "serviceaccount", "slipway-agent", "--patch", `{"imagePullSecrets": [{"name": "pull"}]}`)
+	_, err := c.Run(ctx, "", "patch", "serviceaccount", "slipway-agent", "--patch", `{"imagePullSecrets": [{"name": "pull"}]}`)
 	return err
 }
 
@@ -190,7 +178,7 @@ func want(t *testing.T, what, got, want string) {
 // TestPipeline runs the pipeline, whose results are those of the registry.
 func TestPipeline(t *testing.T) {
 	c := newCluster(t)
-	text, err := c.Adapted("pipelinerun.yaml")
+	text, err := c.Adapted("tekton/pipelinerun.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

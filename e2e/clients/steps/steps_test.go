@@ -1,0 +1,197 @@
+// Package steps runs the containers of pipelines/argo and pipelines/woodpecker as pods
+// on the testbed's cluster, with what these systems put into a pod. The systems
+// themselves are not run.
+package steps
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/slipway-build/slipway/e2e/clients/platform"
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	code := m.Run()
+	if made == nil {
+		return code
+	}
+	if err := made.Remove(); err != nil {
+		fmt.Fprintln(os.Stderr, "error: clean up after the tests:", err)
+		return 1
+	}
+	return code
+}
+
+var (
+	made  *platform.Cluster
+	setUp = sync.OnceValue(func() (err error) {
+		ctx, cancel := context.WithTimeout(context.Background(), platform.Patience)
+		defer cancel()
+		made, err = platform.New(ctx, "../../..", "argo")
+		return err
+	})
+)
+
+type cluster struct{ *platform.Cluster }
+
+func newCluster(t *testing.T) cluster {
+	t.Helper()
+	if err := setUp(); err != nil {
+		t.Fatal(err)
+	}
+	return cluster{made}
+}
+
+type object = map[string]any
+
+// read reads a file below pipelines, with values in the place of some words.
+func (c cluster) read(t *testing.T, name string, values map[string]string) object {
+	t.Helper()
+	text, err := c.Adapted(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for word, value := range values {
+		text = strings.ReplaceAll(text, word, value)
+	}
+	var parsed object
+	if err := yaml.Unmarshal([]byte(text), &parsed); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return parsed
+}
+
+// restricted is the security context that the systems give to their own containers.
+var restricted = object{"allowPrivilegeEscalation": false, "capabilities": object{"drop": []string{"ALL"}}}
+
+// runs creates a pod and waits until its container main has succeeded.
+func (c cluster) runs(t *testing.T, name string, spec object) {
+	t.Helper()
+	maps.Copy(spec, object{
+		"restartPolicy": "Never", "serviceAccountName": "slipway-agent", "terminationGracePeriodSeconds": 0,
+		"imagePullSecrets": []object{{"name": "pull"}}, "nodeSelector": object{"kubernetes.io/arch": "amd64"},
+	})
+	pod, err := json.Marshal(object{"apiVersion": "v1", "kind": "Pod", "metadata": object{"name": name}, "spec": spec})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), platform.Patience)
+	defer cancel()
+	if _, err := c.Run(ctx, string(pod), "create", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	const code = `jsonpath={.status.containerStatuses[?(@.name=="main")].state.terminated.exitCode}`
+	_, err = c.Run(ctx, "", "wait", "pod/"+name, "--for="+code+"=0", "--timeout="+platform.Patience.String())
+	if err != nil {
+		log, _ := c.Run(t.Context(), "", "logs", name, "--all-containers")
+		t.Fatalf("%v\n%s", err, log)
+	}
+}
+
+// TestArgo runs the container of the template: the files of its output parameters have
+// the image that is in the registry.
+func TestArgo(t *testing.T) {
+	c := newCluster(t)
+	template := c.read(t, "argo/workflowtemplate.yaml", map[string]string{
+		"{{inputs.parameters.image}}": c.App() + ":argo", "{{inputs.parameters.context}}": ".", "{{inputs.parameters.dockerfile}}": "",
+		"{{inputs.parameters.platforms}}": "linux/amd64,linux/arm64", "{{inputs.parameters.target}}": "",
+	})["spec"].(object)["templates"].([]any)[0].(object)
+	main := template["container"].(object)
+	main["name"] = "main"
+	main["env"] = append(main["env"].([]any), object{"name": "ARGO_NODE_ID", "value": "image-1"})
+	mount := object{"name": "src", "mountPath": "/src"}
+	main["volumeMounts"] = append(main["volumeMounts"].([]any), mount)
+	results := object{"name": "results", "mountPath": "/results"}
+	busybox := func(name, script string, mounts ...object) object {
+		return object{"name": name, "image": c.Bed.Images.Busybox, "command": []string{"sh", "-c", script}, "securityContext": restricted, "volumeMounts": mounts}
+	}
+	c.runs(t, "argo", object{
+		"securityContext": template["securityContext"],
+		"volumes":         append(template["volumes"].([]any), object{"name": "src", "emptyDir": object{}}),
+		"initContainers":  []object{busybox("init", `printf 'FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /\n' > /src/Dockerfile; touch /src/amd64 /src/arm64`, mount)},
+		"containers":      []object{main, busybox("wait", "sleep infinity", results)},
+	})
+	digest, err := c.Registry.Digest(t.Context(), c.AppPath()+":argo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, parameter := range template["outputs"].(object)["parameters"].([]any) {
+		name := parameter.(object)["name"].(string)
+		path := parameter.(object)["valueFrom"].(object)["path"].(string)
+		got, err := c.Run(t.Context(), "", "exec", "argo", "-c", "wait", "--", "cat", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[string]string{"digest": digest, "image": c.App() + "@" + digest}[name]; got != want {
+			t.Errorf("the output parameter %s is %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestWoodpecker runs the commands of the step as Woodpecker's backend does: a shell in
+// the step's image gets them by a variable.
+func TestWoodpecker(t *testing.T) {
+	c := newCluster(t)
+	dir := t.TempDir()
+	dockerfile, err := c.Adapted("woodpecker/Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"Dockerfile": dockerfile, "kube.json": c.Definition} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	image := c.Bed.Registry.Address + "/" + c.Name + "/step:1"
+	if err := c.Build(t.Context(), "-t", image, dir); err != nil {
+		t.Fatal(err)
+	}
+	step := c.read(t, "woodpecker/woodpecker.yaml", map[string]string{"registry.example/ci/slipway:1": image})["steps"].([]any)[0].(object)
+	var script strings.Builder
+	for _, command := range step["commands"].([]any) {
+		script.WriteString(command.(string) + "\n")
+	}
+	env := []object{
+		{"name": "CI", "value": "woodpecker"}, {"name": "CI_COMMIT_SHA", "value": "0123abc"},
+		{"name": "CI_SCRIPT", "value": base64.StdEncoding.EncodeToString([]byte(script.String()))},
+	}
+	secrets := map[string]string{"registry_username": c.Bed.Registry.Username, "registry_password": c.Bed.Registry.Password}
+	for name, value := range step["environment"].(object) {
+		env = append(env, object{"name": name, "value": secrets[value.(object)["from_secret"].(string)]})
+	}
+	options := step["backend_options"].(object)["kubernetes"].(object)
+	if got := options["serviceAccountName"]; got != "slipway-agent" {
+		t.Errorf("the step's service account is %v", got)
+	}
+	pod := options["securityContext"].(object)
+	pod["seccompProfile"] = object{"type": "RuntimeDefault"} // WOODPECKER_BACKEND_K8S_PSS_PROFILE
+	mounts := []object{{"name": "workspace", "mountPath": "/woodpecker"}}
+	c.runs(t, "woodpecker", object{
+		"securityContext": pod,
+		"volumes":         []object{{"name": "workspace", "emptyDir": object{}}},
+		"initContainers": []object{{
+			"name": "clone", "image": c.Bed.Images.Busybox, "securityContext": restricted, "volumeMounts": mounts,
+			"command": []string{"sh", "-c", `printf 'FROM scratch\nCOPY Dockerfile /\n' > /woodpecker/Dockerfile`},
+		}},
+		"containers": []object{{
+			"name": "main", "image": step["image"], "workingDir": "/woodpecker", "env": env, "resources": options["resources"],
+			"securityContext": restricted, "volumeMounts": mounts,
+			"command": []string{"/bin/sh", "-c", "echo $CI_SCRIPT | base64 -d | /bin/sh -e"},
+		}},
+	})
+	if _, err := c.Registry.Index(t.Context(), c.AppPath()+":0123abc"); err != nil {
+		t.Error(err)
+	}
+}
