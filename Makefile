@@ -70,7 +70,7 @@ docs: ## Generate the references again that are written by the program.
 
 ##@ Test
 .PHONY: test
-test: lint unit chart fuzz e2e ## Run everything: lint, unit tests with the race detector, the chart, fuzzing, scenarios on the real cluster.
+test: lint unit chart fuzz e2e clients ## Run everything: lint, unit tests with the race detector, the chart, fuzzing, scenarios on the real cluster, pipelines.
 
 # The product and its tests compile for macOS, too: for developers and releases.
 .PHONY: lint
@@ -118,6 +118,16 @@ e2e: helm ## Run the scenarios on the real cluster, and tell what each took.
 	@cd e2e && report=$$(mktemp) && status=0 && \
 		SCENARIO_REPORT=$$report $(GO_TEST) -count=1 -timeout $(E2E_LIMIT) ./scenarios/... ./registrytest/... || status=$$?; \
 		cat $$report; rm $$report; exit $$status
+
+.PHONY: clients
+clients: ## Run what is in pipelines/ with the programs that run such pipelines, on the real cluster.
+	cd e2e && go run ./testbed up
+	cd e2e && $(GO_TEST) -count=1 ./clients/...
+
+.PHONY: tekton
+tekton: ## Run pipelines/tekton by Tekton itself, on the real cluster; the first time it compiles Tekton.
+	cd e2e && go run ./testbed up && go run ./testbed tekton
+	cd e2e && status=0 && $(GO_TEST) -count=1 ./clients/tekton -tekton || status=$$?; go run ./testbed tekton-down; exit $$status
 
 .PHONY: faults
 faults: ## Plant the faults that take long or disturb the whole cluster, besides the others, and tell how each ended.
