@@ -82,8 +82,10 @@ func (c *Cluster) Remove() error {
 	return errors.Join(c.Stop(ctx), c.Builders.Stop(ctx), c.Delete(ctx), c.Builders.Delete(ctx), os.RemoveAll(c.dir))
 }
 
-// App is the repository of what pipelines push, and AppPath its path in the registry.
-func (c *Cluster) App() string     { return c.Bed.Registry.Address + "/" + c.AppPath() }
+// App is the repository of what pipelines push.
+func (c *Cluster) App() string { return c.Bed.Registry.Address + "/" + c.AppPath() }
+
+// AppPath is the path of App in the registry.
 func (c *Cluster) AppPath() string { return c.Name + "/app" }
 
 // Adapted is a file below pipelines, with the namespaces, the images and the registry

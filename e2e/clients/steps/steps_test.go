@@ -56,6 +56,33 @@ func newCluster(t *testing.T) cluster {
 
 type object = map[string]any
 
+// get returns what is at a path of names and indexes.
+func get[T any](t *testing.T, from any, path ...any) T {
+	t.Helper()
+	at := from
+	for _, step := range path {
+		switch step := step.(type) {
+		case string:
+			fields, ok := at.(object)
+			if !ok {
+				t.Fatalf("%v: there is no object at %q", path, step)
+			}
+			at = fields[step]
+		case int:
+			list, ok := at.([]any)
+			if !ok || step >= len(list) {
+				t.Fatalf("%v: there is no element %d", path, step)
+			}
+			at = list[step]
+		}
+	}
+	value, ok := at.(T)
+	if !ok {
+		t.Fatalf("%v: it is a %T", path, at)
+	}
+	return value
+}
+
 // read reads a file below pipelines, with values in the place of some words.
 func (c cluster) read(t *testing.T, name string, values map[string]string) object {
 	t.Helper()
@@ -104,22 +131,22 @@ func (c cluster) runs(t *testing.T, name string, spec object) {
 // the image that is in the registry.
 func TestArgo(t *testing.T) {
 	c := newCluster(t)
-	template := c.read(t, "argo/workflowtemplate.yaml", map[string]string{
+	template := get[object](t, c.read(t, "argo/workflowtemplate.yaml", map[string]string{
 		"{{inputs.parameters.image}}": c.App() + ":argo", "{{inputs.parameters.context}}": ".", "{{inputs.parameters.dockerfile}}": "",
 		"{{inputs.parameters.platforms}}": "linux/amd64,linux/arm64", "{{inputs.parameters.target}}": "",
-	})["spec"].(object)["templates"].([]any)[0].(object)
-	main := template["container"].(object)
+	}), "spec", "templates", 0)
+	main := get[object](t, template, "container")
 	main["name"] = "main"
-	main["env"] = append(main["env"].([]any), object{"name": "ARGO_NODE_ID", "value": "image-1"})
+	main["env"] = append(get[[]any](t, main, "env"), object{"name": "ARGO_NODE_ID", "value": "image-1"})
 	mount := object{"name": "src", "mountPath": "/src"}
-	main["volumeMounts"] = append(main["volumeMounts"].([]any), mount)
+	main["volumeMounts"] = append(get[[]any](t, main, "volumeMounts"), mount)
 	results := object{"name": "results", "mountPath": "/results"}
 	busybox := func(name, script string, mounts ...object) object {
 		return object{"name": name, "image": c.Bed.Images.Busybox, "command": []string{"sh", "-c", script}, "securityContext": restricted, "volumeMounts": mounts}
 	}
 	c.runs(t, "argo", object{
 		"securityContext": template["securityContext"],
-		"volumes":         append(template["volumes"].([]any), object{"name": "src", "emptyDir": object{}}),
+		"volumes":         append(get[[]any](t, template, "volumes"), object{"name": "src", "emptyDir": object{}}),
 		"initContainers":  []object{busybox("init", `printf 'FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /\n' > /src/Dockerfile; touch /src/amd64 /src/arm64`, mount)},
 		"containers":      []object{main, busybox("wait", "sleep infinity", results)},
 	})
@@ -127,9 +154,9 @@ func TestArgo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, parameter := range template["outputs"].(object)["parameters"].([]any) {
-		name := parameter.(object)["name"].(string)
-		path := parameter.(object)["valueFrom"].(object)["path"].(string)
+	for _, parameter := range get[[]any](t, template, "outputs", "parameters") {
+		name := get[string](t, parameter, "name")
+		path := get[string](t, parameter, "valueFrom", "path")
 		got, err := c.Run(t.Context(), "", "exec", "argo", "-c", "wait", "--", "cat", path)
 		if err != nil {
 			t.Fatal(err)
@@ -158,24 +185,24 @@ func TestWoodpecker(t *testing.T) {
 	if err := c.Build(t.Context(), "-t", image, dir); err != nil {
 		t.Fatal(err)
 	}
-	step := c.read(t, "woodpecker/woodpecker.yaml", map[string]string{"registry.example/ci/slipway:1": image})["steps"].([]any)[0].(object)
+	step := get[object](t, c.read(t, "woodpecker/woodpecker.yaml", map[string]string{"registry.example/ci/slipway:1": image}), "steps", 0)
 	var script strings.Builder
-	for _, command := range step["commands"].([]any) {
-		script.WriteString(command.(string) + "\n")
+	for _, command := range get[[]any](t, step, "commands") {
+		script.WriteString(get[string](t, command) + "\n")
 	}
 	env := []object{
 		{"name": "CI", "value": "woodpecker"}, {"name": "CI_COMMIT_SHA", "value": "0123abc"},
 		{"name": "CI_SCRIPT", "value": base64.StdEncoding.EncodeToString([]byte(script.String()))},
 	}
 	secrets := map[string]string{"registry_username": c.Bed.Registry.Username, "registry_password": c.Bed.Registry.Password}
-	for name, value := range step["environment"].(object) {
-		env = append(env, object{"name": name, "value": secrets[value.(object)["from_secret"].(string)]})
+	for name, value := range get[object](t, step, "environment") {
+		env = append(env, object{"name": name, "value": secrets[get[string](t, value, "from_secret")]})
 	}
-	options := step["backend_options"].(object)["kubernetes"].(object)
+	options := get[object](t, step, "backend_options", "kubernetes")
 	if got := options["serviceAccountName"]; got != "slipway-agent" {
 		t.Errorf("the step's service account is %v", got)
 	}
-	pod := options["securityContext"].(object)
+	pod := get[object](t, options, "securityContext")
 	pod["seccompProfile"] = object{"type": "RuntimeDefault"} // WOODPECKER_BACKEND_K8S_PSS_PROFILE
 	mounts := []object{{"name": "workspace", "mountPath": "/woodpecker"}}
 	c.runs(t, "woodpecker", object{
