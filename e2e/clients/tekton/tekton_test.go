@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/slipway-build/slipway/e2e/clients/platform"
 )
@@ -136,19 +137,24 @@ func (c cluster) create(t *testing.T, manifest string) status {
 		t.Fatal(err)
 	}
 	name := strings.TrimSpace(out)
-	if _, err := c.Run(ctx, "", "wait", name, "--for=jsonpath={.status.completionTime}", "--timeout="+platform.Patience.String()); err != nil {
-		out, _ := c.Run(ctx, "", "get", name, "-o", "yaml")
-		t.Fatalf("%v\n%s", err, out)
+	for {
+		if out, err = c.Run(ctx, "", "get", name, "-o", "json"); err != nil {
+			t.Fatal(err)
+		}
+		var s status
+		if err := json.Unmarshal([]byte(out), &s); err != nil {
+			t.Fatal(err)
+		}
+		// A run that cannot start has no time of its completion.
+		if len(s.Status.Conditions) == 1 && s.Status.Conditions[0].Status != "Unknown" {
+			return s
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s has not ended:\n%s", name, out)
+		case <-time.After(time.Second):
+		}
 	}
-	out, err = c.Run(ctx, "", "get", name, "-o", "json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var s status
-	if err := json.Unmarshal([]byte(out), &s); err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 // log is what the pod of a TaskRun has printed.

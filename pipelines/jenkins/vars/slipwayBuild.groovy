@@ -99,16 +99,16 @@ def call(Map parameters = [:]) {
   words.add(text(parameters.context ?: '.'))
   String script = scriptOf(words)
   String printed = ''
-  Closure run = { printed = sh(script: script, label: 'slipway build', returnStdout: true) }
+  Closure body = { printed = sh(script: script, label: 'slipway build', returnStdout: true) }
   if (bindings) {
-    Closure inner = run
-    run = { withCredentials(bindings, inner) }
+    Closure inner = body
+    body = { withCredentials(bindings, inner) }
   }
   if (variables) {
-    Closure inner = run
-    run = { withEnv(variables, inner) }
+    Closure inner = body
+    body = { withEnv(variables, inner) }
   }
-  run()
+  body.call()
   Map metadata = readJSON(text: printed)
   String digest = metadata['containerimage.digest']
   return [digest: digest, imageid: metadata['containerimage.config.digest'] ?: digest, tags: listOf(parameters.tags), metadata: metadata]

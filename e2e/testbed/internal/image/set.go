@@ -176,7 +176,8 @@ func (m Maker) Tekton(programs []string) (v1.Image, error) {
 			return nil, err
 		}
 	}
-	return assemble("amd64", v1.Config{Env: []string{searchPath}}, tree)
+	// The user is that of its own images.
+	return assemble("amd64", v1.Config{Env: []string{searchPath}, User: "65532:65532"}, tree)
 }
 
 func assemble(architecture string, config v1.Config, trees ...*Tree) (v1.Image, error) {
