@@ -5,9 +5,8 @@ import (
 	"testing"
 )
 
-// TestDebugImage runs the variant of Slipway's image that has a shell, as a CI
-// system does: with a shell as its command, the file system read-only but for
-// what a cluster gives it, and a user that the image does not know. What the
+// TestDebugImage runs the variant of Slipway's image that has a shell, as a CI system
+// does: with a shell as its command, and a user that the image does not know. What the
 // target takes from the compiler's stage comes from the agent.
 func TestDebugImage(t *testing.T) {
 	t.Parallel()
@@ -16,8 +15,10 @@ func TestDebugImage(t *testing.T) {
 	s.write("Dockerfile", readFile(t, "../Dockerfile"))
 	s.ok(`mkdir -p stage/out/home stage/etc/ssl/certs && mkdir -m 1777 stage/out/home/slipway &&
 		cp /usr/local/bin/slipway stage/out/ && cp /etc/ssl/certs/ca-certificates.crt stage/etc/ssl/certs/`)
-	s.ok("slipway build --platform linux/amd64 --target debug --build-context build=stage" +
+	s.ok("slipway build --platform linux/amd64,linux/arm64 --target debug --build-context build=stage" +
 		" --build-context busybox:1.37.0-musl=oci-layout://" + b.Base.InAgent + ":" + b.Base.Tag + " -t " + s.tag("debug") + " --push .")
+
+	s.index("debug", "linux/amd64", "linux/arm64")
 
 	r := b.Registry
 	s.kubectl("", "create", "secret", "docker-registry", "pull", "--docker-server="+r.Address, "--docker-username="+r.Username, "--docker-password="+r.Password)

@@ -31,7 +31,7 @@ class Jenkins {
   String pod, container
   String yaml, defaultContainer = 'jnlp'
   Throwable failure
-  List archived = [], issues = [], asked = []
+  List archived = [], issues = []
   Map build = [description: null, result: null]
 
   void log(String line) { System.out.println(line) }
@@ -136,7 +136,6 @@ class Jenkins {
   // bind returns the variables of a binding of withCredentials.
   Map bind(Map b) {
     Map credential = config.credentials[b.credentialsId]
-    asked.add(b.credentialsId)
     if (!credential) { throw new Failed("could not find credentials entry with ID '${b.credentialsId}'") }
     switch (b.kind) {
       case 'usernamePassword':
@@ -238,7 +237,7 @@ abstract class Steps extends Script {
   def archiveArtifacts(Map args) { j.archive(args.artifacts) }
   def issues(Map args) { return args.pattern }
   def recordIssues(Map args) {
-    j.readFile(args.tools[0]).readLines().each { j.issues.add(new JsonSlurper().parseText(it)) }
+    j.readFile(args.tool).readLines().each { j.issues.add(new JsonSlurper().parseText(it)) }
   }
 
   def usernamePassword(Map args) { return args + [kind: 'usernamePassword'] }
@@ -298,5 +297,5 @@ try {
 } finally {
   jenkins.stop()
 }
-result += [description: jenkins.build.description, env: jenkins.env, archived: jenkins.archived, issues: jenkins.issues, asked: jenkins.asked]
+result += [description: jenkins.build.description, env: jenkins.env, archived: jenkins.archived, issues: jenkins.issues]
 new File(config.result).text = JsonOutput.toJson(result)

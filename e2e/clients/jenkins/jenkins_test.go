@@ -87,9 +87,13 @@ type ended struct {
 	Error       string
 	Description string
 	Env         map[string]string
-	Asked       []string
-	log         string
-	archive     string // the directory with the artifacts
+	Issues      []struct {
+		FileName  string
+		LineStart int
+		Severity  string
+	}
+	log     string
+	archive string // the directory with the artifacts
 }
 
 // machineDockerfile makes an image that differs for each platform.

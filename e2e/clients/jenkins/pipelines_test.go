@@ -169,6 +169,42 @@ func TestWrongUse(t *testing.T) {
 	})
 }
 
+// TestResults reads the files of --ci-results as the steps of Jenkins' plugins do.
+func TestResults(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	e := c.run(t, job{params: map[string]any{"TAG": c.App() + ":results"}, files: map[string]string{"Jenkinsfile": `
+podTemplate(yaml: readTrusted('agent.yaml')) {
+  node(POD_LABEL) {
+    checkout scm
+    container('agent') {
+      def results = "${pwd(tmp: true)}/results"
+      slipwayBuild(tags: params.TAG, platforms: 'linux/amd64', push: true, credentialsId: 'registry', ciResults: results)
+      currentBuild.description = readProperties(file: "${results}/slipway.properties").SLIPWAY_IMAGE
+      writeFile(file: 'Dockerfile', text: 'FROM scratch\nCOPY nothing /\n')
+      try {
+        slipwayBuild(platforms: 'linux/amd64', ciResults: results)
+      } catch (Exception e) {
+        echo "the build ended: ${e.message}"
+      } finally {
+        recordIssues tool: issues(pattern: "${results}/warnings-ng.log")
+      }
+    }
+  }
+}`}}).succeeded(t)
+	digest, err := c.Registry.Digest(t.Context(), c.AppPath()+":results")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "SLIPWAY_IMAGE", e.Description, c.App()+"@"+digest)
+	if !strings.Contains(e.log, "the build ended: script returned exit code 1") {
+		t.Error("the second build has not failed")
+	}
+	if len(e.Issues) != 1 || e.Issues[0].FileName != "Dockerfile" || e.Issues[0].LineStart != 2 || e.Issues[0].Severity != "ERROR" {
+		t.Errorf("the issues are %+v", e.Issues)
+	}
+}
+
 // TestReadmeShowsTheJenkinsfile compares the README's example with the file.
 func TestReadmeShowsTheJenkinsfile(t *testing.T) {
 	readme, err := os.ReadFile("../../../README.md")
