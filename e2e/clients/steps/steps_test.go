@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -119,11 +120,18 @@ func (c cluster) runs(t *testing.T, name string, spec object) {
 	if _, err := c.Run(ctx, string(pod), "create", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
-	const code = `jsonpath={.status.containerStatuses[?(@.name=="main")].state.terminated.exitCode}`
-	_, err = c.Run(ctx, "", "wait", "pod/"+name, "--for="+code+"=0", "--timeout="+platform.Patience.String())
-	if err != nil {
-		log, _ := c.Run(t.Context(), "", "logs", name, "--all-containers")
-		t.Fatalf("%v\n%s", err, log)
+	for {
+		out, err := c.Run(ctx, "", "get", "pod", name, "-o", `jsonpath={.status.containerStatuses[?(@.name=="main")].state.terminated.exitCode}`)
+		if err == nil && out == "0" {
+			return
+		}
+		if err == nil && out == "" && ctx.Err() == nil {
+			time.Sleep(500 * time.Millisecond)
+			continue
+		}
+		log, _ := c.Run(t.Context(), "", "logs", name, "--container", "main")
+		status, _ := c.Run(t.Context(), "", "get", "pod", name, "-o", "jsonpath={.status}")
+		t.Fatalf("it ended with %q, %v:\n%s\n%s", out, err, log, status)
 	}
 }
 
