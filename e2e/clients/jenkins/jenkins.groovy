@@ -101,6 +101,7 @@ class Jenkins {
   // sh runs a script as the step does: a shell that ends at the first failure and
   // traces, with the pipeline's variables.
   def sh(Map args) {
+    if (!pod) { throw new Failed('sh is not within a node') }
     if (args.label) { log("[Pipeline] sh: ${args.label}") }
     List command = ['exec', pod, '-c', container, '--', 'env'] + variables().collect { name, value -> "${name}=${value}" } +
       ['sh', '-c', 'cd "$WORKSPACE" && exec sh -xe -c "$0"', args.script]
