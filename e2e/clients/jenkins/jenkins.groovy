@@ -87,9 +87,15 @@ class Jenkins {
     pod = null
   }
 
+  // checkout copies the repository. On a loaded machine containerd starts some commands
+  // with their standard input closed already, so what has not arrived is sent again.
   void checkout() {
-    def tar = ['tar', '-C', config.repository, '-cf', '-', '.'].execute()
-    kubectlOK(['exec', '-i', pod, '-c', 'jnlp', '--', 'tar', '-C', WORKSPACE, '-xf', '-'], tar.inputStream.bytes)
+    byte[] files = ['tar', '-C', config.repository, '-cf', '-', '.'].execute().inputStream.bytes
+    for (int tries = 0; tries < 5; tries++) {
+      Map done = kubectl(['exec', '-i', pod, '-c', 'jnlp', '--', 'sh', '-c', 'tar -C "$0" -xf - 2> /dev/null; test -e "$0/Jenkinsfile"', WORKSPACE], files)
+      if (done.code == 0) { return }
+    }
+    throw new Failed('the repository did not arrive in the workspace')
   }
 
   Map variables() {
@@ -116,7 +122,7 @@ class Jenkins {
   String readFile(String name) { return kubectlOK(['exec', pod, '-c', 'jnlp', '--', 'cat', path(name)]).out }
 
   void writeFile(String name, String text) {
-    kubectlOK(['exec', '-i', pod, '-c', 'jnlp', '--', 'sh', '-c', 'mkdir -p "$(dirname "$0")" && cat > "$0"', path(name)], text.getBytes('UTF-8'))
+    kubectlOK(['exec', pod, '-c', 'jnlp', '--', 'sh', '-c', 'mkdir -p "$(dirname "$0")" && printf %s "$1" > "$0"', path(name), text])
   }
 
   void archive(String pattern) {
