@@ -1,14 +1,16 @@
 # The image is the binary and the CA certificates: copy the binary from it into
-# an agent image, or run it as the agent's sidecar.
+# an agent image, or into a volume with slipway install. The target debug is the
+# same with busybox's shell, for CI systems that run a shell in a step's image.
 #
 #   slipway build --platform linux/amd64,linux/arm64 --output type=local,dest=dist .
 #
 # Both architectures are cross-compiled on the builder's own. The result
 # depends on the sources, the Go version, VERSION and COMMIT only; the flags and
 # the version of Go are those of make release, so the binary is that of a release.
-# Where golang cannot be pulled, --build-context golang:1.26.11=DIR stands in for
-# it, and where modules cannot be fetched from the build, --build-context
-# modules=DIR holds a download cache (`make image` does both).
+# Where golang and busybox cannot be pulled, --build-context golang:1.26.11=DIR and
+# --build-context busybox:1.37.0-musl=oci-layout://… stand in for them, and where
+# modules cannot be fetched from the build, --build-context modules=DIR holds a
+# download cache (`make image` does all of this).
 
 FROM scratch AS modules
 
@@ -28,7 +30,22 @@ COPY registry registry
 ARG TARGETOS TARGETARCH VERSION=dev COMMIT
 RUN --mount=type=cache,target=/go \
     GOOS=$TARGETOS GOARCH=$TARGETARCH go build \
-    -ldflags "-s -w -buildid= -X main.version=$VERSION -X main.commit=$COMMIT" -o /out/slipway ./cmd/slipway
+    -ldflags "-s -w -buildid= -X main.version=$VERSION -X main.commit=$COMMIT" -o /out/slipway ./cmd/slipway && \
+    mkdir -p /out/home/slipway && chmod 1777 /out/home/slipway
+
+# Nothing runs in it while it is built, so no builder needs an emulator. It has no
+# git: CI systems clone with an image of their own.
+FROM busybox:1.37.0-musl AS debug
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+# Everybody may write to the home, because a cluster such as OpenShift gives each
+# pod a user and a group of its own.
+COPY --from=build /out/home/ /home/
+COPY --from=build /out/slipway /usr/local/bin/slipway
+ENV HOME=/home/slipway
+WORKDIR /home/slipway
+USER 65532:65532
+# No entrypoint: a CI system's shell is not to become an argument of slipway.
+CMD ["sh"]
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

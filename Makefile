@@ -53,7 +53,7 @@ build: ## Build bin/slipway for this machine.
 	$(GO_BUILD) -ldflags "$(LDFLAGS)" -o bin/slipway ./cmd/slipway
 
 .PHONY: image
-image: build ## Build Slipway's own image for both architectures, with Slipway, on the testbed: its files and an archive, in dist/.
+image: build ## Build Slipway's own image, and the one with a shell, for both architectures, with Slipway, on the testbed: files and archives, in dist/.
 	cd e2e && go run ./testbed up
 	e2e/image/run $(VERSION) $(COMMIT)
 
@@ -139,6 +139,11 @@ $(NPM):
 	cp $(CLIENTS)/package.json $(CLIENTS)/package-lock.json $@.part
 	cd $@.part && npm ci --ignore-scripts --no-audit --no-fund
 	mv $@.part $@
+
+.PHONY: tekton
+tekton: ## Run pipelines/tekton by Tekton itself, on the real cluster; the first time it compiles Tekton.
+	cd e2e && go run ./testbed up && go run ./testbed tekton
+	cd e2e && status=0 && $(GO_TEST) -count=1 ./clients/tekton -tekton || status=$$?; go run ./testbed tekton-down; exit $$status
 
 .PHONY: faults
 faults: ## Plant the faults that take long or disturb the whole cluster, besides the others, and tell how each ended.

@@ -58,6 +58,7 @@ type cli struct {
 	Auth       authCmd       `cmd:"" help:"Show which credential is used for a registry, and why."`
 	Login      loginCmd      `cmd:"" help:"Log in to a registry, as docker login does."`
 	Logout     logoutCmd     `cmd:"" help:"Log out of a registry."`
+	Install    installCmd    `cmd:"" help:"Copy this program into a directory, such as a volume that another container mounts."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 	Agent      agentCmd      `cmd:"" help:"Serve builders to the other containers of a pod."`
 	Completion completionCmd `cmd:"" help:"Print the completion script for a shell."`

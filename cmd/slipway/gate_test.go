@@ -19,6 +19,7 @@ import (
 	"github.com/slipway-build/slipway/agent/doctor"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/cmd/slipway/cachetable"
+	"github.com/slipway-build/slipway/cmd/slipway/detailview"
 	"github.com/slipway-build/slipway/cmd/slipway/lstable"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -49,7 +50,7 @@ func TestTablesHaveNoCommands(t *testing.T) {
 			return lstable.Print(w, []builders.Status{{Name: hostile, Driver: hostile, Nodes: []builders.NodeStatus{node.NodeStatus}}}, lstable.Style{})
 		},
 		"inspect": func(w io.Writer) error {
-			return printDetails(w, builders.Details{Name: hostile, Driver: hostile, Nodes: []builders.NodeDetails{node}}, defined, now)
+			return detailview.Print(w, builders.Details{Name: hostile, Driver: hostile, Nodes: []builders.NodeDetails{node}}, defined, now)
 		},
 		"du":         func(w io.Writer) error { return cachetable.Table(w, caches, true, now) },
 		"du verbose": func(w io.Writer) error { return cachetable.Verbose(w, hostile, hostile, record, now) },

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/slipway-build/slipway/agent/builders"
+	"github.com/slipway-build/slipway/cmd/slipway/detailview"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -17,7 +18,7 @@ func TestInspectShowsTheLastActivity(t *testing.T) {
 		"Name: kube\nDriver: kubernetes\n\nNodes:\n":                                               {Name: "kube", Driver: "kubernetes"},
 	} {
 		var out strings.Builder
-		if err := printDetails(&out, b, configmap.Definition{}, at); err != nil {
+		if err := detailview.Print(&out, b, configmap.Definition{}, at); err != nil {
 			t.Fatal(err)
 		}
 		got := strings.Join(strings.FieldsFunc(out.String(), func(r rune) bool { return r == ' ' }), " ")
@@ -35,7 +36,7 @@ func TestInspectShowsSnippetsLast(t *testing.T) {
 	}
 	var out strings.Builder
 	b := builders.Details{Name: "kube", Driver: "kubernetes", Nodes: []builders.NodeDetails{node("a"), node("b")}}
-	if err := printDetails(&out, b, configmap.Definition{Nodes: make([]configmap.Node, 2)}, time.Now()); err != nil {
+	if err := detailview.Print(&out, b, configmap.Definition{Nodes: make([]configmap.Node, 2)}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	text := out.String()

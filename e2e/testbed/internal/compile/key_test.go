@@ -35,6 +35,7 @@ func TestKey(t *testing.T) {
 		{"another compiler", source, "go2", targets, false},
 		{"another version", with("go.mod", "module x // v2"), "go1", targets, false},
 		{"another version in a module below", with("registry/go.mod", "module y"), "go1", targets, false},
+		{"another version of what is compiled by itself", with("tekton/go.mod", "module z"), "go1", targets, true},
 		{"another source", with("kube/main.go", "package main //"), "go1", targets, false},
 		{"a new source", with("pause/main.go", "package main"), "go1", targets, false},
 		{"another target", source, "go1", targets[:1], false},
@@ -53,7 +54,7 @@ func TestKey(t *testing.T) {
 
 func TestVersionsAreThoseOfTheModule(t *testing.T) {
 	var text []byte
-	for _, module := range []string{"go.mod", "registry/go.mod"} {
+	for _, module := range []string{"go.mod", "registry/go.mod", "tekton/go.mod"} {
 		more, err := os.ReadFile("../../components/" + module)
 		if err != nil {
 			t.Fatal(err)
@@ -67,6 +68,7 @@ func TestVersionsAreThoseOfTheModule(t *testing.T) {
 		"github.com/opencontainers/runc":      Runc,
 
 		"github.com/distribution/distribution/v3": Distribution,
+		"github.com/tektoncd/pipeline":            Tekton,
 	} {
 		if !regexp.MustCompile(`(?m)^(\t|require )` + regexp.QuoteMeta(module+" "+version) + `$`).Match(text) {
 			t.Errorf("go.mod of the components does not require %s %s", module, version)

@@ -13,6 +13,7 @@ const (
 	Runc         = "v1.5.3"
 	Distribution = "v3.1.2"
 	Buildx       = "v0.38.2"
+	Tekton       = "v1.15.0"
 )
 
 // target is one call of go build.

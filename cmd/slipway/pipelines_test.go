@@ -1,0 +1,144 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+)
+
+// pipelineSystems are the directories below pipelines whose agents are pods.
+var pipelineSystems = []string{"argo", "jenkins", "tekton", "woodpecker"}
+
+type rule struct {
+	APIGroups     []string `yaml:"apiGroups"`
+	Resources     []string `yaml:"resources"`
+	ResourceNames []string `yaml:"resourceNames"`
+	Verbs         []string `yaml:"verbs"`
+}
+
+// TestRightsOfPipelines compares the rights of agents in pipelines/ with those of the
+// chart's role build.
+func TestRightsOfPipelines(t *testing.T) {
+	var chart map[string][]rule
+	readYAML(t, "../../charts/slipway/files/rbac.yaml", &chart)
+	want := chart["build"]
+	for _, rule := range chart["readCertificates"] {
+		rule.ResourceNames = []string{"builder-amd64-tls-client", "builder-arm64-tls-client"}
+		want = append(want, rule)
+	}
+	for _, system := range pipelineSystems {
+		text, err := os.ReadFile(filepath.Join("../../pipelines", system, "rbac.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, document := range strings.Split(string(text), "\n---\n") {
+			var role struct {
+				Kind     string
+				Metadata struct{ Name string }
+				Rules    []rule
+			}
+			if err := yaml.Unmarshal([]byte(document), &role); err != nil {
+				t.Fatalf("%s: %v", system, err)
+			}
+			if role.Kind != "Role" || role.Metadata.Name != "slipway-build" {
+				continue
+			}
+			found = true
+			if diff := cmp.Diff(want, role.Rules); diff != "" {
+				t.Errorf("pipelines/%s/rbac.yaml (-chart +file):\n%s", system, diff)
+			}
+		}
+		if !found {
+			t.Errorf("pipelines/%s/rbac.yaml has no role slipway-build", system)
+		}
+	}
+}
+
+func readYAML(t *testing.T, path string, into any) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = yaml.Unmarshal(text, into)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}
+
+// TestImagesOfPipelines tests that pipelines name the image of the release that is being
+// made, as the chart does.
+func TestImagesOfPipelines(t *testing.T) {
+	var chart struct {
+		AppVersion string `yaml:"appVersion"`
+	}
+	readYAML(t, "../../charts/slipway/Chart.yaml", &chart)
+	image := regexp.MustCompile(`ghcr\.io/slipway-build/slipway:([^\s"@]*)`)
+	seen := 0
+	for _, system := range pipelineSystems {
+		files, err := filepath.Glob(filepath.Join("../../pipelines", system, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages := append(files, filepath.Join("../../docs/ci", system+".md"))
+		for _, file := range pages {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				continue // a directory
+			}
+			for _, match := range image.FindAllStringSubmatch(string(text), -1) {
+				seen++
+				if version := strings.TrimSuffix(match[1], "-debug"); version != chart.AppVersion {
+					t.Errorf("%s names %s, and the release is %s", file, match[0], chart.AppVersion)
+				}
+			}
+		}
+	}
+	if seen < 5 {
+		t.Errorf("only %d images were found", seen)
+	}
+}
+
+// TestFlagsOfTheJenkinsLibrary tests that the parameters of slipwayBuild are flags of
+// build or of all commands, and are described.
+func TestFlagsOfTheJenkinsLibrary(t *testing.T) {
+	library, err := os.ReadFile("../../pipelines/jenkins/vars/slipwayBuild.groovy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	help, err := os.ReadFile("../../pipelines/jenkins/vars/slipwayBuild.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands, err := os.ReadFile("../../docs/commands.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	global, _, _ := strings.Cut(string(commands), "\n## slipway ")
+	_, build, _ := strings.Cut(string(commands), "\n## slipway build\n")
+	build, _, _ = strings.Cut(build, "\n## ")
+	flags := regexp.MustCompile("--([a-z-]+)[=`]").FindAllStringSubmatch(build+global, -1)
+	known := make([]string, len(flags))
+	for i, flag := range flags {
+		known[i] = flag[1]
+	}
+	parameters := regexp.MustCompile(`(?m)^  (\w+): \['([a-z-]+)', '\w+'\]`).FindAllStringSubmatch(string(library), -1)
+	if len(parameters) < 30 {
+		t.Fatalf("only %d parameters were found", len(parameters))
+	}
+	words := regexp.MustCompile(`\w+`).FindAllString(string(help), -1)
+	for _, parameter := range parameters {
+		if !slices.Contains(known, parameter[2]) {
+			t.Errorf("the parameter %s is for --%s, which slipway build does not have", parameter[1], parameter[2])
+		}
+		if !slices.Contains(words, parameter[1]) {
+			t.Errorf("slipwayBuild.txt does not describe %s", parameter[1])
+		}
+	}
+}
