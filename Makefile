@@ -126,7 +126,7 @@ e2e: helm ## Run the scenarios on the real cluster, and tell what each took.
 clients: $(ACT) $(NPM) ## Run what is in pipelines/ with the programs that run such pipelines, on the real cluster.
 	@command -v rsync > /dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends rsync; }
 	cd e2e && go run ./testbed up
-	cd e2e && $(GO_TEST) -count=1 ./clients/...
+	cd e2e && $(GO_TEST) -count=1 -timeout $(E2E_LIMIT) ./clients/...
 
 $(ACT): $(CLIENTS)/go.mod
 	mkdir -p $(TOOLS)
@@ -134,7 +134,7 @@ $(ACT): $(CLIENTS)/go.mod
 
 # The directory gets its name when it is complete. node is one of the packages.
 $(NPM):
-	@command -v npm > /dev/null || { echo 'npm is not in the PATH: the tests of pipelines need it, such as from Debian: apt-get install npm' >&2; exit 1; }
+	@command -v npm > /dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends npm; }
 	mkdir -p $(TOOLS) && rm -rf $@.part && mkdir $@.part
 	cp $(CLIENTS)/package.json $(CLIENTS)/package-lock.json $@.part
 	cd $@.part && npm ci --ignore-scripts --no-audit --no-fund
