@@ -337,6 +337,11 @@ func (w *work) solve(ctx context.Context, job job.Job, conn *fleet.Connection) e
 	}
 	events.Emit(event.Event{SolveBegun: begun})
 	result, err := w.plan.Solve(ctx, conn.Daemon, job, events)
+	if err != nil && solve.HoldsPart(err) && ctx.Err() == nil && conn.CollectGarbage(ctx) == nil {
+		w.Log.Debug().Str("node", job.Node).Err(err).Msg("the builder held a part of an image from a build that was interrupted: solving again")
+		events.Emit(event.Event{SolveBegun: begun})
+		result, err = w.plan.Solve(ctx, conn.Daemon, job, events)
+	}
 	if err != nil {
 		return err
 	}

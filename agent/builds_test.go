@@ -11,6 +11,8 @@ import (
 	"github.com/containerd/platforms"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rs/zerolog"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/fleet/fleettest"
@@ -97,6 +99,28 @@ func TestTwoBuildsInOneProcess(t *testing.T) {
 	}
 	if c.Open() != 1 {
 		t.Errorf("%d connections, want one for both", c.Open())
+	}
+}
+
+// TestPartsOfImages tests that a builder is rid of what an interrupted build has left
+// of an image, which would fail each build from that image, and solved on once more.
+func TestPartsOfImages(t *testing.T) {
+	part := status.Error(codes.Unknown, "failed to compute cache key: failed to copy: unsupported offset")
+	for name, tt := range map[string]struct {
+		daemon *fleettest.Daemon
+		solves int
+		ok     bool
+	}{
+		"a part":            {&fleettest.Daemon{Refusal: part, Healed: true}, 2, true},
+		"a part that stays": {&fleettest.Daemon{Refusal: part}, 2, false},
+		"another failure":   {&fleettest.Daemon{Refusal: status.Error(codes.Unknown, "failed to copy: 500"), Healed: true}, 1, false},
+	} {
+		f, _ := builder(t, tt.daemon)
+		var shown strings.Builder
+		_, err := buildIn(t, f, &shown, "1").Run(t.Context())
+		if (err == nil) != tt.ok || len(tt.daemon.Solves()) != tt.solves {
+			t.Errorf("%s: %d solves, %v", name, len(tt.daemon.Solves()), err)
+		}
 	}
 }
 

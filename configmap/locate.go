@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // systemPath is where an agent image or a pod template mounts definitions.
@@ -85,7 +87,10 @@ func absent(err error) bool {
 
 func unreadable(path string, err error) *Error {
 	hint := "check that " + path + " is mounted and that the agent's user may read it"
-	if absent(err) {
+	switch full := fault.OutOfFiles(err); {
+	case full != nil: // it says nothing of the definitions
+		hint = fault.Hints(full)[0]
+	case absent(err):
 		hint = "give --definitions or SLIPWAY_DEFINITIONS a file, or a directory such as a mounted ConfigMap"
 	}
 	return &Error{message: "definitions " + path + " cannot be read", hints: []string{hint}, cause: reason(err)}

@@ -2,11 +2,15 @@ package configmap
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 func TestLocateTakesTheFirstThatExists(t *testing.T) {
@@ -69,5 +73,17 @@ func TestLocateErrors(t *testing.T) {
 				t.Errorf("got %q, %v, want error with %q", got, err, test.want)
 			}
 		})
+	}
+}
+
+// TestUnreadableForWantOfDescriptors tests that an agent without descriptors is not
+// told to look at its mounts.
+func TestUnreadableForWantOfDescriptors(t *testing.T) {
+	err := unreadable("/defs", &fs.PathError{Op: "open", Path: "/defs/kube", Err: syscall.EMFILE})
+	if hints := fault.Hints(err); len(hints) != 1 || !strings.Contains(hints[0], "ulimit -n") {
+		t.Errorf("hints %q", hints)
+	}
+	if hints := fault.Hints(unreadable("/defs", syscall.EACCES)); len(hints) != 1 || !strings.Contains(hints[0], "is mounted") {
+		t.Errorf("hints %q", hints)
 	}
 }

@@ -59,6 +59,23 @@ func (d *Daemon) Prune(ctx context.Context, p Prune, removed func(CacheRecord)) 
 	return nil
 }
 
+// CollectGarbage has the daemon remove what nothing refers to, such as parts of images
+// whose transfer was interrupted. It does so after each request to prune, of which this
+// one finds no record.
+func (d *Daemon) CollectGarbage(ctx context.Context) error {
+	found := make(chan client.UsageInfo)
+	told := make(chan struct{})
+	go fault.Protect(func() {
+		defer close(told)
+		for range found { // a daemon that knows no filters is not BuildKit
+		}
+	})()
+	err := d.client.Prune(ctx, found, client.WithFilter([]string{"id==none"}))
+	close(found)
+	<-told
+	return err
+}
+
 // knowsSpaceBounds asks for what the daemon can do, which only a solve is told.
 func (d *Daemon) knowsSpaceBounds(ctx context.Context) error {
 	var can apicaps.CapSet

@@ -135,6 +135,13 @@ func Classify(err error) Kind {
 // do not fit each other, as after its daemon was killed in the middle of a write.
 var damagedState = regexp.MustCompile(`failed to prepare \S+ as \S+: `)
 
+// HoldsPart reports whether a solve has failed because its builder holds a part of an
+// image that an interrupted build has begun to send from an OCI layout: BuildKit asks
+// for the rest, which its own reader of such a layout cannot skip to, in each build
+// for a day (util/contentutil/fetcher.go of BuildKit 0.34.2). Collecting its garbage
+// takes the part away.
+func HoldsPart(err error) bool { return strings.Contains(err.Error(), "failed to copy: unsupported offset") }
+
 // refusedByConfig reports whether the daemon's configuration forbids what was
 // asked for.
 func refusedByConfig(text string) bool {

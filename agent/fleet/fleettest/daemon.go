@@ -50,13 +50,16 @@ type Daemon struct {
 	Cache []int64
 	// Reports are what it tells of each solve, in this order.
 	Reports []*control.StatusResponse
-	// Refusal, if set, is how each solve ends.
+	// Refusal, if set, is how each solve ends; with Healed until the daemon was asked
+	// to prune.
 	Refusal error
+	Healed  bool
 	// Answers are the exporters' answers to each solve.
 	Answers map[string]string
 
 	mu     sync.Mutex
 	solves []map[string]string
+	pruned bool
 
 	serving sync.Once
 	buffer  *bufconn.Listener
@@ -127,7 +130,7 @@ func (d *Daemon) Solve(_ context.Context, request *control.SolveRequest) (*contr
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.solves = append(d.solves, request.FrontendAttrs)
-	if d.Refusal != nil {
+	if d.Refusal != nil && !(d.Healed && d.pruned) {
 		return nil, d.Refusal
 	}
 	return &control.SolveResponse{ExporterResponse: maps.Clone(d.Answers)}, nil
@@ -161,6 +164,9 @@ func (d *Daemon) Session(stream grpc.BidiStreamingServer[control.BytesMessage, c
 
 // Prune implements control.ControlServer.
 func (d *Daemon) Prune(_ *control.PruneRequest, stream grpc.ServerStreamingServer[control.UsageRecord]) error {
+	d.mu.Lock()
+	d.pruned = true
+	d.mu.Unlock()
 	for i, size := range d.Cache {
 		if err := stream.Send(&control.UsageRecord{ID: fmt.Sprint(i), Size: size}); err != nil {
 			return err
