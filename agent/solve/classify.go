@@ -140,7 +140,9 @@ var damagedState = regexp.MustCompile(`failed to prepare \S+ as \S+: `)
 // for the rest, which its own reader of such a layout cannot skip to, in each build
 // for a day (util/contentutil/fetcher.go of BuildKit 0.34.2). Collecting its garbage
 // takes the part away.
-func HoldsPart(err error) bool { return strings.Contains(err.Error(), "failed to copy: unsupported offset") }
+func HoldsPart(err error) bool {
+	return strings.Contains(err.Error(), "failed to copy: unsupported offset")
+}
 
 // refusedByConfig reports whether the daemon's configuration forbids what was
 // asked for.
