@@ -2,6 +2,7 @@ package progress
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 type Display struct {
 	mode     Mode
 	plain    bool // prints line by line
+	drawn    bool // redraws itself on a terminal
 	terminal *Terminal
 	gate     gate
 	form     *StepLog // nil for BuildKit's
@@ -54,6 +56,19 @@ func RawOutput(on bool) Option { return func(d *Display) { d.gate.raw = on } }
 // when the terminal is none. The display must be closed, which the end of its
 // subscription does.
 func Open(ctx context.Context, terminal *Terminal, mode Mode, title string, options ...Option) (*Display, error) {
+	d := newDisplay(terminal, mode)
+	for _, option := range options {
+		option(d)
+	}
+	ui, err := d.open(sanitize.Line(title))
+	if err != nil {
+		return nil, err
+	}
+	d.start(ctx, ui)
+	return d, nil
+}
+
+func newDisplay(terminal *Terminal, mode Mode) *Display {
 	d := &Display{
 		mode:     mode,
 		terminal: terminal,
@@ -63,16 +78,14 @@ func Open(ctx context.Context, terminal *Terminal, mode Mode, title string, opti
 		stalled:  make(chan struct{}),
 		patience: event.Patience,
 	}
-	for _, option := range options {
-		option(d)
-	}
-	ui, err := d.open(sanitize.Line(title))
-	if err != nil {
-		return nil, err
-	}
 	d.logs = d.step("slipway")
-	if mode.display() != progressui.QuietMode { // a display that shows nothing would swallow them
-		terminal.attach(d)
+	return d
+}
+
+// start has the screen show what arrives.
+func (d *Display) start(ctx context.Context, ui screen) {
+	if d.mode.display() != progressui.QuietMode { // a display that shows nothing would swallow them
+		d.terminal.attach(d)
 	}
 	go fault.Protect(func() {
 		defer close(d.finished)
@@ -80,7 +93,6 @@ func Open(ctx context.Context, terminal *Terminal, mode Mode, title string, opti
 		// ends when status is closed.
 		d.failure = d.update(context.WithoutCancel(ctx), ui)
 	})()
-	return d, nil
 }
 
 // screen shows what arrives: BuildKit's display, or the log of steps.
@@ -116,11 +128,13 @@ func (d *Display) open(title string) (screen, error) {
 	switch mode {
 	case progressui.AutoMode:
 		if ui, err := progressui.NewDisplay(d.terminal.out, progressui.TtyMode, desc); err == nil {
+			d.drawn = true
 			return ui, nil
 		}
 		mode = progressui.PlainMode
 	case progressui.PlainMode:
 	default:
+		d.drawn = mode == progressui.TtyMode
 		return progressui.NewDisplay(d.terminal.out, mode, desc)
 	}
 	d.plain = true
@@ -133,9 +147,13 @@ func (d *Display) open(title string) (screen, error) {
 // Plain reports whether the display prints line by line, for people.
 func (d *Display) Plain() bool { return d.plain }
 
-// log shows a line of the command's own log. Whoever logs, the build itself, does
-// not wait for ever for a display that nobody reads.
+// log shows a line of the command's own log, and once more below a display that redraws
+// itself: that one keeps nothing of a step that has ended. Whoever logs, the build
+// itself, does not wait for ever for a display that nobody reads.
 func (d *Display) log(line string) {
+	if d.drawn {
+		d.terminal.hold(strings.TrimRight(line, "\n") + "\n")
+	}
 	patience := time.AfterFunc(d.patience, d.Stalled)
 	defer patience.Stop()
 	d.logs.say(line)
@@ -171,7 +189,7 @@ func (d *Display) put(s *client.SolveStatus) {
 // has succeeded. Where the display stalls, it returns an *event.StalledError at once,
 // and what was being drawn may never end.
 func (d *Display) Close() error {
-	d.terminal.attach(nil)
+	d.terminal.detach(d)
 	d.logs.done(nil)
 	d.mu.Lock()
 	d.closed = true
@@ -185,6 +203,7 @@ func (d *Display) Close() error {
 	case <-d.stalled:
 		return fault.With(fault.ClassUsage, &event.StalledError{Consumer: "display", After: d.patience})
 	}
+	d.terminal.resume()
 	switch d.mode {
 	case Auto, Plain, TTY:
 		printWarnings(d.terminal.gate, d.Warnings())

@@ -30,6 +30,9 @@ func ParsePlatforms(values []string) ([]ocispecs.Platform, error) {
 	for _, value := range values {
 		for name := range strings.SplitSeq(value, ",") {
 			p, problem, hint := parsePlatform(strings.TrimSpace(name))
+			if value != "" && strings.TrimSpace(name) == "" { // what containerd says of it explains nothing
+				problem = "a platform between the commas is missing"
+			}
 			if problem != "" {
 				return nil, &fault.Usage{Flag: "--platform", Value: value, Problem: problem, Hint: cmp.Or(hint, platformForm)}
 			}

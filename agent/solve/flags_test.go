@@ -189,7 +189,7 @@ func TestParsePlatforms(t *testing.T) {
 		{values: []string{"linux/arm64/v8", "linux/aarch64", "linux/x86_64"}, want: "linux/arm64 linux/amd64"},
 		{values: []string{"local"}, want: platforms.Format(platforms.Normalize(platforms.DefaultSpec()))},
 		{values: []string{""}, fails: "invalid"},
-		{values: []string{"linux/amd64,"}, fails: "invalid"},
+		{values: []string{"linux/amd64,"}, fails: "a platform between the commas is missing"},
 		{values: []string{"linux/amd64/v2/x"}, fails: "cannot parse"},
 		{values: []string{"lin ux/amd64"}, fails: "invalid"},
 		{values: []string{"windows/amd64,darwin/arm64,linux/riscv64,wasip1/wasm,linux/armbe,hurd/386"}, want: "windows/amd64 darwin/arm64 linux/riscv64 wasip1/wasm linux/armbe hurd/386"},

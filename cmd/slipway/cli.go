@@ -241,7 +241,7 @@ func dispatch(ctx context.Context, line *cli, name called, args []string, std st
 	}
 	env.choose(parser.Model)
 	model.Group(parser.Model)
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(model.DropEmpty(parser.Model, "build", args, "platform"))
 	if exited { // --help and --version have printed what was asked for
 		return nil
 	}

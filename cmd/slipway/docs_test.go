@@ -110,7 +110,7 @@ func TestLinksOfTheDocumentation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages = append(append(pages, top...), root+"/charts/slipway/README.md")
+	pages = append(append(append(pages, top...), ciPages(t)...), root+"/charts/slipway/README.md", root+"/"+ciIndex)
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	fences := regexp.MustCompile("(?s)```.*?```")
 	count := 0
@@ -149,6 +149,15 @@ func TestReadmeListsEveryPage(t *testing.T) {
 		path := strings.TrimPrefix(page, "../../")
 		if n := strings.Count(listed, "]("+path+")"); path != "README.md" && n != 1 {
 			t.Errorf("the README lists %s %d times", path, n)
+		}
+	}
+	if n := strings.Count(listed, "]("+ciIndex+")"); n != 1 {
+		t.Errorf("the README lists %s %d times", ciIndex, n)
+	}
+	index := readText(t, "../../"+ciIndex)
+	for _, page := range ciPages(t) {
+		if n := strings.Count(index, "]("+filepath.Base(page)+")"); n != 1 {
+			t.Errorf("%s lists %s %d times", ciIndex, page, n)
 		}
 	}
 }

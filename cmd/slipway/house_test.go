@@ -136,7 +136,7 @@ var importRules = []struct {
 	{module + "/agent/solve", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "cmd/slipway"}, "BuildKit is for those who reach nodes, not for cluster, progress or ci"},
 	{module + "/agent/progress", []string{"agent", "agent/builders", "cmd/slipway"}, "the display belongs to commands; what is below them emits events or reports to a function"},
 	{module + "/agent/ci", []string{"agent", "cmd/slipway", "cmd/slipway/tagging"}, "siblings under agent do not import each other"},
-	{module + "/agent/ci/results", []string{"agent/ci", "cmd/slipway"}, "a part of ci: what systems get of a build that has ended"},
+	{module + "/agent/ci/results", []string{"agent/ci", "cmd/slipway", "cmd/slipway/tagging"}, "a part of ci: what systems get of a build that has ended"},
 	{"github.com/alecthomas/kong", []string{"cmd/slipway", "cmd/slipway/model"}, "flags are parsed in cmd only; the core takes values"},
 	{"github.com/sethvargo/go-envconfig", []string{"cmd/slipway"}, "the environment is read in cmd only; the core takes values, agent/ci names the variables by tags"},
 	{"k8s.io/client-go/...", []string{"agent/cluster/kube", "agent/cluster/transport"}, "what Kubernetes is asked is in agent/cluster/kube, and how pods are reached in agent/cluster/transport"},

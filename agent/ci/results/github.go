@@ -54,13 +54,24 @@ func githubOutputs(r Results, random func() string) (data []byte, left []string)
 			left = append(left, tooLarge(one.name, len(one.value), maxGitHub))
 			continue
 		}
-		delimiter := "slipway_" + random()
-		for strings.Contains(one.value, delimiter) {
-			delimiter = "slipway_" + random()
-		}
-		fmt.Fprintf(&out, "%s<<%s\n%s\n%s\n", one.name, delimiter, one.value, delimiter)
+		out.WriteString(githubOutput(one.name, one.value, random))
 	}
 	return out.Bytes(), left
+}
+
+// GitHubOutput returns an output of a step as it stands in the file GITHUB_OUTPUT, in the
+// form with a delimiter. The value may have several lines and end in any way, and none of
+// it becomes another output: the delimiter cannot be guessed.
+func GitHubOutput(name, value string) string { return githubOutput(name, value, rand.Text) }
+
+// githubOutput is GitHubOutput with a delimiter that random makes and the value does not
+// hold.
+func githubOutput(name, value string, random func() string) string {
+	delimiter := "slipway_" + random()
+	for strings.Contains(value, delimiter) {
+		delimiter = "slipway_" + random()
+	}
+	return fmt.Sprintf("%s<<%s\n%s\n%s\n", name, delimiter, value, delimiter)
 }
 
 // indented is JSON as build-push-action writes it; empty for none.

@@ -44,23 +44,6 @@ func write(t *testing.T, places Places, r Results) error {
 	return w.Write(t.Context(), r)
 }
 
-func read(t *testing.T, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
-}
-
-func put(t *testing.T, path, text string) string {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 func TestGitHubFiles(t *testing.T) {
 	for name, before := range map[string]string{"empty": "", "with an output": "a=1\n", "without a line end": "a=1"} {
 		t.Run(name, func(t *testing.T) {

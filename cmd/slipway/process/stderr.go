@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"syscall"
@@ -45,20 +46,54 @@ func CaptureStderr(out io.Writer, terminal bool) (stop func(), err error) {
 	done := make(chan struct{})
 	go fault.Protect(func() {
 		defer close(done)
-		passLines(out, in, terminal)
+		passLines(out, &untilDeadline{file: in}, terminal)
 	})()
 	return func() {
 		os.Stderr = before
 		_ = pipe.Close()
-		patience := time.NewTimer(lastWords)
-		defer patience.Stop()
-		select {
-		case <-done:
-		case <-patience.C:
+		if in.SetReadDeadline(time.Now().Add(lastWords)) != nil { // pipes of os have deadlines
+			_ = in.Close()
 		}
-		_ = in.Close() // ends the reading
 		<-done
+		_ = in.Close()
 	}, nil
+}
+
+// maxInPipe is how much is in a pipe at most, in bytes: what Linux gives one by default,
+// https://man7.org/linux/man-pages/man7/pipe.7.html.
+const maxInPipe = 64 << 10
+
+// untilDeadline reads a pipe until its deadline and then what is in the pipe already: a
+// slow log may have kept the reader from it.
+type untilDeadline struct {
+	file *os.File
+	late bool // the deadline has passed
+	rest int  // that is read after it, in bytes
+}
+
+// Read implements io.Reader.
+func (u *untilDeadline) Read(p []byte) (int, error) {
+	n, err := 0, error(nil)
+	if !u.late {
+		n, err = u.file.Read(p)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		u.late, u.rest = true, maxInPipe
+	}
+	if !u.late {
+		return n, err
+	}
+	p = p[:min(len(p), u.rest)]
+	if len(p) == 0 {
+		return 0, io.EOF
+	}
+	// A read gets what there is before it waits.
+	if err := u.file.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		return 0, err
+	}
+	n, err = u.file.Read(p)
+	u.rest -= n
+	return n, err
 }
 
 // passLines copies lines until in ends. With pieces it does not wait for the

@@ -1,13 +1,13 @@
 package tagging
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
+	"github.com/slipway-build/slipway/agent/ci/results"
 	"github.com/slipway-build/slipway/agent/ci/tagrule"
 )
 
@@ -29,7 +29,12 @@ func Print(w io.Writer, made tagrule.Result, format string) error {
 		if err != nil {
 			return err
 		}
-		return printGitHub(w, outputs)
+		for _, o := range outputs {
+			if _, err := io.WriteString(w, results.GitHubOutput(o.Name, o.Value)); err != nil {
+				return err
+			}
+		}
+		return nil
 	case Bake:
 		encoder := json.NewEncoder(w)
 		encoder.SetEscapeHTML(false)
@@ -38,19 +43,6 @@ func Print(w io.Writer, made tagrule.Result, format string) error {
 	}
 	for _, tag := range made.Tags {
 		if _, err := fmt.Fprintln(w, tag); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// printGitHub prints outputs as the runner reads them,
-// https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands.
-// No value can end early: the line at which it ends cannot be guessed.
-func printGitHub(w io.Writer, outputs []tagrule.Output) error {
-	for _, o := range outputs {
-		end := "slipway_" + rand.Text()
-		if _, err := fmt.Fprintf(w, "%s<<%s\n%s\n%s\n", o.Name, end, o.Value, end); err != nil {
 			return err
 		}
 	}
