@@ -168,5 +168,6 @@ func registryTrouble(text string) bool {
 	if !registry {
 		return false
 	}
+	text, _ = withoutSuggestion(text)
 	return !strings.HasSuffix(text, ": not found") && !strings.Contains(text, "no match for platform in manifest")
 }
