@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/slipway-build/slipway/agent/solve/session"
 )
 
 // MissingImageError is an image that an instruction names and that its registry does
@@ -36,25 +38,12 @@ func (e *MissingImageError) Hints() []string {
 	return append(hints, "look at the spelling of repository and tag, and whether the tag has been pushed or removed: slipway index inspect "+e.Ref)
 }
 
-// missingImage is BuildKit's message about an image that its registry does not have,
-// and suggestedName what it adds where a stage or a well-known image is called alike.
-var (
-	missingImage  = regexp.MustCompile(`failed to resolve source metadata for (\S+): (?:\S+: )?not found$`)
-	suggestedName = regexp.MustCompile(` \(did you mean ([^()]+)\?\)$`)
-)
-
-// withoutSuggestion takes BuildKit's suggestion from the end of its message.
-func withoutSuggestion(text string) (rest, meant string) {
-	found := suggestedName.FindStringSubmatchIndex(text)
-	if found == nil {
-		return text, ""
-	}
-	return text[:found[0]], text[found[2]:found[3]]
-}
+// missingImage is BuildKit's message about an image that its registry does not have.
+var missingImage = regexp.MustCompile(`failed to resolve source metadata for (\S+): (?:\S+: )?not found$`)
 
 // explainImage explains an instruction whose image is missing.
 func explainImage(err error) error {
-	text, meant := withoutSuggestion(err.Error())
+	text, meant := session.CutSuggestion(err.Error())
 	missing := missingImage.FindStringSubmatch(text)
 	if missing == nil || failedInstruction(err) == nil {
 		return err
