@@ -111,18 +111,18 @@ func TestOneWarningOfAllThatHasDrifted(t *testing.T) {
 		t.Errorf("of nothing: %q", line)
 	}
 	d.Note("deployment a in namespace ci", "image: x")
-	if line := d.Take(); line != "deployment a in namespace ci is not as its definition says: image: x; slipway up brings it up to date" {
+	if line := d.Take(); line != "deployment a in namespace ci is not as its definition says: image: x; if the definition here is the newer one, slipway up brings it up to date" {
 		t.Errorf("of one: %q", line)
 	}
 	d.Note("deployment b in namespace ci", "image: x")
 	d.Note("deployment a in namespace ci", "image: x")
 	d.Note("deployment a in namespace ci", "image: x")
-	if line := d.Take(); line != "deployment a in namespace ci and deployment b in namespace ci are not as their definition says: image: x; slipway up brings them up to date" {
+	if line := d.Take(); line != "deployment a in namespace ci and deployment b in namespace ci are not as their definition says: image: x; if the definition here is the newer one, slipway up brings them up to date" {
 		t.Errorf("of two: %q", line)
 	}
 	d.Note("deployment b in namespace ci", "args: y")
 	d.Note("deployment a in namespace ci", "image: x")
-	if line := d.Take(); line != "deployment a in namespace ci is not as its definition says: image: x; deployment b in namespace ci is not as its definition says: args: y; slipway up brings them up to date" {
+	if line := d.Take(); line != "deployment a in namespace ci is not as its definition says: image: x; deployment b in namespace ci is not as its definition says: args: y; if the definition here is the newer one, slipway up brings them up to date" {
 		t.Errorf("of two that differ: %q", line)
 	}
 	if line := d.Take(); line != "" {

@@ -59,5 +59,6 @@ func (d *Drifts) Take() string {
 	if several {
 		them = "them"
 	}
-	return strings.Join(parts, "; ") + "; slipway up brings " + them + " up to date"
+	// An agent may have the older definition: up would then take the builders back.
+	return strings.Join(parts, "; ") + "; if the definition here is the newer one, slipway up brings " + them + " up to date"
 }

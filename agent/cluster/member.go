@@ -42,14 +42,15 @@ func (w *workload) isMember(p *corev1.Pod) bool {
 // checkOwner fails unless pod belongs to node's workload that exists, by the UIDs
 // from pod to ReplicaSet to Deployment, or from pod to StatefulSet. It is for
 // exec, where the pod shows no certificate. It takes one round trip, once for
-// each pod in the client's life.
-func (c *Client) checkOwner(ctx context.Context, node configmap.Node, pod kube.Pod) error {
+// each pod in the client's life. Without the right to see the ReplicaSet,
+// unchecked warns of that.
+func (c *Client) checkOwner(ctx context.Context, node configmap.Node, pod kube.Pod) (unchecked func(), err error) {
 	w := newWorkload(c, node, nil)
 	c.mu.Lock()
 	known := c.members[pod.UID]
 	c.mu.Unlock()
 	if known {
-		return nil
+		return nil, nil
 	}
 	kind := manifest.KindStatefulSet
 	if pod.Owner.Kind == kindReplicaSet {
@@ -91,22 +92,27 @@ func (c *Client) checkOwner(ctx context.Context, node configmap.Node, pod kube.P
 				return w.foreignPodError(pod, what, "there is no replicaset "+pod.Owner.Name)
 			case kube.IsMissingRight(err):
 				// A role that buildx is content with has no such right.
-				w.warnOnce(fmt.Sprintf("without the right to get replicasets in namespace %s it cannot be checked by UID that pods reached by exec belong to %s; docs/security.md", w.namespace, what))
+				unchecked = func() {
+					w.warnOnce(fmt.Sprintf("without the right to get replicasets in namespace %s it cannot be checked by UID that pods reached by exec belong to %s; docs/security.md", w.namespace, what))
+				}
 				return nil
 			}
 			return w.explain(err, "get replicaset "+pod.Owner.Name)
 		}))
 	}
 	if err := group.Wait(); err != nil {
-		return err
+		return nil, err
 	}
 	if why := notOwned(pod, is, set); why != "" {
-		return w.foreignPodError(pod, what, why)
+		if unchecked != nil {
+			unchecked()
+		}
+		return nil, w.foreignPodError(pod, what, why)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.members[pod.UID] = true
-	return nil
+	return unchecked, nil
 }
 
 // notOwned says why a pod is none of the workload's; empty if it is one. set is

@@ -76,9 +76,10 @@ func TestImpostorsAreNotListed(t *testing.T) {
 
 // fakeOwners is an API server with a workload and perhaps a ReplicaSet.
 type fakeOwners struct {
-	t         *testing.T
-	by        map[string]any // by plural
-	forbidden string
+	t          *testing.T
+	by         map[string]any // by plural
+	forbidden  string
+	mayNotExec bool
 
 	mu   sync.Mutex
 	seen []string
@@ -92,6 +93,12 @@ func (c *fakeOwners) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	answer, ok := c.by[plural]
 	switch {
+	case c.mayNotExec && plural == "a": // the pod's name, before exec
+		w.WriteHeader(http.StatusForbidden)
+		answer = metav1.Status{
+			TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure, Reason: metav1.StatusReasonForbidden, Code: 403,
+			Message: `pods "a" is forbidden: User "system:serviceaccount:ci:agent" cannot create resource "pods/exec" in API group "" in the namespace "ci"`,
+		}
 	case plural == c.forbidden:
 		w.WriteHeader(http.StatusForbidden)
 		answer = metav1.Status{
@@ -149,6 +156,7 @@ func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 		pod       func(*corev1.Pod)
 		by        map[string]any
 		forbidden string
+		noExec    bool
 		words     string // of the refusal; none for a member
 		warns     bool
 	}{
@@ -158,6 +166,7 @@ func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 		{name: "of no replicaset", by: map[string]any{"deployments": deployment(false)}, words: "there is no replicaset builder-amd64-5f6d"},
 		{name: "of no workload", by: map[string]any{"replicasets": set("uid-of-set", "uid-of-deployment")}, words: "there is no deployment builder-amd64"},
 		{name: "no right to the replicaset", by: map[string]any{"deployments": deployment(false)}, forbidden: "replicasets", warns: true},
+		{name: "no right to exec either", by: map[string]any{"deployments": deployment(false)}, forbidden: "replicasets", noExec: true},
 		{name: "deaf, without that right", by: map[string]any{"deployments": deployment(true)}, forbidden: "replicasets", warns: true, words: "this one says that it does not"},
 		{name: "deaf where the workload listens", by: map[string]any{"deployments": deployment(true), "replicasets": set("uid-of-set", "uid-of-deployment")}, words: "this one says that it does not"},
 		{
@@ -169,7 +178,7 @@ func TestOwnerIsCheckedBeforeExec(t *testing.T) {
 		{name: "of a statefulset beside the deployment", pod: byStatefulSet("uid-of-statefulset"), by: map[string]any{"deployments": deployment(false), "statefulsets": statefulSet}, words: "none of deployment builder-amd64: its owner is statefulset builder-amd64"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			api := &fakeOwners{t: t, by: tt.by, forbidden: tt.forbidden}
+			api := &fakeOwners{t: t, by: tt.by, forbidden: tt.forbidden, mayNotExec: tt.noExec}
 			server := httptest.NewServer(api)
 			t.Cleanup(server.Close)
 			var log strings.Builder

@@ -274,7 +274,7 @@ func TestPolicies(t *testing.T) {
 	}{
 		{policy: configmap.DriftIgnore, requests: []string{"GET pods"}, pod: "old"},
 		{
-			policy: configmap.DriftWarn, log: line + "; slipway up brings it up to date", pod: "old",
+			policy: configmap.DriftWarn, log: line + "; if the definition here is the newer one, slipway up brings it up to date", pod: "old",
 			requests: []string{"GET pods", "GET deployments", "TRY deployments", "GET configmaps", "GET secrets"},
 		},
 		{

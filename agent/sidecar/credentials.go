@@ -113,7 +113,7 @@ func hostOf(m proto.Message) string {
 
 var (
 	errNoCredentials = errors.New("no credentials for the registry are given out here")
-	errMayNotPush    = errors.New("builds may not push to the repository")
+	errMayNotPush    = errors.New("builds may not push to the repository: no --allow-push of slipway agent serve names it")
 )
 
 // token is one for a repository.

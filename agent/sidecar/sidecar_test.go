@@ -74,6 +74,16 @@ func TestMayPush(t *testing.T) {
 	}
 }
 
+// A refusal names the flag that decides.
+func TestRefusedPushNamesItsFlag(t *testing.T) {
+	c, _ := newCredentials(t, "registry.example/team/**")
+	_, err := c.token(t.Context(), registry.Request{Host: "registry.example", Repository: "other/app", Push: true})
+	const want = "registry.example/other/app: builds may not push to the repository: no --allow-push of slipway agent serve names it"
+	if !errors.Is(err, errMayNotPush) || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
 func TestPatternsOfRepositories(t *testing.T) {
 	for _, pattern := range []string{"registry.example", "registry.example/", "registry.example/[", "other.example/team/app", ""} {
 		if _, err := NewCredentials(nil, &lender{}, []string{"registry.example"}, []string{pattern}, zerolog.Nop()); err == nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/output"
+	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
@@ -177,5 +178,6 @@ func registryTrouble(text string) bool {
 	if !registry {
 		return false
 	}
+	text, _ = session.CutSuggestion(text)
 	return !strings.HasSuffix(text, ": not found") && !strings.Contains(text, "no match for platform in manifest")
 }

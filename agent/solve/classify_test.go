@@ -84,6 +84,7 @@ func TestClassify(t *testing.T) {
 		{"another digest", sourced(answer(codes.Unknown, "failed to compute cache key: failed commit on ref \"layer-sha256:1\": unexpected commit digest sha256:2, expected sha256:1: failed precondition")), KindRegistry},
 		{"helper", answer(codes.Unknown, "credential helper docker-credential-x, asked for ghcr.io: exit status 1"), KindRegistry},
 		{"image absent", sourced(answer(codes.Unknown, "docker.io/library/nope:1: failed to resolve source metadata for docker.io/library/nope:1: docker.io/library/nope:1: not found")), KindBuild},
+		{"a stage misspelt", sourced(answer(codes.Unknown, "biuld: failed to resolve source metadata for docker.io/library/biuld:latest: docker.io/library/biuld:latest: not found (did you mean build?)")), KindBuild},
 		{"no such platform", sourced(answer(codes.Unknown, "x: failed to resolve source metadata for x: no match for platform in manifest: not found")), KindBuild},
 		{"builder without room", &fault.BuilderFull{Err: sourced(answer(codes.Unknown, "failed to compute cache key: write /var/lib/buildkit/x: no space left on device"))}, KindBuilder},
 		{"builder with a damaged state", sourced(answer(codes.Unknown, damaged)), KindBuilder},

@@ -3,6 +3,7 @@ package solve
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,6 +76,10 @@ func (s *sources) localDockerfile(path string) {
 		s.mistakes.Add(e)
 	}
 	info, err := os.Stat(path)
+	if s.request.Dockerfile != "" && errors.Is(err, fs.ErrNotExist) {
+		s.mistakes.Add(&fault.Usage{Flag: "--file", Value: path, Problem: fault.Cause(err), Hint: meantDockerfile(path, s.request.Context)})
+		return
+	}
 	if err != nil {
 		fail(fault.Cause(err))
 		return

@@ -11,5 +11,5 @@ func (p *Plan) explainStep(err error, s *steps, d *buildkit.Daemon, of job.Job) 
 	if Classify(err) != KindBuild {
 		return err
 	}
-	return explainSource(explainEmulator(err, s, of, d.Platforms()), p.request, p.inputs)
+	return explainImage(explainSource(explainEmulator(err, s, of, d.Platforms()), p.request, p.inputs))
 }

@@ -188,7 +188,7 @@ func run(args []string, std streams) int { return runAs("slipway", args, std) }
 // name is the one that the program was called by.
 func runAs(name called, args []string, std streams) int {
 	args = name.arguments(args)
-	if done, err := name.pluginMetadata(args, std.out); done {
+	if done, err := name.answer(args, std); done {
 		if err != nil { // only writing can fail
 			return exitBuild
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent"
 	"github.com/slipway-build/slipway/cmd/slipway/process"
+	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
 // called is the name under which the program runs. Under those of docker and
@@ -123,6 +124,25 @@ func (c called) exitCode(err error) int {
 		return exitBuild
 	}
 	return code
+}
+
+// answer does what takes neither a builder nor a flag. done is true where that was asked.
+func (c called) answer(args []string, std streams) (done bool, err error) {
+	if done, err = c.pluginMetadata(args, std.out); done {
+		return done, err
+	}
+	return c.nothingToInstall(args, std.err)
+}
+
+// nothingToInstall answers docker buildx install and uninstall, which say what docker
+// build is: it comes here as it is, from docker 23 on or under the name of docker. done
+// is true where that was asked.
+func (c called) nothingToInstall(args []string, diagnostics io.Writer) (done bool, err error) {
+	if !c.docker() || len(args) != 1 || args[0] != "install" && args[0] != "uninstall" {
+		return false, nil
+	}
+	_, err = sanitize.Fprintf(diagnostics, "%s nothing to %s: docker build uses this program as it is\n", c.level(zerolog.LevelInfoValue), args[0])
+	return true, err
 }
 
 // pluginMetadata answers the question by which the docker command knows a plugin

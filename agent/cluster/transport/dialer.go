@@ -47,8 +47,9 @@ func New(api *kube.Client, pin configmap.Transport, files *source.Reader, checkO
 	}
 }
 
-// OwnerCheck fails unless pod belongs to node's workload.
-type OwnerCheck func(ctx context.Context, node configmap.Node, pod kube.Pod) error
+// OwnerCheck fails unless pod belongs to node's workload. Where that could not be
+// checked fully, unchecked warns of it; it is nil otherwise.
+type OwnerCheck func(ctx context.Context, node configmap.Node, pod kube.Pod) (unchecked func(), err error)
 
 // dialMethod is one way for bytes to reach buildkitd in its pod.
 type dialMethod struct {
@@ -165,10 +166,16 @@ func (d *Dialer) Reached(node configmap.Node, pod kube.Pod) configmap.Transport 
 
 func (d *Dialer) dialWith(ctx context.Context, t dialMethod, node configmap.Node, pod kube.Pod, limits timeouts) (net.Conn, error) {
 	if !t.tls {
-		if err := d.checkOwner(ctx, node, pod); err != nil {
+		unchecked, err := d.checkOwner(ctx, node, pod)
+		if err != nil {
 			return nil, err
 		}
-		return t.dial(d, ctx, pod, nil, limits)
+		conn, err := t.dial(d, ctx, pod, nil, limits)
+		// Who may not exec at all has nothing to be warned of.
+		if known := (*kube.Error)(nil); unchecked != nil && (!errors.As(err, &known) || known.Reason != kube.ReasonForbidden) {
+			unchecked()
+		}
+		return conn, err
 	}
 	if !pod.Listens {
 		return nil, &kube.Error{

@@ -165,6 +165,11 @@ func TestExplain(t *testing.T) {
 			[]string{"slipway login r.example:5000", "slipway auth r.example:5000/team/app"},
 		},
 		{
+			"a stage misspelt", nil, "biuld: failed to resolve source metadata for docker.io/library/biuld:latest: pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed (did you mean build?)",
+			"cannot pull docker.io/library/biuld: it does not exist, or the registry wants a credential and none was found (anonymous): ",
+			[]string{"did you mean build?", "slipway login docker.io", "look at the spelling"},
+		},
+		{
 			"the credential is for another port", knowing{keys: keys{"r.example": ci}}, push + unauthorized,
 			"the registry wants a credential and none was found (anonymous): ",
 			[]string{"there is a credential for r.example, which is not the same as r.example:5000", "slipway login"},

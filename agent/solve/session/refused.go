@@ -134,6 +134,7 @@ func (c *Credentials) Explain(ctx context.Context, err error) error {
 			refused.hints = append(absentHints(ctx, r.target, known), refused.hints...)
 		}
 	}
+	refused.hints = append(r.meantHints(text), refused.hints...)
 	// What failed on the agent is typed there, and its hints are about the
 	// agent and not about the builder.
 	if local, ok := c.refusal(text).(interface{ Hints() []string }); ok && r.reason > registry.UnknownRepository {
