@@ -11,6 +11,7 @@ import (
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/sidecar"
 	"github.com/slipway-build/slipway/agent/sidecar/api"
+	"github.com/slipway-build/slipway/cmd/slipway/process"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
@@ -48,6 +49,9 @@ func (c *agentServeCmd) Run(in *invocation) error {
 	if c.MaxConnections < 1 {
 		return &usageError{err: fmt.Errorf("--max-connections %d: must be at least 1", c.MaxConnections)}
 	}
+	if c.Drain < 0 {
+		return &usageError{err: fmt.Errorf("--drain %s: must not be negative", c.Drain)}
+	}
 	definitions, err := c.definitions(in)
 	if err != nil {
 		return err
@@ -61,6 +65,7 @@ func (c *agentServeCmd) Run(in *invocation) error {
 		return err
 	}
 	clients := &fleet.Clients{Access: in.access(), Log: in.log}
+	process.AllowDrain(in.ctx, c.Drain)
 	return sidecar.Sidecar{
 		Dir:            in.global.Agent,
 		Definitions:    definitions,
