@@ -56,35 +56,6 @@ func newCredentials(t *testing.T, push ...string) (*Credentials, *lender) {
 	return c, l
 }
 
-func TestMayPush(t *testing.T) {
-	c, _ := newCredentials(t, "registry.example/team/app", "registry.example/apps/*", "registry.example/group/**", "docker.io/me/*")
-	for repository, want := range map[string]bool{
-		"registry.example/team/app":                   true,
-		"registry.example/team/app2":                  false,
-		"registry.example/team/app/sub":               false,
-		"registry.example/apps/a":                     true,
-		"registry.example/apps/a/b":                   false,
-		"registry.example/group/a":                    true,
-		"registry.example/group/a/b/c":                true,
-		"registry.example/group":                      false,
-		"registry.example/groups/a":                   false,
-		"evil.example/team/app":                       false,
-		registry.CanonicalHost("docker.io") + "/me/x": true,
-	} {
-		if got := c.mayPush(repository); got != want {
-			t.Errorf("%s: %t, want %t", repository, got, want)
-		}
-	}
-}
-
-func TestPatternsOfRepositories(t *testing.T) {
-	for _, pattern := range []string{"registry.example", "registry.example/", "registry.example/[", "other.example/team/app", ""} {
-		if _, err := NewCredentials(nil, &lender{}, []string{"registry.example"}, []string{pattern}, zerolog.Nop()); err == nil {
-			t.Errorf("%q is taken", pattern)
-		}
-	}
-}
-
 // running is a sidecar that serves two nodes with a buildkitd each.
 type running struct {
 	dir   string

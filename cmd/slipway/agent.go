@@ -28,7 +28,7 @@ type agentServeCmd struct {
 	Builders []string `arg:"" name:"builder" optional:"" help:"The builders to serve (default: all that are defined)."`
 
 	Registry       []string      `sep:"none" env:"SLIPWAY_AGENT_REGISTRIES" placeholder:"HOST" help:"Registry for which builds get credentials from here. The variable holds one per line."`
-	AllowPush      []string      `sep:"none" env:"SLIPWAY_AGENT_ALLOW_PUSH" placeholder:"HOST/REPOSITORY" help:"Repositories that builds may push to with these credentials; * stands for a part of the path, a last ** for all below. The variable holds one per line."`
+	AllowPush      []string      `sep:"none" env:"SLIPWAY_AGENT_ALLOW_PUSH" placeholder:"HOST/REPOSITORY" help:"Repositories that builds may push to with these credentials; * stands for a part of the path, a last part ** for all below. The variable holds one per line."`
 	SocketMode     string        `default:"0666" placeholder:"MODE" help:"Mode of the sockets, in octal (default: ${default}, every user of the pod's containers)."`
 	MaxConnections int           `default:"256" placeholder:"N" help:"Connections to each socket at the same time (default: ${default})."`
 	Drain          time.Duration `default:"25s" placeholder:"DURATION" help:"How long builds may go on after SIGTERM (default: ${default}; a pod has 30s until it is killed)."`
