@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,9 @@ type Sidecar struct {
 	Hosts remote.Hosts
 	// Mode is the mode of the sockets: who may connect.
 	Mode os.FileMode
+	// Affinity chooses among several pods of a node for clients that do not say
+	// themselves for what they build; empty for one order for all.
+	Affinity string
 	// MaxConnections bounds the connections to each socket.
 	MaxConnections int
 	// Drain is how long builds may go on after ctx has ended.
@@ -160,7 +164,7 @@ func (s Sidecar) listen() ([]*server, error) {
 			all = append(all, &server{
 				sidecar: s, definition: d, node: n, path: path, listener: listener, board: sockets,
 				slots: make(chan struct{}, s.MaxConnections),
-				relay: &relay.Relay{Services: s.services()},
+				relay: &relay.Relay{Services: s.services(), Affinity: api.AffinityMetadata},
 				now:   api.Node{Name: n.Name, Socket: path, Platforms: fleet.FormatPlatforms(n.Platforms)},
 			})
 		}
@@ -244,8 +248,9 @@ func sleep(ctx context.Context, pause time.Duration) {
 func (n *server) serveOne(ctx context.Context, conn net.Conn) {
 	log := peerOf(conn).log(n.log())
 	began := time.Now()
-	err := n.relay.Serve(ctx, conn, func(ctx context.Context) (net.Conn, error) {
-		up, err := n.sidecar.Connector.DialNode(ctx, n.node, func(line string) { log.Debug().Msg(line) })
+	err := n.relay.Serve(ctx, conn, func(ctx context.Context, affinity string) (net.Conn, error) {
+		key := func() string { return cmp.Or(affinity, n.sidecar.Affinity) }
+		up, err := n.sidecar.Connector.DialNode(ctx, n.node, key, func(line string) { log.Debug().Msg(line) })
 		if err != nil {
 			log.Warn().Err(err).Msg("no builder for a client")
 		}
@@ -259,7 +264,7 @@ func (n *server) serveOne(ctx context.Context, conn net.Conn) {
 func (n *server) warm(ctx context.Context) error {
 	backoff := wait.Backoff{Duration: firstPause, Factor: 2, Jitter: 0.2, Cap: longestPause, Steps: math.MaxInt32}
 	for {
-		made, err := n.sidecar.Connector.Connect(ctx, n.node, nil, func(line string) { n.log().Info().Msg(line) })
+		made, err := n.sidecar.Connector.Connect(ctx, n.node, func() string { return n.sidecar.Affinity }, func(line string) { n.log().Info().Msg(line) })
 		if err == nil {
 			err = n.ready(made)
 		}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
@@ -29,6 +31,8 @@ type Relay struct {
 	// Services are added to sessions of clients: the daemon's calls to them are
 	// answered here. nil adds none, and sessions are passed on without being read.
 	Services func(ctx context.Context) []Service
+	// Affinity is the metadata of a call whose value Dial gets; empty for none.
+	Affinity string
 }
 
 // Service is a service of a session that is answered on this side.
@@ -44,8 +48,9 @@ type Service struct {
 	Impl any
 }
 
-// Dial makes the connection to the buildkitd that a client's calls go to.
-type Dial func(ctx context.Context) (net.Conn, error)
+// Dial makes the connection to the buildkitd that a client's calls go to. affinity is
+// what the first of them says of the choice among several; empty for nothing.
+type Dial func(ctx context.Context, affinity string) (net.Conn, error)
 
 // Serve serves a client's connection until one of both sides ends or ctx does, and
 // closes it. The daemon is dialled at the first call: who only connects costs no
@@ -103,7 +108,7 @@ type daemon struct {
 
 // get returns the connection. gRPC's clients keep theirs when a call fails with
 // Unavailable and repeat the call, so the next one dials again.
-func (d *daemon) get(ctx context.Context) (*grpc.ClientConn, error) {
+func (d *daemon) get(ctx context.Context, affinity string) (*grpc.ClientConn, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
@@ -114,7 +119,7 @@ func (d *daemon) get(ctx context.Context) (*grpc.ClientConn, error) {
 	case d.err != nil && time.Since(d.failed) < redialPause:
 		return nil, d.err
 	}
-	conn, err := d.dial(ctx)
+	conn, err := d.dial(ctx, affinity)
 	if err == nil {
 		d.conn, err = clientOn(&notifyingConn{Conn: conn, closed: d.lost})
 		if err == nil {
@@ -170,7 +175,11 @@ func (r *Relay) call(ctx context.Context, stream grpc.ServerStream, to *daemon) 
 	if !known {
 		return refuse("slipway agent: %s is not passed on", name)
 	}
-	daemon, err := to.get(ctx)
+	affinity := ""
+	if r.Affinity != "" {
+		affinity = strings.Join(metadata.ValueFromIncomingContext(stream.Context(), r.Affinity), ",") //nolint:contextcheck // a call has the context of its stream
+	}
+	daemon, err := to.get(ctx, affinity)
 	if err != nil {
 		return err
 	}

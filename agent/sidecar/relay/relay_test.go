@@ -106,7 +106,7 @@ func newWorld(t *testing.T, r *Relay) *world {
 			w.served <- err
 			return
 		}
-		w.served <- r.Serve(t.Context(), conn, func(ctx context.Context) (net.Conn, error) {
+		w.served <- r.Serve(t.Context(), conn, func(ctx context.Context, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", dir+"/buildkitd.sock")
 		})
 	})
@@ -280,7 +280,7 @@ func TestNoDialWithoutACall(t *testing.T) {
 	here, there := net.Pipe()
 	served := make(chan error, 1)
 	go func() {
-		served <- (&Relay{}).Serve(t.Context(), there, func(context.Context) (net.Conn, error) {
+		served <- (&Relay{}).Serve(t.Context(), there, func(context.Context, string) (net.Conn, error) {
 			t.Error("dialled")
 			return nil, errors.New("no")
 		})
@@ -295,7 +295,7 @@ func TestNoDialWithoutACall(t *testing.T) {
 func TestDialFails(t *testing.T) {
 	here, there := net.Pipe()
 	go func() {
-		_ = (&Relay{}).Serve(t.Context(), there, func(context.Context) (net.Conn, error) { return nil, errors.New("no pod is ready") })
+		_ = (&Relay{}).Serve(t.Context(), there, func(context.Context, string) (net.Conn, error) { return nil, errors.New("no pod is ready") })
 	}()
 	client, err := clientOn(here)
 	if err != nil {
@@ -328,7 +328,7 @@ func TestDialsAgain(t *testing.T) {
 	here, there := net.Pipe()
 	var dials atomic.Int32
 	running.Go(func() {
-		_ = (&Relay{}).Serve(t.Context(), there, func(ctx context.Context) (net.Conn, error) {
+		_ = (&Relay{}).Serve(t.Context(), there, func(ctx context.Context, _ string) (net.Conn, error) {
 			if dials.Add(1) == 1 {
 				return nil, errors.New("no pod is ready")
 			}
@@ -365,7 +365,7 @@ func TestClientLeavesADial(t *testing.T) {
 	here, there := net.Pipe()
 	dialling, served := make(chan struct{}), make(chan error, 1)
 	go func() {
-		served <- (&Relay{}).Serve(t.Context(), there, func(ctx context.Context) (net.Conn, error) {
+		served <- (&Relay{}).Serve(t.Context(), there, func(ctx context.Context, _ string) (net.Conn, error) {
 			close(dialling)
 			<-ctx.Done()
 			return nil, context.Cause(ctx)
