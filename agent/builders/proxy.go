@@ -42,7 +42,7 @@ func (p Proxy) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return connector.ExplainForbidden(ctx, p.Definition.Nodes, cluster.UseBuild, err)
 	}
-	conn, err := connector.DialNode(ctx, node, p.Report)
+	conn, err := connector.DialNode(ctx, node, nil, p.Report)
 	if err != nil {
 		if fault.ClassOf(err) == 0 {
 			err = fault.With(fleet.ClassOf(err), err)

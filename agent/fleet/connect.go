@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/event"
+	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -74,7 +76,7 @@ type Connection struct {
 // asked only where there is a choice, and nil where nothing is built.
 func (c *Connector) Connect(ctx context.Context, node configmap.Node, affinity func() string, report func(string)) (*Connection, error) {
 	if node.Remote != nil {
-		return c.ConnectRemote(ctx, node)
+		return c.connectRemote(ctx, node, affinity)
 	}
 	client, err := c.Client(node)
 	if err != nil {
@@ -203,19 +205,30 @@ func worthAnotherPod(err error) bool {
 
 // ConnectRemote returns a connection to a node of the driver remote.
 func (c *Connector) ConnectRemote(ctx context.Context, node configmap.Node) (*Connection, error) {
+	return c.connectRemote(ctx, node, nil)
+}
+
+// connectRemote is ConnectRemote for a build: slipway agent, which may be behind a unix
+// socket, chooses the pod by what it is sent of the affinity.
+func (c *Connector) connectRemote(ctx context.Context, node configmap.Node, affinity func() string) (*Connection, error) {
 	if t := c.Access.Transport; t != "" && t != configmap.TransportAuto {
 		return nil, fault.With(fault.ClassUsage, fmt.Errorf("node %s: --transport %s has no meaning with the driver remote, which connects to %s", node.Name, t, node.Remote.Address))
 	}
 	if isPlain(*node.Remote) {
 		c.warnPlain(node)
 	}
+	key := ""
+	if affinity != nil && strings.HasPrefix(node.Remote.Address, "unix://") {
+		key = affinity()
+	}
 	ctx, cancel := c.within(ctx, node.Remote.Timeout)
 	defer cancel()
-	daemon, err := buildkit.Connect(ctx, buildkit.DialRemote(*node.Remote, c.Access.Files), buildkit.Observe(c.Events.Node(node.Name).Observe()))
+	daemon, err := buildkit.Connect(ctx, buildkit.DialRemote(*node.Remote, c.Access.Files),
+		buildkit.Observe(c.Events.Node(node.Name).Observe()), buildkit.Metadata(api.AffinityMetadata, key))
 	if err = c.explainLate(ctx, err); err != nil {
 		return nil, fmt.Errorf("node %s: connect to %s: %w", node.Name, node.Remote.Address, err)
 	}
-	return &Connection{Daemon: daemon, Address: node.Remote.Address}, nil
+	return &Connection{Daemon: daemon, Address: node.Remote.Address, affinity: key}, nil
 }
 
 // isPlain is true for a remote builder whose connection anybody on the way can

@@ -12,8 +12,9 @@ import (
 
 // DialNode makes sure that the node runs and returns a connection to the
 // buildkitd of one of its pods, over which nothing was said yet. The daemon has
-// answered over another connection just before.
-func (c *Connector) DialNode(ctx context.Context, node configmap.Node, report func(string)) (net.Conn, error) {
+// answered over another connection just before. affinity chooses the pod as for
+// Connect.
+func (c *Connector) DialNode(ctx context.Context, node configmap.Node, affinity func() string, report func(string)) (net.Conn, error) {
 	if node.Remote != nil {
 		return c.dialRemote(ctx, node)
 	}
@@ -25,8 +26,12 @@ func (c *Connector) DialNode(ctx context.Context, node configmap.Node, report fu
 	if err != nil {
 		return nil, fmt.Errorf("node %s: %w", node.Name, err)
 	}
+	key := ""
+	if len(pods) > 1 && affinity != nil {
+		key = affinity()
+	}
 	var last error
-	for i, pod := range cluster.Order(pods, node.Kubernetes.LoadBalance, "") {
+	for i, pod := range cluster.Order(pods, node.Kubernetes.LoadBalance, key) {
 		daemon, err := c.ConnectPod(ctx, client, node, pod, report)
 		if err == nil {
 			_ = daemon.Close() // it has answered

@@ -45,7 +45,7 @@ func TestDialNode(t *testing.T) {
 	}
 	connector := &Connector{Client: func(configmap.Node) (Cluster, error) { return c, nil }, Log: zerolog.Nop()}
 	node := configmap.Node{Name: "n", Kubernetes: &configmap.Kubernetes{}}
-	conn, err := connector.DialNode(t.Context(), node, func(string) {})
+	conn, err := connector.DialNode(t.Context(), node, nil, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestDialNode(t *testing.T) {
 		}
 		return errors.New("gone")
 	}
-	if _, err := connector.DialNode(t.Context(), node, func(string) {}); err == nil || c.Open() != 0 {
+	if _, err := connector.DialNode(t.Context(), node, nil, func(string) {}); err == nil || c.Open() != 0 {
 		t.Errorf("without a pod that answers: %v, %d connections are open", err, c.Open())
 	}
 }
@@ -107,7 +107,7 @@ func TestDialNodeOfARemote(t *testing.T) {
 	defer cancel()
 	address := "tcp://" + listener.Addr().String()
 	connector := &Connector{Access: cluster.Access{Access: kube.Access{Files: source.New(ctx, nil)}}, Log: zerolog.Nop()}
-	_, err = connector.DialNode(ctx, configmap.Node{Name: "n", Remote: &configmap.Remote{Address: address, CACert: ca, Timeout: time.Second}}, func(string) {})
+	_, err = connector.DialNode(ctx, configmap.Node{Name: "n", Remote: &configmap.Remote{Address: address, CACert: ca, Timeout: time.Second}}, nil, func(string) {})
 	if err == nil || !strings.HasPrefix(err.Error(), "node n: connect to "+address+": ") || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v", err)
 	}

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
-	"strings"
 
 	"github.com/moby/buildkit/session/auth"
 	"github.com/rs/zerolog"
@@ -16,6 +14,7 @@ import (
 	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/agent/sidecar/relay"
 	"github.com/slipway-build/slipway/agent/solve/session"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
 	"github.com/slipway-build/slipway/registry/remote"
 )
@@ -26,7 +25,7 @@ type Credentials struct {
 	keychain registry.Keychain
 	tokens   Tokens
 	hosts    map[string]bool
-	push     []string
+	push     []pattern
 	log      zerolog.Logger
 }
 
@@ -46,31 +45,28 @@ func NewCredentials(keychain registry.Keychain, tokens Tokens, registries, push 
 	for _, host := range registries {
 		c.hosts[registry.CanonicalHost(host)] = true
 	}
-	for _, pattern := range push {
-		host, rest, ok := strings.Cut(pattern, "/")
-		if _, err := path.Match(strings.TrimSuffix(rest, "**"), ""); !ok || rest == "" || err != nil {
-			return nil, fmt.Errorf("%q: is no pattern of repositories, such as registry.example/team/**", pattern)
+	var wrong fault.List
+	for _, text := range push {
+		p, err := parsePattern(text)
+		if err == nil && !c.hosts[p.host] {
+			err = fmt.Errorf("%q: the credentials for %s are not given out: name the registry, too", text, p.host)
 		}
-		host = registry.CanonicalHost(host)
-		if !c.hosts[host] {
-			return nil, fmt.Errorf("%q: the credentials for %s are not given out: name the registry, too", pattern, host)
+		if err != nil {
+			wrong = append(wrong, err)
+			continue
 		}
-		c.push = append(c.push, host+"/"+rest)
+		c.push = append(c.push, p)
+	}
+	if len(wrong) > 0 {
+		return nil, wrong
 	}
 	return c, nil
 }
 
-// mayPush reports whether a pattern lets builds push to a repository, HOST/NAME.
+// mayPush reports whether a pattern lets builds push to a repository, HOST/NAME, whose
+// host is the canonical one.
 func (c *Credentials) mayPush(repository string) bool {
-	for _, pattern := range c.push {
-		if below, ok := strings.CutSuffix(pattern, "**"); ok && strings.HasPrefix(repository, below) {
-			return true
-		}
-		if ok, _ := path.Match(pattern, repository); ok { // the form was checked
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.push, func(p pattern) bool { return p.matches(repository) })
 }
 
 // services are those of one session.

@@ -21,11 +21,16 @@ import (
 // maxQuestion bounds the body of a request, in bytes.
 const maxQuestion = 64 << 10
 
-// serveAPI serves package api until ctx ends.
-func (s Sidecar) serveAPI(ctx context.Context, listener net.Listener, nodes []*server) error {
+// serveAPI serves package api until ctx ends. The sidecar is not ready any more once
+// accepting has ended.
+func (s Sidecar) serveAPI(ctx, accepting context.Context, listener net.Listener, nodes []*server) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+api.LivePath, func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, struct{}{}) })
 	mux.HandleFunc("GET "+api.ReadyPath, func(w http.ResponseWriter, _ *http.Request) {
+		if err := context.Cause(accepting); err != nil {
+			reply(w, http.StatusServiceUnavailable, api.Problem{Error: "not ready: ending: " + err.Error()})
+			return
+		}
 		var missing []string
 		for _, n := range nodes {
 			if state := n.state(); !state.Ready {

@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,12 +9,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/slipway-build/slipway/agent/fleet"
@@ -39,6 +42,9 @@ type Sidecar struct {
 	Hosts remote.Hosts
 	// Mode is the mode of the sockets: who may connect.
 	Mode os.FileMode
+	// Affinity chooses among several pods of a node for clients that do not say
+	// themselves for what they build; empty for one order for all.
+	Affinity string
 	// MaxConnections bounds the connections to each socket.
 	MaxConnections int
 	// Drain is how long builds may go on after ctx has ended.
@@ -48,7 +54,8 @@ type Sidecar struct {
 	Log     zerolog.Logger
 }
 
-// Run serves until ctx ends, then lets what runs go on for Drain.
+// Run serves until ctx ends, then lets what runs go on for Drain. When a part of it
+// fails for good, the rest ends in the same way, and the error is the reason.
 func (s Sidecar) Run(ctx context.Context) error {
 	lock, err := lockDir(s.Dir)
 	if err != nil {
@@ -63,26 +70,44 @@ func (s Sidecar) Run(ctx context.Context) error {
 	if err != nil {
 		return fault.With(fault.ClassUsage, err)
 	}
-	serving, stop := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer stop(nil)
-	group := new(errgroup.Group)
-	for _, n := range nodes {
-		group.Go(fault.Guard(func() error { return n.serve(ctx, serving) }))
-		group.Go(fault.Guard(func() error { return n.warm(ctx) }))
-	}
-	group.Go(fault.Guard(func() error { return s.serveAPI(ctx, listener, nodes) }))
 	s.Log.Info().Str("dir", s.Dir).Int("sockets", len(nodes)).Msg("serving builders")
-	drained := make(chan error, 1)
-	go fault.Protect(func() { drained <- group.Wait() })()
-	select {
-	case err = <-drained:
-	case <-ctx.Done():
-		err = s.drain(drained, stop)
-	}
+	err = s.serve(ctx, listener, nodes)
 	for _, n := range nodes {
 		err = errors.Join(err, removeIfThere(n.board.file()), removeSocket(n.path))
 	}
 	return errors.Join(err, removeSocket(api.Socket(s.Dir)))
+}
+
+// serve serves the sockets until ctx ends or one of them fails, and then lets what runs
+// go on for Drain. The API answers until the end: builds ask it for tokens.
+func (s Sidecar) serve(ctx context.Context, listener net.Listener, nodes []*server) error {
+	serving, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	answering, endAnswers := context.WithCancel(context.WithoutCancel(ctx))
+	defer endAnswers()
+	group, accepting := errgroup.WithContext(ctx)
+	var loops, running sync.WaitGroup // that accept connections, and the connections
+	loops.Add(len(nodes))
+	for _, n := range nodes {
+		group.Go(fault.Guard(func() error {
+			defer loops.Done()
+			return n.serve(accepting, serving, &running)
+		}))
+		group.Go(fault.Guard(func() error { return n.warm(accepting) }))
+	}
+	group.Go(fault.Guard(func() error { return s.serveAPI(answering, accepting, listener, nodes) }))
+	group.Go(fault.Guard(func() error {
+		defer endAnswers()
+		<-accepting.Done()
+		loops.Wait()
+		running.Wait()
+		return nil
+	}))
+	drained := make(chan error, 1)
+	go fault.Protect(func() { drained <- group.Wait() })()
+	<-accepting.Done()
+	s.Log.Info().Msgf("%v: builds may go on for %s", context.Cause(accepting), s.Drain)
+	return s.drain(drained, stop)
 }
 
 // drain waits for what runs, and ends it when that takes too long.
@@ -114,6 +139,8 @@ type server struct {
 
 	mu  sync.Mutex
 	now api.Node
+	// refusing is why no connections are accepted at present; nil when they are.
+	refusing error
 }
 
 // listen makes all sockets and writes the definitions: what is asked of them waits
@@ -137,7 +164,7 @@ func (s Sidecar) listen() ([]*server, error) {
 			all = append(all, &server{
 				sidecar: s, definition: d, node: n, path: path, listener: listener, board: sockets,
 				slots: make(chan struct{}, s.MaxConnections),
-				relay: &relay.Relay{Services: s.services()},
+				relay: &relay.Relay{Services: s.services(), Affinity: api.AffinityMetadata},
 				now:   api.Node{Name: n.Name, Socket: path, Platforms: fleet.FormatPlatforms(n.Platforms)},
 			})
 		}
@@ -156,12 +183,12 @@ func (s Sidecar) services() func(context.Context) []relay.Service {
 	return s.Credentials.services
 }
 
-// serve accepts connections until ctx ends, and serves them until serving does.
-func (n *server) serve(ctx, serving context.Context) error {
+// serve accepts connections until ctx ends, and leaves them to goroutines in running,
+// which serve them until serving ends.
+func (n *server) serve(ctx, serving context.Context, running *sync.WaitGroup) error {
 	stop := context.AfterFunc(ctx, func() { _ = n.listener.Close() })
 	defer stop()
-	var running sync.WaitGroup
-	defer running.Wait()
+	pause := time.Duration(0)
 	for {
 		conn, err := n.listener.Accept()
 		switch {
@@ -170,9 +197,17 @@ func (n *server) serve(ctx, serving context.Context) error {
 				_ = conn.Close() // nothing was said yet
 			}
 			return nil
+		case isShortage(err):
+			pause = min(max(2*pause, firstAcceptPause), longestAcceptPause)
+			n.setRefusing(err)
+			n.log().Warn().Err(err).Msgf("%s: no connection can be accepted: trying again in %s", n.path, pause)
+			sleep(ctx, pause)
+			continue
 		case err != nil:
 			return fmt.Errorf("%s: accept connections: %w", n.path, err)
 		}
+		pause = 0
+		n.setRefusing(nil)
 		select {
 		case n.slots <- struct{}{}:
 		default:
@@ -187,12 +222,35 @@ func (n *server) serve(ctx, serving context.Context) error {
 	}
 }
 
+// The pauses after a connection could not be accepted, as net/http has them.
+const (
+	firstAcceptPause   = 5 * time.Millisecond
+	longestAcceptPause = time.Second
+)
+
+// isShortage reports whether accept(2) has failed for want of what others may give
+// back: files or memory.
+func isShortage(err error) bool {
+	return slices.ContainsFunc([]error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM}, func(e error) bool { return errors.Is(err, e) })
+}
+
+// sleep waits for a pause or the end of ctx.
+func sleep(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
 // serveOne serves one connection by one pod.
 func (n *server) serveOne(ctx context.Context, conn net.Conn) {
 	log := peerOf(conn).log(n.log())
 	began := time.Now()
-	err := n.relay.Serve(ctx, conn, func(ctx context.Context) (net.Conn, error) {
-		up, err := n.sidecar.Connector.DialNode(ctx, n.node, func(line string) { log.Debug().Msg(line) })
+	err := n.relay.Serve(ctx, conn, func(ctx context.Context, affinity string) (net.Conn, error) {
+		key := func() string { return cmp.Or(affinity, n.sidecar.Affinity) }
+		up, err := n.sidecar.Connector.DialNode(ctx, n.node, key, func(line string) { log.Debug().Msg(line) })
 		if err != nil {
 			log.Warn().Err(err).Msg("no builder for a client")
 		}
@@ -202,26 +260,20 @@ func (n *server) serveOne(ctx context.Context, conn net.Conn) {
 }
 
 // warm starts the node, so that it runs before a client asks, and writes down for
-// which platforms it builds. A node that cannot be started is tried again.
+// which platforms it builds. What fails is tried again.
 func (n *server) warm(ctx context.Context) error {
 	backoff := wait.Backoff{Duration: firstPause, Factor: 2, Jitter: 0.2, Cap: longestPause, Steps: math.MaxInt32}
 	for {
-		made, err := n.sidecar.Connector.Connect(ctx, n.node, nil, func(line string) { n.log().Info().Msg(line) })
+		made, err := n.sidecar.Connector.Connect(ctx, n.node, func() string { return n.sidecar.Affinity }, func(line string) { n.log().Info().Msg(line) })
 		if err == nil {
-			return n.ready(made)
+			err = n.ready(made)
 		}
-		if ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil {
 			return nil
 		}
 		n.setState(func(now *api.Node) { now.Error = err.Error() })
 		n.log().Warn().Err(err).Msg("the node is not ready")
-		pause := time.NewTimer(backoff.Step())
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return nil
-		}
+		sleep(ctx, backoff.Step())
 	}
 }
 
@@ -231,18 +283,21 @@ const (
 	longestPause = time.Minute
 )
 
-// ready notes that a buildkitd has answered.
+// ready notes that a buildkitd has answered, once clients can read for which platforms
+// it builds.
 func (n *server) ready(made *fleet.Connection) error {
 	builds := fleet.BuildsFor(n.node, made.Platforms())
 	_ = made.Close() // it has answered
+	if len(n.node.Platforms) == 0 {
+		if err := n.board.setPlatforms(n.node.Name, builds); err != nil {
+			return fmt.Errorf("write the definition: %w", err)
+		}
+	}
 	n.setState(func(now *api.Node) {
 		now.Ready, now.Error, now.BuildKit, now.Platforms = true, "", made.Version(), fleet.FormatPlatforms(builds)
 	})
 	n.log().Info().Str("pod", made.Pod).Str("buildkit", made.Version()).Msg("ready")
-	if len(n.node.Platforms) > 0 {
-		return nil
-	}
-	return n.board.setPlatforms(n.node.Name, builds)
+	return nil
 }
 
 func (n *server) log() *zerolog.Logger {
@@ -254,7 +309,18 @@ func (n *server) log() *zerolog.Logger {
 func (n *server) state() api.Node {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.now
+	now := n.now
+	if n.refusing != nil {
+		now.Ready, now.Error = false, "no connection can be accepted: "+n.refusing.Error()
+	}
+	return now
+}
+
+// setRefusing notes why no connections are accepted; nil says that they are.
+func (n *server) setRefusing(why error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.refusing = why
 }
 
 func (n *server) setState(change func(*api.Node)) {

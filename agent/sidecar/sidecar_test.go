@@ -8,16 +8,19 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/fleet/fleettest"
 	"github.com/slipway-build/slipway/agent/sidecar/api"
+	"github.com/slipway-build/slipway/agent/sidecar/relay"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
@@ -53,27 +56,6 @@ func newCredentials(t *testing.T, push ...string) (*Credentials, *lender) {
 	return c, l
 }
 
-func TestMayPush(t *testing.T) {
-	c, _ := newCredentials(t, "registry.example/team/app", "registry.example/apps/*", "registry.example/group/**", "docker.io/me/*")
-	for repository, want := range map[string]bool{
-		"registry.example/team/app":                   true,
-		"registry.example/team/app2":                  false,
-		"registry.example/team/app/sub":               false,
-		"registry.example/apps/a":                     true,
-		"registry.example/apps/a/b":                   false,
-		"registry.example/group/a":                    true,
-		"registry.example/group/a/b/c":                true,
-		"registry.example/group":                      false,
-		"registry.example/groups/a":                   false,
-		"evil.example/team/app":                       false,
-		registry.CanonicalHost("docker.io") + "/me/x": true,
-	} {
-		if got := c.mayPush(repository); got != want {
-			t.Errorf("%s: %t, want %t", repository, got, want)
-		}
-	}
-}
-
 // A refusal names the flag that decides.
 func TestRefusedPushNamesItsFlag(t *testing.T) {
 	c, _ := newCredentials(t, "registry.example/team/**")
@@ -84,14 +66,6 @@ func TestRefusedPushNamesItsFlag(t *testing.T) {
 	}
 }
 
-func TestPatternsOfRepositories(t *testing.T) {
-	for _, pattern := range []string{"registry.example", "registry.example/", "registry.example/[", "other.example/team/app", ""} {
-		if _, err := NewCredentials(nil, &lender{}, []string{"registry.example"}, []string{pattern}, zerolog.Nop()); err == nil {
-			t.Errorf("%q is taken", pattern)
-		}
-	}
-}
-
 // running is a sidecar that serves two nodes with a buildkitd each.
 type running struct {
 	dir   string
@@ -99,7 +73,8 @@ type running struct {
 	ended chan error
 }
 
-func start(t *testing.T, change func(*Sidecar)) running {
+// newSidecar is a sidecar of two nodes with a buildkitd each.
+func newSidecar(t *testing.T) Sidecar {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "sidecar") // the test's own directory has too long a path
 	if err != nil {
@@ -111,21 +86,32 @@ func start(t *testing.T, change func(*Sidecar)) running {
 		definition.Nodes = append(definition.Nodes, configmap.Node{Name: name, Remote: &configmap.Remote{Address: (&fleettest.Daemon{}).Listen(t), Timeout: time.Minute}})
 	}
 	clients := &fleet.Clients{Access: cluster.Access{}, Log: zerolog.Nop()}
-	s := Sidecar{
+	return Sidecar{
 		Dir: dir, Definitions: []configmap.Definition{definition}, Connector: clients.Connector(),
 		Mode: 0o600, MaxConnections: 2, Drain: time.Minute, Version: "v1", Log: zerolog.Nop(),
 	}
+}
+
+func start(t *testing.T, change func(*Sidecar)) running {
+	t.Helper()
+	s := newSidecar(t)
 	if change != nil {
 		change(&s)
 	}
+	return s.start(t, s.Run)
+}
+
+// start runs the sidecar and waits until it is ready.
+func (s Sidecar) start(t *testing.T, run func(context.Context) error) running {
+	t.Helper()
 	ctx, end := context.WithCancel(t.Context())
-	r := running{dir: dir, end: end, ended: make(chan error, 1)}
-	go func() { r.ended <- s.Run(ctx) }()
+	r := running{dir: s.Dir, end: end, ended: make(chan error, 1)}
+	go func() { r.ended <- run(ctx) }()
 	t.Cleanup(func() {
 		end()
 		r.stopped(t)
 	})
-	client := api.NewClient(dir)
+	client := api.NewClient(s.Dir)
 	eventually(t, "readiness", func() bool { return client.Ready(t.Context()) == nil })
 	return r
 }
@@ -346,5 +332,110 @@ func TestAPIRefuses(t *testing.T) {
 		if response.StatusCode != want {
 			t.Errorf("%.80s: %s, want %d", body, response.Status, want)
 		}
+	}
+}
+
+// scriptedListener fails with the errors, one at each call, then listens.
+type scriptedListener struct {
+	net.Listener
+	errs   []error
+	failed chan struct{} // gets a message for each error
+}
+
+func (l *scriptedListener) Accept() (net.Conn, error) {
+	if len(l.errs) > 0 {
+		err := l.errs[0]
+		l.errs = l.errs[1:]
+		l.failed <- struct{}{}
+		return nil, err
+	}
+	return l.Listener.Accept()
+}
+
+// TestShortageOfFiles tests that a socket outlasts a shortage of files, which the
+// state of the node tells.
+func TestShortageOfFiles(t *testing.T) {
+	behind, err := listenUnix(filepath.Join(t.TempDir(), "s"), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	emfile := &net.OpError{Op: "accept", Net: "unix", Err: os.NewSyscallError("accept4", unix.EMFILE)}
+	listener := &scriptedListener{Listener: behind, errs: []error{emfile, emfile, emfile}, failed: make(chan struct{}, 3)}
+	n := &server{sidecar: Sidecar{Log: zerolog.Nop()}, listener: listener, relay: &relay.Relay{}, slots: make(chan struct{}, 1), now: api.Node{Ready: true}}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	var running sync.WaitGroup
+	t.Cleanup(running.Wait)
+	go func() { ended <- n.serve(ctx, ctx, &running) }()
+	for range cap(listener.failed) {
+		select {
+		case <-listener.failed:
+		case err := <-ended:
+			t.Fatalf("serve ended with %v", err)
+		}
+	}
+	eventually(t, "the state", func() bool {
+		state := n.state()
+		return !state.Ready && strings.Contains(state.Error, "no connection can be accepted: accept unix: accept4: too many open files")
+	})
+	conn, err := net.Dial("unix", behind.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	eventually(t, "the node's readiness", func() bool { return n.state().Ready })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("serve ended with %v", err)
+	}
+}
+
+// TestFailureEndsAll tests that a socket that fails for good ends the sidecar with the
+// reason, after what runs over the others; until then the API answers and says so.
+func TestFailureEndsAll(t *testing.T) {
+	for name, which := range map[string]int{"the socket of a node": 0, "the socket of the API": 2} {
+		t.Run(name, func(t *testing.T) {
+			s := newSidecar(t)
+			nodes, err := s.listen()
+			if err != nil {
+				t.Fatal(err)
+			}
+			listener, err := listenUnix(api.Socket(s.Dir), s.Mode)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := s.start(t, func(ctx context.Context) error { return s.serve(ctx, listener, nodes) })
+			daemon, err := r.connect(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer daemon.Close()
+			_ = []net.Listener{nodes[0].listener, nodes[1].listener, listener}[which].Close()
+			eventually(t, "the end of the other socket", func() bool {
+				_, err := os.Lstat(filepath.Join(r.dir, "kube/arm64.sock"))
+				return errors.Is(err, os.ErrNotExist)
+			})
+			if _, err := daemon.Client().ListWorkers(t.Context()); err != nil {
+				t.Errorf("a connection that was open: %v", err)
+			}
+			client := api.NewClient(r.dir)
+			if err := client.Ready(t.Context()); which == 0 && (err == nil || !strings.Contains(err.Error(), "kube/amd64.sock: accept connections")) {
+				t.Errorf("readiness: %v", err)
+			}
+			if err := client.Live(t.Context()); which == 0 && err != nil {
+				t.Errorf("it still serves a build: %v", err)
+			}
+			_ = daemon.Close()
+			select {
+			case err := <-r.ended:
+				if err == nil || !strings.Contains(err.Error(), "closed network connection") {
+					t.Errorf("error %v", err)
+				}
+				r.ended <- nil
+			case <-time.After(30 * time.Second):
+				t.Fatal("the sidecar has not ended")
+			}
+		})
 	}
 }

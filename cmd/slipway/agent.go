@@ -11,6 +11,7 @@ import (
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/sidecar"
 	"github.com/slipway-build/slipway/agent/sidecar/api"
+	"github.com/slipway-build/slipway/cmd/slipway/process"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/registry"
@@ -27,7 +28,8 @@ type agentServeCmd struct {
 	Builders []string `arg:"" name:"builder" optional:"" help:"The builders to serve (default: all that are defined)."`
 
 	Registry       []string      `sep:"none" env:"SLIPWAY_AGENT_REGISTRIES" placeholder:"HOST" help:"Registry for which builds get credentials from here. The variable holds one per line."`
-	AllowPush      []string      `sep:"none" env:"SLIPWAY_AGENT_ALLOW_PUSH" placeholder:"HOST/REPOSITORY" help:"Repositories that builds may push to with these credentials; * stands for a part of the path, a last ** for all below. The variable holds one per line."`
+	AllowPush      []string      `sep:"none" env:"SLIPWAY_AGENT_ALLOW_PUSH" placeholder:"HOST/REPOSITORY" help:"Repositories that builds may push to with these credentials; * stands for a part of the path, a last part ** for all below. The variable holds one per line."`
+	Affinity       string        `env:"SLIPWAY_AGENT_AFFINITY" placeholder:"KEY" help:"Pods with the same key prefer the same pod of a builder with several, where the cache is warm. A slipway that builds sends its own key; this one is for other clients (default: the repository, where the CI system's variables are set here, too)."`
 	SocketMode     string        `default:"0666" placeholder:"MODE" help:"Mode of the sockets, in octal (default: ${default}, every user of the pod's containers)."`
 	MaxConnections int           `default:"256" placeholder:"N" help:"Connections to each socket at the same time (default: ${default})."`
 	Drain          time.Duration `default:"25s" placeholder:"DURATION" help:"How long builds may go on after SIGTERM (default: ${default}; a pod has 30s until it is killed)."`
@@ -48,6 +50,9 @@ func (c *agentServeCmd) Run(in *invocation) error {
 	if c.MaxConnections < 1 {
 		return &usageError{err: fmt.Errorf("--max-connections %d: must be at least 1", c.MaxConnections)}
 	}
+	if c.Drain < 0 {
+		return &usageError{err: fmt.Errorf("--drain %s: must not be negative", c.Drain)}
+	}
 	definitions, err := c.definitions(in)
 	if err != nil {
 		return err
@@ -61,18 +66,28 @@ func (c *agentServeCmd) Run(in *invocation) error {
 		return err
 	}
 	clients := &fleet.Clients{Access: in.access(), Log: in.log}
+	process.AllowDrain(in.ctx, c.Drain)
 	return sidecar.Sidecar{
 		Dir:            in.global.Agent,
 		Definitions:    definitions,
 		Connector:      clients.Connector(),
 		Credentials:    credentials,
 		Hosts:          hosts,
+		Affinity:       c.affinity(in),
 		Mode:           os.FileMode(mode),
 		MaxConnections: c.MaxConnections,
 		Drain:          c.Drain,
 		Version:        version,
 		Log:            in.log,
 	}.Run(in.ctx)
+}
+
+// affinity is the key of the flag, else what the CI system says.
+func (c *agentServeCmd) affinity(in *invocation) string {
+	if id, ok := in.env.CI.Identify(); ok && c.Affinity == "" {
+		return id.Repository
+	}
+	return c.Affinity
 }
 
 // definitions are those of the builders named, else all.

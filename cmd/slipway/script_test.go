@@ -2,9 +2,13 @@ package main
 
 import (
 	"errors"
+	"io"
+	"net"
 	"os/exec"
 	"strconv"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -26,7 +30,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("KUBECONFIG", env.WorkDir+"/no-kubeconfig")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "holds": holds, "terminate": terminate},
 	})
 }
 
@@ -48,5 +52,39 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// holds connects to the unix socket of a node, once somebody serves it, and keeps the
+// connection for the duration, in the background:
+//
+//	holds 6s run/kube/kube0.sock
+func holds(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: holds DURATION SOCKET")
+	}
+	duration, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		conn, err := net.Dial("unix", ts.MkAbs(args[1]))
+		if err == nil {
+			_, err = io.ReadFull(conn, make([]byte, 1)) // the server's settings: it is served
+			ts.Check(err)
+			time.AfterFunc(duration, func() { _ = conn.Close() })
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Check(err)
+		}
+	}
+}
+
+// terminate sends SIGTERM to all commands in the background.
+func terminate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: terminate")
+	}
+	for _, command := range ts.BackgroundCmds() {
+		ts.Check(command.Process.Signal(syscall.SIGTERM))
 	}
 }

@@ -28,6 +28,11 @@ const (
 	ReadyPath  = "/readyz"
 )
 
+// AffinityMetadata is the metadata of gRPC by which a client of a node's socket tells
+// for what it builds: builds with the same value get the same pod of several, where the
+// files of the one before are. The value has no meaning of its own.
+const AffinityMetadata = "slipway-affinity"
+
 // DefaultDir is the directory that is served where no other one is named.
 const DefaultDir = "/run/slipway"
 

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
@@ -28,6 +31,8 @@ type Relay struct {
 	// Services are added to sessions of clients: the daemon's calls to them are
 	// answered here. nil adds none, and sessions are passed on without being read.
 	Services func(ctx context.Context) []Service
+	// Affinity is the metadata of a call whose value Dial gets; empty for none.
+	Affinity string
 }
 
 // Service is a service of a session that is answered on this side.
@@ -43,18 +48,20 @@ type Service struct {
 	Impl any
 }
 
-// Dial makes the connection to the buildkitd that a client's calls go to.
-type Dial func(ctx context.Context) (net.Conn, error)
+// Dial makes the connection to the buildkitd that a client's calls go to. affinity is
+// what the first of them says of the choice among several; empty for nothing.
+type Dial func(ctx context.Context, affinity string) (net.Conn, error)
 
 // Serve serves a client's connection until one of both sides ends or ctx does, and
 // closes it. The daemon is dialled at the first call: who only connects costs no
-// connection to it. All calls go to the one connection.
+// connection to it. All calls go to the one connection. Where a dial fails, so do the
+// calls that waited for it; a later one dials again.
 func (r *Relay) Serve(ctx context.Context, down net.Conn, dial Dial) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	one := newSingle(down)
 	to := &daemon{dial: dial, lost: func() { cancel(errLost) }}
 	defer to.close()
+	defer cancel(nil) // before that, it ends a dial that runs
 	server := grpc.NewServer(append(serverOptions(), grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
 		return r.call(ctx, stream, to)
 	}))...)
@@ -81,35 +88,48 @@ func (r *Relay) Serve(ctx context.Context, down net.Conn, dial Dial) error {
 // of what the client has begun.
 var errLost = errors.New("the connection to buildkitd is gone")
 
+// redialPause is the time after a dial that has failed in which calls get its error,
+// so that a client that repeats a call at once does not make the relay dial as fast.
+// BuildKit's own client waits a second before it repeats one
+// (https://github.com/moby/buildkit/blob/v0.34.2/client/client.go, Wait).
+const redialPause = 500 * time.Millisecond
+
 // daemon is the connection of a client's calls, made at the first one.
 type daemon struct {
 	dial Dial
 	lost func()
 
-	mu   sync.Mutex
-	made bool
+	mu   sync.Mutex // held while a dial runs
 	conn *grpc.ClientConn
-	err  error
+	// err is that of the last dial, which ended at failed; nil for none.
+	err    error
+	failed time.Time
 }
 
-// get returns the connection. A dial that has failed is not tried again: the client
-// does, by another connection.
-func (d *daemon) get(ctx context.Context) (*grpc.ClientConn, error) {
+// get returns the connection. gRPC's clients keep theirs when a call fails with
+// Unavailable and repeat the call, so the next one dials again.
+func (d *daemon) get(ctx context.Context, affinity string) (*grpc.ClientConn, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.made {
-		d.made = true
-		conn, err := d.dial(ctx)
-		if err != nil {
-			d.err = status.Errorf(codes.Unavailable, "slipway agent: %v", err)
-			return nil, d.err
-		}
-		d.conn, d.err = clientOn(&notifyingConn{Conn: conn, closed: d.lost})
-		if d.err != nil {
-			_ = conn.Close() // nothing was asked of it
-		}
+	switch {
+	case d.conn != nil:
+		return d.conn, nil
+	case ctx.Err() != nil: // the client is gone, or a shutdown has ended it
+		return nil, status.FromContextError(ctx.Err()).Err()
+	case d.err != nil && time.Since(d.failed) < redialPause:
+		return nil, d.err
 	}
-	return d.conn, d.err
+	conn, err := d.dial(ctx, affinity)
+	if err == nil {
+		d.conn, err = clientOn(&notifyingConn{Conn: conn, closed: d.lost})
+		if err == nil {
+			return d.conn, nil
+		}
+		d.conn = nil
+		_ = conn.Close() // nothing was asked of it
+	}
+	d.err, d.failed = status.Errorf(codes.Unavailable, "slipway agent: %v", err), time.Now()
+	return nil, d.err
 }
 
 func (d *daemon) close() {
@@ -155,7 +175,11 @@ func (r *Relay) call(ctx context.Context, stream grpc.ServerStream, to *daemon) 
 	if !known {
 		return refuse("slipway agent: %s is not passed on", name)
 	}
-	daemon, err := to.get(ctx)
+	affinity := ""
+	if r.Affinity != "" {
+		affinity = strings.Join(metadata.ValueFromIncomingContext(stream.Context(), r.Affinity), ",") //nolint:contextcheck // a call has the context of its stream
+	}
+	daemon, err := to.get(ctx, affinity)
 	if err != nil {
 		return err
 	}

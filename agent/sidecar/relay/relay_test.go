@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,7 +106,7 @@ func newWorld(t *testing.T, r *Relay) *world {
 			w.served <- err
 			return
 		}
-		w.served <- r.Serve(t.Context(), conn, func(ctx context.Context) (net.Conn, error) {
+		w.served <- r.Serve(t.Context(), conn, func(ctx context.Context, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", dir+"/buildkitd.sock")
 		})
 	})
@@ -279,7 +280,7 @@ func TestNoDialWithoutACall(t *testing.T) {
 	here, there := net.Pipe()
 	served := make(chan error, 1)
 	go func() {
-		served <- (&Relay{}).Serve(t.Context(), there, func(context.Context) (net.Conn, error) {
+		served <- (&Relay{}).Serve(t.Context(), there, func(context.Context, string) (net.Conn, error) {
 			t.Error("dialled")
 			return nil, errors.New("no")
 		})
@@ -294,7 +295,7 @@ func TestNoDialWithoutACall(t *testing.T) {
 func TestDialFails(t *testing.T) {
 	here, there := net.Pipe()
 	go func() {
-		_ = (&Relay{}).Serve(t.Context(), there, func(context.Context) (net.Conn, error) { return nil, errors.New("no pod is ready") })
+		_ = (&Relay{}).Serve(t.Context(), there, func(context.Context, string) (net.Conn, error) { return nil, errors.New("no pod is ready") })
 	}()
 	client, err := clientOn(here)
 	if err != nil {
@@ -304,5 +305,87 @@ func TestDialFails(t *testing.T) {
 	_, err = control.NewControlClient(client).ListWorkers(t.Context(), &control.ListWorkersRequest{})
 	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "no pod is ready") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestDialsAgain tests that a call after a dial that has failed dials again, over the
+// same connection of the client, that the calls which waited for a dial share its
+// error, and that a client which repeats calls at once does not dial as fast.
+func TestDialsAgain(t *testing.T) {
+	dir := t.TempDir()
+	server := grpc.NewServer()
+	manager, err := session.NewManager()
+	if err != nil {
+		t.Fatal(err)
+	}
+	control.RegisterControlServer(server, &buildkitd{sessions: manager})
+	behind := listen(t, dir+"/buildkitd.sock")
+	var running sync.WaitGroup
+	running.Go(func() { _ = server.Serve(behind) })
+	t.Cleanup(running.Wait)
+	t.Cleanup(server.Stop)
+
+	here, there := net.Pipe()
+	var dials atomic.Int32
+	running.Go(func() {
+		_ = (&Relay{}).Serve(t.Context(), there, func(ctx context.Context, _ string) (net.Conn, error) {
+			if dials.Add(1) == 1 {
+				return nil, errors.New("no pod is ready")
+			}
+			return (&net.Dialer{}).DialContext(ctx, "unix", dir+"/buildkitd.sock")
+		})
+	})
+	client, err := clientOn(here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	began := time.Now()
+	failures := 0
+	for ; ; failures++ {
+		_, err := control.NewControlClient(client).ListWorkers(t.Context(), &control.ListWorkersRequest{})
+		if err == nil {
+			break
+		}
+		if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "no pod is ready") {
+			t.Fatalf("error %v", err)
+		}
+		if time.Since(began) > 30*time.Second {
+			t.Fatalf("%d calls have failed, %d dials", failures, dials.Load())
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if took := time.Since(began); dials.Load() != 2 || failures < 2 || took < redialPause {
+		t.Errorf("%d dials and %d failed calls in %s, want the second dial after %s", dials.Load(), failures, took, redialPause)
+	}
+}
+
+// TestClientLeavesADial tests that a dial ends with the client that it is for.
+func TestClientLeavesADial(t *testing.T) {
+	here, there := net.Pipe()
+	dialling, served := make(chan struct{}), make(chan error, 1)
+	go func() {
+		served <- (&Relay{}).Serve(t.Context(), there, func(ctx context.Context, _ string) (net.Conn, error) {
+			close(dialling)
+			<-ctx.Done()
+			return nil, context.Cause(ctx)
+		})
+	}()
+	client, err := clientOn(here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	called := make(chan error, 1)
+	go func() {
+		_, err := control.NewControlClient(client).ListWorkers(t.Context(), &control.ListWorkersRequest{})
+		called <- err
+	}()
+	within(t, "the dial", dialling)
+	_ = client.Close()
+	if err := within(t, "the end of Serve", served); err != nil {
+		t.Error(err)
+	}
+	if err := within(t, "the end of the call", called); err == nil {
+		t.Error("the call has succeeded")
 	}
 }

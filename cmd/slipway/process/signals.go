@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,6 +20,18 @@ import (
 // and remove what it has half written. Kubernetes and CI systems kill soon
 // after they ask.
 const cleanUpTime = 4500 * time.Millisecond
+
+// drainKey is the key of a context's *atomic.Int64: how long the command lets work go
+// on after it was cancelled, before the clean-up begins, in nanoseconds.
+type drainKey struct{}
+
+// AllowDrain gives a command, whose context is of WithSignals, time in which its work
+// goes on after a signal. The time for the clean-up begins after it.
+func AllowDrain(ctx context.Context, d time.Duration) {
+	if drain, ok := ctx.Value(drainKey{}).(*atomic.Int64); ok {
+		drain.Store(int64(max(d, 0)))
+	}
+}
 
 // SignalError is the cause of a context that a signal has cancelled.
 type SignalError struct{ Signal syscall.Signal }
@@ -40,10 +53,11 @@ func signalName(s syscall.Signal) string {
 
 // WithSignals returns a context that SIGINT, SIGTERM or a fault of the program
 // itself cancels. A second signal, or a clean-up that takes too long, ends the
-// process at once, with the exit code of its cause. The returned function stops
-// listening.
+// process at once, with the exit code of its cause. AllowDrain is for commands that
+// end their work slowly. The returned function stops listening.
 func WithSignals(parent context.Context, stderr io.Writer, exitCode func(error) int) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(parent)
+	drain := new(atomic.Int64)
+	ctx, cancel := context.WithCancelCause(context.WithValue(parent, drainKey{}, drain))
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	faults := make(chan struct{}, 1)
@@ -71,7 +85,7 @@ func WithSignals(parent context.Context, stderr io.Writer, exitCode func(error) 
 		cause := context.Cause(ctx)
 		select {
 		case <-signals:
-		case <-time.After(cleanUpTime):
+		case <-time.After(time.Duration(drain.Load()) + cleanUpTime):
 			_, _ = fmt.Fprintln(stderr, "error: clean-up took too long after", cause)
 		case <-done:
 			return
