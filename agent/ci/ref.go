@@ -51,8 +51,8 @@ type Pipeline struct {
 	Warnings []string
 }
 
-// readFile reads a file that a variable names.
-type readFile func(path string) ([]byte, error)
+// readFile reads a file that a variable names, of at most so many bytes.
+type readFile func(path string, limit int64) ([]byte, error)
 
 // refSystems are the systems that tell what a pipeline runs for, by their names.
 // Tekton and Argo tell nothing. Gitea and Forgejo set the variables of GitHub.
@@ -71,8 +71,9 @@ var refSystems = map[string]func(Variables, readFile) Pipeline{
 }
 
 // Pipeline returns what the pipeline runs for, by the variables of a CI system. It
-// returns false for a system that tells nothing. read reads files that variables name.
-func (s System) Pipeline(v Variables, read func(path string) ([]byte, error)) (Pipeline, bool) {
+// returns false for a system that tells nothing. read reads a file of at most so many
+// bytes.
+func (s System) Pipeline(v Variables, read func(path string, limit int64) ([]byte, error)) (Pipeline, bool) {
 	pipeline, ok := refSystems[s.Name]
 	if !ok {
 		return Pipeline{}, false

@@ -125,7 +125,7 @@ func TestPipeline(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			system, _ := tt.vars.Detect()
-			got, ok := system.Pipeline(tt.vars, func(string) ([]byte, error) { return nil, errors.New("nothing is read") })
+			got, ok := system.Pipeline(tt.vars, func(string, int64) ([]byte, error) { return nil, errors.New("nothing is read") })
 			if !ok {
 				t.Fatalf("%q tells nothing", system.Name)
 			}
@@ -143,11 +143,11 @@ func TestPipelineOfGitHub(t *testing.T) {
 	vars.Refs.GitHub = GitHubRef{EventName: "pull_request", EventPath: "event.json", Ref: "refs/pull/7/merge", BaseRef: "main"}
 	vars.Gitea.Actions = "true"
 	system, _ := vars.Detect()
-	p, _ := system.Pipeline(vars, func(string) ([]byte, error) { return nil, errors.New("no such file") })
+	p, _ := system.Pipeline(vars, func(string, int64) ([]byte, error) { return nil, errors.New("no such file") })
 	if len(p.Warnings) != 1 || p.Context.BaseRef != "main" || p.Image != "" || p.Context.URL != "https://gitea.example/Octo/App" {
 		t.Errorf("%s without its event: %+v", system.Title, p)
 	}
-	p, _ = system.Pipeline(vars, func(string) ([]byte, error) {
+	p, _ = system.Pipeline(vars, func(string, int64) ([]byte, error) {
 		return []byte(`{"repository": {"license": null, "description": null, "default_branch": "trunk"}, "pull_request": {"head": {"sha": "abc"}}}`), nil
 	})
 	if len(p.Warnings) != 0 || p.Context.DefaultBranch != "trunk" || p.HeadSHA != "abc" || p.Context.BaseRef != "main" {

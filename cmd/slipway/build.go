@@ -137,7 +137,7 @@ func (c *buildCmd) Run(in *invocation) (err error) {
 	case asked.call.Name != "":
 		return c.ask(in, build, asked.call)
 	}
-	fork := asked.system.Fork(in.env.CI, in.files.Read)
+	fork := asked.system.Fork(in.env.CI, readEvent)
 	if warning := fork.Warning(in.ctx, asked.request.Keychain, output.PushedNames(asked.request.Tags, asked.request.Outputs)); warning != "" {
 		in.log.Warn().Msg(warning)
 	}
