@@ -3,10 +3,10 @@ package ci
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"path"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/slipway-build/slipway/agent/ci/tagrule"
 )
@@ -79,21 +79,10 @@ func (s System) Pipeline(v Variables, read func(path string, limit int64) ([]byt
 		return Pipeline{}, false
 	}
 	p := pipeline(v, read)
-	for _, text := range []*string{&p.Context.Title, &p.Context.Description, &p.Context.URL, &p.Context.Licenses} {
-		*text = oneLine(*text)
-	}
+	p.Context.Clean()
+	p.Context.URL = webURL(p.Context.URL)
+	p.Image, p.HeadSHA = tagrule.OneLine(p.Image), tagrule.OneLine(p.HeadSHA)
 	return p, true
-}
-
-// oneLine makes one line of a text that becomes a label, without control characters.
-func oneLine(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, text)
 }
 
 // ref is the full name of a reference: that of the first that is not empty, in the
@@ -119,12 +108,23 @@ func eventOf(started, pullRequest string) string {
 }
 
 // webURL is the page of a repository that is cloned from an address, without its
-// credentials; empty for what names no host.
+// credentials; empty for what names no host. An address for http keeps it. The port of
+// any other protocol but https is none of the page.
 func webURL(address string) string {
-	if name := remote(address); name != "" {
-		return "https://" + name
+	host, path, found := strings.Cut(remote(address), "/")
+	if !found {
+		return ""
 	}
-	return ""
+	page := url.URL{Scheme: "https", Host: host, Path: "/" + path}
+	from, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(address)), "://")
+	switch from {
+	case "http":
+		page.Scheme = from
+	case "https":
+	default:
+		page.Host = strings.TrimSuffix(host, ":"+page.Port())
+	}
+	return page.String()
 }
 
 // title is the name of a repository without its owner.

@@ -55,7 +55,7 @@ type annotator struct {
 	log       Log
 	workspace string
 
-	dockerfile string // on the agent; empty when it is not there
+	dockerfile string       // on the agent; empty when it is not there
 	warnings   []Annotation // the first ones, at most maxAnnotations
 	known      map[Annotation]bool
 	more       int // warnings after those
