@@ -115,8 +115,8 @@ func TestAnnotationsAreBounded(t *testing.T) {
 			}
 		}
 	}
-	if kept := r.(*annotator); len(kept.known) != maxWarnings || len(kept.warnings) != maxAnnotations {
-		t.Errorf("%d are compared, %d kept", len(kept.known), len(kept.warnings))
+	if kept, ok := r.(*annotator); !ok || len(kept.known) != maxWarnings || len(kept.warnings) != maxAnnotations {
+		t.Errorf("%+v", r)
 	}
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
