@@ -43,20 +43,28 @@ type Fork struct {
 	Name string
 
 	system System
+	// reads is set where the token of the job may only read, whatever the settings.
+	reads bool
+	// perhaps is set where the system does not say whether a pull request is from a fork.
+	perhaps bool
 }
 
 // Fork returns the fork whose pull request the job runs for; nil where it runs for none.
 // read reads a file of at most so many bytes.
 func (s System) Fork(v Variables, read func(path string, limit int64) ([]byte, error)) *Fork {
-	name, ok := s.fork(v, read)
-	if !ok {
+	f := &Fork{system: s}
+	if !f.find(v, read) {
 		return nil
 	}
-	return &Fork{name, s}
+	return f
 }
 
 // Hint says what there is to do about a push.
 func (f *Fork) Hint() string {
+	if f.perhaps {
+		return fmt.Sprintf("this job runs for a pull request, and %s does not say whether it is from a fork; where secrets are not given to pull requests, "+
+			"build without --push there, or push when it is merged", f.system.Title)
+	}
 	from := ""
 	if f.Name != "" {
 		from = " (" + f.Name + ")"
@@ -93,6 +101,33 @@ func (f *Fork) Warning(ctx context.Context, k registry.Keychain, names []string)
 	return "there is no credential for " + strings.Join(without, ", ") + ": " + f.Hint()
 }
 
+// ownToken begins the tokens of GitHub that are made for one job, and not those of people
+// (https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github#githubs-token-formats).
+const ownToken = "ghs_"
+
+// Refused returns an error of the class of registries where the push of one of the names
+// is certain to be refused: its credential is the token of the job itself, and in a public
+// repository of GitHub that may only read
+// (https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows#pull_request).
+// The settings of a private one may allow it to write. A nil Fork refuses nothing.
+func (f *Fork) Refused(ctx context.Context, k registry.Keychain, names []string) error {
+	if f == nil || !f.reads {
+		return nil
+	}
+	for _, name := range names {
+		named, err := reference.ParseNormalizedNamed(name)
+		if err != nil || !sameRegistry(reference.Domain(named), githubRegistry) {
+			continue
+		}
+		cred, err := k.Resolve(ctx, registry.Request{Host: reference.Domain(named), Repository: reference.Path(named), Push: true})
+		if err == nil && strings.HasPrefix(cred.Password, ownToken) {
+			return &refusedFork{fault.With(fault.ClassRegistry, fmt.Errorf(
+				"%s would refuse the push of %s: the credential (%s) is the job's own token, which may only read here", githubRegistry, name, cred.Source)), f.Hint()}
+		}
+	}
+	return nil
+}
+
 // Explain gives what a registry has refused its hint. A nil Fork explains nothing.
 func (f *Fork) Explain(err error) error {
 	if f == nil || fault.ClassOf(err) != fault.ClassRegistry {
@@ -117,21 +152,43 @@ func (e *refusedFork) Unwrap() error { return e.error }
 // Hints begin with the reason that is the likeliest.
 func (e *refusedFork) Hints() []string { return append([]string{e.hint}, fault.Hints(e.error)...) }
 
-// fork returns the name of the fork, and whether there is one.
-func (s System) fork(v Variables, read func(path string, limit int64) ([]byte, error)) (name string, ok bool) {
+// find finds out whether there is a fork, and its name.
+func (f *Fork) find(v Variables, read func(path string, limit int64) ([]byte, error)) (ok bool) {
+	switch f.system.Name {
+	case "github", "gitea", "forgejo":
+		var public bool
+		f.Name, public, ok = forkOnGitHub(v.Refs.GitHub, read)
+		f.reads = ok && public && f.system.Name == "github"
+	case "woodpecker":
+		f.perhaps = v.Refs.Woodpecker.PullRequest != ""
+		ok = f.perhaps
+	case "drone":
+		f.perhaps = v.Refs.Drone.PullRequest != ""
+		ok = f.perhaps
+	default: // Bitbucket runs pipelines of forks in the fork only
+		f.Name, ok = f.system.fork(v)
+	}
+	return ok
+}
+
+// forkOnGitHub returns the fork that a workflow runs for, and whether the repository that
+// gets the pull request is public.
+func forkOnGitHub(event GitHubRef, read func(path string, limit int64) ([]byte, error)) (name string, public, ok bool) {
+	// A workflow for pull_request_target has the secrets of the repository.
+	if event.EventName != "pull_request" || event.EventPath == "" {
+		return "", false, false
+	}
+	payload, err := read(event.EventPath, MaxEvent)
+	if err != nil {
+		return "", false, false
+	}
+	return forkOfEvent(payload)
+}
+
+// fork returns the name of the fork by variables alone, and whether there is one.
+func (s System) fork(v Variables) (name string, ok bool) {
 	f := v.Fork
 	switch s.Name {
-	case "github", "gitea", "forgejo":
-		// A workflow for pull_request_target has the secrets of the repository.
-		event := v.Refs.GitHub
-		if event.EventName != "pull_request" || event.EventPath == "" {
-			return "", false
-		}
-		payload, err := read(event.EventPath, MaxEvent)
-		if err != nil {
-			return "", false
-		}
-		return forkOfEvent(payload)
 	case "gitlab":
 		// The pipeline of a fork's merge request runs in the fork, or in the project that
 		// gets it when one of its members has started it.
@@ -155,33 +212,40 @@ func (s System) fork(v Variables, read func(path string, limit int64) ([]byte, e
 	return "", false
 }
 
-// forkOfEvent returns the fork of the payload of an event of a pull request.
-func forkOfEvent(payload []byte) (name string, ok bool) {
-	type repository struct {
-		FullName string `json:"full_name"`
-	}
+// eventRepository is a repository of a pull request.
+type eventRepository struct {
+	FullName string `json:"full_name"`
+	// Private is nil where the event does not say.
+	Private *bool `json:"private"`
+}
+
+func (r eventRepository) public() bool { return r.Private != nil && !*r.Private }
+
+// forkOfEvent returns the fork of the payload of an event of a pull request, and whether
+// the repository that gets it says that it is public.
+func forkOfEvent(payload []byte) (name string, public, ok bool) {
 	var event struct {
 		PullRequest struct {
 			Head struct {
 				// Repo is nil when the fork has been deleted.
-				Repo *repository `json:"repo"`
+				Repo *eventRepository `json:"repo"`
 			} `json:"head"`
 			Base struct {
-				Repo *repository `json:"repo"`
+				Repo *eventRepository `json:"repo"`
 			} `json:"base"`
 		} `json:"pull_request"`
 	}
 	if err := json.Unmarshal(payload, &event); err != nil {
-		return "", false
+		return "", false, false
 	}
 	head, base := event.PullRequest.Head.Repo, event.PullRequest.Base.Repo
 	switch {
 	case base == nil || base.FullName == "":
-		return "", false
+		return "", false, false
 	case head == nil:
-		return "", true
+		return "", base.public(), true
 	case strings.EqualFold(head.FullName, base.FullName):
-		return "", false
+		return "", false, false
 	}
-	return head.FullName, true
+	return head.FullName, base.public(), true
 }

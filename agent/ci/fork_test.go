@@ -48,6 +48,11 @@ func TestFork(t *testing.T) {
 		{"a fork", "circleci", "", Variables{Fork: ForkVariables{CircleOwner: "me"}}, "me", true},
 		{"a fork", "jenkins", "", Variables{Fork: ForkVariables{JenkinsFork: "me"}}, "me", true},
 		{"variables of another system", "jenkins", pullRequest(fork, mine), github, "", false},
+		{"a pull request", "woodpecker", "", Variables{Refs: Refs{Woodpecker: WoodpeckerRef{PullRequest: "7"}}}, "", true},
+		{"a push", "woodpecker", "", Variables{}, "", false},
+		{"a pull request", "drone", "", Variables{Refs: Refs{Drone: DroneRef{PullRequest: "7"}}}, "", true},
+		{"a push", "drone", "", Variables{Refs: Refs{Woodpecker: WoodpeckerRef{PullRequest: "7"}}}, "", false},
+		{"a pull request, never of a fork", "bitbucket", "", Variables{Refs: Refs{Bitbucket: BitbucketRef{PullRequest: "7"}}}, "", false},
 		{"a system without forks", "tekton", "", Variables{Fork: ForkVariables{JenkinsFork: "me"}}, "", false},
 	} {
 		t.Run(tt.system+": "+tt.name, func(t *testing.T) {
@@ -80,7 +85,7 @@ func (o only) Resolve(_ context.Context, r registry.Request) (registry.Credentia
 }
 
 func TestForkWarns(t *testing.T) {
-	f := &Fork{"me/app", System{Title: "GitHub Actions"}}
+	f := &Fork{Name: "me/app", system: System{Title: "GitHub Actions"}}
 	const hint = "this job runs for a pull request from a fork (me/app): GitHub Actions gives it no secrets, and its own token may not push; build without --push there, or push when it is merged"
 	for _, tt := range []struct {
 		fork  *Fork
@@ -96,13 +101,55 @@ func TestForkWarns(t *testing.T) {
 			t.Errorf("%v: %q", tt.names, got)
 		}
 	}
-	if got := (&Fork{"", System{Title: "Azure Pipelines"}}).Hint(); !strings.HasPrefix(got, "this job runs for a pull request from a fork: Azure Pipelines gives") {
+	if got := (&Fork{system: System{Title: "Azure Pipelines"}}).Hint(); !strings.HasPrefix(got, "this job runs for a pull request from a fork: Azure Pipelines gives") {
 		t.Error(got)
 	}
 }
 
+// TestForkIsRefused has pushes that can only fail, and such as may succeed.
+func TestForkIsRefused(t *testing.T) {
+	const fork = `{"full_name":"me/app","private":false}`
+	const public, private, unknown = `{"full_name":"team/app","private":false}`, `{"full_name":"team/app","private":true}`, `{"full_name":"team/app"}`
+	ghcr := func(password string) registry.Keychain {
+		return registry.Fixed{Username: "me", Password: password, Source: "GITHUB_TOKEN"}
+	}
+	for _, tt := range []struct {
+		name, system, event, base, image string
+		k                                registry.Keychain
+		want                             bool
+	}{
+		{"the token of the job", "github", "pull_request", public, "ghcr.io/team/app:1", ghcr("ghs_x"), true},
+		{"a private repository, whose settings may give a token that writes", "github", "pull_request", private, "ghcr.io/team/app:1", ghcr("ghs_x"), false},
+		{"not known whether it is private", "github", "pull_request", unknown, "ghcr.io/team/app:1", ghcr("ghs_x"), false},
+		{"a token of a person", "github", "pull_request", public, "ghcr.io/team/app:1", ghcr("ghp_x"), false},
+		{"no credential", "github", "pull_request", public, "ghcr.io/team/app:1", registry.Fixed{}, false},
+		{"another registry", "github", "pull_request", public, "registry.example/team/app:1", ghcr("ghs_x"), false},
+		{"no name", "github", "pull_request", public, "no name", ghcr("ghs_x"), false},
+		{"with the rights of the repository", "github", "pull_request_target", public, "ghcr.io/team/app:1", ghcr("ghs_x"), false},
+		{"no fork", "github", "pull_request", fork, "ghcr.io/team/app:1", ghcr("ghs_x"), false},
+		{"Gitea", "gitea", "pull_request", public, "ghcr.io/team/app:1", ghcr("ghs_x"), false},
+	} {
+		system, _, err := Variables{}.Choose(tt.system)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := Variables{Refs: Refs{GitHub: GitHubRef{EventName: tt.event, EventPath: "/event.json"}}}
+		f := system.Fork(v, func(string, int64) ([]byte, error) { return []byte(pullRequest(fork, tt.base)), nil })
+		got := f.Refused(t.Context(), tt.k, []string{"team/other", tt.image})
+		if (got != nil) != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+		if got != nil && (fault.ClassOf(got) != fault.ClassRegistry || len(fault.Hints(got)) != 1 || fault.Hints(got)[0] != f.Hint() || strings.Contains(got.Error(), "ghs_")) {
+			t.Errorf("%s: %v, class %v, hints %q", tt.name, got, fault.ClassOf(got), fault.Hints(got))
+		}
+	}
+	if hint := (&Fork{perhaps: true, system: System{Title: "Drone"}}).Hint(); !strings.Contains(hint, "Drone does not say whether it is from a fork") {
+		t.Error(hint)
+	}
+}
+
 func TestForkExplains(t *testing.T) {
-	f := &Fork{"me/app", System{Title: "GitHub Actions"}}
+	f := &Fork{Name: "me/app", system: System{Title: "GitHub Actions"}}
 	refused := fault.With(fault.ClassRegistry, errors.New("failed to push ghcr.io/team/app:1: denied: permission_denied"))
 	got := f.Explain(refused)
 	if hints := fault.Hints(got); len(hints) != 1 || hints[0] != f.Hint() || got.Error() != refused.Error() || fault.ClassOf(got) != fault.ClassRegistry {
@@ -126,7 +173,7 @@ func FuzzForkOfEvent(f *testing.F) {
 	f.Add([]byte(pullRequest(`{"full_name":"me/app"}`, `{"full_name":"team/app"}`)))
 	f.Add([]byte(`{"pull_request":null}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		if name, ok := forkOfEvent(payload); !ok && name != "" {
+		if name, _, ok := forkOfEvent(payload); !ok && name != "" {
 			t.Errorf("%q is no fork", name)
 		}
 	})

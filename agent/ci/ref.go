@@ -3,10 +3,10 @@ package ci
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"path"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/slipway-build/slipway/agent/ci/tagrule"
 )
@@ -51,8 +51,8 @@ type Pipeline struct {
 	Warnings []string
 }
 
-// readFile reads a file that a variable names.
-type readFile func(path string) ([]byte, error)
+// readFile reads a file that a variable names, of at most so many bytes.
+type readFile func(path string, limit int64) ([]byte, error)
 
 // refSystems are the systems that tell what a pipeline runs for, by their names.
 // Tekton and Argo tell nothing. Gitea and Forgejo set the variables of GitHub.
@@ -71,28 +71,18 @@ var refSystems = map[string]func(Variables, readFile) Pipeline{
 }
 
 // Pipeline returns what the pipeline runs for, by the variables of a CI system. It
-// returns false for a system that tells nothing. read reads files that variables name.
-func (s System) Pipeline(v Variables, read func(path string) ([]byte, error)) (Pipeline, bool) {
+// returns false for a system that tells nothing. read reads a file of at most so many
+// bytes.
+func (s System) Pipeline(v Variables, read func(path string, limit int64) ([]byte, error)) (Pipeline, bool) {
 	pipeline, ok := refSystems[s.Name]
 	if !ok {
 		return Pipeline{}, false
 	}
 	p := pipeline(v, read)
-	for _, text := range []*string{&p.Context.Title, &p.Context.Description, &p.Context.URL, &p.Context.Licenses} {
-		*text = oneLine(*text)
-	}
+	p.Context.Clean()
+	p.Context.URL = webURL(p.Context.URL)
+	p.Image, p.HeadSHA = tagrule.OneLine(p.Image), tagrule.OneLine(p.HeadSHA)
 	return p, true
-}
-
-// oneLine makes one line of a text that becomes a label, without control characters.
-func oneLine(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, text)
 }
 
 // ref is the full name of a reference: that of the first that is not empty, in the
@@ -118,12 +108,23 @@ func eventOf(started, pullRequest string) string {
 }
 
 // webURL is the page of a repository that is cloned from an address, without its
-// credentials; empty for what names no host.
+// credentials; empty for what names no host. An address for http keeps it. The port of
+// any other protocol but https is none of the page.
 func webURL(address string) string {
-	if name := remote(address); name != "" {
-		return "https://" + name
+	host, path, found := strings.Cut(remote(address), "/")
+	if !found {
+		return ""
 	}
-	return ""
+	page := url.URL{Scheme: "https", Host: host, Path: "/" + path}
+	from, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(address)), "://")
+	switch from {
+	case "http":
+		page.Scheme = from
+	case "https":
+	default:
+		page.Host = strings.TrimSuffix(host, ":"+page.Port())
+	}
+	return page.String()
 }
 
 // title is the name of a repository without its owner.

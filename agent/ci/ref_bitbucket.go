@@ -1,6 +1,10 @@
 package ci
 
-import "github.com/slipway-build/slipway/agent/ci/tagrule"
+import (
+	"strings"
+
+	"github.com/slipway-build/slipway/agent/ci/tagrule"
+)
 
 // BitbucketRef is what a pipeline of Bitbucket runs for,
 // https://support.atlassian.com/bitbucket-cloud/docs/variables-and-secrets/.
@@ -18,6 +22,15 @@ func (v Variables) bitbucketPipeline(readFile) Pipeline {
 	r := v.Refs.Bitbucket
 	return Pipeline{Context: tagrule.Context{
 		Event: eventOf("", r.PullRequest), Ref: ref(r.PullRequest, r.Tag, r.Branch), SHA: r.SHA, BaseRef: r.PullTarget,
-		Title: r.Repository, URL: webURL(v.Bitbucket.HTTPOrigin),
+		Title: r.Repository, URL: bitbucketPage(v.Bitbucket.HTTPOrigin),
 	}}
+}
+
+// bitbucketPage is the page of a repository. Bitbucket names it by http, and its pages are
+// served by https only; there are no pipelines elsewhere.
+func bitbucketPage(origin string) string {
+	if rest, ok := strings.CutPrefix(webURL(origin), "http://bitbucket.org/"); ok {
+		return "https://bitbucket.org/" + rest
+	}
+	return webURL(origin)
 }

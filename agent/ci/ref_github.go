@@ -62,7 +62,7 @@ func (v Variables) githubPipeline(read readFile) Pipeline {
 	var p Pipeline
 	var event githubEvent
 	if r.EventPath != "" {
-		raw, err := read(r.EventPath)
+		raw, err := read(r.EventPath, MaxEvent)
 		if err == nil {
 			err = json.Unmarshal(raw, &event)
 		}

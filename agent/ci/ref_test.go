@@ -2,6 +2,8 @@ package ci
 
 import (
 	"errors"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,7 +127,7 @@ func TestPipeline(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			system, _ := tt.vars.Detect()
-			got, ok := system.Pipeline(tt.vars, func(string) ([]byte, error) { return nil, errors.New("nothing is read") })
+			got, ok := system.Pipeline(tt.vars, func(string, int64) ([]byte, error) { return nil, errors.New("nothing is read") })
 			if !ok {
 				t.Fatalf("%q tells nothing", system.Name)
 			}
@@ -143,11 +145,11 @@ func TestPipelineOfGitHub(t *testing.T) {
 	vars.Refs.GitHub = GitHubRef{EventName: "pull_request", EventPath: "event.json", Ref: "refs/pull/7/merge", BaseRef: "main"}
 	vars.Gitea.Actions = "true"
 	system, _ := vars.Detect()
-	p, _ := system.Pipeline(vars, func(string) ([]byte, error) { return nil, errors.New("no such file") })
+	p, _ := system.Pipeline(vars, func(string, int64) ([]byte, error) { return nil, errors.New("no such file") })
 	if len(p.Warnings) != 1 || p.Context.BaseRef != "main" || p.Image != "" || p.Context.URL != "https://gitea.example/Octo/App" {
 		t.Errorf("%s without its event: %+v", system.Title, p)
 	}
-	p, _ = system.Pipeline(vars, func(string) ([]byte, error) {
+	p, _ = system.Pipeline(vars, func(string, int64) ([]byte, error) {
 		return []byte(`{"repository": {"license": null, "description": null, "default_branch": "trunk"}, "pull_request": {"head": {"sha": "abc"}}}`), nil
 	})
 	if len(p.Warnings) != 0 || p.Context.DefaultBranch != "trunk" || p.HeadSHA != "abc" || p.Context.BaseRef != "main" {
@@ -166,5 +168,67 @@ func TestPipelineOfOthers(t *testing.T) {
 	}
 	if len(refSystems) != len(Systems())-len(silent) {
 		t.Errorf("%d systems tell, and there are %d", len(refSystems), len(Systems()))
+	}
+}
+
+// TestPipelineIsClean has every system with a line end and a control sequence in every
+// variable, and with credentials in those that hold an address.
+func TestPipelineIsClean(t *testing.T) {
+	for _, s := range Systems() {
+		var vars Variables
+		forge(reflect.ValueOf(&vars).Elem())
+		p, ok := s.Pipeline(vars, func(string, int64) ([]byte, error) { return nil, errors.New("no such file") })
+		if !ok {
+			continue
+		}
+		fields := reflect.ValueOf(p.Context)
+		texts := map[string]string{"Image": p.Image, "HeadSHA": p.HeadSHA}
+		for i := range fields.NumField() {
+			if fields.Field(i).Kind() == reflect.String {
+				texts[fields.Type().Field(i).Name] = fields.Field(i).String()
+			}
+		}
+		for name, text := range texts {
+			if strings.ContainsAny(text, "\n\r\x1b") || strings.Contains(text, "hunter2") {
+				t.Errorf("%s: %s is %q", s.Name, name, text)
+			}
+		}
+	}
+}
+
+// forge sets all texts below a value.
+func forge(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			name := v.Type().Field(i).Name
+			switch field := v.Field(i); {
+			case field.Kind() != reflect.String:
+				forge(field)
+			case strings.HasSuffix(name, "URL"), strings.HasSuffix(name, "URI"), strings.HasSuffix(name, "Origin"), name == "Repo":
+				field.SetString("https://user:hunter2@git.example/team/app")
+			default:
+				field.SetString("abc\nforged=1\r\x1b[31m")
+			}
+		}
+	case reflect.Map, reflect.Slice, reflect.Bool, reflect.Func:
+	}
+}
+
+func TestWebURL(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://user:password@git.example/team/app.git": "https://git.example/team/app",
+		"http://git.internal/team/app":                   "http://git.internal/team/app",
+		"HTTP://git.internal:3000/team/app":              "http://git.internal:3000/team/app",
+		"https://git.example:8443/team/app":              "https://git.example:8443/team/app",
+		"git@git.example:team/app.git":                   "https://git.example/team/app",
+		"ssh://git@git.example:2222/team/app":            "https://git.example/team/app",
+		"ssh://git@[fd00::1]:2222/team/app":              "https://[fd00::1]/team/app",
+		"https://dev.azure.com/org/my%20project/_git/a":  "https://dev.azure.com/org/my%20project/_git/a",
+		"team/app": "", "": "", "https://git.example": "",
+	} {
+		if got := webURL(address); got != want {
+			t.Errorf("%s: %q, want %q", address, got, want)
+		}
 	}
 }

@@ -32,6 +32,10 @@ type Log interface {
 // the others without a word.
 const maxAnnotations = 10
 
+// maxWarnings bounds the warnings that are compared with later ones; those after them are
+// only counted.
+const maxWarnings = 1000
+
 // Reporter returns what shows a build in the log of the system: the plain display,
 // around which findings become annotations where the system has any. workspace is
 // that of Workspace.
@@ -51,8 +55,10 @@ type annotator struct {
 	log       Log
 	workspace string
 
-	dockerfile string // on the agent; empty when it is not there
-	warnings   []Annotation
+	dockerfile string       // on the agent; empty when it is not there
+	warnings   []Annotation // the first ones, at most maxAnnotations
+	known      map[Annotation]bool
+	more       int // warnings after those
 	failure    *Annotation
 }
 
@@ -77,12 +83,11 @@ func (a *annotator) Close() error {
 	if errors.As(err, new(*event.StalledError)) {
 		return err // nobody reads the log
 	}
-	for i, w := range a.warnings {
-		if i == maxAnnotations {
-			a.log.Command(fmt.Sprintf("%d more warnings are in the log only", len(a.warnings)-i))
-			break
-		}
+	for _, w := range a.warnings {
 		a.log.Command(a.commands.Annotate(w))
+	}
+	if a.more > 0 {
+		a.log.Command(fmt.Sprintf("%d more warnings are in the log only", a.more))
 	}
 	if a.failure != nil {
 		a.log.Command(a.commands.Annotate(*a.failure))
@@ -117,10 +122,18 @@ func (a *annotator) warn(w *event.Warning) {
 		file = a.dockerfile
 	}
 	a.locate(&one, file, name)
-	for _, known := range a.warnings {
-		if known == one {
-			return
-		}
+	if a.known[one] {
+		return
+	}
+	if a.known == nil {
+		a.known = map[Annotation]bool{}
+	}
+	if len(a.known) < maxWarnings {
+		a.known[one] = true
+	}
+	if len(a.warnings) == maxAnnotations {
+		a.more++
+		return
 	}
 	a.warnings = append(a.warnings, one)
 }

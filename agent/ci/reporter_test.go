@@ -102,6 +102,31 @@ func TestAnnotations(t *testing.T) {
 	}
 }
 
+// TestAnnotationsAreBounded has more warnings, of long texts, than are compared: of those
+// after them only the number is kept.
+func TestAnnotationsAreBounded(t *testing.T) {
+	log := &lines{}
+	github, _, _ := Variables{}.Choose("github")
+	r := github.Reporter(&plainLog{}, log, "")
+	for range 2 { // nodes
+		for i := range maxWarnings + 5 {
+			if err := r.Consume(event.Event{Progress: &event.Progress{Warnings: []*event.Warning{{Short: fmt.Appendf(nil, "w%d", i)}}}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if kept, ok := r.(*annotator); !ok || len(kept.known) != maxWarnings || len(kept.warnings) != maxAnnotations {
+		t.Errorf("%+v", r)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// Of those that are not compared the second report counts as another.
+	if want := "1000 more warnings are in the log only"; len(log.list) != 11 || log.list[10] != want {
+		t.Errorf("%q, want %s", log.list[10:], want)
+	}
+}
+
 // TestAnnotationsAreFew has more warnings than GitHub shows, and a log that nobody reads.
 func TestAnnotationsAreFew(t *testing.T) {
 	for name, closed := range map[string]error{"": nil, "stalled": &event.StalledError{Consumer: "display"}} {

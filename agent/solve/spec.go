@@ -2,6 +2,7 @@ package solve
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -112,7 +113,11 @@ func (s Spec) Request(from Surroundings) (Request, error) {
 	r.Secrets = fault.Each(&all, s.Secrets, session.ParseSecret)
 	r.SSH = fault.Each(&all, s.SSH, session.ParseSSH)
 	r.Outputs = fault.Each(&all, s.Outputs, output.Parse)
-	r.Tags = fault.Each(&all, s.Tags, ParseTag)
+	if len(s.Tags) > maxTags {
+		all = append(all, &fault.Usage{Flag: "--tag", Problem: fmt.Sprintf("%d names are given, and at most %d are taken", len(s.Tags), maxTags), Hint: "give each name once"})
+	} else {
+		r.Tags = fault.Each(&all, s.Tags, ParseTag)
+	}
 	r.Annotations = flat(fault.Each(&all, s.Annotations, imageindex.ParseAnnotation))
 	r.Attests = fault.Each(&all, s.Attests, ParseAttest)
 	r.Attests = append(r.Attests, fault.Each(&all, []string{s.Provenance}, ParseProvenance)...)
@@ -130,6 +135,10 @@ func (s Spec) Request(from Surroundings) (Request, error) {
 	}
 	return r, all.Err()
 }
+
+// maxTags bounds the names of an image. Each of them is a request to a registry, and a
+// list that is longer comes from a mistake in a script.
+const maxTags = 1000
 
 // parseAllowedRegistry parses a host of --registry-allow.
 func parseAllowedRegistry(value string) (host string, err error) {

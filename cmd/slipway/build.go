@@ -137,8 +137,12 @@ func (c *buildCmd) Run(in *invocation) (err error) {
 	case asked.call.Name != "":
 		return c.ask(in, build, asked.call)
 	}
-	fork := asked.system.Fork(in.env.CI, in.files.Read)
-	if warning := fork.Warning(in.ctx, asked.request.Keychain, output.PushedNames(asked.request.Tags, asked.request.Outputs)); warning != "" {
+	fork := asked.system.Fork(in.env.CI, readEvent)
+	pushed := output.PushedNames(asked.request.Tags, asked.request.Outputs)
+	if err := fork.Refused(in.ctx, asked.request.Keychain, pushed); err != nil {
+		return err
+	}
+	if warning := fork.Warning(in.ctx, asked.request.Keychain, pushed); warning != "" {
 		in.log.Warn().Msg(warning)
 	}
 	made, err := c.build(in, build)

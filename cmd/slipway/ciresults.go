@@ -35,7 +35,7 @@ func (c *buildCmd) tell(in *invocation) (*told, error) {
 		}
 		return nil, nil
 	}
-	system, _, _ := in.env.CI.Choose(c.CI) // a name that is not known is refused by parse
+	system, _, _ := c.choose(in) // a name that is not known is refused by parse
 	places := ciresults.Places{
 		System: system.Name, WorkDir: in.workdir, Variables: in.env.CI.Results,
 		Mask: in.secrets.mask.String,

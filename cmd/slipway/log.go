@@ -25,14 +25,20 @@ type ciFlags struct {
 	Heartbeat time.Duration `default:"60s" env:"SLIPWAY_HEARTBEAT" placeholder:"DURATION" help:"Say that a step is still running after so long without output, then after twice as long each time; 0 for never."`
 }
 
-// system is the CI system of the flags. Who calls the program by the name of docker may
-// read its output, and gets docker's unless a system is named.
-func (f ciFlags) system(in *invocation) (ci.System, error) {
+// choose is the CI system of --ci, for the log and for the results, and the others that
+// are there. Who calls the program by the name of docker reads what docker leaves, and
+// gets that unless a system is named.
+func (f ciFlags) choose(in *invocation) (chosen ci.System, others []ci.System, err error) {
 	name := f.CI
 	if in.called.docker() && (name == "" || name == ci.Auto) {
 		name = ci.None
 	}
-	system, others, err := in.env.CI.Choose(name)
+	return in.env.CI.Choose(name)
+}
+
+// system is the CI system of the flags, which are checked.
+func (f ciFlags) system(in *invocation) (ci.System, error) {
+	system, others, err := f.choose(in)
 	if err != nil {
 		return system, &usageError{err: fmt.Errorf("--ci: %w", err)}
 	}

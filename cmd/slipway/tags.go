@@ -3,12 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/slipway-build/slipway/agent/ci"
 	"github.com/slipway-build/slipway/cmd/slipway/tagging"
+	"github.com/slipway-build/slipway/internal/source"
 )
 
 // tagsCmd shows what a pipeline's build would be tagged with.
@@ -42,12 +42,18 @@ func (c *tagsCmd) Run(in *invocation) error {
 	return tagging.Print(in.json, made, c.Format)
 }
 
+// readEvent reads the event of a pipeline, which is a file that the system has written:
+// a pipe, which in.files would wait for, is none.
+func readEvent(path string, limit int64) ([]byte, error) {
+	return (*source.Reader)(nil).Read(path, limit)
+}
+
 // pipeline is where tags are made.
 func (in *invocation) pipeline(system ci.System) tagging.Pipeline {
 	return tagging.Pipeline{
 		Variables:       in.env.CI,
 		System:          system,
-		Read:            os.ReadFile,
+		Read:            readEvent,
 		PullRequestHead: in.env.enabled("DOCKER_METADATA_PR_HEAD_SHA"),
 		ShortSHA:        in.env.variable("DOCKER_METADATA_SHORT_SHA_LENGTH"),
 		Levels:          in.env.variable("DOCKER_METADATA_ANNOTATIONS_LEVELS"),

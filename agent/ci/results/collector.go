@@ -25,6 +25,11 @@ type Collector struct {
 	nodes      []node
 }
 
+// maxWarnings bounds the warnings that are kept, of a node and of a build; those after
+// them are only counted. A builder's reports are bounded, too, but those of all nodes and
+// of a builder that is lost add up.
+const maxWarnings = 1000
+
 // node is what one node has done.
 type node struct {
 	Platform
@@ -32,6 +37,25 @@ type node struct {
 	// steps are the instructions that have ended, and whether they were cached.
 	steps    map[string]bool
 	warnings []Finding
+	known    map[Finding]bool // the same
+	more     int              // warnings after those
+}
+
+// warn keeps a warning.
+func (n *node) warn(c *Collector, w *event.Warning) {
+	found := c.finding(w)
+	switch {
+	case n.known[found]:
+		return
+	case len(n.warnings) == maxWarnings:
+		n.more++
+		return
+	}
+	if n.known == nil {
+		n.known = map[Finding]bool{}
+	}
+	n.known[found] = true
+	n.warnings = append(n.warnings, found)
 }
 
 // Consume implements event.Consumer.
@@ -70,7 +94,7 @@ func (c *Collector) Consume(e event.Event) error {
 			}
 		}
 		for _, w := range e.Progress.Warnings {
-			n.warnings = append(n.warnings, c.finding(w))
+			n.warn(c, w)
 		}
 	case e.Solved != nil:
 		n.Duration = e.Solved.Completed.Sub(e.Solved.Started).Seconds()
@@ -204,6 +228,7 @@ func (c *Collector) Results() Results {
 	r := c.results
 	r.Duration = c.ended.Sub(r.Started).Seconds()
 	seen := map[Finding]bool{} // several nodes find the same
+	most := 0                  // and leave out the same
 	for _, n := range c.nodes {
 		for _, cached := range n.steps {
 			n.Steps++
@@ -213,12 +238,19 @@ func (c *Collector) Results() Results {
 		}
 		n.Platform.Platform = strings.Join(n.platforms, ",")
 		r.Platforms = append(r.Platforms, n.Platform)
+		most = max(most, n.more)
 		for _, w := range n.warnings {
-			if !seen[w] {
-				seen[w] = true
+			switch {
+			case seen[w]:
+				continue
+			case len(r.Warnings) < maxWarnings:
 				r.Warnings = append(r.Warnings, w)
+			default:
+				r.WarningsLeftOut++
 			}
+			seen[w] = true
 		}
 	}
+	r.WarningsLeftOut += most
 	return r
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,6 +70,42 @@ func TestCollector(t *testing.T) {
 	}
 	if got := c.Results().Warnings[0].text; got != "FROM a as b" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestWarningsAreBounded has nodes that report more warnings than are kept, the same ones
+// and others.
+func TestWarningsAreBounded(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		nodes  [2][2]int // the first warning of each and how many there are
+		others int
+	}{
+		{"few", [2][2]int{{0, 900}, {0, 900}}, 0},
+		{"different ones", [2][2]int{{0, 900}, {500, 900}}, 400},
+		{"many of both", [2][2]int{{0, 1700}, {0, 1500}}, 700},
+	} {
+		c := &Collector{}
+		events := []event.Event{{Assigned: &event.Assigned{Nodes: []event.Assignment{{Node: "0"}, {Node: "1"}}}}}
+		for node, warnings := range tt.nodes {
+			name := strconv.Itoa(node)
+			events = append(events, event.Event{Node: name, SolveBegun: &event.SolveBegun{}})
+			for i := range warnings[1] {
+				events = append(events, event.Event{Node: name, Progress: &event.Progress{Warnings: []*event.Warning{{Short: []byte(strconv.Itoa(warnings[0] + i))}}}})
+			}
+		}
+		for _, e := range events {
+			if err := c.Consume(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := c.Results()
+		if len(r.Warnings) > maxWarnings || r.WarningsLeftOut != tt.others {
+			t.Errorf("%s: %d warnings and %d others, want %d others", tt.name, len(r.Warnings), r.WarningsLeftOut, tt.others)
+		}
+		if more := "<td>and " + strconv.Itoa(len(r.Warnings)+tt.others-maxSummaryWarnings) + " more</td>"; !strings.Contains(summary(r), more) {
+			t.Errorf("%s: the summary does not say %s", tt.name, more)
+		}
 	}
 }
 

@@ -43,6 +43,8 @@ type Results struct {
 	Platforms []Platform `json:"platforms"`
 	// Warnings are the findings of the Dockerfile's linter.
 	Warnings []Finding `json:"warnings"`
+	// WarningsLeftOut is how many findings there are besides, absent where Warnings has all; it has at most 1,000.
+	WarningsLeftOut int `json:"warningsLeftOut,omitempty"`
 	// Error is why there is no result.
 	Error *Failure `json:"error,omitempty"`
 	// Metadata is what --metadata-file has, absent unless the build has succeeded.

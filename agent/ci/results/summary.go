@@ -69,10 +69,12 @@ func summary(r Results) string {
 		var rows [][]string
 		for i, w := range r.Warnings {
 			if i == maxSummaryWarnings {
-				rows = append(rows, []string{"<td></td>", "<td></td>", fmt.Sprintf("<td>and %d more</td>", len(r.Warnings)-i)})
 				break
 			}
 			rows = append(rows, []string{cell(place(w)), cell(w.Rule), cell(w.Message)})
+		}
+		if more := len(r.Warnings) - len(rows) + r.WarningsLeftOut; more > 0 {
+			rows = append(rows, []string{"<td></td>", "<td></td>", fmt.Sprintf("<td>and %d more</td>", more)})
 		}
 		table(&b, []string{"Warning at", "Rule", "Message"}, rows)
 	}

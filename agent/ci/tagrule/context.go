@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // The events that rules tell apart. They are named as GitHub names them.
@@ -49,6 +50,25 @@ type Context struct {
 
 	// ShortSHA is how many digits a short commit has; 0 stands for 7.
 	ShortSHA int
+}
+
+// Clean makes one line of every text, as OneLine does. What a variable holds may have
+// been written by whoever named a branch or described a repository.
+func (c *Context) Clean() {
+	for _, text := range []*string{&c.Event, &c.Ref, &c.SHA, &c.DefaultBranch, &c.BaseRef, &c.Title, &c.Description, &c.URL, &c.Licenses} {
+		*text = OneLine(*text)
+	}
+}
+
+// OneLine makes one line of a text, without control characters.
+func OneLine(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 const (

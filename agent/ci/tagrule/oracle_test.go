@@ -59,7 +59,7 @@ func (c oracleCase) make(t *testing.T) (tagrule.Result, error) {
 	v := ci.Variables{GitHub: ci.GitHub{Actions: "true", ServerURL: "https://github.com", Repository: "octo/app"}}
 	v.Refs.GitHub = ci.GitHubRef{EventName: c.Event, EventPath: "event.json", Ref: c.Ref, SHA: c.SHA}
 	system, _ := v.Detect()
-	p, _ := system.Pipeline(v, func(string) ([]byte, error) { return raw, nil })
+	p, _ := system.Pipeline(v, func(string, int64) ([]byte, error) { return raw, nil })
 	if p.Context.CommitTime.IsZero() {
 		p.Context.CommitTime = c.CommitTime
 	}

@@ -53,6 +53,7 @@ type Result struct {
 // Make makes what a pipeline gets. An error is a fault.Usage: an attribute whose
 // value only the pipeline decides is none that it may have.
 func (r Request) Make(c Context) (Result, error) {
+	c.Clean()
 	m := maker{Request: r, context: c, values: c.values(), of: map[string]made{}}
 	rules := slices.Clone(r.Rules)
 	slices.SortStableFunc(rules, func(a, b Rule) int { return cmp.Compare(b.priority, a.priority) })

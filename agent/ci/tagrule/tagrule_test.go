@@ -2,6 +2,7 @@ package tagrule
 
 import (
 	"errors"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -285,4 +286,21 @@ func FuzzTemplate(f *testing.F) {
 			t.Errorf("%q became %q", text, got)
 		}
 	})
+}
+
+// TestContextIsClean has a line end and a control sequence in every text.
+func TestContextIsClean(t *testing.T) {
+	var c Context
+	fields := reflect.ValueOf(&c).Elem()
+	for i := range fields.NumField() {
+		if fields.Field(i).Kind() == reflect.String {
+			fields.Field(i).SetString("a\nb\x1b c ")
+		}
+	}
+	c.Clean()
+	for i := range fields.NumField() {
+		if fields.Field(i).Kind() == reflect.String && fields.Field(i).String() != "a b c" {
+			t.Errorf("%s is %q", fields.Type().Field(i).Name, fields.Field(i).String())
+		}
+	}
 }

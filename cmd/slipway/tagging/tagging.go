@@ -90,8 +90,8 @@ type Pipeline struct {
 	// DOCKER_METADATA_ANNOTATIONS_LEVELS, Epoch is SOURCE_DATE_EPOCH: as they are set,
 	// empty where they are not.
 	ShortSHA, Levels, Epoch string
-	// Read reads a file that a variable names.
-	Read func(path string) ([]byte, error)
+	// Read reads a file that a variable names, of at most so many bytes.
+	Read func(path string, limit int64) ([]byte, error)
 	// Given are the flags that are on the command line; the others come from their
 	// variables.
 	Given map[string]bool
