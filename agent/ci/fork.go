@@ -165,7 +165,7 @@ func (f *Fork) find(v Variables, read func(path string, limit int64) ([]byte, er
 	case "drone":
 		f.perhaps = v.Refs.Drone.PullRequest != ""
 		ok = f.perhaps
-	default: // Bitbucket runs pipelines of forks in the fork only
+	default: // the others have no variable that tells
 		f.Name, ok = f.system.fork(v)
 	}
 	return ok
