@@ -130,7 +130,7 @@ func (d *Daemon) Solve(_ context.Context, request *control.SolveRequest) (*contr
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.solves = append(d.solves, request.FrontendAttrs)
-	if d.Refusal != nil && !(d.Healed && d.pruned) {
+	if d.Refusal != nil && (!d.Healed || !d.pruned) {
 		return nil, d.Refusal
 	}
 	return &control.SolveResponse{ExporterResponse: maps.Clone(d.Answers)}, nil
