@@ -150,6 +150,13 @@ func TestArguments(t *testing.T) {
 		"no provenance for an engine":       {map[string]string{"INPUT_OUTPUTS": "type=docker,dest=x"}, []string{"--output=type=docker,dest=x"}, ""},
 		"attestations":                      {map[string]string{"INPUT_ATTESTS": "type=sbom,generator=i\ntype=provenance,mode=min"}, []string{"--attest=type=sbom,generator=i", "--attest=type=provenance,mode=min" + builderID}, ""},
 		"attestations beside their inputs":  {map[string]string{"INPUT_ATTESTS": "type=sbom\ntype=provenance,mode=max", "INPUT_SBOM": "false", "INPUT_PROVENANCE": "mode=min"}, []string{"--attest=type=provenance,mode=min" + builderID, "--sbom=false"}, ""},
+		"tags by rules": {map[string]string{
+			"INPUT_TAGS_FROM": "ci", "INPUT_LABELS_FROM": "ci", "INPUT_ANNOTATIONS_FROM": "ci", "INPUT_IMAGES": "r.test/a\nr.test/b\n", "INPUT_TAG_FLAVOR": "latest=false,prefix=x-",
+			"INPUT_TAG_RULES": "# releases\ntype=semver,pattern={{version}}\ntype=match,\"pattern=\\d{4,8}\",group=0\n",
+		}, []string{
+			"--tags-from=ci", "--labels-from=ci", "--annotations-from=ci", "--image=r.test/a", "--image=r.test/b", "--tag-rule=# releases",
+			"--tag-rule=type=semver,pattern={{version}}", `--tag-rule=type=match,"pattern=\d{4,8}",group=0`, "--tag-flavor=latest=false,prefix=x-", provenance,
+		}, ""},
 		"empty and false":                   {map[string]string{"INPUT_PUSH": "", "INPUT_LOAD": "false", "INPUT_PULL": "False", "INPUT_TAGS": "\n \n,\n", "INPUT_FILE": "  "}, []string{provenance}, ""},
 		"white space":                       {map[string]string{"INPUT_TAGS": "\n  a:1 , b:2\t\r\n  c:3\r\n", "INPUT_TARGET": " app\n"}, []string{"--tag=a:1", "--tag=b:2", "--tag=c:3", "--target=app", provenance}, ""},
 		"quotes":                            {map[string]string{"INPUT_BUILD_ARGS": "\"A=a \"\"b\"\"\nc\"\nB=say \"hi\"\n\"C\"=1\n\"D=1,2\"\nE=1,2,\nF=\"x\",\"y\""}, []string{"--build-arg=A=a \"b\"\nc", `--build-arg=B=say "hi"`, `--build-arg="C"=1`, "--build-arg=D=1,2", "--build-arg=E=1,2,", `--build-arg=F="x",y`, provenance}, ""},

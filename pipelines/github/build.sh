@@ -232,6 +232,13 @@ each TAGS split tag
 one TARGET target
 each ULIMIT join ulimit
 
+one TAGS_FROM tags-from
+one LABELS_FROM labels-from
+one ANNOTATIONS_FROM annotations-from
+each IMAGES raw image
+each TAG_RULES raw tag-rule
+each TAG_FLAVOR raw tag-flavor
+
 # The provenance names this run as what made the image. Without any input there is one,
 # with the build arguments in it only where the repository is public; an image for an
 # engine has none.
