@@ -81,7 +81,7 @@ func TestImagesOfPipelines(t *testing.T) {
 	readYAML(t, "../../charts/slipway/Chart.yaml", &chart)
 	image := regexp.MustCompile(`ghcr\.io/slipway-build/slipway:([^\s"@]*)`)
 	seen := 0
-	for _, system := range pipelineSystems {
+	for _, system := range append([]string{"agent-image"}, pipelineSystems...) {
 		files, err := filepath.Glob(filepath.Join("../../pipelines", system, "*"))
 		if err != nil {
 			t.Fatal(err)
