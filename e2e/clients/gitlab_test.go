@@ -176,7 +176,7 @@ func TestComponentPassesInputs(t *testing.T) {
 }
 
 // gitlab runs a pipeline with gitlab-ci-local on this machine.
-func gitlab(t *testing.T, s *stand, dir string, vars map[string]string, args ...string) ended {
+func gitlab(t *testing.T, s *stand, dir string, vars map[string]string) ended {
 	t.Helper()
 	node, program, err := GitLabCILocal("programs/package-lock.json")
 	if err != nil {
@@ -191,7 +191,7 @@ func gitlab(t *testing.T, s *stand, dir string, vars map[string]string, args ...
 		"CI_REGISTRY_USER": s.Bed.Registry.Username, "CI_REGISTRY_PASSWORD": s.Bed.Registry.Password,
 	})
 	maps.Copy(all, vars)
-	args = append([]string{program, "--force-shell-executor", "--no-color", "--ignore-predefined-vars", "CI_PROJECT_DIR,CI_REGISTRY,CI_REGISTRY_IMAGE,GITLAB_CI"}, args...)
+	args := []string{program, "--force-shell-executor", "--no-color", "--ignore-predefined-vars", "CI_PROJECT_DIR,CI_REGISTRY,CI_REGISTRY_IMAGE,GITLAB_CI"}
 	for name, value := range all {
 		args = append(args, "--variable", name+"="+value)
 	}

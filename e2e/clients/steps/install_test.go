@@ -51,7 +51,7 @@ func TestTektonInstall(t *testing.T) {
 	all := get[object](t, task, "stepTemplate")
 	containers := []object{c.source("/src", object{"name": "src", "mountPath": "/src"})}
 	for _, step := range get[[]any](t, task, "steps") {
-		container := step.(object)
+		container := get[object](t, step)
 		container["securityContext"] = all["securityContext"]
 		container["volumeMounts"] = append(append([]any{}, get[[]any](t, all, "volumeMounts")...),
 			object{"name": "src", "mountPath": "/src"}, object{"name": "home", "mountPath": "/tekton/home"},
@@ -85,7 +85,7 @@ func TestWoodpeckerInstall(t *testing.T) {
 			script.WriteString(get[string](t, command) + "\n")
 		}
 		env := []object{{"name": "CI", "value": "woodpecker"}, {"name": "CI_COMMIT_SHA", "value": "4567abc"}, {"name": "HOME", "value": "/woodpecker"}}
-		variables, _ := step.(object)["environment"].(object)
+		variables, _ := get[object](t, step)["environment"].(object)
 		for name, value := range variables {
 			if secret, ok := value.(object); ok {
 				value = secrets[get[string](t, secret, "from_secret")]
