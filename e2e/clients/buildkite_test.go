@@ -24,17 +24,18 @@ func TestBuildkite(t *testing.T) {
 	s := newStand(t)
 	dir := repository(t, "https://git.example/acme/app.git", map[string]string{"Dockerfile": machineDockerfile})
 	image := s.Bed.Registry.Address + "/" + s.Name + "/buildkite"
+	const job = "01234567-89ab-cdef-0123-456789abcdef"
 	env := s.env()
 	maps.Copy(env, map[string]string{
 		"PATH": s.path() + ":" + filepath.Dir(agent), "HOME": t.TempDir(), "IMAGE": image, "BUILDKITE": "true", "CI": "true",
 		"BUILDKITE_AGENT_ENDPOINT": "http://127.0.0.1:9/v3", "BUILDKITE_AGENT_ACCESS_TOKEN": "none", "BUILDKITE_BUILD_CHECKOUT_PATH": dir,
-		"BUILDKITE_STEP_KEY": "image",
+		"BUILDKITE_STEP_KEY": "image", "BUILDKITE_JOB_ID": job,
 	})
 	var variables []string
 	for name, value := range env {
 		variables = append(variables, name+"="+value)
 	}
-	log := runClient(t, dir, variables, agent, "bootstrap", "--job", "1", "--repository", dir, "--commit", "HEAD", "--branch", "main", "--agent", "test",
+	log := runClient(t, dir, variables, agent, "bootstrap", "--job", job, "--repository", dir, "--commit", "HEAD", "--branch", "main", "--agent", "test",
 		"--organization", "acme", "--pipeline", "app", "--pipeline-provider", "git", "--phases", "command", "--no-job-api", "--pty=false", "--shell", "/bin/sh -ec",
 		"--build-path", t.TempDir(), "--bin-path", filepath.Dir(agent),
 		"--command", `slipway build --platform linux/amd64,linux/arm64 --push --tag "$IMAGE:1" --build-arg BASE=`+s.Bed.Registry.Base+" .").with(t, 0)
@@ -42,6 +43,6 @@ func TestBuildkite(t *testing.T) {
 	if !regexp.MustCompile(`(?m)^--- #\d+ \[.*\] RUN `).MatchString(log.out) && !regexp.MustCompile(`(?m)^~~~ #\d+ \[`).MatchString(log.out) {
 		t.Errorf("no step has a heading:\n%s", log.out)
 	}
-	log.lacks(t, s.Bed.Registry.Password)
+	log.lacks(t, s.Bed.Registry.Password, "Missing job")
 	s.only(t, "buildkite")
 }
