@@ -21,6 +21,7 @@ TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway-tools
 HELM := $(HELM_VERSIONS:%=$(TOOLS)/helm-%)
 CLIENTS := e2e/clients/programs
 ACT := $(TOOLS)/act-$(shell sed -n 's|^.*github.com/nektos/act \(v[^ ]*\).*$$|\1|p' $(CLIENTS)/go.mod)
+BUILDKITE := $(TOOLS)/buildkite-$(shell sed -n 's|^.*github.com/buildkite/agent/v3 \(v[^ ]*\).*$$|\1|p' $(CLIENTS)/buildkite/go.mod)/buildkite-agent
 NPM := $(TOOLS)/npm-$(shell sha256sum $(CLIENTS)/package-lock.json | cut -c 1-16)
 
 # The same flags for every build, test and check, those of the testbed's
@@ -36,7 +37,7 @@ GO_BUILD := go build
 ##@ Use
 .PHONY: help
 help: ## List the tasks.
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Bring up a two-architecture cluster and run the main job in an agent pod.
@@ -132,6 +133,11 @@ $(ACT): $(CLIENTS)/go.mod
 	mkdir -p $(TOOLS)
 	cd $(CLIENTS) && $(GO_BUILD) -ldflags "-s -w" -o $@ github.com/nektos/act
 
+# A directory of its own, because it is in the PATH of a job.
+$(BUILDKITE): $(CLIENTS)/buildkite/go.mod
+	mkdir -p $(@D)
+	cd $(CLIENTS)/buildkite && $(GO_BUILD) -ldflags "-s -w" -o $@ github.com/buildkite/agent/v3
+
 # The directory gets its name when it is complete. node is one of the packages.
 $(NPM):
 	@command -v npm > /dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends npm; }
@@ -140,9 +146,14 @@ $(NPM):
 	cd $@.part && npm ci --ignore-scripts --no-audit --no-fund
 	mv $@.part $@
 
-.PHONY: tekton
-tekton: ## Run pipelines/tekton by Tekton itself, on the real cluster; the first time it compiles Tekton.
-	cd e2e && go run ./testbed up && go run ./testbed tekton
+# Not part of make test: it takes minutes to compile. Argo Workflows is not among them:
+# its controller and its executor are as heavy as Tekton, and the tests of clients run its
+# containers as it does.
+.PHONY: ci-clients
+ci-clients: $(BUILDKITE) ## Run pipelines by CI systems that take long to compile, on the real cluster: Tekton, Buildkite's agent.
+	cd e2e && go run ./testbed up
+	cd e2e && $(GO_TEST) -count=1 ./clients -run '^TestBuildkite$$' -buildkite
+	cd e2e && go run ./testbed tekton
 	cd e2e && status=0 && $(GO_TEST) -count=1 ./clients/tekton -tekton || status=$$?; go run ./testbed tekton-down; exit $$status
 
 .PHONY: faults

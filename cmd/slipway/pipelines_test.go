@@ -109,8 +109,20 @@ func TestImagesOfPipelines(t *testing.T) {
 	}
 }
 
+// notOfTheJenkinsLibrary are the flags of build that are no parameters of slipwayBuild,
+// and why.
+var notOfTheJenkinsLibrary = map[string]string{
+	"call":            "it prints something else than the metadata",
+	"check":           "it prints something else than the metadata",
+	"dry-run":         "it prints something else than the metadata",
+	"show-build-args": "it is for --dry-run",
+	"quiet":           "it prints the image ID where the metadata goes",
+	"metadata-file":   "the step returns the metadata",
+	"iidfile":         "the step returns the image ID",
+}
+
 // TestFlagsOfTheJenkinsLibrary tests that the parameters of slipwayBuild are flags of
-// build or of all commands, and are described.
+// build or of all commands, and are described, and that each flag of build is a parameter.
 func TestFlagsOfTheJenkinsLibrary(t *testing.T) {
 	library, err := os.ReadFile("../../pipelines/jenkins/vars/slipwayBuild.groovy")
 	if err != nil {
@@ -135,6 +147,15 @@ func TestFlagsOfTheJenkinsLibrary(t *testing.T) {
 	parameters := regexp.MustCompile(`(?m)^  (\w+): \['([a-z-]+)', '\w+'\]`).FindAllStringSubmatch(string(library), -1)
 	if len(parameters) < 30 {
 		t.Fatalf("only %d parameters were found", len(parameters))
+	}
+	taken := map[string]bool{}
+	for _, parameter := range parameters {
+		taken[parameter[2]] = true
+	}
+	for _, flag := range regexp.MustCompile("(?m)^\\| `(?:-., )?--([a-z-]+)[=`]").FindAllStringSubmatch(build, -1) {
+		if _, except := notOfTheJenkinsLibrary[flag[1]]; taken[flag[1]] == except {
+			t.Errorf("--%s: a parameter of slipwayBuild: %t, an exception: %t", flag[1], taken[flag[1]], except)
+		}
 	}
 	words := regexp.MustCompile(`\w+`).FindAllString(string(help), -1)
 	for _, parameter := range parameters {

@@ -7,16 +7,19 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // actionDir is the action, as a workflow's runner has it.
@@ -139,14 +142,21 @@ func TestArguments(t *testing.T) {
 			"https://github.com/acme/app.git#refs/pull/3/merge"},
 		"a token of the user's own": {map[string]string{"INPUT_CONTEXT": "", "INPUT_GITHUB_TOKEN": "t", "INPUT_SECRETS": "GIT_AUTH_TOKEN=mine"},
 			[]string{provenance, `--secret="id=GIT_AUTH_TOKEN",env=SLIPWAY_ACTION_SECRET_1`}, "https://github.com/acme/app.git#0123456789abcdef0123456789abcdef01234567"},
-		"a private repository":              {map[string]string{"INPUT_REPOSITORY_PRIVATE": "true"}, []string{"--attest=type=provenance,mode=min,inline-only=true" + builderID}, ""},
-		"no provenance":                     {map[string]string{"INPUT_PROVENANCE": "false"}, []string{"--attest=type=provenance,disabled=true"}, ""},
-		"provenance":                        {map[string]string{"INPUT_PROVENANCE": "true"}, []string{"--attest=type=provenance" + builderID}, ""},
-		"provenance of a builder":           {map[string]string{"INPUT_PROVENANCE": "mode=max,builder-id=me"}, []string{"--attest=type=provenance,mode=max,builder-id=me"}, ""},
-		"no attestations by default":        {map[string]string{"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}, []string{}, ""},
-		"no provenance for an engine":       {map[string]string{"INPUT_OUTPUTS": "type=docker,dest=x"}, []string{"--output=type=docker,dest=x"}, ""},
-		"attestations":                      {map[string]string{"INPUT_ATTESTS": "type=sbom,generator=i\ntype=provenance,mode=min"}, []string{"--attest=type=sbom,generator=i", "--attest=type=provenance,mode=min" + builderID}, ""},
-		"attestations beside their inputs":  {map[string]string{"INPUT_ATTESTS": "type=sbom\ntype=provenance,mode=max", "INPUT_SBOM": "false", "INPUT_PROVENANCE": "mode=min"}, []string{"--attest=type=provenance,mode=min" + builderID, "--sbom=false"}, ""},
+		"a private repository":             {map[string]string{"INPUT_REPOSITORY_PRIVATE": "true"}, []string{"--attest=type=provenance,mode=min,inline-only=true" + builderID}, ""},
+		"no provenance":                    {map[string]string{"INPUT_PROVENANCE": "false"}, []string{"--attest=type=provenance,disabled=true"}, ""},
+		"provenance":                       {map[string]string{"INPUT_PROVENANCE": "true"}, []string{"--attest=type=provenance" + builderID}, ""},
+		"provenance of a builder":          {map[string]string{"INPUT_PROVENANCE": "mode=max,builder-id=me"}, []string{"--attest=type=provenance,mode=max,builder-id=me"}, ""},
+		"no attestations by default":       {map[string]string{"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}, []string{}, ""},
+		"no provenance for an engine":      {map[string]string{"INPUT_OUTPUTS": "type=docker,dest=x"}, []string{"--output=type=docker,dest=x"}, ""},
+		"attestations":                     {map[string]string{"INPUT_ATTESTS": "type=sbom,generator=i\ntype=provenance,mode=min"}, []string{"--attest=type=sbom,generator=i", "--attest=type=provenance,mode=min" + builderID}, ""},
+		"attestations beside their inputs": {map[string]string{"INPUT_ATTESTS": "type=sbom\ntype=provenance,mode=max", "INPUT_SBOM": "false", "INPUT_PROVENANCE": "mode=min"}, []string{"--attest=type=provenance,mode=min" + builderID, "--sbom=false"}, ""},
+		"tags by rules": {map[string]string{
+			"INPUT_TAGS_FROM": "ci", "INPUT_LABELS_FROM": "ci", "INPUT_ANNOTATIONS_FROM": "ci", "INPUT_IMAGES": "r.test/a\nr.test/b\n", "INPUT_TAG_FLAVOR": "latest=false,prefix=x-",
+			"INPUT_TAG_RULES": "# releases\ntype=semver,pattern={{version}}\ntype=match,\"pattern=\\d{4,8}\",group=0\n",
+		}, []string{
+			"--tags-from=ci", "--labels-from=ci", "--annotations-from=ci", "--image=r.test/a", "--image=r.test/b", "--tag-rule=# releases",
+			"--tag-rule=type=semver,pattern={{version}}", `--tag-rule=type=match,"pattern=\d{4,8}",group=0`, "--tag-flavor=latest=false,prefix=x-", provenance,
+		}, ""},
 		"empty and false":                   {map[string]string{"INPUT_PUSH": "", "INPUT_LOAD": "false", "INPUT_PULL": "False", "INPUT_TAGS": "\n \n,\n", "INPUT_FILE": "  "}, []string{provenance}, ""},
 		"white space":                       {map[string]string{"INPUT_TAGS": "\n  a:1 , b:2\t\r\n  c:3\r\n", "INPUT_TARGET": " app\n"}, []string{"--tag=a:1", "--tag=b:2", "--tag=c:3", "--target=app", provenance}, ""},
 		"quotes":                            {map[string]string{"INPUT_BUILD_ARGS": "\"A=a \"\"b\"\"\nc\"\nB=say \"hi\"\n\"C\"=1\n\"D=1,2\"\nE=1,2,\nF=\"x\",\"y\""}, []string{"--build-arg=A=a \"b\"\nc", `--build-arg=B=say "hi"`, `--build-arg="C"=1`, "--build-arg=D=1,2", "--build-arg=E=1,2,", `--build-arg=F="x",y`, provenance}, ""},
@@ -206,7 +216,7 @@ func TestSecrets(t *testing.T) {
 	if want := "::add-mask::s3cret 100%25\n::add-mask::first%0Asecond \n"; o.stdout != want {
 		t.Errorf("standard output = %q, want %q", o.stdout, want)
 	}
-	for _, words := range []string{"input secrets: EMPTY has no value", "input secrets: an item has no value"} {
+	for _, words := range []string{"input secrets: EMPTY has no value", "input secrets: item 4 has no ID or no value"} {
 		if !strings.Contains(o.stderr, "::warning title=slipway::"+words) {
 			t.Errorf("no warning %q in:\n%s", words, o.stderr)
 		}
@@ -216,6 +226,54 @@ func TestSecrets(t *testing.T) {
 	}
 	if o := runScript(t, map[string]string{"INPUT_CONTEXT": ".", "INPUT_GITHUB_TOKEN": "job", "GITHUB_TOKEN": "own"}); o.env["GITHUB_TOKEN"] != "own" {
 		t.Errorf("GITHUB_TOKEN = %q, want the one that the workflow sets", o.env["GITHUB_TOKEN"])
+	}
+}
+
+// TestItemsOfSecrets tests what is a secret, and that a warning about an item that is
+// none has nothing of a value.
+func TestItemsOfSecrets(t *testing.T) {
+	t.Parallel()
+	const tail = " no value, so the build does not get that secret: it is ID=VALUE, and in quotes where it has several lines"
+	for name, test := range map[string]struct {
+		secrets  string
+		ids      []string
+		values   []string
+		warnings []string
+	}{
+		"padding":                      {"A=c2VjcmU=\nB=c2VjcmV0cw==\nC=x=y=", []string{"A", "B", "C"}, []string{"c2VjcmU=", "c2VjcmV0cw==", "x=y="}, nil},
+		"no ID":                        {"=c2VjcmU=", nil, nil, []string{"item 1 has no ID or"}},
+		"no ID after a secret":         {"A=1\n=c2VjcmU=\n=", []string{"A"}, []string{"1"}, []string{"item 2 has no ID or", "item 3 has no ID or"}},
+		"the first is not set":         {"NPM=\nPIP=", nil, nil, []string{"NPM has", "item 2 has"}},
+		"a quoted one is not set":      {"A=1\n\"NPM=\"\nPIP=\nGEM=", []string{"A"}, []string{"1"}, []string{"NPM has", "PIP has", "item 4 has"}},
+		"a key without quotes":         {"KEY=-----BEGIN KEY-----\nc2VjcmU=\n-----END KEY-----", []string{"KEY"}, []string{"-----BEGIN KEY-----"}, []string{"item 2 has", "item 3 has no ID or"}},
+		"more padding":                 {"KEY=-----BEGIN KEY-----\nc2VjcmV0cw==", []string{"KEY"}, []string{"-----BEGIN KEY-----"}, []string{"item 2 has"}},
+		"a key with padding in quotes": {"\"KEY=BEGIN\nc2VjcmU=\"", []string{"KEY"}, []string{"BEGIN\nc2VjcmU="}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := runScript(t, map[string]string{"INPUT_CONTEXT": ".", "INPUT_SECRETS": test.secrets})
+			if o.code != 0 {
+				t.Fatalf("exit %d: %s", o.code, o.stderr)
+			}
+			var args, warnings, values []string
+			for i, id := range test.ids {
+				args = append(args, fmt.Sprintf("--secret=\"id=%s\",env=SLIPWAY_ACTION_SECRET_%d", id, i+1))
+				values = append(values, o.env[fmt.Sprintf("SLIPWAY_ACTION_SECRET_%d", i+1)])
+			}
+			for _, warning := range test.warnings {
+				warnings = append(warnings, "::warning title=slipway::input secrets: "+warning+tail+"\n")
+			}
+			got := slices.DeleteFunc(o.args, func(arg string) bool { return !strings.HasPrefix(arg, "--secret=") })
+			if diff := cmp.Diff(args, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("arguments (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.values, values); diff != "" {
+				t.Errorf("values (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(strings.Join(warnings, ""), o.stderr); diff != "" {
+				t.Errorf("standard error (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -87,6 +87,13 @@ func TestComponentArguments(t *testing.T) {
 			"--build-context=base=docker-image://alpine", "--label=l=v", "--annotation=index:a=b", "--cache-from=a:cache", "--cache-to=type=registry,ref=a:cache,mode=max",
 			"--secret=id=npm,env=NPM_TOKEN", "--ssh=default", "--ulimit=nofile=1024", "--strict-platforms",
 		}, "sub", ""},
+		"tags by rules": {map[string]string{
+			"INPUT_TAGS": "[]\n", "INPUT_TAGS_FROM": "ci\n", "INPUT_LABELS_FROM": "ci\n", "INPUT_ANNOTATIONS_FROM": "ci\n", "INPUT_IMAGES": array("$CI_REGISTRY_IMAGE/web"),
+			"INPUT_TAG_RULES": array("type=semver,pattern={{version}}", `type=match,"pattern=^v\d{4,8}$",group=0`), "INPUT_TAG_FLAVOR": array("latest=false"),
+		}, []string{
+			"--tags-from=ci", "--labels-from=ci", "--annotations-from=ci", "--image=r.test/acme/app/web", "--tag-rule=type=semver,pattern={{version}}",
+			`--tag-rule=type=match,"pattern=^v\d{4,8}$",group=0`, "--tag-flavor=latest=false",
+		}, "", ""},
 		"shell syntax": {map[string]string{"INPUT_BUILD_ARGS": array("A=" + strings.ReplaceAll(hostile, "$", "$$")), "INPUT_CONTEXT": "$$(touch pwned) 'x'\n", "INPUT_TARGET": "a;b\n"},
 			[]string{"--target=a;b", "--build-arg=A=" + hostile}, "$(touch pwned) 'x'", ""},
 		"syntax in a variable's value": {map[string]string{"INPUT_LABELS": array("m=$CI_COMMIT_MESSAGE"), "INPUT_CONTEXT": "$CI_COMMIT_MESSAGE\n"},
@@ -169,7 +176,7 @@ func TestComponentPassesInputs(t *testing.T) {
 }
 
 // gitlab runs a pipeline with gitlab-ci-local on this machine.
-func gitlab(t *testing.T, s *stand, dir string, vars map[string]string, args ...string) ended {
+func gitlab(t *testing.T, s *stand, dir string, vars map[string]string) ended {
 	t.Helper()
 	node, program, err := GitLabCILocal("programs/package-lock.json")
 	if err != nil {
@@ -184,7 +191,7 @@ func gitlab(t *testing.T, s *stand, dir string, vars map[string]string, args ...
 		"CI_REGISTRY_USER": s.Bed.Registry.Username, "CI_REGISTRY_PASSWORD": s.Bed.Registry.Password,
 	})
 	maps.Copy(all, vars)
-	args = append([]string{program, "--force-shell-executor", "--no-color", "--ignore-predefined-vars", "CI_PROJECT_DIR,CI_REGISTRY,CI_REGISTRY_IMAGE,GITLAB_CI"}, args...)
+	args := []string{program, "--force-shell-executor", "--no-color", "--ignore-predefined-vars", "CI_PROJECT_DIR,CI_REGISTRY,CI_REGISTRY_IMAGE,GITLAB_CI"}
 	for name, value := range all {
 		args = append(args, "--variable", name+"="+value)
 	}
@@ -278,6 +285,26 @@ func TestGitLabInputsArrive(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "pwned")); err == nil {
 		t.Error("a shell has run a part of an input")
+	}
+}
+
+// TestGitLabTagsFromPipeline tests that the input tags-from tags by what the pipeline
+// runs for, and that no tag of the default is added to tags: [].
+func TestGitLabTagsFromPipeline(t *testing.T) {
+	s := newStand(t)
+	dir := repository(t, "git@gitlab.example:acme/app.git", map[string]string{
+		".gitlab-ci.yml": component("      tags: []\n      tags-from: ci\n      images: [$CI_REGISTRY_IMAGE/web]\n" +
+			"      tag-rules: [\"type=ref,event=branch\", \"type=raw,value=made-{{branch}}\"]\n      build-args: [BASE=" + s.Bed.Registry.Base + "]\n"),
+		"Dockerfile": machineDockerfile,
+	})
+	gitlab(t, s, dir, map[string]string{"CI_REGISTRY_IMAGE": s.Bed.Registry.Address + "/" + s.Name + "/tags"}).with(t, 0)
+	tags, err := s.images.Tags(t.Context(), s.Name+"/tags/web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(tags)
+	if diff := cmp.Diff([]string{"made-main", "main"}, tags); diff != "" {
+		t.Errorf("the tags (-want +got):\n%s", diff)
 	}
 }
 

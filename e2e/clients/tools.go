@@ -14,6 +14,15 @@ const ActVersion = "v0.2.89"
 // Act returns the path of act, which `make clients` builds.
 func Act() (string, error) { return tool("act-" + ActVersion) }
 
+// BuildkiteVersion is the version of Buildkite's agent in programs/buildkite/go.mod.
+const BuildkiteVersion = "v3.134.0"
+
+// BuildkiteAgent returns the path of Buildkite's agent, which `make ci-clients` builds. Its
+// directory has nothing else in it.
+func BuildkiteAgent() (string, error) {
+	return tool(filepath.Join("buildkite-"+BuildkiteVersion, "buildkite-agent"))
+}
+
 // GitLabCILocal returns the paths of node and of gitlab-ci-local's program, which
 // `make clients` installs. lock is the path of programs/package-lock.json.
 func GitLabCILocal(lock string) (node, program string, err error) {

@@ -37,11 +37,12 @@ trim() {
 # them: CSV whose quotes are optional, each line an item. MODE is split where commas
 # separate items too, join where they belong to the item, and raw where quotes have no
 # meaning either. White space around an item is dropped unless the third argument is keep.
-items=()
+# The array quotes says of each item whether it is a quoted one.
+items=() quotes=()
 list() {
-	local mode=$2 white=${3-trim} rest field part record='' fields=0
+	local mode=$2 white=${3-trim} rest field part record='' fields=0 quote=''
 	rest=$(input "$1")
-	items=()
+	items=() quotes=()
 	while [ -n "$rest" ]; do
 		field=''
 		if [ "$mode" != raw ] && [ "${rest:0:1}" = '"' ]; then
@@ -55,7 +56,7 @@ list() {
 				rest=${rest:1}
 			done
 			case $rest in
-			'' | ,* | $'\n'* | $'\r\n'*) ;;
+			'' | ,* | $'\n'* | $'\r\n'*) quote=quoted ;;
 			*) field="\"$field\"" ;; # no quoted item after all
 			esac
 		fi
@@ -84,16 +85,16 @@ list() {
 			;;
 		$'\n'*) rest=${rest:1} ;;
 		esac
-		[ "$mode" = split ] || add "$record" "$white"
-		record='' fields=0
+		[ "$mode" = split ] || add "$record" "$white" "$quote"
+		record='' fields=0 quote=''
 	done
-	[ "$mode" = split ] || [ "$fields" -eq 0 ] || add "$record" "$white"
+	[ "$mode" = split ] || [ "$fields" -eq 0 ] || add "$record" "$white" "$quote"
 }
 
 add() {
 	local item=$1
 	[ "$2" = keep ] || item=$(trim "$1")
-	[ -z "$item" ] || items+=("$item")
+	[ -z "$item" ] || items+=("$item") quotes+=("${3-}")
 }
 
 # input_name is what action.yml calls the variable INPUT_NAME.
@@ -128,16 +129,21 @@ switch() {
 # quoted is a field of CSV.
 quoted() { printf '"%s"' "${1//\"/\"\"}"; }
 
-# pair splits an item of a secret, ID=VALUE, into id and value. A secret that is not set,
-# as in a pull request from a fork, is no error: the step that needs it fails.
+# pair splits item INDEX of the array items, a secret as ID=VALUE, into id and value. A
+# secret that is not set, as in a pull request from a fork, is no error: the step that
+# needs it fails. The lines of a value that is not quoted are items too, and the last one
+# of a key may end with =. So an ID is in a message only where no value can go on in it:
+# in the first item, in a quoted one and after one. The other items have a number.
 pair() {
-	id=${2%%=*} value=${2#*=}
-	case $2 in
-	=* | *=) ;;
-	*=*) return ;;
-	*) id='' ;;
-	esac
-	warn "input $1: ${id:-an item} has no value, so the build does not get that secret: it is ID=VALUE, and in quotes where it has several lines"
+	local index=$2 item=${items[$2]} name
+	id='' value=''
+	case $item in *=*) id=${item%%=*} value=${item#*=} ;; esac
+	# What has nothing but = is base64's padding.
+	case $value in *[!=]*) [ -z "$id" ] || return 0 ;; esac
+	name="item $((index + 1))"
+	if [ -n "$id" ] && { [ "$index" -eq 0 ] || [ -n "${quotes[$index]}${quotes[$((index - 1))]}" ]; }; then name=$id; fi
+	if [ -z "$id" ]; then name+=' has no ID or'; else name+=' has'; fi
+	warn "input $1: $name no value, so the build does not get that secret: it is ID=VALUE, and in quotes where it has several lines"
 	return 1
 }
 
@@ -226,6 +232,13 @@ each TAGS split tag
 one TARGET target
 each ULIMIT join ulimit
 
+one TAGS_FROM tags-from
+one LABELS_FROM labels-from
+one ANNOTATIONS_FROM annotations-from
+each IMAGES raw image
+each TAG_RULES raw tag-rule
+each TAG_FLAVOR raw tag-flavor
+
 # The provenance names this run as what made the image. Without any input there is one,
 # with the build arguments in it only where the repository is public; an image for an
 # engine has none.
@@ -267,22 +280,22 @@ done
 git_token=$(input GITHUB_TOKEN)
 number=0
 list SECRETS join keep
-for item in "${items[@]+"${items[@]}"}"; do
-	case $item in GIT_AUTH_TOKEN=*) git_token='' ;; esac
-	pair secrets "$item" || continue
+for ((i = 0; i < ${#items[@]}; i++)); do
+	case ${items[$i]} in GIT_AUTH_TOKEN=*) git_token='' ;; esac
+	pair secrets "$i" || continue
 	printf '::add-mask::%s\n' "$(message "$value")"
 	variable=SLIPWAY_ACTION_SECRET_$((number += 1))
 	export "$variable=$value"
 	args+=("--secret=$(quoted "id=$id"),env=$variable")
 done
 list SECRET_ENVS split
-for item in "${items[@]+"${items[@]}"}"; do
-	pair secret-envs "$item" || continue
+for ((i = 0; i < ${#items[@]}; i++)); do
+	pair secret-envs "$i" || continue
 	args+=("--secret=$(quoted "id=$id"),$(quoted "env=$value")")
 done
 list SECRET_FILES join
-for item in "${items[@]+"${items[@]}"}"; do
-	pair secret-files "$item" || continue
+for ((i = 0; i < ${#items[@]}; i++)); do
+	pair secret-files "$i" || continue
 	args+=("--secret=$(quoted "id=$id"),$(quoted "src=$value")")
 done
 case $context in

@@ -44,16 +44,17 @@ func codeQuality(r Results) ([]byte, error) {
 	issues := []codeQualityIssue{}
 	seen := map[string]int{}
 	add := func(f Finding, severity, description string) {
-		if f.File == "" || path.IsAbs(f.File) {
+		place := path.Clean(f.File) // GitLab compares it with the paths of the change
+		if f.File == "" || path.IsAbs(place) || place == ".." || strings.HasPrefix(place, "../") {
 			return // GitLab shows what is in the project
 		}
-		issue := codeQualityIssue{Description: description, CheckName: cmp.Or(f.Rule, "dockerfile"), Severity: severity}
+		issue := codeQualityIssue{Description: cmp.Or(description, f.Rule, "no message"), CheckName: cmp.Or(f.Rule, "dockerfile"), Severity: severity}
 		// By the text of the line a finding stays the same when lines are added above it.
 		key := strings.Join([]string{issue.CheckName, f.File, cmp.Or(f.text, f.Message)}, "\x00")
 		seen[key]++
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d", key, seen[key]))
 		issue.Fingerprint = hex.EncodeToString(sum[:])
-		issue.Location.Path, issue.Location.Lines.Begin = f.File, max(f.Line, 1)
+		issue.Location.Path, issue.Location.Lines.Begin = place, max(f.Line, 1)
 		issues = append(issues, issue)
 	}
 	if r.Error != nil && r.Error.Place != nil {

@@ -142,6 +142,19 @@ func TestWrongUse(t *testing.T) {
 		{"a switch that is none", "slipwayBuild(push: 'yes')", "push is neither true nor false: yes"},
 		{"metadata and an archive on one stream", "slipwayBuild(outputs: 'type=tar,dest=-')", "writes to standard output"},
 		{"a print of the ID only", "slipwayBuild(progress: 'quiet')", "progress"},
+		{"an output that is standard output by another name", "slipwayBuild(outputs: ['type=tar,dest=/dev/stdout'])", "writes to standard output"},
+		{"--quiet", "slipwayBuild(extraArgs: ['--quiet'])", "extraArgs: --quiet prints the image ID"},
+		{"-q behind another flag", "slipwayBuild(extraArgs: ['-Dq'])", "extraArgs: -Dq prints the image ID"},
+		{"quiet in two words", "slipwayBuild(extraArgs: ['--progress', 'quiet'])", "extraArgs: --progress prints the image ID"},
+		{"--progress=quiet", "slipwayBuild(extraArgs: ['--progress=quiet'])", "extraArgs: --progress=quiet prints the image ID"},
+		{"--output=-", "slipwayBuild(extraArgs: ['--label=a=b', '--output=-'])", "extraArgs: --output=- writes to standard output"},
+		{"-o-", "slipwayBuild(extraArgs: '-o-')", "extraArgs: -o- writes to standard output"},
+		{"-o and its value", "slipwayBuild(extraArgs: ['-o', 'type=tar,dest=-'])", "extraArgs: -o writes to standard output"},
+		{"--iidfile=/dev/stdout", "slipwayBuild(extraArgs: ['--iidfile=/dev/stdout'])", "writes to standard output"},
+		{"--metadata-file", "slipwayBuild(extraArgs: ['--metadata-file=x'])", "extraArgs: --metadata-file=x: the step returns the metadata"},
+		{"--check", "slipwayBuild(extraArgs: ['--check'])", "extraArgs: --check prints something else"},
+		{"--call", "slipwayBuild(extraArgs: ['--call=outline'])", "extraArgs: --call=outline prints something else"},
+		{"the end of the flags", "slipwayBuild(extraArgs: ['--'])", "extraArgs: -- ends the flags"},
 		{"a zero byte", `slipwayBuild(labels: [a: "\0"])`, "zero byte"},
 		{"credentials that are no map", "slipwayBuild(credentials: 'registry')", "credentials is not a map"},
 		{"credentials that are not there", "slipwayBuild(credentialsId: 'nobody')", "'nobody'"},
@@ -203,6 +216,35 @@ podTemplate(yaml: readTrusted('agent.yaml')) {
 	if len(e.Issues) != 1 || e.Issues[0].FileName != "Dockerfile" || e.Issues[0].LineStart != 2 || e.Issues[0].Severity != "ERROR" {
 		t.Errorf("the issues are %+v", e.Issues)
 	}
+}
+
+// TestTagsOfTheStep has the tags made by what the pipeline runs for: the step returns
+// them, and the registry has them.
+func TestTagsOfTheStep(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	e := c.run(t, job{params: map[string]any{"APP": c.App()}, files: map[string]string{"Jenkinsfile": `
+podTemplate(yaml: readTrusted('agent.yaml')) {
+  node(POD_LABEL) {
+    checkout scm
+    container('agent') {
+      def image = slipwayBuild(tagsFrom: 'ci', labelsFrom: 'ci', images: params.APP, tagContext: [tag: 'v4.5.6'], labelRules: ['of.tag': '{{tag}}'],
+        tagRules: ['type=semver,pattern={{version}}', 'type=semver,pattern={{major}}.{{minor}}'], tagFlavor: 'latest=false',
+        tags: "${params.APP}:extra", platforms: 'linux/amd64', push: true, credentialsId: 'registry', extraArgs: ['--output', 'type=tar,dest=out.tar'])
+      currentBuild.description = image.tags.sort().join(' ')
+      echo "without an image: ${slipwayBuild(platforms: 'linux/amd64', outputs: 'out', tags: params.APP + ':none').tags}"
+    }
+  }
+}`}}).succeeded(t)
+	want(t, "the tags", e.Description, strings.Join([]string{c.App() + ":4.5", c.App() + ":4.5.6", c.App() + ":extra"}, " "))
+	if !strings.Contains(e.log, "without an image: []") {
+		t.Error("a build without an image has tags")
+	}
+	config, err := c.Registry.Config(t.Context(), c.AppPath()+":4.5", "linux/amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "the label", config.Config.Labels["of.tag"], "v4.5.6")
 }
 
 // TestReadmeShowsTheJenkinsfile compares the README's example with the file.

@@ -142,6 +142,8 @@ func TestArgo(t *testing.T) {
 	template := get[object](t, c.read(t, "argo/workflowtemplate.yaml", map[string]string{
 		"{{inputs.parameters.image}}": c.App() + ":argo", "{{inputs.parameters.context}}": ".", "{{inputs.parameters.dockerfile}}": "",
 		"{{inputs.parameters.platforms}}": "linux/amd64,linux/arm64", "{{inputs.parameters.target}}": "",
+		"{{inputs.parameters.tags-from}}": "ci", "{{inputs.parameters.images}}": c.App(), "{{inputs.parameters.tag-rules}}": "type=ref,event=tag",
+		"{{inputs.parameters.tag-context}}": "ref=refs/tags/v7.8.9",
 	}), "spec", "templates", 0)
 	main := get[object](t, template, "container")
 	main["name"] = "main"
@@ -173,6 +175,24 @@ func TestArgo(t *testing.T) {
 			t.Errorf("the output parameter %s is %q, want %q", name, got, want)
 		}
 	}
+	if tagged, err := c.Registry.Digest(t.Context(), c.AppPath()+":v7.8.9"); err != nil || tagged != digest {
+		t.Errorf("the tag of tags-from is %s, %v; want %s", tagged, err, digest)
+	}
+	deploy := get[object](t, c.read(t, "argo/workflow.yaml", map[string]string{"{{inputs.parameters.image}}": c.App() + "@" + digest}), "spec", "templates", 1)
+	main = get[object](t, deploy, "container")
+	main["name"] = "main"
+	// The testbed's registry has an authority of its own.
+	if _, err := c.Run(t.Context(), "", "create", "configmap", "authority", "--from-file=ca.crt="+c.Bed.Registry.CA); err != nil {
+		t.Fatal(err)
+	}
+	main["env"] = []object{{"name": "SSL_CERT_FILE", "value": "/authority/ca.crt"}}
+	mounts, _ := main["volumeMounts"].([]any)
+	main["volumeMounts"] = append(mounts, object{"name": "authority", "mountPath": "/authority"})
+	volumes, _ := deploy["volumes"].([]any)
+	c.runs(t, "argo-deploy", object{
+		"securityContext": deploy["securityContext"], "containers": []object{main},
+		"volumes": append(volumes, object{"name": "authority", "configMap": object{"name": "authority"}}),
+	})
 }
 
 // TestWoodpecker runs the commands of the step as Woodpecker's backend does: a shell in

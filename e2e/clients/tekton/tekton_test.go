@@ -1,5 +1,5 @@
 // Package tekton runs what is in pipelines/tekton by Tekton itself, on the testbed's
-// cluster: go run ./testbed tekton starts it there, and make tekton does all of it.
+// cluster: go run ./testbed tekton starts it there, and make ci-clients does all of it.
 package tekton
 
 import (
@@ -53,7 +53,7 @@ type cluster struct{ *platform.Cluster }
 func newCluster(t *testing.T) cluster {
 	t.Helper()
 	if !*withTekton {
-		t.Skip("it needs Tekton: make tekton")
+		t.Skip("it needs Tekton: make ci-clients")
 	}
 	if err := setUp(); err != nil {
 		t.Fatal(err)

@@ -16,7 +16,9 @@ import groovy.transform.Field
 @Field final Map FLAGS = [
   addHosts: ['add-host', 'list'],
   allow: ['allow', 'list'],
+  annotationRules: ['annotation-rule', 'pairs'],
   annotations: ['annotation', 'pairs'],
+  annotationsFrom: ['annotations-from', 'text'],
   attests: ['attest', 'list'],
   buildArgs: ['build-arg', 'pairs'],
   buildContexts: ['build-context', 'pairs'],
@@ -26,6 +28,7 @@ import groovy.transform.Field
   ci: ['ci', 'text'],
   ciResults: ['ci-results', 'text'],
   cgroupParent: ['cgroup-parent', 'text'],
+  contextCache: ['context-cache', 'text'],
   contextKey: ['context-key', 'text'],
   contextMtime: ['context-mtime', 'text'],
   debugTiming: ['debug-timing', 'switch'],
@@ -33,7 +36,10 @@ import groovy.transform.Field
   drift: ['drift', 'text'],
   file: ['file', 'text'],
   heartbeat: ['heartbeat', 'text'],
+  images: ['image', 'list'],
+  labelRules: ['label-rule', 'pairs'],
   labels: ['label', 'pairs'],
+  labelsFrom: ['labels-from', 'text'],
   load: ['load', 'switch'],
   logGroup: ['log-group', 'switch'],
   network: ['network', 'text'],
@@ -41,19 +47,26 @@ import groovy.transform.Field
   noCacheFilters: ['no-cache-filter', 'list'],
   outputs: ['output', 'list'],
   platforms: ['platform', 'commas'],
+  policy: ['policy', 'list'],
   progress: ['progress', 'text'],
   provenance: ['provenance', 'text'],
   pull: ['pull', 'switch'],
   push: ['push', 'switch'],
+  rawOutput: ['raw-output', 'switch'],
   registryAllow: ['registry-allow', 'list'],
   registryAuth: ['registry-auth', 'list'],
+  registrySecrets: ['registry-secrets', 'text'],
   resources: ['resource', 'pairs'],
   sbom: ['sbom', 'text'],
   secrets: ['secret', 'list'],
   shmSize: ['shm-size', 'text'],
   ssh: ['ssh', 'list'],
   strictPlatforms: ['strict-platforms', 'switch'],
+  tagContext: ['tag-context', 'pairs'],
+  tagFlavor: ['tag-flavor', 'list'],
+  tagRules: ['tag-rule', 'list'],
   tags: ['tag', 'list'],
+  tagsFrom: ['tags-from', 'text'],
   target: ['target', 'text'],
   transport: ['transport', 'text'],
   ulimits: ['ulimit', 'pairs']
@@ -111,7 +124,7 @@ def call(Map parameters = [:]) {
   body.call()
   Map metadata = readJSON(text: printed)
   String digest = metadata['containerimage.digest']
-  return [digest: digest, imageid: metadata['containerimage.config.digest'] ?: digest, tags: listOf(parameters.tags), metadata: metadata]
+  return [digest: digest, imageid: metadata['containerimage.config.digest'] ?: digest, tags: namesOf(metadata['image.name']), metadata: metadata]
 }
 
 // problemOf returns what is wrong with the parameters, null for nothing.
@@ -134,9 +147,13 @@ String problemOf(Map parameters) {
     return 'progress: quiet prints the image ID where the metadata goes: leave it out'
   }
   for (output in listOf(parameters.outputs)) {
-    if (output == '-' || output.split(',').contains('dest=-')) {
+    if (toStdout(output)) {
       return "outputs: ${output} writes to standard output, where the metadata goes: name a file"
     }
+  }
+  String extra = problemOfExtra(listOf(parameters.extraArgs))
+  if (extra) {
+    return extra
   }
   for (word in flagsOf(parameters) + listOf(parameters.extraArgs) + [text(parameters.context ?: ''), text(parameters.program ?: '')]) {
     if (word.indexOf('\u0000') >= 0) {
@@ -144,6 +161,71 @@ String problemOf(Map parameters) {
     }
   }
   return null
+}
+
+// problemOfExtra returns which of extraArgs would put something else than the metadata
+// on standard output, or have the metadata go elsewhere, null for none.
+@NonCPS
+String problemOfExtra(List words) {
+  for (int i = 0; i < words.size(); i++) {
+    String word = words[i]
+    if (word == '--') {
+      return 'extraArgs: -- ends the flags, and the step has more of them: name the context by the parameter context'
+    }
+    String flag = word
+    String value = i + 1 < words.size() ? words[i + 1] : ''
+    if (word.startsWith('--')) {
+      if (word.contains('=')) {
+        flag = word.substring(0, word.indexOf('='))
+        value = word.substring(word.indexOf('=') + 1)
+      }
+    } else if (word.startsWith('-') && word.length() > 1) {
+      // Several short flags may be one word, and the last one may have its value in it.
+      int at = 1
+      while (at < word.length() - 1 && word.charAt(at) == 'D') { at++ }
+      flag = '-' + word.substring(at, at + 1)
+      if (at + 1 < word.length()) {
+        value = word.substring(at + 1)
+        if (value.startsWith('=')) { value = value.substring(1) }
+      }
+    }
+    if (flag == '--metadata-file') {
+      return "extraArgs: ${word}: the step returns the metadata: write what it returns to a file"
+    }
+    if (flag in ['-q', '--quiet'] || (flag == '--progress' && value == 'quiet')) {
+      return "extraArgs: ${word} prints the image ID where the metadata goes: leave it out"
+    }
+    if (flag in ['-h', '--help', '--check', '--dry-run'] || (flag == '--call' && value != 'build')) {
+      return "extraArgs: ${word} prints something else than the metadata: use sh"
+    }
+    if (flag in ['-o', '--output', '--iidfile'] && toStdout(value)) {
+      return "extraArgs: ${word} writes to standard output, where the metadata goes: name a file"
+    }
+  }
+  return null
+}
+
+// toStdout says whether an output, or a file, is standard output.
+@NonCPS
+boolean toStdout(String output) {
+  for (part in output.split(',')) {
+    String file = part.trim()
+    if (file.startsWith('"')) { file = file.substring(1) }
+    if (file.endsWith('"')) { file = file.substring(0, file.length() - 1) }
+    if (file.startsWith('dest=')) { file = file.substring('dest='.length()) }
+    if (file in ['-', '/dev/stdout', '/dev/fd/1', '/proc/self/fd/1']) { return true }
+  }
+  return false
+}
+
+// namesOf returns the names of the image, which the metadata has with commas in between.
+@NonCPS
+List namesOf(value) {
+  List names = []
+  for (name in text(value).split(',')) {
+    if (name != '') { names.add(name) }
+  }
+  return names
 }
 
 // flagsOf returns the arguments of the parameters that are flags. Values that are
