@@ -62,10 +62,13 @@ func holds(text, excerpt string) bool {
 func TestPagesOfSystems(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob("../../docs/ci/*.md")
-	if err != nil || len(pages) < 9 {
+	if err != nil || len(pages) < 10 {
 		t.Fatalf("the pages are %v, %v", pages, err)
 	}
 	for _, page := range pages {
+		if filepath.Base(page) == "README.md" { // which leads to the others
+			continue
+		}
 		text := readFile(t, page)
 		at := 0
 		for _, heading := range []string{"\n## Set-up\n", "\n## Pipeline\n", "\n### What is tested\n", "\n## What its log shows\n", "\n## Results\n"} {
