@@ -285,9 +285,9 @@ func TestWriteRemovesLeftovers(t *testing.T) {
 
 func TestAbsolute(t *testing.T) {
 	for _, tt := range []struct{ workdir, path, want string }{
-		{"/work", "out", "/work/out"},
-		{"/work", "../out/", "/out"},
-		{"/work", "/srv/./out", "/srv/out"},
+		{"/job", "out", "/job/out"},
+		{"/job", "../out/", "/out"},
+		{"/job", "/srv/./out", "/srv/out"},
 		{"", "/srv/out", "/srv/out"},
 		{"", "out", ""}, // somebody has removed the working directory
 	} {
