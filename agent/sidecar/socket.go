@@ -87,7 +87,8 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-// writeFile writes a file that readers see whole, whenever they read it.
+// writeFile writes a file that readers see whole, whenever they read it. Package target
+// is not for it: this one is for other users, whatever the umask says.
 func writeFile(path string, text []byte) error {
 	staged, err := os.CreateTemp(filepath.Dir(path), ".new-")
 	if err != nil {

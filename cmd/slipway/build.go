@@ -222,7 +222,7 @@ func (c *buildCmd) build(in *invocation, build agent.Build) (*report.Report, err
 		return nil, err
 	}
 	if in.called.docker() {
-		if err := buildref.Save(in.env.buildxDir(), made.Ref(), buildref.StateOf(in.workdir, c.Context, c.File)); err != nil {
+		if err := buildref.Save(in.ctx, in.env.buildxDir(), made.Ref(), buildref.StateOf(in.workdir, c.Context, c.File)); err != nil {
 			in.log.Debug().Err(err).Msg("nothing is kept for docker's actions") // an agent's home may be read-only
 		}
 	}

@@ -3,12 +3,14 @@
 package buildref
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // State is what is kept of a build, key for key as docker buildx does
@@ -50,7 +52,7 @@ func absolute(workdir, path string) string {
 
 // Save writes the state of a build below buildx's directory. ref is the build's, as
 // buildx.build.ref of the metadata has it: BUILDER/NODE/ID.
-func Save(dir, ref string, s State) error {
+func Save(ctx context.Context, dir, ref string, s State) error {
 	parts := strings.Split(ref, "/")
 	for _, part := range parts {
 		if len(parts) != 3 || !filepath.IsLocal(part) || part == "." {
@@ -65,17 +67,9 @@ func Save(dir, ref string, s State) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	staged, err := os.CreateTemp(filepath.Dir(path), ".tmp-")
+	file, err := target.Open("", path)
 	if err != nil {
 		return err
 	}
-	_, err = staged.Write(text)
-	err = errors.Join(err, staged.Chmod(0o644), staged.Close())
-	if err == nil {
-		err = os.Rename(staged.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(staged.Name()))
-	}
-	return nil
+	return file.Write(ctx, text, 0o644)
 }

@@ -28,7 +28,7 @@ func TestStateOf(t *testing.T) {
 
 func TestSave(t *testing.T) {
 	dir := t.TempDir()
-	if err := Save(dir, "kube/kube0/abc", State{Target: "default", LocalPath: "/src", DockerfilePath: "/src/Dockerfile"}); err != nil {
+	if err := Save(t.Context(), dir, "kube/kube0/abc", State{Target: "default", LocalPath: "/src", DockerfilePath: "/src/Dockerfile"}); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "refs/kube/kube0/abc"))
@@ -36,7 +36,7 @@ func TestSave(t *testing.T) {
 		t.Errorf("%s, %v", text, err)
 	}
 	for _, ref := range []string{"", "kube", "kube/kube0", "kube/../x", "kube/kube0/..", "../kube/x", "a/b/c/d", "kube//x", "kube/./x"} {
-		if err := Save(dir, ref, State{}); err == nil {
+		if err := Save(t.Context(), dir, ref, State{}); err == nil {
 			t.Errorf("%q is taken", ref)
 		}
 	}
