@@ -21,6 +21,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/sidecar/api"
+	"github.com/slipway-build/slipway/agent/sidecar/peer"
 	"github.com/slipway-build/slipway/agent/sidecar/relay"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -164,7 +165,7 @@ func (s Sidecar) listen() ([]*server, error) {
 			all = append(all, &server{
 				sidecar: s, definition: d, node: n, path: path, listener: listener, board: sockets,
 				slots: make(chan struct{}, s.MaxConnections),
-				relay: &relay.Relay{Services: s.services(), Affinity: api.AffinityMetadata},
+				relay: &relay.Relay{Services: s.services(), Affinity: api.AffinityMetadata, Interceptors: s.interceptors()},
 				now:   api.Node{Name: n.Name, Socket: path, Platforms: fleet.FormatPlatforms(n.Platforms)},
 			})
 		}
@@ -246,9 +247,10 @@ func sleep(ctx context.Context, pause time.Duration) {
 
 // serveOne serves one connection by one pod.
 func (n *server) serveOne(ctx context.Context, conn net.Conn) {
-	log := peerOf(conn).log(n.log())
+	client := peer.Of(conn)
+	log := client.Log(*n.log())
 	began := time.Now()
-	err := n.relay.Serve(ctx, conn, func(ctx context.Context, affinity string) (net.Conn, error) {
+	err := n.relay.Serve(peer.With(ctx, client), conn, func(ctx context.Context, affinity string) (net.Conn, error) {
 		key := func() string { return cmp.Or(affinity, n.sidecar.Affinity) }
 		up, err := n.sidecar.Connector.DialNode(ctx, n.node, key, func(line string) { log.Debug().Msg(line) })
 		if err != nil {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 )
 
@@ -103,21 +102,4 @@ func writeFile(path string, text []byte) error {
 		return errors.Join(err, os.Remove(staged.Name()))
 	}
 	return nil
-}
-
-// peer is the process at the other end of a connection. In another container of the
-// pod its PID has a meaning only where the pod shares process namespaces.
-type peer struct {
-	uid, gid uint32
-	pid      int32
-	known    bool
-}
-
-// log adds the peer to what is logged.
-func (p peer) log(log *zerolog.Logger) *zerolog.Logger {
-	if !p.known {
-		return log
-	}
-	with := log.With().Uint32("uid", p.uid).Uint32("gid", p.gid).Int32("pid", p.pid).Logger()
-	return &with
 }

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -17,8 +18,9 @@ import (
 var anyStream = &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
 
 // forward passes a call on to a method of another connection, until one of both
-// sides ends it. first is what was read of the call already; nil for nothing.
-func forward(down grpc.ServerStream, to grpc.ClientConnInterface, method string, first *frame) error {
+// sides ends it. first is what was read of the call already; nil for nothing. answer gets
+// the last message that comes back; nil for none.
+func forward(down grpc.ServerStream, to grpc.ClientConnInterface, method string, first *frame, answer proto.Message) error {
 	ctx, cancel := context.WithCancel(down.Context())
 	defer cancel() // ends the sending when the daemon has ended the call
 	if md, ok := metadata.FromIncomingContext(ctx); ok {
@@ -30,11 +32,11 @@ func forward(down grpc.ServerStream, to grpc.ClientConnInterface, method string,
 	}
 	sent := make(chan error, 1)
 	go fault.Protect(func() { sent <- send(up, down, first) })()
-	var answer error
+	var ended error
 	received := make(chan struct{})
 	go fault.Protect(func() {
 		defer close(received)
-		answer = receive(down, up)
+		ended = receive(down, up, answer)
 	})()
 	select {
 	case <-received:
@@ -46,7 +48,7 @@ func forward(down grpc.ServerStream, to grpc.ClientConnInterface, method string,
 		}
 		<-received
 	}
-	return answer
+	return ended
 }
 
 // outgoing is the metadata of a call without what gRPC adds to each connection
@@ -79,15 +81,19 @@ func send(up grpc.ClientStream, down grpc.ServerStream, first *frame) error {
 	}
 }
 
-// receive passes the daemon's answer on. What it returns ends the call.
-func receive(down grpc.ServerStream, up grpc.ClientStream) error {
+// receive passes the daemon's answer on, and reads its last message into answer if that
+// is not nil. What it returns ends the call.
+func receive(down grpc.ServerStream, up grpc.ClientStream, answer proto.Message) error {
 	header, err := up.Header()
 	if err == nil {
 		err = down.SetHeader(outgoing(header))
 	}
 	for err == nil {
 		message := new(frame)
-		if err = up.RecvMsg(message); err == nil {
+		if err = up.RecvMsg(message); err == nil && answer != nil {
+			err = newCodec().Unmarshal(message.data, answer)
+		}
+		if err == nil {
 			err = down.SendMsg(message)
 		}
 	}

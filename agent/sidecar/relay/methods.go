@@ -11,6 +11,9 @@ type method struct {
 	// request makes an empty message for the first one of a call; nil where there is
 	// nothing to check.
 	request func() proto.Message
+	// answer makes an empty message for the last one of the daemon; nil where it is not
+	// read.
+	answer func() proto.Message
 	// session is the call that a client's session runs in.
 	session bool
 }
@@ -19,7 +22,7 @@ type method struct {
 // names are those of buildkitd's services
 // (https://github.com/moby/buildkit/blob/v0.34.2/control/control.go, Register).
 var methods = map[string]method{
-	control.Control_Solve_FullMethodName:              {request: func() proto.Message { return new(control.SolveRequest) }},
+	control.Control_Solve_FullMethodName:              {request: func() proto.Message { return new(control.SolveRequest) }, answer: func() proto.Message { return new(control.SolveResponse) }},
 	control.Control_Status_FullMethodName:             {request: func() proto.Message { return new(control.StatusRequest) }},
 	control.Control_Session_FullMethodName:            {session: true},
 	control.Control_DiskUsage_FullMethodName:          {request: func() proto.Message { return new(control.DiskUsageRequest) }},

@@ -25,9 +25,9 @@ const window = 1 << 20
 
 // Relay passes the calls of connections on. It may be used by several goroutines.
 type Relay struct {
-	// Check looks at the first message of a call before it is passed on; an error
-	// ends the call. nil passes on all that BuildKit's clients call.
-	Check func(ctx context.Context, method string, message proto.Message) error
+	// Interceptors see each call before it is passed on, the first of them first. A
+	// method that BuildKit's clients do not call does not reach them: it is refused.
+	Interceptors []Interceptor
 	// Services are added to sessions of clients: the daemon's calls to them are
 	// answered here. nil adds none, and sessions are passed on without being read.
 	Services func(ctx context.Context) []Service
@@ -168,37 +168,33 @@ func clientOn(conn net.Conn) (*grpc.ClientConn, error) {
 	)
 }
 
-// call passes one call of a client on.
+// call passes one call of a client on. ctx is that of the connection.
 func (r *Relay) call(ctx context.Context, stream grpc.ServerStream, to *daemon) error {
 	name, _ := grpc.MethodFromServerStream(stream)
 	m, known := methods[name]
 	if !known {
 		return refuse("slipway agent: %s is not passed on", name)
 	}
+	if len(r.Interceptors) == 0 {
+		return r.pass(ctx, stream, to, name, nil, nil)
+	}
+	return r.intercept(ctx, stream, to, name, m)
+}
+
+// pass passes a call on to the daemon. ctx is that of the connection. first is what was
+// read of the call already; nil for nothing. answer gets the last message of the daemon,
+// if it is not nil.
+func (r *Relay) pass(ctx context.Context, stream grpc.ServerStream, to *daemon, name string, first *frame, answer proto.Message) error {
 	affinity := ""
 	if r.Affinity != "" {
 		affinity = strings.Join(metadata.ValueFromIncomingContext(stream.Context(), r.Affinity), ",") //nolint:contextcheck // a call has the context of its stream
 	}
 	daemon, err := to.get(ctx, affinity)
-	if err != nil {
-		return err
-	}
 	switch {
-	case m.session && r.Services != nil:
+	case err != nil:
+		return err
+	case methods[name].session && r.Services != nil:
 		return r.session(stream, daemon) //nolint:contextcheck // a call has the context of its stream
-	case r.Check == nil || m.request == nil:
-		return forward(stream, daemon, name, nil) //nolint:contextcheck // a call has the context of its stream
 	}
-	first := new(frame)
-	if err := stream.RecvMsg(first); err != nil {
-		return err
-	}
-	message := m.request()
-	if err := newCodec().Unmarshal(first.data, message); err != nil {
-		return refuse("slipway agent: %s: %v", name, err)
-	}
-	if err := r.Check(stream.Context(), name, message); err != nil { //nolint:contextcheck // a call has the context of its stream
-		return err
-	}
-	return forward(stream, daemon, name, first) //nolint:contextcheck // a call has the context of its stream
+	return forward(stream, daemon, name, first, answer) //nolint:contextcheck // a call has the context of its stream
 }

@@ -3,8 +3,10 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"path"
 	"runtime"
 	"strings"
 	"sync"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	control "github.com/moby/buildkit/api/services/control"
 	apitypes "github.com/moby/buildkit/api/types"
 	"github.com/moby/buildkit/session"
@@ -19,6 +22,7 @@ import (
 	"github.com/moby/buildkit/session/grpchijack"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
@@ -54,7 +58,7 @@ func (b *buildkitd) Solve(ctx context.Context, r *control.SolveRequest) (*contro
 	if err != nil {
 		return nil, err
 	}
-	response := &control.SolveResponse{ExporterResponse: map[string]string{}}
+	response := &control.SolveResponse{ExporterResponse: map[string]string{"frontend": r.Frontend}}
 	for _, host := range []string{"own.example", "other.example"} {
 		token, err := auth.NewAuthClient(caller.Conn()).FetchToken(ctx, &auth.FetchTokenRequest{Host: host})
 		if err != nil {
@@ -209,15 +213,15 @@ func TestServices(t *testing.T) {
 	}
 }
 
-// TestRefusals tests that what is not known and what the check refuses does not reach
-// the daemon.
+// TestRefusals tests that what is not known and what an interceptor refuses does not
+// reach the daemon.
 func TestRefusals(t *testing.T) {
-	w := newWorld(t, &Relay{Check: func(_ context.Context, method string, m proto.Message) error {
-		if r, ok := m.(*control.SolveRequest); ok && r.Frontend == "evil" {
-			return status.Error(codes.PermissionDenied, "no "+method)
+	w := newWorld(t, &Relay{Interceptors: []Interceptor{func(ctx context.Context, call *Call, next Handler) (proto.Message, error) {
+		if r, ok := call.Request.(*control.SolveRequest); ok && r.Frontend == "evil" {
+			return nil, status.Error(codes.PermissionDenied, "no "+call.Method)
 		}
-		return nil
-	}})
+		return next(ctx)
+	}}})
 	api := control.NewControlClient(w.client)
 	if _, err := api.ListWorkers(t.Context(), &control.ListWorkersRequest{}); err != nil {
 		t.Errorf("an allowed call: %v", err)
@@ -234,6 +238,62 @@ func TestRefusals(t *testing.T) {
 	case f := <-w.daemon.solved:
 		t.Errorf("the daemon has got the solve %q", f)
 	default:
+	}
+}
+
+// TestInterceptors tests the order of interceptors, that what they write is what the
+// daemon gets, that they get its answer, and that the end of their context is that of
+// the call.
+func TestInterceptors(t *testing.T) {
+	var mu sync.Mutex
+	var seen []string
+	note := func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, fmt.Sprintf(format, args...))
+	}
+	outer := func(ctx context.Context, call *Call, next Handler) (proto.Message, error) {
+		if call.Request != nil { // the session's call has none, and runs beside the others
+			note("outer %s %v", path.Base(call.Method), call.Metadata["name"])
+		}
+		answer, err := next(ctx)
+		if response, ok := answer.(*control.SolveResponse); ok {
+			note("answer %q", response.ExporterResponse["frontend"])
+		}
+		return answer, err
+	}
+	inner := func(ctx context.Context, call *Call, next Handler) (proto.Message, error) {
+		r, ok := call.Request.(*control.SolveRequest)
+		if !ok {
+			return next(ctx)
+		}
+		note("inner %s", r.Frontend)
+		if r.Frontend == "late" {
+			ctx, cancel := context.WithDeadline(ctx, time.Now())
+			defer cancel()
+			return next(ctx)
+		}
+		r.Frontend, call.Rewritten = "rewritten", r.Frontend == "old"
+		return next(ctx)
+	}
+	w := newWorld(t, &Relay{Interceptors: []Interceptor{outer, inner}})
+	id, _ := w.openSession(t, tokens{name: "client"})
+	api := control.NewControlClient(w.client)
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "name", "value")
+	if _, err := api.Solve(ctx, &control.SolveRequest{Session: id, Frontend: "old"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := within(t, "the solve", w.daemon.solved); got != "rewritten" {
+		t.Errorf("the daemon has got the frontend %q", got)
+	}
+	if _, err := api.Solve(t.Context(), &control.SolveRequest{Session: id, Frontend: "late"}); status.Code(err) != codes.DeadlineExceeded {
+		t.Errorf("a call whose context has ended: %v", err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	want := []string{"outer Solve [value]", "inner old", `answer "rewritten"`, "outer Solve []", "inner late"}
+	if diff := cmp.Diff(want, seen); diff != "" {
+		t.Errorf("interceptors (-want +got):\n%s", diff)
 	}
 }
 

@@ -83,9 +83,9 @@ func answer(call grpc.ServerStream, client *grpc.ClientConn, name string, own []
 		if service.Handles == nil || service.Handles(request) || !exposes {
 			return service.unary(call, path.Base(name), first)
 		}
-		return forward(call, client, name, first)
+		return forward(call, client, name, first, nil)
 	}
-	return forward(call, client, name, nil)
+	return forward(call, client, name, nil, nil)
 }
 
 // unary answers a call with one message each way by the service's own handler.

@@ -1,4 +1,4 @@
-package sidecar
+package peer
 
 import (
 	"net"
@@ -6,20 +6,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peerOf asks the kernel who has connected.
-func peerOf(conn net.Conn) peer {
+// Of asks the kernel who has connected to a unix socket; the zero Peer elsewhere.
+func Of(conn net.Conn) Peer {
 	socket, ok := conn.(*net.UnixConn)
 	if !ok {
-		return peer{}
+		return Peer{}
 	}
 	raw, err := socket.SyscallConn()
 	if err != nil {
-		return peer{}
+		return Peer{}
 	}
-	var p peer
+	var p Peer
 	_ = raw.Control(func(fd uintptr) {
 		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			p = peer{uid: cred.Uid, gid: cred.Gid, pid: cred.Pid, known: true}
+			p = Peer{UID: cred.Uid, GID: cred.Gid, PID: cred.Pid, Local: true}
 		}
 	})
 	return p
