@@ -4,15 +4,15 @@ import (
 	"cmp"
 	"errors"
 	"io"
-	"strings"
 
 	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/agent/doctor"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/cmd/slipway/authview"
+	"github.com/slipway-build/slipway/cmd/slipway/checktable"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/color"
 	"github.com/slipway-build/slipway/internal/fault"
-	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -57,13 +57,13 @@ func (c *doctorCmd) Run(in *invocation) error {
 		}
 		return verdict
 	}
-	table := &checkTable{out: in.out, paint: in.painter()}
+	table := &checktable.Table{Out: in.out, Paint: in.painter()}
 	d.Reporter = table
 	checks, verdict := d.Run(in.ctx)
 	if verdict == nil {
-		table.line(table.paint.Paint(color.Good, doctor.Ready(checks)))
+		table.Line(table.Paint.Paint(color.Good, doctor.Ready(checks)))
 	}
-	return cmp.Or(table.err, verdict)
+	return cmp.Or(table.Err, verdict)
 }
 
 // printRoles prints what kubectl apply takes.
@@ -121,8 +121,8 @@ func (c *doctorCmd) registries(in *invocation, d *doctor.Doctor) error {
 
 // parsePushed parses an image that is to be pushed.
 func parsePushed(value string) (registry.Request, error) {
-	target, err := parseAuthTarget(value)
-	if err == nil && !target.named {
+	target, err := authview.ParseTarget(value)
+	if err == nil && !target.Named {
 		err = &fault.Usage{Flag: "--image", Value: value, Problem: "is a registry; a right is one to a repository: name one"}
 	}
 	return target.Request, err
@@ -137,56 +137,4 @@ func (c *doctorCmd) up(in *invocation, d doctor.Doctor) {
 	if err != nil {
 		in.log.Debug().Err(err).Msg("the builder does not start")
 	}
-}
-
-// verdictWords are what a person reads; a failure must stand out.
-var verdictWords = map[doctor.Verdict]struct {
-	word  string
-	color color.Color
-}{
-	doctor.VerdictOK:      {"ok", color.Good},
-	doctor.VerdictWarning: {"warning", color.Warn},
-	doctor.VerdictFailed:  {"FAILED", color.Bad},
-	doctor.VerdictSkipped: {"skipped", color.Dim},
-}
-
-// checkTable prints a line for every check as it comes, and below it its hints.
-// It is a doctor.Reporter.
-type checkTable struct {
-	out   io.Writer
-	paint color.Painter
-	width int // of the titles
-	err   error
-}
-
-// Plan implements doctor.Reporter.
-func (t *checkTable) Plan(checks []doctor.Check) {
-	for _, c := range checks {
-		t.width = max(t.width, len(checkTitle(c)))
-	}
-}
-
-// Report implements doctor.Reporter.
-func (t *checkTable) Report(c doctor.Check) {
-	verdict := verdictWords[c.Verdict]
-	t.line(sanitize.Sprintf("%-*s  ", t.width, checkTitle(c)) +
-		t.paint.Paint(verdict.color, verdict.word) + strings.Repeat(" ", max(7-len(verdict.word), 0)) + "  " +
-		sanitize.Indent(c.Detail, "    "))
-	for _, hint := range fault.SnippetsLast(c.Hints) {
-		t.line("    " + t.paint.Paint(color.Hint, "hint:") + " " + sanitize.Indent(hint, "")) // its other lines are to paste
-	}
-}
-
-// line prints a line; the first error of it is kept.
-func (t *checkTable) line(text string) {
-	if t.err == nil {
-		_, t.err = io.WriteString(t.out, text+"\n")
-	}
-}
-
-func checkTitle(c doctor.Check) string {
-	if c.About == "" {
-		return c.Probe
-	}
-	return c.Probe + " [" + c.About + "]"
 }

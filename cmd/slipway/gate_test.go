@@ -18,7 +18,9 @@ import (
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/doctor"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/cmd/slipway/authview"
 	"github.com/slipway-build/slipway/cmd/slipway/cachetable"
+	"github.com/slipway-build/slipway/cmd/slipway/checktable"
 	"github.com/slipway-build/slipway/cmd/slipway/detailview"
 	"github.com/slipway-build/slipway/cmd/slipway/lstable"
 	"github.com/slipway-build/slipway/configmap"
@@ -58,15 +60,15 @@ func TestTablesHaveNoCommands(t *testing.T) {
 			return (&gcCmd{}).print(w, []builders.Collected{{Namespace: hostile, Name: hostile, Reason: hostile, Kept: []string{hostile}}})
 		},
 		"doctor": func(w io.Writer) error {
-			table := &checkTable{out: w}
+			table := &checktable.Table{Out: w}
 			table.Report(doctor.Check{Probe: "probe", About: hostile, Detail: hostile, Hints: []string{"do this:\nto: paste"}})
-			return table.err
+			return table.Err
 		},
 		"auth": func(w io.Writer) error {
-			return printAuth(w, []authStatus{{
+			return authview.Print(w, []authview.Status{{
 				Registry: hostile, Alike: []string{hostile},
 				Findings: []registry.Finding{{Source: hostile, Username: hostile, Why: hostile}},
-				Checks:   []authCheck{{Action: hostile, Error: hostile}},
+				Checks:   []authview.Check{{Action: hostile, Error: hostile}},
 			}}, true, now)
 		},
 		"diagnostics": func(w io.Writer) error {

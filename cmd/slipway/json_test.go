@@ -27,6 +27,7 @@ import (
 	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/report"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/cmd/slipway/authview"
 	"github.com/slipway-build/slipway/cmd/slipway/cachetable"
 	"github.com/slipway-build/slipway/cmd/slipway/model"
 	"github.com/slipway-build/slipway/internal/format"
@@ -47,7 +48,7 @@ var jsonOutputs = []struct {
 	{"gc", "slipway gc --format json", []collectedJSON{{}}},
 	{"doctor", "slipway doctor --format json", []doctor.Check{{}}},
 	{"tags", "slipway tags --format json", tagrule.JSON{}},
-	{"auth", "slipway auth --format json", []authStatus{{Findings: []registry.Finding{{}}, Checks: []authCheck{{}}}}},
+	{"auth", "slipway auth --format json", []authview.Status{{Findings: []registry.Finding{{}}, Checks: []authview.Check{{}}}}},
 	{"version", "slipway version --format json", versionInfo{}},
 	{"results", "slipway build --ci-results DIR, the file slipway.json", ciresults.Results{
 		Platforms: []ciresults.Platform{{}}, Warnings: []ciresults.Finding{{}}, Error: &ciresults.Failure{Place: &ciresults.Finding{}}, Metadata: json.RawMessage("{}"),
@@ -275,7 +276,8 @@ func (c comments) fields(t *testing.T, of reflect.Type) []jsonField {
 		switch {
 		case field.Anonymous && name == "":
 			all = append(all, c.fields(t, field.Type)...)
-		case field.IsExported() && name != "-" && name != "":
+		case name == "-":
+		case field.IsExported() && name != "":
 			all = append(all, jsonField{name, c.prose(t, of, field.Name), strings.Contains(options, "omit"), field.Type, alternatives[of.String()+"."+field.Name]})
 		case field.IsExported():
 			t.Errorf("%s.%s has no JSON key", of, field.Name)
