@@ -47,8 +47,22 @@ type Assigned struct {
 	// Dockerfile is the absolute path of the Dockerfile on the agent; empty when it
 	// is not a file there.
 	Dockerfile string `json:"dockerfile,omitempty"`
+	// Git is the Dockerfile that the builder reads from a git repository; nil when it
+	// comes from elsewhere.
+	Git *GitFile `json:"git,omitempty"`
 	// Nodes are in the order of the builder's definition.
 	Nodes []Assignment `json:"nodes"`
+}
+
+// GitFile is a file of a git repository.
+type GitFile struct {
+	// Repository is host and path of the repository, without scheme and credentials:
+	// "github.com/team/app".
+	Repository string `json:"repository"`
+	// Path is the file's path in the repository, with slashes.
+	Path string `json:"path"`
+	// Name is what the builder calls the file.
+	Name string `json:"name"`
 }
 
 // Assignment is what one node builds.
@@ -321,6 +335,9 @@ type Place struct {
 	// agent, empty when it is not a file there.
 	Name string `json:"name,omitempty"`
 	File string `json:"file,omitempty"`
+	// Git is the file in a git repository that the builder reads; nil when it comes from
+	// elsewhere.
+	Git *GitFile `json:"git,omitempty"`
 	// Start and End are its first and last line, counted from 1.
 	Start int `json:"start"`
 	End   int `json:"end"`

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-build/slipway/agent/ci"
+	"github.com/slipway-build/slipway/agent/ci/results"
 	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/progress"
 )
@@ -151,7 +152,7 @@ func logOf(t *testing.T, system ci.System, form progress.StepLog, tell func(s *s
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &script{t, system.Reporter(display, terminal, workspace)}
+		s := &script{t, system.Reporter(display, terminal, results.Checkout{Workspace: workspace})}
 		tell(s, dockerfile)
 		if err := s.reporter.Close(); err != nil {
 			t.Fatal(err)

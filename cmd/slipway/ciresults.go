@@ -57,7 +57,7 @@ func (c *buildCmd) tell(in *invocation) (*told, error) {
 	}
 	return &told{
 		writer:    writer,
-		collector: &ciresults.Collector{Workspace: system.Workspace(in.env.CI)},
+		collector: &ciresults.Collector{Checkout: system.Checkout(in.env.CI)},
 		warnings:  in.env.enabled("BUILDX_METADATA_WARNINGS"),
 	}, nil
 }

@@ -71,6 +71,16 @@ cd .. && git clone -q --bare repo served/repo.git && touch served/repo.git/git-d
 	a.ok("slipway build -o out --build-context extra=git://" + urlHost(ip) + "/repo.git#main:sub git://" + urlHost(ip) + "/repo.git#other:sub")
 	want(t, "file of other", a.ok("cat out/file"), "other branch\n")
 	a.fails(1, "slipway build -o out git://"+urlHost(ip)+"/repo.git#nowhere", "nowhere")
+
+	// A finding is an annotation of the job's own repository, and of no other one.
+	a.ok(`cd repo && printf 'FROM scratch as last\nCOPY nothing /\n' > sub/bad.Dockerfile && git add . && git commit -q -m third && git push -q ../served/repo.git other`)
+	for repository, wanted := range map[string][]string{
+		"repo":  {"::warning file=sub/bad.Dockerfile,line=1,", "::error file=sub/bad.Dockerfile,line=2,"},
+		"other": {"::sub/bad.Dockerfile:1 in " + urlHost(ip) + "/repo: ", "::sub/bad.Dockerfile:2 in " + urlHost(ip) + "/repo: "},
+	} {
+		job := "GITHUB_ACTIONS=true GITHUB_SERVER_URL=http://" + urlHost(ip) + " GITHUB_REPOSITORY=" + repository + " GITHUB_WORKSPACE=$PWD "
+		a.fails(1, job+"slipway build -o out -f bad.Dockerfile git://"+urlHost(ip)+"/repo.git#other:sub", wanted...)
+	}
 }
 
 func TestFlagsReachTheBuild(t *testing.T) {

@@ -79,7 +79,7 @@ type Finding struct {
 	Message string `json:"message"`
 	// URL explains the rule.
 	URL string `json:"url,omitempty"`
-	// File is relative to the workspace of the job where it is in it.
+	// File is relative to the workspace of the job where it is in it, absent where the file is not on the agent and not in the job's repository: the message names it then.
 	File string `json:"file,omitempty"`
 	// Line counts from 1; EndLine is the last line. Both are absent when they are not known.
 	Line    int `json:"line,omitempty"`
