@@ -217,6 +217,9 @@ func runAs(name called, args []string, std streams) int {
 
 func dispatch(ctx context.Context, line *cli, name called, args []string, std streams, mask *progress.Mask) (err error) {
 	defer fault.Catch(&err)
+	if err := model.CheckArguments(args); err != nil {
+		return &usageError{err: err, hints: []string{"look at what makes the command line: a list in it may be longer than it should be"}}
+	}
 	exited := false
 	values := &model.Words{}
 	parser, err := kong.New(line,
