@@ -34,7 +34,7 @@ var terminalCases = []struct {
 	variables map[string]string
 	columns   uint16 // 0 for a pipe
 }{
-	{"no-color", map[string]string{"NO_COLOR": "1"}, 0},
+	{"no-color", map[string]string{"NO_COLOR": "1", "FORCE_COLOR": "1"}, 0}, // NO_COLOR wins
 	{"force-color", map[string]string{"FORCE_COLOR": "1"}, 0},
 	{"dumb", map[string]string{"TERM": "dumb"}, 120},
 	{"40-columns", map[string]string{"COLUMNS": "40", "TERM": "xterm"}, 0},
