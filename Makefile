@@ -157,10 +157,10 @@ ci-clients: $(BUILDKITE) ## Run pipelines by CI systems that take long to compil
 	cd e2e && $(GO_TEST) -count=1 ./clients -run '^TestBuildkite$$' -buildkite
 
 .PHONY: faults
-faults: ## Plant the faults that take long or disturb the whole cluster, besides the others, and tell how each ended.
+faults: ## Plant the faults that take long or disturb the whole cluster, besides the others, and tell how each ended; also a file above 2 GiB.
 	cd e2e && go run ./testbed up && go run ./testbed peer
 	@cd e2e && report=$$(mktemp) && status=0 && \
-		SCENARIO_REPORT=$$report $(GO_TEST) -count=1 -timeout $(E2E_LIMIT) ./scenarios -run '^TestFault' -faults || status=$$?; \
+		SCENARIO_REPORT=$$report $(GO_TEST) -count=1 -timeout $(E2E_LIMIT) ./scenarios -run '^(TestFault|TestLargeFile$$)' -faults || status=$$?; \
 		cat $$report; rm $$report; exit $$status
 
 # Not part of make test: it compiles another Kubernetes, and runs all scenarios on

@@ -16,8 +16,7 @@ const gitlab = "export GITLAB_CI=true CI_SERVER_URL=https://gitlab.example CI_PR
 // nodes.
 func TestResultsForCISystems(t *testing.T) {
 	t.Parallel()
-	b := bed(t)
-	s := newShop(t, b.Images.Agent, b.Registry)
+	s := newSharedShop(t)
 	build := "slipway build " + both + s.from() + "-t " + s.tag("v1") + " --push --ci-results /tmp/results "
 	s.ok(github + build + ".")
 	digest := s.digest("v1")

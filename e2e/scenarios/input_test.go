@@ -57,8 +57,7 @@ COPY --from=build /sizes /keys /
 
 func TestContextFromGit(t *testing.T) {
 	t.Parallel()
-	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define(s.builderNode("amd64"))
+	s := newSharedSpace(t, "amd64")
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.ok(`git config --global user.email dev@example.com && git config --global user.name dev
 git init -q -b main repo && cd repo && mkdir sub && printf 'FROM scratch\nCOPY file /\n' > sub/Dockerfile && echo from git > sub/file
@@ -85,8 +84,7 @@ cd .. && git clone -q --bare repo served/repo.git && touch served/repo.git/git-d
 
 func TestFlagsReachTheBuild(t *testing.T) {
 	t.Parallel()
-	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define(s.builderNode("amd64"), s.builderNode("arm64"))
+	s := newSharedSpace(t)
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("context/.dockerignore", "ignored\n")
 	a.write("context/ignored", "x")
