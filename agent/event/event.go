@@ -28,6 +28,7 @@ type Event struct {
 	Ready        *Ready        `json:"ready,omitempty"`
 	NodeFailed   *NodeFailed   `json:"nodeFailed,omitempty"`
 	SolveBegun   *SolveBegun   `json:"solveBegun,omitempty"`
+	Submitted    *Submitted    `json:"submitted,omitempty"`
 	Progress     *Progress     `json:"progress,omitempty"`
 	Solved       *Solved       `json:"solved,omitempty"`
 	BuilderLost  *BuilderLost  `json:"builderLost,omitempty"`
@@ -125,6 +126,13 @@ type SolveBegun struct {
 	// Platform is the node's own, which it builds for when it is asked for none;
 	// empty where the builder does not say.
 	Platform string `json:"platform,omitempty"`
+}
+
+// Submitted says that a solve was sent to the builder. It comes again when the solve is
+// sent again.
+type Submitted struct {
+	// Ref is the name of the solve in the history of its buildkitd.
+	Ref string `json:"ref"`
 }
 
 // Progress is one report of a solve's steps. A step, a part or a warning comes

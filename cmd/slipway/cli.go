@@ -118,6 +118,7 @@ type invocation struct {
 	global   *global
 	called   called
 	given    map[string]bool // the flags that are on the command line, by name
+	inputs   []string        // those flags and arguments, for people
 	env      environment
 	files    *source.Reader
 	workdir  string // empty where there is none any more
@@ -300,6 +301,7 @@ func dispatch(ctx context.Context, line *cli, name called, args []string, std st
 		global:   &line.global,
 		called:   name,
 		given:    given(parsed),
+		inputs:   model.Inputs(parsed),
 		env:      env,
 		files:    files,
 		workdir:  workdir,

@@ -86,6 +86,8 @@ func (c *Collector) Consume(e event.Event) error {
 		if len(n.platforms) == 0 && e.SolveBegun.Platform != "" {
 			n.platforms = []string{e.SolveBegun.Platform}
 		}
+	case e.Submitted != nil:
+		n.Ref = e.Submitted.Ref
 	case e.Progress != nil && n.steps != nil:
 		for _, v := range e.Progress.Vertexes {
 			if v.Completed != nil && event.IsInstruction(v.Name) {
