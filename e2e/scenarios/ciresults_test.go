@@ -31,7 +31,7 @@ func TestResultsForCISystems(t *testing.T) {
 	// What it sources is what the registry has.
 	want(t, "the image", s.ok(". /tmp/results/slipway.env; echo $SLIPWAY_IMAGE"), s.repo+"@"+digest+"\n")
 	summary := s.ok("cat /tmp/summary")
-	for _, part := range []string{"### Image build succeeded", "<code>" + digest + "</code>", "<td><code>linux/arm64</code></td>"} {
+	for _, part := range []string{"### Image build succeeded", "<th>Build ID</th>", "<summary>Build inputs</summary>", "<code>" + digest + "</code>", "<td><code>linux/arm64</code></td>"} {
 		if !strings.Contains(summary, part) {
 			t.Errorf("the summary has no %s:\n%s", part, summary)
 		}
