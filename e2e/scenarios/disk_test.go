@@ -17,7 +17,7 @@ func TestDiskTooSmallForTheOutput(t *testing.T) {
 		"volumes:\n", "volumes:\n    - {name: small, emptyDir: {medium: Memory, sizeLimit: 16Mi}}\n",
 	).Replace(s.agentManifest("agent", s.Bed.Images.Agent))
 	a := s.startAgentFrom("agent", manifest)
-	a.write("Dockerfile", "FROM base AS make\nRUN head -c 50000000 /dev/urandom > /big\nFROM scratch\nCOPY --from=make /big /big\n")
+	a.write("Dockerfile", "FROM base AS make\nRUN head -c 20000000 /dev/urandom > /big\nFROM scratch\nCOPY --from=make /big /big\n")
 	// buildkitd cannot go on with a base that it was loading when a build was
 	// cancelled ("unsupported offset"), and here each ends in the middle.
 	a.ok("slipway build " + both + a.base() + "-o type=cacheonly .")
