@@ -53,7 +53,7 @@ func TestFailed(t *testing.T) {
 func TestFailedInGit(t *testing.T) {
 	file := dockerfile{git: &event.GitFile{Repository: "git.example/team/app", Path: "docker/Dockerfile", Name: "Dockerfile"}}
 	for name, want := range map[string]*event.GitFile{"Dockerfile": file.git, "included": nil} {
-		if got := failed(atLine(name, 3, 3), file).Place; got == nil || got.Git != want || got.File != "" {
+		if got := failed(atLine(name, 1, 1), file).Place; got == nil || got.Git != want || got.File != "" {
 			t.Errorf("%s is at %+v", name, got)
 		}
 	}

@@ -113,12 +113,13 @@ const emptyCell = "<td></td>"
 // table writes a table whose cells are HTML, without columns that are empty in all rows.
 // A block of HTML ends at an empty line.
 func table(b *strings.Builder, head []string, rows [][]string) {
-	filled := func(column int) bool {
-		return slices.ContainsFunc(rows, func(row []string) bool { return column < len(row) && row[column] != emptyCell })
+	filled := make([]bool, len(head))
+	for i := range head {
+		filled[i] = slices.ContainsFunc(rows, func(row []string) bool { return i < len(row) && row[i] != emptyCell })
 	}
 	b.WriteString("<table>\n<tr>")
 	for i, name := range head {
-		if filled(i) {
+		if filled[i] {
 			b.WriteString("<th>" + name + "</th>")
 		}
 	}
@@ -126,7 +127,7 @@ func table(b *strings.Builder, head []string, rows [][]string) {
 	for _, row := range rows {
 		b.WriteString("<tr>")
 		for i, one := range row {
-			if filled(i) {
+			if filled[i] {
 				b.WriteString(one)
 			}
 		}
