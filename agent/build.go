@@ -143,7 +143,7 @@ func (b Build) begin(ctx context.Context) (_ *work, err error) {
 	plan, err := b.prepare(ctx)
 	prepared()
 	if err != nil {
-		stream.Emitter().Emit(event.Event{Failed: failed(err, "")})
+		stream.Emitter().Emit(event.Event{Failed: failed(err, dockerfile{})})
 		return nil, err
 	}
 	w := &work{Build: b, plan: plan, stream: stream, events: stream.Emitter()}
@@ -170,7 +170,7 @@ func (b Build) begin(ctx context.Context) (_ *work, err error) {
 // end closes what begin has opened; its own error counts where err has none.
 func (w *work) end(err *error) {
 	if *err != nil {
-		w.events.Emit(event.Event{Failed: failed(*err, w.plan.DockerfilePath())})
+		w.events.Emit(event.Event{Failed: failed(*err, dockerfileOf(w.plan))})
 	}
 	if w.shown != nil {
 		if closeErr := w.shown.End(); *err == nil {
@@ -192,7 +192,8 @@ func (b Build) reporter(display *progress.Display) ci.Reporter {
 
 // assigned tells which jobs are done.
 func (w *work) assigned(jobs []fleet.Job) {
-	assigned := &event.Assigned{Builder: w.Fleet.Definition().Name, Dockerfile: w.plan.DockerfilePath()}
+	file := dockerfileOf(w.plan)
+	assigned := &event.Assigned{Builder: w.Fleet.Definition().Name, Dockerfile: file.path, Git: file.git}
 	for _, j := range jobs {
 		node := w.Fleet.Definition().Nodes[j.Node].Name
 		assigned.Nodes = append(assigned.Nodes, event.Assignment{Node: node, Platforms: fleet.FormatPlatforms(j.Platforms)})

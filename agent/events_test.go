@@ -114,8 +114,8 @@ func TestTheEventsOfABuild(t *testing.T) {
 	}
 	for place, want := range map[string][]string{
 		"":                              {"assigned", "publishing", "published"},
-		"builder-amd64 builder-amd64-0": {"connected", "solveBegun", "progress", "progress", "solved"},
-		"builder-arm64 builder-arm64-0": {"connected", "solveBegun", "progress", "solved"},
+		"builder-amd64 builder-amd64-0": {"connected", "solveBegun", "submitted", "progress", "progress", "solved"},
+		"builder-arm64 builder-arm64-0": {"connected", "solveBegun", "submitted", "progress", "solved"},
 	} {
 		if diff := cmp.Diff(want, seen.of(place)); diff != "" {
 			t.Errorf("events of %q (-want +got):\n%s", place, diff)

@@ -4,14 +4,30 @@ import (
 	"errors"
 	"path/filepath"
 
+	"github.com/slipway-build/slipway/agent/ci"
 	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// failed says why a build has failed, and where. dockerfile is the file on the agent,
-// empty when it is none.
-func failed(err error, dockerfile string) *event.Failed {
+// dockerfile is where the Dockerfile of a build is. The zero dockerfile is one that is
+// neither on the agent nor in a git repository.
+type dockerfile struct {
+	path string // absolute, on the agent
+	git  *event.GitFile
+}
+
+// dockerfileOf returns where the Dockerfile of a plan is.
+func dockerfileOf(plan *solve.Plan) dockerfile {
+	file := dockerfile{path: plan.DockerfilePath()}
+	if in, ok := plan.GitDockerfile(); ok {
+		file.git = &event.GitFile{Repository: ci.Repository(in.Remote), Path: in.Path, Name: in.Name}
+	}
+	return file
+}
+
+// failed says why a build has failed, and where.
+func failed(err error, file dockerfile) *event.Failed {
 	f := &event.Failed{Class: failedClass(fault.ClassOf(err)), Error: err.Error(), Step: solve.FailedStep(err)}
 	if f.Class == event.FailedBuild {
 		f.Error = failureText(err)
@@ -21,8 +37,11 @@ func failed(err error, dockerfile string) *event.Failed {
 		return f
 	}
 	f.Place = &event.Place{Name: name, Start: start, End: end}
-	if dockerfile != "" && name == filepath.Base(dockerfile) {
-		f.Place.File = dockerfile
+	switch {
+	case file.path != "" && name == filepath.Base(file.path):
+		f.Place.File = file.path
+	case file.git != nil && name == file.git.Name:
+		f.Place.Git = file.git
 	}
 	return f
 }

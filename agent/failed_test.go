@@ -43,8 +43,18 @@ func TestFailed(t *testing.T) {
 		{"cancelled", fault.With(fault.ClassCancelled, context.Canceled), event.Failed{Class: event.FailedCancelled, Error: "context canceled"}},
 		{"a fault of slipway", errors.New("x"), event.Failed{Class: event.FailedInternal, Error: "x"}},
 	} {
-		if diff := cmp.Diff(&tt.want, failed(tt.err, "/ws/Dockerfile")); diff != "" {
+		if diff := cmp.Diff(&tt.want, failed(tt.err, dockerfile{path: "/ws/Dockerfile"})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// TestFailedInGit has a Dockerfile that the builder reads from a repository.
+func TestFailedInGit(t *testing.T) {
+	file := dockerfile{git: &event.GitFile{Repository: "git.example/team/app", Path: "docker/Dockerfile", Name: "Dockerfile"}}
+	for name, want := range map[string]*event.GitFile{"Dockerfile": file.git, "included": nil} {
+		if got := failed(atLine(name, 1, 1), file).Place; got == nil || got.Git != want || got.File != "" {
+			t.Errorf("%s is at %+v", name, got)
 		}
 	}
 }

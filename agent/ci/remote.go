@@ -5,6 +5,11 @@ import (
 	"strings"
 )
 
+// Repository returns host and path of the repository at an address, without scheme and
+// credentials, as an Identity has it: "gitlab.example/team/app". It is empty for an
+// address that names no host.
+func Repository(address string) string { return remote(address) }
+
 // remote brings the address of a repository into one form, host/path, so that
 // a clone over SSH and one with a job's token over HTTPS are the same:
 // "https://token@host/team/app.git", "ssh://git@host:22/team/app" and

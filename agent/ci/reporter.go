@@ -3,9 +3,9 @@ package ci
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 
+	"github.com/slipway-build/slipway/agent/ci/results"
 	"github.com/slipway-build/slipway/agent/event"
 )
 
@@ -37,13 +37,13 @@ const maxAnnotations = 10
 const maxWarnings = 1000
 
 // Reporter returns what shows a build in the log of the system: the plain display,
-// around which findings become annotations where the system has any. workspace is
-// that of Workspace.
-func (s System) Reporter(plain Reporter, log Log, workspace string) Reporter {
+// around which findings become annotations where the system has any. checkout is
+// that of Checkout.
+func (s System) Reporter(plain Reporter, log Log, checkout results.Checkout) Reporter {
 	if s.Commands == nil || s.Commands.Annotate(Annotation{Level: LevelError, Message: "x"}) == "" {
 		return plain
 	}
-	return &annotator{Reporter: plain, commands: s.Commands, log: log, workspace: workspace}
+	return &annotator{Reporter: plain, commands: s.Commands, log: log, checkout: checkout}
 }
 
 // annotator adds annotations below what a display shows: warnings of the Dockerfile's
@@ -51,11 +51,11 @@ func (s System) Reporter(plain Reporter, log Log, workspace string) Reporter {
 // place here as well, once something reads their reports.
 type annotator struct {
 	Reporter
-	commands  Commands
-	log       Log
-	workspace string
+	commands Commands
+	log      Log
+	checkout results.Checkout
 
-	dockerfile string       // on the agent; empty when it is not there
+	dockerfile results.Location
 	warnings   []Annotation // the first ones, at most maxAnnotations
 	known      map[Annotation]bool
 	more       int // warnings after those
@@ -66,7 +66,7 @@ type annotator struct {
 func (a *annotator) Consume(e event.Event) error {
 	switch {
 	case e.Assigned != nil:
-		a.dockerfile = e.Assigned.Dockerfile
+		a.dockerfile = results.Location{Path: e.Assigned.Dockerfile, Git: e.Assigned.Git}
 	case e.Progress != nil:
 		for _, w := range e.Progress.Warnings {
 			a.warn(w)
@@ -117,11 +117,7 @@ func (a *annotator) warn(w *event.Warning) {
 	if w.URL != "" {
 		one.Message += " (" + a.log.Clean(w.URL) + ")"
 	}
-	file := ""
-	if name != "" && name == filepath.Base(a.dockerfile) {
-		file = a.dockerfile
-	}
-	a.locate(&one, file, name)
+	a.locate(&one, a.dockerfile.Named(name), name)
 	if a.known[one] {
 		return
 	}
@@ -147,42 +143,23 @@ func (a *annotator) fail(f *event.Failed) {
 	if one.Title == "" {
 		one.Title = "slipway"
 	}
-	file, name := "", ""
+	var file results.Location
+	name := ""
 	if f.Place != nil {
-		file, name, one.Line, one.EndLine = f.Place.File, f.Place.Name, f.Place.Start, f.Place.End
+		file = results.Location{Path: f.Place.File, Git: f.Place.Git}
+		name, one.Line, one.EndLine = f.Place.Name, f.Place.Start, f.Place.End
 	}
 	a.locate(&one, file, name)
 	a.failure = &one
 }
 
-// locate puts a finding on a file of the workspace. Where the file is not in it, the
-// message says which it is.
-func (a *annotator) locate(one *Annotation, file, name string) {
-	if one.File = a.log.Clean(relative(a.workspace, file)); one.File != "" || name == "" {
+// locate puts a finding on a file of the job's repository. Where the file is not in it,
+// the message says which it is.
+func (a *annotator) locate(one *Annotation, file results.Location, name string) {
+	if one.File = a.log.Clean(a.checkout.File(file)); one.File != "" {
 		return
 	}
-	if one.Line > 0 {
-		name = fmt.Sprintf("%s:%d", name, one.Line)
+	if elsewhere := file.Elsewhere(name, one.Line); elsewhere != "" {
+		one.Message = a.log.Clean(elsewhere) + ": " + one.Message
 	}
-	one.Message = a.log.Clean(name) + ": " + one.Message
-}
-
-// relative returns a file's path in the workspace, with slashes; empty where it is not
-// in it. Links are followed on both sides.
-func relative(workspace, file string) string {
-	if workspace == "" || file == "" {
-		return ""
-	}
-	root, err := filepath.EvalSymlinks(workspace)
-	if err != nil {
-		return ""
-	}
-	if file, err = filepath.EvalSymlinks(file); err != nil {
-		return ""
-	}
-	rel, err := filepath.Rel(root, file)
-	if err != nil || !filepath.IsLocal(rel) {
-		return ""
-	}
-	return filepath.ToSlash(rel)
 }

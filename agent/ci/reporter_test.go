@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/slipway-build/slipway/agent/ci/results"
 	"github.com/slipway-build/slipway/agent/event"
 )
 
@@ -36,7 +37,7 @@ func (l *lines) Clean(text string) string {
 func TestReporter(t *testing.T) {
 	plain := &plainLog{closed: errors.New("closed")}
 	for _, s := range append(Systems(), System{}) {
-		_, same := s.Reporter(plain, &lines{}, "/w").(*plainLog)
+		_, same := s.Reporter(plain, &lines{}, results.Checkout{Workspace: "/w"}).(*plainLog)
 		if want := s.Name != "github" && s.Name != "azure"; same != want {
 			t.Errorf("%q has the display as its reporter: %t", s.Name, same)
 		}
@@ -61,6 +62,8 @@ func TestAnnotations(t *testing.T) {
 		return &event.Warning{Short: []byte(text), URL: "https://u", Source: &event.Source{Filename: file}, Ranges: []*event.Range{{Start: &event.Position{Line: line}}}}
 	}
 	place := &event.Place{Name: "Dockerfile.prod", File: dockerfile, Start: 3, End: 4}
+	own := &event.GitFile{Repository: "git.example/team/app", Path: "docker/Dockerfile", Name: "Dockerfile"}
+	other := &event.GitFile{Repository: "git.example/team/base", Path: "docker/Dockerfile", Name: "Dockerfile"}
 	for _, tt := range []struct {
 		name      string
 		workspace string
@@ -83,11 +86,27 @@ func TestAnnotations(t *testing.T) {
 		{"a failure outside of the workspace", t.TempDir(), []event.Event{{Failed: &event.Failed{Class: event.FailedBuild, Error: "exit code: 2", Place: place}}}, []string{
 			"::error title=slipway::<Dockerfile.prod:3>: <exit code: 2>",
 		}},
+		{"the job's repository from git", "", []event.Event{
+			{Assigned: &event.Assigned{Git: own}},
+			{Progress: &event.Progress{Warnings: []*event.Warning{warning("Rule: says", "Dockerfile", 2)}}},
+			{Failed: &event.Failed{Class: event.FailedBuild, Error: "exit code: 2", Place: &event.Place{Name: "Dockerfile", Git: own, Start: 3, End: 3}}},
+		}, []string{
+			"::warning file=<docker/Dockerfile>,line=2,endLine=2,title=<Rule::says> (<https://u>)",
+			"::error file=<docker/Dockerfile>,line=3,endLine=3,title=slipway::<exit code: 2>",
+		}},
+		{"another repository", workspace, []event.Event{
+			{Assigned: &event.Assigned{Git: other}},
+			{Progress: &event.Progress{Warnings: []*event.Warning{warning("Rule: says", "Dockerfile", 2)}}},
+			{Failed: &event.Failed{Class: event.FailedBuild, Error: "exit code: 2", Place: &event.Place{Name: "Dockerfile", Git: other, Start: 3, End: 3}}},
+		}, []string{
+			"::warning title=<Rule::<docker/Dockerfile:2 in git.example/team/base>: says> (<https://u>)",
+			"::error title=slipway::<docker/Dockerfile:3 in git.example/team/base>: <exit code: 2>",
+		}},
 		{"no workspace", "", []event.Event{{Failed: &event.Failed{Class: event.FailedCluster, Error: "no pod"}}}, []string{"::error title=slipway::<no pod>"}},
 		{"cancelled", workspace, []event.Event{{Failed: &event.Failed{Class: event.FailedCancelled, Error: "signal"}}}, nil},
 	} {
 		log := &lines{}
-		r := github.Reporter(&plainLog{}, log, tt.workspace)
+		r := github.Reporter(&plainLog{}, log, results.Checkout{Workspace: tt.workspace, Repository: "git.example/team/app"})
 		for _, e := range tt.events {
 			if err := r.Consume(e); err != nil {
 				t.Fatal(err)
@@ -107,7 +126,7 @@ func TestAnnotations(t *testing.T) {
 func TestAnnotationsAreBounded(t *testing.T) {
 	log := &lines{}
 	github, _, _ := Variables{}.Choose("github")
-	r := github.Reporter(&plainLog{}, log, "")
+	r := github.Reporter(&plainLog{}, log, results.Checkout{})
 	for range 2 { // nodes
 		for i := range maxWarnings + 5 {
 			if err := r.Consume(event.Event{Progress: &event.Progress{Warnings: []*event.Warning{{Short: fmt.Appendf(nil, "w%d", i)}}}}); err != nil {
@@ -132,7 +151,7 @@ func TestAnnotationsAreFew(t *testing.T) {
 	for name, closed := range map[string]error{"": nil, "stalled": &event.StalledError{Consumer: "display"}} {
 		log := &lines{}
 		github, _, _ := Variables{}.Choose("github")
-		r := github.Reporter(&plainLog{closed: closed}, log, "")
+		r := github.Reporter(&plainLog{closed: closed}, log, results.Checkout{})
 		for i := range 13 {
 			if err := r.Consume(event.Event{Progress: &event.Progress{Warnings: []*event.Warning{{Short: fmt.Appendf(nil, "w%d", i)}}}}); err != nil {
 				t.Fatal(err)

@@ -140,6 +140,14 @@ func (s System) Workspace(v Variables) string {
 	return ""
 }
 
+// Checkout is the job's own repository, as far as the variables say.
+func (s System) Checkout(v Variables) results.Checkout {
+	if s.identity == nil {
+		return results.Checkout{}
+	}
+	return results.Checkout{Workspace: s.Workspace(v), Repository: s.identity(v).Repository}
+}
+
 // Mask returns the line by which the system is told to hide a value in the log from
 // there on; empty where it reads no such lines.
 func (s System) Mask(value string) string {

@@ -28,6 +28,7 @@ type Event struct {
 	Ready        *Ready        `json:"ready,omitempty"`
 	NodeFailed   *NodeFailed   `json:"nodeFailed,omitempty"`
 	SolveBegun   *SolveBegun   `json:"solveBegun,omitempty"`
+	Submitted    *Submitted    `json:"submitted,omitempty"`
 	Progress     *Progress     `json:"progress,omitempty"`
 	Solved       *Solved       `json:"solved,omitempty"`
 	BuilderLost  *BuilderLost  `json:"builderLost,omitempty"`
@@ -47,8 +48,22 @@ type Assigned struct {
 	// Dockerfile is the absolute path of the Dockerfile on the agent; empty when it
 	// is not a file there.
 	Dockerfile string `json:"dockerfile,omitempty"`
+	// Git is the Dockerfile that the builder reads from a git repository; nil when it
+	// comes from elsewhere.
+	Git *GitFile `json:"git,omitempty"`
 	// Nodes are in the order of the builder's definition.
 	Nodes []Assignment `json:"nodes"`
+}
+
+// GitFile is a file of a git repository.
+type GitFile struct {
+	// Repository is host and path of the repository, without scheme and credentials:
+	// "github.com/team/app".
+	Repository string `json:"repository"`
+	// Path is the file's path in the repository, with slashes.
+	Path string `json:"path"`
+	// Name is what the builder calls the file.
+	Name string `json:"name"`
 }
 
 // Assignment is what one node builds.
@@ -111,6 +126,13 @@ type SolveBegun struct {
 	// Platform is the node's own, which it builds for when it is asked for none;
 	// empty where the builder does not say.
 	Platform string `json:"platform,omitempty"`
+}
+
+// Submitted says that a solve was sent to the builder. It comes again when the solve is
+// sent again.
+type Submitted struct {
+	// Ref is the name of the solve in the history of its buildkitd.
+	Ref string `json:"ref"`
 }
 
 // Progress is one report of a solve's steps. A step, a part or a warning comes
@@ -321,6 +343,9 @@ type Place struct {
 	// agent, empty when it is not a file there.
 	Name string `json:"name,omitempty"`
 	File string `json:"file,omitempty"`
+	// Git is the file in a git repository that the builder reads; nil when it comes from
+	// elsewhere.
+	Git *GitFile `json:"git,omitempty"`
 	// Start and End are its first and last line, counted from 1.
 	Start int `json:"start"`
 	End   int `json:"end"`

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slipway-build/slipway/agent/ci"
+	"github.com/slipway-build/slipway/agent/ci/results"
 	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/internal/sanitize/sanitizetest"
@@ -160,7 +161,7 @@ func checkHostile(t *testing.T, system ci.System, seed uint64, directory string)
 		}
 		told := system
 		told.Commands = noted
-		s := &script{t, told.Reporter(display, terminal, directory)}
+		s := &script{t, told.Reporter(display, terminal, results.Checkout{Workspace: directory})}
 		tellHostile(s, r, filepath.Join(directory, "::error::#[;,]%0A", "Dockerfile"))
 		if r.IntN(2) == 0 {
 			fmt.Fprintf(terminal, "a diagnostic %s\n", hostile(r))

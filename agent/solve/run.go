@@ -112,6 +112,7 @@ func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d 
 	if err != nil {
 		return nil, buildkit.Explain(ctx, err)
 	}
+	feed.events.Emit(event.Event{Submitted: &event.Submitted{Ref: opt.Ref}})
 	response, err := d.Client().Solve(ctx, nil, opt, feed.start())
 	endErr := end()
 	incomplete := exports.End()

@@ -35,14 +35,27 @@ func TestTooManyTags(t *testing.T) {
 	t.Setenv("GITHUB_ACTIONS", "true")
 	t.Setenv("GITHUB_STEP_SUMMARY", filepath.Join(dir, "summary"))
 	var errs bytes.Buffer
-	args := append([]string{"build", "--definitions", filepath.Join(dir, "far.yaml"), "--ci-results", filepath.Join(dir, "ci"), "--push", filepath.Join(dir, "docker")}, manyTags(5000, 2100)...)
+	args := append([]string{"build", "--definitions", filepath.Join(dir, "far.yaml"), "--ci-results", filepath.Join(dir, "ci"), "--push", filepath.Join(dir, "docker")}, manyTags(4000, 2700)...)
 	code := run(args, streams{strings.NewReader(""), &bytes.Buffer{}, &errs})
-	if want := "error: --tag: 5000 names are given, and at most 1000 are taken\n"; code != exitUsage || !strings.Contains(errs.String(), want) || errs.Len() > 1<<10 {
+	if want := "error: --tag: 4000 names are given, and at most 1000 are taken\n"; code != exitUsage || !strings.Contains(errs.String(), want) || errs.Len() > 1<<10 {
 		t.Errorf("exit code %d, %d bytes: %.2000s", code, errs.Len(), errs.String())
 	}
 	for _, name := range []string{"summary", "ci/slipway.json"} {
 		if text := readText(t, filepath.Join(dir, name)); text == "" || len(text) > 4<<10 {
 			t.Errorf("%s has %d bytes", name, len(text))
+		}
+	}
+}
+
+// TestTooManyArguments has as many arguments as a system passes on, by both names of the
+// program: they are refused, and not parsed, which would take minutes.
+func TestTooManyArguments(t *testing.T) {
+	args := append([]string{"build", "."}, manyTags(100_000, 20)...)
+	for name, code := range map[called]int{"slipway": exitUsage, "docker-buildx": exitBuild} {
+		var errs bytes.Buffer
+		got := runAs(name, args, streams{strings.NewReader(""), &bytes.Buffer{}, &errs})
+		if want := ": the command line has 200002 arguments, and at most 10000 are taken\n"; got != code || !strings.Contains(strings.ToLower(errs.String()), want) || errs.Len() > 1<<10 {
+			t.Errorf("%s: exit code %d, want %d: %.2000s", name, got, code, errs.String())
 		}
 	}
 }

@@ -125,7 +125,7 @@ func (c *buildCmd) Run(in *invocation) (err error) {
 		Terminal:   in.terminal,
 		Mode:       asked.mode,
 		Reporter: func(plain ci.Reporter) ci.Reporter {
-			return asked.system.Reporter(plain, in.terminal, asked.system.Workspace(in.env.CI))
+			return asked.system.Reporter(plain, in.terminal, asked.system.Checkout(in.env.CI))
 		},
 		Steps:     c.steps(asked.system, asked.mode),
 		RawOutput: c.RawOutput,

@@ -57,7 +57,7 @@ func (c *buildCmd) tell(in *invocation) (*told, error) {
 	}
 	return &told{
 		writer:    writer,
-		collector: &ciresults.Collector{Workspace: system.Workspace(in.env.CI)},
+		collector: &ciresults.Collector{Checkout: system.Checkout(in.env.CI)},
 		warnings:  in.env.enabled("BUILDX_METADATA_WARNINGS"),
 	}, nil
 }
@@ -99,6 +99,7 @@ func (t *told) end(in *invocation, err error) error {
 // results are what a build came to that has ended with an error, or nil.
 func (t *told) results(in *invocation, err error) ciresults.Results {
 	r := t.collector.Results()
+	r.Inputs = in.inputs
 	if r.Started.IsZero() {
 		r.Started, r.Duration = began, time.Since(began).Seconds()
 	}

@@ -73,7 +73,7 @@ func TestResultsOfSuccess(t *testing.T) {
 	t.Setenv("GITHUB_STEP_SUMMARY", filepath.Join(dir, "summary"))
 	var out, errs bytes.Buffer
 	code := run([]string{
-		"build", "--definitions", filepath.Join(dir, "far.yaml"), "--platform", "linux/amd64", "--push", "--tag", "reg.example/app:1", "--ci-results", filepath.Join(dir, "ci"), filepath.Join(dir, "docker"),
+		"build", "--definitions", filepath.Join(dir, "far.yaml"), "--platform", "linux/amd64", "--push", "--tag", "reg.example/app:1", "--build-arg", "WORD=not-to-be-shown", "--ci-results", filepath.Join(dir, "ci"), filepath.Join(dir, "docker"),
 	}, streams{strings.NewReader(""), &out, &errs})
 	if code != 0 {
 		t.Fatalf("exit code %d:\n%s", code, errs.String())
@@ -91,10 +91,14 @@ func TestResultsOfSuccess(t *testing.T) {
 	for _, part := range []string{
 		"### Image build succeeded\n", "<td><code>reg.example/app:1</code></td>", "<td>50%</td>", "<td><code>linux/amd64</code></td><td><code>far</code></td>", "<td>1 of 2</td>",
 		"<td><code>docker/Dockerfile:1</code></td><td><code>FromAsCasing</code></td>",
+		"<th>Build ID</th>", "<summary>Build inputs</summary>", "\ntag: reg.example/app:1\nbuild-arg: WORD\nci-results: ",
 	} {
 		if !strings.Contains(summary, part) {
 			t.Errorf("the summary has no %s:\n%s", part, summary)
 		}
+	}
+	if strings.Contains(summary, "not-to-be-shown") {
+		t.Errorf("the summary has the value of a build argument:\n%s", summary)
 	}
 	want := "SLIPWAY_STATUS=succeeded\nSLIPWAY_DIGEST=" + image + "\nSLIPWAY_IMAGE=reg.example/app@" + image + "\nSLIPWAY_IMAGEID=" + config + "\nSLIPWAY_TAGS=reg.example/app:1\n"
 	if got := readText(t, filepath.Join(dir, "ci", "slipway.env")); got != want {
@@ -104,7 +108,7 @@ func TestResultsOfSuccess(t *testing.T) {
 	if err := json.Unmarshal([]byte(readText(t, filepath.Join(dir, "ci", "slipway.json"))), &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Status != ciresults.Succeeded || r.Builder != "far" || len(r.Platforms) != 1 || r.Platforms[0].Digest != image || len(r.Warnings) != 1 || r.Warnings[0].File != "docker/Dockerfile" || len(r.Metadata) < 10 || r.Started.Location() != time.UTC {
+	if r.Status != ciresults.Succeeded || r.Builder != "far" || len(r.Platforms) != 1 || r.Platforms[0].Digest != image || len(r.Platforms[0].Ref) != 25 || len(r.Inputs) != 7 || len(r.Warnings) != 1 || r.Warnings[0].File != "docker/Dockerfile" || len(r.Metadata) < 10 || r.Started.Location() != time.UTC {
 		t.Errorf("%+v", r)
 	}
 }

@@ -118,6 +118,7 @@ type invocation struct {
 	global   *global
 	called   called
 	given    map[string]bool // the flags that are on the command line, by name
+	inputs   []string        // those flags and arguments, for people
 	env      environment
 	files    *source.Reader
 	workdir  string // empty where there is none any more
@@ -217,6 +218,9 @@ func runAs(name called, args []string, std streams) int {
 
 func dispatch(ctx context.Context, line *cli, name called, args []string, std streams, mask *progress.Mask) (err error) {
 	defer fault.Catch(&err)
+	if err := model.CheckArguments(args); err != nil {
+		return &usageError{err: err, hints: []string{"look at what makes the command line: a list in it may be longer than it should be"}}
+	}
 	exited := false
 	values := &model.Words{}
 	parser, err := kong.New(line,
@@ -297,6 +301,7 @@ func dispatch(ctx context.Context, line *cli, name called, args []string, std st
 		global:   &line.global,
 		called:   name,
 		given:    given(parsed),
+		inputs:   model.Inputs(parsed),
 		env:      env,
 		files:    files,
 		workdir:  workdir,

@@ -72,8 +72,7 @@ func TestAskInsteadOfBuilding(t *testing.T) {
 // TestIndexCreate makes an index out of images of several repositories.
 func TestIndexCreate(t *testing.T) {
 	t.Parallel()
-	b := bed(t)
-	s := newShop(t, b.Images.Agent, b.Registry)
+	s := newSharedShop(t)
 	s.ok("slipway build --platform linux/amd64 " + s.from() + "-t " + s.repo + "/amd:1 --push .")
 	s.ok("slipway build --platform linux/arm64 " + s.from() + "-t " + s.repo + "/arm:1 --push .")
 	s.ok("slipway index create -t " + s.tag("joined") + " -t " + s.repo + "/elsewhere:joined --annotation index:by=hand " + s.repo + "/amd:1 " + s.repo + "/arm:1")

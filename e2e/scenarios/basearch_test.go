@@ -12,7 +12,7 @@ import (
 func TestBaseOfAnotherArchitecture(t *testing.T) {
 	t.Parallel()
 	b := bed(t)
-	s := newShop(t, b.Images.Agent, b.Registry)
+	s := newSharedShop(t)
 	image, err := s.images.Image(t.Context(), b.Registry.Base, "linux/amd64")
 	if err != nil {
 		t.Fatal(err)

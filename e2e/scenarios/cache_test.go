@@ -17,7 +17,8 @@ func TestCacheOfBothNodes(t *testing.T) {
 	s.write("Dockerfile", slowDockerfile)
 	drawn := func() string { return s.ok("cat out/linux_amd64/drawn.txt out/linux_arm64/drawn.txt") }
 	build := func(flags string) { s.ok("rm -rf out && slipway build " + both + s.from() + flags + " -o out .") }
-	forget := func() { s.kubectl("", "delete", "deployments", "--all", "--cascade=foreground", "--wait=true") }
+	// Builders that have forgotten everything are like new ones, and sooner there.
+	forget := func() { s.ok("slipway prune --all --force >&2") }
 
 	build("--cache-to type=registry,mode=max,ref=" + s.tag("cache") + " --cache-to type=local,mode=max,dest=kept")
 	first := drawn()
@@ -28,7 +29,14 @@ func TestCacheOfBothNodes(t *testing.T) {
 	want(t, "tags of the cache", strings.Join(tags, " "), "cache-linux-amd64 cache-linux-arm64")
 	want(t, "directories of the cache", s.ok("ls kept"), "linux_amd64\nlinux_arm64\n")
 
-	// From the registry: without it, what was drawn would be drawn anew.
+	// Without a cache, what was drawn is drawn anew.
+	forget()
+	build("")
+	if drawn() == first {
+		t.Fatal("builders have their cache after slipway prune --all")
+	}
+
+	// From the registry.
 	forget()
 	build("--cache-from type=registry,ref=" + s.tag("cache"))
 	want(t, "the result of empty builders with the registry's cache", drawn(), first)

@@ -16,8 +16,7 @@ const gitlab = "export GITLAB_CI=true CI_SERVER_URL=https://gitlab.example CI_PR
 // nodes.
 func TestResultsForCISystems(t *testing.T) {
 	t.Parallel()
-	b := bed(t)
-	s := newShop(t, b.Images.Agent, b.Registry)
+	s := newSharedShop(t)
 	build := "slipway build " + both + s.from() + "-t " + s.tag("v1") + " --push --ci-results /tmp/results "
 	s.ok(github + build + ".")
 	digest := s.digest("v1")
@@ -32,7 +31,7 @@ func TestResultsForCISystems(t *testing.T) {
 	// What it sources is what the registry has.
 	want(t, "the image", s.ok(". /tmp/results/slipway.env; echo $SLIPWAY_IMAGE"), s.repo+"@"+digest+"\n")
 	summary := s.ok("cat /tmp/summary")
-	for _, part := range []string{"### Image build succeeded", "<code>" + digest + "</code>", "<td><code>linux/arm64</code></td>"} {
+	for _, part := range []string{"### Image build succeeded", "<th>Build ID</th>", "<summary>Build inputs</summary>", "<code>" + digest + "</code>", "<td><code>linux/arm64</code></td>"} {
 		if !strings.Contains(summary, part) {
 			t.Errorf("the summary has no %s:\n%s", part, summary)
 		}

@@ -74,8 +74,7 @@ func TestContextOfAFreshCloneIsNotSentAgain(t *testing.T) {
 // disk, whatever was sent.
 func TestContextOfEqualTimesIsNotStale(t *testing.T) {
 	t.Parallel()
-	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define(s.builderNode("amd64"))
+	s := newSharedSpace(t, "amd64")
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.ok(`mkdir ctx && printf 'FROM scratch\nCOPY f /\n' > ctx/Dockerfile`)
 	build := func(content, flags string) (digest string) {
@@ -325,8 +324,7 @@ func TestContextMutations(t *testing.T) {
 		seed = time.Now().UnixNano()
 	}
 	t.Logf("seed: -context.seed=%d", seed)
-	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define(s.builderNode("amd64"))
+	s := newSharedSpace(t, "amd64")
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", copyAll)
 	a.write("manifest.sh", manifestScript)
@@ -347,7 +345,7 @@ func TestContextMutations(t *testing.T) {
 	for _, kind := range mutations { // each alone
 		next(1, []mutation{kind})
 	}
-	const total, perBuild = 1000, 60
+	const total, perBuild = 1000, 100
 	for left := total - len(mutations); left > 0; left -= perBuild {
 		next(min(left, perBuild), mutations)
 	}
@@ -404,8 +402,7 @@ type mutationStep struct {
 // Whoever shares a key, at the same time or in turns, gets what is his.
 func TestContextsThatShareAKey(t *testing.T) {
 	t.Parallel()
-	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define(s.builderNode("amd64"))
+	s := newSharedSpace(t, "amd64")
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", copyAll)
 	a.ok(`slipway up >&2
@@ -422,8 +419,7 @@ for i in 1 2 3 4 5 6 7 8; do slipway build -q -f Dockerfile --context-key shared
 // fails with a reason or has what it read, and the next one is right.
 func TestContextThatChangesWhileItIsRead(t *testing.T) {
 	t.Parallel()
-	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define(s.builderNode("amd64"))
+	s := newSharedSpace(t, "amd64")
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", copyAll)
 	a.write("writer.sh", `i=0; while [ ! -e stop ]; do i=$((i+1)); head -c 1000000 /dev/zero | tr '\0' $((i % 10)) | dd of=ctx/busy conv=notrunc bs=64k 2>/dev/null; done; touch stopped
@@ -455,8 +451,7 @@ done`)
 // they might, and derived times lie in the past.
 func TestContextTimesInBuilds(t *testing.T) {
 	t.Parallel()
-	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define(s.builderNode("amd64"))
+	s := newSharedSpace(t, "amd64")
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("made/Dockerfile", `FROM base AS build
 COPY src /src
@@ -486,8 +481,7 @@ COPY --from=build /out /
 
 func TestContextNamesThatAreNoText(t *testing.T) {
 	t.Parallel()
-	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define(s.builderNode("amd64"))
+	s := newSharedSpace(t, "amd64")
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("ctx/Dockerfile", copyAll)
 	a.ok(`touch "ctx/$(printf 'a\377b')"`)
@@ -498,8 +492,7 @@ func TestContextNamesThatAreNoText(t *testing.T) {
 // Rereading a workspace that stays is saved by what is known of its files.
 func TestContextDigestsAreKept(t *testing.T) {
 	t.Parallel()
-	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define(s.builderNode("amd64"))
+	s := newSharedSpace(t, "amd64")
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", copyAll)
 	build := "slipway build -q -f Dockerfile --context-cache sums -o out"

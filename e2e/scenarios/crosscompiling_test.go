@@ -11,8 +11,7 @@ import (
 // the shell of the testbed's base image. Two nodes claim a platform each.
 func TestTheCommandsOfTheCrossCompilingPage(t *testing.T) {
 	t.Parallel()
-	b := bed(t)
-	s := newShop(t, b.Images.Agent, b.Registry)
+	s := newSharedShop(t)
 	s.write("Dockerfile", `FROM --platform=$BUILDPLATFORM base AS build
 ARG TARGETOS TARGETARCH
 RUN mkdir /out && echo "$(uname -m) for $TARGETOS/$TARGETARCH" > /out/app

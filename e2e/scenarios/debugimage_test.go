@@ -11,7 +11,7 @@ import (
 func TestDebugImage(t *testing.T) {
 	t.Parallel()
 	b := bed(t)
-	s := newShop(t, b.Images.Agent, b.Registry)
+	s := newSharedShop(t)
 	s.write("Dockerfile", readFile(t, "../Dockerfile"))
 	s.ok(`mkdir -p stage/out/home stage/etc/ssl/certs && mkdir -m 1777 stage/out/home/slipway &&
 		cp /usr/local/bin/slipway stage/out/ && cp /etc/ssl/certs/ca-certificates.crt stage/etc/ssl/certs/`)

@@ -57,8 +57,7 @@ COPY --from=build /sizes /keys /
 
 func TestContextFromGit(t *testing.T) {
 	t.Parallel()
-	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define(s.builderNode("amd64"))
+	s := newSharedSpace(t, "amd64")
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.ok(`git config --global user.email dev@example.com && git config --global user.name dev
 git init -q -b main repo && cd repo && mkdir sub && printf 'FROM scratch\nCOPY file /\n' > sub/Dockerfile && echo from git > sub/file
@@ -71,12 +70,21 @@ cd .. && git clone -q --bare repo served/repo.git && touch served/repo.git/git-d
 	a.ok("slipway build -o out --build-context extra=git://" + urlHost(ip) + "/repo.git#main:sub git://" + urlHost(ip) + "/repo.git#other:sub")
 	want(t, "file of other", a.ok("cat out/file"), "other branch\n")
 	a.fails(1, "slipway build -o out git://"+urlHost(ip)+"/repo.git#nowhere", "nowhere")
+
+	// A finding is an annotation of the job's own repository, and of no other one.
+	a.ok(`cd repo && printf 'FROM scratch as last\nCOPY nothing /\n' > sub/bad.Dockerfile && git add . && git commit -q -m third && git push -q ../served/repo.git other`)
+	for repository, wanted := range map[string][]string{
+		"repo":  {"::warning file=sub/bad.Dockerfile,line=1,", "::error file=sub/bad.Dockerfile,line=2,"},
+		"other": {"::sub/bad.Dockerfile:1 in " + urlHost(ip) + "/repo: ", "::sub/bad.Dockerfile:2 in " + urlHost(ip) + "/repo: "},
+	} {
+		job := "GITHUB_ACTIONS=true GITHUB_SERVER_URL=http://" + urlHost(ip) + " GITHUB_REPOSITORY=" + repository + " GITHUB_WORKSPACE=$PWD "
+		a.fails(1, job+"slipway build -o out -f bad.Dockerfile git://"+urlHost(ip)+"/repo.git#other:sub", wanted...)
+	}
 }
 
 func TestFlagsReachTheBuild(t *testing.T) {
 	t.Parallel()
-	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define(s.builderNode("amd64"), s.builderNode("arm64"))
+	s := newSharedSpace(t)
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("context/.dockerignore", "ignored\n")
 	a.write("context/ignored", "x")

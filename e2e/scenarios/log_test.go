@@ -10,8 +10,7 @@ import (
 func TestLogOfAHostileBuild(t *testing.T) {
 	t.Parallel()
 	const secret = "canary-4c1e77b0"
-	s := newSpace(t, "slipway-build", "slipway-manage")
-	s.define(s.builderNode("amd64"))
+	s := newSharedSpace(t, "amd64")
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", `FROM base
 RUN --mount=type=secret,id=token,env=TOKEN \

@@ -14,22 +14,26 @@ import (
 // at it with another tool.
 func TestEveryOutput(t *testing.T) {
 	t.Parallel()
-	b := bed(t)
-	s := newShop(t, b.Images.Agent, b.Registry)
+	s := newSharedShop(t)
 	for _, platforms := range [][]string{{"linux/amd64"}, {"linux/arm64"}, {"linux/amd64", "linux/arm64"}} {
 		name := strings.ReplaceAll(strings.Join(platforms, "-"), "linux/", "")
 		o := outputs{shop: s, platforms: platforms, name: name}
 		t.Run(name, func(t *testing.T) {
 			s.t = t // a subtest's helpers report to it; they run one after another
-			for _, row := range []struct {
+			type row struct {
 				name  string
 				check func()
-			}{
+			}
+			rows := []row{
 				{"local", o.local}, {"tar", o.tar}, {"stdout", o.stdout},
 				{"oci", o.oci}, {"oci directory", o.ociDirectory}, {"docker", o.docker},
 				{"registry", o.registry}, {"image", o.image}, {"cacheonly", o.cacheOnly},
 				{"several", o.several},
-			} {
+			}
+			if name == "arm64" { // one node does what another one does
+				rows = []row{{"local", o.local}, {"oci", o.oci}, {"registry", o.registry}}
+			}
+			for _, row := range rows {
 				t.Run(row.name, func(t *testing.T) {
 					s.t = t
 					row.check()

@@ -10,8 +10,7 @@ import (
 // its order, with the testbed's registry in the place of the example's.
 func TestTheCommandsOfTheOutputsPage(t *testing.T) {
 	t.Parallel()
-	b := bed(t)
-	s := newShop(t, b.Images.Agent, b.Registry)
+	s := newSharedShop(t)
 	s.write("Dockerfile", `FROM scratch AS by-platform
 ARG TARGETARCH
 COPY greeting /$TARGETARCH.txt

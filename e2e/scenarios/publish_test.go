@@ -19,8 +19,7 @@ func manifestOf(tag string) *regexp.Regexp { return regexp.MustCompile(`/manifes
 
 func TestOnePlatformFails(t *testing.T) {
 	t.Parallel()
-	b := bed(t)
-	s := newShop(t, b.Images.Agent, b.Registry)
+	s := newSharedShop(t)
 	outputs := "-t " + s.tag("v1") + " --push -o type=oci,dest=image.tar -o type=tar,dest=files.tar -o files --iidfile iid --metadata-file meta.json"
 	s.ok("slipway build " + both + s.from() + outputs + " .")
 	state := "cat image.tar files.tar meta.json files/linux_amd64/machine.txt | sha256sum; ls -A"
@@ -96,7 +95,7 @@ func TestPushIsCut(t *testing.T) {
 func TestAttestationsOfBothPlatforms(t *testing.T) {
 	t.Parallel()
 	b := bed(t)
-	s := newShop(t, b.Images.Agent, b.Registry)
+	s := newSharedShop(t)
 	s.ok("slipway build " + both + s.from() + "--provenance mode=max --sbom generator=" + b.Registry.Scanner + " -t " + s.tag("attested") + " --push --metadata-file meta.json .")
 	s.index("attested", "linux/amd64", "linux/arm64")
 	attested, err := s.images.Attestations(t.Context(), s.own("attested"))
@@ -141,8 +140,7 @@ func TestAttestationsOfBothPlatforms(t *testing.T) {
 
 func TestAnnotationsAtEveryLevel(t *testing.T) {
 	t.Parallel()
-	b := bed(t)
-	s := newShop(t, b.Images.Agent, b.Registry)
+	s := newSharedShop(t)
 	s.ok("slipway build " + both + s.from() + `-t ` + s.tag("annotated") + ` --push \
 		--annotation index:level=index --annotation manifest:level=manifest --annotation 'manifest[linux/arm64]:only=arm64' \
 		--annotation manifest-descriptor:level=descriptor --annotation plain=yes .`)

@@ -62,6 +62,12 @@ func newStranger(t *testing.T, image string, to state.Registry, trusted ...state
 	amd64, arm64 := s.builderNode("amd64"), s.builderNode("arm64")
 	amd64.Files, arm64.Files = files, files
 	s.define(amd64, arm64)
+	return openShop(s, image, to)
+}
+
+// openShop starts the agent of a shop, in a space with a definition.
+func openShop(s *space, image string, to state.Registry) *shop {
+	s.t.Helper()
 	a := s.startAgent("agent", image)
 	a.write("Dockerfile", machineDockerfile)
 	where := s.Bed.Registry
@@ -70,9 +76,9 @@ func newStranger(t *testing.T, image string, to state.Registry, trusted ...state
 	}
 	images, err := registrytest.New(where)
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	t.Cleanup(images.Close)
+	s.t.Cleanup(images.Close)
 	return &shop{agent: a, images: images, repo: to.Address + "/" + s.Name}
 }
 

@@ -9,8 +9,7 @@ import (
 // pipeline gives it: those that slipway tags prints.
 func TestTagsFromThePipeline(t *testing.T) {
 	t.Parallel()
-	b := bed(t)
-	s := newShop(t, b.Images.Agent, b.Registry)
+	s := newSharedShop(t)
 	s.write("/tmp/pipeline", strings.Join([]string{
 		"export GITLAB_CI=true CI_COMMIT_TAG=v1.2.3 CI_COMMIT_SHA=860c1904a1ce19322e91ac35af1ab07466440c37",
 		"export CI_REGISTRY_IMAGE=" + s.repo + " CI_PROJECT_NAME=app CI_PROJECT_URL=https://gitlab.example/team/app",

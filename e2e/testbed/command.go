@@ -26,7 +26,8 @@ const usage = `usage: go run ./testbed COMMAND
   agent    make the agent image again, after a change of slipway
   env      print what a shell needs to use it: eval "$(go run ./testbed env)"
   peer     build docker buildx and make the image that holds it
-  tekton   build Tekton's pipelines and run them in the cluster; tekton-down removes them
+  tekton   build Tekton's pipelines and run them in the cluster; tekton-build only builds
+           them, tekton-down removes them
   kill     kill daemons, by the names that status tells
   restart  kill daemons and start them again as up did; wait until the cluster is healthy
 
@@ -56,9 +57,10 @@ func command(ctx context.Context, args []string) error {
 		"peer":   testbed.peer,
 		"env":    testbed.env,
 
-		"versions":    testbed.versions,
-		"tekton":      testbed.tekton,
-		"tekton-down": testbed.tektonDown,
+		"versions":     testbed.versions,
+		"tekton":       testbed.tekton,
+		"tekton-build": testbed.tektonBuild,
+		"tekton-down":  testbed.tektonDown,
 	}
 	ofDaemons := map[string]func(testbed, context.Context, []string) error{
 		"kill":    testbed.kill,
@@ -77,7 +79,7 @@ func command(ctx context.Context, args []string) error {
 	}
 	// A cluster that is not ours is used as it is, with the images it was
 	// given.
-	if other := os.Getenv("TESTBED_KUBECONFIG"); other != "" && slices.Contains([]string{"up", "agent", "peer", "tekton", "tekton-down"}, args[0]) {
+	if other := os.Getenv("TESTBED_KUBECONFIG"); other != "" && slices.Contains([]string{"up", "agent", "peer", "tekton", "tekton-build", "tekton-down"}, args[0]) {
 		t.out.Line("nothing to do: TESTBED_KUBECONFIG names the cluster of %s", other)
 		return nil
 	}

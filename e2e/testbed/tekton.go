@@ -49,6 +49,16 @@ func (t testbed) tekton(ctx context.Context) error {
 	})
 }
 
+// tektonBuild builds what tekton starts, and starts nothing.
+func (t testbed) tektonBuild(ctx context.Context) error {
+	programs, _, err := t.tektonPrograms(ctx)
+	if err != nil {
+		return err
+	}
+	t.out.Line("the programs of Tekton %s are in %s", compile.Tekton, programs)
+	return nil
+}
+
 // tektonDown removes it again.
 func (t testbed) tektonDown(ctx context.Context) error {
 	return t.withTekton(ctx, func(_ cluster.Cluster, s state.State, _, manifests string) error {
@@ -60,13 +70,18 @@ func (t testbed) tektonDown(ctx context.Context) error {
 	})
 }
 
-func (t testbed) withTekton(ctx context.Context, do func(c cluster.Cluster, s state.State, programs, manifests string) error) error {
+// tektonPrograms returns the folders of Tekton's programs and of its manifests.
+func (t testbed) tektonPrograms(ctx context.Context) (programs, manifests string, err error) {
 	unlock, err := cluster.Lock(ctx, t.cache, tektonWork, t.out)
 	if err != nil {
-		return err
+		return "", "", err
 	}
 	defer unlock()
-	programs, manifests, err := compile.TektonBuild(ctx, filepath.Join(t.source, "testbed", "components"), t.cache, t.out)
+	return compile.TektonBuild(ctx, filepath.Join(t.source, "testbed", "components"), t.cache, t.out)
+}
+
+func (t testbed) withTekton(ctx context.Context, do func(c cluster.Cluster, s state.State, programs, manifests string) error) error {
+	programs, manifests, err := t.tektonPrograms(ctx)
 	if err != nil {
 		return err
 	}

@@ -14,12 +14,11 @@ import (
 // Collector makes Results of the events of one build, also of one that fails. The zero
 // Collector is ready to be subscribed; it is read once its subscription has ended.
 type Collector struct {
-	// Workspace is the directory that files of findings are named relative to: an
-	// absolute path, empty when it is not known.
-	Workspace string
+	// Checkout is what files of findings are named relative to.
+	Checkout Checkout
 
 	// dockerfile is that of the events.
-	dockerfile string
+	dockerfile Location
 	results    Results
 	ended      time.Time
 	nodes      []node
@@ -66,7 +65,7 @@ func (c *Collector) Consume(e event.Event) error {
 	c.ended = e.Time
 	switch {
 	case e.Assigned != nil:
-		c.results.Builder, c.dockerfile = e.Assigned.Builder, e.Assigned.Dockerfile
+		c.results.Builder, c.dockerfile = e.Assigned.Builder, Location{Path: e.Assigned.Dockerfile, Git: e.Assigned.Git}
 		c.nodes = nil
 		for _, assigned := range e.Assigned.Nodes {
 			c.nodes = append(c.nodes, node{Platform: Platform{Node: assigned.Node}, platforms: assigned.Platforms})
@@ -87,6 +86,8 @@ func (c *Collector) Consume(e event.Event) error {
 		if len(n.platforms) == 0 && e.SolveBegun.Platform != "" {
 			n.platforms = []string{e.SolveBegun.Platform}
 		}
+	case e.Submitted != nil:
+		n.Ref = e.Submitted.Ref
 	case e.Progress != nil && n.steps != nil:
 		for _, v := range e.Progress.Vertexes {
 			if v.Completed != nil && event.IsInstruction(v.Name) {
@@ -153,9 +154,6 @@ func (c *Collector) finding(w *event.Warning) Finding {
 	if m := rule.FindStringSubmatch(f.Message); m != nil {
 		f.Rule, f.Message = m[1], f.Message[len(m[0]):]
 	}
-	if w.Source != nil {
-		f.File = c.file(w.Source.Filename)
-	}
 	if len(w.Ranges) > 0 && w.Ranges[0] != nil && w.Ranges[0].Start != nil {
 		f.Line = int(w.Ranges[0].Start.Line)
 		f.EndLine = f.Line
@@ -165,6 +163,7 @@ func (c *Collector) finding(w *event.Warning) Finding {
 	}
 	if w.Source != nil {
 		f.text = lineOf(w.Source.Data, f.Line)
+		c.locate(&f, c.dockerfile.Named(w.Source.Filename), w.Source.Filename)
 	}
 	return f
 }
@@ -175,41 +174,26 @@ func (c *Collector) failed(f event.Failed) {
 	if f.Place == nil {
 		return
 	}
-	file := f.Place.Name
-	if f.Place.File != "" {
-		file = c.relative(f.Place.File)
-	}
 	// The instruction itself, without the platform and the count of the steps.
 	_, text, _ := strings.Cut(f.Step, "] ")
-	c.results.Error.Place = &Finding{Message: f.Error, File: file, Line: f.Place.Start, EndLine: max(f.Place.End, f.Place.Start), text: text}
+	place := Finding{Message: f.Error, Line: f.Place.Start, EndLine: max(f.Place.End, f.Place.Start), text: text}
+	c.locate(&place, Location{Path: f.Place.File, Git: f.Place.Git}, f.Place.Name)
+	c.results.Error.Place = &place
 }
 
-// file is the name of a file of a finding. BuildKit knows the Dockerfile by the last
-// element of its path only.
-func (c *Collector) file(name string) string {
-	if name == "" || c.dockerfile == "" || name != filepath.Base(c.dockerfile) {
-		return name
-	}
-	return c.relative(c.dockerfile)
-}
-
-// relative names a file of the agent relative to the workspace where it is in it, with
-// slashes. Links are followed on both sides.
-func (c *Collector) relative(file string) string {
-	if c.Workspace != "" {
-		if rel, err := filepath.Rel(followed(c.Workspace), followed(file)); err == nil && filepath.IsLocal(rel) {
-			file = rel
+// locate names the file of a finding as the job's repository does. The message names
+// those that are neither in it nor on the agent.
+func (c *Collector) locate(f *Finding, file Location, name string) {
+	switch in := c.Checkout.File(file); {
+	case in != "":
+		f.File = in
+	case file.Path != "":
+		f.File = filepath.ToSlash(file.Path)
+	default:
+		if elsewhere := file.Elsewhere(name, f.Line); elsewhere != "" {
+			f.Message = elsewhere + ": " + f.Message
 		}
 	}
-	return filepath.ToSlash(file)
-}
-
-// followed is a path without symbolic links; the path itself where it leads nowhere.
-func followed(path string) string {
-	if end, err := filepath.EvalSymlinks(path); err == nil {
-		return end
-	}
-	return path
 }
 
 // lineOf is a line of a text, by its number from 1.

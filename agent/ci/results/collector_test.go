@@ -20,7 +20,7 @@ import (
 // builder.
 func TestCollector(t *testing.T) {
 	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	c := &Collector{Workspace: "/w"}
+	c := &Collector{Checkout: Checkout{Workspace: "/w"}}
 	at := began
 	send := func(e event.Event) {
 		t.Helper()
@@ -137,21 +137,101 @@ func TestCollectorOfFailure(t *testing.T) {
 		t.Fatal(err)
 	}
 	inside := put(t, filepath.Join(workspace, "docker", "Dockerfile"), "")
-	for _, tt := range []struct{ workspace, file, want string }{
-		{workspace, inside, "docker/Dockerfile"},
-		{link, inside, "docker/Dockerfile"},
-		{workspace, filepath.Join(link, "docker", "Dockerfile"), "docker/Dockerfile"},
-		{"", inside, inside},
-		{filepath.Join(dir, "other"), inside, inside},
-		{workspace, "", "Dockerfile"},
+	for _, tt := range []struct{ workspace, file, want, message string }{
+		{workspace, inside, "docker/Dockerfile", "exit code: 2"},
+		{link, inside, "docker/Dockerfile", "exit code: 2"},
+		{workspace, filepath.Join(link, "docker", "Dockerfile"), "docker/Dockerfile", "exit code: 2"},
+		{"", inside, inside, "exit code: 2"},
+		{filepath.Join(dir, "other"), inside, inside, "exit code: 2"},
+		{workspace, "", "", "Dockerfile:3: exit code: 2"}, // from standard input: the workspace may have another one
 	} {
-		c := Collector{Workspace: tt.workspace}
+		c := Collector{Checkout: Checkout{Workspace: tt.workspace}}
 		if err := c.Consume(event.Event{Failed: &event.Failed{Error: "exit code: 2", Step: "[linux/arm64 2/3] RUN make [x] y", Place: &event.Place{Name: "Dockerfile", File: tt.file, Start: 3}}}); err != nil {
 			t.Fatal(err)
 		}
-		want := &Finding{Message: "exit code: 2", File: tt.want, Line: 3, EndLine: 3}
+		want := &Finding{Message: tt.message, File: tt.want, Line: 3, EndLine: 3}
 		if got := c.Results().Error; got == nil || got.Message != "exit code: 2" || !cmp.Equal(want, got.Place, cmpopts.IgnoreUnexported(Finding{})) || got.Place.text != "RUN make [x] y" {
 			t.Errorf("%+v: %+v", tt, got)
+		}
+	}
+}
+
+// TestFindingsInGit has Dockerfiles of git repositories: a finding is in a file of the
+// job's repository only where it is that one.
+func TestFindingsInGit(t *testing.T) {
+	for _, tt := range []struct {
+		name, repository, file, message, summary string
+		git                                      *event.GitFile
+	}{
+		{
+			name: "the job's own", repository: "git.example/team/app", git: &event.GitFile{Repository: "git.example/team/app", Path: "docker/Dockerfile", Name: "Dockerfile"},
+			file: "docker/Dockerfile", message: "differs", summary: "<td><code>docker/Dockerfile:2</code></td>",
+		},
+		{
+			name: "in another case", repository: "git.example/team/app", git: &event.GitFile{Repository: "git.example/Team/App", Path: "Dockerfile", Name: "Dockerfile"},
+			file: "Dockerfile", message: "differs", summary: "<td><code>Dockerfile:2</code></td>",
+		},
+		{
+			name: "another one", repository: "git.example/team/app", git: &event.GitFile{Repository: "git.example/team/base", Path: "docker/Dockerfile", Name: "Dockerfile"},
+			message: "docker/Dockerfile:2 in git.example/team/base: differs", summary: "docker/Dockerfile:2 in git.example/team/base: differs",
+		},
+		{
+			name: "of a job without a repository", git: &event.GitFile{Repository: "git.example/team/app", Path: "Dockerfile", Name: "Dockerfile"},
+			message: "Dockerfile:2 in git.example/team/app: differs", summary: "Dockerfile:2 in git.example/team/app: differs",
+		},
+		{
+			name: "without a host", git: &event.GitFile{Path: "Dockerfile", Name: "Dockerfile"},
+			message: "Dockerfile:2: differs", summary: "Dockerfile:2: differs",
+		},
+		{
+			name: "another file", repository: "git.example/team/app", git: &event.GitFile{Repository: "git.example/team/app", Path: "a/included", Name: "included"},
+			message: "Dockerfile:2: differs", summary: "Dockerfile:2: differs",
+		},
+		{name: "none", repository: "git.example/team/app", message: "Dockerfile:2: differs", summary: "Dockerfile:2: differs"},
+	} {
+		c := Collector{Checkout: Checkout{Workspace: t.TempDir(), Repository: tt.repository}}
+		place := &event.Place{Name: "Dockerfile", Start: 2}
+		if tt.git != nil && tt.git.Name == place.Name {
+			place.Git = tt.git
+		}
+		for _, e := range []event.Event{
+			{Assigned: &event.Assigned{Git: tt.git, Nodes: []event.Assignment{{Node: "n"}}}},
+			{Node: "n", SolveBegun: &event.SolveBegun{}},
+			{Node: "n", Progress: &event.Progress{Warnings: []*event.Warning{{
+				Short:  []byte("FromAsCasing: differs"),
+				Source: &event.Source{Filename: "Dockerfile"}, Ranges: []*event.Range{{Start: &event.Position{Line: 2}}},
+			}}}},
+			{Failed: &event.Failed{Error: "differs", Place: place}},
+		} {
+			if err := c.Consume(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := c.Results().clean(nil)
+		want := Finding{Message: tt.message, File: tt.file, Line: 2, EndLine: 2}
+		if diff := cmp.Diff(&want, r.Error.Place, cmpopts.IgnoreUnexported(Finding{})); diff != "" {
+			t.Errorf("%s: the failure (-want +got):\n%s", tt.name, diff)
+		}
+		want.Rule = "FromAsCasing"
+		if diff := cmp.Diff([]Finding{want}, r.Warnings, cmpopts.IgnoreUnexported(Finding{})); diff != "" {
+			t.Errorf("%s: the warning (-want +got):\n%s", tt.name, diff)
+		}
+		if text := summary(r); !strings.Contains(text, tt.summary) {
+			t.Errorf("%s: %q is not in the summary:\n%s", tt.name, tt.summary, text)
+		}
+		quality, err := codeQuality(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if has := strings.Count(string(quality), `"path": "`+tt.file+`"`); has != 2 && tt.file != "" || tt.file == "" && string(quality) != "[]\n" {
+			t.Errorf("%s: code quality\n%s", tt.name, quality)
+		}
+		issues, err := warningsNG(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(issues), "fileName") != (tt.file != "") || !strings.Contains(string(issues), `"message":"`+tt.message+`"`) {
+			t.Errorf("%s: warnings-ng\n%s", tt.name, issues)
 		}
 	}
 }

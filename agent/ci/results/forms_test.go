@@ -24,11 +24,12 @@ func built() Results {
 		Status: Succeeded, Builder: "kube", Duration: 14.6,
 		Digest: digest, ImageID: digest, Tags: []string{"registry.example/team/app:1", "registry.example/team/app:latest"},
 		Platforms: []Platform{
-			{Platform: "linux/amd64", Node: "builder-amd64", Pod: "builder-amd64-0", Duration: 12.1, Steps: 8, Cached: 5, Digest: "sha256:aa"},
-			{Platform: "linux/arm64", Node: "builder-arm64", Pod: "builder-arm64-0", Duration: 14.2, Steps: 8, Cached: 8, Digest: "sha256:bb"},
+			{Platform: "linux/amd64", Node: "builder-amd64", Pod: "builder-amd64-0", Ref: "q4vpa6ls9zr3m7f0w1xk2ybtn", Duration: 12.1, Steps: 8, Cached: 5, Digest: "sha256:aa"},
+			{Platform: "linux/arm64", Node: "builder-arm64", Pod: "builder-arm64-0", Ref: "u8dhe5cj0ng4o6i2pzqw7rsvl", Duration: 14.2, Steps: 8, Cached: 8, Digest: "sha256:bb"},
 		},
 		Warnings: []Finding{{Rule: "FromAsCasing", Message: "'as' and 'FROM' keywords' casing do not match", URL: "https://docs.docker.com/go/dockerfile/rule/from-as-casing/", File: "docker/Dockerfile", Line: 1, EndLine: 1, text: "FROM a as b"}},
 		Metadata: json.RawMessage(`{"containerimage.digest":"` + digest + `"}`),
+		Inputs:   []string{"context: .", "platform: linux/amd64,linux/arm64", "push: true", "tag: registry.example/team/app:1", "tag: registry.example/team/app:latest"},
 	}
 	r.push(r.Tags...)
 	return r
@@ -38,7 +39,8 @@ func built() Results {
 func broken() Results {
 	r := built()
 	return Results{
-		Status: Failed, ExitCode: 1, Builder: "kube", Duration: 3.2, Platforms: []Platform{{Platform: "linux/arm64", Node: "builder-arm64", Steps: 2, Cached: 1}}, Warnings: r.Warnings,
+		Status: Failed, ExitCode: 1, Builder: "kube", Duration: 3.2, Platforms: []Platform{{Platform: "linux/arm64", Node: "builder-arm64", Ref: "u8dhe5cj0ng4o6i2pzqw7rsvl", Steps: 2, Cached: 1}}, Warnings: r.Warnings,
+		Inputs: []string{"context: .", "platform: linux/arm64"},
 		Error: &Failure{
 			Message: "linux/arm64 on builder-arm64: RUN make test (Dockerfile:3): exit code: 2", Hints: []string{"look at the log"},
 			Excerpt: "Dockerfile:3\n--------------------\n   3 | >>> RUN make test\n--------------------\n",
@@ -69,10 +71,11 @@ func hostileResults(choice []byte) Results {
 	place := Finding{Rule: text(1), Message: text(2), URL: text(3), File: text(4), Line: 2, text: text(5)}
 	return Results{
 		Status: Failed, Builder: text(0), Image: text(1), Digest: text(2), ImageID: text(3), Tags: []string{text(0), text(4)},
-		Platforms: []Platform{{Platform: text(1), Node: text(2), Pod: text(3), Digest: text(5), Steps: 1}},
+		Platforms: []Platform{{Platform: text(1), Node: text(2), Pod: text(3), Ref: text(4), Digest: text(5), Steps: 1}},
 		Warnings:  []Finding{place},
 		Error:     &Failure{Message: text(0), Hints: []string{text(1)}, Excerpt: text(2), Place: &place},
 		Metadata:  json.RawMessage(`{"a": ` + quoted(text(0)) + `}`),
+		Inputs:    []string{text(2), text(3)},
 		pushed:    []string{text(0), text(4)},
 	}
 }
@@ -261,14 +264,16 @@ func TestSummaryOfSuccess(t *testing.T) {
 </table>
 
 <table>
-<tr><th>Platform</th><th>Node</th><th>Duration</th><th>Cached steps</th><th>Digest</th></tr>
-<tr><td><code>linux/amd64</code></td><td><code>builder-amd64</code></td><td>12.1s</td><td>5 of 8</td><td><code>sha256:aa</code></td></tr>
-<tr><td><code>linux/arm64</code></td><td><code>builder-arm64</code></td><td>14.2s</td><td>8 of 8</td><td><code>sha256:bb</code></td></tr>
+<tr><th>Platform</th><th>Node</th><th>Build ID</th><th>Duration</th><th>Cached steps</th></tr>
+<tr><td><code>linux/amd64</code></td><td><code>builder-amd64</code></td><td><code>q4vpa6ls9zr3m7f0w1xk2ybtn</code></td><td>12.1s</td><td>5 of 8</td></tr>
+<tr><td><code>linux/arm64</code></td><td><code>builder-arm64</code></td><td><code>u8dhe5cj0ng4o6i2pzqw7rsvl</code></td><td>14.2s</td><td>8 of 8</td></tr>
 </table>
 
 <table>
-<tr><th>Digest</th></tr>
-<tr><td><code>` + digest + `</code></td></tr>
+<tr><th>Digest</th><th>Of</th></tr>
+<tr><td><code>` + digest + `</code></td><td>the image</td></tr>
+<tr><td><code>sha256:aa</code></td><td><code>linux/amd64</code></td></tr>
+<tr><td><code>sha256:bb</code></td><td><code>linux/arm64</code></td></tr>
 </table>
 
 <table>
@@ -281,6 +286,18 @@ func TestSummaryOfSuccess(t *testing.T) {
 <tr><th>Warning at</th><th>Rule</th><th>Message</th></tr>
 <tr><td><code>docker/Dockerfile:1</code></td><td><code>FromAsCasing</code></td><td><code>&#39;as&#39; and &#39;FROM&#39; keywords&#39; casing do not match</code></td></tr>
 </table>
+
+<details>
+<summary>Build inputs</summary>
+
+<pre><code>context: .
+platform: linux/amd64,linux/arm64
+push: true
+tag: registry.example/team/app:1
+tag: registry.example/team/app:latest
+</code></pre>
+
+</details>
 
 `
 	if diff := cmp.Diff(want, summary(built())); diff != "" {
@@ -296,10 +313,16 @@ func TestSummaryOfFailure(t *testing.T) {
 	}
 	want := "Dockerfile:3\n--------------------\n   3 | >>> RUN make test\n--------------------\n" +
 		"error: linux/arm64 on builder-arm64: RUN make test (Dockerfile:3): exit code: 2\nhint: look at the log\n"
-	if got := cells[len(cells)-1]; got != want {
-		t.Errorf("%q, want %q", got, want)
+	if message := "linux/arm64 on builder-arm64: RUN make test (Dockerfile:3): exit code: 2"; cells[1] != message || cells[2] != want {
+		t.Errorf("%q and %q, want %q and %q", cells[1], cells[2], message, want)
 	}
-	if !strings.Contains(text, "<details>\n<summary>Error</summary>\n\n<pre>") {
+	if !strings.Contains(text, "<details>\n<summary>Details of the error</summary>\n\n<pre>") {
+		t.Error(text)
+	}
+	// A message that is all there is stands once, and columns without a value nowhere.
+	short := broken()
+	short.Error = &Failure{Message: "no pod"}
+	if text := summary(short); strings.Count(text, "no pod") != 1 || strings.Contains(text, "Details of the error") || strings.Contains(text, "<td></td>") {
 		t.Error(text)
 	}
 }
@@ -311,7 +334,7 @@ func TestSummaryHoldsValues(t *testing.T) {
 		if !slices.Equal(markdown, []string{"### Image build failed"}) {
 			return fmt.Errorf("Markdown: %q", markdown)
 		}
-		if len(cells) > 12 {
+		if len(cells) > 16 {
 			return fmt.Errorf("%d cells", len(cells))
 		}
 		return nil

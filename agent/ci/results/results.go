@@ -31,6 +31,8 @@ type Results struct {
 	Started time.Time `json:"started"`
 	// Duration is in seconds.
 	Duration float64 `json:"duration"`
+	// Inputs are the flags and arguments of the command line, one NAME: VALUE each, without the values of build arguments; of long ones and of many the beginning.
+	Inputs []string `json:"inputs"`
 	// Image is the image that was pushed, as REPOSITORY@DIGEST; the first of several repositories.
 	Image string `json:"image,omitempty"`
 	// Digest is that of the image, or of the index of several platforms.
@@ -62,6 +64,8 @@ type Platform struct {
 	// Node is the builder's node, Pod its pod.
 	Node string `json:"node"`
 	Pod  string `json:"pod,omitempty"`
+	// Ref is the ID of the build in the history of that node's buildkitd; absent where it did not begin.
+	Ref string `json:"ref,omitempty"`
 	// Duration is how long the solve took, in seconds; absent where it did not end.
 	Duration float64 `json:"duration,omitempty"`
 	// Steps counts the instructions of the Dockerfile that have ended, Cached those of them that were cached.
@@ -79,7 +83,7 @@ type Finding struct {
 	Message string `json:"message"`
 	// URL explains the rule.
 	URL string `json:"url,omitempty"`
-	// File is relative to the workspace of the job where it is in it.
+	// File is relative to the workspace of the job where it is in it, absent where the file is not on the agent and not in the job's repository: the message names it then.
 	File string `json:"file,omitempty"`
 	// Line counts from 1; EndLine is the last line. Both are absent when they are not known.
 	Line    int `json:"line,omitempty"`
@@ -167,9 +171,10 @@ func (r Results) clean(mask func(string) string) Results {
 	}
 	r.Builder, r.Image, r.Digest, r.ImageID = line(r.Builder), value(r.Image), value(r.Digest), value(r.ImageID)
 	r.Tags, r.pushed = all(r.Tags, value), all(r.pushed, value)
+	r.Inputs = all(r.Inputs, func(text string) string { return sanitize.RedactURLs(line(text)) })
 	platforms, warnings := make([]Platform, len(r.Platforms)), make([]Finding, len(r.Warnings))
 	for i, p := range r.Platforms {
-		p.Platform, p.Node, p.Pod, p.Digest = line(p.Platform), line(p.Node), line(p.Pod), line(p.Digest)
+		p.Platform, p.Node, p.Pod, p.Ref, p.Digest = line(p.Platform), line(p.Node), line(p.Pod), line(p.Ref), line(p.Digest)
 		platforms[i] = p
 	}
 	for i, w := range r.Warnings {

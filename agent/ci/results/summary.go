@@ -3,6 +3,7 @@ package results
 import (
 	"fmt"
 	"html"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,13 @@ func summary(r Results) string {
 		head, row = append(head, "Builder"), append(row, cell(r.Builder))
 	}
 	table(&b, head, [][]string{row})
+	if r.Error != nil { // what somebody in a hurry looks for
+		first, more, _ := strings.Cut(r.Error.Message, "\n")
+		table(&b, []string{"Error"}, [][]string{{cell(first)}})
+		if more != "" || r.Error.Excerpt != "" || len(r.Error.Hints) > 0 {
+			folded(&b, "Details of the error", failureText(*r.Error))
+		}
+	}
 	if len(r.Platforms) > 0 {
 		var rows [][]string
 		for _, p := range r.Platforms {
@@ -47,12 +55,12 @@ func summary(r Results) string {
 			if p.Steps > 0 {
 				cached = fmt.Sprintf("%d of %d", p.Cached, p.Steps)
 			}
-			rows = append(rows, []string{cell(p.Platform), cell(p.Node), "<td>" + took + "</td>", "<td>" + cached + "</td>", cell(p.Digest)})
+			rows = append(rows, []string{cell(p.Platform), cell(p.Node), cell(p.Ref), "<td>" + took + "</td>", "<td>" + cached + "</td>"})
 		}
-		table(&b, []string{"Platform", "Node", "Duration", "Cached steps", "Digest"}, rows)
+		table(&b, []string{"Platform", "Node", "Build ID", "Duration", "Cached steps"}, rows)
 	}
-	if r.Digest != "" {
-		table(&b, []string{"Digest"}, [][]string{{cell(r.Digest)}})
+	if rows := digestRows(r); len(rows) > 0 {
+		table(&b, []string{"Digest", "Of"}, rows)
 	}
 	if len(r.Tags) > 1 {
 		var rows [][]string
@@ -74,25 +82,56 @@ func summary(r Results) string {
 			rows = append(rows, []string{cell(place(w)), cell(w.Rule), cell(w.Message)})
 		}
 		if more := len(r.Warnings) - len(rows) + r.WarningsLeftOut; more > 0 {
-			rows = append(rows, []string{"<td></td>", "<td></td>", fmt.Sprintf("<td>and %d more</td>", more)})
+			rows = append(rows, []string{emptyCell, emptyCell, fmt.Sprintf("<td>and %d more</td>", more)})
 		}
 		table(&b, []string{"Warning at", "Rule", "Message"}, rows)
 	}
-	if r.Error != nil {
-		folded(&b, "Error", failureText(*r.Error))
+	if len(r.Inputs) > 0 {
+		folded(&b, "Build inputs", strings.Join(r.Inputs, "\n"))
 	}
 	return b.String()
 }
 
-// table writes a table whose cells are HTML. A block of HTML ends at an empty line.
+// digestRows are the rows of the table of digests: that of the image, and those of its
+// platforms where they differ. They have a table of their own, for they are so wide that
+// whatever stands beside them is broken into lines.
+func digestRows(r Results) (rows [][]string) {
+	if r.Digest != "" {
+		rows = append(rows, []string{cell(r.Digest), "<td>the image</td>"})
+	}
+	for _, p := range r.Platforms {
+		if p.Digest != "" && p.Digest != r.Digest {
+			rows = append(rows, []string{cell(p.Digest), cell(p.Platform)})
+		}
+	}
+	return rows
+}
+
+// emptyCell is what cell makes of no value.
+const emptyCell = "<td></td>"
+
+// table writes a table whose cells are HTML, without columns that are empty in all rows.
+// A block of HTML ends at an empty line.
 func table(b *strings.Builder, head []string, rows [][]string) {
+	filled := make([]bool, len(head))
+	for i := range head {
+		filled[i] = slices.ContainsFunc(rows, func(row []string) bool { return i < len(row) && row[i] != emptyCell })
+	}
 	b.WriteString("<table>\n<tr>")
-	for _, name := range head {
-		b.WriteString("<th>" + name + "</th>")
+	for i, name := range head {
+		if filled[i] {
+			b.WriteString("<th>" + name + "</th>")
+		}
 	}
 	b.WriteString("</tr>\n")
 	for _, row := range rows {
-		b.WriteString("<tr>" + strings.Join(row, "") + "</tr>\n")
+		b.WriteString("<tr>")
+		for i, one := range row {
+			if filled[i] {
+				b.WriteString(one)
+			}
+		}
+		b.WriteString("</tr>\n")
 	}
 	b.WriteString("</table>\n\n")
 }
@@ -101,7 +140,7 @@ func table(b *strings.Builder, head []string, rows [][]string) {
 // mentioned by it.
 func cell(value string) string {
 	if value == "" {
-		return "<td></td>"
+		return emptyCell
 	}
 	return "<td><code>" + html.EscapeString(sanitize.Line(shorten(value, maxSummaryValue))) + "</code></td>"
 }

@@ -1,5 +1,5 @@
-// Package tekton runs what is in pipelines/tekton by Tekton itself, on the testbed's
-// cluster: go run ./testbed tekton starts it there, and make ci-clients does all of it.
+// Package tekton runs what is in pipelines/tekton by Tekton itself, which it starts on the
+// testbed's cluster. It goes on to run there: go run ./testbed tekton-down removes it.
 package tekton
 
 import (
@@ -8,22 +8,27 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/slipway-build/slipway/e2e/clients/platform"
 )
-
-// withTekton is given where Tekton runs: the first build of it takes minutes.
-var withTekton = flag.Bool("tekton", false, "Tekton runs on the testbed: run the tests")
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
 	flag.Parse()
+	// A run mostly waits for pods.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		return 1
+	}
 	code := m.Run()
 	if made == nil {
 		return code
@@ -35,26 +40,46 @@ func run(m *testing.M) int {
 	return code
 }
 
+// startLimit is longer than platform.Patience: where its programs are not there yet,
+// Tekton takes minutes to compile.
+const startLimit = 30 * time.Minute
+
 var (
 	made  *platform.Cluster
 	setUp = sync.OnceValue(func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), platform.Patience)
+		ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 		defer cancel()
-		var err error
-		if made, err = platform.New(ctx, "../../..", "tekton"); err != nil {
+		group, ctx := errgroup.WithContext(ctx)
+		group.Go(func() error {
+			start := exec.CommandContext(ctx, "go", "run", "./testbed", "tekton")
+			start.Dir = "../.."
+			if out, err := start.CombinedOutput(); err != nil {
+				return fmt.Errorf("start Tekton: %w\n%s", err, out)
+			}
+			return nil
+		})
+		group.Go(func() (err error) {
+			ctx, cancel := context.WithTimeout(ctx, platform.Patience)
+			defer cancel()
+			made, err = platform.New(ctx, "../../..", "tekton")
+			return err
+		})
+		if err := group.Wait(); err != nil {
 			return err
 		}
+		ctx, cancel = context.WithTimeout(context.Background(), platform.Patience)
+		defer cancel()
 		return prepare(ctx, made)
 	})
 )
 
 type cluster struct{ *platform.Cluster }
 
+// newCluster returns the cluster, which the first test makes, and has the test run beside
+// the others.
 func newCluster(t *testing.T) cluster {
 	t.Helper()
-	if !*withTekton {
-		t.Skip("it needs Tekton: make ci-clients")
-	}
+	t.Parallel()
 	if err := setUp(); err != nil {
 		t.Fatal(err)
 	}
@@ -248,9 +273,9 @@ spec:
 	})
 }
 
-// taskRun runs the task on a context of its own, which a step before it would have
-// made.
-func (c cluster) taskRun(params string) string {
+// taskRun runs the task on the context of that name, which a step before it would have
+// made, and pushes an image with that tag.
+func (c cluster) taskRun(name, params string) string {
 	return fmt.Sprintf(`
 apiVersion: tekton.dev/v1
 kind: TaskRun
@@ -260,13 +285,13 @@ spec:
   taskRef: {name: slipway-build}
   podTemplate: {securityContext: {fsGroup: 65532}}
   params:
-    - {name: IMAGE, value: "%s:task"}
-%s
+    - {name: IMAGE, value: "%[1]s:%[2]s"}
+%[3]s
   workspaces:
-    - {name: source, configMap: {name: context}}
+    - {name: source, configMap: {name: %[2]s}}
     - {name: definitions, configMap: {name: slipway-builders}}
     - {name: dockerconfig, secret: {secretName: registry}}
-`, c.App(), params)
+`, c.App(), name, params)
 }
 
 // hostile is a value that a shell would take for something else.
@@ -276,12 +301,12 @@ const hostile = "'; exit 1; \"$(exit 1)\" `exit 1`\n$HOME \\n 🚢"
 func TestTask(t *testing.T) {
 	c := newCluster(t)
 	dockerfile := "FROM scratch\nARG VALUE\nLABEL value=$VALUE\nCOPY Dockerfile /\n"
-	c.context(t, dockerfile)
+	c.context(t, "task", dockerfile)
 	argument, err := json.Marshal("--build-arg=VALUE=" + hostile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := c.create(t, c.taskRun(`    - {name: PLATFORMS, value: linux/amd64}
+	s := c.create(t, c.taskRun("task", `    - {name: PLATFORMS, value: linux/amd64}
     - {name: EXTRA_ARGS, value: [`+string(argument)+`]}`))
 	c.ended(t, s, "True")
 	digest, err := c.Registry.Digest(t.Context(), c.AppPath()+":task")
@@ -300,19 +325,19 @@ func TestTask(t *testing.T) {
 // fit is left out, the digest is there.
 func TestLongResults(t *testing.T) {
 	c := newCluster(t)
-	c.context(t, "FROM scratch\nCOPY Dockerfile /\n")
+	c.context(t, "long", "FROM scratch\nCOPY Dockerfile /\n")
 	var names []string
 	for i := range 40 {
 		names = append(names, fmt.Sprintf(`"--tag=%s/%s-%02d:1"`, c.App(), strings.Repeat("long", 30), i))
 	}
-	s := c.create(t, c.taskRun("    - {name: PLATFORMS, value: linux/amd64}\n    - {name: EXTRA_ARGS, value: ["+strings.Join(names, ", ")+"]}"))
+	s := c.create(t, c.taskRun("long", "    - {name: PLATFORMS, value: linux/amd64}\n    - {name: EXTRA_ARGS, value: ["+strings.Join(names, ", ")+"]}"))
 	c.ended(t, s, "True")
-	digest, err := c.Registry.Digest(t.Context(), c.AppPath()+":task")
+	digest, err := c.Registry.Digest(t.Context(), c.AppPath()+":long")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want(t, "IMAGE_DIGEST", s.result("IMAGE_DIGEST"), digest)
-	want(t, "IMAGE_URL", s.result("IMAGE_URL"), c.App()+":task")
+	want(t, "IMAGE_URL", s.result("IMAGE_URL"), c.App()+":long")
 	if log := c.log(t, s); !strings.Contains(log, "IMAGES") {
 		t.Errorf("the log does not say what was left out:\n%s", log)
 	}
@@ -321,8 +346,8 @@ func TestLongResults(t *testing.T) {
 // TestFailedBuild ends the run with the program's exit code, and leaves no result.
 func TestFailedBuild(t *testing.T) {
 	c := newCluster(t)
-	c.context(t, "FROM scratch\nCOPY nothing /\n")
-	s := c.create(t, c.taskRun("    - {name: PLATFORMS, value: linux/amd64}"))
+	c.context(t, "failed", "FROM scratch\nCOPY nothing /\n")
+	s := c.create(t, c.taskRun("failed", "    - {name: PLATFORMS, value: linux/amd64}"))
 	c.ended(t, s, "False")
 	want(t, "IMAGE_DIGEST", s.result("IMAGE_DIGEST"), "")
 	if log := c.log(t, s); !strings.Contains(log, `"/nothing": not found`) {
@@ -333,11 +358,11 @@ func TestFailedBuild(t *testing.T) {
 	}
 }
 
-// context puts a Dockerfile into the ConfigMap context.
-func (c cluster) context(t *testing.T, dockerfile string) {
+// context puts a Dockerfile into the ConfigMap of that name.
+func (c cluster) context(t *testing.T, name, dockerfile string) {
 	t.Helper()
 	object, err := json.Marshal(map[string]any{
-		"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]string{"name": "context"}, "data": map[string]string{"Dockerfile": dockerfile},
+		"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]string{"name": name}, "data": map[string]string{"Dockerfile": dockerfile},
 	})
 	if err != nil {
 		t.Fatal(err)
