@@ -315,6 +315,7 @@ func dispatch(ctx context.Context, line *cli, name called, call dockercli.Call, 
 		secrets:  hidden,
 		log:      logger,
 	}
+	in.tellOfEngine()
 	in.forgetDefaultBuilder()
 	err = parsed.Run(in)
 	return explainContext(err, line.Context)

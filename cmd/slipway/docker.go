@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -43,32 +44,43 @@ func (c called) parse(args []string) (dockercli.Call, error) {
 }
 
 // dockerAnswers are docker's commands that are none of Slipway's, by their names in
-// package dockercli.
-var dockerAnswers = map[string]func(*invocation, dockercli.Call) error{
-	"version": func(in *invocation, call dockercli.Call) error {
-		return dockerinfo.WriteVersion(in.output(call.String("format")), program(), call.String("format"))
-	},
-}
-
-// program is what docker version and docker info say of this one.
-func program() dockerinfo.Program {
-	v := currentVersion()
-	return dockerinfo.Program{Version: v.Version, Commit: v.Commit, Go: v.GoVersion, OS: runtime.GOOS, Arch: runtime.GOARCH}
-}
+// package dockercli. Those that ask nobody are in package dockerinfo.
+var dockerAnswers = map[string]func(*invocation, dockercli.Call) error{}
 
 // dockerCmd runs a command of docker that is none of Slipway's.
 type dockerCmd struct{}
 
 // Run runs the command of the call.
 func (c *dockerCmd) Run(in *invocation) error {
-	if in.docker.Command == nil {
+	call := in.docker
+	if call.Command == nil {
 		return &usageError{err: errors.New("docker: is for calls by the name of docker"), hints: []string{"slipway install --as docker DIR makes a link with that name"}}
 	}
-	err := dockerAnswers[in.docker.Command.Name](in, in.docker)
-	if wrong := (*dockerinfo.FormatError)(nil); errors.As(err, &wrong) {
+	if answer, found := dockerAnswers[call.Command.Name]; found {
+		return answer(in, call)
+	}
+	v := currentVersion()
+	note, err := dockerinfo.Answer(in.output(call.String("format")), dockerinfo.Asked{
+		Command: call.Command.Name, Flags: call, Args: call.Args, Host: in.env.variable("DOCKER_HOST"), Machine: dockerinfo.ThisMachine,
+		Program: dockerinfo.Program{
+			Version: v.Version, Commit: v.Commit, Go: v.GoVersion, OS: runtime.GOOS, Arch: runtime.GOARCH, Buildx: v.buildxVersion(), Path: os.Args[0],
+		},
+	})
+	if note != "" {
+		in.log.Info().Msg(note)
+	}
+	wrongFormat, noContext := (*dockerinfo.FormatError)(nil), dockerinfo.ContextError("")
+	if errors.As(err, &wrongFormat) || errors.As(err, &noContext) {
 		return &usageError{err: err}
 	}
 	return err
+}
+
+// tellOfEngine says which flags of docker have no effect.
+func (in *invocation) tellOfEngine() {
+	if given := in.docker.Engine; len(given) > 0 {
+		in.log.Info().Msgf("docker %s: without effect, there is no engine; builds run on the builder", strings.Join(given, ", "))
+	}
 }
 
 // forgetDefaultBuilder takes BUILDX_BUILDER for not set where docker has set it: for
