@@ -20,7 +20,9 @@ func asked(command, template string, args ...string) Asked {
 		Flags:   flags{"format": template},
 		Args:    args,
 		Program: Program{Version: "1.2.3", Commit: "0123456", Go: "go1.26", OS: "linux", Arch: "arm64", Buildx: "v0.38.2", Path: "/bin/docker"},
-		Machine: func() Machine { return Machine{Hostname: "agent", CPUs: 4, Memory: 8 << 30, Kernel: "6.1", System: "Debian"} },
+		Machine: func() Machine {
+			return Machine{Hostname: "agent", CPUs: 4, Memory: 8 << 30, Kernel: "6.1", System: "Debian"}
+		},
 	}
 }
 
@@ -86,7 +88,9 @@ func TestText(t *testing.T) {
 func TestJSON(t *testing.T) {
 	for command, read := range map[string]func(data []byte) (string, error){
 		"version": func(data []byte) (string, error) {
-			var v struct{ Server struct{ Version, ApiVersion string } }
+			var v struct {
+				Server struct{ Version, ApiVersion string }
+			}
 			err := json.Unmarshal(data, &v)
 			return v.Server.Version + v.Server.ApiVersion, err
 		},
