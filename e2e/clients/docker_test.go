@@ -119,8 +119,9 @@ func (j *dockerJob) replay(t *testing.T, name, part string, fail ...string) {
 	}
 }
 
-// toolkit runs a script with the library of docker's actions.
-func (j *dockerJob) toolkit(t *testing.T, stdin any, answer any, script string, args ...string) {
+// toolkit runs a script with the library of docker's actions, which reads a file: node does
+// not wait for a standard input that is a pipe.
+func (j *dockerJob) toolkit(t *testing.T, answer any, script, input string) {
 	t.Helper()
 	node, program, err := GitLabCILocal("programs/package-lock.json")
 	if err != nil {
@@ -133,12 +134,8 @@ func (j *dockerJob) toolkit(t *testing.T, stdin any, answer any, script string, 
 	if err := os.Symlink(filepath.Join(filepath.Dir(program), "../.."), modules); err != nil && !os.IsExist(err) {
 		t.Fatal(err)
 	}
-	asked, err := json.Marshal(stdin)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), node, append([]string{file}, args...)...)
-	cmd.Dir, cmd.Env, cmd.Stdin = j.dir, j.environ(), bytes.NewReader(asked)
+	cmd := exec.CommandContext(t.Context(), node, file, input)
+	cmd.Dir, cmd.Env = j.dir, j.environ()
 	var diagnostics bytes.Buffer
 	cmd.Stderr = &diagnostics
 	out, err := cmd.Output()
@@ -167,7 +164,13 @@ func (j *dockerJob) parsed(t *testing.T) (versions []string, builders []builderO
 		Builder *builderOfActions
 		Context string
 	}
-	j.toolkit(t, j.calls, &all, "parse.mjs")
+	calls, err := json.Marshal(j.calls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	input := filepath.Join(j.temp, "calls.json")
+	writeFile(t, input, string(calls), 0o644)
+	j.toolkit(t, &all, "parse.mjs", input)
 	for i, one := range all {
 		if one.Version != "" {
 			versions = append(versions, one.Version)
@@ -243,7 +246,7 @@ func TestDockerActions(t *testing.T) {
 		Annotations                                         []struct{ File, Title string }
 		State                                               struct{ LocalPath, DockerfilePath string }
 	}
-	j.toolkit(t, nil, &live, "live.mjs", filepath.Join(j.temp, "live.json"))
+	j.toolkit(t, &live, "live.mjs", filepath.Join(j.temp, "live.json"))
 	digest, err := s.images.Digest(t.Context(), s.Name+"/docker:live")
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,5 @@
 // Parses answers of docker with the library of docker's actions: reads a list of
-// {args, env, stdout} from standard input, and writes what each is to an action.
+// {command, stdout, code} from a file, and writes what each is to an action.
 import {readFileSync} from 'node:fs';
 import {Builder} from '@docker/actions-toolkit/lib/buildx/builder.js';
 import {Buildx} from '@docker/actions-toolkit/lib/buildx/buildx.js';
@@ -10,5 +10,5 @@ function parse(command, stdout) {
   if (command.startsWith('docker context inspect --format=json')) return {context: JSON.parse(stdout.trim())[0].Name};
   return {};
 }
-const calls = JSON.parse(readFileSync(0, 'utf8'));
+const calls = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 console.log(JSON.stringify(calls.map(call => (call.code === 0 ? parse(call.command, call.stdout) : {}))));
