@@ -117,10 +117,10 @@ func (c called) level(level string) string {
 	return strings.ToUpper(level) + ":"
 }
 
-// exitCode is that of an error. docker knows 1 for all but a signal.
+// exitCode is that of an error. docker and kaniko know 1 for all but a signal.
 func (c called) exitCode(err error) int {
 	code := exitCode(err)
-	if byUser := (process.SignalError{}); c.docker() && !errors.As(err, &byUser) && code != exitCancel {
+	if byUser := (process.SignalError{}); (c.docker() || c.kaniko()) && !errors.As(err, &byUser) && code != exitCancel {
 		return exitBuild
 	}
 	return code
@@ -128,6 +128,9 @@ func (c called) exitCode(err error) int {
 
 // answer does what takes neither a builder nor a flag. done is true where that was asked.
 func (c called) answer(args []string, std streams) (done bool, err error) {
+	if done, err = c.answerKaniko(args, std.out); done {
+		return done, err
+	}
 	if done, err = c.pluginMetadata(args, std.out); done {
 		return done, err
 	}
