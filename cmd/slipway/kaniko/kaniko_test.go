@@ -2,6 +2,7 @@ package kaniko
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -43,7 +44,7 @@ func surroundings(variables map[string]string) Surroundings {
 }
 
 // common are the flags that every build has.
-const common = "build --log-level=info --log-format=human --platform=linux/riscv64 --provenance=false "
+const common = "build --platform=linux/riscv64 --provenance=false "
 
 // TestTranslate has the command lines without blanks in their arguments.
 func TestTranslate(t *testing.T) {
@@ -60,14 +61,14 @@ func TestTranslate(t *testing.T) {
 		{"-d r.io/a --no-push --image-name-with-digest-file d", "", common + "--output=type=image,unpack=false,store=false"},
 
 		// Flags that have one of the same meaning.
-		{"--no-push --custom-platform=linux/amd64,linux/arm64 --target=x", "", "build --log-level=info --log-format=human --platform=linux/amd64,linux/arm64 --target=x --provenance=false --output=type=cacheonly"},
-		{"--no-push --customPlatform linux/arm64", "", "build --log-level=info --log-format=human --platform=linux/arm64 --provenance=false --output=type=cacheonly"},
+		{"--no-push --custom-platform=linux/amd64,linux/arm64 --target=x", "", "build --platform=linux/amd64,linux/arm64 --target=x --provenance=false --output=type=cacheonly"},
+		{"--no-push --customPlatform linux/arm64", "", "build --platform=linux/arm64 --provenance=false --output=type=cacheonly"},
 		{"--no-push -v=panic --log-format json", "", "build --log-level=error --log-format=json --platform=linux/riscv64 --provenance=false --output=type=cacheonly"},
 		{"--no-push -vdebug --log-format=color", "", "build --log-level=debug --log-format=human --platform=linux/riscv64 --provenance=false --output=type=cacheonly"},
-		{"--no-push --build-arg A=1=2 --build-arg=B --build-arg C", "B=b", "build --log-level=info --log-format=human --platform=linux/riscv64 --build-arg=A=1=2 --build-arg=B=b --build-arg=C= --provenance=false --output=type=cacheonly"},
-		{"--no-push --label a=b=c", "", "build --log-level=info --log-format=human --platform=linux/riscv64 --label=a=b=c --provenance=false --output=type=cacheonly"},
-		{"--no-push --reproducible", "", "build --log-level=info --log-format=human --platform=linux/riscv64 --build-arg=SOURCE_DATE_EPOCH=0 --provenance=false --output=type=cacheonly"},
-		{"-d r.io/a --reproducible --build-arg SOURCE_DATE_EPOCH=5", "", "build --log-level=info --log-format=human --platform=linux/riscv64 --build-arg=SOURCE_DATE_EPOCH=5 --provenance=false --output=type=registry,name=r.io/a:latest,rewrite-timestamp=true"},
+		{"--no-push --build-arg A=1=2 --build-arg=B --build-arg C", "B=b", "build --platform=linux/riscv64 --build-arg=A=1=2 --build-arg=B=b --build-arg=C= --provenance=false --output=type=cacheonly"},
+		{"--no-push --label a=b=c", "", "build --platform=linux/riscv64 --label=a=b=c --provenance=false --output=type=cacheonly"},
+		{"--no-push --reproducible", "", "build --platform=linux/riscv64 --build-arg=SOURCE_DATE_EPOCH=0 --provenance=false --output=type=cacheonly"},
+		{"-d r.io/a --reproducible --build-arg SOURCE_DATE_EPOCH=5", "", "build --platform=linux/riscv64 --build-arg=SOURCE_DATE_EPOCH=5 --provenance=false --output=type=registry,name=r.io/a:latest,rewrite-timestamp=true"},
 		{"-d r.io/a --compression zstd --compression-level 7", "", common + "--output=type=registry,name=r.io/a:latest,compression=zstd,compression-level=7"},
 		{"-d r.io/a --compression-level=-1", "", common + "--output=type=registry,name=r.io/a:latest"},
 
@@ -140,7 +141,11 @@ func TestMistakes(t *testing.T) {
 			continue
 		}
 		var got []string
-		for _, one := range err.(interface{ Unwrap() []error }).Unwrap() {
+		var list fault.List
+		if !errors.As(err, &list) {
+			t.Fatalf("%s: %v", tt.line, err)
+		}
+		for _, one := range list {
 			got = append(got, one.Error())
 		}
 		if text := strings.Join(got, "\n"); text != tt.want {
@@ -287,6 +292,20 @@ func TestRegistryWarnings(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", line, got, want)
 		}
 	}
+}
+
+func TestRename(t *testing.T) {
+	tag, archive, other := &fault.Usage{Flag: "--tag"}, &fault.Usage{Flag: "--output", Value: "type=docker,dest=a.tar"}, &fault.Usage{Flag: "--label"}
+	Rename(fault.With(fault.ClassUsage, fault.List{tag, fmt.Errorf("wrapped: %w", archive), other, errors.New("other")}))
+	for mistake, want := range map[*fault.Usage]string{tag: "--destination", archive: "--tar-path", other: "--label"} {
+		if mistake.Flag != want {
+			t.Errorf("got %s, want %s", mistake.Flag, want)
+		}
+	}
+	if archive.Value != "a.tar" {
+		t.Errorf("got %s", archive.Value)
+	}
+	Rename(nil)
 }
 
 func TestFindDockerfile(t *testing.T) {

@@ -25,7 +25,11 @@ func parseDestination(value string) (reference.NamedTagged, error) {
 	if _, digested := named.(reference.Digested); digested {
 		return nil, &fault.Usage{Flag: "--destination", Value: value, Problem: "an image cannot be pushed to a digest", Hint: "the form is HOST/REPOSITORY:TAG"}
 	}
-	return reference.TagNameOnly(named).(reference.NamedTagged), nil
+	tagged, ok := reference.TagNameOnly(named).(reference.NamedTagged)
+	if !ok { // only a digest would keep it from being one
+		return nil, &fault.Usage{Flag: "--destination", Value: value, Problem: "has no tag"}
+	}
+	return tagged, nil
 }
 
 // repositoryName is a repository as kaniko writes it: its library calls Docker Hub by

@@ -2,6 +2,7 @@ package kaniko
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -157,7 +158,7 @@ func (t *translation) refuse() {
 	if !t.on("skip-unused-stages", true) {
 		t.plan.Warnings = append(t.plan.Warnings, "--skip-unused-stages=false has no effect: BuildKit builds the stages that the target needs; make one that is to run the --target, or copy a file from it")
 	}
-	if t.values.text("cache-copy-layers", "") != "" && !t.on("cache-copy-layers", true) {
+	if t.text("cache-copy-layers", "") != "" && !t.on("cache-copy-layers", true) {
 		t.plan.Notes = append(t.plan.Notes, "--cache-copy-layers=false has no effect: the content decides whether COPY is done again")
 	}
 }
@@ -192,18 +193,23 @@ func (t *translation) context() {
 	}
 }
 
-// logs translates what is said of diagnostics.
+// logs translates what is said of diagnostics. Without a flag the variables of Slipway
+// decide.
 func (t *translation) logs() {
-	level := t.text("verbosity", "info")
-	if level == "fatal" || level == "panic" {
-		level = "error"
+	switch level := t.text("verbosity", ""); level {
+	case "":
+	case "fatal", "panic":
+		t.flag("log-level", "error")
+	default:
+		t.flag("log-level", level)
 	}
-	format := "human"
-	if t.text("log-format", "") == "json" {
-		format = "json"
+	switch t.text("log-format", "") {
+	case "":
+	case "json":
+		t.flag("log-format", "json")
+	default:
+		t.flag("log-format", "human")
 	}
-	t.flag("log-level", level)
-	t.flag("log-format", format)
 }
 
 // plain translates the flags that have one of the same meaning.
@@ -566,21 +572,26 @@ var ownNames = map[string]string{
 
 // Rename gives mistakes that the build has found the names of the flags that were given.
 func Rename(err error) {
-	switch known := err.(type) {
-	case *fault.Usage:
-		if name, ok := ownNames[known.Flag]; ok {
-			known.Flag = name
-		}
-		if _, dest, ok := strings.Cut(known.Value, "type=docker,dest="); ok && known.Flag == "--output" {
-			known.Flag, known.Value = "--tar-path", dest
-		} else if _, dest, ok := strings.Cut(known.Value, "type=oci,dest="); ok && known.Flag == "--output" {
-			known.Flag, known.Value = "--oci-layout-path", dest
-		}
-	case interface{ Unwrap() []error }:
-		for _, one := range known.Unwrap() {
+	var several interface {
+		error
+		Unwrap() []error
+	}
+	if errors.As(err, &several) {
+		for _, one := range several.Unwrap() {
 			Rename(one)
 		}
-	case interface{ Unwrap() error }:
-		Rename(known.Unwrap())
+		return
+	}
+	mistake := (*fault.Usage)(nil)
+	if !errors.As(err, &mistake) {
+		return
+	}
+	if name, ok := ownNames[mistake.Flag]; ok {
+		mistake.Flag = name
+	}
+	for prefix, flag := range map[string]string{"type=docker,dest=": "--tar-path", "type=oci,dest=": "--oci-layout-path"} {
+		if dest, ok := strings.CutPrefix(mistake.Value, prefix); ok && mistake.Flag == "--output" {
+			mistake.Flag, mistake.Value = flag, dest
+		}
 	}
 }
