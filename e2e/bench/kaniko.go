@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -40,8 +42,14 @@ func kanikoProgram(ctx context.Context) ([]byte, error) {
 	path := filepath.Join(dir, "executor")
 	if _, err := os.Stat(path); err != nil {
 		fmt.Printf("compiling kaniko's executor %s, once\n", kanikoRelease)
-		cmd := exec.CommandContext(ctx, "go", "install", "-trimpath", "-ldflags=-s -w", kanikoModule+"/cmd/executor@"+kanikoRelease)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOBIN="+dir)
+		source, err := exec.CommandContext(ctx, "go", "mod", "download", "-json", kanikoModule+"@"+kanikoRelease).Output()
+		var module struct{ Dir string }
+		if err = errors.Join(err, json.Unmarshal(source, &module)); err != nil {
+			return nil, fmt.Errorf("download kaniko: %w: %s", err, source)
+		}
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", path, "./cmd/executor")
+		cmd.Dir = module.Dir
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("compile kaniko's executor: %w: %s", err, out)
 		}
