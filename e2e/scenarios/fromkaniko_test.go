@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -57,33 +58,52 @@ spec:
   imagePullSecrets: [{name: pull}]
   containers:
     - name: build
-      image: %q
+      image: %[1]q
       command: [sh, -c, "sleep 3600"]
       securityContext: {runAsUser: 12345, runAsGroup: 54321, runAsNonRoot: true, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
-      env:
+      env: &env
         - {name: GITLAB_CI, value: "true"}
         - {name: CI_SERVER_URL, value: "https://gitlab.example"}
         - {name: CI_PROJECT_PATH, value: team/app}
         - {name: CI_PROJECT_DIR, value: /builds/team/app}
-        - {name: CI_REGISTRY, value: %q}
-        - {name: CI_REGISTRY_USER, value: %q}
-        - {name: CI_REGISTRY_PASSWORD, value: %q}
-        - {name: CI_REGISTRY_IMAGE, value: %q}
+        - {name: CI_REGISTRY, value: %[2]q}
+        - {name: CI_REGISTRY_USER, value: %[3]q}
+        - {name: CI_REGISTRY_PASSWORD, value: %[4]q}
+        - {name: CI_REGISTRY_IMAGE, value: %[5]q}
         - {name: CI_COMMIT_TAG, value: "1"}
       volumeMounts:
         - {name: builders, mountPath: /etc/slipway/definitions, readOnly: true}
         - {name: builds, mountPath: /builds}
+    - name: sealed
+      image: %[1]q
+      command: [sh, -c, "sleep 3600"]
+      securityContext: {readOnlyRootFilesystem: true, runAsUser: 54321, runAsNonRoot: true, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+      env: *env
+      volumeMounts:
+        - {name: builders, mountPath: /etc/slipway/definitions, readOnly: true}
+        - {name: builds, mountPath: /builds, readOnly: true}
+        - {name: room, mountPath: /room}
   volumes:
+    - {name: room, emptyDir: {}}
     - {name: builders, configMap: {name: builders}}
     - {name: builds, emptyDir: {}}
 `, image, r.Address, r.Username, r.Password, s.repo+"/app"), "create", "-f", "-")
 	s.awaitReady("job")
+	in := func(container, lines string) string {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		out, err := s.Run(ctx, "set -eu\nmkdir -p $CI_PROJECT_DIR\ncd $CI_PROJECT_DIR\n"+strings.ReplaceAll(lines, "registry.example", s.repo), "exec", "-i", "job", "-c", container, "--", "/busybox/sh")
+		if err != nil {
+			t.Fatalf("%s\n%v\n%s", lines, err, out)
+		}
+		return out
+	}
 	script := func(lines string) string {
 		t.Helper()
-		return s.kubectl("set -eu\ncd \"$CI_PROJECT_DIR\"\n"+strings.ReplaceAll(lines, "registry.example", s.repo), "exec", "-i", "job", "--", "/busybox/sh")
+		return in("build", lines)
 	}
-	s.kubectl("mkdir -p $CI_PROJECT_DIR && cd $CI_PROJECT_DIR && echo hello > greeting && cat > Dockerfile <<'END'\n"+
-		strings.Replace(kanikoDockerfile, "BASE=scratch", "BASE="+r.Base, 1)+"END\n", "exec", "-i", "job", "--", "/busybox/sh")
+	script("echo hello > greeting && cat > Dockerfile <<'END'\n" + strings.Replace(kanikoDockerfile, "BASE=scratch", "BASE="+r.Base, 1) + "END\n")
 
 	// Without the file, GitLab's variables are the credential.
 	script("/kaniko/executor --destination registry.example/app:0 --context dir://$PWD 2>&1")
@@ -153,6 +173,34 @@ spec:
 	script("executor --context . --cache=false --destination registry.example/app:7 2>&1")
 	if digest("7") == digest("4") {
 		t.Error("--cache=false has used a cache")
+	}
+
+	// A registry that is reached through a mirror only, for this build.
+	script("executor --context . --build-arg BASE=mapped.example" + strings.TrimPrefix(r.Base, r.Address) +
+		" --registry-map mapped.example=$CI_REGISTRY --skip-default-registry-fallback --destination registry.example/app:12 2>&1")
+
+	// A repository, which the builder fetches, with its .git as kaniko has it. A Dockerfile
+	// in the working directory would go before its own.
+	s.write("repository/Dockerfile", "FROM "+r.Base+"\nCOPY . /src\nRUN test -d /src/.git && grep side /src/branch\nLABEL scenario=yes\n")
+	s.ok(`cd repository && git init -q && git config user.email a@b.example && git config user.name a && git add . && git commit -qm one &&
+		git checkout -qb side && echo side > branch && git add . && git commit -qm two && mkdir -p /tmp/www/team &&
+		git clone -q --bare . /tmp/www/team/app.git && cd /tmp/www/team/app.git && git update-server-info && httpd -p 8080 -h /tmp/www`)
+	script("cd /; GIT_PULL_METHOD=http executor --context git://" + s.kubectl("", "get", "pod", "agent", "-o", "jsonpath={.status.podIP}") +
+		":8080/team/app --git branch=side --destination registry.example/app:11 2>&1")
+
+	// Another user, with a root that is read-only: unpacking needs a place, which is told.
+	log = in("sealed", "tar -czf - Dockerfile greeting | executor --context tar://stdin --destination registry.example/app:9 2>&1 && exit 9 || true")
+	for _, words := range []string{"error: TMPDIR: no temporary files can be made: ", "hint: set TMPDIR to a directory"} {
+		if !strings.Contains(log, words) {
+			t.Errorf("with nowhere to unpack: no %q in\n%s", words, log)
+		}
+	}
+	in("sealed", "tar -czf - Dockerfile greeting | TMPDIR=/room executor --context tar://stdin --destination registry.example/app:9 2>&1")
+	in("sealed", "executor --context . --destination registry.example/app:10 2>&1")
+	for _, tag := range []string{"9", "10", "11", "12"} {
+		if err := s.images.Validate(t.Context(), s.Name+"/app:"+tag); err != nil {
+			t.Errorf("app:%s: %v", tag, err)
+		}
 	}
 
 	// Nothing is built where the image could not be pushed.
