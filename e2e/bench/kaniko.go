@@ -87,7 +87,7 @@ func (s *stand) giveRegistry(ctx context.Context, t tool, pod string) error {
 func kanikoProject(dir string, n int) string {
 	return fmt.Sprintf(`set -eu
 rm -rf %[2]s && mkdir -p %[2]s
-mkdir -p $(dirname %[1]s)
+mkdir -p %[1]s
 tree -dir %[1]s/src -files 500 -bytes 20000000 -seed 7
 mkdir %[1]s/deps && head -c 1000000 /dev/zero > %[1]s/deps/archive
 echo %[3]d > %[1]s/src/commit.txt
