@@ -147,7 +147,7 @@ func kanikoWarm(s scale) row {
 	r := kanikoCold(s)
 	r.name = "job of kaniko's, one file changed, cache in the registry, a fresh agent"
 	r.goals = []goal{{against: kaniko, faster: 1}} // both push a cache
-	r.warmUps = max(1, s.warmUps) // fills the cache
+	r.warmUps = max(1, s.warmUps)                  // fills the cache
 	r.work = func(run int) work {
 		dir := cloneDir("team/job", run)
 		return work{
