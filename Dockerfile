@@ -1,6 +1,7 @@
 # The image is the binary and the CA certificates: copy the binary from it into
 # an agent image, or into a volume with slipway install. The target debug is the
-# same with busybox's shell, for CI systems that run a shell in a step's image.
+# same with busybox's shell, for CI systems that run a shell in a step's image, and
+# kaniko and kaniko-debug are both in the shape of kaniko's images.
 #
 #   slipway build --platform linux/amd64,linux/arm64 --output type=local,dest=dist .
 #
@@ -33,6 +34,17 @@ RUN --mount=type=cache,target=/go \
     -ldflags "-s -w -buildid= -X main.version=$VERSION -X main.commit=$COMMIT" -o /out/slipway ./cmd/slipway && \
     mkdir -p /out/home/slipway && chmod 1777 /out/home/slipway
 
+# What images in kaniko's shape have besides the program, and the names of busybox's
+# programs, which are those of every architecture.
+FROM --platform=$BUILDPLATFORM busybox:1.37.0-musl AS applets
+FROM build AS shape
+RUN --mount=from=applets,target=/applets \
+    mkdir -p /shape/kaniko/.docker /shape/kaniko/ssl/certs /shape/tmp /shape/usr/local/bin /shape/workspace /shell/bin /shell/busybox && \
+    chmod 1777 /shape/kaniko /shape/kaniko/.docker /shape/kaniko/ssl/certs /shape/tmp /shape/workspace && \
+    ln -s executor /shape/kaniko/warmer && ln -s /kaniko/executor /shape/usr/local/bin/slipway && \
+    for name in $(/applets/bin/busybox --list); do ln -sf busybox /shell/busybox/$name; done && \
+    rm -f /shell/busybox/busybox && ln -s /busybox/sh /shell/bin/sh
+
 # Nothing runs in it while it is built, so no builder needs an emulator. It has no
 # git: CI systems clone with an image of their own.
 FROM busybox:1.37.0-musl AS debug
@@ -46,6 +58,23 @@ WORKDIR /home/slipway
 USER 65532:65532
 # No entrypoint: a CI system's shell is not to become an argument of slipway.
 CMD ["sh"]
+
+# The targets kaniko and kaniko-debug have the shape of kaniko's images, for pipelines that
+# name its paths: the executor, the directories of credentials and certificates, which
+# anybody may write to, and the working directory. As in kaniko's no user is named, for
+# what jobs mount may be root's; any other user will do.
+FROM scratch AS kaniko
+COPY --from=shape /shape/ /
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /kaniko/ssl/certs/ca-certificates.crt
+COPY --from=build /out/slipway /kaniko/executor
+ENV HOME=/kaniko PATH=/usr/local/bin:/kaniko DOCKER_CONFIG=/kaniko/.docker/ SSL_CERT_DIR=/kaniko/ssl/certs
+WORKDIR /workspace
+ENTRYPOINT ["/kaniko/executor"]
+
+FROM kaniko AS kaniko-debug
+COPY --from=shape /shell/ /
+COPY --from=debug /bin/busybox /busybox/busybox
+ENV PATH=/usr/local/bin:/kaniko:/busybox
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt

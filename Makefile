@@ -54,7 +54,7 @@ build: ## Build bin/slipway for this machine.
 	$(GO_BUILD) -ldflags "$(LDFLAGS)" -o bin/slipway ./cmd/slipway
 
 .PHONY: image
-image: build ## Build Slipway's own image, and the one with a shell, for both architectures, with Slipway, on the testbed: files and archives, in dist/.
+image: build ## Build Slipway's own image, and the variants with a shell and in the shape of kaniko's, for both architectures, with Slipway, on the testbed: files and archives, in dist/.
 	cd e2e && go run ./testbed up
 	e2e/image/run $(VERSION) $(COMMIT)
 

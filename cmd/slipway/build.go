@@ -78,6 +78,9 @@ type buildCmd struct {
 	limitFlags
 	policyFlags
 	legacyFlags
+
+	// executor is set where the command line was that of kaniko's executor.
+	executor *executor
 }
 
 // Help is shown by --help.
@@ -208,7 +211,7 @@ func (c *buildCmd) complete(in *invocation, r *solve.Request, definition configm
 		return err
 	}
 	r.Registry, r.Tokens = client, client
-	return nil
+	return c.executor.ready(in, client, definition)
 }
 
 // build builds and writes down what came of it.
@@ -221,6 +224,7 @@ func (c *buildCmd) build(in *invocation, build agent.Build) (*report.Report, err
 	if err != nil {
 		return nil, err
 	}
+	c.executor.succeeded(made)
 	if in.called.docker() {
 		if err := buildref.Save(in.ctx, in.env.buildxDir(), made.Ref(), buildref.StateOf(in.workdir, c.Context, c.File)); err != nil {
 			in.log.Debug().Err(err).Msg("nothing is kept for docker's actions") // an agent's home may be read-only

@@ -25,6 +25,7 @@ import (
 	"github.com/slipway-build/slipway/internal/format"
 	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/source"
+	"github.com/slipway-build/slipway/registry/remote"
 )
 
 // streams are the process's standard streams.
@@ -130,6 +131,8 @@ type invocation struct {
 	log      zerolog.Logger
 	// fromAgent says that the definitions are those of slipway agent.
 	fromAgent bool
+	// trusted are certificates for registries beside those of the definitions.
+	trusted remote.Hosts
 }
 
 // The values of --format for programs. Where docker buildx has a JSON of its own,
@@ -253,6 +256,10 @@ func dispatch(ctx context.Context, line *cli, name called, call dockercli.Call, 
 	if err != nil {
 		return &usageError{err: err}
 	}
+	translated, args, err := name.executor(args, &env)
+	if err != nil {
+		return err
+	}
 	env.choose(parser.Model)
 	model.Group(parser.Model)
 	parsed, err := parser.Parse(model.DropEmpty(parser.Model, "build", args, "platform"))
@@ -322,6 +329,9 @@ func dispatch(ctx context.Context, line *cli, name called, call dockercli.Call, 
 	}
 	in.tellOfEngine()
 	in.forgetDefaultBuilder()
+	if translated != nil {
+		return translated.run(in, &line.Build)
+	}
 	err = parsed.Run(in)
 	return explainContext(err, line.Context)
 }

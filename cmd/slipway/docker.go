@@ -130,14 +130,14 @@ func (c called) level(level string) string {
 	return strings.ToUpper(level) + ":"
 }
 
-// exitCode is that of an error. docker knows 1 for all but a signal; what needs an engine
+// exitCode is that of an error. docker and kaniko know 1 for all but a signal; what needs an engine
 // has a code of its own, by which a pipeline can tell it.
 func (c called) exitCode(err error) int {
 	code := exitCode(err)
 	if engine := (*dockercli.EngineError)(nil); errors.As(err, &engine) {
 		return exitUsage
 	}
-	if byUser := (process.SignalError{}); c.docker() && !errors.As(err, &byUser) && code != exitCancel {
+	if byUser := (process.SignalError{}); (c.docker() || c.kaniko()) && !errors.As(err, &byUser) && code != exitCancel {
 		return exitBuild
 	}
 	return code
@@ -151,6 +151,9 @@ func (c called) answer(call dockercli.Call, std streams) (done bool, err error) 
 		return true, call.WriteHelp(std.out)
 	case call.Is("--version"):
 		return true, dockerinfo.WriteVersionLine(std.out)
+	}
+	if done, err = c.answerKaniko(call.Slipway, std.out); done {
+		return done, err
 	}
 	if done, err = c.pluginMetadata(call.Slipway, std.out); done {
 		return done, err

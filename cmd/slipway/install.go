@@ -15,7 +15,7 @@ import (
 type installCmd struct {
 	Dir string `arg:"" help:"The directory, such as that of an emptyDir. It is made if it is not there."`
 
-	As     []string `placeholder:"NAME" help:"Make it known there under these names too: docker, docker-buildx, buildx."`
+	As     []string `placeholder:"NAME" help:"Make it known there under these names too: docker, docker-buildx, buildx, executor, warmer."`
 	Verify bool     `help:"Run the installed program and compare its version."`
 	Force  bool     `help:"Replace other programs that have the names of --as."`
 }
@@ -64,8 +64,8 @@ func (c *installCmd) request(workdir string) (install.Request, error) {
 		r.Dir = filepath.Join(workdir, r.Dir)
 	}
 	for _, name := range c.As {
-		if !slices.Contains(asDocker, name) {
-			return r, &fault.Usage{Flag: "--as", Value: name, Problem: "is not " + strings.Join(asDocker, ", ")}
+		if !slices.Contains(asDocker, name) && !called(name).kaniko() {
+			return r, &fault.Usage{Flag: "--as", Value: name, Problem: "is not " + strings.Join(asDocker, ", ") + ", executor or warmer"}
 		}
 		if !slices.Contains(r.Aliases, name) {
 			r.Aliases = append(r.Aliases, name)

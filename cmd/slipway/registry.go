@@ -31,6 +31,11 @@ func (in *invocation) registryClient(keychain registry.Keychain, insecure []stri
 			return nil, err
 		}
 	}
+	for host, trusted := range in.trusted {
+		known := hosts[host]
+		known.CAs, known.KeyPairs = append(known.CAs, trusted.CAs...), append(known.KeyPairs, trusted.KeyPairs...)
+		hosts[host] = known
+	}
 	for _, host := range insecure {
 		hosts[host] = remote.Host{PlainHTTP: true, Insecure: true}
 	}

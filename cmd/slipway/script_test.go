@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"slipway": main, "docker-buildx": main, "docker": main})
+	testscript.Main(m, map[string]func(){"slipway": main, "docker-buildx": main, "docker": main, "executor": main, "warmer": main})
 }
 
 // TestScripts runs the real main over testdata/*.txt. In the scripts there is

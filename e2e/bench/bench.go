@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -64,6 +65,11 @@ func bench(ctx context.Context, o options) (err error) {
 		return err
 	}
 	r := report{quick: o.quick, facts: s.facts(ctx)}
+	if slices.ContainsFunc(rows, func(r row) bool { return r.measures(kaniko) }) {
+		if s.kaniko, err = kanikoProgram(ctx); err != nil {
+			return err
+		}
+	}
 	fmt.Printf("measuring in namespaces %s and beside it; the report goes to %s\n", s.agents.Name, dir)
 	idle, err := s.idle(ctx, o.scale().idle)
 	if err != nil {

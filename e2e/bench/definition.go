@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 )
 
@@ -22,8 +23,9 @@ type definitionNode struct {
 }
 
 // definitions returns the files of the definitions that Slipway and buildx
-// share word for word, but for the namespaces.
-func definitions(namespace, coldNamespace, image string) (map[string]string, error) {
+// share word for word, but for the namespaces. The daemons get more files, and their
+// buildkitd.toml what the one among these has.
+func definitions(namespace, coldNamespace, image string, more map[string][]byte) (map[string]string, error) {
 	node := func(name, arch, clusterArch string, options ...string) definitionNode {
 		n := definitionNode{
 			Name:      name,
@@ -33,8 +35,10 @@ func definitions(namespace, coldNamespace, image string) (map[string]string, err
 				"namespace":    namespace,
 				"nodeselector": "kubernetes.io/arch=" + clusterArch,
 			},
-			Files: map[string][]byte{"buildkitd.toml": []byte(buildkitdTOML)},
+			Files: map[string][]byte{},
 		}
+		maps.Copy(n.Files, more)
+		n.Files["buildkitd.toml"] = append([]byte(buildkitdTOML), more["buildkitd.toml"]...)
 		for _, option := range options {
 			key, value, _ := strings.Cut(option, "=")
 			n.DriverOpts[key] = value

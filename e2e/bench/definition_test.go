@@ -9,7 +9,7 @@ import (
 )
 
 func TestDefinitions(t *testing.T) {
-	files, err := definitions("warm-ns", "cold-ns", "buildkit:1")
+	files, err := definitions("warm-ns", "cold-ns", "buildkit:1", map[string][]byte{"ca.pem": {1}, "buildkitd.toml": []byte("[more]\n")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestDefinitions(t *testing.T) {
 				t.Errorf("two nodes %s would share a workload", n.Name)
 			}
 			names[n.Name] = true
-			if string(n.Files["buildkitd.toml"]) != buildkitdTOML || n.DriverOpts["image"] != "buildkit:1" {
+			if string(n.Files["buildkitd.toml"]) != buildkitdTOML+"[more]\n" || n.Files["ca.pem"] == nil || n.DriverOpts["image"] != "buildkit:1" {
 				t.Errorf("%s: another daemon: %+v", n.Name, n)
 			}
 		}

@@ -110,13 +110,13 @@ func (s *stand) run(ctx context.Context, r row, t tool, run int) (sample.Round, 
 			return sample.Round{}, err
 		}
 	}
-	if w.prune {
+	if w.prune && !t.daemonless {
 		if err := s.prune(ctx, t); err != nil {
 			return sample.Round{}, err
 		}
 	}
 	round, err := s.inAgent(ctx, r, t, w)
-	if err == nil && run == 0 { // it may have started builders
+	if err == nil && run == 0 && !t.daemonless { // it may have started builders
 		err = s.settle(ctx, t)
 	}
 	return round, err
@@ -130,6 +130,11 @@ func (s *stand) inAgent(ctx context.Context, r row, t tool, w work) (round sampl
 			return round, err
 		}
 		defer func() { err = errors.Join(err, s.endAgent(ctx, pod)) }()
+		if r.registry {
+			if err := s.giveRegistry(ctx, t, pod); err != nil {
+				return round, err
+			}
+		}
 	}
 	text, err := s.agents.Run(ctx, "", timed(pod, r, w, w.command(t, s.place))...)
 	if err != nil {

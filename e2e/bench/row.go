@@ -10,6 +10,8 @@ type row struct {
 	runs, warmUps int
 	// fresh gives every run an agent pod of its own, born for it.
 	fresh bool
+	// registry gives agents the testbed's registry, and the executor.
+	registry bool
 	// atOnce is how many agents build at the same moment, as processes of one
 	// pod, each with a home, a clone and a project of its own; 0 is one.
 	atOnce int

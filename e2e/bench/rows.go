@@ -69,6 +69,9 @@ func rows(s scale) []row {
 		largeTar(s),
 		manyAgents(s),
 		startUp(s),
+		kanikoCold(s),
+		kanikoWarm(s),
+		kanikoUncached(s),
 	}
 }
 

@@ -31,6 +31,8 @@ type stand struct {
 	// standing are the agents that stay from run to run, by tool.
 	standing map[string]string
 	born     int
+	// kaniko is the program of the tool of that name; nil where no row measures it.
+	kaniko []byte
 }
 
 // newStand makes the namespaces, the definitions, the bare daemon and an agent
@@ -84,7 +86,11 @@ func (s *stand) setUpTool(ctx context.Context, t tool) error {
 			return err
 		}
 	} else {
-		files, err := definitions(s.builders[t.name].Name, s.cold[t.name].Name, s.bed.Images.BuildKit)
+		more, err := registryFiles(s.bed)
+		if err != nil {
+			return err
+		}
+		files, err := definitions(s.builders[t.name].Name, s.cold[t.name].Name, s.bed.Images.BuildKit, more)
 		if err != nil {
 			return err
 		}
@@ -103,6 +109,7 @@ func (s *stand) setUpTool(ctx context.Context, t tool) error {
 	s.standing[t.name] = pod
 	if s.place.Digest == "" {
 		s.place.Layout, s.place.Tag = s.bed.Base.InAgent, s.bed.Base.Tag
+		s.place.Base, s.place.Repository = s.bed.Registry.Base, s.bed.Registry.Address+"/"+s.agents.Name
 		s.place.Digest, err = s.baseDigest(ctx, pod)
 	}
 	return err

@@ -7,7 +7,7 @@ import (
 
 // costTable marks what is above buildx.
 func costTable(rows []measured) [][]string {
-	head := []string{"work"}
+	head, tools := []string{"work"}, columns(rows)
 	for _, what := range []string{"CPU", "memory"} {
 		for _, t := range tools {
 			head = append(head, t.name+" "+what)

@@ -8,7 +8,7 @@ import (
 
 // timeTable has a line for each row and a column for each tool.
 func timeTable(rows []measured) [][]string {
-	head := []string{"work"}
+	head, tools := []string{"work"}, columns(rows)
 	for _, t := range tools {
 		head = append(head, t.name)
 	}
@@ -17,12 +17,12 @@ func timeTable(rows []measured) [][]string {
 	}
 	lines := [][]string{append(head, "goal")}
 	for _, m := range rows {
-		lines = append(lines, timeLine(m))
+		lines = append(lines, timeLine(m, tools))
 	}
 	return lines
 }
 
-func timeLine(m measured) []string {
+func timeLine(m measured, tools []tool) []string {
 	figures := m.byTool()
 	line := []string{m.name}
 	for _, t := range tools {

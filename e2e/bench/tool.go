@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // tool is one of those that are measured. Each has builders, agent pods and a
 // namespace of its own.
 type tool struct {
@@ -13,6 +15,9 @@ type tool struct {
 	// bare means that the tool creates no builders: a pod that runs buildkitd
 	// is made for it.
 	bare bool
+	// daemonless means that it builds without a builder, and takes part in rows that
+	// name it only.
+	daemonless bool
 }
 
 // place is what commands need to know of the cluster.
@@ -22,6 +27,8 @@ type place struct {
 	Layout, Tag, Digest string
 	// Daemon is the address of the bare buildkitd, host and port.
 	Daemon string
+	// Base is the base image in the registry, Repository where jobs push to.
+	Base, Repository string
 }
 
 // build is one build, whichever tool does it.
@@ -35,3 +42,11 @@ type build struct {
 
 // The table of tools. The first is the one that the others are compared with.
 var tools = []tool{slipway, buildx, buildctl}
+
+// columns are the tools of a table: that of tools, and those that a row names besides.
+func columns(rows []measured) []tool {
+	if slices.ContainsFunc(rows, func(m measured) bool { return m.measures(kaniko) }) {
+		return append(slices.Clone(tools), kaniko)
+	}
+	return tools
+}

@@ -77,6 +77,7 @@ const (
 	gitea      = "Gitea, Forgejo"
 	gitlab     = "GitLab"
 	jenkins    = "Jenkins"
+	kaniko     = "kaniko"
 	golang     = "Go"
 	podman     = "podman"
 	system     = "the system"
@@ -114,6 +115,15 @@ var All = []Variable{
 	{Name: "DOCKER_METADATA_PR_HEAD_SHA", Owner: metadata, Help: "Take the commit of a pull request's branch, not that of its merge, with --tags-from.", Form: boolean, valid: isBool},
 	{Name: "DOCKER_METADATA_SHORT_SHA_LENGTH", Owner: metadata, Help: "How many digits a short commit has, with --tags-from (default: 7).", Form: "a number from 1 to 64", valid: isLength},
 	{Name: "DOCKER_TLS_VERIFY", Owner: docker, Help: "Speak TLS to the engine of --load. Any value that is not empty counts."},
+	{Name: "BUILDER_OUTPUT", Owner: kaniko, Help: "Directory in which executor writes a file images with names and digest."},
+	{Name: "GIT_PASSWORD", Owner: kaniko, Help: "Credential of a git:// context of executor, with GIT_USERNAME."},
+	{Name: "GIT_PULL_METHOD", Owner: kaniko, Help: "How executor fetches a git:// context (default: https).", Form: "https or http", valid: oneOf("https", "http")},
+	{Name: "GIT_TOKEN", Owner: kaniko, Help: "Credential of a git:// context of executor."},
+	{Name: "GIT_USERNAME", Owner: kaniko, Help: "User of GIT_PASSWORD."},
+	{Name: "KANIKO_DIR", Owner: kaniko, Help: "As --kaniko-dir of executor."},
+	{Name: "KANIKO_NO_PUSH", Owner: kaniko, Help: "As --no-push of executor, before which it goes.", Form: boolean, valid: isBool},
+	{Name: "KANIKO_REGISTRY_MAP", Owner: kaniko, Help: "As --registry-map of executor."},
+	{Name: "KANIKO_REGISTRY_MIRROR", Owner: kaniko, Help: "As --registry-mirror of executor."},
 	{Name: "REGISTRY_AUTH_FILE", Owner: podman, Help: "File with credentials, in the form of docker's config.json."},
 	{Name: "KUBECONFIG", Owner: kubectl, Help: "Kubeconfig files, where there is no service account."},
 	{Name: "KUBERNETES_SERVICE_HOST", Owner: kubectl, Help: "The API server, in a pod."},

@@ -13,6 +13,7 @@ func TestLookup(t *testing.T) {
 		"BUILDX_METADATA_PROVENANCE": {"min", "max", "disabled", "0"},
 		"BUILDKIT_PROGRESS":          {"auto", "plain", "tty", "rawjson", "quiet", "none"},
 		"DOCKER_DEFAULT_PLATFORM":    {"linux/arm64", "linux/amd64,linux/arm64"},
+		"GIT_PULL_METHOD":            {"https", "http"},
 
 		"DOCKER_METADATA_SHORT_SHA_LENGTH": {"1", "12", "64"},
 	}
