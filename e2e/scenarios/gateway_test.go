@@ -44,7 +44,8 @@ spec:
 `
 
 // TestGateway builds through the chart's gateway of two replicas, from pods without a
-// token: by slipway, docker buildx and buildctl. Who is not let in is told why. A replica
+// token: by slipway, docker buildx and buildctl. Who is not let in is told why. An upgrade keeps
+// certificates and makes those of what is new. A replica
 // that is killed in the middle of a build costs it another solve.
 func TestGateway(t *testing.T) {
 	t.Parallel()
@@ -53,13 +54,31 @@ func TestGateway(t *testing.T) {
 	if r.Bed.Images.Peer == "" {
 		t.Fatal("there is no peer image; make it with: cd e2e && go run ./testbed peer")
 	}
-	r.helm("install", r.valuesFor(map[string]any{
-		"agents": []map[string]any{},
-		"gateway": map[string]any{
-			"enabled": true, "drainSeconds": 5,
-			"clients": []map[string]any{{"name": "team-a"}},
-		},
-	}, r.builderNode("amd64"), r.builderNode("arm64")))
+	values := func(clients []string, nodes ...node) string {
+		var list []map[string]any
+		for _, name := range clients {
+			list = append(list, map[string]any{"name": name})
+		}
+		return r.valuesFor(map[string]any{
+			"agents":  []map[string]any{},
+			"gateway": map[string]any{"enabled": true, "drainSeconds": 5, "clients": list},
+		}, nodes...)
+	}
+	made := func(names ...string) string {
+		for i := range names {
+			names[i] = "slipway-gateway-" + names[i]
+		}
+		return r.kubectl("", append([]string{"get", "secrets", "-o", "jsonpath={.items[*].data}"}, names...)...)
+	}
+	r.helm("install", values([]string{"team-a"}, r.builderNode("amd64")))
+	before, server := made("ca", "client-team-a"), made("tls", "ca")
+	r.helm("upgrade", values([]string{"team-a", "team-b"}, r.builderNode("amd64"), r.builderNode("arm64")))
+	if made("ca", "client-team-a") != before {
+		t.Error("the upgrade has made certificates that were there")
+	}
+	if made("tls", "ca") == server || !strings.Contains(made("client-team-b", "ca"), "tls.key") {
+		t.Error("the upgrade has made no certificates for a new node and a new client")
+	}
 	ip := r.kubectl("", "get", "service", "slipway-gateway", "-o", "jsonpath={.spec.clusterIP}")
 	client := func(name, image string) *agent {
 		command := "sleep, infinity"
