@@ -51,7 +51,11 @@ func newAuthority(t *testing.T, name string) authority {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.own, a.key = pair.Leaf, pair.PrivateKey.(*ecdsa.PrivateKey)
+	key, ok := pair.PrivateKey.(*ecdsa.PrivateKey)
+	if !ok {
+		t.Fatalf("the key is a %T", pair.PrivateKey)
+	}
+	a.own, a.key = pair.Leaf, key
 	return a
 }
 
