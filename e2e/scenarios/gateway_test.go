@@ -61,7 +61,7 @@ func TestGateway(t *testing.T) {
 		}
 		return r.valuesFor(map[string]any{
 			"agents":  []map[string]any{},
-			"gateway": map[string]any{"enabled": true, "drainSeconds": 5, "clients": list},
+			"gateway": map[string]any{"enabled": true, "drainSeconds": int(patience.Seconds()), "clients": list},
 		}, nodes...)
 	}
 	made := func(names ...string) string {
