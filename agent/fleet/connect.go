@@ -209,7 +209,8 @@ func (c *Connector) ConnectRemote(ctx context.Context, node configmap.Node) (*Co
 }
 
 // connectRemote is ConnectRemote for a build: slipway agent, which may be behind a unix
-// socket, chooses the pod by what it is sent of the affinity.
+// socket or ask for a client's certificate, chooses the pod by what it is sent of the
+// affinity.
 func (c *Connector) connectRemote(ctx context.Context, node configmap.Node, affinity func() string) (*Connection, error) {
 	if t := c.Access.Transport; t != "" && t != configmap.TransportAuto {
 		return nil, fault.With(fault.ClassUsage, fmt.Errorf("node %s: --transport %s has no meaning with the driver remote, which connects to %s", node.Name, t, node.Remote.Address))
@@ -218,7 +219,7 @@ func (c *Connector) connectRemote(ctx context.Context, node configmap.Node, affi
 		c.warnPlain(node)
 	}
 	key := ""
-	if affinity != nil && strings.HasPrefix(node.Remote.Address, "unix://") {
+	if affinity != nil && (strings.HasPrefix(node.Remote.Address, "unix://") || node.Remote.Cert != "") {
 		key = affinity()
 	}
 	ctx, cancel := c.within(ctx, node.Remote.Timeout)

@@ -9,14 +9,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/slipway-build/slipway/agent/fleet"
@@ -28,10 +26,13 @@ import (
 	"github.com/slipway-build/slipway/registry/remote"
 )
 
-// Sidecar serves builders in a directory.
+// Sidecar serves builders in a directory, over TCP, or both.
 type Sidecar struct {
-	// Dir is the directory that the containers of the pod share.
+	// Dir is the directory that the containers of the pod share; empty for none, where
+	// there is a Gateway.
 	Dir string
+	// Gateway serves the builders over TCP as well; nil for none.
+	Gateway *Gateway
 	// Definitions are those of the builders to serve.
 	Definitions []configmap.Definition
 	// Connector reaches their nodes.
@@ -58,6 +59,15 @@ type Sidecar struct {
 // Run serves until ctx ends, then lets what runs go on for Drain. When a part of it
 // fails for good, the rest ends in the same way, and the error is the reason.
 func (s Sidecar) Run(ctx context.Context) error {
+	if s.Gateway != nil {
+		if err := s.Gateway.listen(ctx); err != nil {
+			return fault.With(fault.ClassUsage, err)
+		}
+		defer func() { _ = s.Gateway.listener.Close() }() // unless it was served
+	}
+	if s.Dir == "" {
+		return s.serve(ctx, nil, s.withoutSockets())
+	}
 	lock, err := lockDir(s.Dir)
 	if err != nil {
 		return fault.With(fault.ClassUsage, err)
@@ -80,7 +90,8 @@ func (s Sidecar) Run(ctx context.Context) error {
 }
 
 // serve serves the sockets until ctx ends or one of them fails, and then lets what runs
-// go on for Drain. The API answers until the end: builds ask it for tokens.
+// go on for Drain. The API answers until the end: builds ask it for tokens. Without a
+// listener there is none.
 func (s Sidecar) serve(ctx context.Context, listener net.Listener, nodes []*server) error {
 	serving, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
@@ -88,15 +99,25 @@ func (s Sidecar) serve(ctx context.Context, listener net.Listener, nodes []*serv
 	defer endAnswers()
 	group, accepting := errgroup.WithContext(ctx)
 	var loops, running sync.WaitGroup // that accept connections, and the connections
-	loops.Add(len(nodes))
-	for _, n := range nodes {
+	accept := func(serve func() error) {
+		loops.Add(1)
 		group.Go(fault.Guard(func() error {
 			defer loops.Done()
-			return n.serve(accepting, serving, &running)
+			return serve()
 		}))
+	}
+	for _, n := range nodes {
+		if n.listener != nil {
+			accept(func() error { return n.serve(accepting, serving, &running) })
+		}
 		group.Go(fault.Guard(func() error { return n.warm(accepting) }))
 	}
-	group.Go(fault.Guard(func() error { return s.serveAPI(answering, accepting, listener, nodes) }))
+	if s.Gateway != nil {
+		accept(func() error { return s.Gateway.serve(accepting, serving, nodes, &running) })
+	}
+	if listener != nil {
+		group.Go(fault.Guard(func() error { return s.serveAPI(answering, accepting, listener, nodes) }))
+	}
 	group.Go(fault.Guard(func() error {
 		defer endAnswers()
 		<-accepting.Done()
@@ -132,11 +153,13 @@ type server struct {
 	sidecar    Sidecar
 	definition configmap.Definition
 	node       configmap.Node
-	path       string
-	listener   net.Listener
-	board      *board
-	slots      chan struct{}
-	relay      *relay.Relay
+	// path, listener and board are those of the socket; the zero values without a
+	// directory.
+	path     string
+	listener net.Listener
+	board    *board
+	slots    chan struct{}
+	relay    *relay.Relay
 
 	mu  sync.Mutex
 	now api.Node
@@ -162,18 +185,25 @@ func (s Sidecar) listen() ([]*server, error) {
 			if err != nil {
 				return fail(err)
 			}
-			all = append(all, &server{
-				sidecar: s, definition: d, node: n, path: path, listener: listener, board: sockets,
-				slots: make(chan struct{}, s.MaxConnections),
-				relay: &relay.Relay{Services: s.services(), Affinity: api.AffinityMetadata, Interceptors: s.interceptors()},
-				now:   api.Node{Name: n.Name, Socket: path, Platforms: fleet.FormatPlatforms(n.Platforms)},
-			})
+			one := s.newServer(d, n)
+			one.path, one.listener, one.board, one.now.Socket = path, listener, sockets, path
+			all = append(all, one)
 		}
 		if err := sockets.write(); err != nil {
 			return fail(err)
 		}
 	}
 	return all, nil
+}
+
+// newServer is what serves a node, without a socket.
+func (s Sidecar) newServer(d configmap.Definition, n configmap.Node) *server {
+	return &server{
+		sidecar: s, definition: d, node: n,
+		slots: make(chan struct{}, s.MaxConnections),
+		relay: &relay.Relay{Services: s.services(), Affinity: api.AffinityMetadata, Interceptors: s.interceptors()},
+		now:   api.Node{Name: n.Name, Platforms: fleet.FormatPlatforms(n.Platforms)},
+	}
 }
 
 // services are what sessions are read for; nil for nothing.
@@ -189,50 +219,36 @@ func (s Sidecar) services() func(context.Context) []relay.Service {
 func (n *server) serve(ctx, serving context.Context, running *sync.WaitGroup) error {
 	stop := context.AfterFunc(ctx, func() { _ = n.listener.Close() })
 	defer stop()
-	pause := time.Duration(0)
-	for {
-		conn, err := n.listener.Accept()
-		switch {
-		case ctx.Err() != nil:
-			if err == nil {
-				_ = conn.Close() // nothing was said yet
-			}
-			return nil
-		case isShortage(err):
-			pause = min(max(2*pause, firstAcceptPause), longestAcceptPause)
-			n.setRefusing(err)
+	err := accept(ctx, n.listener, func(err error, pause time.Duration) {
+		n.setRefusing(err)
+		if err != nil {
 			n.log().Warn().Err(err).Msgf("%s: no connection can be accepted: trying again in %s", n.path, pause)
-			sleep(ctx, pause)
-			continue
-		case err != nil:
-			return fmt.Errorf("%s: accept connections: %w", n.path, err)
 		}
-		pause = 0
-		n.setRefusing(nil)
-		select {
-		case n.slots <- struct{}{}:
-		default:
+	}, func(conn net.Conn) {
+		if !n.take(serving, conn, running) {
 			n.log().Warn().Msgf("%s: %d connections are open: another one is refused", n.path, cap(n.slots))
 			_ = conn.Close()
-			continue
 		}
-		running.Go(fault.Protect(func() {
-			defer func() { <-n.slots }()
-			n.serveOne(serving, conn)
-		}))
+	})
+	if err != nil {
+		return fmt.Errorf("%s: accept connections: %w", n.path, err)
 	}
+	return nil
 }
 
-// The pauses after a connection could not be accepted, as net/http has them.
-const (
-	firstAcceptPause   = 5 * time.Millisecond
-	longestAcceptPause = time.Second
-)
-
-// isShortage reports whether accept(2) has failed for want of what others may give
-// back: files or memory.
-func isShortage(err error) bool {
-	return slices.ContainsFunc([]error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM}, func(e error) bool { return errors.Is(err, e) })
+// take leaves a connection to a goroutine in running, which serves it until serving ends.
+// It returns false when so many are open that no other one is served.
+func (n *server) take(serving context.Context, conn net.Conn, running *sync.WaitGroup) bool {
+	select {
+	case n.slots <- struct{}{}:
+	default:
+		return false
+	}
+	running.Go(fault.Protect(func() {
+		defer func() { <-n.slots }()
+		n.serveOne(serving, conn)
+	}))
+	return true
 }
 
 // sleep waits for a pause or the end of ctx.
@@ -290,7 +306,7 @@ const (
 func (n *server) ready(made *fleet.Connection) error {
 	builds := fleet.BuildsFor(n.node, made.Platforms())
 	_ = made.Close() // it has answered
-	if len(n.node.Platforms) == 0 {
+	if n.board != nil && len(n.node.Platforms) == 0 {
 		if err := n.board.setPlatforms(n.node.Name, builds); err != nil {
 			return fmt.Errorf("write the definition: %w", err)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -11,9 +12,11 @@ import (
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/sidecar"
 	"github.com/slipway-build/slipway/agent/sidecar/api"
+	"github.com/slipway-build/slipway/agent/sidecar/gateway"
 	"github.com/slipway-build/slipway/cmd/slipway/process"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/source"
 	"github.com/slipway-build/slipway/registry"
 )
 
@@ -33,12 +36,13 @@ type agentServeCmd struct {
 	SocketMode     string        `default:"0666" placeholder:"MODE" help:"Mode of the sockets, in octal (default: ${default}, every user of the pod's containers)."`
 	MaxConnections int           `default:"256" placeholder:"N" help:"Connections to each socket at the same time (default: ${default})."`
 	Drain          time.Duration `default:"25s" placeholder:"DURATION" help:"How long builds may go on after SIGTERM (default: ${default}; a pod has 30s until it is killed)."`
+	gatewayFlags
 	registryFlags
 }
 
 // Help is shown by --help.
 func (c *agentServeCmd) Help() string {
-	return "Runs in a container of its own beside that of a job, and shares a directory with it. The builders start at once. Each of their nodes gets a socket that speaks BuildKit's API, and slipway and docker buildx find definitions of these in the directory: the job needs no rights in the cluster, no network and, for the registries named, no credentials."
+	return "Runs in a container of its own beside that of a job, and shares a directory with it. The builders start at once. Each of their nodes gets a socket that speaks BuildKit's API, and slipway and docker buildx find definitions of these in the directory: the job needs no rights in the cluster, no network and, for the registries named, no credentials.\n\nWith --listen it is a gateway: clients elsewhere reach the same nodes over TCP with certificates, each by the TLS server name NODE.BUILDER. \"slipway definition gateway\" prints their definitions. --agent \"\" leaves out the directory."
 }
 
 // Run serves.
@@ -49,6 +53,9 @@ func (c *agentServeCmd) Run(in *invocation) error {
 	}
 	if c.MaxConnections < 1 {
 		return &usageError{err: fmt.Errorf("--max-connections %d: must be at least 1", c.MaxConnections)}
+	}
+	if in.global.Agent == "" && c.Listen == "" {
+		return &usageError{err: errors.New("--agent is empty: nothing is served"), hints: []string{"name a directory with --agent, or an address with --listen"}}
 	}
 	if c.Drain < 0 {
 		return &usageError{err: fmt.Errorf("--drain %s: must not be negative", c.Drain)}
@@ -65,10 +72,15 @@ func (c *agentServeCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
+	gateway, err := c.gateway(in, definitions)
+	if err != nil {
+		return &usageError{err: err}
+	}
 	clients := &fleet.Clients{Access: in.access(), Log: in.log}
 	process.AllowDrain(in.ctx, c.Drain)
 	return sidecar.Sidecar{
 		Dir:            in.global.Agent,
+		Gateway:        gateway,
 		Definitions:    definitions,
 		Connector:      clients.Connector(),
 		Credentials:    credentials,
@@ -80,6 +92,36 @@ func (c *agentServeCmd) Run(in *invocation) error {
 		Version:        version,
 		Log:            in.log,
 	}.Run(in.ctx)
+}
+
+// gatewayFlags say at which address clients with certificates are served.
+type gatewayFlags struct {
+	Listen       string `env:"SLIPWAY_AGENT_LISTEN" placeholder:"[HOST]:PORT" help:"Also serve the nodes at this address, to clients with certificates."`
+	TLSCert      string `env:"SLIPWAY_AGENT_TLS_CERT" placeholder:"FILE" help:"Certificate for --listen, for the server names NODE.BUILDER. Files are read again after they have changed."`
+	TLSKey       string `env:"SLIPWAY_AGENT_TLS_KEY" placeholder:"FILE" help:"Its key."`
+	TLSClientCA  string `name:"tls-client-ca" env:"SLIPWAY_AGENT_TLS_CLIENT_CA" placeholder:"FILE" help:"Authorities that sign the certificates of clients. A client's name is the first URI of its certificate, else the first DNS name, else the common name."`
+	TLSClientCRL string `name:"tls-client-crl" env:"SLIPWAY_AGENT_TLS_CLIENT_CRL" placeholder:"FILE" help:"Lists of the certificates that these authorities have revoked."`
+}
+
+// gateway is what the flags ask for; nil for nothing.
+func (f gatewayFlags) gateway(in *invocation, definitions []configmap.Definition) (*sidecar.Gateway, error) {
+	needed := []struct{ flag, value string }{{"--tls-cert", f.TLSCert}, {"--tls-key", f.TLSKey}, {"--tls-client-ca", f.TLSClientCA}}
+	if f.Listen == "" {
+		for _, n := range append(needed, struct{ flag, value string }{"--tls-client-crl", f.TLSClientCRL}) {
+			if n.value != "" {
+				return nil, fmt.Errorf("%s %s: nothing is served with it without --listen", n.flag, n.value)
+			}
+		}
+		return nil, nil
+	}
+	for _, n := range needed {
+		if n.value == "" {
+			return nil, fmt.Errorf("--listen %s: needs %s as well: clients are known by their certificates", f.Listen, n.flag)
+		}
+	}
+	files := gateway.Files{Certificate: f.TLSCert, Key: f.TLSKey, ClientCA: f.TLSClientCA, Revoked: f.TLSClientCRL}
+	read := func(path string) ([]byte, error) { return in.files.Read(path, source.MaxConfig) }
+	return sidecar.NewGateway(f.Listen, files, read, definitions, in.log)
 }
 
 // affinity is the key of the flag, else what the CI system says.
@@ -157,6 +199,9 @@ type agentHealthCmd struct {
 
 // Run asks.
 func (c *agentHealthCmd) Run(in *invocation) error {
+	if in.global.Agent == "" {
+		return &usageError{err: errors.New("--agent is empty: there is no agent to ask")}
+	}
 	client := api.NewClient(in.global.Agent)
 	ask := client.Live
 	if c.Ready {

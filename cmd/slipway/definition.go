@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/slipway-build/slipway/agent/sidecar/gateway"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -17,6 +18,7 @@ import (
 type definitionCmd struct {
 	Lint    definitionLintCmd    `cmd:"" help:"Check definitions and show all problems."`
 	Convert definitionConvertCmd `cmd:"" help:"Print a definition in another form, normalized."`
+	Gateway definitionGatewayCmd `cmd:"" help:"Print the definition of a builder for clients of slipway agent serve --listen."`
 	Schema  definitionSchemaCmd  `cmd:"" help:"Print the JSON Schema of a definition."`
 }
 
@@ -185,6 +187,35 @@ func (c *definitionConvertCmd) read(in *invocation) (name string, data []byte, e
 	}
 	data, err = in.files.Read(c.File, source.MaxConfig)
 	return c.File, data, err
+}
+
+type definitionGatewayCmd struct {
+	Address string `arg:"" help:"HOST:PORT of the gateway, as its clients reach it."`
+	Domain  string `placeholder:"DOMAIN" help:"Domain at the end of the server names: NODE.BUILDER.DOMAIN, for a certificate for *.BUILDER.DOMAIN (default: none)."`
+	TLSDir  string `name:"tls-dir" default:"/etc/slipway/gateway" placeholder:"DIR" help:"Where a client has its certificates: ca.crt, tls.crt and tls.key (default: ${default})."`
+}
+
+// Help is shown by --help.
+func (c *definitionGatewayCmd) Help() string {
+	return "The definition is that of the builder with the driver remote: slipway and docker buildx reach its nodes through the gateway, each by its TLS server name."
+}
+
+// Run prints the definition.
+func (c *definitionGatewayCmd) Run(in *invocation) error {
+	d, err := in.definition(in.global.Builder)
+	if err != nil {
+		return err
+	}
+	instance, err := gateway.Definition(d, c.Address, c.Domain, c.TLSDir)
+	if err != nil {
+		return &usageError{err: err}
+	}
+	text, err := instance.JSON()
+	if err != nil {
+		return err
+	}
+	_, err = in.data.Write(text)
+	return err
 }
 
 type definitionSchemaCmd struct{}

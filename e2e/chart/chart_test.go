@@ -101,6 +101,12 @@ func TestMistakes(t *testing.T) {
 		{"an address of the API server", node + "networkPolicy: {apiServer: [10.96.0.1]}", []string{"/networkPolicy/apiServer/0"}},
 		{"exec without the right", "builders: {kube: {slipway: {transport: exec}, nodes: [{name: amd64}]}}", []string{"builders.kube: node amd64", "rbac.exec to true"}},
 		{"a budget", node + "podDisruptionBudget: {maxUnavailable: all}", []string{"/podDisruptionBudget/maxUnavailable"}},
+		{"a gateway's certificates", "gateway: {enabled: true, certificates: {mode: existing}}\n" + node, []string{"name the Secret in gateway.certificates.secret"}},
+		{"a gateway's Secret in another mode", "gateway: {enabled: true, certificates: {secret: own}}\n" + node, []string{"gateway.certificates", "for the mode existing, and the mode is helm"}},
+		{"a push without a registry", "gateway: {enabled: true, allowPush: [r.example/**]}\n" + node, []string{"gateway.allowPush", "gateway.registries"}},
+		{"a client elsewhere", "gateway: {enabled: true, certificates: {mode: certManager}, clients: [{name: a, namespace: ci}]}\n" + node, []string{"gateway.clients: a: an Issuer signs in its own namespace only"}},
+		{"a client's name", "gateway: {enabled: true, clients: [{name: Team A}]}\n" + node, []string{"/gateway/clients/0/name"}},
+		{"a gateway's address", "gateway: {enabled: true, address: builders.example}\n" + node, []string{"/gateway/address"}},
 		{"a schedule", node + "gc: {schedule: hourly}", []string{"/gc/schedule"}},
 		{"an image's digest", node + "image: {digest: abc}", []string{"/image/digest"}},
 	} {

@@ -16,7 +16,7 @@ import (
 func TestNotes(t *testing.T) {
 	all := programs(t)
 	p := all[len(all)-1]
-	for _, name := range []string{"minimal", "everything", "nothing-more"} {
+	for _, name := range []string{"minimal", "everything", "nothing-more", "gateway"} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join("testdata", name)
 			out, err := p.Run(t.Context(), "install", "slipway", chartDir, "--dry-run=client", "--namespace", "buildkit", "--values", filepath.Join(dir, "values.yaml"))

@@ -39,8 +39,13 @@ const DefaultDir = "/run/slipway"
 // Socket is the socket of the API in a directory.
 func Socket(dir string) string { return filepath.Join(dir, "agent.sock") }
 
-// DefinitionsDir is where clients find the builders that are served.
-func DefinitionsDir(dir string) string { return filepath.Join(dir, "definitions") }
+// DefinitionsDir is where clients find the builders that are served; empty where dir is.
+func DefinitionsDir(dir string) string {
+	if dir == "" {
+		return ""
+	}
+	return filepath.Join(dir, "definitions")
+}
 
 // Status is the answer of StatusPath.
 type Status struct {
@@ -111,7 +116,8 @@ type Problem struct {
 	Error string `json:"error"`
 }
 
-// Client asks a slipway agent. It implements registry.Finder and registry.Lister.
+// Client asks a slipway agent. It implements registry.Finder and registry.Lister. Where
+// its directory is empty nothing is served.
 type Client struct{ dir string }
 
 // NewClient returns a client of the agent that serves a directory.
@@ -126,7 +132,7 @@ const maxAnswer = 1 << 20
 // Serving reports whether an agent serves the directory, without asking it.
 func (c *Client) Serving() bool {
 	info, err := os.Stat(Socket(c.dir))
-	return err == nil && info.Mode().Type() == os.ModeSocket
+	return c.dir != "" && err == nil && info.Mode().Type() == os.ModeSocket
 }
 
 // Status asks for the status.

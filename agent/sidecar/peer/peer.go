@@ -3,6 +3,7 @@ package peer
 
 import (
 	"context"
+	"net"
 
 	"github.com/rs/zerolog"
 )
@@ -10,7 +11,7 @@ import (
 // Peer is the client of a connection. In another container of the pod its PID has a
 // meaning only where the pod shares process namespaces.
 type Peer struct {
-	// Name is that of the client's certificate; empty on a unix socket.
+	// Name is that of the client's certificate (NameOf); empty on a unix socket.
 	Name string
 	// UID, GID and PID are those of a process that has connected to a unix socket.
 	UID, GID uint32
@@ -29,6 +30,15 @@ func (p Peer) Log(log zerolog.Logger) zerolog.Logger {
 		with = with.Uint32("uid", p.UID).Uint32("gid", p.GID).Int32("pid", p.PID)
 	}
 	return with.Logger()
+}
+
+// Of returns who has connected: who the connection itself says, by its method Peer, else
+// whom the kernel knows of a unix socket, else the zero Peer.
+func Of(conn net.Conn) Peer {
+	if known, ok := conn.(interface{ Peer() Peer }); ok {
+		return known.Peer()
+	}
+	return ofSocket(conn)
 }
 
 type key struct{}

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Of asks the kernel who has connected to a unix socket; the zero Peer elsewhere.
-func Of(conn net.Conn) Peer {
+// ofSocket asks the kernel who has connected to a unix socket; the zero Peer elsewhere.
+func ofSocket(conn net.Conn) Peer {
 	socket, ok := conn.(*net.UnixConn)
 	if !ok {
 		return Peer{}

@@ -4,5 +4,5 @@ package peer
 
 import "net"
 
-// Of knows nobody: agents run on Linux.
-func Of(net.Conn) Peer { return Peer{} }
+// ofSocket knows nobody: agents run on Linux.
+func ofSocket(net.Conn) Peer { return Peer{} }

@@ -24,6 +24,11 @@
 {{- printf "%s-gc" (include "slipway.fullname" .) -}}
 {{- end -}}
 
+{{/* The Deployment, the Service and the service account of the gateway. */}}
+{{- define "slipway.gateway" -}}
+{{- printf "%s-gateway" (include "slipway.fullname" .) -}}
+{{- end -}}
+
 {{/*
 slipway.owner tells what this release's builders leave behind from what others
 do: namespace and name of the release, which no other has. A namespace has no

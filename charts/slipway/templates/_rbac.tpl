@@ -34,6 +34,9 @@ slipway.builders are the service accounts that get the role build: JSON of
 {{- if .Values.gc.enabled -}}
 {{- $subjects = append $subjects (dict "namespace" .Release.Namespace "serviceAccount" (include "slipway.collector" .)) -}}
 {{- end -}}
+{{- if .Values.gateway.enabled -}}
+{{- $subjects = append $subjects (dict "namespace" .Release.Namespace "serviceAccount" (include "slipway.gateway" .)) -}}
+{{- end -}}
 {{- dict "subjects" $subjects | toJson -}}
 {{- end -}}
 
