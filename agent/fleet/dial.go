@@ -10,21 +10,33 @@ import (
 	"github.com/slipway-build/slipway/configmap"
 )
 
+// Dialled is a connection to a buildkitd over which nothing was said yet.
+type Dialled struct {
+	net.Conn
+	// Pod is the name of the pod, empty with the remote driver.
+	Pod string
+	// Transport is how the pod is reached; empty with the remote driver.
+	Transport configmap.Transport
+	// Other says that it is not the pod that the affinity prefers, which did not answer.
+	Other bool
+}
+
 // DialNode makes sure that the node runs and returns a connection to the
 // buildkitd of one of its pods, over which nothing was said yet. The daemon has
 // answered over another connection just before. affinity chooses the pod as for
 // Connect.
-func (c *Connector) DialNode(ctx context.Context, node configmap.Node, affinity func() string, report func(string)) (net.Conn, error) {
+func (c *Connector) DialNode(ctx context.Context, node configmap.Node, affinity func() string, report func(string)) (Dialled, error) {
 	if node.Remote != nil {
-		return c.dialRemote(ctx, node)
+		conn, err := c.dialRemote(ctx, node)
+		return Dialled{Conn: conn}, err
 	}
 	client, err := c.Client(node)
 	if err != nil {
-		return nil, err
+		return Dialled{}, err
 	}
 	pods, err := client.Up(ctx, node, report)
 	if err != nil {
-		return nil, fmt.Errorf("node %s: %w", node.Name, err)
+		return Dialled{}, fmt.Errorf("node %s: %w", node.Name, err)
 	}
 	key := ""
 	if len(pods) > 1 && affinity != nil {
@@ -37,7 +49,7 @@ func (c *Connector) DialNode(ctx context.Context, node configmap.Node, affinity 
 			_ = daemon.Close() // it has answered
 			var conn net.Conn
 			if conn, err = client.Dial(ctx, node, pod, report); err == nil {
-				return conn, nil
+				return Dialled{Conn: conn, Pod: pod.Name, Transport: client.Reached(node, pod), Other: i > 0}, nil
 			}
 		}
 		last = fmt.Errorf("node %s: connect to pod %s: %w", node.Name, pod.Name, err)
@@ -45,7 +57,7 @@ func (c *Connector) DialNode(ctx context.Context, node configmap.Node, affinity 
 			break
 		}
 	}
-	return nil, last
+	return Dialled{}, last
 }
 
 // dialRemote is DialNode for a node of the driver remote.

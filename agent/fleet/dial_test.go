@@ -52,6 +52,9 @@ func TestDialNode(t *testing.T) {
 	if c.Open() != 1 {
 		t.Errorf("%d connections are open, want one", c.Open())
 	}
+	if !conn.Other || "dial "+conn.Pod == failed || conn.Pod == "" {
+		t.Errorf("pod %q, other than the preferred one: %t; %q fails", conn.Pod, conn.Other, failed)
+	}
 	_ = conn.Close()
 	dials := slices.DeleteFunc(c.Calls(), func(call string) bool { return call == "up" })
 	if len(dials) != 3 || dials[0] != failed || dials[1] == failed || dials[1] != dials[2] {

@@ -1,7 +1,6 @@
 package sidecar
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +20,8 @@ import (
 
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/sidecar/api"
+	"github.com/slipway-build/slipway/agent/sidecar/audit"
+	"github.com/slipway-build/slipway/agent/sidecar/metrics"
 	"github.com/slipway-build/slipway/agent/sidecar/peer"
 	"github.com/slipway-build/slipway/agent/sidecar/relay"
 	"github.com/slipway-build/slipway/configmap"
@@ -50,19 +51,40 @@ type Sidecar struct {
 	MaxConnections int
 	// Drain is how long builds may go on after ctx has ended.
 	Drain time.Duration
+	// HTTP is the address, HOST:PORT, on which health and metrics are served as well;
+	// empty for none. PProf adds the profiles of the process, which needs a loopback
+	// address.
+	HTTP  string
+	PProf bool
+	// Metrics are what is counted; nil makes new ones.
+	Metrics *metrics.Metrics
 	// Version is that of the program.
 	Version string
 	Log     zerolog.Logger
+
+	http net.Listener // of HTTP
 }
 
 // Run serves until ctx ends, then lets what runs go on for Drain. When a part of it
 // fails for good, the rest ends in the same way, and the error is the reason.
 func (s Sidecar) Run(ctx context.Context) error {
+	if err := s.checkHTTP(); err != nil {
+		return fault.With(fault.ClassUsage, err)
+	}
 	lock, err := lockDir(s.Dir)
 	if err != nil {
 		return fault.With(fault.ClassUsage, err)
 	}
 	defer func() { _ = lock.Close() }() // which unlocks it
+	if s.Metrics == nil {
+		s.Metrics = metrics.New(s.Version)
+	}
+	if s.http, err = s.listenHTTP(); err != nil {
+		return fault.With(fault.ClassUsage, err)
+	}
+	if s.http != nil {
+		defer func() { _ = s.http.Close() }() // where it was not served
+	}
 	nodes, err := s.listen()
 	if err != nil {
 		return fault.With(fault.ClassUsage, err)
@@ -97,6 +119,9 @@ func (s Sidecar) serve(ctx context.Context, listener net.Listener, nodes []*serv
 		group.Go(fault.Guard(func() error { return n.warm(accepting) }))
 	}
 	group.Go(fault.Guard(func() error { return s.serveAPI(answering, accepting, listener, nodes) }))
+	if s.http != nil {
+		group.Go(fault.Guard(func() error { return s.serveHTTP(answering, accepting, s.http, nodes) }))
+	}
 	group.Go(fault.Guard(func() error {
 		defer endAnswers()
 		<-accepting.Done()
@@ -137,6 +162,7 @@ type server struct {
 	board      *board
 	slots      chan struct{}
 	relay      *relay.Relay
+	metrics    *metrics.Node
 
 	mu  sync.Mutex
 	now api.Node
@@ -147,6 +173,15 @@ type server struct {
 // listen makes all sockets and writes the definitions: what is asked of them waits
 // for its builder.
 func (s Sidecar) listen() ([]*server, error) {
+	counted := s.Metrics
+	if counted == nil {
+		counted = metrics.New(s.Version)
+	}
+	unknown := func(method string) {
+		counted.Refused(metrics.ReasonMethod)
+		s.Log.Debug().Str("method", method).Msg("a call that is not passed on")
+	}
+	s.Credentials.onRefusal(func() { counted.Refused(metrics.ReasonPush) })
 	var all []*server
 	fail := func(err error) ([]*server, error) {
 		for _, n := range all {
@@ -164,9 +199,10 @@ func (s Sidecar) listen() ([]*server, error) {
 			}
 			all = append(all, &server{
 				sidecar: s, definition: d, node: n, path: path, listener: listener, board: sockets,
-				slots: make(chan struct{}, s.MaxConnections),
-				relay: &relay.Relay{Services: s.services(), Affinity: api.AffinityMetadata, Interceptors: s.interceptors()},
-				now:   api.Node{Name: n.Name, Socket: path, Platforms: fleet.FormatPlatforms(n.Platforms)},
+				slots:   make(chan struct{}, s.MaxConnections),
+				relay:   &relay.Relay{Services: s.services(), Affinity: api.AffinityMetadata, Interceptors: s.interceptors(), Unknown: unknown},
+				metrics: counted.Of(d.Name, n.Name),
+				now:     api.Node{Name: n.Name, Socket: path, Platforms: fleet.FormatPlatforms(n.Platforms)},
 			})
 		}
 		if err := sockets.write(); err != nil {
@@ -212,6 +248,7 @@ func (n *server) serve(ctx, serving context.Context, running *sync.WaitGroup) er
 		select {
 		case n.slots <- struct{}{}:
 		default:
+			n.metrics.Refused(metrics.ReasonConnections)
 			n.log().Warn().Msgf("%s: %d connections are open: another one is refused", n.path, cap(n.slots))
 			_ = conn.Close()
 			continue
@@ -247,18 +284,14 @@ func sleep(ctx context.Context, pause time.Duration) {
 
 // serveOne serves one connection by one pod.
 func (n *server) serveOne(ctx context.Context, conn net.Conn) {
-	client := peer.Of(conn)
-	log := client.Log(*n.log())
+	v := &visit{node: n, client: peer.Of(conn), builds: map[string]*audit.Build{}}
+	v.log = v.client.Log(*n.log())
+	defer n.metrics.Connected()()
 	began := time.Now()
-	err := n.relay.Serve(peer.With(ctx, client), conn, func(ctx context.Context, affinity string) (net.Conn, error) {
-		key := func() string { return cmp.Or(affinity, n.sidecar.Affinity) }
-		up, err := n.sidecar.Connector.DialNode(ctx, n.node, key, func(line string) { log.Debug().Msg(line) })
-		if err != nil {
-			log.Warn().Err(err).Msg("no builder for a client")
-		}
-		return up, err
-	})
-	log.Debug().Err(err).Dur("took", time.Since(began)).Msg("connection ended")
+	passing := *n.relay
+	passing.Interceptors = slices.Concat([]relay.Interceptor{v.enter}, n.relay.Interceptors, []relay.Interceptor{v.pass})
+	err := passing.Serve(peer.With(ctx, v.client), conn, v.dial)
+	v.log.Debug().Err(err).Dur("took", time.Since(began)).Msg("connection ended")
 }
 
 // warm starts the node, so that it runs before a client asks, and writes down for
@@ -295,6 +328,7 @@ func (n *server) ready(made *fleet.Connection) error {
 			return fmt.Errorf("write the definition: %w", err)
 		}
 	}
+	n.metrics.Ready(true)
 	n.setState(func(now *api.Node) {
 		now.Ready, now.Error, now.BuildKit, now.Platforms = true, "", made.Version(), fleet.FormatPlatforms(builds)
 	})
