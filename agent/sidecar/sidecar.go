@@ -79,6 +79,7 @@ func (s Sidecar) Run(ctx context.Context) error {
 	if s.Metrics == nil {
 		s.Metrics = metrics.New(s.Version)
 	}
+	s.Credentials.onRefusal(func() { s.Metrics.Refused(metrics.ReasonPush) })
 	if s.http, err = s.listenHTTP(); err != nil {
 		return fault.With(fault.ClassUsage, err)
 	}
@@ -173,15 +174,6 @@ type server struct {
 // listen makes all sockets and writes the definitions: what is asked of them waits
 // for its builder.
 func (s Sidecar) listen() ([]*server, error) {
-	counted := s.Metrics
-	if counted == nil {
-		counted = metrics.New(s.Version)
-	}
-	unknown := func(method string) {
-		counted.Refused(metrics.ReasonMethod)
-		s.Log.Debug().Str("method", method).Msg("a call that is not passed on")
-	}
-	s.Credentials.onRefusal(func() { counted.Refused(metrics.ReasonPush) })
 	var all []*server
 	fail := func(err error) ([]*server, error) {
 		for _, n := range all {
@@ -200,8 +192,8 @@ func (s Sidecar) listen() ([]*server, error) {
 			all = append(all, &server{
 				sidecar: s, definition: d, node: n, path: path, listener: listener, board: sockets,
 				slots:   make(chan struct{}, s.MaxConnections),
-				relay:   &relay.Relay{Services: s.services(), Affinity: api.AffinityMetadata, Interceptors: s.interceptors(), Unknown: unknown},
-				metrics: counted.Of(d.Name, n.Name),
+				relay:   &relay.Relay{Services: s.services(), Affinity: api.AffinityMetadata, Interceptors: s.interceptors(), Unknown: s.countUnknown},
+				metrics: s.Metrics.Of(d.Name, n.Name),
 				now:     api.Node{Name: n.Name, Socket: path, Platforms: fleet.FormatPlatforms(n.Platforms)},
 			})
 		}

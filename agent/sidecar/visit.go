@@ -23,6 +23,12 @@ import (
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
+// countUnknown counts a call of a method that BuildKit's clients do not call.
+func (s Sidecar) countUnknown(method string) {
+	s.Metrics.Refused(metrics.ReasonMethod)
+	s.Log.Debug().Str("method", sanitize.Line(method)).Msg("a call that is not passed on")
+}
+
 // visit is one connection of a client: what it asks is counted and logged.
 type visit struct {
 	node   *server

@@ -58,7 +58,8 @@ const (
 	FromBuilder Direction = "from_builder"
 )
 
-// Metrics are those of one process. They may be used by several goroutines.
+// Metrics are those of one process. They may be used by several goroutines. Nothing is
+// counted by a nil one.
 type Metrics struct {
 	registry *prometheus.Registry
 
@@ -135,7 +136,11 @@ func (m *Metrics) Handler() http.Handler {
 }
 
 // Refused counts a refusal.
-func (m *Metrics) Refused(why Reason) { m.refusals.WithLabelValues(string(why)).Inc() }
+func (m *Metrics) Refused(why Reason) {
+	if m != nil {
+		m.refusals.WithLabelValues(string(why)).Inc()
+	}
+}
 
 // Node are the metrics of one node.
 type Node struct {
@@ -147,6 +152,9 @@ type Node struct {
 
 // Of returns the metrics of a node, which begin with 0.
 func (m *Metrics) Of(builder, name string) *Node {
+	if m == nil {
+		m = New("") // which nobody reads
+	}
 	n := &Node{all: m, names: [2]string{builder, name}}
 	n.toBuilder, n.from = m.bytes.WithLabelValues(n.and(string(ToBuilder))...), m.bytes.WithLabelValues(n.and(string(FromBuilder))...)
 	for _, r := range results {
