@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -110,7 +111,29 @@ func (v *visit) enter(ctx context.Context, call *relay.Call, next relay.Handler)
 	if err != nil && !p.passed && status.Code(err) == codes.PermissionDenied {
 		v.node.metrics.Refused(metrics.ReasonPolicy)
 	}
-	return answer, err
+	return answer, v.explain(err)
+}
+
+// agentPrefix begins the errors of this side.
+const agentPrefix = "slipway agent: "
+
+// explain says which builder was lost: gRPC's own error is "error reading from server:
+// EOF", of which a client of the socket cannot know what the server is.
+func (v *visit) explain(err error) error {
+	said, ok := status.FromError(err)
+	if !ok || said.Code() != codes.Unavailable || strings.HasPrefix(said.Message(), agentPrefix) {
+		return err
+	}
+	v.mu.Lock()
+	pod := v.up.Pod
+	v.mu.Unlock()
+	builder := "node " + v.node.node.Name
+	if pod != "" {
+		builder = "pod " + pod + " of " + builder
+	}
+	whole := said.Proto()
+	whole.Message = agentPrefix + "the connection to " + builder + " was lost, connect again for another one: " + said.Message()
+	return status.ErrorProto(whole)
 }
 
 // build counts a build, and writes its line when it has ended.

@@ -104,7 +104,7 @@ func TestBuildsAreAudited(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log records
 			m := metrics.New("v1")
-			n := &server{metrics: m.Of("kube", "amd64")}
+			n := &server{metrics: m.Of("kube", "amd64"), node: configmap.Node{Name: "amd64"}}
 			v := &visit{node: n, client: peer.Peer{UID: 1000, Local: true}, builds: map[string]*audit.Build{}, up: fleet.Dialled{Pod: "pod-1", Transport: "direct"}}
 			v.log = v.client.Log(zerolog.New(&log))
 			ctx := c.ctx
@@ -137,7 +137,12 @@ func TestBuildsAreAudited(t *testing.T) {
 				}
 				return answer, err
 			})
-			if !errors.Is(err, c.refuse) && !errors.Is(err, c.answer) {
+			if c.want == metrics.ResultLost {
+				const said = "slipway agent: the connection to pod pod-1 of node amd64 was lost, connect again for another one: EOF"
+				if status.Code(err) != codes.Unavailable || status.Convert(err).Message() != said {
+					t.Errorf("error %v, want %s", err, said)
+				}
+			} else if !errors.Is(err, c.refuse) && !errors.Is(err, c.answer) {
 				t.Errorf("error %v", err)
 			}
 			lines := log.audited(t)
