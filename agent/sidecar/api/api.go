@@ -39,6 +39,19 @@ const DefaultDir = "/run/slipway"
 // Socket is the socket of the API in a directory.
 func Socket(dir string) string { return filepath.Join(dir, "agent.sock") }
 
+// lockFile is locked by the process that serves a directory. It stays when that ends.
+const lockFile = ".lock"
+
+// LockFile is the file in a directory that the agent which serves it holds locked.
+func LockFile(dir string) string { return filepath.Join(dir, lockFile) }
+
+// Served reports whether the socket of a node, DIR/BUILDER/NODE.sock, is in a directory
+// that an agent serves, or has served and may serve again.
+func Served(socket string) bool {
+	info, err := os.Stat(LockFile(filepath.Dir(filepath.Dir(socket))))
+	return err == nil && info.Mode().IsRegular()
+}
+
 // DefinitionsDir is where clients find the builders that are served.
 func DefinitionsDir(dir string) string { return filepath.Join(dir, "definitions") }
 
