@@ -223,8 +223,10 @@ func (c *Connector) connectRemote(ctx context.Context, node configmap.Node, affi
 	}
 	ctx, cancel := c.within(ctx, node.Remote.Timeout)
 	defer cancel()
-	daemon, err := buildkit.Connect(ctx, c.patient(node, buildkit.DialRemote(*node.Remote, c.Access.Files)),
-		buildkit.Observe(c.Events.Node(node.Name).Observe()), buildkit.Metadata(api.AffinityMetadata, key))
+	daemon, err := c.askPatiently(ctx, node, func() (*buildkit.Daemon, error) {
+		return buildkit.Connect(ctx, c.patient(node, buildkit.DialRemote(*node.Remote, c.Access.Files)),
+			buildkit.Observe(c.Events.Node(node.Name).Observe()), buildkit.Metadata(api.AffinityMetadata, key))
+	})
 	if err = c.explainLate(ctx, err); err != nil {
 		return nil, fmt.Errorf("node %s: connect to %s: %w", node.Name, node.Remote.Address, err)
 	}

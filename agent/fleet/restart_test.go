@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,7 +14,10 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/fleet/fleettest"
 	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/configmap"
@@ -83,6 +87,41 @@ func TestAgentThatIsStartedAgain(t *testing.T) {
 			}
 			if told := strings.Count(log.String(), "waiting for it"); told != map[bool]int{true: 1}[c.served] {
 				t.Errorf("it tells %d times that it waits: %s", told, log.String())
+			}
+		})
+	}
+}
+
+// TestAgentThatEnds tests that an agent that closes a connection without an answer is asked
+// again, and one that answers with an error is not.
+func TestAgentThatEnds(t *testing.T) {
+	ended := status.Error(codes.Unavailable, "connection error: connection reset by peer")
+	for name, c := range map[string]struct {
+		served bool
+		errs   []error
+		want   error
+		asked  int
+	}{
+		"ending":              {served: true, errs: []error{ended, ended, nil}, asked: 3},
+		"ending for good":     {served: true, errs: []error{ended}, want: ended, asked: endingTries},
+		"an answer":           {served: true, errs: []error{status.Error(codes.Unavailable, "slipway agent: no pod")}, want: status.Error(codes.Unavailable, "slipway agent: no pod"), asked: 1},
+		"another error":       {served: true, errs: []error{os.ErrPermission}, want: os.ErrPermission, asked: 1},
+		"not slipway agent's": {errs: []error{ended}, want: ended, asked: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if c.served {
+				if err := os.WriteFile(api.LockFile(dir), nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			asked := 0
+			_, err := (&Connector{Log: zerolog.Nop()}).askPatiently(t.Context(), configmap.Node{Remote: &configmap.Remote{Address: "unix://" + dir + "/kube/a.sock"}}, func() (*buildkit.Daemon, error) {
+				asked++
+				return nil, c.errs[min(asked, len(c.errs))-1]
+			})
+			if asked != c.asked || fmt.Sprint(err) != fmt.Sprint(c.want) {
+				t.Errorf("asked %d times, %v; want %d, %v", asked, err, c.asked, c.want)
 			}
 		})
 	}

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/slipway-build/slipway/agent/fleet"
+	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/agent/sidecar/audit"
 	"github.com/slipway-build/slipway/agent/sidecar/metrics"
 	"github.com/slipway-build/slipway/agent/sidecar/peer"
@@ -114,14 +115,11 @@ func (v *visit) enter(ctx context.Context, call *relay.Call, next relay.Handler)
 	return answer, v.explain(err)
 }
 
-// agentPrefix begins the errors of this side.
-const agentPrefix = "slipway agent: "
-
 // explain says which builder was lost: gRPC's own error is "error reading from server:
 // EOF", of which a client of the socket cannot know what the server is.
 func (v *visit) explain(err error) error {
 	said, ok := status.FromError(err)
-	if !ok || said.Code() != codes.Unavailable || strings.HasPrefix(said.Message(), agentPrefix) {
+	if !ok || said.Code() != codes.Unavailable || strings.HasPrefix(said.Message(), api.ErrorPrefix) {
 		return err
 	}
 	v.mu.Lock()
@@ -132,7 +130,7 @@ func (v *visit) explain(err error) error {
 		builder = "pod " + pod + " of " + builder
 	}
 	whole := said.Proto()
-	whole.Message = agentPrefix + "the connection to " + builder + " was lost, connect again for another one: " + said.Message()
+	whole.Message = api.ErrorPrefix + "the connection to " + builder + " was lost, connect again for another one: " + said.Message()
 	return status.ErrorProto(whole)
 }
 

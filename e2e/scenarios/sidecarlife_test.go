@@ -244,13 +244,13 @@ COPY file /
 			t.Errorf("the log lacks the image %s or a node:\n%s", digest, log)
 		}
 		for sample, least := range map[string]float64{
-			`slipway_agent_builds_total{builder="kube",node="builder-amd64",result="ok"}`: 5,
-			`slipway_agent_builds_total{builder="kube",node="builder-arm64",result="ok"}`: 4,
+			`slipway_agent_builds_total{builder="kube",node="builder-amd64",result="ok"}`:             5,
+			`slipway_agent_builds_total{builder="kube",node="builder-arm64",result="ok"}`:             4,
 			`slipway_agent_bytes_total{builder="kube",direction="from_builder",node="builder-amd64"}`: 1000,
-			`slipway_agent_dials_total{builder="kube",node="builder-amd64",transport="direct"}`: 5,
-			`slipway_agent_pod_choices_total{builder="kube",node="builder-amd64",pod="favourite"}`: 5,
-			`slipway_agent_refusals_total{reason="push"}`: 1,
-			`slipway_agent_sessions_total{builder="kube",node="builder-amd64"}`: 5,
+			`slipway_agent_dials_total{builder="kube",node="builder-amd64",transport="direct"}`:       5,
+			`slipway_agent_pod_choices_total{builder="kube",node="builder-amd64",pod="favourite"}`:    5,
+			`slipway_agent_refusals_total{reason="push"}`:                                             1,
+			`slipway_agent_sessions_total{builder="kube",node="builder-amd64"}`:                       5,
 		} {
 			if got := job.metric(sample); got < least {
 				t.Errorf("%s is %v, want at least %v", sample, got, least)
@@ -415,7 +415,12 @@ func TestSidecarLife(t *testing.T) {
 		s.eventually("the sidecar is started again", func() bool { return restarts() != before })
 		job.until("the builders", "slipway agent health --ready")
 		job.ok("slipway build -o killed-after . >&2 && cmp Dockerfile killed-after/Dockerfile")
-		t.Logf("exit code of the build whose sidecar was killed: %s%s", job.ok("cat killed/code"), job.ok("tail -n 6 killed/log"))
+		log := job.ok("cat killed/log")
+		want(t, "exit code of the build", job.ok("cat killed/code"), "0\n")
+		want(t, "what it made", job.sh("cat killed/out/answer").stdout, "killed\n")
+		if !strings.Contains(log, "solving again (2 of 3)") {
+			t.Errorf("the build did not notice:\n%s", log)
+		}
 	})
 	process := sidecar()
 	idle := func() (ticks int) {
@@ -434,4 +439,42 @@ func TestSidecarLife(t *testing.T) {
 	if used := idle() - before; used > 5 {
 		t.Errorf("a sidecar that does nothing takes %d hundredths of a second of CPU in 5 s", used)
 	}
+}
+
+// TestFaultAPIServerIsDownUnderASidecar ends the API server for a minute while a job builds
+// over its socket. No other scenario runs meanwhile.
+func TestFaultAPIServerIsDownUnderASidecar(t *testing.T) {
+	long(t)
+	s := sidecarSpace(t)
+	job := s.startJob("job", s.Bed.Images.Agent)
+	job.serve()
+	job.write("small/Dockerfile", smallDockerfile)
+	before := job.holdBuild("before", "--platform linux/amd64")
+	before.awaitStep()
+
+	f := plant(t, "cluster", "the API server is down for a minute, a build of a sidecar runs")
+	t.Cleanup(func() { s.testbed("restart", "kube-apiserver") }) // it does no harm where it runs
+	s.testbed("kill", "kube-apiserver")
+	time.Sleep(time.Minute)
+	job.ok("slipway agent health")
+	job.ok("echo before > /tmp/www/before")
+	r := f.ends(job.agent, "before/")
+	f.survived(r)
+	want(t, "what the build made", job.sh("cat before/out/answer").stdout, "before\n")
+	if strings.Contains(r.stderr, "solving again") {
+		t.Errorf("the builder was lost:\n%s", r.stderr)
+	}
+
+	f = plant(t, "cluster", "the API server is down when a build of a sidecar begins")
+	job.background("meanwhile.", "slipway build --progress plain -o meanwhile small")
+	time.Sleep(3 * time.Second)
+	s.testbed("restart", "kube-apiserver")
+	r = f.ends(job.agent, "meanwhile.")
+	f.held(partialOutput, r.code == 0 || job.sh("ls -A | grep -e staging -e '^meanwhile$'").stdout == "", "something of the output is there")
+	t.Logf("exit code %d: %s", r.code, r.stderr)
+	f.ended(fmt.Sprintf("exit %d", r.code))
+
+	f = plant(t, "cluster", "the API server was down for a minute, a build of a sidecar begins")
+	job.until("the builders", "slipway agent health --ready")
+	f.survived(f.run(job.agent, "slipway build -o after small && cmp small/Dockerfile after/Dockerfile"))
 }

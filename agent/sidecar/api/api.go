@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/slipway-build/slipway/registry"
@@ -51,6 +52,13 @@ func Served(socket string) bool {
 	info, err := os.Stat(LockFile(filepath.Dir(filepath.Dir(socket))))
 	return err == nil && info.Mode().IsRegular()
 }
+
+// ErrorPrefix begins the messages of errors that calls to the socket of a node get from
+// the agent itself.
+const ErrorPrefix = "slipway agent: "
+
+// IsAnswer reports whether an error of a call is one of the agent itself.
+func IsAnswer(err error) bool { return err != nil && strings.Contains(err.Error(), ErrorPrefix) }
 
 // DefinitionsDir is where clients find the builders that are served.
 func DefinitionsDir(dir string) string { return filepath.Join(dir, "definitions") }
