@@ -54,6 +54,8 @@ type Connector struct {
 
 	mu    sync.Mutex
 	plain map[string]bool // addresses that were warned of
+	// known are the pods that DialNode has found last, by node.
+	known map[string][]kube.Pod
 }
 
 // Connection is a buildkitd that has answered.

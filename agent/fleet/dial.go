@@ -2,11 +2,14 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"slices"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
+	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
 )
 
@@ -34,7 +37,7 @@ func (c *Connector) DialNode(ctx context.Context, node configmap.Node, affinity 
 	if err != nil {
 		return Dialled{}, err
 	}
-	pods, err := client.Up(ctx, node, report)
+	pods, err := c.upOrKnown(ctx, client, node, report)
 	if err != nil {
 		return Dialled{}, fmt.Errorf("node %s: %w", node.Name, err)
 	}
@@ -58,6 +61,35 @@ func (c *Connector) DialNode(ctx context.Context, node configmap.Node, affinity 
 		}
 	}
 	return Dialled{}, last
+}
+
+// upOrKnown returns the ready pods of a node. Where the API server does not answer it is
+// those of before: a process that lives for long knows some, and a pod that has gone, or
+// whose address is another's by now, does not answer with the certificate that is asked
+// for.
+func (c *Connector) upOrKnown(ctx context.Context, client Cluster, node configmap.Node, report func(string)) ([]kube.Pod, error) {
+	pods, err := client.Up(ctx, node, report)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := node.Kubernetes.Kubeconfig + "\n" + node.Kubernetes.Namespace + "\n" + node.Name // unique in a process
+	known := (*kube.Error)(nil)
+	switch {
+	case err == nil:
+		if c.known == nil {
+			c.known = make(map[string][]kube.Pod)
+		}
+		c.known[key] = pods
+		return pods, nil
+	case !errors.As(err, &known) || known.Reason != kube.ReasonUnreachable || ctx.Err() != nil:
+		return nil, err
+	}
+	pods = c.known[key]
+	pods = slices.DeleteFunc(slices.Clone(pods), func(p kube.Pod) bool { return !p.Listens })
+	if len(pods) == 0 {
+		return nil, err
+	}
+	c.Log.Warn().Err(err).Str("node", node.Name).Msg("the API server does not answer: trying the pods that are known from before")
+	return pods, nil
 }
 
 // dialRemote is DialNode for a node of the driver remote.

@@ -72,6 +72,51 @@ func TestDialNode(t *testing.T) {
 	}
 }
 
+// TestDialNodeWithoutAPIServer tests that pods that are known are reached while the API
+// server does not answer, and that any other answer counts.
+func TestDialNodeWithoutAPIServer(t *testing.T) {
+	unreachable := &kube.Error{Reason: kube.ReasonUnreachable, Message: "connection refused"}
+	for name, c := range map[string]struct {
+		known, listens bool
+		err            error
+		want           error
+	}{
+		"known":               {known: true, listens: true, err: unreachable},
+		"not known":           {listens: true, err: unreachable, want: unreachable},
+		"without certificate": {known: true, err: unreachable, want: unreachable},
+		"another answer":      {known: true, listens: true, err: &kube.Error{Reason: kube.ReasonForbidden}, want: &kube.Error{Reason: kube.ReasonForbidden}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			workload := fleettest.NewCluster(t, fleettest.Pod{Name: "a", Daemon: &fleettest.Daemon{}})
+			if c.listens {
+				workload.Expiry = time.Now().Add(time.Hour)
+			}
+			connector := &Connector{Client: func(configmap.Node) (Cluster, error) { return workload, nil }, Log: zerolog.Nop()}
+			node := configmap.Node{Name: "n", Kubernetes: &configmap.Kubernetes{}}
+			if c.known {
+				conn, err := connector.DialNode(t.Context(), node, nil, func(string) {})
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = conn.Close()
+			}
+			workload.Fail = func(call string, _ int) error {
+				if call == "up" {
+					return c.err
+				}
+				return nil
+			}
+			conn, err := connector.DialNode(t.Context(), node, nil, func(string) {})
+			if err == nil {
+				_ = conn.Close()
+			}
+			if (err == nil) != (c.want == nil) || err != nil && !errors.Is(err, c.err) || err == nil && conn.Pod != "a" {
+				t.Errorf("pod %q, %v; want %v", conn.Pod, err, c.want)
+			}
+		})
+	}
+}
+
 // TestDialNodeOfARemote has a builder that answers, and takes no part in the TLS
 // handshake of the second connection.
 func TestDialNodeOfARemote(t *testing.T) {

@@ -23,7 +23,7 @@ const maxQuestion = 64 << 10
 // accepting has ended.
 func (s Sidecar) serveAPI(ctx, accepting context.Context, listener net.Listener, nodes []*server) error {
 	mux := http.NewServeMux()
-	serveHealth(mux, accepting, nodes)
+	serveHealth(accepting, mux, nodes)
 	mux.HandleFunc("GET "+api.StatusPath, func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, s.status(nodes)) })
 	mux.HandleFunc("POST "+api.TokenPath, s.token)
 	return serveMux(ctx, listener, mux)

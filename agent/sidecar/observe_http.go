@@ -43,7 +43,7 @@ func (s Sidecar) checkHTTP() error {
 // for everybody who reaches the address: it says nothing of clients and their builds.
 func (s Sidecar) serveHTTP(ctx, accepting context.Context, listener net.Listener, nodes []*server) error {
 	mux := http.NewServeMux()
-	serveHealth(mux, accepting, nodes)
+	serveHealth(accepting, mux, nodes)
 	mux.Handle("GET "+metricsPath, s.Metrics.Handler())
 	if s.PProf {
 		for path, handler := range map[string]http.HandlerFunc{
@@ -58,7 +58,7 @@ func (s Sidecar) serveHTTP(ctx, accepting context.Context, listener net.Listener
 
 // serveHealth adds whether the sidecar lives and is ready. It is not ready any more once
 // accepting has ended.
-func serveHealth(mux *http.ServeMux, accepting context.Context, nodes []*server) {
+func serveHealth(accepting context.Context, mux *http.ServeMux, nodes []*server) {
 	mux.HandleFunc("GET "+api.LivePath, func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, struct{}{}) })
 	mux.HandleFunc("GET "+api.ReadyPath, func(w http.ResponseWriter, _ *http.Request) {
 		if err := context.Cause(accepting); err != nil {

@@ -32,6 +32,9 @@ func (d *Dialer) Credential(ctx context.Context, node configmap.Node) (*pki.Cred
 		made, err = d.credentialOfSecret(ctx, node)
 	}
 	if err != nil {
+		if old := d.oldCredential(node, err); old != nil {
+			return old, nil
+		}
 		return nil, err
 	}
 	d.KeepCredential(node, made)
@@ -48,6 +51,15 @@ func (d *Dialer) KeepCredential(node configmap.Node, made *pki.Credential) {
 // CachedCredential is what Credential has returned before; nil where that was long ago.
 func (d *Dialer) CachedCredential(node configmap.Node) *pki.Credential {
 	return d.credentials.get(d.workloadKey(node))
+}
+
+// oldCredential is one that was read long ago, where the API server, as why says, does not
+// answer: it is all there is until then. Else it is nil.
+func (d *Dialer) oldCredential(node configmap.Node, why error) *pki.Credential {
+	if known := (*kube.Error)(nil); !errors.As(why, &known) || known.Reason != kube.ReasonUnreachable {
+		return nil
+	}
+	return d.credentials.old(d.workloadKey(node))
 }
 
 // forgetOld forgets the credential of node's workload, and returns true, if another one

@@ -43,10 +43,17 @@ func (m *memory[T]) withAge(key string) (T, time.Duration) {
 	known, ok := m.all[key]
 	age := m.now().Sub(known.at)
 	if !ok || age >= memoryLife {
-		delete(m.all, key)
 		return *new(T), 0
 	}
 	return known.value, age
+}
+
+// old returns the value of a workload however long it is known; the zero value where there
+// was none, or it was forgotten.
+func (m *memory[T]) old(key string) T {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.all[key].value
 }
 
 func (m *memory[T]) put(key string, value T) {

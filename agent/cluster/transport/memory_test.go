@@ -27,12 +27,12 @@ func TestMemory(t *testing.T) {
 		t.Errorf("%q after %s, and %q of another", got, age, m.get("b"))
 	}
 	now = now.Add(1)
-	if got := m.get("a"); got != "" || len(m.all) != 0 {
-		t.Errorf("%q is kept for longer: %v", got, m.all)
+	if got := m.get("a"); got != "" || m.old("a") != "direct" || m.old("b") != "" {
+		t.Errorf("%q is kept for longer, %q as an old value", got, m.old("a"))
 	}
 	m.put("a", "exec")
 	m.forget("a")
-	if got := m.get("a"); got != "" {
+	if got := m.get("a"); got != "" || m.old("a") != "" {
 		t.Errorf("%q was not forgotten", got)
 	}
 }
@@ -99,5 +99,30 @@ func TestRenewedCertificates(t *testing.T) {
 				t.Errorf("the last dial was with the certificate %s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestOldCredential tests that certificates are not given up where the API server, which
+// has them, does not answer.
+func TestOldCredential(t *testing.T) {
+	d := New(new(kube.Client), "", source.New(t.Context(), strings.NewReader("")), nil, zerolog.Nop())
+	now := time.Now()
+	d.credentials.now = func() time.Time { return now }
+	node := configmap.Node{Name: "n", Kubernetes: &configmap.Kubernetes{Namespace: "ci"}}
+	made := &pki.Credential{}
+	unreachable := &kube.Error{Reason: kube.ReasonUnreachable}
+	if got := d.oldCredential(node, unreachable); got != nil {
+		t.Errorf("of none that was read: %v", got)
+	}
+	d.KeepCredential(node, made)
+	now = now.Add(memoryLife + 1)
+	if got := d.CachedCredential(node); got != nil {
+		t.Errorf("it counts as fresh: %v", got)
+	}
+	if got := d.oldCredential(node, unreachable); got != made {
+		t.Errorf("without an API server: %v", got)
+	}
+	if got := d.oldCredential(node, &kube.Error{Reason: kube.ReasonForbidden}); got != nil {
+		t.Errorf("of an agent that may not read it any more: %v", got)
 	}
 }
