@@ -136,9 +136,9 @@ func (v *visit) explain(err error) error {
 
 // build counts a build, and writes its line when it has ended.
 func (v *visit) build(ctx context.Context, p *passage, request *control.SolveRequest, next relay.Handler) (proto.Message, error) {
-	asked := audit.Of(request) // before anybody changes the request
+	asked, ref := audit.Of(request), request.GetRef() // before anybody changes the request
 	v.mu.Lock()
-	v.builds[request.GetRef()] = asked
+	v.builds[ref] = asked
 	v.mu.Unlock()
 	came := time.Now()
 	began := came
@@ -157,7 +157,7 @@ func (v *visit) build(ctx context.Context, p *passage, request *control.SolveReq
 	v.node.metrics.Built(how, took)
 
 	v.mu.Lock()
-	delete(v.builds, request.GetRef())
+	delete(v.builds, ref)
 	up := v.up
 	log := v.log.Info().EmbedObject(asked) // which others add to
 	v.mu.Unlock()
