@@ -50,7 +50,7 @@ func (p Proxy) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		return connector.ExplainForbidden(ctx, []configmap.Node{node}, cluster.UseBuild, err)
 	}
 	p.Report("connected to node " + node.Name)
-	return relay(ctx, conn, in, out)
+	return relay(ctx, conn.Conn, in, out)
 }
 
 // node is the one that a build for the platform would get. As for a build, nodes are

@@ -54,6 +54,8 @@ type Connector struct {
 
 	mu    sync.Mutex
 	plain map[string]bool // addresses that were warned of
+	// known are the pods that DialNode has found last, by node.
+	known map[string][]kube.Pod
 }
 
 // Connection is a buildkitd that has answered.
@@ -224,8 +226,10 @@ func (c *Connector) connectRemote(ctx context.Context, node configmap.Node, affi
 	}
 	ctx, cancel := c.within(ctx, node.Remote.Timeout)
 	defer cancel()
-	daemon, err := buildkit.Connect(ctx, buildkit.DialRemote(*node.Remote, c.Access.Files),
-		buildkit.Observe(c.Events.Node(node.Name).Observe()), buildkit.Metadata(api.AffinityMetadata, key))
+	daemon, err := c.askPatiently(ctx, node, func() (*buildkit.Daemon, error) {
+		return buildkit.Connect(ctx, c.patient(node, buildkit.DialRemote(*node.Remote, c.Access.Files)),
+			buildkit.Observe(c.Events.Node(node.Name).Observe()), buildkit.Metadata(api.AffinityMetadata, key))
+	})
 	if err = c.explainLate(ctx, err); err != nil {
 		return nil, fmt.Errorf("node %s: connect to %s: %w", node.Name, node.Remote.Address, err)
 	}

@@ -52,6 +52,9 @@ func TestDialNode(t *testing.T) {
 	if c.Open() != 1 {
 		t.Errorf("%d connections are open, want one", c.Open())
 	}
+	if !conn.Other || "dial "+conn.Pod == failed || conn.Pod == "" {
+		t.Errorf("pod %q, other than the preferred one: %t; %q fails", conn.Pod, conn.Other, failed)
+	}
 	_ = conn.Close()
 	dials := slices.DeleteFunc(c.Calls(), func(call string) bool { return call == "up" })
 	if len(dials) != 3 || dials[0] != failed || dials[1] == failed || dials[1] != dials[2] {
@@ -66,6 +69,51 @@ func TestDialNode(t *testing.T) {
 	}
 	if _, err := connector.DialNode(t.Context(), node, nil, func(string) {}); err == nil || c.Open() != 0 {
 		t.Errorf("without a pod that answers: %v, %d connections are open", err, c.Open())
+	}
+}
+
+// TestDialNodeWithoutAPIServer tests that pods that are known are reached while the API
+// server does not answer, and that any other answer counts.
+func TestDialNodeWithoutAPIServer(t *testing.T) {
+	unreachable := &kube.Error{Reason: kube.ReasonUnreachable, Message: "connection refused"}
+	for name, c := range map[string]struct {
+		known, listens bool
+		err            error
+		want           error
+	}{
+		"known":               {known: true, listens: true, err: unreachable},
+		"not known":           {listens: true, err: unreachable, want: unreachable},
+		"without certificate": {known: true, err: unreachable, want: unreachable},
+		"another answer":      {known: true, listens: true, err: &kube.Error{Reason: kube.ReasonForbidden}, want: &kube.Error{Reason: kube.ReasonForbidden}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			workload := fleettest.NewCluster(t, fleettest.Pod{Name: "a", Daemon: &fleettest.Daemon{}})
+			if c.listens {
+				workload.Expiry = time.Now().Add(time.Hour)
+			}
+			connector := &Connector{Client: func(configmap.Node) (Cluster, error) { return workload, nil }, Log: zerolog.Nop()}
+			node := configmap.Node{Name: "n", Kubernetes: &configmap.Kubernetes{}}
+			if c.known {
+				conn, err := connector.DialNode(t.Context(), node, nil, func(string) {})
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = conn.Close()
+			}
+			workload.Fail = func(call string, _ int) error {
+				if call == "up" {
+					return c.err
+				}
+				return nil
+			}
+			conn, err := connector.DialNode(t.Context(), node, nil, func(string) {})
+			if err == nil {
+				_ = conn.Close()
+			}
+			if (err == nil) != (c.want == nil) || err != nil && !errors.Is(err, c.err) || err == nil && conn.Pod != "a" {
+				t.Errorf("pod %q, %v; want %v", conn.Pod, err, c.want)
+			}
+		})
 	}
 }
 

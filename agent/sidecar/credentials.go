@@ -26,7 +26,15 @@ type Credentials struct {
 	tokens   Tokens
 	hosts    map[string]bool
 	push     []pattern
+	refused  func() // a push; it may be nil
 	log      zerolog.Logger
+}
+
+// onRefusal has each refused push told, from before the first question on.
+func (c *Credentials) onRefusal(tell func()) {
+	if c != nil {
+		c.refused = tell
+	}
 }
 
 // Tokens fetches tokens; *remote.Client does.
@@ -66,7 +74,11 @@ func NewCredentials(keychain registry.Keychain, tokens Tokens, registries, push 
 // mayPush reports whether a pattern lets builds push to a repository, HOST/NAME, whose
 // host is the canonical one.
 func (c *Credentials) mayPush(repository string) bool {
-	return slices.ContainsFunc(c.push, func(p pattern) bool { return p.matches(repository) })
+	may := slices.ContainsFunc(c.push, func(p pattern) bool { return p.matches(repository) })
+	if !may && c.refused != nil {
+		c.refused()
+	}
+	return may
 }
 
 // services are those of one session.

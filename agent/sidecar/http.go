@@ -9,8 +9,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/distribution/reference"
 
@@ -25,34 +23,10 @@ const maxQuestion = 64 << 10
 // accepting has ended.
 func (s Sidecar) serveAPI(ctx, accepting context.Context, listener net.Listener, nodes []*server) error {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+api.LivePath, func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, struct{}{}) })
-	mux.HandleFunc("GET "+api.ReadyPath, func(w http.ResponseWriter, _ *http.Request) {
-		if err := context.Cause(accepting); err != nil {
-			reply(w, http.StatusServiceUnavailable, api.Problem{Error: "not ready: ending: " + err.Error()})
-			return
-		}
-		var missing []string
-		for _, n := range nodes {
-			if state := n.state(); !state.Ready {
-				missing = append(missing, strings.TrimSuffix(fmt.Sprintf("node %s of builder %s: %s", n.node.Name, n.definition.Name, state.Error), ": "))
-			}
-		}
-		if len(missing) > 0 {
-			reply(w, http.StatusServiceUnavailable, api.Problem{Error: "not ready: " + strings.Join(missing, "; ")})
-			return
-		}
-		reply(w, http.StatusOK, struct{}{})
-	})
+	serveHealth(accepting, mux, nodes)
 	mux.HandleFunc("GET "+api.StatusPath, func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, s.status(nodes)) })
 	mux.HandleFunc("POST "+api.TokenPath, s.token)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, MaxHeaderBytes: maxQuestion,
-		BaseContext: func(net.Listener) context.Context { return ctx }}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // its answers are short
-	defer stop()
-	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return serveMux(ctx, listener, mux)
 }
 
 func (s Sidecar) status(nodes []*server) api.Status {

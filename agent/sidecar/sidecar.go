@@ -1,7 +1,6 @@
 package sidecar
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +19,8 @@ import (
 
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/sidecar/api"
+	"github.com/slipway-build/slipway/agent/sidecar/audit"
+	"github.com/slipway-build/slipway/agent/sidecar/metrics"
 	"github.com/slipway-build/slipway/agent/sidecar/peer"
 	"github.com/slipway-build/slipway/agent/sidecar/relay"
 	"github.com/slipway-build/slipway/configmap"
@@ -51,22 +53,32 @@ type Sidecar struct {
 	MaxConnections int
 	// Drain is how long builds may go on after ctx has ended.
 	Drain time.Duration
+	// HTTP is the address, HOST:PORT, on which health and metrics are served as well;
+	// empty for none. PProf adds the profiles of the process, which needs a loopback
+	// address.
+	HTTP  string
+	PProf bool
+	// Metrics are what is counted; nil makes new ones.
+	Metrics *metrics.Metrics
 	// Version is that of the program.
 	Version string
 	Log     zerolog.Logger
+
+	http net.Listener // of HTTP
 }
 
 // Run serves until ctx ends, then lets what runs go on for Drain. When a part of it
 // fails for good, the rest ends in the same way, and the error is the reason.
 func (s Sidecar) Run(ctx context.Context) error {
-	if s.Gateway != nil {
-		if err := s.Gateway.listen(ctx); err != nil {
-			return fault.With(fault.ClassUsage, err)
-		}
-		defer func() { _ = s.Gateway.listener.Close() }() // unless it was served
+	if err := s.checkHTTP(); err != nil {
+		return fault.With(fault.ClassUsage, err)
 	}
+	if s.Metrics == nil {
+		s.Metrics = metrics.New(s.Version)
+	}
+	s.Credentials.onRefusal(func() { s.Metrics.Refused(metrics.ReasonPush) })
 	if s.Dir == "" {
-		return s.serve(ctx, nil, s.withoutSockets())
+		return s.serveAll(ctx, nil, s.withoutSockets())
 	}
 	lock, err := lockDir(s.Dir)
 	if err != nil {
@@ -82,11 +94,28 @@ func (s Sidecar) Run(ctx context.Context) error {
 		return fault.With(fault.ClassUsage, err)
 	}
 	s.Log.Info().Str("dir", s.Dir).Int("sockets", len(nodes)).Msg("serving builders")
-	err = s.serve(ctx, listener, nodes)
+	err = s.serveAll(ctx, listener, nodes)
 	for _, n := range nodes {
 		err = errors.Join(err, removeIfThere(n.board.file()), removeSocket(n.path))
 	}
 	return errors.Join(err, removeSocket(api.Socket(s.Dir)))
+}
+
+// serveAll opens the addresses beside the directory, and serves all.
+func (s Sidecar) serveAll(ctx context.Context, listener net.Listener, nodes []*server) (err error) {
+	if s.Gateway != nil {
+		if err := s.Gateway.listen(ctx); err != nil {
+			return fault.With(fault.ClassUsage, err)
+		}
+		defer func() { _ = s.Gateway.listener.Close() }() // unless it was served
+	}
+	if s.http, err = s.listenHTTP(); err != nil {
+		return fault.With(fault.ClassUsage, err)
+	}
+	if s.http != nil {
+		defer func() { _ = s.http.Close() }() // where it was not served
+	}
+	return s.serve(ctx, listener, nodes)
 }
 
 // serve serves the sockets until ctx ends or one of them fails, and then lets what runs
@@ -117,6 +146,9 @@ func (s Sidecar) serve(ctx context.Context, listener net.Listener, nodes []*serv
 	}
 	if listener != nil {
 		group.Go(fault.Guard(func() error { return s.serveAPI(answering, accepting, listener, nodes) }))
+	}
+	if s.http != nil {
+		group.Go(fault.Guard(func() error { return s.serveHTTP(answering, accepting, s.http, nodes) }))
 	}
 	group.Go(fault.Guard(func() error {
 		defer endAnswers()
@@ -160,6 +192,7 @@ type server struct {
 	board    *board
 	slots    chan struct{}
 	relay    *relay.Relay
+	metrics  *metrics.Node
 
 	mu  sync.Mutex
 	now api.Node
@@ -200,9 +233,10 @@ func (s Sidecar) listen() ([]*server, error) {
 func (s Sidecar) newServer(d configmap.Definition, n configmap.Node) *server {
 	return &server{
 		sidecar: s, definition: d, node: n,
-		slots: make(chan struct{}, s.MaxConnections),
-		relay: &relay.Relay{Services: s.services(), Affinity: api.AffinityMetadata, Interceptors: s.interceptors()},
-		now:   api.Node{Name: n.Name, Platforms: fleet.FormatPlatforms(n.Platforms)},
+		slots:   make(chan struct{}, s.MaxConnections),
+		relay:   &relay.Relay{Services: s.services(), Affinity: api.AffinityMetadata, Interceptors: s.interceptors(), Unknown: s.countUnknown},
+		metrics: s.Metrics.Of(d.Name, n.Name),
+		now:     api.Node{Name: n.Name, Platforms: fleet.FormatPlatforms(n.Platforms)},
 	}
 }
 
@@ -242,6 +276,7 @@ func (n *server) take(serving context.Context, conn net.Conn, running *sync.Wait
 	select {
 	case n.slots <- struct{}{}:
 	default:
+		n.metrics.Refused(metrics.ReasonConnections)
 		return false
 	}
 	running.Go(fault.Protect(func() {
@@ -263,18 +298,14 @@ func sleep(ctx context.Context, pause time.Duration) {
 
 // serveOne serves one connection by one pod.
 func (n *server) serveOne(ctx context.Context, conn net.Conn) {
-	client := peer.Of(conn)
-	log := client.Log(*n.log())
+	v := &visit{node: n, client: peer.Of(conn), builds: map[string]*audit.Build{}}
+	v.log = v.client.Log(*n.log())
+	defer n.metrics.Connected()()
 	began := time.Now()
-	err := n.relay.Serve(peer.With(ctx, client), conn, func(ctx context.Context, affinity string) (net.Conn, error) {
-		key := func() string { return cmp.Or(affinity, n.sidecar.Affinity) }
-		up, err := n.sidecar.Connector.DialNode(ctx, n.node, key, func(line string) { log.Debug().Msg(line) })
-		if err != nil {
-			log.Warn().Err(err).Msg("no builder for a client")
-		}
-		return up, err
-	})
-	log.Debug().Err(err).Dur("took", time.Since(began)).Msg("connection ended")
+	passing := *n.relay
+	passing.Interceptors = slices.Concat([]relay.Interceptor{v.enter}, n.relay.Interceptors, []relay.Interceptor{v.pass})
+	err := passing.Serve(peer.With(ctx, v.client), conn, v.dial)
+	v.log.Debug().Err(err).Dur("took", time.Since(began)).Msg("connection ended")
 }
 
 // warm starts the node, so that it runs before a client asks, and writes down for
@@ -311,6 +342,7 @@ func (n *server) ready(made *fleet.Connection) error {
 			return fmt.Errorf("write the definition: %w", err)
 		}
 	}
+	n.metrics.Ready(true)
 	n.setState(func(now *api.Node) {
 		now.Ready, now.Error, now.BuildKit, now.Platforms = true, "", made.Version(), fleet.FormatPlatforms(builds)
 	})

@@ -20,6 +20,7 @@ import (
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/fleet/fleettest"
 	"github.com/slipway-build/slipway/agent/sidecar/api"
+	"github.com/slipway-build/slipway/agent/sidecar/metrics"
 	"github.com/slipway-build/slipway/agent/sidecar/relay"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/source"
@@ -275,7 +276,9 @@ func TestDrain(t *testing.T) {
 // TestTokens tests who gets a token of a repository.
 func TestTokens(t *testing.T) {
 	credentials, asked := newCredentials(t, "registry.example/team/**")
+	counted := metrics.New("v1")
 	r := start(t, func(s *Sidecar) {
+		s.Metrics = counted
 		s.Credentials = credentials
 		s.Hosts = remote.Hosts{"registry.example": {CAs: [][]byte{[]byte("a CA")}, KeyPairs: []remote.KeyPair{{Key: []byte("a key")}}}}
 	})
@@ -302,6 +305,9 @@ func TestTokens(t *testing.T) {
 	}
 	if len(asked.asked) != 3 {
 		t.Errorf("the registry was asked for %v", asked.asked)
+	}
+	if got := scrape(t, counted); !strings.Contains(got, `slipway_agent_refusals_total{reason="push"} 1`) {
+		t.Errorf("the refusal is not counted:\n%s", got)
 	}
 	status, err := client.Status(t.Context())
 	if err != nil || len(status.Registries) != 2 || status.Registries[1].CAs[0] != "a CA" {
@@ -361,7 +367,7 @@ func TestShortageOfFiles(t *testing.T) {
 	}
 	emfile := &net.OpError{Op: "accept", Net: "unix", Err: os.NewSyscallError("accept4", unix.EMFILE)}
 	listener := &scriptedListener{Listener: behind, errs: []error{emfile, emfile, emfile}, failed: make(chan struct{}, 3)}
-	n := &server{sidecar: Sidecar{Log: zerolog.Nop()}, listener: listener, relay: &relay.Relay{}, slots: make(chan struct{}, 1), now: api.Node{Ready: true}}
+	n := &server{sidecar: Sidecar{Log: zerolog.Nop()}, listener: listener, relay: &relay.Relay{}, metrics: metrics.New("v1").Of("kube", "amd64"), slots: make(chan struct{}, 1), now: api.Node{Ready: true}}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan error, 1)

@@ -37,6 +37,8 @@ type agentServeCmd struct {
 	MaxConnections int           `default:"256" placeholder:"N" help:"Connections to each socket at the same time (default: ${default})."`
 	Drain          time.Duration `default:"25s" placeholder:"DURATION" help:"How long builds may go on after SIGTERM (default: ${default}; a pod has 30s until it is killed)."`
 	gatewayFlags
+	HTTP           string        `name:"http" env:"SLIPWAY_AGENT_HTTP" placeholder:"HOST:PORT" help:"Serve /healthz, /readyz and Prometheus' /metrics on this address as well, such as 127.0.0.1:9464, or :9464 for all addresses of the pod."`
+	PProf          bool          `name:"pprof" help:"Serve profiles of the process below /debug/pprof/ of --http, which has to be a loopback address."`
 	registryFlags
 }
 
@@ -59,6 +61,9 @@ func (c *agentServeCmd) Run(in *invocation) error {
 	}
 	if c.Drain < 0 {
 		return &usageError{err: fmt.Errorf("--drain %s: must not be negative", c.Drain)}
+	}
+	if c.PProf && c.HTTP == "" {
+		return &usageError{err: errors.New("--pprof: profiles are served on the address of --http"), hints: []string{"add --http 127.0.0.1:9464"}}
 	}
 	definitions, err := c.definitions(in)
 	if err != nil {
@@ -89,6 +94,8 @@ func (c *agentServeCmd) Run(in *invocation) error {
 		Mode:           os.FileMode(mode),
 		MaxConnections: c.MaxConnections,
 		Drain:          c.Drain,
+		HTTP:           c.HTTP,
+		PProf:          c.PProf,
 		Version:        version,
 		Log:            in.log,
 	}.Run(in.ctx)

@@ -18,8 +18,8 @@ import (
 )
 
 // Credential returns the client's certificates for node: those of the
-// definition's directory, else those of the Secret, which is read once in the
-// client's life. Its errors are of type *kube.Error but for those of ctx.
+// definition's directory, else those of the Secret, which are read again after
+// memoryLife. Its errors are of type *kube.Error but for those of ctx.
 func (d *Dialer) Credential(ctx context.Context, node configmap.Node) (*pki.Credential, error) {
 	if known := d.CachedCredential(node); known != nil {
 		return known, nil
@@ -32,6 +32,9 @@ func (d *Dialer) Credential(ctx context.Context, node configmap.Node) (*pki.Cred
 		made, err = d.credentialOfSecret(ctx, node)
 	}
 	if err != nil {
+		if old := d.oldCredential(node, err); old != nil {
+			return old, nil
+		}
 		return nil, err
 	}
 	d.KeepCredential(node, made)
@@ -42,16 +45,32 @@ func (d *Dialer) Credential(ctx context.Context, node configmap.Node) (*pki.Cred
 // need not be fetched. Its ServerName is set.
 func (d *Dialer) KeepCredential(node configmap.Node, made *pki.Credential) {
 	made.ServerName = manifest.ServerName(node, d.api.Namespace(node))
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.credentials[d.workloadKey(node)] = made
+	d.credentials.put(d.workloadKey(node), made)
 }
 
-// CachedCredential is what credential has returned before, or nil.
+// CachedCredential is what Credential has returned before; nil where that was long ago.
 func (d *Dialer) CachedCredential(node configmap.Node) *pki.Credential {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.credentials[d.workloadKey(node)]
+	return d.credentials.get(d.workloadKey(node))
+}
+
+// oldCredential is one that was read long ago, where the API server, as why says, does not
+// answer: it is all there is until then. Else it is nil.
+func (d *Dialer) oldCredential(node configmap.Node, why error) *pki.Credential {
+	if known := (*kube.Error)(nil); !errors.As(why, &known) || known.Reason != kube.ReasonUnreachable {
+		return nil
+	}
+	return d.credentials.old(d.workloadKey(node))
+}
+
+// forgetOld forgets the credential of node's workload, and returns true, if another one
+// may have taken its place since it was read.
+func (d *Dialer) forgetOld(node configmap.Node) bool {
+	key := d.workloadKey(node)
+	if known, age := d.credentials.withAge(key); known == nil || age < youngest {
+		return false
+	}
+	d.credentials.forget(key)
+	return true
 }
 
 // workloadKey tells the workloads apart that a client is used for.

@@ -8,7 +8,6 @@ import (
 	"net"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/rs/zerolog"
 
@@ -28,11 +27,10 @@ type Dialer struct {
 	checkOwner OwnerCheck
 	log        zerolog.Logger
 
-	mu sync.Mutex
 	// Both by workloadKey.
-	credentials map[string]*pki.Credential
+	credentials *memory[*pki.Credential]
 	// worked holds the transport that was found after others had failed.
-	worked map[string]configmap.Transport
+	worked *memory[configmap.Transport]
 }
 
 // New makes a dialer for the pods behind api. pin is the transport of all
@@ -42,8 +40,8 @@ type Dialer struct {
 func New(api *kube.Client, pin configmap.Transport, files *source.Reader, checkOwner OwnerCheck, log zerolog.Logger) *Dialer {
 	return &Dialer{
 		api: api, pin: pin, files: files, checkOwner: checkOwner, log: log,
-		credentials: make(map[string]*pki.Credential),
-		worked:      make(map[string]configmap.Transport),
+		credentials: newMemory[*pki.Credential](),
+		worked:      newMemory[configmap.Transport](),
 	}
 }
 
@@ -122,9 +120,7 @@ func (d *Dialer) Dial(ctx context.Context, node configmap.Node, pod kube.Pod, re
 	ctx = kube.Quiet(ctx)
 	key := d.workloadKey(node)
 	pinned := d.Pinned(node)
-	d.mu.Lock()
-	first := d.worked[key]
-	d.mu.Unlock()
+	first := d.worked.get(key)
 
 	var failures []failure
 	all := candidates(pinned, first, pod.Listens)
@@ -140,9 +136,7 @@ func (d *Dialer) Dial(ctx context.Context, node configmap.Node, pod kube.Pod, re
 		if err == nil {
 			d.log.Debug().Str("pod", pod.Name).Str("transport", string(t.name)).Msg("buildkitd has answered")
 			if len(failures) > 0 {
-				d.mu.Lock()
-				d.worked[key] = t.name
-				d.mu.Unlock()
+				d.worked.put(key, t.name)
 				report(fmt.Sprintf("reached by %s and not %s: %v", t.name, failures[0].name, failures[0].err))
 			}
 			return conn, nil
@@ -159,9 +153,7 @@ func (d *Dialer) Dial(ctx context.Context, node configmap.Node, pod kube.Pod, re
 // Reached is the transport that Dial takes first for pod after what it has
 // learned of node's workload: right after a Dial, the one that was taken.
 func (d *Dialer) Reached(node configmap.Node, pod kube.Pod) configmap.Transport {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return candidates(d.Pinned(node), d.worked[d.workloadKey(node)], pod.Listens)[0].name
+	return candidates(d.Pinned(node), d.worked.get(d.workloadKey(node)), pod.Listens)[0].name
 }
 
 func (d *Dialer) dialWith(ctx context.Context, t dialMethod, node configmap.Node, pod kube.Pod, limits timeouts) (net.Conn, error) {
@@ -191,7 +183,15 @@ func (d *Dialer) dialWith(ctx context.Context, t dialMethod, node configmap.Node
 	if err != nil {
 		return nil, err
 	}
-	return t.dial(d, ctx, pod, from, limits)
+	conn, err := t.dial(d, ctx, pod, from, limits)
+	if known := (*kube.Error)(nil); errors.As(err, &known) && known.Reason == kube.ReasonCertificate && d.forgetOld(node) {
+		fresh, readErr := d.Credential(ctx, node)
+		if readErr != nil {
+			return nil, readErr
+		}
+		return t.dial(d, ctx, pod, fresh, limits)
+	}
+	return conn, err
 }
 
 // failure is a transport that did not work.

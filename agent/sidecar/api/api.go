@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/slipway-build/slipway/registry"
@@ -38,6 +39,26 @@ const DefaultDir = "/run/slipway"
 
 // Socket is the socket of the API in a directory.
 func Socket(dir string) string { return filepath.Join(dir, "agent.sock") }
+
+// lockFile is locked by the process that serves a directory. It stays when that ends.
+const lockFile = ".lock"
+
+// LockFile is the file in a directory that the agent which serves it holds locked.
+func LockFile(dir string) string { return filepath.Join(dir, lockFile) }
+
+// Served reports whether the socket of a node, DIR/BUILDER/NODE.sock, is in a directory
+// that an agent serves, or has served and may serve again.
+func Served(socket string) bool {
+	info, err := os.Stat(LockFile(filepath.Dir(filepath.Dir(socket))))
+	return err == nil && info.Mode().IsRegular()
+}
+
+// ErrorPrefix begins the messages of errors that calls to the socket of a node get from
+// the agent itself.
+const ErrorPrefix = "slipway agent: "
+
+// IsAnswer reports whether an error of a call is one of the agent itself.
+func IsAnswer(err error) bool { return err != nil && strings.Contains(err.Error(), ErrorPrefix) }
 
 // DefinitionsDir is where clients find the builders that are served; empty where dir is.
 func DefinitionsDir(dir string) string {

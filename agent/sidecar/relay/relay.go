@@ -28,6 +28,9 @@ type Relay struct {
 	// Interceptors see each call before it is passed on, the first of them first. A
 	// method that BuildKit's clients do not call does not reach them: it is refused.
 	Interceptors []Interceptor
+	// Unknown is told of each call of a method that BuildKit's clients do not call; nil
+	// for nobody.
+	Unknown func(method string)
 	// Services are added to sessions of clients: the daemon's calls to them are
 	// answered here. nil adds none, and sessions are passed on without being read.
 	Services func(ctx context.Context) []Service
@@ -173,6 +176,9 @@ func (r *Relay) call(ctx context.Context, stream grpc.ServerStream, to *daemon) 
 	name, _ := grpc.MethodFromServerStream(stream)
 	m, known := methods[name]
 	if !known {
+		if r.Unknown != nil {
+			r.Unknown(name)
+		}
 		return refuse("slipway agent: %s is not passed on", name)
 	}
 	if len(r.Interceptors) == 0 {
