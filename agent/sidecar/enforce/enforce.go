@@ -30,11 +30,7 @@ type Options struct {
 // New returns an interceptor that enforces a policy at one node. Builds are queued and
 // owned by node.
 func New(p *policy.Policy, o Options) relay.Interceptor {
-	e := &enforcer{policy: p, options: o, owned: newOwned(), queue: newQueue(p.MaxBuilds)}
-	if o.DryRun {
-		return e.observe
-	}
-	return e.intercept
+	return newEnforcer(p, o).interceptor()
 }
 
 type enforcer struct {
@@ -42,6 +38,17 @@ type enforcer struct {
 	options Options
 	owned   *owned
 	queue   *queue
+}
+
+func newEnforcer(p *policy.Policy, o Options) *enforcer {
+	return &enforcer{policy: p, options: o, owned: newOwned(), queue: newQueue(p.MaxBuilds)}
+}
+
+func (e *enforcer) interceptor() relay.Interceptor {
+	if e.options.DryRun {
+		return e.observe
+	}
+	return e.intercept
 }
 
 // call is one of a client.

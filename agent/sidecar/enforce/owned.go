@@ -23,6 +23,8 @@ const (
 
 // owned is what the clients of a node have begun. It may be used by several goroutines.
 type owned struct {
+	patience time.Duration
+
 	mu       sync.Mutex
 	sessions map[string]session // by id
 	builds   map[string]*build  // by reference
@@ -53,7 +55,7 @@ type build struct {
 }
 
 func newOwned() *owned {
-	return &owned{sessions: map[string]session{}, builds: map[string]*build{}, digests: map[digestOf]bool{}, more: make(chan struct{})}
+	return &owned{patience: patience, sessions: map[string]session{}, builds: map[string]*build{}, digests: map[digestOf]bool{}, more: make(chan struct{})}
 }
 
 // changed tells those who wait. The lock is held.
@@ -144,7 +146,7 @@ func (o *owned) build(client, ref string) *build {
 
 // await waits until something holds, for a while.
 func (o *owned) await(ctx context.Context, holds func() bool) bool {
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(o.patience)
 	defer timer.Stop()
 	for {
 		o.mu.Lock()

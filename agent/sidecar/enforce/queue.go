@@ -109,11 +109,8 @@ func (t *ticket) place() (before, places int, moved <-chan struct{}) {
 	if ofClient {
 		places = t.limit
 	}
-	for _, other := range q.waiting {
-		if other == t {
-			break
-		}
-		if !ofClient || other.client == t.client {
+	for i := range max(slices.Index(q.waiting, t), 0) { // it may have its place by now
+		if !ofClient || q.waiting[i].client == t.client {
 			before++
 		}
 	}

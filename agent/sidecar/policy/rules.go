@@ -63,7 +63,7 @@ type Caches struct {
 type BuildArgs struct {
 	Max    *int     `json:"max,omitempty" min:"0" doc:"Arguments of a build (default: 1000)."`
 	Bytes  *int     `json:"bytes,omitempty" min:"0" doc:"Bytes of all names and values of a build (default: 1048576)."`
-	Denied []string `json:"denied,omitempty" doc:"Names that may not be given (default: none)."`
+	Denied []string `json:"denied,omitempty" doc:"Names that may not be given, in any case (default: none)."`
 }
 
 // Duration is a duration in a file, such as 1h30m.

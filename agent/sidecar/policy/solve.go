@@ -293,7 +293,8 @@ func (c *Client) buildArgs(f *findings, attrs map[string]string) {
 		}
 		count++
 		size += len(name) + len(attrs[key])
-		if slices.Contains(c.deniedArgs, name) {
+		// The proxies of a build are read in any case.
+		if slices.ContainsFunc(c.deniedArgs, func(denied string) bool { return strings.EqualFold(denied, name) }) {
 			f.refuse("build argument %s is not allowed", short(name))
 		}
 	}
