@@ -1,7 +1,6 @@
 package sidecar
 
 import (
-	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/agent/sidecar/enforce"
 	"github.com/slipway-build/slipway/agent/sidecar/relay"
 )
@@ -11,5 +10,5 @@ func (s Sidecar) interceptors() []relay.Interceptor {
 	if s.Policy == nil {
 		return nil
 	}
-	return []relay.Interceptor{enforce.New(s.Policy, enforce.Options{DryRun: s.PolicyDryRun, Affinity: api.AffinityMetadata, Log: s.Log})}
+	return []relay.Interceptor{enforce.New(s.Policy, enforce.Options{DryRun: s.PolicyDryRun, Log: s.Log})}
 }

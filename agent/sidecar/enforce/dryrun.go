@@ -18,7 +18,7 @@ func (e *enforcer) observe(ctx context.Context, raw *relay.Call, next relay.Hand
 	say := func(err error) {
 		if err != nil {
 			log := peer.From(ctx).Log(e.options.Log)
-			log.Warn().Str("method", raw.Method).Msgf("would be refused: %v", err)
+			log.Warn().Str("method", raw.Method).Msgf("would be refused by the policy: %v", err)
 		}
 	}
 	m, known := methods[raw.Method]

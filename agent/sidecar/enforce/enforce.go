@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/agent/sidecar/peer"
 	"github.com/slipway-build/slipway/agent/sidecar/policy"
 	"github.com/slipway-build/slipway/agent/sidecar/relay"
@@ -22,9 +23,7 @@ import (
 type Options struct {
 	// DryRun logs what would be refused, and changes and refuses nothing.
 	DryRun bool
-	// Affinity is the metadata by which a pod is chosen.
-	Affinity string
-	Log      zerolog.Logger
+	Log    zerolog.Logger
 }
 
 // New returns an interceptor that enforces a policy at one node. Builds are queued and
@@ -84,8 +83,8 @@ func (e *enforcer) intercept(ctx context.Context, raw *relay.Call, next relay.Ha
 	}
 	if refusal := (*policy.Refusal)(nil); errors.As(err, &refusal) {
 		log := peer.From(ctx).Log(e.options.Log)
-		log.Warn().Str("method", raw.Method).Msgf("refused: %v", err)
-		return nil, status.Errorf(codes.PermissionDenied, "slipway agent: %v", err)
+		log.Warn().Str("method", raw.Method).Msgf("refused by the policy: %v", err)
+		return nil, status.Error(codes.PermissionDenied, api.PolicyError+err.Error())
 	}
 	return answer, err
 }
@@ -120,8 +119,8 @@ func (c *call) bound(ctx context.Context) context.Context {
 		return ctx
 	}
 	md := c.Metadata.Copy()
-	if key := strings.Join(md.Get(c.e.options.Affinity), ","); key != "" {
-		md.Set(c.e.options.Affinity, c.rules.Affinity(key))
+	if key := strings.Join(md.Get(api.AffinityMetadata), ","); key != "" {
+		md.Set(api.AffinityMetadata, c.rules.Affinity(key))
 	}
 	if c.Method == control.Control_Session_FullMethodName {
 		key := ""

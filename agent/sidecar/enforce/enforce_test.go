@@ -145,7 +145,7 @@ func newDoor(t *testing.T, text string, dryRun bool) *door {
 		t.Fatal(err)
 	}
 	d := &door{t: t, daemon: &daemon{began: make(chan string, 10), finish: make(chan struct{}), sessions: make(chan metadata.MD, 10)}, log: &lines{}, behind: filepath.Join(t.TempDir(), "d")}
-	e := newEnforcer(p, Options{DryRun: dryRun, Affinity: "slipway-affinity", Log: zerolog.New(d.log)})
+	e := newEnforcer(p, Options{DryRun: dryRun, Log: zerolog.New(d.log)})
 	e.owned.patience = time.Second
 	d.relay = &relay.Relay{Interceptors: []relay.Interceptor{e.interceptor()}, Affinity: "slipway-affinity"}
 	server := grpc.NewServer(grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { return status.Error(codes.Unimplemented, "the daemon was asked") }))
@@ -309,7 +309,7 @@ func TestMethods(t *testing.T) {
 	unknown.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 9, protowire.VarintType), 1))
 	_, err = c.Info(ctx, unknown)
 	refusedWith(t, "a field", err, "InfoRequest has fields that are not known here")
-	if log := d.log.String(); !strings.Contains(log, "refused: policy: ") || !strings.Contains(log, `"method":"/moby.buildkit.v1.Control/Prune"`) {
+	if log := d.log.String(); !strings.Contains(log, "refused by the policy: ") || !strings.Contains(log, `"method":"/moby.buildkit.v1.Control/Prune"`) {
 		t.Errorf("the log: %s", log)
 	}
 }
@@ -564,8 +564,8 @@ func TestDryRun(t *testing.T) {
 		t.Error(err)
 	}
 	for _, want := range []string{
-		`would be refused: policy: frontend \"other.v0\" is not allowed`, `would be refused: policy: frontend \"third.v0\" is not allowed`,
-		`would be refused: policy: /moby.buildkit.v1.Control/DiskUsage is for those who run the builder`,
+		`would be refused by the policy: frontend \"other.v0\" is not allowed`, `would be refused by the policy: frontend \"third.v0\" is not allowed`,
+		`would be refused by the policy: /moby.buildkit.v1.Control/DiskUsage is for those who run the builder`,
 	} {
 		if !strings.Contains(d.log.String(), want) {
 			t.Errorf("the log lacks %s:\n%s", want, d.log)

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/agent/sidecar/policy"
 	"github.com/slipway-build/slipway/agent/sidecar/relay"
 )
@@ -36,7 +37,7 @@ func solve(ctx context.Context, c *call, next relay.Handler) (proto.Message, err
 	c.Rewritten = true // the daemon gets what was decided on, as it was read here
 	b.ticket, err = c.e.queue.enter(c.client, c.rules.MaxBuilds, c.rules.MaxWaiting)
 	if err != nil {
-		return nil, status.Errorf(codes.ResourceExhausted, "slipway agent: policy: %v: at most %d of this client wait; build again later", err, c.rules.MaxWaiting)
+		return nil, status.Errorf(codes.ResourceExhausted, api.PolicyError+"%v: at most %d of this client wait; build again later", err, c.rules.MaxWaiting)
 	}
 	defer b.ticket.leave()
 	close(b.queued)
@@ -53,7 +54,7 @@ func solve(ctx context.Context, c *call, next relay.Handler) (proto.Message, err
 	defer cancel()
 	answer, err := next(limited)
 	if err != nil && errors.Is(context.Cause(limited), errTimeout) {
-		return nil, status.Errorf(codes.DeadlineExceeded, "slipway agent: policy: the build has taken longer than %s, the timeout of the policy", c.rules.Timeout)
+		return nil, status.Errorf(codes.DeadlineExceeded, api.PolicyError+"the build has taken longer than %s, the timeout of the policy", c.rules.Timeout)
 	}
 	return answer, err
 }

@@ -25,14 +25,17 @@ func (r *Refusal) Error() string {
 	if more := len(problems) - maxProblems; more > 0 {
 		problems = append(slices.Clone(problems[:maxProblems]), fmt.Sprintf("and %d more", more))
 	}
-	return "policy: " + strings.Join(problems, "; ")
+	return strings.Join(problems, "; ")
 }
 
-// findings collects what is wrong with a request.
+// findings collects what is wrong with a request, each once.
 type findings struct{ problems []string }
 
 func (f *findings) refuse(format string, args ...any) {
-	f.problems = append(f.problems, fmt.Sprintf(format, args...))
+	// Clients name an exporter in old and in new fields.
+	if problem := fmt.Sprintf(format, args...); !slices.Contains(f.problems, problem) {
+		f.problems = append(f.problems, problem)
+	}
 }
 
 func (f *findings) err() error {
