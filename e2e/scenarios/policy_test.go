@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -45,6 +46,7 @@ cacheExports: {refs: [%[1]s/own/**]}
 cacheImports: {refs: [%[1]s/own/**]}
 attestations: [provenance]
 buildArgs: {max: 20, denied: [HTTPS_PROXY]}
+maxBuilds: 1
 `
 
 // intrusion is something that a job should not be able to do.
@@ -561,7 +563,7 @@ func TestPolicyRedTeam(t *testing.T) {
 		node.Flags = append(node.Flags, "--allow-insecure-entitlement="+e)
 	}
 	s.define(node)
-	a := s.startAgent("agent", s.Bed.Images.Agent)
+	a := s.startAgent("agent", cmp.Or(s.Bed.Images.Peer, s.Bed.Images.Agent))
 	repo := r.Address + "/" + s.Name
 	a.write("policy.yaml", fmt.Sprintf(redTeamPolicy, repo))
 	serve := fmt.Sprintf("REGISTRY=%[1]s REGISTRY_USERNAME=%[2]s REGISTRY_PASSWORD='%[3]s' setsid slipway agent serve --registry %[1]s --allow-push '%[4]s/**' ", r.Address, r.Username, r.Password, repo)
@@ -594,9 +596,36 @@ func TestPolicyRedTeam(t *testing.T) {
 		}
 	})
 
-	// What jobs do goes on.
-	a.write("Dockerfile", "FROM "+r.Base+"\nRUN --mount=type=cache,id=go,target=/c echo a >> /c/own && cat /c/own > /out\nCOPY Dockerfile /\n")
-	a.ok("slipway build --agent /workspace/shut -t " + repo + "/own/app:usual --push --provenance mode=max --cache-to type=registry,ref=" + repo + "/own/cache --cache-from type=registry,ref=" + repo + "/own/cache . >&2")
+	a.usualBuilds(r.Base, repo)
+}
+
+// usualBuilds tests that what jobs do goes on behind the policy, with any client, and that
+// a build that waits for a place says so.
+func (a *agent) usualBuilds(base, repo string) {
+	a.t.Helper()
+	const socket = "unix:///workspace/shut/kube/builder-amd64.sock"
+	a.write("Dockerfile", "FROM "+base+"\nRUN --mount=type=cache,id=go,target=/c echo a >> /c/own && cat /c/own > /out\nCOPY Dockerfile /\n")
+	a.write("slow/Dockerfile", "FROM "+base+"\nARG TIME\nRUN sleep 8 # to keep the place\n")
+	cache := " --cache-to type=registry,ref=" + repo + "/own/cache --cache-from type=registry,ref=" + repo + "/own/cache "
+	clients := map[string]string{"slipway": "slipway build --agent /workspace/shut --progress plain -t " + repo + "/own/slipway:1 --push --provenance mode=max" + cache + "."}
+	if a.Bed.Images.Peer != "" {
+		a.ok("buildx create --name shut --driver remote " + socket)
+		clients["buildx"] = "buildx build --builder shut --progress plain -t " + repo + "/own/buildx:1 --push --metadata-file buildx.json" + cache + "."
+		clients["buildctl"] = "buildctl --addr " + socket + " build --progress plain --frontend dockerfile.v0 --local context=. --local dockerfile=. --opt attest:provenance=mode=min --output type=image,name=" + repo + "/own/buildctl:1,push=true"
+	}
+	script := "slipway build --agent /workspace/shut --progress plain --build-arg TIME=$(date +%s) slow > slow.log 2>&1 & until grep -q 'keep the place' slow.log; do sleep 0.1; done\n"
+	for name, command := range clients {
+		script += fmt.Sprintf("(%s > %s.log 2>&1; echo \"ended with $?\" >> %[2]s.log) &\n", command, name)
+	}
+	a.ok(script + "wait")
+	for name := range clients {
+		log := a.ok("cat " + name + ".log")
+		for _, want := range []string{"[policy] waiting for a place: ", "before this one, 1 at a time", "ended with 0"} {
+			if !strings.Contains(log, want) {
+				a.t.Errorf("the log of %s lacks %q:\n%s", name, want, log)
+			}
+		}
+	}
 	a.ok("slipway build --agent /workspace/shut --call targets . >&2")
 	a.fails(2, "slipway build --agent /workspace/shut -t "+repo+"/other/app:usual --push .", "policy: exporter image: name", "is not among push")
 }

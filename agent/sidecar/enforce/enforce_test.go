@@ -56,7 +56,11 @@ func (d *daemon) Status(r *control.StatusRequest, stream grpc.ServerStreamingSer
 	if err := stream.SetHeader(metadata.Pairs("daemon", "1")); err != nil {
 		return err
 	}
-	return stream.Send(&control.StatusResponse{Vertexes: []*control.Vertex{{Name: "step of " + r.Ref}}})
+	if err := stream.Send(&control.StatusResponse{Vertexes: []*control.Vertex{{Name: "step of " + r.Ref}}}); err != nil {
+		return err
+	}
+	<-stream.Context().Done() // as while the build runs
+	return nil
 }
 
 func (d *daemon) Session(stream grpc.BidiStreamingServer[control.BytesMessage, control.BytesMessage]) error {
@@ -430,7 +434,7 @@ func TestQueue(t *testing.T) {
 		if statuses[ref], err = control.NewControlClient(conn).Status(t.Context(), &control.StatusRequest{Ref: ref}); err != nil { // before the build, as clients do
 			t.Fatal(err)
 		}
-		ended[ref] = d.solve(conn, &control.SolveRequest{Ref: ref})
+		ended[ref] = d.solve(conn, &control.SolveRequest{Ref: ref, Frontend: "dockerfile.v0"})
 		if i == 0 {
 			within(t, "the build", d.daemon.began)
 			continue
@@ -443,7 +447,7 @@ func TestQueue(t *testing.T) {
 	if got := receive("first").Vertexes[0].Name; got != "step of first" {
 		t.Errorf("the first shows %q", got)
 	}
-	full := within(t, "the fourth", d.solve(conn, &control.SolveRequest{Ref: "fourth"}))
+	full := within(t, "the fourth", d.solve(conn, &control.SolveRequest{Ref: "fourth", Frontend: "dockerfile.v0"}))
 	if status.Code(full) != codes.ResourceExhausted || !strings.Contains(full.Error(), "too many builds wait: at most 2 of this client wait") {
 		t.Errorf("the fourth: %v", full)
 	}
@@ -473,6 +477,56 @@ func TestQueue(t *testing.T) {
 		if err := within(t, ref, ended[ref]); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestQueueOfOwnFrontends tests that a client with a frontend of its own begins at once,
+// waits for a place when it builds something, and is told among the steps of the daemon.
+func TestQueueOfOwnFrontends(t *testing.T) {
+	d := newDoor(t, `{"maxBuilds": 1, "timeout": "1m"}`, false)
+	conn := d.client("")
+	bridge := gateway.NewLLBBridgeClient(conn)
+	first := d.solve(conn, &control.SolveRequest{Ref: "first", Frontend: "dockerfile.v0"})
+	within(t, "the first", d.daemon.began)
+	own := d.solve(conn, &control.SolveRequest{Ref: "own"})
+	within(t, "the own frontend", d.daemon.began)
+	inOwn := metadata.AppendToOutgoingContext(t.Context(), buildID, "own")
+	if _, err := bridge.Ping(inOwn, &gateway.PingRequest{}); err != nil {
+		t.Errorf("ask what there is: %v", err)
+	}
+	stream, err := control.NewControlClient(conn).Status(t.Context(), &control.StatusRequest{Ref: "own"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	solved := make(chan error, 1)
+	go func() {
+		_, err := bridge.Solve(inOwn, &gateway.SolveRequest{Frontend: "dockerfile.v0"})
+		solved <- err
+	}()
+	var names []string
+	for !strings.Contains(strings.Join(names, "|"), "[policy] waiting for a place: 0 builds before this one, 1 at a time") {
+		r, err := stream.Recv()
+		if err != nil {
+			t.Fatalf("%v after %q", err, names)
+		}
+		for _, v := range r.Vertexes {
+			names = append(names, v.Name)
+		}
+	}
+	select {
+	case err := <-solved:
+		t.Fatalf("it has not waited: %v", err)
+	default:
+	}
+	d.daemon.finish <- struct{}{}
+	for what, err := range map[string]<-chan error{"the first": first, "what waited": solved} {
+		if err := within(t, what, err); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	d.daemon.finish <- struct{}{}
+	if err := within(t, "the own frontend", own); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -516,7 +570,7 @@ func TestLeavingTheQueue(t *testing.T) {
 // TestTimeout tests that a build that takes too long is ended, and the client is told why.
 func TestTimeout(t *testing.T) {
 	d := newDoor(t, `{"timeout": "50ms"}`, false)
-	err := within(t, "the build", d.solve(d.client(""), &control.SolveRequest{Ref: "a"}))
+	err := within(t, "the build", d.solve(d.client(""), &control.SolveRequest{Ref: "a", Frontend: "dockerfile.v0"}))
 	if status.Code(err) != codes.DeadlineExceeded || !strings.Contains(err.Error(), "the build has taken longer than 50ms, the timeout of the policy") {
 		t.Error(err)
 	}

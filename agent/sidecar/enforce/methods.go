@@ -6,6 +6,7 @@ import (
 
 	control "github.com/moby/buildkit/api/services/control"
 	gateway "github.com/moby/buildkit/frontend/gateway/pb"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -103,24 +104,31 @@ func withGateway(all map[string]method) map[string]method {
 const buildID = "buildkit-controlapi-buildid"
 
 // inBuild passes on a call that is about a build of the client. It waits until the build
-// has its place: the daemon waits for a build for seconds only.
+// is passed on: the daemon waits for a build for seconds only.
 func inBuild(ctx context.Context, c *call, next relay.Handler) (proto.Message, error) {
 	b := c.e.owned.awaitBuild(ctx, c.client, c.meta(buildID))
 	if b == nil {
 		return nil, errForeign()
 	}
 	select {
-	case <-b.admitted:
+	case <-b.passed:
 	case <-b.ended:
-		return nil, refusef("the build has ended, or was refused")
+		return nil, errEnded()
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, status.FromContextError(ctx.Err()).Err()
 	}
 	if err := gatewayMethods[c.Method](c, b.decided); err != nil {
 		return nil, err
 	}
+	if c.Method == gateway.LLBBridge_Solve_FullMethodName || c.Method == gateway.LLBBridge_NewContainer_FullMethodName {
+		if err := c.takePlace(ctx, b); err != nil {
+			return nil, err
+		}
+	}
 	return next(ctx)
 }
+
+func errEnded() error { return refusef("the build has ended, or was refused") }
 
 // errForeign refuses what concerns a build of another client.
 func errForeign() error { return refusef("the build was not begun by this client") }

@@ -45,13 +45,17 @@ type digestOf struct{ client, digest string }
 // build is one that a client has asked for.
 type build struct {
 	client string
-	// decided is what the policy says of its requests. It is set before admitted is
+	// decided is what the policy says of its requests. It is set before passed is
 	// closed.
 	decided policy.Build
-	ticket  *ticket
-	// queued is closed once ticket is set, admitted when the build may run, ended when
-	// it does not run any more or was refused.
-	queued, admitted, ended chan struct{}
+	// passed is closed when the build is passed on to the daemon, queued when it asks
+	// for a place, and ended when it does not run any more or was refused.
+	passed, queued, ended chan struct{}
+
+	mu     sync.Mutex
+	ticket *ticket // nil until queued is closed
+	cancel context.CancelCauseFunc
+	timer  *time.Timer // ends the build; nil for no bound, or before it has its place
 }
 
 func newOwned() *owned {
@@ -111,7 +115,7 @@ func (o *owned) begin(client, ref string, decided policy.Build) *build {
 		}
 		o.order = slices.DeleteFunc(o.order, func(other string) bool { return other == ref })
 	}
-	b := &build{client: client, decided: decided, queued: make(chan struct{}), admitted: make(chan struct{}), ended: make(chan struct{})}
+	b := &build{client: client, decided: decided, passed: make(chan struct{}), queued: make(chan struct{}), ended: make(chan struct{})}
 	o.builds[ref] = b
 	o.order = append(o.order, ref)
 	o.forget()

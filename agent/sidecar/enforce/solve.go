@@ -16,17 +16,21 @@ import (
 	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/agent/sidecar/policy"
 	"github.com/slipway-build/slipway/agent/sidecar/relay"
+	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // solve passes a build on when the policy lets it and there is a place for it, and ends
-// it when it takes too long.
+// it when it takes too long. A client with a frontend of its own needs the place when it
+// first builds something: buildx asks a daemon what it can do in a build that builds
+// nothing, and does not wait for that.
 func solve(ctx context.Context, c *call, next relay.Handler) (proto.Message, error) {
 	r := c.Request.(*control.SolveRequest) //nolint:forcetypeassert // of this method
 	b := c.e.owned.begin(c.client, r.Ref, policy.Build{})
 	if b == nil {
 		return nil, refusef("there is another build with this reference")
 	}
-	defer close(b.ended)
+	ctx, b.cancel = context.WithCancelCause(ctx)
+	defer b.end()
 	owns := func(id string) bool {
 		return c.e.owned.await(ctx, func() bool { return c.e.owned.ownsSession(c.client, id) })
 	}
@@ -35,25 +39,14 @@ func solve(ctx context.Context, c *call, next relay.Handler) (proto.Message, err
 		return nil, err
 	}
 	c.Rewritten = true // the daemon gets what was decided on, as it was read here
-	b.ticket, err = c.e.queue.enter(c.client, c.rules.MaxBuilds, c.rules.MaxWaiting)
-	if err != nil {
-		return nil, status.Errorf(codes.ResourceExhausted, api.PolicyError+"%v: at most %d of this client wait; build again later", err, c.rules.MaxWaiting)
+	if r.Frontend != "" || r.Definition != nil {
+		if err := c.takePlace(ctx, b); err != nil {
+			return nil, err
+		}
 	}
-	defer b.ticket.leave()
-	close(b.queued)
-	select {
-	case <-b.ticket.ready:
-	case <-ctx.Done():
-		return nil, status.FromContextError(ctx.Err()).Err()
-	}
-	close(b.admitted)
-	if c.rules.Timeout == 0 {
-		return next(ctx)
-	}
-	limited, cancel := context.WithTimeoutCause(ctx, c.rules.Timeout, errTimeout)
-	defer cancel()
-	answer, err := next(limited)
-	if err != nil && errors.Is(context.Cause(limited), errTimeout) {
+	close(b.passed)
+	answer, err := next(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), errTimeout) {
 		return nil, status.Errorf(codes.DeadlineExceeded, api.PolicyError+"the build has taken longer than %s, the timeout of the policy", c.rules.Timeout)
 	}
 	return answer, err
@@ -61,32 +54,92 @@ func solve(ctx context.Context, c *call, next relay.Handler) (proto.Message, err
 
 var errTimeout = errors.New("the build has taken too long")
 
-// readStatus passes the status of a client's own build on. While the build waits for a
-// place, it tells of that.
+// takePlace waits for a place for a build, which has it until it ends. The time that it
+// may take begins then.
+func (c *call) takePlace(ctx context.Context, b *build) error {
+	b.mu.Lock()
+	if b.ticket == nil {
+		select {
+		case <-b.ended:
+			b.mu.Unlock()
+			return errEnded()
+		default:
+		}
+		t, err := c.e.queue.enter(c.client, c.rules.MaxBuilds, c.rules.MaxWaiting)
+		if err != nil {
+			b.mu.Unlock()
+			return status.Errorf(codes.ResourceExhausted, api.PolicyError+"%v: at most %d of this client wait; build again later", err, c.rules.MaxWaiting)
+		}
+		b.ticket = t
+		close(b.queued)
+	}
+	b.mu.Unlock()
+	select {
+	case <-b.ticket.ready:
+	case <-b.ended:
+		return errEnded()
+	case <-ctx.Done():
+		return status.FromContextError(ctx.Err()).Err()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c.rules.Timeout > 0 && b.timer == nil {
+		b.timer = time.AfterFunc(c.rules.Timeout, func() { b.cancel(errTimeout) })
+	}
+	return nil
+}
+
+// end gives the place of a build back.
+func (b *build) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.ended)
+	b.cancel(nil)
+	if b.ticket != nil {
+		b.ticket.leave()
+	}
+	if b.timer != nil {
+		b.timer.Stop()
+	}
+}
+
+// readStatus passes the status of a client's own build on, and tells of the place in the
+// queue while the build waits for one.
 func readStatus(ctx context.Context, c *call, next relay.Handler) (proto.Message, error) {
 	b := c.e.owned.awaitBuild(ctx, c.client, c.Request.(*control.StatusRequest).Ref) //nolint:forcetypeassert // of this method
 	if b == nil {
 		return nil, errForeign()
 	}
+	telling, stop := context.WithCancel(ctx)
+	told := make(chan struct{})
+	go fault.Protect(func() {
+		defer close(told)
+		c.tellPlace(telling, b)
+	})()
+	defer func() { stop(); <-told }()
 	select {
-	case <-b.queued:
+	case <-b.passed:
 	case <-b.ended: // it was refused, which its own call says
 		return nil, nil //nolint:nilnil // there is nothing to tell
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	if admitted, err := c.tellPlace(ctx, b); !admitted || err != nil {
-		return nil, err
+		return nil, status.FromContextError(ctx.Err()).Err()
 	}
 	return next(ctx)
 }
 
-// tellPlace sends a step with the place in the queue until the build has its place; false
-// where it does not get one.
-func (c *call) tellPlace(ctx context.Context, b *build) (admitted bool, err error) {
+// tellPlace sends a step with the place in the queue while the build waits for one. A
+// client that does not get it is gone.
+func (c *call) tellPlace(ctx context.Context, b *build) {
 	select {
-	case <-b.admitted:
-		return true, nil
+	case <-b.queued:
+	case <-b.ended:
+		return
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-b.ticket.ready:
+		return
 	default:
 	}
 	before, places, moved := b.ticket.place()
@@ -95,33 +148,25 @@ func (c *call) tellPlace(ctx context.Context, b *build) (admitted bool, err erro
 		Name:    "[policy] waiting for a place: " + placeText(before, places),
 		Started: timestamppb.Now(),
 	}
-	if err := c.Send(&control.StatusResponse{Vertexes: []*control.Vertex{step}}); err != nil {
-		return false, err
-	}
-	for {
+	err := c.Send(&control.StatusResponse{Vertexes: []*control.Vertex{step}})
+	for err == nil {
 		told := before
 		select {
-		case <-b.admitted:
+		case <-b.ticket.ready:
 			step.Completed = timestamppb.Now()
-			return true, c.Send(&control.StatusResponse{Vertexes: []*control.Vertex{step}})
+			_ = c.Send(&control.StatusResponse{Vertexes: []*control.Vertex{step}})
+			return
 		case <-b.ended:
-			select {
-			case <-b.admitted: // it got a place, and has ended since
-				return true, nil
-			default:
-				return false, nil
-			}
+			return
 		case <-ctx.Done():
-			return false, context.Cause(ctx)
+			return
 		case <-moved:
 		}
 		if before, places, moved = b.ticket.place(); before == told {
 			continue
 		}
-		log := &control.VertexLog{Vertex: step.Digest, Timestamp: timestamppb.New(time.Now()), Stream: 1, Msg: []byte(placeText(before, places) + "\n")}
-		if err := c.Send(&control.StatusResponse{Logs: []*control.VertexLog{log}}); err != nil {
-			return false, err
-		}
+		log := &control.VertexLog{Vertex: step.Digest, Timestamp: timestamppb.Now(), Stream: 1, Msg: []byte(placeText(before, places) + "\n")}
+		err = c.Send(&control.StatusResponse{Logs: []*control.VertexLog{log}})
 	}
 }
 

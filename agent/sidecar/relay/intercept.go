@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -29,7 +30,7 @@ type Call struct {
 	stream *interceptedStream
 }
 
-// Send sends the client a message of this side. It is for before the call is passed on.
+// Send sends the client a message of this side, before those of the daemon or among them.
 func (c *Call) Send(message proto.Message) error { return c.stream.send(message) }
 
 // Handler passes a call on, and returns when it has ended. answer is the daemon's, where
@@ -96,28 +97,35 @@ type interceptedStream struct {
 	grpc.ServerStream
 	call   *Call
 	answer func() proto.Message // nil where nothing is read
-	ctx    context.Context      //nolint:containedctx // grpc.ServerStream has it so
-	sent   bool                 // a message of this side: the header has gone with it
+
+	mu   sync.Mutex // held while a message is sent: the daemon's or one of this side
+	sent bool       // a message of this side: the header has gone with it
 }
 
-// in is the stream with the context that interceptors have made for it.
-func (s *interceptedStream) in(ctx context.Context) *interceptedStream {
-	copied := *s
-	copied.ctx = ctx
-	return &copied
+// streamIn is a call with the context that interceptors have made for it.
+type streamIn struct {
+	*interceptedStream
+	ctx context.Context //nolint:containedctx // grpc.ServerStream has it so
 }
+
+// in is the stream with a context.
+func (s *interceptedStream) in(ctx context.Context) streamIn { return streamIn{s, ctx} }
+
+// Context implements grpc.ServerStream.
+func (s streamIn) Context() context.Context { return s.ctx }
 
 func (s *interceptedStream) send(message proto.Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.sent = true
 	return s.ServerStream.SendMsg(message)
 }
 
-// Context implements grpc.ServerStream.
-func (s *interceptedStream) Context() context.Context { return s.ctx }
-
 // SetHeader implements grpc.ServerStream. The daemon's header is lost after a message of
 // this side.
 func (s *interceptedStream) SetHeader(md metadata.MD) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.sent {
 		return nil
 	}
@@ -137,5 +145,7 @@ func (s *interceptedStream) SendMsg(message any) error {
 			return err
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.ServerStream.SendMsg(message)
 }
