@@ -143,9 +143,14 @@ func TestReferenceIsUpToDate(t *testing.T) {
 	}
 }
 
-// TestExample reads the policies of the documentation.
+// TestExample reads the policy of the documentation, which its page repeats.
 func TestExample(t *testing.T) {
-	p := parse(t, read(t, "../../../docs/policy-example.yaml"))
+	text := read(t, "../../../docs/policy-example.yaml")
+	p := parse(t, text)
+	body := text[strings.Index(text, "tenant:"):]
+	if !strings.Contains(read(t, "../../../docs/policy.md"), "```yaml\n"+body+"```") {
+		t.Errorf("docs/policy.md does not show the example:\n%s", body)
+	}
 	if p.For("").Tenant == "" || p.For("").MaxBuilds == 0 {
 		t.Errorf("the example is not that of the documentation: %+v", p.For(""))
 	}
