@@ -7,6 +7,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,6 +71,8 @@ var errHarmless = errors.New("it had no effect")
 type door struct {
 	*client.Client
 	t *testing.T
+	// dir is the sidecar's directory.
+	dir string
 	// repo is where all of the scenario's repositories are, base an image with a shell.
 	repo, base string
 	victim     *attacked
@@ -345,6 +350,29 @@ var attacks = []intrusion{
 	{"exporter that the session names", func(ctx context.Context, d *door) error {
 		return d.request(ctx, &control.SolveRequest{Frontend: "dockerfile.v0", EnableSessionExporter: true})
 	}, "exporters that the session names", false},
+	{"token for a foreign repository", func(ctx context.Context, d *door) error {
+		host, repository, _ := strings.Cut(d.repo+"/other/app", "/")
+		dialer := &net.Dialer{}
+		transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", filepath.Join(d.dir, "agent.sock"))
+		}}
+		defer transport.CloseIdleConnections()
+		body := fmt.Sprintf(`{"host": %q, "repository": %q, "push": true}`, host, repository)
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent/v1/registry-token", strings.NewReader(body))
+		if err != nil {
+			return err
+		}
+		response, err := (&http.Client{Transport: transport}).Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		answer, err := io.ReadAll(response.Body)
+		if err == nil && response.StatusCode != http.StatusOK {
+			err = errors.New(string(answer))
+		}
+		return err
+	}, "push has no pattern for all images of ", false},
 	{"provenance off", func(ctx context.Context, d *door) error {
 		return d.request(ctx, &control.SolveRequest{Frontend: "dockerfile.v0", Exporters: []*control.Exporter{{Type: "image", Attrs: attrs{"name": d.repo + "/own/app:8", "push": "true"}}}})
 	}, "attestation provenance is missing", false},
@@ -656,20 +684,20 @@ func (i intrusion) run(t *testing.T, open, shut *door) {
 func connect(t *testing.T, a *agent, dir string) *door {
 	t.Helper()
 	uid := a.kubectl("", "get", "pod", a.pod, "-o", "jsonpath={.metadata.uid}")
-	found, err := filepath.Glob(filepath.Join(state.Dir(), "*", "kubelet", "pods", uid, "volumes", "kubernetes.io~empty-dir", "workspace", dir, "kube", "builder-amd64.sock"))
+	found, err := filepath.Glob(filepath.Join(state.Dir(), "*", "kubelet", "pods", uid, "volumes", "kubernetes.io~empty-dir", "workspace", dir))
 	if err != nil || len(found) != 1 {
-		t.Fatalf("the sockets of %s are %v: %v", dir, found, err)
+		t.Fatalf("the directories of %s are %v: %v", dir, found, err)
 	}
-	link := filepath.Join(t.TempDir(), "s") // the path of a socket is bounded
+	link := filepath.Join(t.TempDir(), "d") // the path of a socket is bounded
 	if err := os.Symlink(found[0], link); err != nil {
 		t.Fatal(err)
 	}
-	c, err := client.New(t.Context(), "unix://"+link)
+	c, err := client.New(t.Context(), "unix://"+link+"/kube/builder-amd64.sock")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	return &door{Client: c, t: t}
+	return &door{Client: c, t: t, dir: link}
 }
 
 // prepare makes the images of frontends, of which one is foreign, and a cache.

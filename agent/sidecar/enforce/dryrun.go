@@ -48,7 +48,11 @@ func (e *enforcer) observe(ctx context.Context, raw *relay.Call, next relay.Hand
 		b = e.owned.build(c.client, raw.Request.(*control.StatusRequest).Ref) //nolint:forcetypeassert // of this method
 	case m.gateway != nil:
 		if b = e.owned.build(c.client, c.meta(buildID)); b != nil {
-			say(m.gateway(&call{Call: &relay.Call{Method: raw.Method, Request: proto.Clone(raw.Request)}, e: e, client: c.client, rules: c.rules}, b.decided))
+			decided, runs := b.decision()
+			if !runs {
+				decided.Owns = func(id string) bool { return e.owned.ownsSession(c.client, id) }
+			}
+			say(m.gateway(&call{Call: &relay.Call{Method: raw.Method, Request: proto.Clone(raw.Request)}, e: e, client: c.client, rules: c.rules}, decided))
 		}
 	default:
 		return answer, err
@@ -64,9 +68,10 @@ func (e *enforcer) observeSolve(ctx context.Context, c *call, next relay.Handler
 	r := c.Request.(*control.SolveRequest) //nolint:forcetypeassert // of this method
 	decided, err := c.rules.Solve(proto.CloneOf(r), func(string) bool { return true })
 	say(err)
-	decided.Owns = func(id string) bool { return e.owned.ownsSession(c.client, id) }
-	if b := e.owned.begin(c.client, r.Ref, decided); b != nil {
-		defer close(b.ended)
+	client := c.client
+	decided.Owns = func(id string) bool { return e.owned.ownsSession(client, id) }
+	if b := e.owned.begin(client, r.Ref, decided); b != nil {
+		defer b.end()
 	} else {
 		say(refusef("there is another build with this reference"))
 	}

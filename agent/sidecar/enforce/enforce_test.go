@@ -626,3 +626,31 @@ func TestDryRun(t *testing.T) {
 		}
 	}
 }
+
+// FuzzContentDigest tests that a digest is read from a request only where containerd
+// would read the same.
+func FuzzContentDigest(f *testing.F) {
+	f.Add(protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), "sha256:a"))
+	f.Add([]byte{0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		digest, ok := contentDigest(raw)
+		if !ok {
+			return
+		}
+		last := "" // the last one counts
+		for rest := raw; len(rest) > 0; {
+			number, kind, n := protowire.ConsumeField(rest)
+			if n < 0 {
+				t.Fatalf("%x is let through", raw)
+			}
+			if number == 1 && kind == protowire.BytesType {
+				_, _, tag := protowire.ConsumeTag(rest)
+				last, _ = protowire.ConsumeString(rest[tag:])
+			}
+			rest = rest[n:]
+		}
+		if digest != last {
+			t.Errorf("%x: %q, want %q", raw, digest, last)
+		}
+	})
+}

@@ -117,7 +117,11 @@ func inBuild(ctx context.Context, c *call, next relay.Handler) (proto.Message, e
 	case <-ctx.Done():
 		return nil, status.FromContextError(ctx.Err()).Err()
 	}
-	if err := gatewayMethods[c.Method](c, b.decided); err != nil {
+	decided, runs := b.decision()
+	if !runs {
+		return nil, errEnded()
+	}
+	if err := gatewayMethods[c.Method](c, decided); err != nil {
 		return nil, err
 	}
 	if c.Method == gateway.LLBBridge_Solve_FullMethodName || c.Method == gateway.LLBBridge_NewContainer_FullMethodName {

@@ -45,17 +45,43 @@ type digestOf struct{ client, digest string }
 // build is one that a client has asked for.
 type build struct {
 	client string
-	// decided is what the policy says of its requests. It is set before passed is
-	// closed.
-	decided policy.Build
 	// passed is closed when the build is passed on to the daemon, queued when it asks
 	// for a place, and ended when it does not run any more or was refused.
 	passed, queued, ended chan struct{}
 
-	mu     sync.Mutex
-	ticket *ticket // nil until queued is closed
-	cancel context.CancelCauseFunc
-	timer  *time.Timer // ends the build; nil for no bound, or before it has its place
+	mu sync.Mutex
+	// decided is what the policy says of its requests. It is set before passed is
+	// closed, and dropped when the build ends: many that have ended are remembered.
+	decided policy.Build
+	over    bool
+	ticket  *ticket // nil until queued is closed
+	cancel  context.CancelCauseFunc
+	timer   *time.Timer // ends the build; nil for no bound, or before it has its place
+}
+
+// decision is what the policy says of requests of the build; false when it has ended.
+func (b *build) decision() (policy.Build, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.decided, !b.over
+}
+
+// end gives the place of a build back.
+func (b *build) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.over, b.decided = true, policy.Build{}
+	close(b.ended)
+	if b.cancel != nil {
+		b.cancel(nil)
+		b.cancel = nil
+	}
+	if b.ticket != nil {
+		b.ticket.leave()
+	}
+	if b.timer != nil {
+		b.timer.Stop()
+	}
 }
 
 func newOwned() *owned {

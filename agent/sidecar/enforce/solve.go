@@ -29,13 +29,16 @@ func solve(ctx context.Context, c *call, next relay.Handler) (proto.Message, err
 	if b == nil {
 		return nil, refusef("there is another build with this reference")
 	}
-	ctx, b.cancel = context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	defer b.end()
 	owns := func(id string) bool {
 		return c.e.owned.await(ctx, func() bool { return c.e.owned.ownsSession(c.client, id) })
 	}
-	var err error
-	if b.decided, err = c.rules.Solve(r, owns); err != nil {
+	decided, err := c.rules.Solve(r, owns)
+	b.mu.Lock()
+	b.decided, b.cancel = decided, cancel
+	b.mu.Unlock()
+	if err != nil {
 		return nil, err
 	}
 	c.Rewritten = true // the daemon gets what was decided on, as it was read here
@@ -59,11 +62,9 @@ var errTimeout = errors.New("the build has taken too long")
 func (c *call) takePlace(ctx context.Context, b *build) error {
 	b.mu.Lock()
 	if b.ticket == nil {
-		select {
-		case <-b.ended:
+		if b.over {
 			b.mu.Unlock()
 			return errEnded()
-		default:
 		}
 		t, err := c.e.queue.enter(c.client, c.rules.MaxBuilds, c.rules.MaxWaiting)
 		if err != nil {
@@ -83,24 +84,10 @@ func (c *call) takePlace(ctx context.Context, b *build) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if c.rules.Timeout > 0 && b.timer == nil {
-		b.timer = time.AfterFunc(c.rules.Timeout, func() { b.cancel(errTimeout) })
+	if cancel := b.cancel; c.rules.Timeout > 0 && b.timer == nil && cancel != nil {
+		b.timer = time.AfterFunc(c.rules.Timeout, func() { cancel(errTimeout) })
 	}
 	return nil
-}
-
-// end gives the place of a build back.
-func (b *build) end() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	close(b.ended)
-	b.cancel(nil)
-	if b.ticket != nil {
-		b.ticket.leave()
-	}
-	if b.timer != nil {
-		b.timer.Stop()
-	}
 }
 
 // readStatus passes the status of a client's own build on, and tells of the place in the

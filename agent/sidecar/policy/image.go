@@ -34,12 +34,20 @@ func ParseImagePattern(text string) (ImagePattern, error) {
 			return ImagePattern{}, &patternError{text: text, why: fmt.Sprintf("%q is no tag", tag), hint: "write * for any piece of a tag, and no tag for all"}
 		}
 		rest, p.tag = dir+name, tag
+		if tag == "*" {
+			p.tag = ""
+		}
 	}
 	var err error
 	if p.repositories, err = ParsePattern(rest); err != nil {
 		return ImagePattern{}, err
 	}
 	return p, nil
+}
+
+// all reports whether the pattern stands for all images of a repository.
+func (p ImagePattern) all(repository string) bool {
+	return p.tag == "" && p.digest == "" && p.repositories.Matches(repository)
 }
 
 // Matches reports whether the pattern stands for an image. A tag beside a digest says

@@ -119,6 +119,16 @@ func TestImagePattern(t *testing.T) {
 	}
 }
 
+// TestMayPush tests that a token is for a repository all of whose images may be pushed.
+func TestMayPush(t *testing.T) {
+	c := parse(t, "push: [r.example/a/**, 'r.example/any:*', 'r.example/some:v*']").For("")
+	for repository, want := range map[string]bool{"r.example/a/b": true, "r.example/any": true, "r.example/some": false, "r.example/other": false, "evil.example/a/b": false} {
+		if got := c.MayPush(repository); got != want {
+			t.Errorf("%s: %t, want %t", repository, got, want)
+		}
+	}
+}
+
 // TestReferenceIsUpToDate compares docs/policy.schema.json, and the table of keys in
 // docs/policy.md, with the types.
 func TestReferenceIsUpToDate(t *testing.T) {

@@ -40,7 +40,7 @@ type Rules struct {
 	SyntaxImages       []string   `json:"syntaxImages,omitempty" pattern:"image" doc:"Images of frontends that builds may run: BUILDKIT_SYNTAX and gateway.v0. What a Dockerfile says after # syntax= is not followed, unless this is \"*\" (default: none)."`
 	Entitlements       []string   `json:"entitlements,omitempty" enum:"security.insecure,network.host,device" doc:"Entitlements (default: none)."`
 	Exporters          []string   `json:"exporters,omitempty" enum:"image,oci,docker,local,tar" doc:"Exporters (default: all)."`
-	Push               []string   `json:"push,omitempty" pattern:"image" doc:"Images that the image exporter may name (default: none)."`
+	Push               []string   `json:"push,omitempty" pattern:"image" doc:"Images that the image exporter may name, and repositories for which slipway gets tokens to push with (default: none)."`
 	InsecureRegistries *bool      `json:"insecureRegistries,omitempty" doc:"Whether registry.insecure may be set for images and caches (default: false)."`
 	CacheExports       *Caches    `json:"cacheExports,omitempty" doc:"Where caches may be written to."`
 	CacheImports       *Caches    `json:"cacheImports,omitempty" doc:"Where caches may be read from."`
@@ -124,6 +124,12 @@ type Client struct {
 	argBytes     int
 	deniedArgs   []string
 	attributes   []string
+}
+
+// MayPush reports whether the client may push any image to a repository, HOST/NAME, whose
+// host is the canonical one: a token of a registry does not tell images apart.
+func (c *Client) MayPush(repository string) bool {
+	return slices.ContainsFunc(c.push, func(p ImagePattern) bool { return p.all(repository) })
 }
 
 // caches are compiled Caches.
