@@ -45,7 +45,7 @@ func (e *enforcer) observe(ctx context.Context, raw *relay.Call, next relay.Hand
 	var b *build
 	switch {
 	case raw.Method == control.Control_Status_FullMethodName:
-		b = e.owned.build(c.client, raw.Request.(*control.StatusRequest).Ref) //nolint:forcetypeassert // of this method
+		b = e.owned.build(c.client, request[*control.StatusRequest](c).GetRef())
 	case m.gateway != nil:
 		if b = e.owned.build(c.client, c.meta(buildID)); b != nil {
 			decided, runs := b.decision()
@@ -65,7 +65,7 @@ func (e *enforcer) observe(ctx context.Context, raw *relay.Call, next relay.Hand
 
 // observeSolve decides on a build, and notes whose it is.
 func (e *enforcer) observeSolve(ctx context.Context, c *call, next relay.Handler, say func(error)) (proto.Message, error) {
-	r := c.Request.(*control.SolveRequest) //nolint:forcetypeassert // of this method
+	r := request[*control.SolveRequest](c)
 	decided, err := c.rules.Solve(proto.CloneOf(r), func(string) bool { return true })
 	say(err)
 	client := c.client
@@ -81,7 +81,7 @@ func (e *enforcer) observeSolve(ctx context.Context, c *call, next relay.Handler
 // observeHistory notes which contents records of the client's builds name.
 func (e *enforcer) observeHistory(c *call) {
 	c.Answer = func(m proto.Message) error {
-		if record := m.(*control.BuildHistoryEvent).GetRecord(); e.owned.build(c.client, record.GetRef()) != nil { //nolint:forcetypeassert // of this method
+		if record := recordOf(m); e.owned.build(c.client, record.GetRef()) != nil {
 			e.owned.name(c.client, record)
 		}
 		return nil

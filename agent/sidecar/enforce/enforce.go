@@ -94,6 +94,12 @@ func (e *enforcer) call(ctx context.Context, raw *relay.Call) *call {
 	return &call{Call: raw, e: e, client: client, rules: e.policy.For(client)}
 }
 
+// request is the request of a call, whose method has this type of it.
+func request[M proto.Message](c *call) M {
+	m, _ := c.Request.(M)
+	return m
+}
+
 // known refuses methods and fields that are not known here.
 func (c *call) known(method bool) error {
 	switch {

@@ -64,19 +64,19 @@ func inContainer(c *call, _ policy.Build) error {
 var gatewayMethods = map[string]func(c *call, b policy.Build) error{
 	gateway.LLBBridge_Solve_FullMethodName: func(c *call, b policy.Build) error {
 		c.Rewritten = true
-		return c.rules.GatewaySolve(c.Request.(*gateway.SolveRequest), b) //nolint:forcetypeassert // of this method
+		return c.rules.GatewaySolve(request[*gateway.SolveRequest](c), b)
 	},
 	gateway.LLBBridge_ResolveImageConfig_FullMethodName: func(c *call, b policy.Build) error {
-		return c.rules.ImageConfig(c.Request.(*gateway.ResolveImageConfigRequest), b) //nolint:forcetypeassert // of this method
+		return c.rules.ImageConfig(request[*gateway.ResolveImageConfigRequest](c), b)
 	},
 	gateway.LLBBridge_ResolveSourceMeta_FullMethodName: func(c *call, b policy.Build) error {
-		return c.rules.SourceMeta(c.Request.(*gateway.ResolveSourceMetaRequest), b) //nolint:forcetypeassert // of this method
+		return c.rules.SourceMeta(request[*gateway.ResolveSourceMetaRequest](c), b)
 	},
 	gateway.LLBBridge_NewContainer_FullMethodName: func(c *call, _ policy.Build) error {
-		return c.rules.NewContainer(c.Request.(*gateway.NewContainerRequest)) //nolint:forcetypeassert // of this method
+		return c.rules.NewContainer(request[*gateway.NewContainerRequest](c))
 	},
 	gateway.LLBBridge_ExecProcess_FullMethodName: func(c *call, _ policy.Build) error {
-		return c.rules.Exec(c.Request.(*gateway.ExecMessage)) //nolint:forcetypeassert // of this method
+		return c.rules.Exec(request[*gateway.ExecMessage](c))
 	},
 	gateway.LLBBridge_ReleaseContainer_FullMethodName:  inContainer,
 	gateway.LLBBridge_ReadFileContainer_FullMethodName: inContainer,
@@ -153,7 +153,7 @@ func openSession(ctx context.Context, c *call, next relay.Handler) (proto.Messag
 
 // checkHistory lets clients read the records of their own builds, each by its reference.
 func checkHistory(c *call) error {
-	ref := c.Request.(*control.BuildHistoryRequest).Ref //nolint:forcetypeassert // of this method
+	ref := request[*control.BuildHistoryRequest](c).GetRef()
 	switch {
 	case ref == "":
 		return refusef("the history of all builds is for those who run the builder: ask for one build by its reference")
@@ -165,9 +165,9 @@ func checkHistory(c *call) error {
 
 // readHistory passes records on, and notes which contents they name.
 func readHistory(ctx context.Context, c *call, next relay.Handler) (proto.Message, error) {
-	ref := c.Request.(*control.BuildHistoryRequest).Ref //nolint:forcetypeassert // of this method
+	ref := request[*control.BuildHistoryRequest](c).GetRef()
 	c.Answer = func(m proto.Message) error {
-		record := m.(*control.BuildHistoryEvent).GetRecord() //nolint:forcetypeassert // of this method
+		record := recordOf(m)
 		if record.GetRef() != ref && record != nil {
 			return errForeign()
 		}
@@ -177,10 +177,16 @@ func readHistory(ctx context.Context, c *call, next relay.Handler) (proto.Messag
 	return next(ctx)
 }
 
+// recordOf is the record of an event of the history; nil for none.
+func recordOf(m proto.Message) *control.BuildHistoryRecord {
+	event, _ := m.(*control.BuildHistoryEvent)
+	return event.GetRecord()
+}
+
 // checkUpdate lets clients complete the records of their own builds. They neither keep
 // nor delete one: the history is of those who run the builder.
 func checkUpdate(c *call) error {
-	r := c.Request.(*control.UpdateBuildHistoryRequest) //nolint:forcetypeassert // of this method
+	r := request[*control.UpdateBuildHistoryRequest](c)
 	switch {
 	case r.Delete:
 		return refusef("records of the history are not deleted by clients")
@@ -194,7 +200,7 @@ func checkUpdate(c *call) error {
 
 // checkContent lets clients read contents that records of their own builds name.
 func checkContent(c *call) error {
-	digest, ok := contentDigest(c.Request.(*emptypb.Empty).ProtoReflect().GetUnknown()) //nolint:forcetypeassert // of these methods
+	digest, ok := contentDigest(request[*emptypb.Empty](c).ProtoReflect().GetUnknown())
 	switch {
 	case !ok:
 		return refusef("the request cannot be read")

@@ -24,7 +24,7 @@ import (
 // first builds something: buildx asks a daemon what it can do in a build that builds
 // nothing, and does not wait for that.
 func solve(ctx context.Context, c *call, next relay.Handler) (proto.Message, error) {
-	r := c.Request.(*control.SolveRequest) //nolint:forcetypeassert // of this method
+	r := request[*control.SolveRequest](c)
 	b := c.e.owned.begin(c.client, r.Ref, policy.Build{})
 	if b == nil {
 		return nil, refusef("there is another build with this reference")
@@ -93,7 +93,7 @@ func (c *call) takePlace(ctx context.Context, b *build) error {
 // readStatus passes the status of a client's own build on, and tells of the place in the
 // queue while the build waits for one.
 func readStatus(ctx context.Context, c *call, next relay.Handler) (proto.Message, error) {
-	b := c.e.owned.awaitBuild(ctx, c.client, c.Request.(*control.StatusRequest).Ref) //nolint:forcetypeassert // of this method
+	b := c.e.owned.awaitBuild(ctx, c.client, request[*control.StatusRequest](c).GetRef())
 	if b == nil {
 		return nil, errForeign()
 	}
@@ -131,7 +131,7 @@ func (c *call) tellPlace(ctx context.Context, b *build) {
 	}
 	before, places, moved := b.ticket.place()
 	step := &control.Vertex{
-		Digest:  digest.FromString("place " + c.Request.(*control.StatusRequest).Ref).String(), //nolint:forcetypeassert // of this method
+		Digest:  digest.FromString("place " + request[*control.StatusRequest](c).GetRef()).String(),
 		Name:    "[policy] waiting for a place: " + placeText(before, places),
 		Started: timestamppb.Now(),
 	}

@@ -162,7 +162,7 @@ func (f File) compile() (*Policy, error) {
 		if name == "" {
 			wrong = append(wrong, fmt.Errorf("clients: a client has no name"))
 		}
-		p.clients[name] = compiled(fmt.Sprintf("clients[%q]: ", name), f.Rules.with(f.Clients[name]))
+		p.clients[name] = compiled(fmt.Sprintf("clients[%q]: ", name), f.with(f.Clients[name]))
 	}
 	return p, wrong.Err()
 }
