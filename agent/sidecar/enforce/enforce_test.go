@@ -230,6 +230,13 @@ func (d *door) solve(conn *grpc.ClientConn, r *control.SolveRequest) <-chan erro
 	return ended
 }
 
+// bounded is a context that ends a stream on which nothing comes.
+func bounded(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 func within[T any](t *testing.T, what string, from <-chan T) T {
 	t.Helper()
 	select {
@@ -431,7 +438,7 @@ func TestQueue(t *testing.T) {
 	}
 	for i, ref := range []string{"first", "second", "third"} {
 		var err error
-		if statuses[ref], err = control.NewControlClient(conn).Status(t.Context(), &control.StatusRequest{Ref: ref}); err != nil { // before the build, as clients do
+		if statuses[ref], err = control.NewControlClient(conn).Status(bounded(t), &control.StatusRequest{Ref: ref}); err != nil { // before the build, as clients do
 			t.Fatal(err)
 		}
 		ended[ref] = d.solve(conn, &control.SolveRequest{Ref: ref, Frontend: "dockerfile.v0"})
@@ -494,7 +501,7 @@ func TestQueueOfOwnFrontends(t *testing.T) {
 	if _, err := bridge.Ping(inOwn, &gateway.PingRequest{}); err != nil {
 		t.Errorf("ask what there is: %v", err)
 	}
-	stream, err := control.NewControlClient(conn).Status(t.Context(), &control.StatusRequest{Ref: "own"})
+	stream, err := control.NewControlClient(conn).Status(bounded(t), &control.StatusRequest{Ref: "own"})
 	if err != nil {
 		t.Fatal(err)
 	}
