@@ -186,12 +186,12 @@ func (d *door) inputs(ctx context.Context, change func(*pb.ExecOp), entitlements
 }
 
 // definition solves operations of the client's own.
-func (d *door) definition(ctx context.Context, state llb.State, change func(*pb.Op), entitlements ...string) error {
+func (d *door) definition(ctx context.Context, state llb.State, change func(*pb.Op)) error {
 	def, err := state.Marshal(ctx)
 	if err != nil {
 		return err
 	}
-	return d.request(ctx, &control.SolveRequest{Definition: rewritten(def.ToPB(), change), Entitlements: entitlements})
+	return d.request(ctx, &control.SolveRequest{Definition: rewritten(def.ToPB(), change)})
 }
 
 // rewritten is a definition whose operations have changed, with the digests of their
@@ -774,11 +774,11 @@ func (d *door) startVictim() *attacked {
 	}
 	d.t.Cleanup(func() {
 		close(finish)
-		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+		first := <-ended
+		_ = s.Close()
+		if err := errors.Join(first, <-ended); err != nil && !errors.Is(err, context.Canceled) {
 			d.t.Logf("the victim's build: %v", err)
 		}
-		_ = s.Close()
-		<-ended
 	})
 	return v
 }
