@@ -69,6 +69,7 @@ release: build $(lastword $(HELM)) ## Build what a release holds into dist/: bin
 docs: ## Generate the references again that are written by the program.
 	go test ./cmd/slipway -run Reference -update
 	go test ./configmap -run Reference -update
+	go test ./agent/sidecar/policy -run Reference -update
 	go test ./agent/cluster/rbac -run ChartRules -update
 	cd e2e && go test ./chart -run 'Schema|Readme' -update
 

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/slipway-build/slipway/agent/sidecar/api"
+	"github.com/slipway-build/slipway/agent/sidecar/policy"
 	"github.com/slipway-build/slipway/agent/sidecar/relay"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -25,7 +26,7 @@ type Credentials struct {
 	keychain registry.Keychain
 	tokens   Tokens
 	hosts    map[string]bool
-	push     []pattern
+	push     []policy.Pattern
 	refused  func() // a push; it may be nil
 	log      zerolog.Logger
 }
@@ -55,9 +56,9 @@ func NewCredentials(keychain registry.Keychain, tokens Tokens, registries, push 
 	}
 	var wrong fault.List
 	for _, text := range push {
-		p, err := parsePattern(text)
-		if err == nil && !c.hosts[p.host] {
-			err = fmt.Errorf("%q: the credentials for %s are not given out: name the registry, too", text, p.host)
+		p, err := policy.ParsePattern(text)
+		if err == nil && !c.hosts[p.Host] {
+			err = fmt.Errorf("%q: the credentials for %s are not given out: name the registry, too", text, p.Host)
 		}
 		if err != nil {
 			wrong = append(wrong, err)
@@ -74,7 +75,7 @@ func NewCredentials(keychain registry.Keychain, tokens Tokens, registries, push 
 // mayPush reports whether a pattern lets builds push to a repository, HOST/NAME, whose
 // host is the canonical one.
 func (c *Credentials) mayPush(repository string) bool {
-	may := slices.ContainsFunc(c.push, func(p pattern) bool { return p.matches(repository) })
+	may := slices.ContainsFunc(c.push, func(p policy.Pattern) bool { return p.Matches(repository) })
 	if !may && c.refused != nil {
 		c.refused()
 	}

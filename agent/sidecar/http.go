@@ -79,6 +79,15 @@ func (s Sidecar) token(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusBadRequest, api.Problem{Error: fmt.Sprintf("%q is no name of a repository", asked.Host+"/"+asked.Repository)})
 		return
 	}
+	if s.Policy != nil && asked.Push && !s.Policy.For("").MayPush(registry.CanonicalHost(asked.Host)+"/"+asked.Repository) {
+		err := fmt.Errorf("%spush has no pattern for all images of %s/%s", api.PolicyError, asked.Host, asked.Repository)
+		if !s.PolicyDryRun {
+			s.Log.Warn().Msgf("refused: %v", err)
+			reply(w, http.StatusForbidden, api.Problem{Error: err.Error()})
+			return
+		}
+		s.Log.Warn().Msgf("would be refused: %v", err)
+	}
 	token, err := s.Credentials.token(r.Context(), registry.Request{Host: asked.Host, Repository: asked.Repository, Push: asked.Push})
 	switch {
 	case errors.Is(err, errNoCredentials):

@@ -22,6 +22,7 @@ import (
 	"github.com/slipway-build/slipway/agent/sidecar/audit"
 	"github.com/slipway-build/slipway/agent/sidecar/metrics"
 	"github.com/slipway-build/slipway/agent/sidecar/peer"
+	"github.com/slipway-build/slipway/agent/sidecar/policy"
 	"github.com/slipway-build/slipway/agent/sidecar/relay"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -49,6 +50,10 @@ type Sidecar struct {
 	// Affinity chooses among several pods of a node for clients that do not say
 	// themselves for what they build; empty for one order for all.
 	Affinity string
+	// Policy says what clients may ask of builders; nil lets them do all.
+	Policy *policy.Policy
+	// PolicyDryRun logs what Policy would refuse in place of refusing it.
+	PolicyDryRun bool
 	// MaxConnections bounds the connections to each socket.
 	MaxConnections int
 	// Drain is how long builds may go on after ctx has ended.

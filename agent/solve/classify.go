@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/agent/solve/contextfs"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
@@ -101,6 +102,10 @@ func Classify(err error) Kind {
 	// Before anything else is read from the message: it quotes the user's
 	// command, which may say what it likes.
 	case strings.Contains(text, failedProcess):
+		return KindBuild
+	case strings.Contains(text, api.PolicyError) && grpcerrors.Code(err) == codes.PermissionDenied:
+		return KindUsage
+	case strings.Contains(text, api.PolicyError) && grpcerrors.Code(err) == codes.DeadlineExceeded:
 		return KindBuild
 	case errors.As(err, &room) && !strings.Contains(text, "failed to push"): // a registry has disks, too
 		return KindBuilder

@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-build/slipway/agent/sidecar"
 	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/agent/sidecar/gateway"
+	"github.com/slipway-build/slipway/agent/sidecar/policy"
 	"github.com/slipway-build/slipway/cmd/slipway/process"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -35,6 +36,8 @@ type agentServeCmd struct {
 	Affinity       string        `env:"SLIPWAY_AGENT_AFFINITY" placeholder:"KEY" help:"Pods with the same key prefer the same pod of a builder with several, where the cache is warm. A slipway that builds sends its own key; this one is for other clients (default: the repository, where the CI system's variables are set here, too)."`
 	SocketMode     string        `default:"0666" placeholder:"MODE" help:"Mode of the sockets, in octal (default: ${default}, every user of the pod's containers)."`
 	MaxConnections int           `default:"256" placeholder:"N" help:"Connections to each socket at the same time (default: ${default})."`
+	Policy         string        `env:"SLIPWAY_AGENT_POLICY" placeholder:"FILE" help:"Policy, YAML or JSON: what clients may ask of the builders (default: everything)."`
+	PolicyDryRun   bool          `env:"SLIPWAY_AGENT_POLICY_DRY_RUN" help:"Log what the policy would refuse, and refuse nothing."`
 	Drain          time.Duration `default:"25s" placeholder:"DURATION" help:"How long builds may go on after SIGTERM (default: ${default}; a pod has 30s until it is killed)."`
 	gatewayFlags
 	HTTP           string        `name:"http" env:"SLIPWAY_AGENT_HTTP" placeholder:"HOST:PORT" help:"Serve /healthz, /readyz and Prometheus' /metrics on this address as well, such as 127.0.0.1:9464, or :9464 for all addresses of the pod."`
@@ -73,6 +76,10 @@ func (c *agentServeCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
+	rules, err := c.policy(in)
+	if err != nil {
+		return &usageError{err: err}
+	}
 	hosts, err := agent.RegistryHosts(definitions...)
 	if err != nil {
 		return err
@@ -90,6 +97,8 @@ func (c *agentServeCmd) Run(in *invocation) error {
 		Connector:      clients.Connector(),
 		Credentials:    credentials,
 		Hosts:          hosts,
+		Policy:         rules,
+		PolicyDryRun:   c.PolicyDryRun,
 		Affinity:       c.affinity(in),
 		Mode:           os.FileMode(mode),
 		MaxConnections: c.MaxConnections,
@@ -129,6 +138,21 @@ func (f gatewayFlags) gateway(in *invocation, definitions []configmap.Definition
 	files := gateway.Files{Certificate: f.TLSCert, Key: f.TLSKey, ClientCA: f.TLSClientCA, Revoked: f.TLSClientCRL}
 	read := func(path string) ([]byte, error) { return in.files.Read(path, source.MaxConfig) }
 	return sidecar.NewGateway(f.Listen, files, read, definitions, in.log)
+}
+
+// policy is what the flags name; nil for nothing.
+func (c *agentServeCmd) policy(in *invocation) (*policy.Policy, error) {
+	if c.Policy == "" {
+		if c.PolicyDryRun {
+			return nil, errors.New("--policy-dry-run: there is no policy: name one with --policy")
+		}
+		return nil, nil
+	}
+	text, err := in.files.Read(c.Policy, source.MaxConfig)
+	if err != nil {
+		return nil, fmt.Errorf("--policy %s: %s", c.Policy, fault.Cause(err))
+	}
+	return policy.Parse(c.Policy, text)
 }
 
 // affinity is the key of the flag, else what the CI system says.

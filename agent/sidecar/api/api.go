@@ -34,6 +34,11 @@ const (
 // files of the one before are. The value has no meaning of its own.
 const AffinityMetadata = "slipway-affinity"
 
+// PolicyError starts the message of a call that the sidecar's policy does not let pass.
+// Its code is PermissionDenied, ResourceExhausted where too many builds wait, and
+// DeadlineExceeded where a build has taken too long.
+const PolicyError = "slipway agent: policy: "
+
 // DefaultDir is the directory that is served where no other one is named.
 const DefaultDir = "/run/slipway"
 

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"sync"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -22,7 +23,15 @@ type Call struct {
 	// Rewritten says that an interceptor has changed Request: the daemon gets it as it
 	// is then, rather than what the client has sent.
 	Rewritten bool
+	// Answer is called with each message of the daemon that is read, before the client
+	// gets it, one after the other; nil for nothing. An error ends the call.
+	Answer func(proto.Message) error
+
+	stream *interceptedStream
 }
+
+// Send sends the client a message of this side, before those of the daemon or among them.
+func (c *Call) Send(message proto.Message) error { return c.stream.send(message) }
 
 // Handler passes a call on, and returns when it has ended. answer is the daemon's, where
 // it is read: that of a Solve. The end of ctx ends the call.
@@ -39,6 +48,7 @@ type Interceptor func(ctx context.Context, call *Call, next Handler) (answer pro
 func (r *Relay) intercept(conn context.Context, stream grpc.ServerStream, to *daemon, name string, m method) error {
 	md, _ := metadata.FromIncomingContext(stream.Context()) //nolint:contextcheck // a call has the context of its stream
 	call := &Call{Method: name, Metadata: md}
+	call.stream = &interceptedStream{ServerStream: stream, call: call, answer: m.answer}
 	var first *frame
 	if m.request != nil {
 		first = new(frame)
@@ -66,7 +76,7 @@ func (r *Relay) intercept(conn context.Context, stream grpc.ServerStream, to *da
 			passed.data.Free()
 			passed.data = data
 		}
-		if err := r.pass(conn, inContext{stream, ctx}, to, name, passed, answer); err != nil {
+		if err := r.pass(conn, call.stream.in(ctx), to, name, passed, answer); err != nil {
 			return nil, err
 		}
 		return answer, nil
@@ -82,11 +92,60 @@ func (r *Relay) intercept(conn context.Context, stream grpc.ServerStream, to *da
 	return err
 }
 
-// inContext is a call with the context that interceptors have made for it.
-type inContext struct {
+// interceptedStream is the client's side of a call, as interceptors want it.
+type interceptedStream struct {
 	grpc.ServerStream
+	call   *Call
+	answer func() proto.Message // nil where nothing is read
+
+	mu   sync.Mutex // held while a message is sent: the daemon's or one of this side
+	sent bool       // a message of this side: the header has gone with it
+}
+
+// streamIn is a call with the context that interceptors have made for it.
+type streamIn struct {
+	*interceptedStream
 	ctx context.Context //nolint:containedctx // grpc.ServerStream has it so
 }
 
+// in is the stream with a context.
+func (s *interceptedStream) in(ctx context.Context) streamIn { return streamIn{s, ctx} }
+
 // Context implements grpc.ServerStream.
-func (s inContext) Context() context.Context { return s.ctx }
+func (s streamIn) Context() context.Context { return s.ctx }
+
+func (s *interceptedStream) send(message proto.Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent = true
+	return s.ServerStream.SendMsg(message)
+}
+
+// SetHeader implements grpc.ServerStream. The daemon's header is lost after a message of
+// this side.
+func (s *interceptedStream) SetHeader(md metadata.MD) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sent {
+		return nil
+	}
+	return s.ServerStream.SetHeader(md)
+}
+
+// SendMsg implements grpc.ServerStream.
+func (s *interceptedStream) SendMsg(message any) error {
+	if f, ok := message.(*frame); ok && s.answer != nil && s.call.Answer != nil {
+		answer := s.answer()
+		err := newCodec().Unmarshal(f.data, answer)
+		if err == nil {
+			err = s.call.Answer(answer)
+		}
+		if err != nil {
+			f.data.Free()
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ServerStream.SendMsg(message)
+}

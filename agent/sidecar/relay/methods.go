@@ -4,6 +4,7 @@ import (
 	control "github.com/moby/buildkit/api/services/control"
 	gateway "github.com/moby/buildkit/frontend/gateway/pb"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 // method is a method of buildkitd that clients call.
@@ -18,6 +19,13 @@ type method struct {
 	session bool
 }
 
+// Methods of containerd's content service, which have no types here: what a client asks
+// for is in the unknown fields of an empty message.
+const (
+	ContentInfo = "/containerd.services.content.v1.Content/Info"
+	ContentRead = "/containerd.services.content.v1.Content/Read"
+)
+
 // methods are all that BuildKit's clients call: another one is not passed on. The
 // names are those of buildkitd's services
 // (https://github.com/moby/buildkit/blob/v0.34.2/control/control.go, Register).
@@ -29,7 +37,7 @@ var methods = map[string]method{
 	control.Control_Prune_FullMethodName:              {request: func() proto.Message { return new(control.PruneRequest) }},
 	control.Control_ListWorkers_FullMethodName:        {request: func() proto.Message { return new(control.ListWorkersRequest) }},
 	control.Control_Info_FullMethodName:               {request: func() proto.Message { return new(control.InfoRequest) }},
-	control.Control_ListenBuildHistory_FullMethodName: {request: func() proto.Message { return new(control.BuildHistoryRequest) }},
+	control.Control_ListenBuildHistory_FullMethodName: {request: func() proto.Message { return new(control.BuildHistoryRequest) }, answer: func() proto.Message { return new(control.BuildHistoryEvent) }},
 	control.Control_UpdateBuildHistory_FullMethodName: {request: func() proto.Message { return new(control.UpdateBuildHistoryRequest) }},
 
 	gateway.LLBBridge_ResolveImageConfig_FullMethodName: {request: func() proto.Message { return new(gateway.ResolveImageConfigRequest) }},
@@ -50,9 +58,9 @@ var methods = map[string]method{
 	gateway.LLBBridge_StatFileContainer_FullMethodName:  {request: func() proto.Message { return new(gateway.StatFileRequest) }},
 	gateway.LLBBridge_Warn_FullMethodName:               {request: func() proto.Message { return new(gateway.WarnRequest) }},
 
-	"/containerd.services.content.v1.Content/Info":                {},
-	"/containerd.services.content.v1.Content/Read":                {},
-	"/grpc.health.v1.Health/Check":                                {},
+	ContentInfo:                    {request: func() proto.Message { return new(emptypb.Empty) }},
+	ContentRead:                    {request: func() proto.Message { return new(emptypb.Empty) }},
+	"/grpc.health.v1.Health/Check": {},
 	"/opentelemetry.proto.collector.trace.v1.TraceService/Export": {},
 	"/moby.buildkit.v1.apicaps.Caps/List":                         {},
 }

@@ -1,4 +1,4 @@
-package sidecar
+package policy
 
 import (
 	"fmt"
@@ -12,10 +12,11 @@ import (
 // anyBelow is the last part of a pattern that stands for one part or more.
 const anyBelow = "**"
 
-// pattern stands for repositories of a registry. Each part of the path is matched by
+// Pattern stands for repositories of a registry. Each part of the path is matched by
 // itself, as path.Match does.
-type pattern struct {
-	host  string // the canonical one
+type Pattern struct {
+	// Host is the registry, in its canonical form.
+	Host  string
 	parts []string
 	below bool // and all repositories below those
 }
@@ -31,11 +32,12 @@ func (e *patternError) Error() string {
 // Hints says what to write instead.
 func (e *patternError) Hints() []string { return []string{e.hint} }
 
-// parsePattern parses HOST/PATH. What could never match is an error that says what to
-// write instead.
-func parsePattern(text string) (pattern, error) {
-	wrong := func(why, hint string) (pattern, error) {
-		return pattern{}, &patternError{text: text, why: why, hint: hint}
+// ParsePattern parses HOST/PATH, in which * stands for one part of the path or a piece
+// of it, and a last part ** for all below. What could never match is an error that says
+// what to write instead.
+func ParsePattern(text string) (Pattern, error) {
+	wrong := func(why, hint string) (Pattern, error) {
+		return Pattern{}, &patternError{text: text, why: why, hint: hint}
 	}
 	if scheme, rest, ok := strings.Cut(text, "://"); ok {
 		return wrong(scheme+":// is no part of a repository's name", fmt.Sprintf("write %q", rest))
@@ -45,7 +47,7 @@ func parsePattern(text string) (pattern, error) {
 		return wrong("it is HOST/REPOSITORY", "write the name of the registry first, as in registry.example/team/app")
 	}
 	parts := strings.Split(rest, "/")
-	p := pattern{host: registry.CanonicalHost(host), parts: parts}
+	p := Pattern{Host: registry.CanonicalHost(host), parts: parts}
 	if last := len(parts) - 1; parts[last] == anyBelow {
 		p.parts, p.below = parts[:last], true
 	}
@@ -69,18 +71,18 @@ func parsePattern(text string) (pattern, error) {
 			return wrong("names of repositories have no capital letters", fmt.Sprintf("write %q", host+"/"+strings.ToLower(rest)))
 		}
 	}
-	if p.host == registry.CanonicalHost("docker.io") && len(p.parts) == 1 && !p.below {
+	if p.Host == registry.CanonicalHost("docker.io") && len(p.parts) == 1 && !p.below {
 		p.parts = slices.Insert(p.parts, 0, "library") // as in the name of an image
 	}
 	return p, nil
 }
 
-// matches reports whether the pattern stands for a repository, HOST/NAME, whose host is
+// Matches reports whether the pattern stands for a repository, HOST/NAME, whose host is
 // the canonical one.
-func (p pattern) matches(repository string) bool {
+func (p Pattern) Matches(repository string) bool {
 	host, name, _ := strings.Cut(repository, "/")
 	parts := strings.Split(name, "/")
-	if host != p.host || len(parts) < len(p.parts) || (len(parts) > len(p.parts)) != p.below || slices.Contains(parts, "") {
+	if host != p.Host || len(parts) < len(p.parts) || (len(parts) > len(p.parts)) != p.below || slices.Contains(parts, "") {
 		return false
 	}
 	for i, part := range p.parts {
