@@ -17,6 +17,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/progress"
+	"github.com/slipway-build/slipway/cmd/slipway/dockercli"
 	"github.com/slipway-build/slipway/cmd/slipway/model"
 	"github.com/slipway-build/slipway/cmd/slipway/process"
 	"github.com/slipway-build/slipway/configmap"
@@ -64,6 +65,7 @@ type cli struct {
 	Completion completionCmd `cmd:"" help:"Print the completion script for a shell."`
 	Help       helpCmd       `cmd:"" help:"Show the help of a command."`
 	Complete   completeCmd   `cmd:"" hidden:"" help:"Print what completion scripts ask for."`
+	Docker     dockerCmd     `cmd:"" hidden:"" help:"Run a command of docker that is none of Slipway."`
 	Docs       docsCmd       `cmd:"" hidden:"" help:"Write the reference of all commands."`
 }
 
@@ -117,6 +119,7 @@ type invocation struct {
 	ctx      context.Context
 	global   *global
 	called   called
+	docker   dockercli.Call  // the command line of docker, if that is what it is called
 	given    map[string]bool // the flags that are on the command line, by name
 	env      environment
 	files    *source.Reader
@@ -187,8 +190,8 @@ func run(args []string, std streams) int { return runAs("slipway", args, std) }
 // runAs parses the command line, runs the command and returns the exit code. The
 // name is the one that the program was called by.
 func runAs(name called, args []string, std streams) int {
-	args = name.arguments(args)
-	if done, err := name.answer(args, std); done {
+	call, wrong := name.parse(args)
+	if done, err := name.answer(call, std); done && wrong == nil {
 		if err != nil { // only writing can fail
 			return exitBuild
 		}
@@ -199,7 +202,10 @@ func runAs(name called, args []string, std streams) int {
 
 	mask := &progress.Mask{}
 	var line cli
-	err := process.First(ctx, dispatch(ctx, &line, name, args, std, mask))
+	err := error(&usageError{err: wrong})
+	if wrong == nil {
+		err = process.First(ctx, dispatch(ctx, &line, name, call, std, mask))
+	}
 	if err == nil {
 		return 0
 	}
@@ -215,8 +221,12 @@ func runAs(name called, args []string, std streams) int {
 	return name.exitCode(err)
 }
 
-func dispatch(ctx context.Context, line *cli, name called, args []string, std streams, mask *progress.Mask) (err error) {
+func dispatch(ctx context.Context, line *cli, name called, call dockercli.Call, std streams, mask *progress.Mask) (err error) {
 	defer fault.Catch(&err)
+	args := call.Slipway
+	if args == nil && call.Command != nil {
+		args = []string{"docker"}
+	}
 	exited := false
 	values := &model.Words{}
 	parser, err := kong.New(line,
@@ -235,7 +245,7 @@ func dispatch(ctx context.Context, line *cli, name called, args []string, std st
 		return fmt.Errorf("set up the command line: %w", err)
 	}
 	values.Know(parser.Model)
-	env, err := loadEnvironment(ctx)
+	env, err := loadEnvironment(ctx, call.Config)
 	if err != nil {
 		return &usageError{err: err}
 	}
@@ -296,6 +306,7 @@ func dispatch(ctx context.Context, line *cli, name called, args []string, std st
 		ctx:      ctx,
 		global:   &line.global,
 		called:   name,
+		docker:   call,
 		given:    given(parsed),
 		env:      env,
 		files:    files,

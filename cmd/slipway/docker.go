@@ -5,12 +5,15 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/cmd/slipway/dockercli"
+	"github.com/slipway-build/slipway/cmd/slipway/dockerinfo"
 	"github.com/slipway-build/slipway/cmd/slipway/process"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
@@ -27,64 +30,56 @@ func calledAs(path string) called { return called(strings.TrimSuffix(filepath.Ba
 
 func (c called) docker() bool { return slices.Contains(asDocker, string(c)) }
 
-// arguments are those of Slipway in a command line of docker, which calls its plugin
-// with all of its own arguments
-// (https://github.com/docker/cli/blob/v29.5.3/cli-plugins/manager/manager.go). Flags
-// before the plugin's name are docker's: they say how its engine is reached.
-func (c called) arguments(args []string) []string {
-	if !c.docker() {
-		return args
-	}
-	for i := 0; i < len(args); i++ {
-		switch known, alone := dockerFlag(args[i]); {
-		case args[i] == "buildx":
-			return args[i+1:]
-		case !known: // a command, or a flag of Slipway
-			return args
-		case !alone:
-			i++
-		}
-	}
-	return args
-}
-
-// dockerFlag tells whether an argument is a global flag of docker, and whether it
-// stands alone: otherwise its value is the next argument
-// (https://github.com/docker/cli/blob/v29.5.3/cli/flags/options.go).
-func dockerFlag(arg string) (known, alone bool) {
-	if name, long := strings.CutPrefix(arg, "--"); long {
-		name, _, assigned := strings.Cut(name, "=")
-		switch name {
-		case "debug", "tls", "tlsverify":
-			return true, true
-		case "config", "context", "host", "log-level", "tlscacert", "tlscert", "tlskey":
-			return true, assigned
-		}
-		return false, false
-	}
-	short, ok := strings.CutPrefix(arg, "-")
-	short = strings.TrimLeft(short, "D") // flags without a value may stand together
+// parse reads the command line. One of docker becomes one of Slipway, or a command of
+// docker that is answered by dockerAnswers.
+func (c called) parse(args []string) (dockercli.Call, error) {
 	switch {
-	case !ok || arg == "-":
-		return false, false
-	case short == "":
-		return true, true
+	case c == "docker":
+		return dockercli.Docker(args)
+	case c.docker():
+		return dockercli.Plugin(args)
 	}
-	return strings.Contains("cHl", short[:1]), len(short) > 1
+	return dockercli.Call{Slipway: args}, nil
 }
 
-// defaultContext is the name of the docker context that stands for the local engine.
-const defaultContext = "default"
+// dockerAnswers are docker's commands that are none of Slipway's, by their names in
+// package dockercli.
+var dockerAnswers = map[string]func(*invocation, dockercli.Call) error{
+	"version": func(in *invocation, call dockercli.Call) error {
+		return dockerinfo.WriteVersion(in.output(call.String("format")), program(), call.String("format"))
+	},
+}
+
+// program is what docker version and docker info say of this one.
+func program() dockerinfo.Program {
+	v := currentVersion()
+	return dockerinfo.Program{Version: v.Version, Commit: v.Commit, Go: v.GoVersion, OS: runtime.GOOS, Arch: runtime.GOARCH}
+}
+
+// dockerCmd runs a command of docker that is none of Slipway's.
+type dockerCmd struct{}
+
+// Run runs the command of the call.
+func (c *dockerCmd) Run(in *invocation) error {
+	if in.docker.Command == nil {
+		return &usageError{err: errors.New("docker: is for calls by the name of docker"), hints: []string{"slipway install --as docker DIR makes a link with that name"}}
+	}
+	err := dockerAnswers[in.docker.Command.Name](in, in.docker)
+	if wrong := (*dockerinfo.FormatError)(nil); errors.As(err, &wrong) {
+		return &usageError{err: err}
+	}
+	return err
+}
 
 // forgetDefaultBuilder takes BUILDX_BUILDER for not set where docker has set it: for
 // docker build it passes the name of its context to the plugin
 // (https://github.com/docker/cli/blob/v29.5.3/cmd/docker/builder.go), which is a
 // builder of its engine and none of Slipway's.
 func (in *invocation) forgetDefaultBuilder() {
-	if !in.called.docker() || in.given["builder"] || in.env.variable("SLIPWAY_BUILDER") != "" || in.global.Builder != defaultContext {
+	if !in.called.docker() || in.given["builder"] || in.env.variable("SLIPWAY_BUILDER") != "" || in.global.Builder != dockerinfo.DefaultContext {
 		return
 	}
-	if set, err := in.load(); err != nil || !set.Has(defaultContext) { // the command reports the error
+	if set, err := in.load(); err != nil || !set.Has(dockerinfo.DefaultContext) { // the command reports the error
 		in.global.Builder = ""
 	}
 }
@@ -117,21 +112,32 @@ func (c called) level(level string) string {
 	return strings.ToUpper(level) + ":"
 }
 
-// exitCode is that of an error. docker knows 1 for all but a signal.
+// exitCode is that of an error. docker knows 1 for all but a signal; what needs an engine
+// has a code of its own, by which a pipeline can tell it.
 func (c called) exitCode(err error) int {
 	code := exitCode(err)
+	if engine := (*dockercli.EngineError)(nil); errors.As(err, &engine) {
+		return exitUsage
+	}
 	if byUser := (process.SignalError{}); c.docker() && !errors.As(err, &byUser) && code != exitCancel {
 		return exitBuild
 	}
 	return code
 }
 
-// answer does what takes neither a builder nor a flag. done is true where that was asked.
-func (c called) answer(args []string, std streams) (done bool, err error) {
-	if done, err = c.pluginMetadata(args, std.out); done {
+// answer does what takes neither a builder nor the environment. done is true where that
+// was asked.
+func (c called) answer(call dockercli.Call, std streams) (done bool, err error) {
+	switch {
+	case call.Help:
+		return true, call.WriteHelp(std.out)
+	case call.Is("--version"):
+		return true, dockerinfo.WriteVersionLine(std.out)
+	}
+	if done, err = c.pluginMetadata(call.Slipway, std.out); done {
 		return done, err
 	}
-	return c.nothingToInstall(args, std.err)
+	return c.nothingToInstall(call.Slipway, std.err)
 }
 
 // nothingToInstall answers docker buildx install and uninstall, which say what docker

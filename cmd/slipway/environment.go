@@ -91,8 +91,14 @@ type credentialVariables struct {
 	ConfigDir        string `env:"XDG_CONFIG_HOME"`
 }
 
-func loadEnvironment(ctx context.Context) (environment, error) {
-	return lookupEnvironment(ctx, envconfig.OsLookuper())
+// loadEnvironment reads the environment of the process. dockerConfig takes the place of
+// DOCKER_CONFIG where it is not empty, as docker --config does.
+func loadEnvironment(ctx context.Context, dockerConfig string) (environment, error) {
+	lookuper := envconfig.OsLookuper()
+	if dockerConfig != "" {
+		lookuper = envconfig.MultiLookuper(envconfig.MapLookuper(map[string]string{"DOCKER_CONFIG": dockerConfig}), lookuper)
+	}
+	return lookupEnvironment(ctx, lookuper)
 }
 
 func lookupEnvironment(ctx context.Context, lookuper envconfig.Lookuper) (environment, error) {

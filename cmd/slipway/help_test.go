@@ -23,7 +23,7 @@ func newParser(t *testing.T) *kong.Kong {
 		t.Fatal(err)
 	}
 	values.Know(parser.Model)
-	env, err := loadEnvironment(context.Background())
+	env, err := loadEnvironment(context.Background(), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ const module = "github.com/slipway-build/slipway"
 // and a stranger reads from the top down. What serves tests is on no floor.
 var floors = [][]string{
 	{"cmd/slipway"},
-	{"cmd/slipway/buildref", "cmd/slipway/cachetable", "cmd/slipway/detailview", "cmd/slipway/install", "cmd/slipway/lstable", "cmd/slipway/model", "cmd/slipway/process", "cmd/slipway/tagging"},
+	{"cmd/slipway/buildref", "cmd/slipway/cachetable", "cmd/slipway/detailview", "cmd/slipway/dockercli", "cmd/slipway/dockerinfo", "cmd/slipway/install", "cmd/slipway/lstable", "cmd/slipway/model", "cmd/slipway/process", "cmd/slipway/tagging"},
 	{"agent"},
 	{"agent/builders", "agent/doctor", "agent/report", "agent/sidecar"},
 	{"agent/fleet"},
@@ -119,7 +119,10 @@ var importRules = []struct {
 	{module + "/cmd/slipway/buildref", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/cachetable", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/detailview", []string{"cmd/slipway"}, "a part of the command line"},
+	{module + "/cmd/slipway/dockercli", []string{"cmd/slipway"}, "a part of the command line"},
+	{module + "/cmd/slipway/dockerinfo", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/install", []string{"cmd/slipway"}, "a part of the command line"},
+	{"github.com/spf13/pflag", []string{"cmd/slipway/dockercli"}, "flags are parsed by kong, but for those of docker"},
 	{module + "/cmd/slipway/lstable", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/model", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/process", []string{"cmd/slipway"}, "a part of the command line"},
@@ -158,7 +161,7 @@ var importRules = []struct {
 	{module + "/agent/solve/vcs", []string{"agent/solve"}, "a part of solve: what git says of a context"},
 	{module + "/agent/solve/vcs/vcstest", nil, "it serves tests only"},
 	{module + "/internal/reference", []string{"cmd/slipway", "cmd/slipway/model"}, "it writes what cmd says of its flags"},
-	{module + "/internal/format", []string{"cmd/slipway", "cmd/slipway/cachetable"}, "how commands print is decided in cmd; the core returns values"},
+	{module + "/internal/format", []string{"cmd/slipway", "cmd/slipway/cachetable", "cmd/slipway/dockerinfo"}, "how commands print is decided in cmd; the core returns values"},
 	{module + "/internal/variables", []string{"cmd/slipway", "internal/reference"}, "the environment is read in cmd only; the core is given a lookup that has checked it"},
 	{module + "/internal/heap", []string{"agent/solve/contextfs", "agent/solve/output"}, "large transfers spare memory; nothing else changes the collector"},
 	{module + "/agent/solve/session", []string{"agent/sidecar", "agent/solve", "cmd/slipway"}, "a part of solve, and what the sidecar answers daemons with; cmd parses its flags"},
