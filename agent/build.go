@@ -43,6 +43,11 @@ type Build struct {
 	// report; empty for nothing.
 	Provenance buildkit.ProvenanceMode
 
+	// Keep, if set, is given the images that the build has exported, as their builders
+	// hold them. It is called from several goroutines, before anything is published; an
+	// error ends the build.
+	Keep func(held []solve.HeldPart, images []buildkit.Image) error
+
 	// Events is the stream of the command, which may have consumers already and
 	// gets the events of one build; nil for one of its own.
 	Events *event.Stream
@@ -159,7 +164,7 @@ func (b Build) begin(ctx context.Context) (_ *work, err error) {
 	}
 	w.shown = stream.Subscribe("display", b.reporter(display))
 	w.nodes = b.Fleet.View(w.events, plan.Affinity)
-	if w.jobs, err = w.nodes.Assign(ctx, b.Platforms); err != nil {
+	if w.jobs, err = w.assign(ctx); err != nil {
 		return nil, err
 	}
 	b.tellUnclaimed(w.jobs)
@@ -348,6 +353,9 @@ func (w *work) solve(ctx context.Context, job job.Job, conn *fleet.Connection) e
 	events.Emit(event.Event{Solved: &event.Solved{
 		Ref: result.Ref, Started: result.Started, Completed: result.Completed, Response: result.Response, Image: result.Descriptor,
 	}})
+	if err := w.keep(ctx, job, conn, result); err != nil {
+		return &afterSolve{err}
+	}
 	if w.Provenance == "" {
 		return nil
 	}
