@@ -44,9 +44,12 @@ type Build struct {
 	Provenance buildkit.ProvenanceMode
 
 	// Keep, if set, is given the images that the build has exported, as their builders
-	// hold them. It is called from several goroutines, before anything is published; an
-	// error ends the build.
-	Keep func(held []solve.HeldPart, images []buildkit.Image) error
+	// hold them: for Request.Held of another build. It is called from several goroutines,
+	// before anything is published.
+	Keep func(Held)
+	// Redact returns the configuration of an image as it may be kept, false where that is
+	// the configuration itself. It may be nil.
+	Redact func(config []byte) (redacted []byte, changed bool)
 
 	// Events is the stream of the command, which may have consumers already and
 	// gets the events of one build; nil for one of its own.

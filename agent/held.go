@@ -7,7 +7,6 @@ import (
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/agent/solve/job"
@@ -53,17 +52,33 @@ func (w *work) keep(ctx context.Context, of job.Job, conn *fleet.Connection, res
 	if err != nil {
 		return err
 	}
-	return w.Keep(heldParts(of.Node, conn.Pod, images), images)
+	for _, image := range images {
+		held := Held{
+			Part: solve.HeldPart{
+				Platform: image.Platform, Node: of.Node, Pod: conn.Pod,
+				Manifest: image.Descriptor, ConfigDigest: image.ConfigDigest, Sources: image.Sources,
+			},
+			Affinity: w.plan.Affinity(), Manifest: image.Manifest, Config: image.Config,
+		}
+		if w.Redact != nil {
+			held.Config, held.Part.Pinned = w.Redact(image.Config)
+		}
+		if held.Part.Pinned {
+			if err := solve.Pin(ctx, conn.Daemon, image); err != nil {
+				return fmt.Errorf("keep the configuration of the image on the builder: %w", err)
+			}
+		}
+		w.Keep(held)
+	}
+	return nil
 }
 
-// heldParts are images as parts of a held one.
-func heldParts(node, pod string, images []buildkit.Image) []solve.HeldPart {
-	parts := make([]solve.HeldPart, len(images))
-	for i, image := range images {
-		parts[i] = solve.HeldPart{
-			Platform: image.Platform, Node: node, Pod: pod,
-			Manifest: image.Descriptor, ConfigDigest: image.ConfigDigest, Sources: image.Sources,
-		}
-	}
-	return parts
+// Held is the image of one platform that a builder has exported and holds.
+type Held struct {
+	Part solve.HeldPart
+	// Affinity is solve.HeldImage.Affinity.
+	Affinity string
+	// Manifest and Config are the exact bytes of its manifest and configuration; the latter
+	// is redacted where Part.Pinned.
+	Manifest, Config []byte
 }

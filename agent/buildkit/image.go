@@ -127,6 +127,19 @@ func (d *Daemon) blob(ctx context.Context, desc ocispecs.Descriptor) ([]byte, er
 	return data, nil
 }
 
+// Blob reads a manifest or a configuration from the daemon. One that it does not have is
+// among the Missing.
+func (d *Daemon) Blob(ctx context.Context, desc ocispecs.Descriptor) ([]byte, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer d.Guard(ctx, cancel)()
+	data, err := d.blob(ctx, desc)
+	if err != nil {
+		return nil, explainRequest(ctx, "read the image from the builder", err)
+	}
+	return data, nil
+}
+
 // Missing returns those of some blobs that the daemon does not have.
 func (d *Daemon) Missing(ctx context.Context, blobs []digest.Digest) ([]digest.Digest, error) {
 	ctx, cancel := context.WithCancelCause(ctx)

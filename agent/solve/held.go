@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -49,6 +50,9 @@ type HeldPart struct {
 	Manifest ocispecs.Descriptor
 	// ConfigDigest is its ID.
 	ConfigDigest digest.Digest
+	// Pinned says that the configuration is with the layers, and not in HeldImage.Dir: see
+	// Pin.
+	Pinned bool
 	// Sources are the images that it was built from, NAME@DIGEST. A builder that has not
 	// needed their layers gets them from there.
 	Sources []string
@@ -75,11 +79,15 @@ func (p *Plan) exportHeld(ctx context.Context, cancel context.CancelCauseFunc, d
 		return nil, err
 	}
 	store := &heldContent{Store: layout.Store{Dir: p.request.Held.Dir}}
-	config, layers, err := store.open(ctx, part)
+	manifest, err := store.manifest(ctx, part)
 	if err != nil {
 		return nil, err
 	}
-	missing, err := d.Missing(ctx, layers)
+	config, err := store.config(ctx, d, part, manifest)
+	if err != nil {
+		return nil, err
+	}
+	missing, err := d.Missing(ctx, layersOf(manifest))
 	if err != nil {
 		return nil, err
 	}
@@ -120,13 +128,27 @@ func (p *Plan) exportHeld(ctx context.Context, cancel context.CancelCauseFunc, d
 	return &Result{Job: job, Ref: opt.Ref, Response: response.ExporterResponse}, nil
 }
 
-// heldResult is the result of a build that is an image of the held store.
-func heldResult(ctx context.Context, c gateway.Client, part HeldPart, config []byte) (*gateway.Result, error) {
-	id := platforms.FormatAll(part.Platform)
-	list, err := json.Marshal(exptypes.Platforms{Platforms: []exptypes.Platform{{ID: id, Platform: part.Platform}}})
-	if err != nil {
+// Pin makes the daemon keep the manifest and the configuration of an image for as long as
+// its last layer. That is for a configuration that holds what must not be kept on the agent.
+func Pin(ctx context.Context, d *buildkit.Daemon, image buildkit.Image) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer d.Guard(ctx, cancel)()
+	store := &heldContent{memory: map[digest.Digest][]byte{image.Descriptor.Digest: image.Manifest, image.ConfigDigest: image.Config}}
+	opt := client.SolveOpt{Ref: identity.NewID(), Internal: true, OCIStores: map[string]content.Store{heldStore: store}}
+	part := HeldPart{Platform: image.Platform, Manifest: image.Descriptor, ConfigDigest: image.ConfigDigest}
+	_, err := d.Client().Build(ctx, opt, "slipway", func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
+		_, err := solveHeld(ctx, c, part, true)
 		return nil, err
+	}, nil)
+	if err != nil {
+		return buildkit.Explain(ctx, withoutPrefix(err))
 	}
+	return nil
+}
+
+// solveHeld loads an image of the held store; evaluate does so at once.
+func solveHeld(ctx context.Context, c gateway.Client, part HeldPart, evaluate bool) (gateway.Reference, error) {
 	state := llb.OCILayout("slipway.invalid/"+heldStore+"@"+part.Manifest.Digest.String(),
 		llb.OCIStore(c.BuildOpts().SessionID, heldStore), llb.Platform(part.Platform),
 		llb.WithCustomName("image "+part.ConfigDigest.String()))
@@ -134,11 +156,21 @@ func heldResult(ctx context.Context, c gateway.Client, part HeldPart, config []b
 	if err != nil {
 		return nil, err
 	}
-	solved, err := c.Solve(ctx, gateway.SolveRequest{Definition: def.ToPB()})
+	solved, err := c.Solve(ctx, gateway.SolveRequest{Definition: def.ToPB(), Evaluate: evaluate})
 	if err != nil {
 		return nil, err
 	}
-	ref, err := solved.SingleRef()
+	return solved.SingleRef()
+}
+
+// heldResult is the result of a build that is an image of the held store.
+func heldResult(ctx context.Context, c gateway.Client, part HeldPart, config []byte) (*gateway.Result, error) {
+	id := platforms.FormatAll(part.Platform)
+	list, err := json.Marshal(exptypes.Platforms{Platforms: []exptypes.Platform{{ID: id, Platform: part.Platform}}})
+	if err != nil {
+		return nil, err
+	}
+	ref, err := solveHeld(ctx, c, part, false)
 	if err != nil {
 		return nil, err
 	}
@@ -176,31 +208,58 @@ func fetchSources(ctx context.Context, c gateway.Client, part HeldPart) {
 // and does not have: layers that the daemon does not have either.
 type heldContent struct {
 	layout.Store
+	memory map[digest.Digest][]byte // before what is in the layout
 
 	mu      sync.Mutex
 	missing []digest.Digest
 }
 
-// open returns the configuration and the layers of a part.
-func (s *heldContent) open(ctx context.Context, part HeldPart) (config []byte, layers []digest.Digest, err error) {
+// manifest returns that of a part.
+func (s *heldContent) manifest(ctx context.Context, part HeldPart) (manifest ocispecs.Manifest, err error) {
 	data, err := buildkit.ReadBlob(ctx, s.Store, part.Manifest, maxHeld)
+	if err == nil {
+		err = json.Unmarshal(data, &manifest)
+	}
+	if err == nil && manifest.Config.Digest != part.ConfigDigest {
+		err = fmt.Errorf("it is that of image %s", manifest.Config.Digest)
+	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the manifest of the image: %w", err)
+		return manifest, fmt.Errorf("image %s: read its manifest: %w", part.ConfigDigest, err)
 	}
-	var manifest ocispecs.Manifest
-	if err := json.Unmarshal(data, &manifest); err != nil {
-		return nil, nil, fmt.Errorf("read the manifest of the image: %w", err)
+	return manifest, nil
+}
+
+// config returns the configuration of a part, which the daemon has where it is pinned.
+func (s *heldContent) config(ctx context.Context, d *buildkit.Daemon, part HeldPart, manifest ocispecs.Manifest) ([]byte, error) {
+	if !part.Pinned {
+		config, err := buildkit.ReadBlob(ctx, s.Store, manifest.Config, maxHeld)
+		if err != nil {
+			return nil, fmt.Errorf("image %s: read its configuration: %w", part.ConfigDigest, err)
+		}
+		return config, nil
 	}
-	if manifest.Config.Digest != part.ConfigDigest {
-		return nil, nil, fmt.Errorf("the manifest of image %s is that of %s", part.ConfigDigest, manifest.Config.Digest)
+	missing, err := d.Missing(ctx, []digest.Digest{part.ConfigDigest})
+	if err != nil {
+		return nil, err
 	}
-	if config, err = buildkit.ReadBlob(ctx, s.Store, manifest.Config, maxHeld); err != nil {
-		return nil, nil, fmt.Errorf("read the configuration of the image: %w", err)
+	if len(missing) > 0 {
+		return nil, &NotHeldError{ID: part.ConfigDigest, Layers: missing}
 	}
+	config, err := d.Blob(ctx, manifest.Config)
+	if err != nil {
+		return nil, err
+	}
+	s.memory = map[digest.Digest][]byte{part.ConfigDigest: config}
+	return config, nil
+}
+
+// layersOf are the digests of the layers of a manifest.
+func layersOf(manifest ocispecs.Manifest) []digest.Digest {
+	var layers []digest.Digest
 	for _, layer := range manifest.Layers {
 		layers = append(layers, layer.Digest)
 	}
-	return config, layers, nil
+	return layers
 }
 
 // maxHeld bounds the manifests and configurations that are read, in bytes.
@@ -228,15 +287,27 @@ func (s *heldContent) unknown() []digest.Digest {
 
 // Info implements content.InfoProvider.
 func (s *heldContent) Info(ctx context.Context, d digest.Digest) (content.Info, error) {
+	if data, ok := s.memory[d]; ok {
+		return content.Info{Digest: d, Size: int64(len(data))}, nil
+	}
 	info, err := s.Store.Info(ctx, d)
 	return info, s.miss(d, err)
 }
 
 // ReaderAt implements content.Provider.
 func (s *heldContent) ReaderAt(ctx context.Context, desc ocispecs.Descriptor) (content.ReaderAt, error) {
+	if data, ok := s.memory[desc.Digest]; ok {
+		return inMemory{bytes.NewReader(data)}, nil
+	}
 	at, err := s.Store.ReaderAt(ctx, desc)
 	return at, s.miss(desc.Digest, err)
 }
+
+// inMemory is a content.ReaderAt, which is to be closed.
+type inMemory struct{ *bytes.Reader }
+
+// Close implements io.Closer.
+func (inMemory) Close() error { return nil }
 
 // NotHeldError is a held image of which the builder has lost layers.
 type NotHeldError struct {

@@ -57,12 +57,18 @@ func program() dockerinfo.Program {
 }
 
 // dockerCmd runs a command of docker that is none of Slipway's.
-type dockerCmd struct{}
+type dockerCmd struct {
+	imageFlags
+	registryFlags
+}
 
 // Run runs the command of the call.
 func (c *dockerCmd) Run(in *invocation) error {
 	if in.docker.Command == nil {
 		return &usageError{err: errors.New("docker: is for calls by the name of docker"), hints: []string{"slipway install --as docker DIR makes a link with that name"}}
+	}
+	if answer, ok := imageAnswers[in.docker.Command.Name]; ok {
+		return c.answerImages(in, answer)
 	}
 	err := dockerAnswers[in.docker.Command.Name](in, in.docker)
 	if wrong := (*dockerinfo.FormatError)(nil); errors.As(err, &wrong) {

@@ -143,7 +143,7 @@ func (i *imageOutput) begin(of job.Job) (receiver, error) {
 	merges := i.together(of)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.merges = i.merges || merges
+	i.merges = i.merges || merges && of.Several()
 	end := func(response map[string]string, keep bool) error {
 		if !keep || !merges {
 			return nil
@@ -235,7 +235,7 @@ func (i *imageOutput) written() Written {
 	return w
 }
 
-// publishes returns what commit will tag.
+// publishes returns what commit will tag that several nodes have pushed.
 func (i *imageOutput) publishes() []string {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -1,6 +1,7 @@
 package dockerimages
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -30,7 +31,7 @@ func (s *Store) details(part Part) (d details, err error) {
 		err = json.Unmarshal(data, &d.manifest)
 	}
 	if err == nil {
-		data, err = s.Blob(part.Config)
+		data, err = s.Blob(part.shown())
 	}
 	if err == nil {
 		err = json.Unmarshal(data, &d.config)
@@ -67,4 +68,42 @@ func (d details) labels() map[string]string {
 		}
 	}
 	return labels
+}
+
+// Redact masks the texts in the configuration of an image: what build arguments were set
+// to stands in its history. changed is false where nothing was masked.
+func Redact(config []byte, mask func(string) string) (redacted []byte, changed bool) {
+	var all any
+	decoder := json.NewDecoder(bytes.NewReader(config))
+	decoder.UseNumber()
+	if decoder.Decode(&all) != nil {
+		return config, false
+	}
+	all = redact(all, mask, &changed)
+	if !changed {
+		return config, false
+	}
+	redacted, err := json.Marshal(all)
+	if err != nil { // it has just been decoded
+		return nil, true
+	}
+	return redacted, true
+}
+
+func redact(value any, mask func(string) string, changed *bool) any {
+	switch value := value.(type) {
+	case string:
+		masked := mask(value)
+		*changed = *changed || masked != value
+		return masked
+	case []any:
+		for i := range value {
+			value[i] = redact(value[i], mask, changed)
+		}
+	case map[string]any:
+		for key := range value {
+			value[key] = redact(value[key], mask, changed)
+		}
+	}
+	return value
 }

@@ -159,7 +159,7 @@ func row(image Image, name string, d details, full bool, now time.Time) Row {
 	created := d.created(image)
 	r := Row{
 		Repository: none, Tag: none, Digest: none, ID: image.ID.String(),
-		CreatedAt: created.Local().Format("2006-01-02 15:04:05 -0700 MST"), CreatedSince: units.HumanDuration(now.Sub(created)) + " ago",
+		CreatedAt: created.Local().Format("2006-01-02 15:04:05 -0700 MST"), CreatedSince: sinceText(created, now, true),
 		Size: units.HumanSizeWithPrecision(float64(d.size()), 3), Containers: "N/A", SharedSize: "N/A", UniqueSize: "N/A",
 	}
 	r.VirtualSize = r.Size

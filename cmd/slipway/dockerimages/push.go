@@ -119,9 +119,9 @@ func (s *Store) push(ctx context.Context, r Registry, export Export, name, platf
 	if err != nil {
 		return ocispecs.Descriptor{}, err
 	}
-	whole := image
+	partly := false
 	if platform != "" {
-		if image, err = image.only(platform); err != nil {
+		if image, partly, err = image.only(platform); err != nil {
 			return ocispecs.Descriptor{}, err
 		}
 	}
@@ -137,7 +137,7 @@ func (s *Store) push(ctx context.Context, r Registry, export Export, name, platf
 			return desc, err
 		}
 	}
-	if image.ID != whole.ID { // a part of it is in the registry, and not the image
+	if partly { // the image itself is not there
 		return desc, nil
 	}
 	repository, _ := split(name)
@@ -147,18 +147,23 @@ func (s *Store) push(ctx context.Context, r Registry, export Export, name, platf
 	})
 }
 
-// only is the image of one platform.
-func (i Image) only(platform string) (Image, error) {
+// only is the image of one platform; partly says that there are others.
+func (i Image) only(platform string) (one Image, partly bool, err error) {
 	for _, part := range i.Parts {
-		if part.matches(platform) {
-			if len(i.Parts) == 1 {
-				return i, nil
-			}
-			i.ID, i.Parts, i.Registries = part.Config, []Part{part}, nil
-			return i, nil
+		if !part.matches(platform) {
+			continue
 		}
+		partly = len(i.Parts) > 1
+		var places []Place
+		for _, place := range i.Registries {
+			// The images of an index are in its repository.
+			partly = partly || place.Descriptor.Digest != part.Manifest.Digest
+			places = append(places, Place{place.Repository, part.Manifest})
+		}
+		i.ID, i.Parts, i.Registries = part.Config, []Part{part}, places
+		return i, partly, nil
 	}
-	return Image{}, &OptionError{Problem: fmt.Sprintf("image %s has no platform %s", i.ID, platform)}
+	return Image{}, false, &OptionError{Problem: fmt.Sprintf("image %s has no platform %s", i.ID, platform)}
 }
 
 // tagged tags an image in its repository where that or another one has it; done is false

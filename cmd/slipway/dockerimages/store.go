@@ -149,8 +149,14 @@ type Part struct {
 	Pod      string              `json:"pod,omitempty"`
 	Manifest ocispecs.Descriptor `json:"manifest"`
 	Config   digest.Digest       `json:"config"`
+	// Shown is the digest of the configuration without secrets, where it had any; the
+	// builder has the other one.
+	Shown   digest.Digest `json:"shown,omitempty"`
 	Sources  []string            `json:"sources,omitempty"`
 }
+
+// shown is the digest of the configuration that is kept.
+func (p Part) shown() digest.Digest { return cmp.Or(p.Shown, p.Config) }
 
 // Place is an image in a repository.
 type Place struct {
@@ -193,7 +199,7 @@ func parseState(data []byte) (State, error) {
 			return State{}, fmt.Errorf("is not valid: image %s has no parts", image.ID)
 		}
 		for _, part := range image.Parts {
-			if err := errors.Join(part.Manifest.Digest.Validate(), part.Config.Validate()); err != nil {
+			if err := errors.Join(part.Manifest.Digest.Validate(), part.Config.Validate(), part.shown().Validate()); err != nil {
 				return State{}, fmt.Errorf("is not valid: image %s: %w", image.ID, err)
 			}
 		}
@@ -320,7 +326,7 @@ func (s *Store) removeBlobs(state State) {
 	for _, image := range state.Images {
 		for _, part := range image.Parts {
 			used[part.Manifest.Digest.Encoded()] = true
-			used[part.Config.Encoded()] = true
+			used[part.shown().Encoded()] = true
 		}
 	}
 	dir := filepath.Join(s.dir, blobsDir, digest.SHA256.String())

@@ -20,8 +20,12 @@ func sizeText(n int64, human bool) string {
 	return units.HumanSizeWithPrecision(float64(n), 3)
 }
 
-// sinceText is a time, for people as how long ago it was.
+// sinceText is a time, for people as how long ago it was. Images that can be built again
+// to the byte have no time.
 func sinceText(t, now time.Time, human bool) string {
+	if t.Unix() <= 0 && human {
+		return "N/A"
+	}
 	if !human {
 		return t.UTC().Format(time.RFC3339)
 	}
