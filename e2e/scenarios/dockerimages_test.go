@@ -158,9 +158,11 @@ func TestDockerPushOfWhatIsGone(t *testing.T) {
 	s := newDocker(t, b.TokenRegistry, b.Registry)
 	s.repo = b.TokenRegistry.Address + "/team/" + s.Name
 	// No step needs the files of the base image, so the builder leaves them where they are,
-	// in another registry than the one that is pushed to.
+	// in a repository that the registry which is pushed to does not have.
+	base := b.Registry.Address + "/" + s.Name + "/base:1"
+	s.ok("slipway index create --tag " + base + " " + b.Registry.Base + " >&2")
 	s.write("Dockerfile", "ARG BASE\nFROM ${BASE}\nLABEL lazy=yes\n")
-	s.ok("docker build -q " + s.from() + "-t " + s.tag("lazy") + " . > id && docker push " + s.tag("lazy"))
+	s.ok("docker build -q --build-arg BASE=" + base + " -t " + s.tag("lazy") + " . > id && docker push " + s.tag("lazy"))
 	got, err := s.images.Digest(t.Context(), "team/"+s.Name+":lazy")
 	if err != nil || !strings.Contains(s.ok("docker inspect "+s.tag("lazy")), got) {
 		t.Errorf("lazy is %s, %v", got, err)
