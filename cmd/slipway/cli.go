@@ -120,6 +120,7 @@ type invocation struct {
 	global   *global
 	called   called
 	docker   dockercli.Call  // the command line of docker, if that is what it is called
+	images   *dockerCmd      // the variables of docker's commands about images
 	given    map[string]bool // the flags that are on the command line, by name
 	env      environment
 	files    *source.Reader
@@ -315,6 +316,7 @@ func dispatch(ctx context.Context, line *cli, name called, call dockercli.Call, 
 		secrets:  hidden,
 		log:      logger,
 	}
+	in.tellOfEngine()
 	in.forgetDefaultBuilder()
 	err = parsed.Run(in)
 	return explainContext(err, line.Context)

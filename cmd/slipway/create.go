@@ -66,11 +66,20 @@ func (c *createCmd) Help() string {
 // Run writes the definition and starts the builder if that is asked for.
 func (c *createCmd) Run(in *invocation) error {
 	request, mode, err := c.request(in)
+	if shared, done, sharedErr := c.shared(in); done || sharedErr != nil {
+		if sharedErr != nil || !c.Bootstrap {
+			return sharedErr
+		}
+		return in.bootstrap(shared.WithDrift("", configmap.DriftWarn), mode)
+	}
 	if err != nil {
 		return &usageError{err: err}
 	}
 	created, place, err := c.write(in, request)
 	if err != nil {
+		return err
+	}
+	if err := in.recordMade(created.Definition); err != nil {
 		return err
 	}
 	c.warn(in, request, created, place)
@@ -85,13 +94,12 @@ func (c *createCmd) Run(in *invocation) error {
 	if !c.Bootstrap {
 		return nil
 	}
-	return builders.Up{
-		Definition: created.Definition.WithDrift("", configmap.DriftApply),
-		Access:     in.access(),
-		Terminal:   in.terminal,
-		Mode:       mode,
-		Log:        in.log,
-	}.Run(in.ctx)
+	return in.bootstrap(created.Definition.WithDrift("", configmap.DriftApply), mode)
+}
+
+// bootstrap starts a builder, as slipway up does.
+func (in *invocation) bootstrap(d configmap.Definition, mode progress.Mode) error {
+	return builders.Up{Definition: d, Access: in.access(), Terminal: in.terminal, Mode: mode, Log: in.log}.Run(in.ctx)
 }
 
 // request parses the flags; all mistakes are reported at once.
@@ -273,7 +281,7 @@ func (c *createCmd) use(in *invocation, builder, place string) {
 	if c.ConfigMap != "" || c.Output != "" {
 		err = errors.New("the definition is not where commands of this machine look for it")
 	} else {
-		err = configmap.SelectPath(in.workdir, place, builder, in.env.variable("DOCKER_HOST"))
+		err = in.selectBuilder(place, builder)
 	}
 	if err != nil {
 		in.log.Warn().Msgf("--use has no effect: %[2]v; where several are defined, say --builder %[1]s or SLIPWAY_BUILDER=%[1]s", builder, err)

@@ -40,7 +40,7 @@ func (in *invocation) definition(name string) (configmap.Definition, error) {
 	if err != nil {
 		return configmap.Definition{}, err
 	}
-	d, err := set.Select(name)
+	d, err := set.Select(in.jobName(set, name))
 	if err != nil {
 		return configmap.Definition{}, &usageError{err: err}
 	}

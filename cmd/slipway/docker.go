@@ -1,20 +1,27 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/slipway-build/slipway/agent"
+	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/cmd/slipway/dockercli"
 	"github.com/slipway-build/slipway/cmd/slipway/dockerinfo"
+	"github.com/slipway-build/slipway/cmd/slipway/jobbuilders"
 	"github.com/slipway-build/slipway/cmd/slipway/process"
+	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
@@ -43,18 +50,8 @@ func (c called) parse(args []string) (dockercli.Call, error) {
 }
 
 // dockerAnswers are docker's commands that are none of Slipway's, by their names in
-// package dockercli.
-var dockerAnswers = map[string]func(*invocation, dockercli.Call) error{
-	"version": func(in *invocation, call dockercli.Call) error {
-		return dockerinfo.WriteVersion(in.output(call.String("format")), program(), call.String("format"))
-	},
-}
-
-// program is what docker version and docker info say of this one.
-func program() dockerinfo.Program {
-	v := currentVersion()
-	return dockerinfo.Program{Version: v.Version, Commit: v.Commit, Go: v.GoVersion, OS: runtime.GOOS, Arch: runtime.GOARCH}
-}
+// package dockercli. Those that ask nobody are in package dockerinfo.
+var dockerAnswers = imageAnswers
 
 // dockerCmd runs a command of docker that is none of Slipway's.
 type dockerCmd struct {
@@ -64,17 +61,36 @@ type dockerCmd struct {
 
 // Run runs the command of the call.
 func (c *dockerCmd) Run(in *invocation) error {
-	if in.docker.Command == nil {
+	call := in.docker
+	if call.Command == nil {
 		return &usageError{err: errors.New("docker: is for calls by the name of docker"), hints: []string{"slipway install --as docker DIR makes a link with that name"}}
 	}
-	if answer, ok := imageAnswers[in.docker.Command.Name]; ok {
-		return c.answerImages(in, answer)
+	in.images = c
+	if answer, found := dockerAnswers[call.Command.Name]; found {
+		return answer(in, call)
 	}
-	err := dockerAnswers[in.docker.Command.Name](in, in.docker)
-	if wrong := (*dockerinfo.FormatError)(nil); errors.As(err, &wrong) {
+	v := currentVersion()
+	note, err := dockerinfo.Answer(in.output(call.String("format")), dockerinfo.Asked{
+		Command: call.Command.Name, Flags: call, Args: call.Args, Host: in.env.variable("DOCKER_HOST"), Machine: dockerinfo.ThisMachine,
+		Program: dockerinfo.Program{
+			Version: v.Version, Commit: v.Commit, Go: v.GoVersion, OS: runtime.GOOS, Arch: runtime.GOARCH, Buildx: v.buildxVersion(), Path: os.Args[0],
+		},
+	})
+	if note != "" {
+		in.log.Info().Msg(note)
+	}
+	wrongFormat, noContext := (*dockerinfo.FormatError)(nil), dockerinfo.ContextError("")
+	if errors.As(err, &wrongFormat) || errors.As(err, &noContext) {
 		return &usageError{err: err}
 	}
 	return err
+}
+
+// tellOfEngine says which flags of docker have no effect.
+func (in *invocation) tellOfEngine() {
+	if given := in.docker.Engine; len(given) > 0 {
+		in.log.Info().Msgf("docker %s: without effect, there is no engine; builds run on the builder", strings.Join(given, ", "))
+	}
 }
 
 // forgetDefaultBuilder takes BUILDX_BUILDER for not set where docker has set it: for
@@ -170,4 +186,155 @@ func (c called) pluginMetadata(args []string, out io.Writer) (done bool, err err
 		"Version":          buildxVersion + "+slipway." + version,
 		"ShortDescription": "Build on BuildKit in Kubernetes, with the commands of buildx",
 	})
+}
+
+// job is what this job has done with builders under the name of docker.
+func (in *invocation) job() jobbuilders.State {
+	return jobbuilders.State{Dir: filepath.Join(in.env.buildxDir(), "slipway")}
+}
+
+// jobName is the builder that a name stands for in this job.
+func (in *invocation) jobName(set *configmap.Set, name string) string {
+	if !in.called.docker() {
+		return name
+	}
+	return in.job().Resolve(name, set.Has)
+}
+
+// selectBuilder selects a builder where buildx does. Under docker's name the job's own
+// selection takes the place of that where definitions are mounted.
+func (in *invocation) selectBuilder(place, builder string) error {
+	err := configmap.SelectPath(in.workdir, place, builder, in.env.variable("DOCKER_HOST"))
+	if err != nil && in.called.docker() {
+		in.log.Debug().Err(err).Msg("the selection is kept for this job alone")
+		err = in.job().Select(in.ctx, builder)
+	} else if in.called.docker() {
+		err = in.job().Select(in.ctx, "")
+	}
+	if err != nil {
+		return &usageError{err: fault.ExplainAgent(err), hints: []string{"BUILDX_CONFIG names a directory that can be written; --builder " + builder + " and BUILDX_BUILDER select without one"}}
+	}
+	return nil
+}
+
+// shared does what docker buildx create asks for where that would be a builder of a Docker
+// engine, or a change to one that this job has not made: nothing but another name and a
+// selection. done is false where a builder of the job's own is to be made.
+func (c *createCmd) shared(in *invocation) (d configmap.Definition, done bool, err error) {
+	if !in.called.docker() || c.Output != "" || c.ConfigMap != "" {
+		return d, false, nil
+	}
+	set, err := in.load()
+	if err != nil { // none is defined: the job makes its own
+		return d, false, nil
+	}
+	request := jobbuilders.Create{Name: cmp.Or(c.Name, configmap.GenerateName()), Driver: c.Driver, Endpoint: c.Endpoint, Change: c.Append || c.Leave}
+	action, builder := in.job().Plan(request, set.Has, cmp.Or(in.jobName(set, ""), set.Selected()))
+	if action == jobbuilders.Make {
+		return d, false, nil
+	}
+	if d, err = set.Select(builder); err != nil {
+		return d, false, &usageError{err: err}
+	}
+	if action == jobbuilders.Name {
+		if err := in.job().SetAlias(in.ctx, request.Name, d.Name, time.Now()); err != nil {
+			return d, false, &usageError{err: fault.ExplainAgent(err), hints: []string{"BUILDX_CONFIG names a directory that can be written"}}
+		}
+	}
+	if c.Use {
+		if err := in.selectBuilder(set.Path(), d.Name); err != nil {
+			return d, false, err
+		}
+	}
+	var without []string
+	for _, flag := range []string{"append", "leave", "node", "driver-opt", "buildkitd-flags", "buildkitd-config", "platform", "profile"} {
+		if in.given[flag] {
+			without = append(without, flag)
+		}
+	}
+	in.log.Info().Msg(action.Says(request, d.Name, without))
+	_, err = sanitize.Fprintln(in.out, request.Name)
+	return d, true, err
+}
+
+// recordMade records under docker's name that this job has made a builder, and what of it
+// was not in the cluster before: docker buildx rm removes that.
+func (in *invocation) recordMade(d configmap.Definition) error {
+	if !in.called.docker() {
+		return nil
+	}
+	own, _ := in.job().Made(d.Name)
+	list, err := builders.List{Definitions: []configmap.Definition{d}, Access: in.access(), Timeout: 10 * time.Second, Log: in.log}.Run(in.ctx)
+	if err != nil {
+		return err
+	}
+	for _, node := range list[0].Nodes {
+		switch {
+		case slices.Contains(own, node.Name):
+		case node.Status == builders.StatusAbsent:
+			own = append(own, node.Name)
+		case d.Driver == configmap.DriverKubernetes:
+			in.log.Info().Msgf("node %s was in the cluster before (%s): docker buildx rm %s will leave it there", node.Name, node.Status, d.Name)
+		}
+	}
+	if err := in.job().SetMade(in.ctx, d.Name, own); err != nil {
+		return &usageError{err: fault.ExplainAgent(err)}
+	}
+	return nil
+}
+
+// ownsWorkloads tells whether all workloads of a builder may be removed: under docker's
+// name those of which this job knows that they were not there before.
+func (in *invocation) ownsWorkloads(d configmap.Definition) bool {
+	if !in.called.docker() {
+		return true
+	}
+	own, _ := in.job().Made(d.Name)
+	for _, node := range d.Nodes {
+		if !slices.Contains(own, node.Name) {
+			in.log.Info().Msgf("node %s stays in the cluster: it was there before this job", node.Name)
+			return false
+		}
+	}
+	return true
+}
+
+// ofJob are the definitions to remove. Under docker's name these are the ones that this
+// job has made: done is true where others only are named, which stay.
+func (c *rmCmd) ofJob(in *invocation) (definitions []configmap.Definition, done bool, err error) {
+	if !in.called.docker() {
+		definitions, err = c.definitions(in)
+		return definitions, false, err
+	}
+	names := c.Names
+	c.Names = nil
+	for _, name := range names {
+		builder := in.job().Alias(name)
+		if set, err := in.load(); err != nil || builder == "" || set.Has(name) {
+			c.Names = append(c.Names, name)
+			continue
+		}
+		if err := in.job().Forget(name); err != nil {
+			return nil, false, &usageError{err: fault.ExplainAgent(err)}
+		}
+		in.log.Info().Msgf("builder %s stays, for which %s was another name", builder, name)
+		if _, err := sanitize.Fprintf(in.err, "%s removed\n", name); err != nil {
+			return nil, false, err
+		}
+	}
+	if len(names) > 0 && len(c.Names) == 0 {
+		return nil, true, nil
+	}
+	if definitions, err = c.definitions(in); err != nil {
+		return nil, false, err
+	}
+	found := len(definitions)
+	definitions = slices.DeleteFunc(definitions, func(d configmap.Definition) bool {
+		_, made := in.job().Made(d.Name)
+		if !made {
+			in.log.Info().Msgf("builder %[1]s stays: this job has not made it; slipway rm %[1]s removes it", d.Name)
+		}
+		return !made
+	})
+	return definitions, found > 0 && len(definitions) == 0, nil
 }

@@ -29,7 +29,7 @@ const module = "github.com/slipway-build/slipway"
 // and a stranger reads from the top down. What serves tests is on no floor.
 var floors = [][]string{
 	{"cmd/slipway"},
-	{"cmd/slipway/buildref", "cmd/slipway/cachetable", "cmd/slipway/detailview", "cmd/slipway/dockercli", "cmd/slipway/dockerinfo", "cmd/slipway/install", "cmd/slipway/lstable", "cmd/slipway/model", "cmd/slipway/process", "cmd/slipway/tagging"},
+	{"cmd/slipway/buildref", "cmd/slipway/cachetable", "cmd/slipway/detailview", "cmd/slipway/dockercli", "cmd/slipway/dockerinfo", "cmd/slipway/install", "cmd/slipway/jobbuilders", "cmd/slipway/lstable", "cmd/slipway/model", "cmd/slipway/process", "cmd/slipway/tagging"},
 	{"agent"},
 	{"agent/builders", "agent/doctor", "agent/report", "agent/sidecar"},
 	{"agent/fleet"},
@@ -123,6 +123,7 @@ var importRules = []struct {
 	{module + "/cmd/slipway/dockerinfo", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/install", []string{"cmd/slipway"}, "a part of the command line"},
 	{"github.com/spf13/pflag", []string{"cmd/slipway/dockercli"}, "flags are parsed by kong, but for those of docker"},
+	{module + "/cmd/slipway/jobbuilders", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/lstable", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/model", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/process", []string{"cmd/slipway"}, "a part of the command line"},

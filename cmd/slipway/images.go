@@ -159,42 +159,41 @@ func pushedTo(made *report.Report) []string {
 type imageCall struct {
 	*invocation
 	dockercli.Call
-	flags *dockerCmd
 	store *dockerimages.Store
 }
 
 // imageAnswers are docker's commands about images, by their names in package dockercli.
-var imageAnswers = map[string]func(imageCall) error{
-	"tag":               func(c imageCall) error { return c.store.Tag(c.ctx, c.Args[0], c.Args[1]) },
-	"rmi":               func(c imageCall) error { return c.store.Remove(c.ctx, c.out, c.Args, c.note) },
-	"image prune":       func(c imageCall) error { return c.store.Prune(c.ctx, c.out, c.Bool("all")) },
-	"images":            imageCall.list,
-	"inspect":           imageCall.inspect,
-	"image inspect":     imageCall.inspect,
-	"history":           imageCall.history,
-	"pull":              imageCall.pull,
-	"push":              imageCall.push,
-	"save":              imageCall.save,
-	"manifest create":   imageCall.createList,
-	"manifest annotate": imageCall.annotateList,
-	"manifest push":     imageCall.pushList,
-	"manifest inspect":  imageCall.inspectList,
-	"manifest rm":       func(c imageCall) error { return c.store.RemoveLists(c.ctx, c.Args) },
+var imageAnswers = map[string]func(*invocation, dockercli.Call) error{
+	"tag":               ofImages(func(c imageCall) error { return c.store.Tag(c.ctx, c.Args[0], c.Args[1]) }),
+	"rmi":               ofImages(func(c imageCall) error { return c.store.Remove(c.ctx, c.out, c.Args, c.note) }),
+	"image prune":       ofImages(func(c imageCall) error { return c.store.Prune(c.ctx, c.out, c.Bool("all")) }),
+	"images":            ofImages(imageCall.list),
+	"inspect":           ofImages(imageCall.inspect),
+	"image inspect":     ofImages(imageCall.inspect),
+	"history":           ofImages(imageCall.history),
+	"pull":              ofImages(imageCall.pull),
+	"push":              ofImages(imageCall.push),
+	"save":              ofImages(imageCall.save),
+	"manifest create":   ofImages(imageCall.createList),
+	"manifest annotate": ofImages(imageCall.annotateList),
+	"manifest push":     ofImages(imageCall.pushList),
+	"manifest inspect":  ofImages(imageCall.inspectList),
+	"manifest rm":       ofImages(func(c imageCall) error { return c.store.RemoveLists(c.ctx, c.Args) }),
 }
 
-// answerImages runs a command about images.
-func (c *dockerCmd) answerImages(in *invocation, answer func(imageCall) error) error {
-	store, err := c.openImages(in)
-	if err != nil {
+// ofImages answers a command with the store of the job.
+func ofImages(answer func(imageCall) error) func(*invocation, dockercli.Call) error {
+	return func(in *invocation, call dockercli.Call) error {
+		store, err := in.images.openImages(in)
+		if err != nil {
+			return err
+		}
+		err = answer(imageCall{in, call, store})
+		if dockerimages.IsUsage(err) {
+			return &usageError{err: err}
+		}
 		return err
 	}
-	err = answer(imageCall{in, in.docker, c, store})
-	var option *dockerimages.OptionError
-	var unknown *dockerimages.UnknownError
-	if errors.As(err, &option) || errors.As(err, &unknown) {
-		return &usageError{err: err}
-	}
-	return err
 }
 
 // note tells what is different from docker.
@@ -231,7 +230,7 @@ func (c imageCall) history() error {
 }
 
 func (c imageCall) pull() error {
-	client, err := c.indexClient(c.flags.registryFlags, nil)
+	client, err := c.indexClient(c.images.registryFlags, nil)
 	if err != nil {
 		return err
 	}
@@ -241,11 +240,11 @@ func (c imageCall) pull() error {
 
 func (c imageCall) push() error {
 	names := []string{c.Args[0]}
-	client, err := c.indexClient(c.flags.registryFlags, names)
+	client, err := c.indexClient(c.images.registryFlags, names)
 	if err != nil {
 		return err
 	}
-	keychain, err := c.keychain(c.flags.registryFlags, names)
+	keychain, err := c.keychain(c.images.registryFlags, names)
 	if err != nil {
 		return err
 	}
@@ -296,7 +295,7 @@ func (c imageCall) export(ctx context.Context, image dockerimages.Image, names [
 	if err != nil {
 		return nil, err
 	}
-	keychain, err := c.keychain(c.flags.registryFlags, names)
+	keychain, err := c.keychain(c.images.registryFlags, names)
 	if err != nil {
 		return nil, err
 	}
@@ -331,7 +330,7 @@ func (c imageCall) export(ctx context.Context, image dockerimages.Image, names [
 }
 
 func (c imageCall) createList() error {
-	client, err := c.indexClient(c.flags.registryFlags, c.Args[:1])
+	client, err := c.indexClient(c.images.registryFlags, c.Args[:1])
 	if err != nil {
 		return err
 	}
@@ -350,7 +349,7 @@ func (c imageCall) annotateList() error {
 }
 
 func (c imageCall) pushList() error {
-	client, err := c.indexClient(c.flags.registryFlags, c.Args)
+	client, err := c.indexClient(c.images.registryFlags, c.Args)
 	if err != nil {
 		return err
 	}
@@ -363,7 +362,7 @@ func (c imageCall) pushList() error {
 }
 
 func (c imageCall) inspectList() error {
-	client, err := c.indexClient(c.flags.registryFlags, nil)
+	client, err := c.indexClient(c.images.registryFlags, nil)
 	if err != nil {
 		return err
 	}
@@ -372,12 +371,7 @@ func (c imageCall) inspectList() error {
 
 // classifyImages gives an error of a registry its class; others have theirs.
 func classifyImages(err error) error {
-	if err == nil || fault.ClassOf(err) != 0 {
-		return err
-	}
-	var option *dockerimages.OptionError
-	var unknown *dockerimages.UnknownError
-	if errors.As(err, &option) || errors.As(err, &unknown) {
+	if err == nil || fault.ClassOf(err) != 0 || dockerimages.IsUsage(err) {
 		return err
 	}
 	return classifyRegistry(err)

@@ -53,8 +53,7 @@ func (c *inspectCmd) Run(in *invocation) error {
 	if c.Bootstrap {
 		// Who only looks changes nothing that is there, unless the definition
 		// says so.
-		up := builders.Up{Definition: definition.WithDrift("", configmap.DriftWarn), Access: in.access(), Terminal: in.terminal, Mode: mode, Log: in.log}
-		if err := up.Run(in.ctx); err != nil {
+		if err := in.bootstrap(definition.WithDrift("", configmap.DriftWarn), mode); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/builders"
 	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
 )
 
@@ -41,8 +42,8 @@ func (c *rmCmd) Run(in *invocation) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	definitions, err := c.definitions(in)
-	if err != nil {
+	definitions, done, err := c.ofJob(in)
+	if err != nil || done {
 		return err
 	}
 	if len(definitions) == 0 {
@@ -60,7 +61,7 @@ func (c *rmCmd) Run(in *invocation) error {
 		if r.file, err = configmap.RemovableFile(in.files, place, d.Name); err != nil {
 			return &usageError{err: err}
 		}
-		if !c.KeepDaemon {
+		if !c.KeepDaemon && in.ownsWorkloads(d) {
 			r.plan, err = builders.Remove{Definition: d, Access: in.access(), Claims: c.DeleteClaims, Busy: c.Force, Timeout: c.Timeout, Log: in.log}.Plan(in.ctx)
 			if err != nil {
 				return err
@@ -75,6 +76,11 @@ func (c *rmCmd) Run(in *invocation) error {
 	for _, r := range all {
 		if err := r.run(in, place); err != nil {
 			return err
+		}
+		if in.called.docker() {
+			if err := in.job().Forget(r.definition.Name); err != nil {
+				return &usageError{err: fault.ExplainAgent(err)}
+			}
 		}
 	}
 	return nil
@@ -98,7 +104,7 @@ func (c *rmCmd) check() error {
 func (c *rmCmd) confirm(in *invocation, place string, all []removal, question string) (bool, error) {
 	_, terminal := in.inputTerminal()
 	switch {
-	case c.Force:
+	case c.Force, in.called.docker(): // docker does not ask, and the job has made all of them
 		return true, nil
 	case c.AllInactive:
 		return in.confirmPiped(question)

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"errors"
 
-	"github.com/slipway-build/slipway/configmap"
+	"github.com/slipway-build/slipway/cmd/slipway/dockerinfo"
 )
 
 // useCmd has the flags of docker buildx use, name for name.
@@ -30,12 +30,13 @@ func (c *useCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	d, err := set.Select(name)
+	if in.called.docker() && name == dockerinfo.DefaultContext && !set.Has(name) {
+		in.log.Info().Msgf("there is no builder %s: the one of a Docker engine is not there, and builds go on to %s", name, cmp.Or(in.jobName(set, ""), set.Selected(), "the builder that is named"))
+		return nil
+	}
+	d, err := set.Select(in.jobName(set, name))
 	if err != nil {
 		return &usageError{err: err}
 	}
-	if err := configmap.SelectPath(in.workdir, set.Path(), d.Name, in.env.variable("DOCKER_HOST")); err != nil {
-		return &usageError{err: err}
-	}
-	return nil
+	return in.selectBuilder(set.Path(), d.Name)
 }

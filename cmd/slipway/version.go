@@ -85,8 +85,11 @@ func (v versionInfo) line() string {
 // buildxLine is the version as docker buildx has it: its package, a semantic
 // version and the revision. What runs is in the version's build metadata.
 func (v versionInfo) buildxLine() string {
-	return strings.TrimSpace("github.com/docker/buildx " + buildxVersion + "+slipway." + v.Version + " " + v.Commit)
+	return strings.TrimSpace("github.com/docker/buildx " + v.buildxVersion() + " " + v.Commit)
 }
+
+// buildxVersion is the version of buildx whose commands are taken, with what runs.
+func (v versionInfo) buildxVersion() string { return buildxVersion + "+slipway." + v.Version }
 
 // Run prints the version.
 func (c *versionCmd) Run(in *invocation) error {

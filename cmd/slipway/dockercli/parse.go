@@ -143,8 +143,12 @@ func buildx(call Call, args []string) (Call, error) {
 		call.Help, call.Group = true, "buildx"
 		return call, nil
 	}
-	command, _, rest := find(append([]string{"buildx"}, args[at:]...))
-	if command == nil {
+	command, group, rest := find(append([]string{"buildx"}, args[at:]...))
+	switch {
+	case command != nil:
+	case len(rest) > 0 && !strings.HasPrefix(rest[0], "-") && group == "buildx" && !slices.Contains(slipwayCommands, rest[0]):
+		return call, unknownCommand(group, rest[0])
+	default:
 		call.Slipway = args
 		return call, nil
 	}
@@ -156,8 +160,14 @@ func buildx(call Call, args []string) (Call, error) {
 		return call.take(command, rest)
 	}
 	call.Command = command
-	call.Slipway = slices.Concat(leading, strings.Fields(command.Slipway), rest)
+	call.Slipway = slices.Concat(leading, strings.Fields(command.Slipway), command.shortValues(rest))
 	return call, nil
+}
+
+// slipwayCommands are the commands of Slipway that docker buildx does not have. They are
+// taken below its name: a link by that name may be all there is of Slipway in an image.
+var slipwayCommands = []string{
+	"agent", "auth", "complete", "completion", "definition", "docker-cli-plugin-metadata", "docs", "doctor", "gc", "help", "index", "imagetools", "login", "logout", "logs", "tags", "up",
 }
 
 // commandAt is the index of the first argument that is neither a flag of buildx itself
@@ -183,7 +193,7 @@ func (c Call) take(command *Command, args []string) (Call, error) {
 	case command.Answer == Refused:
 		return c, &Error{Problem: "docker " + command.Name + ": " + command.Says, Advice: nonEmpty(command.Instead)}
 	case command.Slipway != "":
-		c.Slipway = append(strings.Fields(command.Slipway), args...)
+		c.Slipway = append(strings.Fields(command.Slipway), command.shortValues(args)...)
 		return c, nil
 	}
 	c.values = map[string][]string{}
@@ -206,7 +216,10 @@ func (c Call) take(command *Command, args []string) (Call, error) {
 	}
 	c.Args = flags.Args()
 	if n := len(c.Args); n < command.Min || command.Max >= 0 && n > command.Max {
-		return c, &Error{Problem: fmt.Sprintf("docker %s %s: %d arguments are given, want %s", command.Name, command.Args, n, command.count())}
+		return c, &Error{
+			Problem: fmt.Sprintf("docker %s takes %s, and %d are given", command.Name, command.count(), n),
+			Advice:  []string{strings.TrimSpace("usage: docker " + command.Name + " " + command.Args)},
+		}
 	}
 	for i := range command.Flags {
 		if f := &command.Flags[i]; c.Given(f.Name) && f.Answer == Refused {
@@ -216,15 +229,68 @@ func (c Call) take(command *Command, args []string) (Call, error) {
 	return c, nil
 }
 
+// shortValues makes two arguments of -f=VALUE, whose value begins with = for Slipway's
+// parser and not for docker's.
+func (c *Command) shortValues(args []string) []string {
+	out := make([]string, 0, len(args))
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		out = append(out, arg)
+		name, long := strings.CutPrefix(arg, "--")
+		switch {
+		case arg == "--":
+			return append(out, args[i+1:]...)
+		case long:
+			if f := c.flag(name, ""); f != nil && f.Value != "" && i+1 < len(args) {
+				i++
+				out = append(out, args[i])
+			}
+			continue
+		case !strings.HasPrefix(arg, "-"):
+			continue
+		}
+		for at := 1; at < len(arg); at++ {
+			f := c.flag("", arg[at:at+1])
+			if f == nil {
+				break
+			}
+			if f.Value == "" {
+				continue
+			}
+			switch rest := arg[at+1:]; {
+			case strings.HasPrefix(rest, "="):
+				out = append(out[:len(out)-1], arg[:at+1], rest[1:])
+			case rest == "" && i+1 < len(args):
+				i++
+				out = append(out, args[i])
+			}
+			break
+		}
+	}
+	return out
+}
+
+// flag finds a flag by its name, or by its letter where that is not empty.
+func (c *Command) flag(name, short string) *Flag {
+	for i := range c.Flags {
+		if f := &c.Flags[i]; short != "" && f.Short == short || short == "" && f.Name == name {
+			return f
+		}
+	}
+	return nil
+}
+
 // count is how many arguments a command takes.
 func (c *Command) count() string {
 	switch {
+	case c.Max == 0:
+		return "no arguments"
 	case c.Max < 0:
 		return "at least " + strconv.Itoa(c.Min)
 	case c.Min == c.Max:
-		return strconv.Itoa(c.Min)
+		return "exactly " + strconv.Itoa(c.Min)
 	}
-	return fmt.Sprintf("%d to %d", c.Min, c.Max)
+	return fmt.Sprintf("%d to %d arguments", c.Min, c.Max)
 }
 
 // explain adds the nearest flag to an error about one that the command does not have.

@@ -1,6 +1,7 @@
 package dockerimages
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,6 +43,12 @@ type AmbiguousError struct{ Name string }
 // Error implements error.
 func (e *AmbiguousError) Error() string {
 	return fmt.Sprintf("%s is the beginning of the IDs of several images: give more of it", e.Name)
+}
+
+// IsUsage reports whether an error is one of what was asked for, and not of a registry or
+// a builder.
+func IsUsage(err error) bool {
+	return errors.As(err, new(*OptionError)) || errors.As(err, new(*UnknownError)) || errors.As(err, new(*AmbiguousError)) || errors.As(err, new(*NotBuiltError))
 }
 
 // ParseTag parses a name that an image is to get. Without a tag it is latest.

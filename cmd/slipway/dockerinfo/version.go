@@ -25,6 +25,9 @@ type Program struct {
 	Version, Commit string
 	// Go is the compiler's version, OS and Arch what it compiled for.
 	Go, OS, Arch string
+	// Buildx is the version of buildx whose commands are taken, Path where the program
+	// is, as it was called.
+	Buildx, Path string
 }
 
 // platform is the product in docker's version.
@@ -72,15 +75,12 @@ func versionsOf(p Program) versions {
 			GitCommit: p.Commit, GoVersion: p.Go, Os: p.OS, Arch: p.Arch, Context: DefaultContext,
 		},
 		Server: &serverVersion{
-			Platform: platform{Name: "BuildKit in Kubernetes, no Docker engine"}, Version: DockerVersion,
+			Platform: platform{Name: noEngine}, Version: DockerVersion,
 			APIVersion: apiVersion, MinAPIVersion: minAPIVersion,
 			GitCommit: p.Commit, GoVersion: p.Go, Os: p.OS, Arch: p.Arch,
 		},
 	}
 }
-
-// DefaultContext is the name of the docker context that stands for the local engine.
-const DefaultContext = "default"
 
 // versionText is what docker prints without --format, laid out as docker does, for
 // scripts that look for its lines.
