@@ -61,12 +61,7 @@ func (w *work) keep(ctx context.Context, of job.Job, conn *fleet.Connection, res
 			Affinity: w.plan.Affinity(), Manifest: image.Manifest, Config: image.Config,
 		}
 		if w.Redact != nil {
-			held.Config, held.Part.Pinned = w.Redact(image.Config)
-		}
-		if held.Part.Pinned {
-			if err := solve.Pin(ctx, conn.Daemon, image); err != nil {
-				return fmt.Errorf("keep the configuration of the image on the builder: %w", err)
-			}
+			held.Config, held.Part.AtBuilder = w.Redact(image.Config)
 		}
 		w.Keep(held)
 	}
@@ -79,6 +74,6 @@ type Held struct {
 	// Affinity is solve.HeldImage.Affinity.
 	Affinity string
 	// Manifest and Config are the exact bytes of its manifest and configuration; the latter
-	// is redacted where Part.Pinned.
+	// is redacted where Part.AtBuilder.
 	Manifest, Config []byte
 }

@@ -50,12 +50,20 @@ type HeldPart struct {
 	Manifest ocispecs.Descriptor
 	// ConfigDigest is its ID.
 	ConfigDigest digest.Digest
-	// Pinned says that the configuration is with the layers, and not in HeldImage.Dir: see
-	// Pin.
-	Pinned bool
+	// AtBuilder says that the configuration is with the layers, and not in HeldImage.Dir: it
+	// holds what must not be kept on the agent.
+	AtBuilder bool
 	// Sources are the images that it was built from, NAME@DIGEST. A builder that has not
 	// needed their layers gets them from there.
 	Sources []string
+}
+
+// check compares what a builder has exported with what was built. Nothing was tagged yet.
+func (p HeldPart) check(response map[string]string) error {
+	if got := response[exptypes.ExporterImageConfigDigestKey]; got != p.ConfigDigest.String() {
+		return &fault.Builder{What: "the builder has exported another image", Err: fmt.Errorf("its ID is %q, and %s was built", got, p.ConfigDigest)}
+	}
+	return nil
 }
 
 // part returns the part that a job exports.
@@ -122,33 +130,14 @@ func (p *Plan) exportHeld(ctx context.Context, cancel context.CancelCauseFunc, d
 	if err != nil {
 		return nil, parts.explain(ctx, notDecoded(withoutPrefix(err)))
 	}
-	if got := response.ExporterResponse[exptypes.ExporterImageConfigDigestKey]; got != part.ConfigDigest.String() {
-		return nil, &fault.Builder{What: "the builder has exported another image", Err: fmt.Errorf("its ID is %s, and %s was built", got, part.ConfigDigest)}
+	if err := part.check(response.ExporterResponse); err != nil {
+		return nil, err
 	}
 	return &Result{Job: job, Ref: opt.Ref, Response: response.ExporterResponse}, nil
 }
 
-// Pin makes the daemon keep the manifest and the configuration of an image for as long as
-// its last layer. That is for a configuration that holds what must not be kept on the agent.
-func Pin(ctx context.Context, d *buildkit.Daemon, image buildkit.Image) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer d.Guard(ctx, cancel)()
-	store := &heldContent{memory: map[digest.Digest][]byte{image.Descriptor.Digest: image.Manifest, image.ConfigDigest: image.Config}}
-	opt := client.SolveOpt{Ref: identity.NewID(), Internal: true, OCIStores: map[string]content.Store{heldStore: store}}
-	part := HeldPart{Platform: image.Platform, Manifest: image.Descriptor, ConfigDigest: image.ConfigDigest}
-	_, err := d.Client().Build(ctx, opt, "slipway", func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
-		_, err := solveHeld(ctx, c, part, true)
-		return nil, err
-	}, nil)
-	if err != nil {
-		return buildkit.Explain(ctx, withoutPrefix(err))
-	}
-	return nil
-}
-
-// solveHeld loads an image of the held store; evaluate does so at once.
-func solveHeld(ctx context.Context, c gateway.Client, part HeldPart, evaluate bool) (gateway.Reference, error) {
+// solveHeld loads an image of the held store.
+func solveHeld(ctx context.Context, c gateway.Client, part HeldPart) (gateway.Reference, error) {
 	state := llb.OCILayout("slipway.invalid/"+heldStore+"@"+part.Manifest.Digest.String(),
 		llb.OCIStore(c.BuildOpts().SessionID, heldStore), llb.Platform(part.Platform),
 		llb.WithCustomName("image "+part.ConfigDigest.String()))
@@ -156,7 +145,7 @@ func solveHeld(ctx context.Context, c gateway.Client, part HeldPart, evaluate bo
 	if err != nil {
 		return nil, err
 	}
-	solved, err := c.Solve(ctx, gateway.SolveRequest{Definition: def.ToPB(), Evaluate: evaluate})
+	solved, err := c.Solve(ctx, gateway.SolveRequest{Definition: def.ToPB()})
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +159,7 @@ func heldResult(ctx context.Context, c gateway.Client, part HeldPart, config []b
 	if err != nil {
 		return nil, err
 	}
-	ref, err := solveHeld(ctx, c, part, false)
+	ref, err := solveHeld(ctx, c, part)
 	if err != nil {
 		return nil, err
 	}
@@ -229,9 +218,9 @@ func (s *heldContent) manifest(ctx context.Context, part HeldPart) (manifest oci
 	return manifest, nil
 }
 
-// config returns the configuration of a part, which the daemon has where it is pinned.
+// config returns the configuration of a part.
 func (s *heldContent) config(ctx context.Context, d *buildkit.Daemon, part HeldPart, manifest ocispecs.Manifest) ([]byte, error) {
-	if !part.Pinned {
+	if !part.AtBuilder {
 		config, err := buildkit.ReadBlob(ctx, s.Store, manifest.Config, maxHeld)
 		if err != nil {
 			return nil, fmt.Errorf("image %s: read its configuration: %w", part.ConfigDigest, err)

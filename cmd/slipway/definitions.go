@@ -50,7 +50,6 @@ func (in *invocation) definition(name string) (configmap.Definition, error) {
 	return d, nil
 }
 
-
 // driftFlag is a policy's name, checked when flags are read.
 type driftFlag configmap.Drift
 

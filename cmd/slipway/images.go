@@ -41,14 +41,14 @@ func (f imageFlags) openImages(in *invocation) (*dockerimages.Store, error) {
 		if err != nil {
 			return nil, &usageError{err: fmt.Errorf("SLIPWAY_DOCKER_IMAGES: %w", err)}
 		}
-		return dockerimages.Open([]string{dir}, in.env.CI.Job.Key())
+		return dockerimages.Open([]string{dir}, in.env.CI.JobKey())
 	}
 	var dirs []string
 	if filepath.IsAbs(in.env.dockerDir()) {
 		dirs = append(dirs, filepath.Join(in.env.dockerDir(), name))
 	}
 	dirs = append(dirs, filepath.Join(target.TempPath(), name+"-"+strconv.Itoa(os.Geteuid())))
-	store, err := dockerimages.Open(dirs, in.env.CI.Job.Key())
+	store, err := dockerimages.Open(dirs, in.env.CI.JobKey())
 	if err != nil {
 		return nil, &usageError{err: err, hints: []string{"set SLIPWAY_DOCKER_IMAGES to a directory that all steps of the job can write to"}}
 	}
@@ -126,7 +126,7 @@ func (k *keeper) store(ctx context.Context, made *report.Report) error {
 			Platform: h.Part.Platform, Node: h.Part.Node, Pod: h.Part.Pod,
 			Manifest: h.Part.Manifest, Config: h.Part.ConfigDigest, Sources: h.Part.Sources,
 		}
-		if h.Part.Pinned {
+		if h.Part.AtBuilder {
 			part.Shown = digest.FromBytes(h.Config)
 		}
 		image.Parts = append(image.Parts, part)

@@ -66,7 +66,7 @@ func (i Image) Held(dir string) *solve.HeldImage {
 	for _, part := range i.Parts {
 		held.Parts = append(held.Parts, solve.HeldPart{
 			Platform: part.Platform, Node: part.Node, Pod: part.Pod,
-			Manifest: part.Manifest, ConfigDigest: part.Config, Pinned: part.Shown != "", Sources: part.Sources,
+			Manifest: part.Manifest, ConfigDigest: part.Config, AtBuilder: part.Shown != "", Sources: part.Sources,
 		})
 	}
 	return held

@@ -152,7 +152,7 @@ type Part struct {
 	// Shown is the digest of the configuration without secrets, where it had any; the
 	// builder has the other one.
 	Shown   digest.Digest `json:"shown,omitempty"`
-	Sources  []string            `json:"sources,omitempty"`
+	Sources []string      `json:"sources,omitempty"`
 }
 
 // shown is the digest of the configuration that is kept.
