@@ -75,6 +75,12 @@ class Jenkins {
       spec.containers.add([name: 'jnlp', image: config.jnlpImage, command: ['sleep', 'infinity'],
         securityContext: [allowPrivilegeEscalation: false, capabilities: [drop: ['ALL']], runAsNonRoot: true, seccompProfile: [type: 'RuntimeDefault']]])
     }
+    // Jenkins' own container has nobody to talk to here.
+    spec.containers.findAll { it.name == 'jnlp' }.each {
+      it.image = config.jnlpImage
+      it.command = ['sleep', 'infinity']
+      it.remove('args')
+    }
     spec.containers.each { it.volumeMounts = (it.volumeMounts ?: []) + [[name: 'workspace-volume', mountPath: '/home/jenkins/agent']] }
     kubectlOK(['create', '-f', '-'], JsonOutput.toJson(manifest).getBytes('UTF-8'))
     kubectlOK(['wait', "pod/${pod}", '--for=condition=Ready', '--timeout=120s'])
@@ -109,8 +115,12 @@ class Jenkins {
   def sh(Map args) {
     if (!pod) { throw new Failed('sh is not within a node') }
     if (args.label) { log("[Pipeline] sh: ${args.label}") }
+    // A script that names its interpreter is run by that, which neither traces nor ends.
+    String shell = args.script.startsWith('#!') ?
+      'cd "$WORKSPACE" && printf %s "$0" > "$WORKSPACE_TMP/script" && chmod +x "$WORKSPACE_TMP/script" && exec "$WORKSPACE_TMP/script"' :
+      'cd "$WORKSPACE" && exec sh -xe -c "$0"'
     List command = ['exec', pod, '-c', container, '--', 'env'] + variables().collect { name, value -> "${name}=${value}" } +
-      ['sh', '-c', 'cd "$WORKSPACE" && exec sh -xe -c "$0"', args.script]
+      ['sh', '-c', shell, args.script]
     Map done = args.returnStdout ? kubectl(command) : kubectl(command, new byte[0], System.out)
     if (args.returnStatus) { return done.code }
     if (done.code != 0) { throw new Failed("script returned exit code ${done.code}") }
@@ -161,6 +171,13 @@ class Jenkins {
 abstract class Steps extends Script {
   Jenkins getJ() { return binding.getVariable('jenkins') }
 
+  // Variables of the environment are names of a pipeline, too.
+  def propertyMissing(String name) {
+    Map all = j.variables()
+    if (!all.containsKey(name)) { throw new MissingPropertyException(name, Jenkins) }
+    return all[name]
+  }
+
   // Scripted pipelines.
   def podTemplate(Map args, Closure body) {
     j.yaml = args.yaml
@@ -173,7 +190,12 @@ abstract class Steps extends Script {
   }
 
   def getPOD_LABEL() { return 'pod-label' }
-  def getScm() { return 'scm' }
+  def getScm() { return [branches: [[name: 'main']], doGenerateSubmoduleConfigurations: false, userRemoteConfigs: [[url: 'https://git.example/acme/app.git']]] }
+  def retry(int times, Closure body) {
+    for (int i = 1; ; i++) {
+      try { return body() } catch (Failed e) { if (i >= times) { throw e } }
+    }
+  }
   def checkout(Object what) { j.checkout() }
 
   // Declarative pipelines.

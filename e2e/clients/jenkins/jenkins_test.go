@@ -5,6 +5,7 @@
 package jenkins
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -79,6 +80,8 @@ type job struct {
 	credentials map[string]map[string]string
 	params      map[string]any
 	env         map[string]string
+	// namespace is that of the agent's pod, that of the cluster where it is empty.
+	namespace string
 }
 
 // ended is how a pipeline has ended.
@@ -118,7 +121,7 @@ func (c cluster) run(t *testing.T, j job) ended {
 	env := map[string]string{"GIT_COMMIT": "0123abc"}
 	maps.Copy(env, j.env)
 	config, err := json.Marshal(map[string]any{
-		"kubectl": filepath.Join(c.Bed.BinDir, "kubectl"), "kubeconfig": c.Bed.Kubeconfig, "namespace": c.Name, "jnlpImage": c.Bed.Images.Busybox,
+		"kubectl": filepath.Join(c.Bed.BinDir, "kubectl"), "kubeconfig": c.Bed.Kubeconfig, "namespace": cmp.Or(j.namespace, c.Name), "jnlpImage": c.Bed.Images.Busybox,
 		"repository": repository, "jenkinsfile": filepath.Join(repository, "Jenkinsfile"), "library": pipelines,
 		"env": env, "params": j.params, "credentials": credentials, "archive": archive, "result": result,
 	})
