@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ import (
 
 // imageFlags say where docker's commands keep what docker build has built.
 type imageFlags struct {
-	ImagesDir string `name:"images-dir" hidden:"" env:"SLIPWAY_DOCKER_IMAGES" placeholder:"DIR" help:"Directory in which docker build keeps what docker push, tag, save and inspect need of its images (default: slipway-images in docker's directory, else in that for temporary files)."`
+	ImagesDir string `name:"images-dir" hidden:"" env:"SLIPWAY_DOCKER_IMAGES" means:"the directory in which docker build keeps what docker push needs" help:"Directory in which docker build keeps what docker push, tag, save and inspect need of its images."`
 }
 
 // openImages opens the store of the job.
@@ -72,7 +73,7 @@ type keeper struct {
 func (c *buildCmd) keep(in *invocation) error {
 	build := in.called == "docker" && in.docker.Is("build")
 	load := c.Load && !output.HasEngine(in.env.lookup)
-	if in.called != "docker" || !build && !load || c.DryRun || c.Check || c.Print != "" || c.Call != "build" {
+	if in.called != "docker" || !build && !load || c.Check || c.Print != "" || c.Call != "build" {
 		return nil
 	}
 	alone := len(c.Output) == 0 && !c.Push && (!c.Load || load)
@@ -83,10 +84,17 @@ func (c *buildCmd) keep(in *invocation) error {
 		}
 		c.keeper.names = append(c.keeper.names, name)
 	}
-	var err error
-	if c.keeper.to, err = c.openImages(in); err != nil || !alone {
+	if !c.DryRun {
+		var err error
+		if c.keeper.to, err = c.openImages(in); err != nil && alone {
+			return err
+		} else if err != nil { // the build has what it is for without it
+			in.log.Debug().Err(err).Msg("the image is not kept")
+		}
+	}
+	if !alone {
 		c.keeper.pushed = true
-		return err
+		return nil
 	}
 	if c.Provenance == "" && len(c.Attest) == 0 && c.SBOM == "" {
 		c.Provenance = "false" // as with an engine: the image has the ID of its configuration
@@ -210,9 +218,9 @@ func (c imageCall) list() error {
 }
 
 func (c imageCall) inspect() error {
-	o := dockerimages.InspectOptions{Object: "image", Format: c.String("format"), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	o := dockerimages.InspectOptions{Object: "image", Format: c.String("format"), Platform: c.String("platform"), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	if c.Is("inspect") {
-		o.Object = "object"
+		o.Object = cmp.Or(c.String("type"), "object")
 	}
 	w := c.out
 	if o.Format == "" || o.Format == formatJSON {
@@ -224,7 +232,7 @@ func (c imageCall) inspect() error {
 func (c imageCall) history() error {
 	o := dockerimages.HistoryOptions{
 		Quiet: c.Bool("quiet"), NoTrunc: c.Bool("no-trunc"), Human: !c.Given("human") || c.Bool("human"), Format: c.String("format"),
-		OS: runtime.GOOS, Arch: runtime.GOARCH,
+		Platform: c.String("platform"), OS: runtime.GOOS, Arch: runtime.GOARCH,
 	}
 	return c.store.History(c.output(o.Format), c.Args[0], o, time.Now())
 }

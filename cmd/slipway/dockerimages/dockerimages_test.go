@@ -195,6 +195,11 @@ func TestInspect(t *testing.T) {
 			t.Errorf("%s: %v", format, err)
 		}
 	}
+	for _, o := range []InspectOptions{{Object: "container"}, {Object: "image", Platform: "linux/arm64"}} {
+		if err := s.Inspect(&strings.Builder{}, []string{"app"}, o); !IsUsage(err) {
+			t.Errorf("%+v: %v", o, err)
+		}
+	}
 	// What is not known is an error after the rest.
 	var out strings.Builder
 	err := s.Inspect(&out, []string{"nobody"}, InspectOptions{Object: "object"})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,13 +14,14 @@ import (
 
 // InspectOptions are the flags of docker image inspect and docker inspect.
 type InspectOptions struct {
-	// Object is what unknown names are called: image or object.
+	// Object is what is looked for: image, object for any, or something that is never found.
 	Object string
 	// Format is json, a Go template, or text that is printed for each image; empty for
 	// an array in JSON.
 	Format string
-	// OS and Arch are those of the agent, whose image of several is shown.
-	OS, Arch string
+	// Platform is that of the image of several that is shown; empty for the agent's, which
+	// has OS and Arch.
+	Platform, OS, Arch string
 }
 
 // Inspect writes what is known of images. Those that are not known are an error after
@@ -44,6 +46,9 @@ func (s *Store) Inspect(w io.Writer, names []string, o InspectOptions) error {
 	found := []map[string]any{}
 	for _, name := range names {
 		image, err := state.Find(o.Object, name)
+		if err == nil && !slices.Contains([]string{"", "image", "object"}, o.Object) { // a container, a volume
+			err = &UnknownError{Object: o.Object, Name: name, Known: state.familiarTags()}
+		}
 		if err != nil {
 			unknown = append(unknown, err)
 			continue
@@ -89,7 +94,10 @@ func writeEach(w io.Writer, text string, template *format.Template, found []map[
 // (https://github.com/moby/moby/blob/docker-v29.0.0/api/types/image/image_inspect.go).
 // Lists of texts stay lists of texts, so that join and index take them.
 func (s *Store) inspection(image Image, o InspectOptions) (map[string]any, error) {
-	part := image.first(o.OS, o.Arch)
+	part, err := image.shown(o.Platform, o.OS, o.Arch)
+	if err != nil {
+		return nil, err
+	}
 	d, err := s.details(part)
 	if err != nil {
 		return nil, err
@@ -154,8 +162,9 @@ type HistoryOptions struct {
 	Human bool
 	// Format is table, json or a Go template over HistoryRow.
 	Format string
-	// OS and Arch are those of the agent, whose image of several is shown.
-	OS, Arch string
+	// Platform is that of the image of several that is shown; empty for the agent's, which
+	// has OS and Arch.
+	Platform, OS, Arch string
 }
 
 // HistoryRow is a line of docker history, with docker's names for --format.
@@ -184,7 +193,11 @@ func (s *Store) History(w io.Writer, name string, o HistoryOptions, now time.Tim
 	if err != nil {
 		return err
 	}
-	d, err := s.details(image.first(o.OS, o.Arch))
+	part, err := image.shown(o.Platform, o.OS, o.Arch)
+	if err != nil {
+		return err
+	}
+	d, err := s.details(part)
 	if err != nil {
 		return err
 	}

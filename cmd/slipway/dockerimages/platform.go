@@ -16,6 +16,20 @@ func (p Part) matches(platform string) bool {
 	return err == nil && platforms.NewMatcher(want).Match(p.Platform)
 }
 
+// shown returns the part for a platform, without one that for the agent's, which is the
+// first one where there is none.
+func (i Image) shown(platform, os, arch string) (Part, error) {
+	for _, part := range i.Parts {
+		if platform != "" && part.matches(platform) || platform == "" && part.matches(os+"/"+arch) {
+			return part, nil
+		}
+	}
+	if platform != "" {
+		return Part{}, &OptionError{Problem: fmt.Sprintf("image %s has no platform %s", i.ID, platform)}
+	}
+	return i.Parts[0], nil
+}
+
 // name is the platform of a part for messages.
 func (p Part) name() string { return platforms.Format(platforms.Normalize(p.Platform)) }
 

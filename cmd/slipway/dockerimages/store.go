@@ -398,13 +398,3 @@ func (st *State) Pushed(id digest.Digest, place Place) {
 
 // names are those of the lists, in alphabetical order.
 func (st *State) listNames() []string { return slices.Sorted(maps.Keys(st.Lists)) }
-
-// first is the image of the first part that is for a platform, else the first part.
-func (i Image) first(os, arch string) Part {
-	for _, part := range i.Parts {
-		if cmp.Or(part.Platform.OS, "linux") == os && part.Platform.Architecture == arch {
-			return part
-		}
-	}
-	return i.Parts[0]
-}
