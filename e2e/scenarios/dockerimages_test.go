@@ -98,6 +98,18 @@ func TestDockerBuildTagPush(t *testing.T) {
 	s.fails(1, "docker pull "+s.tag("absent"), "manifest for "+s.tag("absent")+" not found")
 	s.fails(1, "docker push "+s.tag("absent"), "An image does not exist locally with the tag: "+s.tag("absent"))
 
+	// What Jenkins' plugin calls, and the page.
+	s.write("Dockerfile", machineDockerfile)
+	s.ok("docker build -q " + s.from() + ". > id && docker tag $(cat id) " + s.tag("jenkins") + " && docker push " + s.tag("jenkins") + " && docker inspect -f . $(cat id) && docker pull " + s.tag("jenkins"))
+	want(t, "the image of Jenkins' plugin", s.configID("jenkins", "linux/amd64")+"\n", s.ok("cat id"))
+	_, page, _ := strings.Cut(readFile(t, "../docs/from-docker.md"), "\n## Images between the commands\n")
+	_, page, _ = strings.Cut(page, "```sh\n")
+	page, _, _ = strings.Cut(page, "```")
+	if strings.Count(page, "docker push") != 2 {
+		t.Errorf("the page has the commands\n%s", page)
+	}
+	s.ok("set -e; export SLIPWAY_DOCKER_IMAGES=page\n" + strings.NewReplacer("registry.example/team", s.repo, "docker build ", "docker build "+s.from()).Replace(page))
+
 	// Neither the secret nor the argument is in what is kept.
 	s.fails(1, "grep -r value-of-the /root/.docker /tmp")
 }
