@@ -58,10 +58,9 @@ func (f imageFlags) openImages(in *invocation) (*dockerimages.Store, error) {
 
 // keeper keeps the image of a docker build. The zero keeper keeps none.
 type keeper struct {
-	to      *dockerimages.Store
-	builder string
-	names   []string
-	pushed  bool
+	to     *dockerimages.Store
+	names  []string
+	pushed bool
 
 	mu   sync.Mutex
 	held []agent.Held

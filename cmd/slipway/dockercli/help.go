@@ -3,7 +3,6 @@ package dockercli
 import (
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"text/tabwriter"
 )
@@ -85,10 +84,10 @@ func (c *Command) summary() string {
 	return plainText(c.Says)
 }
 
-var (
-	moreLink = regexp.MustCompile(`\. \[[^\]]*\]\([^)]*\)`)
-	quotes   = strings.NewReplacer("`", "")
-)
-
-// plainText is a sentence of the documentation without its marks.
-func plainText(s string) string { return quotes.Replace(moreLink.ReplaceAllString(s, "")) }
+// plainText is a sentence of the documentation without its marks and its link to more.
+func plainText(s string) string {
+	if at := strings.Index(s, ". ["); at >= 0 {
+		s = s[:at]
+	}
+	return strings.ReplaceAll(s, "`", "")
+}

@@ -62,6 +62,18 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+func TestIsName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"kube": true, "K0": true, "a.b_c-d": true, "a*": false, "builder-9f3f097a-f0c7-4a6b-b53e-b9c6f2543226": true,
+		"": false, "0a": false, "-a": false, ".": false, "..": false, "a/b": false, "a b": false, "a\n": false, "ä": false, "aä": false, "a\x00": false,
+		strings.Repeat("a", 253): true, strings.Repeat("a", 254): false,
+	} {
+		if isName(name) != want {
+			t.Errorf("%q: %v, want %v", name, !want, want)
+		}
+	}
+}
+
 func TestState(t *testing.T) {
 	ctx, s := t.Context(), State{Dir: filepath.Join(t.TempDir(), "a", "b")}
 	if got := s.Resolve("", isKube); got != "" {
@@ -151,7 +163,7 @@ func FuzzNames(f *testing.F) {
 	f.Add("\x00../x \x1b[2J")
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, name := range names(text) {
-			if !builderName.MatchString(name) || name != filepath.Base(name) {
+			if !isName(name) || name != filepath.Base(name) {
 				t.Errorf("%q", name)
 			}
 		}

@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -41,12 +40,24 @@ const (
 // for each run.
 const maxAge = 30 * 24 * time.Hour
 
+// maxName bounds a name in bytes: it is that of a file.
+const maxName = 253
+
 // maxFile bounds in bytes what is read of a file: more than a thousand nodes.
 const maxFile = 256 << 10
 
-// builderName is a name that buildx takes for a builder
-// (https://github.com/docker/buildx/blob/v0.38.2/store/util.go), and a node's.
-var builderName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9._*-]{0,252}$`)
+// isName tells whether buildx takes a name for that of a builder or a node: a letter, then
+// letters, digits and . _ -
+// (https://github.com/docker/buildx/blob/v0.38.2/store/util.go).
+func isName(name string) bool {
+	for i, c := range []byte(name) {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (i == 0 || !strings.ContainsRune("0123456789._-", rune(c))) {
+			return false
+		}
+	}
+	return name != "" && len(name) <= maxName
+}
 
 // Resolve returns the builder that a name stands for: another name, or none for the
 // selected one. What stands for nothing is returned as it is.
@@ -66,7 +77,7 @@ func (s State) Resolve(name string, defined func(string) bool) string {
 
 // Alias returns the builder that another name stands for, empty if it is none.
 func (s State) Alias(name string) string {
-	if !builderName.MatchString(name) {
+	if !isName(name) {
 		return ""
 	}
 	return s.first(aliasDir, strings.ToLower(name))
@@ -74,8 +85,8 @@ func (s State) Alias(name string) string {
 
 // SetAlias makes name another name of a builder.
 func (s State) SetAlias(ctx context.Context, name, builder string, now time.Time) error {
-	if !builderName.MatchString(name) {
-		return fmt.Errorf("builder %q: a name begins with a letter and has letters, digits and . _ * -", name)
+	if !isName(name) {
+		return fmt.Errorf("builder %q: a name begins with a letter and has letters, digits and . _ -", name)
 	}
 	s.dropOld(now)
 	return s.write(ctx, []string{builder}, aliasDir, strings.ToLower(name))
@@ -106,7 +117,7 @@ func (s State) Select(ctx context.Context, builder string) error {
 // Made returns the nodes of a builder whose workloads were not there before the job has
 // made the builder. made is false where the job has not made it.
 func (s State) Made(builder string) (nodes []string, made bool) {
-	if !builderName.MatchString(builder) {
+	if !isName(builder) {
 		return nil, false
 	}
 	lines, err := s.read(madeDir, strings.ToLower(builder))
@@ -116,7 +127,7 @@ func (s State) Made(builder string) (nodes []string, made bool) {
 // SetMade records that the job has made a builder, and the nodes of it whose workloads
 // were not there.
 func (s State) SetMade(ctx context.Context, builder string, nodes []string) error {
-	if !builderName.MatchString(builder) {
+	if !isName(builder) {
 		return fmt.Errorf("builder %q has a name that buildx does not take", builder)
 	}
 	return s.write(ctx, nodes, madeDir, strings.ToLower(builder))
@@ -124,7 +135,7 @@ func (s State) SetMade(ctx context.Context, builder string, nodes []string) erro
 
 // Forget removes what is kept of a name.
 func (s State) Forget(name string) error {
-	if !builderName.MatchString(name) {
+	if !isName(name) {
 		return nil
 	}
 	all := []error{
@@ -164,7 +175,7 @@ func (s State) read(path ...string) ([]string, error) {
 // names are the names in a text, one in a line.
 func names(text string) []string {
 	all := slices.Collect(strings.FieldsSeq(text))
-	return slices.DeleteFunc(all, func(name string) bool { return !builderName.MatchString(name) })
+	return slices.DeleteFunc(all, func(name string) bool { return !isName(name) })
 }
 
 func (s State) write(ctx context.Context, lines []string, path ...string) error {
