@@ -92,6 +92,9 @@ func TestNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if n := strings.Count(strings.Join(state.familiarTags(), " "), "app:latest"); n != 1 {
+		t.Errorf("app:latest is a name of %d images", n)
+	}
 	for name, want := range map[string]digest.Digest{
 		"app": second.ID, "app:latest": second.ID, "docker.io/library/app": second.ID, // the name has moved
 		"reg.example/team/app:1": first.ID, "reg.example/other:latest": first.ID,
