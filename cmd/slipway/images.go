@@ -26,6 +26,7 @@ import (
 	"github.com/slipway-build/slipway/cmd/slipway/dockerimages"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/sanitize"
 	"github.com/slipway-build/slipway/internal/target"
 )
 
@@ -345,7 +346,7 @@ func (c imageCall) createList() error {
 	if err != nil {
 		return classifyImages(err)
 	}
-	_, err = fmt.Fprintln(c.out, "Created manifest list "+name)
+	_, err = sanitize.Fprintln(c.out, "Created manifest list "+name)
 	return err
 }
 
@@ -364,7 +365,7 @@ func (c imageCall) pushList() error {
 	if err != nil {
 		return classifyImages(err)
 	}
-	_, err = fmt.Fprintln(c.out, pushed.Digest)
+	_, err = sanitize.Fprintln(c.out, pushed.Digest)
 	return err
 }
 
