@@ -43,6 +43,14 @@ type Build struct {
 	// report; empty for nothing.
 	Provenance buildkit.ProvenanceMode
 
+	// Keep, if set, is given the images that the build has exported, as their builders
+	// hold them: for Request.Held of another build. It is called from several goroutines,
+	// before anything is published.
+	Keep func(Held)
+	// Redact returns the configuration of an image as it may be kept, false where that is
+	// the configuration itself. It may be nil.
+	Redact func(config []byte) (redacted []byte, changed bool)
+
 	// Events is the stream of the command, which may have consumers already and
 	// gets the events of one build; nil for one of its own.
 	Events *event.Stream
@@ -159,7 +167,7 @@ func (b Build) begin(ctx context.Context) (_ *work, err error) {
 	}
 	w.shown = stream.Subscribe("display", b.reporter(display))
 	w.nodes = b.Fleet.View(w.events, plan.Affinity)
-	if w.jobs, err = w.nodes.Assign(ctx, b.Platforms); err != nil {
+	if w.jobs, err = w.assign(ctx); err != nil {
 		return nil, err
 	}
 	b.tellUnclaimed(w.jobs)
@@ -349,6 +357,9 @@ func (w *work) solve(ctx context.Context, job job.Job, conn *fleet.Connection) e
 	events.Emit(event.Event{Solved: &event.Solved{
 		Ref: result.Ref, Started: result.Started, Completed: result.Completed, Response: result.Response, Image: result.Descriptor,
 	}})
+	if err := w.keep(ctx, job, conn, result); err != nil {
+		return &afterSolve{err}
+	}
 	if w.Provenance == "" {
 		return nil
 	}

@@ -30,6 +30,8 @@ type Variables struct {
 	Fork    ForkVariables
 	// Refs say what the pipeline runs for.
 	Refs Refs
+	// Job tells one run of a job from all others.
+	Job JobVariables
 }
 
 // System is a CI system. The zero System is none.

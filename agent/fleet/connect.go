@@ -77,6 +77,12 @@ type Connection struct {
 // affinity tells builds apart that should go to different pods of several; it is
 // asked only where there is a choice, and nil where nothing is built.
 func (c *Connector) Connect(ctx context.Context, node configmap.Node, affinity func() string, report func(string)) (*Connection, error) {
+	return c.connect(ctx, node, affinity, "", report)
+}
+
+// connect is Connect with the name of a pod that is taken where it is ready, however
+// busy it is; empty for none.
+func (c *Connector) connect(ctx context.Context, node configmap.Node, affinity func() string, prefer string, report func(string)) (*Connection, error) {
 	if node.Remote != nil {
 		return c.connectRemote(ctx, node, affinity)
 	}
@@ -110,6 +116,9 @@ func (c *Connector) Connect(ctx context.Context, node configmap.Node, affinity f
 			key = affinity()
 		}
 		order := cluster.Order(fresh, node.Kubernetes.LoadBalance, key)
+		if at := slices.IndexFunc(order, func(p kube.Pod) bool { return p.Name == prefer }); at >= 0 {
+			order = order[at : at+1]
+		}
 		pod := order[0]
 		daemon, err := c.ConnectPod(ctx, client, node, pod, report)
 		if err == nil {

@@ -110,6 +110,8 @@ type View struct {
 	lost map[int]bool
 	// connected, if set, is called whenever a node is connected.
 	connected func()
+	// preferred are pods by the index of their node.
+	preferred map[int]string
 }
 
 // View returns a view for a command. affinity tells builds apart that should go
@@ -123,6 +125,14 @@ func (v *View) OnConnect(connected func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.connected = connected
+}
+
+// Prefer sets the pods that are taken where they are ready, by the index of their node:
+// they hold what is asked for. Another one is taken in place of one that is gone.
+func (v *View) Prefer(pods map[int]string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.preferred = pods
 }
 
 // Connect returns a connection of the i-th node, which stays the fleet's.
@@ -155,12 +165,13 @@ func (v *View) make(ctx context.Context, i int) (*Connection, error) {
 	if v.lost[i] {
 		limit = serverTimeout
 	}
+	prefer := v.preferred[i]
 	v.mu.Unlock()
 	node := v.fleet.definition.Nodes[i]
 	events := v.events.Node(node.Name)
 	wait := events.Wait(event.StageStart)
 	made, err := retryUnreachable(ctx, limit, wait, func() (*Connection, error) {
-		return v.fleet.connector.Connect(ctx, node, v.affinity, wait)
+		return v.fleet.connector.connect(ctx, node, v.affinity, prefer, wait)
 	})
 	if err == nil {
 		return made, nil

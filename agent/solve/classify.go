@@ -90,7 +90,7 @@ func Classify(err error) Kind {
 		return KindUsage
 	case errors.As(err, &refused):
 		return KindRegistry
-	case errors.As(err, &invalid):
+	case errors.As(err, &invalid), errors.As(err, new(*NotHeldError)):
 		return KindBuilder
 	case errors.Is(err, context.Canceled):
 		return KindCancelled

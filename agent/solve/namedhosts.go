@@ -61,6 +61,14 @@ func findNamedHosts(r Request, in inputs) *session.Hosts {
 		}
 	}
 	addPolicy(n, in.SourcePolicy)
+	if r.Held != nil {
+		for _, part := range r.Held.Parts {
+			for _, ref := range part.Sources {
+				n.AddImage(ref)
+			}
+		}
+		return n
+	}
 	addDockerfile(n, r, in)
 	return n
 }

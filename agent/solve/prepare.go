@@ -52,6 +52,9 @@ func (p *Plan) Notes() []string { return p.notes }
 // Affinity identifies what is built: its context, wherever the agent has it,
 // and its target. Builds of the same thing find their cache on the same pod.
 func (p *Plan) Affinity() string {
+	if held := p.request.Held; held != nil {
+		return held.Affinity
+	}
 	in := p.resolved()
 	if in.SharedKey == "" { // standard input
 		return contextfs.SharedKey(p.request.Target)

@@ -102,6 +102,9 @@ type Request struct {
 	// Registry publishes what several nodes have built as one image; it is
 	// not used when one node builds all.
 	Registry output.Registry
+	// Held is an image that was built before and is exported again. Nothing is built
+	// then, and the fields that say what to build are not looked at.
+	Held *HeldImage
 }
 
 // outputEnv is what the outputs take from the request.
@@ -119,6 +122,7 @@ func (r Request) outputEnv() output.Env {
 		AllowDelete:    slices.Contains(r.Allow, allowLocalDelete),
 		MultiPlatform:  enabled(r, argMultiPlatform),
 		Attested:       slices.ContainsFunc(r.Attests, func(a Attest) bool { return !a.Disabled }),
+		TagLast:        r.Held != nil,
 	}
 }
 

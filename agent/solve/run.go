@@ -100,6 +100,9 @@ func (p *Plan) solve(ctx context.Context, d *buildkit.Daemon, job job.Job, outpu
 const contextTries = 3
 
 func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d *buildkit.Daemon, job job.Job, outputs *output.Attempt, feed *feed) (*Result, error) {
+	if p.request.Held != nil {
+		return p.exportHeld(ctx, cancel, d, job, outputs, feed)
+	}
 	opt := solveOptions(p.request, p.resolved(), job, outputs.Entries())
 	opt.Ref = identity.NewID()
 	opt.CacheImports = cache.Present(opt.CacheImports)

@@ -26,6 +26,9 @@ func findSources(r Request) *sources {
 		Mounts:  map[string]string{},
 		Layouts: map[string]string{},
 	}}
+	if r.Held != nil {
+		return s // it is built already
+	}
 	main := s.findContext()
 	s.dir = main.dir
 	s.findDockerfile(main)

@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/cmd/slipway/buildref"
+	"github.com/slipway-build/slipway/cmd/slipway/dockerimages"
 	"github.com/slipway-build/slipway/cmd/slipway/tagging"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -78,7 +79,9 @@ type buildCmd struct {
 	limitFlags
 	policyFlags
 	legacyFlags
+	imageFlags
 
+	keeper keeper
 	// executor is set where the command line was that of kaniko's executor.
 	executor *executor
 }
@@ -95,6 +98,9 @@ func (c *buildCmd) Run(in *invocation) (err error) {
 		return err
 	}
 	defer func() { err = told.end(in, err) }()
+	if err := c.keep(in); err != nil {
+		return err
+	}
 	asked, err := c.parse(in)
 	if err != nil {
 		return err
@@ -220,11 +226,16 @@ func (c *buildCmd) build(in *invocation, build agent.Build) (*report.Report, err
 	if err != nil {
 		return nil, err
 	}
+	build.Keep = c.keeper.keep()
+	build.Redact = func(config []byte) ([]byte, bool) { return dockerimages.Redact(config, in.secrets.mask.String) }
 	made, err := build.Run(in.ctx)
 	if err != nil {
 		return nil, err
 	}
 	c.executor.succeeded(made)
+	if err := c.keeper.store(in.ctx, made); err != nil {
+		return nil, err
+	}
 	if in.called.docker() {
 		if err := buildref.Save(in.ctx, in.env.buildxDir(), made.Ref(), buildref.StateOf(in.workdir, c.Context, c.File)); err != nil {
 			in.log.Debug().Err(err).Msg("nothing is kept for docker's actions") // an agent's home may be read-only

@@ -121,6 +121,7 @@ type invocation struct {
 	global   *global
 	called   called
 	docker   dockercli.Call  // the command line of docker, if that is what it is called
+	images   *dockerCmd      // the variables of docker's commands about images
 	given    map[string]bool // the flags that are on the command line, by name
 	inputs   []string        // those flags and arguments, for people
 	env      environment

@@ -51,10 +51,13 @@ func (c called) parse(args []string) (dockercli.Call, error) {
 
 // dockerAnswers are docker's commands that are none of Slipway's, by their names in
 // package dockercli. Those that ask nobody are in package dockerinfo.
-var dockerAnswers = map[string]func(*invocation, dockercli.Call) error{}
+var dockerAnswers = imageAnswers
 
 // dockerCmd runs a command of docker that is none of Slipway's.
-type dockerCmd struct{}
+type dockerCmd struct {
+	imageFlags
+	registryFlags
+}
 
 // Run runs the command of the call.
 func (c *dockerCmd) Run(in *invocation) error {
@@ -62,6 +65,7 @@ func (c *dockerCmd) Run(in *invocation) error {
 	if call.Command == nil {
 		return &usageError{err: errors.New("docker: is for calls by the name of docker"), hints: []string{"slipway install --as docker DIR makes a link with that name"}}
 	}
+	in.images = c
 	if answer, found := dockerAnswers[call.Command.Name]; found {
 		return answer(in, call)
 	}

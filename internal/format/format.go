@@ -111,6 +111,12 @@ func Parse(text string, row any) (*Template, error) {
 	return t, nil
 }
 
+// Strict makes a key that a map does not have an error, and returns the template.
+func (t *Template) Strict() *Template {
+	t.rows.Option("missingkey=error")
+	return t
+}
+
 // IsTable tells whether the rows go below headers.
 func (t *Template) IsTable() bool { return t.table }
 

@@ -215,3 +215,13 @@ func loaded(status int, body io.Reader) error {
 		}
 	}
 }
+
+// HasEngine reports whether the environment or the usual socket says that there is a
+// Docker engine. It is not asked.
+func HasEngine(lookup func(string) (string, bool)) bool {
+	if host, _ := lookup("DOCKER_HOST"); host != "" {
+		return true
+	}
+	info, err := os.Stat(dockerSocket)
+	return err == nil && info.Mode()&fs.ModeSocket != 0
+}

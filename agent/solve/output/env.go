@@ -50,6 +50,9 @@ type Env struct {
 	MultiPlatform bool
 	// Attested says that attestations were asked for.
 	Attested bool
+	// TagLast says that an image of one node, too, is pushed by digest and tagged by the
+	// agent once it is known to be the right one.
+	TagLast bool
 }
 
 // Registry is what publishing an image that was merged on the agent needs.

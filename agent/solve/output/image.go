@@ -113,8 +113,9 @@ type imageOutput struct {
 
 func (i *imageOutput) traits() traits { return traits{turn: turnTag} }
 
-// together reports whether several solves of a build push one image.
-func (i *imageOutput) together(of job.Job) bool { return i.push && of.Several() }
+// together reports whether solves push by digest, and the agent tags what comes of it:
+// several that push one image, and one whose result is looked at first.
+func (i *imageOutput) together(of job.Job) bool { return i.push && (of.Several() || i.env.TagLast) }
 
 func (i *imageOutput) entry(of job.Job) (client.ExportEntry, error) {
 	attrs, err := imageAttrs(i.output, of)
@@ -142,7 +143,7 @@ func (i *imageOutput) begin(of job.Job) (receiver, error) {
 	merges := i.together(of)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.merges = i.merges || merges
+	i.merges = i.merges || merges && of.Several()
 	end := func(response map[string]string, keep bool) error {
 		if !keep || !merges {
 			return nil
@@ -183,6 +184,10 @@ func (i *imageOutput) seal(ctx context.Context) error {
 			return publishError(ctx, &unreadableError{fmt.Errorf("fetch the image of a platform from %s: %w", repos[0], err)})
 		}
 		sources[n] = m
+	}
+	if len(sources) == 1 && !sources[0].IsIndex() { // the only platform, which is there already
+		i.index = &sources[0]
+		return nil
 	}
 	index, err := imageindex.Assemble(sources, annotationsAt(i.output, imageindex.LevelIndex))
 	if err != nil {
@@ -230,7 +235,7 @@ func (i *imageOutput) written() Written {
 	return w
 }
 
-// publishes returns what commit will tag.
+// publishes returns what commit will tag that several nodes have pushed.
 func (i *imageOutput) publishes() []string {
 	i.mu.Lock()
 	defer i.mu.Unlock()

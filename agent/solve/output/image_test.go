@@ -240,3 +240,35 @@ func TestCheckAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestPushThatIsTaggedLast tests that one node, too, pushes by digest where what comes of
+// it is looked at before a tag moves.
+func TestPushThatIsTaggedLast(t *testing.T) {
+	s := &memoryRegistry{blobs: map[string][]byte{}}
+	p := mustPlan(t, []string{"type=registry"}, func(r *Env) {
+		r.Tags, r.Registry, r.TagLast = []string{"docker.io/library/x:1"}, s, true
+	})
+	outputs := begun(t, p, alone[0])
+	if a := outputs.receivers[0].entry.Attrs; a["name"] != "docker.io/library/x" || a["push-by-digest"] != "true" {
+		t.Errorf("the node is asked for %v", a)
+	}
+	i := nodeImage(t, amd64)
+	i.root = i.manifest // without an index around it
+	mustEnd(t, outputs, s.pushedBy(t, i), true)
+	if err := p.Seal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"fetch docker.io/library/x"}, s.log); diff != "" {
+		t.Errorf("before the commit the registry saw (-want +got):\n%s", diff)
+	}
+	outcome, err := p.Commit(t.Context())
+	if err != nil || outcome.Descriptor.Digest != i.manifest.Digest {
+		t.Errorf("%+v, %v, want the image as it is: %s", outcome, err, i.manifest.Digest)
+	}
+	if last := s.log[len(s.log)-1]; len(s.log) != 2 || last != "tag docker.io/library/x:1" {
+		t.Errorf("the registry saw %q", s.log)
+	}
+	if names := p.Publishes(); len(names) > 0 {
+		t.Errorf("one node is said to be merged into %v", names)
+	}
+}

@@ -21,7 +21,7 @@ var buildFlags = []Flag{
 	{Name: "file", Short: "f", Value: "FILE"},
 	{Name: "iidfile", Value: "FILE"},
 	{Name: "label", Value: "NAME=VALUE"},
-	{Name: "load", Says: "needs `DOCKER_HOST`; an archive does not: `--output type=docker,dest=FILE`"},
+	{Name: "load", Says: "loads into the engine of `DOCKER_HOST`; without one the image is kept for `docker push` and `docker save`"},
 	{Name: "metadata-file", Value: "FILE"},
 	{Name: "network", Value: "MODE", Says: "`host` is the network of the builder's pod, and takes a builder that allows it: `--allow-insecure-entitlement network.host` in the flags of its buildkitd"},
 	{Name: "no-cache"},

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"maps"
 	"reflect"
 	"slices"
@@ -115,7 +116,7 @@ func OwnVariables(app *kong.Application) []reference.OwnVariable {
 			v.Commands = "all commands"
 		}
 		if flags[name].Hidden {
-			v.StandsFor = "a credential; a flag could be read by everybody on the machine"
+			v.StandsFor = cmp.Or(flags[name].Tag.Get("means"), "a credential; a flag could be read by everybody on the machine")
 		}
 		own = append(own, v)
 	}
