@@ -2,118 +2,43 @@ package bake
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/compose-spec/compose-go/v2/consts"
 	"github.com/compose-spec/compose-go/v2/dotenv"
-	"github.com/compose-spec/compose-go/v2/loader"
-	"github.com/compose-spec/compose-go/v2/schema"
-	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/docker/go-units"
 
 	"github.com/slipway-build/slipway/internal/suggest"
 )
 
-// isCompose tells whether a file is one of compose, by its extension, else by its
-// content. err is why it cannot be read as one.
-func (in Input) isCompose(f File) (bool, error) {
-	extension := strings.ToLower(filepath.Ext(f.Name))
-	if extension == ".json" || extension == ".hcl" {
-		return false, nil
-	}
-	env, err := in.composeEnvironment()
-	if err == nil {
-		// Whether services fit together is looked at when all files are merged.
-		_, err = loadCompose([]File{f}, env, func(o *loader.Options) { o.SkipConsistencyCheck = true })
-	}
-	if err != nil {
-		err = fmt.Errorf("%s: %w", f.Name, err)
-	}
-	return err == nil || extension == ".yml" || extension == ".yaml", err
-}
-
-// composeEnvironment are the variables of compose files: those of .env, the
-// environment, and those that were given.
-func (in Input) composeEnvironment() (types.Mapping, error) {
-	env := types.Mapping{}
+// composeEnvironment are the variables of compose files: those that were given, the
+// environment, and those of .env.
+func (in Input) composeEnvironment() (map[string]string, error) {
+	env := map[string]string{}
 	for _, pair := range in.Environment {
 		name, value, _ := strings.Cut(pair, "=")
 		env[name] = value
 	}
-	if in.DotEnv != nil {
-		file, err := dotenv.UnmarshalBytesWithLookup(in.DotEnv, env.Resolve)
-		if err != nil {
-			return nil, fmt.Errorf(".env: %w", err)
-		}
-		for name, value := range file {
-			if _, ok := env[name]; !ok {
-				env[name] = value
-			}
-		}
-	}
 	maps.Copy(env, in.Vars)
-	return env, nil
-}
-
-// serviceKeys are what of a service has to do with its build. What else it says is for
-// running it, and is not looked at.
-var serviceKeys = []string{"image", "build", "environment", "env_file"}
-
-// loadCompose loads files as one project.
-func loadCompose(files []File, env types.Mapping, options ...func(*loader.Options)) (*types.Project, error) {
-	details := types.ConfigDetails{Environment: env}
-	for _, f := range files {
-		details.ConfigFiles = append(details.ConfigFiles, types.ConfigFile{Filename: f.Name, Content: f.Data})
+	if in.DotEnv == nil {
+		return env, nil
 	}
-	model, err := loader.LoadModelWithContext(context.Background(), details, append([]func(*loader.Options){func(o *loader.Options) {
-		o.SetProjectName(cmp.Or(env[consts.ComposeProjectName], "bake"), false)
-		o.SkipNormalization, o.SkipValidation = true, true
-	}}, options...)...)
+	file, err := dotenv.UnmarshalBytesWithLookup(in.DotEnv, func(name string) (string, bool) { value, ok := env[name]; return value, ok })
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf(".env: %w", err)
 	}
-	model = buildOnly(model)
-	if len(model) == 0 {
-		return nil, errors.New("no services")
-	}
-	if err := schema.Validate(model); err != nil {
-		return nil, err
-	}
-	return loader.ModelToProject(model, loader.ToOptions(&details, append([]func(*loader.Options){func(o *loader.Options) {
-		o.SkipNormalization = true
-		o.Profiles = []string{"*"}
-	}}, options...)), details)
-}
-
-// buildOnly is a model with what has to do with builds.
-func buildOnly(model map[string]any) map[string]any {
-	out := map[string]any{}
-	if secrets, ok := model["secrets"]; ok {
-		out["secrets"] = secrets
-	}
-	all, ok := model["services"].(map[string]any)
-	if !ok {
-		return out
-	}
-	services := map[string]any{}
-	for name, value := range all {
-		kept := map[string]any{}
-		service, _ := value.(map[string]any)
-		for _, key := range serviceKeys {
-			if v, ok := service[key]; ok {
-				kept[key] = v
-			}
+	for name, value := range file {
+		if _, ok := env[name]; !ok {
+			env[name] = value
 		}
-		services[name] = kept
 	}
-	out["services"] = services
-	return out
+	return env, nil
 }
 
 // addCompose adds the services that are built as targets, and their group.
@@ -122,22 +47,19 @@ func (c *Config) addCompose(files []File, in Input) error {
 	if err != nil {
 		return err
 	}
-	project, err := loadCompose(files, env)
+	p, err := loadCompose(files, env, in.ReadFile)
 	if err != nil {
-		return fmt.Errorf("%s: %w", fileNames(files), err)
-	}
-	if len(project.Services) == 0 {
-		return nil
+		return err
 	}
 	all := &Group{Name: "default"}
-	for _, name := range slices.Sorted(maps.Keys(project.Services)) {
-		service := project.Services[name]
-		if service.Build == nil {
+	for _, name := range slices.Sorted(maps.Keys(p.services)) {
+		build, ok := p.services[name]["build"]
+		if !ok || build == nil {
 			continue
 		}
-		t, err := composeTarget(project, service)
+		t, err := p.target(name, in.ReadFile)
 		if err != nil {
-			return fmt.Errorf("%s: service %q: %w", fileNames(files), service.Name, err)
+			return fmt.Errorf("%s: service %q: %w", p.files, name, err)
 		}
 		all.Targets = append(all.Targets, t.Name)
 		c.Targets = append(c.Targets, t)
@@ -146,123 +68,275 @@ func (c *Config) addCompose(files []File, in Input) error {
 	return nil
 }
 
-func fileNames(files []File) string {
-	var all []string
-	for _, f := range files {
-		all = append(all, f.Name)
-	}
-	return strings.Join(all, ", ")
-}
-
-// composeTarget is the target that a service's build is.
-func composeTarget(project *types.Project, service types.ServiceConfig) (*Target, error) {
-	b := service.Build
-	t := &Target{
-		Name:             serviceName(service.Name),
-		Context:          notEmpty(b.Context),
-		Dockerfile:       notEmpty(b.Dockerfile),
-		DockerfileInline: notEmpty(b.DockerfileInline),
-		Target:           notEmpty(b.Target),
-		NetworkMode:      notEmpty(b.Network),
-		Tags:             b.Tags,
-		Platforms:        b.Platforms,
-		Labels:           map[string]*string{},
-		ExtraHosts:       map[string]*string{},
-	}
+// target is the target that a service's build is.
+func (p *project) target(service string, read func(string) ([]byte, error)) (*Target, error) {
+	t := &Target{Name: serviceName(service), Labels: map[string]*string{}, ExtraHosts: map[string]*string{}}
 	if err := checkName(t.Name); err != nil {
 		return nil, err
 	}
-	if b.AdditionalContexts != nil {
-		t.Contexts = composeContexts(b.AdditionalContexts)
+	build, err := mapping(p.services[service]["build"])
+	if err != nil {
+		return nil, fmt.Errorf("build: %w", err)
 	}
-	if b.ShmSize > 0 {
-		t.ShmSize = notEmpty(units.BytesSize(float64(b.ShmSize)))
-	}
-	for _, name := range slices.Sorted(maps.Keys(b.Ulimits)) {
-		limit := b.Ulimits[name]
-		if limit.Single != 0 {
-			limit.Soft, limit.Hard = limit.Single, limit.Single
-		}
-		t.Ulimits = append(t.Ulimits, fmt.Sprintf("%s=%d:%d", name, limit.Soft, limit.Hard))
-	}
-	for host, addresses := range b.ExtraHosts {
-		t.ExtraHosts[host] = notNil(strings.Join(addresses, ","))
-	}
-	for name, value := range b.Labels {
-		t.Labels[name] = notNil(value)
-	}
-	for name, value := range b.Args.Resolve(func(name string) (string, bool) {
-		if value := service.Environment[name]; value != nil {
-			return *value, true
-		}
-		value, ok := project.Environment[name]
-		return value, ok
-	}) {
-		if value != nil {
-			t.Args = withValues(t.Args, map[string]*string{name: value})
-		}
-	}
-	if b.NoCache {
-		t.NoCache = &b.NoCache
-	}
-	if b.Pull {
-		t.Pull = &b.Pull
-	}
-	if err := t.addComposeLists(project, b); err != nil {
+	environment, err := p.environment(p.services[service], read)
+	if err != nil {
 		return nil, err
 	}
-	if err := t.extend(b.Extensions["x-bake"]); err != nil {
+	for _, key := range slices.Sorted(maps.Keys(build)) {
+		if strings.HasPrefix(key, "x-") {
+			continue
+		}
+		set, ok := composeKeys[key]
+		if !ok {
+			hint := ""
+			if near := suggest.Nearest(key, slices.Collect(maps.Keys(composeKeys))); near != "" {
+				hint = fmt.Sprintf("; did you mean %q?", near)
+			}
+			return nil, fmt.Errorf("build: unknown key %q%s", key, hint)
+		}
+		if err := set(t, build[key], composeScope{p, environment}); err != nil {
+			return nil, fmt.Errorf("build.%s: %w", key, err)
+		}
+	}
+	slices.SortFunc(t.Attest, func(a, b Entry) int { return cmp.Compare(b[keyType], a[keyType]) }) // sbom first, as buildx has it
+	if err := t.extend(build["x-bake"]); err != nil {
 		return nil, fmt.Errorf("x-bake: %w", err)
 	}
-	if len(t.Tags) == 0 && service.Image != "" {
-		t.Tags = []string{service.Image}
+	if image, _ := p.services[service]["image"].(string); len(t.Tags) == 0 && image != "" {
+		t.Tags = []string{image}
 	}
 	return t, nil
 }
 
-func (t *Target) addComposeLists(project *types.Project, b *types.BuildConfig) (err error) {
-	if len(b.CacheFrom) > 0 {
-		if t.CacheFrom, err = cacheKind.parseAll(b.CacheFrom); err != nil {
+// composeScope is what a key of a build may refer to.
+type composeScope struct {
+	project *project
+	// environment are the variables of the service.
+	environment map[string]string
+}
+
+// composeKeys are the keys of a build in a compose file
+// (https://github.com/compose-spec/compose-spec/blob/main/build.md).
+var composeKeys = map[string]func(*Target, any, composeScope) error{
+	"context":           setText(func(t *Target, v string) { t.Context = notEmpty(v) }),
+	"dockerfile":        setText(func(t *Target, v string) { t.Dockerfile = notEmpty(v) }),
+	"dockerfile_inline": setText(func(t *Target, v string) { t.DockerfileInline = notEmpty(v) }),
+	"target":            setText(func(t *Target, v string) { t.Target = notEmpty(v) }),
+	"network":           setText(func(t *Target, v string) { t.NetworkMode = notEmpty(v) }),
+	"tags":              setList(func(t *Target, v []string) { t.Tags = v }),
+	"platforms":         setList(func(t *Target, v []string) { t.Platforms = v }),
+	"no_cache_filter":   setList(func(t *Target, v []string) { t.NoCacheFilter = v }),
+	"entitlements":      setList(func(t *Target, v []string) { t.Entitlements = v }),
+	"cache_from":        setEntries(cacheKind, func(t *Target, v []Entry) { t.CacheFrom = v }),
+	"cache_to":          setEntries(cacheKind, func(t *Target, v []Entry) { t.CacheTo = v }),
+	"no_cache":          setBool(func(t *Target, v *bool) { t.NoCache = v }),
+	"pull":              setBool(func(t *Target, v *bool) { t.Pull = v }),
+	"provenance":        setAttest("provenance"),
+	"sbom":              setAttest("sbom"),
+	"privileged":        refuseTrue,
+	"isolation":         refuseTrue,
+	"labels": func(t *Target, value any, _ composeScope) error {
+		pairs, err := keyed(value)
+		for name, v := range pairs {
+			t.Labels[name] = notNil(or(v, ""))
+		}
+		return err
+	},
+	"args": func(t *Target, value any, scope composeScope) error {
+		pairs, err := keyed(value)
+		for name, v := range pairs {
+			if v == nil {
+				if text, ok := scope.lookup(name); ok {
+					v = &text
+				}
+			}
+			t.Args = withValues(t.Args, map[string]*string{name: v})
+		}
+		return err
+	},
+	"additional_contexts": func(t *Target, value any, _ composeScope) error {
+		pairs, err := keyed(value)
+		contexts := map[string]string{}
+		for name, v := range pairs {
+			contexts[name] = or(v, "")
+		}
+		t.Contexts = composeContexts(contexts)
+		return err
+	},
+	"extra_hosts": setExtraHosts,
+	"shm_size": func(t *Target, value any, _ composeScope) error {
+		size, err := units.RAMInBytes(scalar(value))
+		if err == nil && size > 0 {
+			t.ShmSize = notEmpty(units.BytesSize(float64(size)))
+		}
+		return err
+	},
+	"ulimits": setUlimits,
+	"ssh":     setComposeSSH,
+	"secrets": setComposeSecrets,
+}
+
+func (s composeScope) lookup(name string) (string, bool) {
+	if value, ok := s.environment[name]; ok {
+		return value, true
+	}
+	value, ok := s.project.env[name]
+	return value, ok
+}
+
+func setText(set func(*Target, string)) func(*Target, any, composeScope) error {
+	return func(t *Target, value any, _ composeScope) error {
+		switch value.(type) {
+		case map[string]any, []any:
+			return errors.New("is no text")
+		}
+		set(t, scalar(value))
+		return nil
+	}
+}
+
+func setList(set func(*Target, []string)) func(*Target, any, composeScope) error {
+	return func(t *Target, value any, _ composeScope) error {
+		list, err := texts(value)
+		set(t, list)
+		return err
+	}
+}
+
+func setEntries(k kind, set func(*Target, []Entry)) func(*Target, any, composeScope) error {
+	return func(t *Target, value any, _ composeScope) error {
+		list, err := texts(value)
+		if err != nil || len(list) == 0 {
 			return err
 		}
+		entries, err := k.parseAll(list)
+		set(t, entries)
+		return err
 	}
-	if len(b.CacheTo) > 0 {
-		if t.CacheTo, err = cacheKind.parseAll(b.CacheTo); err != nil {
-			return err
+}
+
+// setBool sets what is true: false says nothing in a compose file.
+func setBool(set func(*Target, *bool)) func(*Target, any, composeScope) error {
+	return func(t *Target, value any, _ composeScope) error {
+		on, err := strconv.ParseBool(scalar(value))
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", scalar(value))
 		}
+		if on {
+			set(t, &on)
+		}
+		return nil
 	}
-	for _, key := range b.SSH {
-		one := SSH{ID: key.ID}
-		if key.Path != "" {
-			one.Paths = []string{key.Path}
+}
+
+func setAttest(kind string) func(*Target, any, composeScope) error {
+	return func(t *Target, value any, _ composeScope) error {
+		text := scalar(value)
+		if text == "" {
+			return nil
+		}
+		list, err := attestKind.parseAll([]string{AttestFlag(kind, text)})
+		t.Attest = attestKind.merge(t.Attest, list)
+		return err
+	}
+}
+
+// refuseTrue refuses what BuildKit has nothing like, unless it says nothing.
+func refuseTrue(_ *Target, value any, _ composeScope) error {
+	if text := scalar(value); text != "" && text != "false" && text != "default" {
+		return errors.New("has no meaning for BuildKit: leave it out")
+	}
+	return nil
+}
+
+func setExtraHosts(t *Target, value any, _ composeScope) error {
+	add := func(host, address string) {
+		address = strings.TrimSuffix(strings.TrimPrefix(address, "["), "]")
+		if known := t.ExtraHosts[host]; known != nil {
+			address = *known + "," + address
+		}
+		t.ExtraHosts[host] = &address
+	}
+	if m, ok := value.(map[string]any); ok {
+		for _, host := range slices.Sorted(maps.Keys(m)) {
+			addresses, err := texts(m[host])
+			if err != nil {
+				return err
+			}
+			for _, address := range addresses {
+				add(host, address)
+			}
+		}
+		return nil
+	}
+	list, err := texts(value)
+	for _, line := range list {
+		host, address, ok := strings.Cut(line, "=")
+		if !ok {
+			host, address, ok = strings.Cut(line, ":")
+		}
+		if !ok {
+			return fmt.Errorf("%q is not HOST=ADDRESS", line)
+		}
+		add(host, address)
+	}
+	return err
+}
+
+func setUlimits(t *Target, value any, _ composeScope) error {
+	limits, err := mapping(value)
+	for _, name := range slices.Sorted(maps.Keys(limits)) {
+		soft, hard := scalar(limits[name]), scalar(limits[name])
+		if m, ok := limits[name].(map[string]any); ok {
+			soft, hard = scalar(m["soft"]), scalar(m["hard"])
+			if single, ok := m["single"]; ok { // what a number alone becomes
+				soft, hard = scalar(single), scalar(single)
+			}
+		}
+		t.Ulimits = append(t.Ulimits, name+"="+soft+":"+hard)
+	}
+	return err
+}
+
+func setComposeSSH(t *Target, value any, _ composeScope) error {
+	pairs, err := keyed(value)
+	for id, v := range pairs {
+		one := SSH{ID: id}
+		if path := or(v, ""); path != "" {
+			one.Paths = []string{path}
 		}
 		t.SSH = append(t.SSH, one)
 	}
 	slices.SortFunc(t.SSH, compareSSH)
-	for _, used := range b.Secrets {
-		secret := project.Secrets[used.Source]
-		if secret.External {
-			return fmt.Errorf("secret %q: is external, and there is nothing to read it from", used.Source)
+	return err
+}
+
+func setComposeSecrets(t *Target, value any, scope composeScope) error {
+	list, ok := value.([]any)
+	if !ok {
+		return errors.New("is no list")
+	}
+	for _, one := range list {
+		name := scalar(one)
+		if m, ok := one.(map[string]any); ok {
+			name = scalar(m["source"])
 		}
-		e := Entry{}
-		for key, value := range map[string]string{keyID: used.Source, keySource: secret.File, keyEnv: secret.Environment} {
-			if value != "" {
-				e[key] = value
-			}
+		secret, ok := scope.project.secrets[name]
+		switch external, _ := secret["external"]; {
+		case !ok:
+			return fmt.Errorf("%q is no secret of the file", name)
+		case external != nil && scalar(external) != "false":
+			return fmt.Errorf("%q is external, and there is nothing to read it from", name)
+		}
+		e := Entry{keyID: name}
+		if file := scalar(secret["file"]); file != "" {
+			e[keySource] = filepath.Clean(file)
+		}
+		if variable := scalar(secret["environment"]); variable != "" {
+			e[keyEnv] = variable
 		}
 		t.Secrets = append(t.Secrets, e)
 	}
-	for kind, value := range map[string]string{"sbom": string(b.SBOM), "provenance": string(b.Provenance)} {
-		if value == "" {
-			continue
-		}
-		list, err := attestKind.parseAll([]string{AttestFlag(kind, value)})
-		if err != nil {
-			return err
-		}
-		t.Attest = attestKind.merge(t.Attest, list)
-	}
-	slices.SortFunc(t.Attest, func(a, b Entry) int { return cmp.Compare(b[keyType], a[keyType]) }) // sbom first, as buildx has it
 	return nil
 }
 
@@ -271,11 +345,8 @@ func compareSSH(a, b SSH) int { return cmp.Or(cmp.Compare(a.ID, b.ID), slices.Co
 // AttestFlag is an attestation as the flag --attest takes it, of a value of --sbom or
 // --provenance: a boolean, or attributes.
 func AttestFlag(kind, value string) string {
-	switch value {
-	case "1", "t", "T", "true", "TRUE", "True":
-		return "type=" + kind + ",disabled=false"
-	case "0", "f", "F", "false", "FALSE", "False":
-		return "type=" + kind + ",disabled=true"
+	if on, err := strconv.ParseBool(value); err == nil {
+		return fmt.Sprintf("type=%s,disabled=%t", kind, !on)
 	}
 	return "type=" + kind + "," + value
 }
@@ -289,6 +360,13 @@ func notEmpty(text string) *string {
 
 func notNil(text string) *string { return &text }
 
+func or(text *string, otherwise string) string {
+	if text == nil {
+		return otherwise
+	}
+	return *text
+}
+
 // composeContexts are contexts, of which some are other services.
 func composeContexts(m map[string]string) map[string]string {
 	out := map[string]string{}
@@ -299,31 +377,35 @@ func composeContexts(m map[string]string) map[string]string {
 				break
 			}
 		}
+		if !strings.Contains(value, ":") {
+			value = path.Clean(filepath.ToSlash(value))
+		}
 		out[name] = value
 	}
 	return out
 }
 
+// xbakeKeys are the keys of the extension x-bake.
+var xbakeKeys = []string{"tags", "cache-from", "cache-to", "secret", "ssh", "platforms", "output", "pull", "no-cache", "no-cache-filter", "contexts"}
+
 // extend adds what compose has no word for, from the extension x-bake of a build
 // (https://docs.docker.com/build/bake/compose-file/#extension-field-with-x-bake).
 func (t *Target) extend(extension any) error {
-	keys, ok := extension.(map[string]any)
-	if !ok {
-		if extension != nil {
-			return errors.New("is no map")
-		}
+	if extension == nil {
 		return nil
 	}
-	known := []string{"tags", "cache-from", "cache-to", "secret", "ssh", "platforms", "output", "pull", "no-cache", "no-cache-filter", "contexts"}
+	keys, err := mapping(extension)
+	if err != nil {
+		return err
+	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		value := keys[key]
-		if !slices.Contains(known, key) {
-			if near := suggest.Nearest(key, known); near != "" {
+		if !slices.Contains(xbakeKeys, key) {
+			if near := suggest.Nearest(key, xbakeKeys); near != "" {
 				return fmt.Errorf("unknown key %q; did you mean %q?", key, near)
 			}
-			return fmt.Errorf("unknown key %q; known are %s", key, strings.Join(known, ", "))
+			return fmt.Errorf("unknown key %q; known are %s", key, strings.Join(xbakeKeys, ", "))
 		}
-		if err := t.extendBy(key, value); err != nil {
+		if err := t.extendBy(key, keys[key]); err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}
 	}
@@ -344,18 +426,18 @@ func (t *Target) extendBy(key string, value any) error {
 		}
 		return nil
 	case "contexts":
-		m, ok := value.(map[string]any)
-		if !ok {
-			return errors.New("is no map")
-		}
+		pairs, err := keyed(value)
 		contexts := map[string]string{}
-		for name, v := range m {
-			contexts[name] = fmt.Sprint(v)
+		for name, v := range pairs {
+			contexts[name] = or(v, "")
 		}
 		t.Contexts = with(composeContexts(contexts), t.Contexts)
-		return nil
+		return err
 	}
-	list, err := stringList(value)
+	list, err := texts(value)
+	if text, ok := value.(string); ok {
+		list = strings.Fields(text)
+	}
 	if err != nil {
 		return err
 	}
@@ -386,23 +468,4 @@ func (t *Target) extendBy(key string, value any) error {
 		t.CacheTo = add(cacheKind, t.CacheTo)
 	}
 	return err
-}
-
-// stringList is a list of texts, or a text with spaces between them.
-func stringList(value any) ([]string, error) {
-	switch v := value.(type) {
-	case string:
-		return strings.Fields(v), nil
-	case []any:
-		var all []string
-		for _, one := range v {
-			text, ok := one.(string)
-			if !ok {
-				return nil, fmt.Errorf("%v is no text", one)
-			}
-			all = append(all, text)
-		}
-		return all, nil
-	}
-	return nil, fmt.Errorf("%v is no list", value)
 }

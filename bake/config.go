@@ -36,6 +36,8 @@ type Input struct {
 	Environment []string
 	// DotEnv is the file .env of the working directory, for compose files; nil for none.
 	DotEnv []byte
+	// ReadFile reads what compose files refer to; nil for nothing.
+	ReadFile func(path string) ([]byte, error)
 }
 
 func (in Input) lookup(name string) (string, bool) {

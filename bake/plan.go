@@ -192,27 +192,44 @@ func (r resolver) link(name string, within []string) error {
 // are from elsewhere.
 const hostPrefix = "cwd://"
 
-// Locate makes the paths of contexts those of a build. remote is the URL that the files
-// are from; empty where they are local.
-func (p *Plan) Locate(remote string) error {
+// Locate makes the paths of contexts those of a build.
+func (p *Plan) Locate() error {
 	for _, name := range slices.Sorted(maps.Keys(p.Targets)) {
 		t := p.Targets[name]
 		if *t.Context == "-" || *t.Dockerfile == "-" {
 			return fmt.Errorf("target %q: standard input is no context and no Dockerfile of a bake file", name)
 		}
-		context := locate(*t.Context, remote)
+		context := locate(*t.Context)
 		t.Context = &context
 	}
 	return nil
 }
 
 // locate is the path or URL of a context.
-func locate(context, remote string) string {
+func locate(context string) string {
 	if path, ok := strings.CutPrefix(context, hostPrefix); ok {
 		return filepath.Clean(path)
 	}
-	if strings.Contains(context, "://") {
+	if IsRemote(context) {
 		return context
 	}
 	return filepath.Clean(context)
+}
+
+// IsRemote says whether a context is a URL of git or HTTP.
+func IsRemote(context string) bool {
+	return slices.ContainsFunc([]string{"https://", "http://", "git://", "ssh://", "git@"}, func(prefix string) bool { return strings.HasPrefix(context, prefix) })
+}
+
+// DockerfilePath is the Dockerfile of a target as the flag --file takes it: relative to
+// the directory of the command where the context is a directory, else to the context.
+func (t *Target) DockerfilePath() string {
+	file := *t.Dockerfile
+	if path, ok := strings.CutPrefix(file, hostPrefix); ok {
+		return filepath.Clean(path)
+	}
+	if IsRemote(file) || IsRemote(*t.Context) || filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(*t.Context, file)
 }

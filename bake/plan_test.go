@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"flag"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -102,6 +103,12 @@ func (c testCase) plan() (*Plan, error) {
 		}
 	}
 	in.DotEnv, _ = c.file(".env")
+	in.ReadFile = func(path string) ([]byte, error) {
+		if data, ok := c.file(path); ok {
+			return data, nil
+		}
+		return nil, fs.ErrNotExist
+	}
 	if targets == nil {
 		targets = []string{"default"}
 	}
@@ -113,7 +120,7 @@ func (c testCase) plan() (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return plan, plan.Locate("")
+	return plan, plan.Locate()
 }
 
 // record replaces the answers by those of buildx.

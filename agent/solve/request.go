@@ -22,7 +22,9 @@ type Request struct {
 	// Dockerfile is the value of -f: "" for Dockerfile in the context, a path
 	// relative to the working directory (to the context for a URL), "-" for
 	// standard input, or an http(s) URL.
-	Dockerfile    string
+	Dockerfile string
+	// Inline is the text of the Dockerfile, in place of a file; empty for none.
+	Inline        string
 	Target        string
 	BuildArgs     map[string]string // see ParseBuildArgs
 	Labels        map[string]string // see ParseLabels

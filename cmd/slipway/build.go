@@ -361,12 +361,15 @@ func (c *buildCmd) spec() solve.Spec {
 }
 
 // request makes the request of the flags; all mistakes are reported at once.
-func (c *buildCmd) request(in *invocation) (solve.Request, error) {
-	keychain, err := in.keychain(c.registryFlags, pushedNames(c.Tag, c.Output))
+func (c *buildCmd) request(in *invocation) (solve.Request, error) { return c.requestOf(in, c.spec()) }
+
+// requestOf makes the request of a spec, with what the flags say beside it.
+func (c *buildCmd) requestOf(in *invocation, spec solve.Spec) (solve.Request, error) {
+	keychain, err := in.keychain(c.registryFlags, pushedNames(spec.Tags, spec.Outputs))
 	if err != nil {
 		return solve.Request{}, err
 	}
-	r, mistakes := c.spec().Request(solve.Surroundings{
+	r, mistakes := spec.Request(solve.Surroundings{
 		WorkDir:        in.workdir,
 		Home:           in.env.Home,
 		Files:          in.files,

@@ -29,7 +29,7 @@ const module = "github.com/slipway-build/slipway"
 // and a stranger reads from the top down. What serves tests is on no floor.
 var floors = [][]string{
 	{"cmd/slipway"},
-	{"cmd/slipway/authview", "cmd/slipway/buildref", "cmd/slipway/cachetable", "cmd/slipway/checktable", "cmd/slipway/detailview", "cmd/slipway/install", "cmd/slipway/lstable", "cmd/slipway/model", "cmd/slipway/process", "cmd/slipway/tagging"},
+	{"cmd/slipway/authview", "cmd/slipway/baking", "cmd/slipway/buildref", "cmd/slipway/cachetable", "cmd/slipway/checktable", "cmd/slipway/detailview", "cmd/slipway/install", "cmd/slipway/lstable", "cmd/slipway/model", "cmd/slipway/process", "cmd/slipway/tagging"},
 	{"agent"},
 	{"agent/builders", "agent/doctor", "agent/report", "agent/sidecar"},
 	{"agent/fleet"},
@@ -48,7 +48,7 @@ var floors = [][]string{
 	{"configmap", "registry"},
 	{"internal/color", "internal/heap", "internal/reference", "internal/source", "internal/table", "internal/target"},
 	{"internal/fault"},
-	{"internal/format", "internal/ociplatform", "internal/sanitize", "internal/variables"},
+	{"bake", "internal/format", "internal/ociplatform", "internal/sanitize", "internal/variables"},
 	{"internal/suggest"},
 }
 
@@ -119,6 +119,10 @@ var importRules = []struct {
 	{module + "/cmd/slipway", nil, "the command line is the top of the house"},
 	{module + "/cmd/slipway/authview", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/checktable", []string{"cmd/slipway"}, "a part of the command line"},
+	{module + "/cmd/slipway/baking", []string{"cmd/slipway"}, "a part of the command line"},
+	{module + "/bake", []string{"cmd/slipway", "cmd/slipway/baking"}, "bake files are known in cmd only; below it they are builds"},
+	{"github.com/docker/buildx/...", []string{"bake"}, "files in HCL are evaluated in bake only"},
+	{"github.com/compose-spec/compose-go/...", []string{"bake"}, "compose files are read in bake only"},
 	{module + "/cmd/slipway/buildref", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/cachetable", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/detailview", []string{"cmd/slipway"}, "a part of the command line"},
@@ -137,7 +141,7 @@ var importRules = []struct {
 	{module + "/agent/fleet", []string{"agent", "agent/builders", "agent/doctor", "agent/sidecar", "cmd/slipway"}, "nodes and connections are for those who do something with them"},
 	{module + "/agent/fleet/fleettest", nil, "what stands in for a cluster belongs into tests only"},
 	{module + "/agent/cluster", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "agent/fleet/fleettest", "cmd/slipway"}, "Kubernetes is for those who reach nodes, not for solve, progress or ci"},
-	{module + "/agent/solve", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "cmd/slipway"}, "BuildKit is for those who reach nodes, not for cluster, progress or ci"},
+	{module + "/agent/solve", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "cmd/slipway", "cmd/slipway/baking"}, "BuildKit is for those who reach nodes, not for cluster, progress or ci"},
 	{module + "/agent/progress", []string{"agent", "agent/builders", "cmd/slipway"}, "the display belongs to commands; what is below them emits events or reports to a function"},
 	{module + "/agent/ci", []string{"agent", "cmd/slipway", "cmd/slipway/tagging"}, "siblings under agent do not import each other"},
 	{module + "/agent/ci/results", []string{"agent/ci", "cmd/slipway", "cmd/slipway/tagging"}, "a part of ci: what systems get of a build that has ended"},
@@ -221,6 +225,8 @@ var reachRules = []struct{ from, to string }{
 	{"registry/imagetools", "github.com/moby/buildkit/..."},
 	{"registry/imagetools", module + "/configmap"},
 	{"registry/imagetools", module + "/agent/..."},
+	{"bake", "k8s.io/client-go/..."},
+	{"bake", module + "/agent/..."},
 	{"internal/source", module + "/agent/..."},
 	{"internal/source", module + "/configmap"},
 	{"internal/source", module + "/registry/..."},
