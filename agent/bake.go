@@ -78,7 +78,7 @@ func (b Bake) Run(ctx context.Context) (all []Baked, err error) {
 	}()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	s := &shared{ctx: ctx, bake: b, shown: shown, linked: map[string]*linked{}, held: map[holdKey]*hold{}}
+	s := &shared{ctx: ctx, bake: b, shown: shown, linked: map[string]*linked{}, held: map[holdKey]*hold{}, shownSteps: map[string]bool{}}
 	defer s.close(&err)
 	if err := s.prepare(ctx); err != nil {
 		return nil, err
@@ -116,12 +116,18 @@ func (b Bake) Run(ctx context.Context) (all []Baked, err error) {
 func failures(all []Baked) error {
 	var list fault.List
 	var ended error
+	told := map[error]bool{} // by a target that has it as a context as well
 	for _, t := range all {
+		linked := (*linkedError)(nil)
 		switch {
 		case t.Err == nil:
 		case errors.Is(t.Err, errNotBuilt):
 			ended = t.Err
+		case errors.As(t.Err, &linked) && told[linked.err]:
 		default:
+			if linked != nil {
+				told[linked.err] = true
+			}
 			list = append(list, fmt.Errorf("target %s: %w", t.Name, t.Err))
 		}
 	}
@@ -143,6 +149,8 @@ type shared struct {
 
 	mu   sync.Mutex
 	held map[holdKey]*hold
+	// shownSteps are the steps of targets that are held, by node.
+	shownSteps map[string]bool
 }
 
 // linked is a target that others have as a context.
@@ -275,10 +283,22 @@ func (s *shared) hold(name string, j job.Job, conn *fleet.Connection) (*solve.He
 	s.mu.Unlock()
 	<-h.done
 	if h.err != nil {
-		return nil, fmt.Errorf("target %s: %w", name, h.err)
+		return nil, &linkedError{target: name, err: h.err}
 	}
 	return h.held, nil
 }
+
+// linkedError is the failure of a target that is a context of another one.
+type linkedError struct {
+	target string
+	err    error
+}
+
+// Error implements error.
+func (e *linkedError) Error() string { return fmt.Sprintf("target %s: %v", e.target, e.err) }
+
+// Unwrap returns why it has failed.
+func (e *linkedError) Unwrap() error { return e.err }
 
 func (s *shared) make(l *linked, j job.Job, conn *fleet.Connection) (*solve.Held, error) {
 	inputs, err := l.part.inputs(j, conn)
@@ -333,8 +353,33 @@ func (p *part) Consume(e event.Event) error {
 		}
 		e.Assigned = &assigned
 	}
+	if e.Progress != nil {
+		e.Progress = p.shared.once(e, p.target)
+	}
 	p.shared.shown.Emitter().Node(node, e.Platforms...).Pod(e.Pod).Emit(e)
 	return nil
+}
+
+// once is the progress of a target without the steps of its contexts that are targets
+// themselves: those are shown as theirs.
+func (s *shared) once(e event.Event, t Target) *event.Progress {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.linked[t.Name] != nil && t.Linked {
+		for _, v := range e.Progress.Vertexes {
+			s.shownSteps[e.Node+" "+v.Digest] = true
+		}
+	}
+	if len(t.Links) == 0 || t.Linked {
+		return e.Progress
+	}
+	known := func(digest string) bool { return s.shownSteps[e.Node+" "+digest] }
+	return &event.Progress{
+		Vertexes: slices.DeleteFunc(slices.Clone(e.Progress.Vertexes), func(v *event.Vertex) bool { return known(v.Digest) }),
+		Statuses: slices.DeleteFunc(slices.Clone(e.Progress.Statuses), func(v *event.Status) bool { return known(v.Vertex) }),
+		Logs:     slices.DeleteFunc(slices.Clone(e.Progress.Logs), func(v *event.Log) bool { return known(v.Vertex) }),
+		Warnings: e.Progress.Warnings,
+	}
 }
 
 // affinity is what chooses among several pods of a node.
