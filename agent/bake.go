@@ -128,7 +128,7 @@ func failures(all []Baked) error {
 			if linked != nil {
 				told[linked.err] = true
 			}
-			list = append(list, fmt.Errorf("target %s: %w", t.Name, t.Err))
+			list = append(list, fault.Prefixed("target "+t.Name, t.Err))
 		}
 	}
 	switch {
@@ -181,7 +181,7 @@ func (s *shared) prepare(ctx context.Context) error {
 			b.Request.Outputs, b.Request.Annotations, b.Request.CacheTo = nil, nil, nil
 			plan, err := b.prepare(ctx)
 			if err != nil {
-				return fmt.Errorf("target %s: %w", name, err)
+				return fault.Prefixed("target "+name, err)
 			}
 			l.plan = plan
 			l.part = &part{shared: s, target: l.target}

@@ -138,7 +138,7 @@ var composeKeys = map[string]func(*Target, any, composeScope) error{
 	"labels": func(t *Target, value any, _ composeScope) error {
 		pairs, err := keyed(value)
 		for name, v := range pairs {
-			t.Labels[name] = notNil(or(v, ""))
+			t.Labels[name] = notNil(textOf(v))
 		}
 		return err
 	},
@@ -158,7 +158,7 @@ var composeKeys = map[string]func(*Target, any, composeScope) error{
 		pairs, err := keyed(value)
 		contexts := map[string]string{}
 		for name, v := range pairs {
-			contexts[name] = or(v, "")
+			contexts[name] = textOf(v)
 		}
 		t.Contexts = composeContexts(contexts)
 		return err
@@ -302,7 +302,7 @@ func setComposeSSH(t *Target, value any, _ composeScope) error {
 	pairs, err := keyed(value)
 	for id, v := range pairs {
 		one := SSH{ID: id}
-		if path := or(v, ""); path != "" {
+		if path := textOf(v); path != "" {
 			one.Paths = []string{path}
 		}
 		t.SSH = append(t.SSH, one)
@@ -340,7 +340,9 @@ func setComposeSecrets(t *Target, value any, scope composeScope) error {
 	return nil
 }
 
-func compareSSH(a, b SSH) int { return cmp.Or(cmp.Compare(a.ID, b.ID), slices.Compare(a.Paths, b.Paths)) }
+func compareSSH(a, b SSH) int {
+	return cmp.Or(cmp.Compare(a.ID, b.ID), slices.Compare(a.Paths, b.Paths))
+}
 
 // AttestFlag is an attestation as the flag --attest takes it, of a value of --sbom or
 // --provenance: a boolean, or attributes.
@@ -360,9 +362,10 @@ func notEmpty(text string) *string {
 
 func notNil(text string) *string { return &text }
 
-func or(text *string, otherwise string) string {
+// textOf is a text; empty for nil.
+func textOf(text *string) string {
 	if text == nil {
-		return otherwise
+		return ""
 	}
 	return *text
 }
@@ -429,7 +432,7 @@ func (t *Target) extendBy(key string, value any) error {
 		pairs, err := keyed(value)
 		contexts := map[string]string{}
 		for name, v := range pairs {
-			contexts[name] = or(v, "")
+			contexts[name] = textOf(v)
 		}
 		t.Contexts = with(composeContexts(contexts), t.Contexts)
 		return err

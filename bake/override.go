@@ -231,10 +231,10 @@ func (v setting) applyList(t *Target, key, name string, named *Paths) error {
 		named.Write = append(named.Write, valuesOf(t.Outputs, keyDest)...)
 	case "cache-from":
 		t.CacheFrom, err = entries(cacheKind, t.CacheFrom)
-		named.Read = append(named.Read, valuesOf(ofType(t.CacheFrom, "local"), keySource)...)
+		named.Read = append(named.Read, valuesOf(localOnes(t.CacheFrom), keySource)...)
 	case "cache-to":
 		t.CacheTo, err = entries(cacheKind, t.CacheTo)
-		named.Write = append(named.Write, valuesOf(ofType(t.CacheTo, "local"), keyDest)...)
+		named.Write = append(named.Write, valuesOf(localOnes(t.CacheTo), keyDest)...)
 	case "attest": // buildx adds to these
 		var list []Entry
 		if list, err = attestKind.parseAll(v.list); v.list == nil {
@@ -301,10 +301,11 @@ func valuesOf(list []Entry, key string) []string {
 	return all
 }
 
-func ofType(list []Entry, kind string) []Entry {
+// localOnes are the entries that are directories of the command's machine.
+func localOnes(list []Entry) []Entry {
 	var all []Entry
 	for _, e := range list {
-		if e[keyType] == kind {
+		if e[keyType] == "local" {
 			all = append(all, e)
 		}
 	}

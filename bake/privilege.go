@@ -67,9 +67,10 @@ func (p Privileges) Missing(plan *Plan, dir string, files bool, lookup func(stri
 	var missing []string
 	need := func(value string) {
 		kind, _, _ := strings.Cut(value, "=")
-		if !slices.Contains(p.values, value) && !(kind == privilegeDevice && slices.Contains(p.values, kind)) {
-			missing = append(missing, value)
+		if slices.Contains(p.values, value) || kind == privilegeDevice && slices.Contains(p.values, kind) {
+			return
 		}
+		missing = append(missing, value)
 	}
 	var asked Paths
 	for _, name := range slices.Sorted(maps.Keys(plan.Targets)) {
@@ -119,8 +120,8 @@ func (t *Target) paths(lookup func(string) (string, bool)) Paths {
 			p.Write = append(p.Write, e[keyDest])
 		}
 	}
-	p.Read = append(p.Read, valuesOf(ofType(t.CacheFrom, "local"), keySource)...)
-	p.Write = append(p.Write, valuesOf(ofType(t.CacheTo, "local"), keyDest)...)
+	p.Read = append(p.Read, valuesOf(localOnes(t.CacheFrom), keySource)...)
+	p.Write = append(p.Write, valuesOf(localOnes(t.CacheTo), keyDest)...)
 	for _, e := range t.Secrets {
 		switch _, inEnv := lookup(e[keyID]); {
 		case e[keySource] != "":

@@ -228,7 +228,7 @@ func (c *bakeCmd) build(in *invocation, plan *bake.Plan) error {
 	if err != nil && !c.KeepGoing && !keepGoing {
 		return err
 	}
-	return errors.Join(err, writeJSON(in.ctx, "--metadata-file", metadata, made))
+	return errors.Join(err, writeMetadata(in.ctx, metadata, made))
 }
 
 // targets are the builds of a plan; all mistakes are reported at once.
@@ -245,7 +245,7 @@ func (c *bakeCmd) targets(in *invocation, plan *bake.Plan, definition configmap.
 	for _, name := range slices.Sorted(maps.Keys(plan.Targets)) {
 		of := plan.Targets[name]
 		t := agent.Target{Name: name, Linked: of.Linked, Provenance: provenance}
-		fail := func(err error) { mistakes = append(mistakes, fmt.Errorf("target %s: %w", name, err)) }
+		fail := func(err error) { mistakes = append(mistakes, fault.Prefixed("target "+name, err)) }
 		spec, links, err := baking.Spec(of)
 		if err != nil {
 			fail(err)

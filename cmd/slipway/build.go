@@ -248,7 +248,7 @@ func (c *buildCmd) ask(in *invocation, build agent.Build, call solve.Call) error
 	if err != nil {
 		return err
 	}
-	if err := writeJSON(in.ctx, "--metadata-file", metadata, answer.Metadata()); err != nil {
+	if err := writeMetadata(in.ctx, metadata, answer.Metadata()); err != nil {
 		return err
 	}
 	if err := answer.Print(in.output(call.Format), call.Format); err != nil {
