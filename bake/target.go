@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -283,6 +284,16 @@ func (r Resources) ToCtyValue() cty.Value {
 // Policies are policies in Rego, which are not evaluated: disabled=true is all that
 // can be honoured.
 type Policies []Entry
+
+// PolicyDisabled says that policies are there and switched off.
+func (t *Target) PolicyDisabled() bool {
+	for _, e := range t.Policy {
+		if off, err := strconv.ParseBool(e[keyDisabled]); err != nil || !off || len(e) > 1 {
+			return false
+		}
+	}
+	return len(t.Policy) > 0
+}
 
 var policyKind = kind{name: "policy", parse: one(keyValues), check: func(Entry) error { return nil }}
 

@@ -24,6 +24,8 @@ type summary struct {
 	// parts says that several builds are shown; made is what was published of them.
 	parts bool
 	made  []part
+	// failed are the parts that have failed.
+	failed map[string]bool
 }
 
 // part is one of several builds.
@@ -59,6 +61,11 @@ func (s *summary) note(e event.Event) {
 	case e.Published != nil:
 		s.published, s.ended = e.Published, e.Time
 		s.made = append(s.made, part{e.Node, e.Published})
+	case e.Failed != nil && s.parts:
+		if s.failed == nil {
+			s.failed = map[string]bool{}
+		}
+		s.failed[e.Node] = true
 	}
 	at := slices.IndexFunc(s.nodes, func(n nodeSummary) bool { return n.Node == e.Node })
 	if at < 0 {
@@ -96,7 +103,11 @@ func (s *summary) text() string {
 		return ""
 	}
 	var b strings.Builder
-	sanitize.Fprintf(&b, "\nbuilt in %s with builder %q\n", seconds(s.ended.Sub(s.began)), s.builder)
+	what := ""
+	if len(s.failed) > 0 {
+		what = fmt.Sprintf(" %d of %d targets", len(s.made), len(s.made)+len(s.failed))
+	}
+	sanitize.Fprintf(&b, "\nbuilt%s in %s with builder %q\n", what, seconds(s.ended.Sub(s.began)), s.builder)
 	var rows strings.Builder
 	table := tabwriter.NewWriter(&rows, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "  PLATFORM\tNODE\tTIME\tCACHED STEPS")

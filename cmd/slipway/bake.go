@@ -104,9 +104,12 @@ func (c *bakeCmd) config(in *invocation) (*bake.Config, error) {
 	if len(c.Targets) > 0 && bake.IsRemote(c.Targets[0]) {
 		return nil, &fault.Usage{Flag: "target", Value: c.Targets[0], Problem: "bake files of a URL are not read", Hint: "check the repository out, and run slipway bake in it"}
 	}
+	if in.env.enabled("BUILDX_BAKE_FILE_RELATIVE_PATHS") {
+		return nil, &fault.Usage{Flag: "BUILDX_BAKE_FILE_RELATIVE_PATHS", Value: "true", Problem: "paths are relative to the current directory only", Hint: "run slipway bake in the directory of the file"}
+	}
 	names := c.File
 	if len(names) == 0 {
-		names = baking.Names(in.env.lookup)
+		names = baking.Names(in.env.variable("BUILDX_BAKE_FILE"), in.env.variable("BUILDX_BAKE_PATH_SEPARATOR"))
 	}
 	files, err := baking.Read(in.files, names)
 	if err != nil {
@@ -161,10 +164,8 @@ func (c *bakeCmd) allowed(in *invocation, plan *bake.Plan) error {
 	if err != nil {
 		return &usageError{err: err}
 	}
-	files := true
-	if value, ok := in.env.lookup("BUILDX_BAKE_ENTITLEMENTS_FS"); ok && (value == "0" || strings.EqualFold(value, "false")) {
-		files = false
-	}
+	_, decided := in.env.lookup("BUILDX_BAKE_ENTITLEMENTS_FS")
+	files := !decided || in.env.enabled("BUILDX_BAKE_ENTITLEMENTS_FS")
 	missing := privileges.Missing(plan, in.workdir, files, in.env.lookup)
 	if len(missing) == 0 {
 		return nil
@@ -257,6 +258,10 @@ func (c *bakeCmd) targets(in *invocation, plan *bake.Plan, definition configmap.
 			fail(&fault.Usage{Flag: "call", Value: *call, Problem: "a bake file's targets are built only"})
 			continue
 		}
+		if len(of.Policy) > 0 && !of.PolicyDisabled() {
+			fail(&fault.Usage{Flag: "policy", Problem: "policies in Rego are not evaluated by slipway", Hint: "--set '*.policy=disabled=true' builds without"})
+			continue
+		}
 		if t.Platforms, err = solve.ParsePlatforms(of.Platforms); err != nil {
 			fail(err)
 			continue
@@ -265,6 +270,7 @@ func (c *bakeCmd) targets(in *invocation, plan *bake.Plan, definition configmap.
 			fail(err)
 			continue
 		}
+		t.Request.PolicyDisabled = of.PolicyDisabled()
 		if err := flags.complete(in, &t.Request, definition); err != nil {
 			fail(err)
 			continue

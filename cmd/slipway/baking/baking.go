@@ -58,11 +58,8 @@ func Read(files *source.Reader, names []string) ([]bake.File, error) {
 	return all, nil
 }
 
-// Names are the files of the variable BUILDX_BAKE_FILE, which BUILDX_BAKE_PATH_SEPARATOR
-// separates.
-func Names(lookup func(string) (string, bool)) []string {
-	value, _ := lookup("BUILDX_BAKE_FILE")
-	separator, _ := lookup("BUILDX_BAKE_PATH_SEPARATOR")
+// Names are the files of a variable; without a separator they are as in PATH.
+func Names(value, separator string) []string {
 	var names []string
 	for name := range strings.SplitSeq(value, cmp.Or(separator, string(filepath.ListSeparator))) {
 		if name = strings.TrimSpace(name); name != "" {
