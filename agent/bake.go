@@ -146,6 +146,7 @@ type shared struct {
 	bake   Bake
 	shown  *event.Stream
 	linked map[string]*linked // by target
+	files  solve.Shared
 
 	mu   sync.Mutex
 	held map[holdKey]*hold
@@ -179,6 +180,7 @@ func (s *shared) prepare(ctx context.Context) error {
 			b := s.bake.Build
 			b.Request, b.Platforms = l.target.Request, l.target.Platforms
 			b.Request.Outputs, b.Request.Annotations, b.Request.CacheTo = nil, nil, nil
+			b.Request.Shared = &s.files
 			plan, err := b.prepare(ctx)
 			if err != nil {
 				return fault.Prefixed("target "+name, err)
@@ -225,6 +227,7 @@ func (s *shared) join() {
 func (s *shared) build(t Target) Build {
 	b := s.bake.Build
 	b.Request, b.Platforms, b.Provenance, b.Events = t.Request, t.Platforms, t.Provenance, nil
+	b.Request.Shared = &s.files
 	b.part = &part{shared: s, target: t}
 	return b
 }

@@ -26,7 +26,7 @@ type Held struct {
 	// results are by platform as BuildKit writes it; "" for a result of one platform.
 	results map[string]heldResult
 	release context.CancelFunc
-	ended   chan error
+	ended   chan struct{}
 }
 
 // heldResult is one platform's.
@@ -55,11 +55,12 @@ func (p *Plan) Hold(ctx context.Context, d *buildkit.Daemon, job job.Job, name s
 		feed.close()
 		return nil, err
 	}
-	held := &Held{name: name, results: map[string]heldResult{}, ended: make(chan error, 1)}
+	held := &Held{name: name, results: map[string]heldResult{}, ended: make(chan struct{})}
 	released, release := context.WithCancel(context.WithoutCancel(ctx))
 	held.release = release
 	built := make(chan error, 1)
 	go fault.Protect(func() {
+		defer close(held.ended)
 		defer feed.close()
 		defer cancel(nil)
 		defer unguard()
@@ -85,7 +86,6 @@ func (p *Plan) Hold(ctx context.Context, d *buildkit.Daemon, job job.Job, name s
 		case built <- err: // it has failed before it was built
 		default:
 		}
-		held.ended <- err
 	})()
 	if err := <-built; err != nil {
 		held.Release()
@@ -97,7 +97,7 @@ func (p *Plan) Hold(ctx context.Context, d *buildkit.Daemon, job job.Job, name s
 // Release ends what holds the result. It may be called once.
 func (h *Held) Release() {
 	h.release()
-	<-h.ended // what fails now has nobody who needs it
+	<-h.ended
 }
 
 // take notes the results of the frontend.

@@ -89,6 +89,9 @@ type Request struct {
 	// SumDir is a directory in which digests of files are kept for the next
 	// build of the same workspace; empty for none.
 	SumDir string
+	// Shared is what this build has in common with others of the command; nil for one
+	// alone.
+	Shared *Shared
 	// Keychain answers BuildKit's questions for credentials; nil is anonymous.
 	Keychain registry.Keychain
 	// Tokens fetches the tokens that BuildKit asks for with it; nil is a
