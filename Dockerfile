@@ -24,6 +24,7 @@ RUN --mount=type=cache,target=/go --mount=from=modules,target=/modules \
     if [ -d /modules/cache ]; then export GOPROXY=file:///modules/cache/download GONOSUMDB='*'; fi && \
     go mod download
 COPY agent agent
+COPY bake bake
 COPY cmd cmd
 COPY configmap configmap
 COPY internal internal

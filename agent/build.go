@@ -65,6 +65,9 @@ type Build struct {
 	// RawOutput shows what the build's steps put out as it is, but for secrets.
 	RawOutput bool
 	Log       zerolog.Logger
+
+	// part is what the build has of a Bake that it is part of; nil for one alone.
+	part *part
 }
 
 // Run checks what was asked before the cluster is touched, makes sure that the
@@ -125,8 +128,12 @@ func (b Build) call(ctx context.Context, call solve.Call) (answer *solve.CallRes
 	defer w.end(&err)
 	w.assigned(w.jobs[:1])
 	job := b.solveJobs(w.jobs)[0]
-	err = w.tryJob(ctx, w.jobs[0].Node, func(conn *fleet.Connection) (err error) {
-		answer, err = w.plan.Call(ctx, conn.Daemon, job, call, w.of(job, conn))
+	err = w.tryJob(ctx, w.jobs[0].Node, func(conn *fleet.Connection) error {
+		inputs, err := w.part.inputs(job, conn)
+		if err != nil {
+			return err
+		}
+		answer, err = w.plan.Call(ctx, conn.Daemon, job, call, w.of(job, conn), inputs...)
 		return err
 	})
 	return answer, err
@@ -161,18 +168,28 @@ func (b Build) begin(ctx context.Context) (_ *work, err error) {
 			w.end(&err)
 		}
 	}()
-	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title(), progress.RawOutput(b.RawOutput), progress.Steps(b.Steps))
-	if err != nil {
-		return nil, fault.With(fault.ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
+	if w.shown, err = b.show(ctx, stream); err != nil {
+		return nil, err
 	}
-	w.shown = stream.Subscribe("display", b.reporter(display))
-	w.nodes = b.Fleet.View(w.events, plan.Affinity)
+	w.nodes = b.Fleet.View(w.events, b.part.affinity(plan))
 	if w.jobs, err = w.assign(ctx); err != nil {
 		return nil, err
 	}
 	b.tellUnclaimed(w.jobs)
 	begun = true
 	return w, nil
+}
+
+// show opens the display, but for a part of several builds, which have one together.
+func (b Build) show(ctx context.Context, stream *event.Stream) (*event.Subscription, error) {
+	if b.part != nil {
+		return stream.Subscribe("display", b.part), nil
+	}
+	display, err := progress.Open(ctx, b.Terminal, b.Mode, b.title(), progress.RawOutput(b.RawOutput), progress.Steps(b.Steps))
+	if err != nil {
+		return nil, fault.With(fault.ClassUsage, fmt.Errorf("--progress=%s: %w", b.Mode, err))
+	}
+	return stream.Subscribe("display", b.reporter(display)), nil
 }
 
 // end closes what begin has opened; its own error counts where err has none.
@@ -344,12 +361,16 @@ func (w *work) solve(ctx context.Context, job job.Job, conn *fleet.Connection) e
 	if own := conn.Platforms(); len(own) > 0 {
 		begun.Platform = platforms.Format(own[0])
 	}
+	inputs, err := w.part.inputs(job, conn)
+	if err != nil {
+		return err
+	}
 	events.Emit(event.Event{SolveBegun: begun})
-	result, err := w.plan.Solve(ctx, conn.Daemon, job, events)
+	result, err := w.plan.Solve(ctx, conn.Daemon, job, events, inputs...)
 	if err != nil && solve.HoldsPart(err) && ctx.Err() == nil && conn.CollectGarbage(ctx) == nil {
 		w.Log.Debug().Str("node", job.Node).Err(err).Msg("the builder held a part of an image from a build that was interrupted: solving again")
 		events.Emit(event.Event{SolveBegun: begun})
-		result, err = w.plan.Solve(ctx, conn.Daemon, job, events)
+		result, err = w.plan.Solve(ctx, conn.Daemon, job, events, inputs...)
 	}
 	if err != nil {
 		return err

@@ -23,8 +23,10 @@ type building struct {
 	several bool
 	// stages are the steps in which nodes are waited for.
 	stages map[stage]*step
-	// publishing is nil before.
-	publishing *step
+	// parts says that several builds are shown, each of which has nodes of its own.
+	parts bool
+	// publishing are the steps of what is published: of the build, or of parts by name.
+	publishing map[string]*step
 	summary    summary
 	// running are the steps of nodes that have not ended, for a log of steps.
 	running map[string]map[digest.Digest]*client.Vertex
@@ -84,7 +86,7 @@ func (d *Display) Consume(e event.Event) error {
 	d.build.summary.note(e)
 	switch {
 	case e.Assigned != nil:
-		d.build.builder, d.build.several = e.Assigned.Builder, len(e.Assigned.Nodes) > 1
+		d.build.builder, d.build.several = e.Assigned.Builder, d.build.parts || len(e.Assigned.Nodes) > 1
 	case e.Waiting != nil:
 		d.stage(e.Node, e.Waiting.Stage).say(e.Waiting.Reason)
 	case e.Connected != nil:
@@ -111,21 +113,31 @@ func (d *Display) Consume(e event.Event) error {
 		step.say(fmt.Sprintf("%s: %s; solving again (%d of %d)", podName(e), e.BuilderLost.Error, e.BuilderLost.Try, e.BuilderLost.Tries))
 		step.done(nil)
 	case e.Publishing != nil:
-		d.build.publishing = d.step("[" + d.build.builder + "] publishing")
+		step := d.publish(e.Node)
 		if names := e.Publishing.Names; len(names) > 0 {
-			d.build.publishing.say("merging what the nodes have pushed into " + strings.Join(names, ", "))
+			step.say("merging what the nodes have pushed into " + strings.Join(names, ", "))
 		}
-	case e.Published != nil && d.build.publishing != nil:
+	case e.Published != nil && d.build.publishing[e.Node] != nil:
 		if e.Published.Image != nil {
 			for _, name := range e.Published.Merged {
-				d.build.publishing.say(fmt.Sprintf("%s is %s", name, e.Published.Image.Digest))
+				d.build.publishing[e.Node].say(fmt.Sprintf("%s is %s", name, e.Published.Image.Digest))
 			}
 		}
-		d.build.publishing.done(nil)
-	case e.NotPublished != nil && d.build.publishing != nil:
-		d.build.publishing.done(errNotPublished)
+		d.build.publishing[e.Node].done(nil)
+	case e.NotPublished != nil && d.build.publishing[e.Node] != nil:
+		d.build.publishing[e.Node].done(errNotPublished)
 	}
 	return nil
+}
+
+// publish begins the step of what is published; part is empty for a build alone.
+func (d *Display) publish(part string) *step {
+	if d.build.publishing == nil {
+		d.build.publishing = map[string]*step{}
+	}
+	s := d.step("[" + cmp.Or(part, d.build.builder) + "] publishing")
+	d.build.publishing[part] = s
+	return s
 }
 
 // label returns what tells the steps of one of several nodes from those of the others:
@@ -133,7 +145,7 @@ func (d *Display) Consume(e event.Event) error {
 // the node has one only. The name of a step may say the platform itself.
 func (d *Display) label(e event.Event) func(name string) string {
 	switch {
-	case d.form == nil:
+	case d.form == nil || d.build.parts:
 	case len(e.Platforms) == 1:
 		return func(name string) string {
 			if laneOf(name, false) != "" {

@@ -51,6 +51,12 @@ type Option func(*Display)
 // with control sequences, and with what a CI system takes for commands.
 func RawOutput(on bool) Option { return func(d *Display) { d.gate.raw = on } }
 
+// Parts shows several builds at once. The nodes of their events have the names of the
+// builds, or begin with them.
+func Parts() Option {
+	return func(d *Display) { d.build.parts, d.build.several, d.build.summary.parts = true, true, true }
+}
+
 // Open starts a display on the terminal, one at a time. The title says what is
 // being built with, for example `building with "kube"`. Mode TTY is an error
 // when the terminal is none. The display must be closed, which the end of its

@@ -21,6 +21,17 @@ type summary struct {
 	defaults  map[string]string // the default platform of nodes, by name
 	published *event.Published
 	ended     time.Time
+	// parts says that several builds are shown; made is what was published of them.
+	parts bool
+	made  []part
+	// failed are the parts that have failed.
+	failed map[string]bool
+}
+
+// part is one of several builds.
+type part struct {
+	name      string
+	published *event.Published
 }
 
 // nodeSummary is what one node has done.
@@ -49,6 +60,12 @@ func (s *summary) note(e event.Event) {
 		s.defaults[e.Node] = e.Connected.BuildsFor[0]
 	case e.Published != nil:
 		s.published, s.ended = e.Published, e.Time
+		s.made = append(s.made, part{e.Node, e.Published})
+	case e.Failed != nil && s.parts:
+		if s.failed == nil {
+			s.failed = map[string]bool{}
+		}
+		s.failed[e.Node] = true
 	}
 	at := slices.IndexFunc(s.nodes, func(n nodeSummary) bool { return n.Node == e.Node })
 	if at < 0 {
@@ -86,7 +103,11 @@ func (s *summary) text() string {
 		return ""
 	}
 	var b strings.Builder
-	sanitize.Fprintf(&b, "\nbuilt in %s with builder %q\n", seconds(s.ended.Sub(s.began)), s.builder)
+	what := ""
+	if len(s.failed) > 0 {
+		what = fmt.Sprintf(" %d of %d targets", len(s.made), len(s.made)+len(s.failed))
+	}
+	sanitize.Fprintf(&b, "\nbuilt%s in %s with builder %q\n", what, seconds(s.ended.Sub(s.began)), s.builder)
 	var rows strings.Builder
 	table := tabwriter.NewWriter(&rows, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "  PLATFORM\tNODE\tTIME\tCACHED STEPS")
@@ -105,9 +126,18 @@ func (s *summary) text() string {
 	for line := range strings.Lines(rows.String()) {
 		b.WriteString(strings.TrimRight(line, " \n") + "\n") // without the empty columns
 	}
-	for _, line := range outcome(s.published) {
-		// A digest fits into 80 columns beside the word.
-		sanitize.Fprintf(&b, "  %-6s %s\n", line[0], line[1])
+	if !s.parts {
+		s.made = []part{{published: s.published}}
+	}
+	for _, p := range s.made {
+		lines := outcome(p.published)
+		if s.parts && len(lines) > 0 {
+			sanitize.Fprintf(&b, "  %s\n", p.name)
+		}
+		for _, line := range lines {
+			// A digest fits into 80 columns beside the word.
+			sanitize.Fprintf(&b, "  %-6s %s\n", line[0], line[1])
+		}
 	}
 	return b.String()
 }

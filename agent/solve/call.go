@@ -101,7 +101,7 @@ const capSubrequests = "moby.buildkit.frontend.subrequests+forward"
 // Call asks the frontend of a job on a daemon instead of building it. Nothing is exported.
 // Progress and cancellation are those of Solve. What the frontend does not
 // know is a *fault.Usage that lists what it does.
-func (p *Plan) Call(ctx context.Context, d *buildkit.Daemon, job job.Job, call Call, events event.Emitter) (*CallResult, error) {
+func (p *Plan) Call(ctx context.Context, d *buildkit.Daemon, job job.Job, call Call, events event.Emitter, inputs ...Input) (*CallResult, error) {
 	feed := newFeed(events)
 	defer feed.close()
 
@@ -111,11 +111,12 @@ func (p *Plan) Call(ctx context.Context, d *buildkit.Daemon, job job.Job, call C
 	defer unguard()
 
 	opt := callOptions(p.request, p.resolved(), job)
+	setInputs(&opt, inputs)
 	auth, err := p.attach(ctx, d, &opt, feed)
 	if err != nil {
 		return nil, buildkit.Explain(ctx, err)
 	}
-	request := callRequest(opt, call)
+	request := callRequest(ctx, opt, call)
 	var meta map[string][]byte
 	var known []string
 	_, err = d.Client().Build(ctx, opt, "slipway", func(ctx context.Context, c gateway.Client) (*gateway.Result, error) {
@@ -148,7 +149,7 @@ func callOptions(r Request, in inputs, job job.Job) client.SolveOpt {
 }
 
 // callRequest is the gateway's form of a call.
-func callRequest(opt client.SolveOpt, call Call) gateway.SolveRequest {
+func callRequest(ctx context.Context, opt client.SolveOpt, call Call) gateway.SolveRequest {
 	attrs := maps.Clone(opt.FrontendAttrs)
 	caps := []string{capSubrequests}
 	if given := attrs[attrFrontendCaps]; given != "" {
@@ -156,7 +157,7 @@ func callRequest(opt client.SolveOpt, call Call) gateway.SolveRequest {
 	}
 	attrs[attrFrontendCaps] = strings.Join(caps, ",")
 	attrs["requestid"] = frontendRequests + call.Name
-	return gateway.SolveRequest{Frontend: opt.Frontend, FrontendOpt: attrs}
+	return gateway.SolveRequest{Frontend: opt.Frontend, FrontendOpt: attrs, FrontendInputs: definitions(ctx, opt.FrontendInputs)}
 }
 
 // unsupported reports whether the frontend does not know the request.

@@ -87,7 +87,7 @@ func TestCallOptions(t *testing.T) {
 	if len(opt.Exports) > 0 || len(opt.CacheExports) > 0 || len(opt.CacheImports) > 0 || !opt.Internal {
 		t.Errorf("a call leaves something behind: %+v", opt)
 	}
-	got := callRequest(opt, Call{Name: "outline"})
+	got := callRequest(t.Context(), opt, Call{Name: "outline"})
 	want := attrs("filename", "Dockerfile", "frontend.caps", "x+forward,"+capSubrequests, "requestid", "frontend.outline",
 		"build-arg:A", "1", "target", "t", "platform", "linux/amd64")
 	if diff := cmp.Diff(want, got.FrontendOpt); diff != "" || got.Frontend != "dockerfile.v0" {

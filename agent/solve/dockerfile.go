@@ -22,6 +22,10 @@ func (s *sources) findDockerfile(main mainContext) {
 	switch {
 	case main.streamed && s.inputs.ContextFile == "":
 		// The Dockerfile came with the context, or its stream failed.
+	case s.request.Inline != "":
+		if err := s.keepDockerfile([]byte(s.request.Inline)); err != nil {
+			fail(err.Error(), hintOf(err))
+		}
 	case value == stdin:
 		data, err := s.request.Files.ReadStdin(maxDockerfile)
 		if err == nil {

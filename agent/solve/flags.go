@@ -134,14 +134,20 @@ func ParseBuildContext(value string) (BuildContext, error) {
 	if target == "" {
 		return fail("the value after = is empty")
 	}
-	named, err := reference.ParseNormalizedNamed(name)
+	name, err := ContextName(name)
 	if err != nil {
 		return fail("the name is not valid: " + err.Error())
 	}
-	return BuildContext{
-		Name:  strings.TrimSuffix(reference.FamiliarString(named), ":latest"),
-		Value: target,
-	}, nil
+	return BuildContext{Name: name, Value: target}, nil
+}
+
+// ContextName is the name of a named context as BuildKit spells it.
+func ContextName(name string) (string, error) {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSuffix(reference.FamiliarString(named), ":latest"), nil
 }
 
 // hostGateway stands for the address of the machine that runs the builder.

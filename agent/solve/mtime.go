@@ -2,6 +2,7 @@ package solve
 
 import (
 	"path/filepath"
+	"sync"
 
 	"github.com/slipway-build/slipway/agent/solve/contextfs"
 )
@@ -26,11 +27,36 @@ func decideTimes(r Request, s *sources) (t times, note string) {
 			note = "the files of the context keep their times, which differ in every clone, so all are sent: " + reason
 		}
 	}
-	t.sums = contextfs.NewSums(r.SumDir, contextfs.SharedKey(s.dir))
+	t.sums = r.Shared.sumsOf(r.SumDir, contextfs.SharedKey(s.dir))
 	if t.mode == contextfs.MtimeContent {
 		t.sums.Load() // with kept times no file may have to be read
 	}
 	return t, note
+}
+
+// Shared is what several builds of one command have in common: files that more than one
+// of them sends are read once. It may be used by several goroutines.
+type Shared struct {
+	mu   sync.Mutex
+	sums map[[2]string]*contextfs.Sums
+}
+
+// sumsOf is what is known of the files of a directory; of a nil Shared each build has
+// its own.
+func (s *Shared) sumsOf(dir, key string) *contextfs.Sums {
+	if s == nil {
+		return contextfs.NewSums(dir, key)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sums == nil {
+		s.sums = map[[2]string]*contextfs.Sums{}
+	}
+	at := [2]string{dir, key}
+	if s.sums[at] == nil {
+		s.sums[at] = contextfs.NewSums(dir, key)
+	}
+	return s.sums[at]
 }
 
 // needsTimes says why a build may depend on the files' own times; empty when it

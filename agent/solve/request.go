@@ -22,7 +22,9 @@ type Request struct {
 	// Dockerfile is the value of -f: "" for Dockerfile in the context, a path
 	// relative to the working directory (to the context for a URL), "-" for
 	// standard input, or an http(s) URL.
-	Dockerfile    string
+	Dockerfile string
+	// Inline is the text of the Dockerfile, in place of a file; empty for none.
+	Inline        string
 	Target        string
 	BuildArgs     map[string]string // see ParseBuildArgs
 	Labels        map[string]string // see ParseLabels
@@ -87,6 +89,9 @@ type Request struct {
 	// SumDir is a directory in which digests of files are kept for the next
 	// build of the same workspace; empty for none.
 	SumDir string
+	// Shared is what this build has in common with others of the command; nil for one
+	// alone.
+	Shared *Shared
 	// Keychain answers BuildKit's questions for credentials; nil is anonymous.
 	Keychain registry.Keychain
 	// Tokens fetches the tokens that BuildKit asks for with it; nil is a

@@ -46,9 +46,10 @@ type Result struct {
 // Solve runs one job of the plan on a daemon and emits its progress. All of it has
 // been emitted when Solve returns. When ctx is cancelled
 // the solve is cancelled on the daemon and Solve returns within seconds, with
-// an error that wraps the context's cause; the Daemon may be unusable then.
+// an error that wraps the context's cause; the Daemon may be unusable then. inputs are
+// contexts that are held on the same daemon.
 // Errors are classified by Classify.
-func (p *Plan) Solve(ctx context.Context, d *buildkit.Daemon, job job.Job, events event.Emitter) (*Result, error) {
+func (p *Plan) Solve(ctx context.Context, d *buildkit.Daemon, job job.Job, events event.Emitter, inputs ...Input) (*Result, error) {
 	feed := newFeed(events)
 	defer feed.close()
 
@@ -60,7 +61,7 @@ func (p *Plan) Solve(ctx context.Context, d *buildkit.Daemon, job job.Job, event
 		return nil, fault.ExplainAgent(errors.Join(err, outputs.End(nil, false)))
 	}
 	started := time.Now()
-	result, err := p.solve(ctx, d, job, outputs, feed)
+	result, err := p.solve(ctx, d, job, inputs, outputs, feed)
 	if err == nil {
 		result.Started, result.Completed = started, time.Now()
 		result.Descriptor, err = outputs.Check(result.Response)
@@ -81,14 +82,14 @@ func (p *Plan) Solve(ctx context.Context, d *buildkit.Daemon, job job.Job, event
 	return result, nil
 }
 
-func (p *Plan) solve(ctx context.Context, d *buildkit.Daemon, job job.Job, outputs *output.Attempt, feed *feed) (*Result, error) {
+func (p *Plan) solve(ctx context.Context, d *buildkit.Daemon, job job.Job, inputs []Input, outputs *output.Attempt, feed *feed) (*Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	unguard := d.Guard(ctx, cancel)
 	defer unguard()
 
 	for try := 1; ; try++ {
-		result, err := p.solveOnce(ctx, cancel, d, job, outputs, feed)
+		result, err := p.solveOnce(ctx, cancel, d, job, inputs, outputs, feed)
 		if err == nil || !errors.Is(err, contextfs.ErrChanged) || try == contextTries {
 			return result, err
 		}
@@ -99,12 +100,13 @@ func (p *Plan) solve(ctx context.Context, d *buildkit.Daemon, job job.Job, outpu
 // It is rare and over in a moment: a file that is written at that very time.
 const contextTries = 3
 
-func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d *buildkit.Daemon, job job.Job, outputs *output.Attempt, feed *feed) (*Result, error) {
+func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d *buildkit.Daemon, job job.Job, inputs []Input, outputs *output.Attempt, feed *feed) (*Result, error) {
 	if p.request.Held != nil {
 		return p.exportHeld(ctx, cancel, d, job, outputs, feed)
 	}
 	opt := solveOptions(p.request, p.resolved(), job, outputs.Entries())
 	opt.Ref = identity.NewID()
+	setInputs(&opt, inputs)
 	opt.CacheImports = cache.Present(opt.CacheImports)
 	feed.expectAbsent(p.request.caches().MayBeAbsent(opt.CacheImports))
 	parts, err := p.attach(ctx, d, &opt, feed)

@@ -24,7 +24,10 @@ type Spec struct {
 	// Context is a directory, "-", the path of a pipe, or a git or http(s) URL.
 	Context string `json:"context"`
 	// Dockerfile is the value of -f, see Request.Dockerfile.
-	Dockerfile    string   `json:"dockerfile,omitempty"`
+	Dockerfile string `json:"dockerfile,omitempty"`
+	// DockerfileInline is the text of the Dockerfile; Dockerfile is not looked at then.
+	DockerfileInline string `json:"dockerfileInline,omitempty"`
+
 	Target        string   `json:"target,omitempty"`
 	Platforms     []string `json:"platforms,omitempty"`     // see ParsePlatforms
 	Tags          []string `json:"tags,omitempty"`          // see ParseTag
@@ -82,6 +85,7 @@ func (s Spec) Request(from Surroundings) (Request, error) {
 	r := Request{
 		Context:        s.Context,
 		Dockerfile:     s.Dockerfile,
+		Inline:         s.DockerfileInline,
 		Target:         s.Target,
 		NoCache:        s.NoCache,
 		NoCacheFilter:  s.NoCacheFilter,

@@ -40,8 +40,8 @@ type agentServeCmd struct {
 	PolicyDryRun   bool          `env:"SLIPWAY_AGENT_POLICY_DRY_RUN" help:"Log what the policy would refuse, and refuse nothing."`
 	Drain          time.Duration `default:"25s" placeholder:"DURATION" help:"How long builds may go on after SIGTERM (default: ${default}; a pod has 30s until it is killed)."`
 	gatewayFlags
-	HTTP           string        `name:"http" env:"SLIPWAY_AGENT_HTTP" placeholder:"HOST:PORT" help:"Serve /healthz, /readyz and Prometheus' /metrics on this address as well, such as 127.0.0.1:9464, or :9464 for all addresses of the pod."`
-	PProf          bool          `name:"pprof" help:"Serve profiles of the process below /debug/pprof/ of --http, which has to be a loopback address."`
+	HTTP  string `name:"http" env:"SLIPWAY_AGENT_HTTP" placeholder:"HOST:PORT" help:"Serve /healthz, /readyz and Prometheus' /metrics on this address as well, such as 127.0.0.1:9464, or :9464 for all addresses of the pod."`
+	PProf bool   `name:"pprof" help:"Serve profiles of the process below /debug/pprof/ of --http, which has to be a loopback address."`
 	registryFlags
 }
 

@@ -263,7 +263,7 @@ func (c *buildCmd) ask(in *invocation, build agent.Build, call solve.Call) error
 	if err != nil {
 		return err
 	}
-	if err := writeJSON(in.ctx, "--metadata-file", metadata, answer.Metadata()); err != nil {
+	if err := writeMetadata(in.ctx, metadata, answer.Metadata()); err != nil {
 		return err
 	}
 	if err := answer.Print(in.output(call.Format), call.Format); err != nil {
@@ -376,12 +376,15 @@ func (c *buildCmd) spec() solve.Spec {
 }
 
 // request makes the request of the flags; all mistakes are reported at once.
-func (c *buildCmd) request(in *invocation) (solve.Request, error) {
-	keychain, err := in.keychain(c.registryFlags, pushedNames(c.Tag, c.Output))
+func (c *buildCmd) request(in *invocation) (solve.Request, error) { return c.requestOf(in, c.spec()) }
+
+// requestOf makes the request of a spec, with what the flags say beside it.
+func (c *buildCmd) requestOf(in *invocation, spec solve.Spec) (solve.Request, error) {
+	keychain, err := in.keychain(c.registryFlags, pushedNames(spec.Tags, spec.Outputs))
 	if err != nil {
 		return solve.Request{}, err
 	}
-	r, mistakes := c.spec().Request(solve.Surroundings{
+	r, mistakes := spec.Request(solve.Surroundings{
 		WorkDir:        in.workdir,
 		Home:           in.env.Home,
 		Files:          in.files,

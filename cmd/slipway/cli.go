@@ -41,6 +41,7 @@ type cli struct {
 	global
 
 	Build      buildCmd      `cmd:"" aliases:"b" help:"Build from a Dockerfile."`
+	Bake       bakeCmd       `cmd:"" help:"Build the targets of a bake file."`
 	Up         upCmd         `cmd:"" help:"Make sure that a builder runs, and wait until it answers."`
 	Ls         lsCmd         `cmd:"" help:"List builders and their nodes."`
 	Inspect    inspectCmd    `cmd:"" help:"Show a builder: its nodes, their pods and what these hold and do."`

@@ -61,6 +61,7 @@ func variablesOf(t reflect.Type, all []string) []string {
 var notRead = map[string]bool{
 	"BUILDKIT_ATTEST_PROVENANCE": true, "BUILDKIT_INLINE_CACHE": true, "BUILDKIT_MULTI_PLATFORM": true,
 	"BUILDKIT_SYNTAX": true, "FTP_PROXY": true,
+	"BAKE_CMD_CONTEXT": true, "BAKE_LOCAL_PLATFORM": true, // variables of bake files
 	"IMAGE_DIGEST": true, "IMAGE_URL": true, // results of Tekton
 }
 
@@ -184,6 +185,7 @@ var unlisted = []unlistedVariables{
 	{[]string{"CONTAINERD_*"}, "of containerd itself"},
 	{[]string{"BUILDKIT_DEBUG_PANIC_ON_ERROR", "BUILDKIT_SESSION_ID", "BUILDKIT_WORKERS", "BUILDKIT_EXPORTEDPRODUCT", "XDG_DATA_HOME"}, "of buildkitd and of frontends"},
 	{[]string{"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "SUDO_UID"}, "of BuildKit's own git, which the agent does not run"},
+	{[]string{"SHELL"}, "of compose files' commands, which are not run"},
 	{[]string{"DEBUG"}, "of SPDY, which prints frames"},
 }
 

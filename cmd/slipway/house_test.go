@@ -29,7 +29,7 @@ const module = "github.com/slipway-build/slipway"
 // and a stranger reads from the top down. What serves tests is on no floor.
 var floors = [][]string{
 	{"cmd/slipway"},
-	{"cmd/slipway/authview", "cmd/slipway/buildref", "cmd/slipway/cachetable", "cmd/slipway/checktable", "cmd/slipway/detailview", "cmd/slipway/dockercli", "cmd/slipway/dockerimages", "cmd/slipway/dockerinfo", "cmd/slipway/install", "cmd/slipway/jobbuilders", "cmd/slipway/kaniko", "cmd/slipway/lstable", "cmd/slipway/model", "cmd/slipway/process", "cmd/slipway/tagging"},
+	{"cmd/slipway/authview", "cmd/slipway/baking", "cmd/slipway/buildref", "cmd/slipway/cachetable", "cmd/slipway/checktable", "cmd/slipway/detailview", "cmd/slipway/dockercli", "cmd/slipway/dockerimages", "cmd/slipway/dockerinfo", "cmd/slipway/install", "cmd/slipway/jobbuilders", "cmd/slipway/kaniko", "cmd/slipway/lstable", "cmd/slipway/model", "cmd/slipway/process", "cmd/slipway/tagging"},
 	{"agent"},
 	{"agent/builders", "agent/doctor", "agent/report", "agent/sidecar"},
 	{"agent/fleet"},
@@ -49,7 +49,7 @@ var floors = [][]string{
 	{"configmap", "registry"},
 	{"internal/color", "internal/heap", "internal/reference", "internal/source", "internal/table", "internal/target"},
 	{"internal/fault"},
-	{"internal/format", "internal/ociplatform", "internal/sanitize", "internal/variables"},
+	{"bake", "internal/format", "internal/ociplatform", "internal/sanitize", "internal/variables"},
 	{"internal/suggest"},
 }
 
@@ -58,6 +58,10 @@ const (
 	maxFiles = 50
 	maxLines = 5500
 )
+
+// ownLimits are the lines of packages that need more. The command line has a file for each
+// command, and what commands share is small.
+var ownLimits = map[string]int{"cmd/slipway": 6500}
 
 // TestFloors tests that imports point down, that every package has its floor, and
 // that none is too large.
@@ -97,8 +101,9 @@ func TestFloors(t *testing.T) {
 			}
 			lines += strings.Count(string(text), "\n")
 		}
-		if len(p.GoFiles) > maxFiles || lines > maxLines {
-			t.Errorf("%s has %d files and %d lines, at most %d and %d are wanted", name, len(p.GoFiles), lines, maxFiles, maxLines)
+		limit := max(ownLimits[name], maxLines)
+		if len(p.GoFiles) > maxFiles || lines > limit {
+			t.Errorf("%s has %d files and %d lines, at most %d and %d are wanted", name, len(p.GoFiles), lines, maxFiles, limit)
 		}
 	}
 	if seen != len(floorOf) {
@@ -120,6 +125,10 @@ var importRules = []struct {
 	{module + "/cmd/slipway", nil, "the command line is the top of the house"},
 	{module + "/cmd/slipway/authview", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/checktable", []string{"cmd/slipway"}, "a part of the command line"},
+	{module + "/cmd/slipway/baking", []string{"cmd/slipway"}, "a part of the command line"},
+	{module + "/bake", []string{"cmd/slipway", "cmd/slipway/baking"}, "bake files are known in cmd only; below it they are builds"},
+	{"github.com/docker/buildx/...", []string{"bake"}, "files in HCL are evaluated in bake only"},
+	{"github.com/compose-spec/compose-go/...", []string{"bake"}, "compose files are read in bake only"},
 	{module + "/cmd/slipway/buildref", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/cachetable", []string{"cmd/slipway"}, "a part of the command line"},
 	{module + "/cmd/slipway/detailview", []string{"cmd/slipway"}, "a part of the command line"},
@@ -149,7 +158,7 @@ var importRules = []struct {
 	{module + "/agent/fleet", []string{"agent", "agent/builders", "agent/doctor", "agent/sidecar", "cmd/slipway"}, "nodes and connections are for those who do something with them"},
 	{module + "/agent/fleet/fleettest", nil, "what stands in for a cluster belongs into tests only"},
 	{module + "/agent/cluster", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "agent/fleet/fleettest", "cmd/slipway"}, "Kubernetes is for those who reach nodes, not for solve, progress or ci"},
-	{module + "/agent/solve", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "cmd/slipway", "cmd/slipway/dockerimages"}, "BuildKit is for those who reach nodes, not for cluster, progress or ci"},
+	{module + "/agent/solve", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "cmd/slipway", "cmd/slipway/baking", "cmd/slipway/dockerimages"}, "BuildKit is for those who reach nodes, not for cluster, progress or ci"},
 	{module + "/agent/progress", []string{"agent", "agent/builders", "cmd/slipway"}, "the display belongs to commands; what is below them emits events or reports to a function"},
 	{module + "/agent/ci", []string{"agent", "cmd/slipway", "cmd/slipway/tagging"}, "siblings under agent do not import each other"},
 	{module + "/agent/ci/results", []string{"agent/ci", "cmd/slipway", "cmd/slipway/tagging"}, "a part of ci: what systems get of a build that has ended"},
@@ -234,6 +243,8 @@ var reachRules = []struct{ from, to string }{
 	{"registry/imagetools", "github.com/moby/buildkit/..."},
 	{"registry/imagetools", module + "/configmap"},
 	{"registry/imagetools", module + "/agent/..."},
+	{"bake", "k8s.io/client-go/..."},
+	{"bake", module + "/agent/..."},
 	{"internal/source", module + "/agent/..."},
 	{"internal/source", module + "/configmap"},
 	{"internal/source", module + "/registry/..."},

@@ -75,7 +75,7 @@ func (c *indexCreateCmd) Run(in *invocation) error {
 	if err := imagetools.Publish(in.ctx, client, created, stepPrinter(in.terminal, mode), in.warn); err != nil {
 		return classifyRegistry(err)
 	}
-	return writeJSON(in.ctx, "--metadata-file", metadata, created.Metadata())
+	return writeMetadata(in.ctx, metadata, created.Metadata())
 }
 
 // request parses the flags; all mistakes are reported at once.

@@ -55,6 +55,7 @@ var jsonOutputs = []struct {
 	}},
 	{"dry-run", "slipway build --dry-run", solve.DryRun{Solves: []solve.Description{{Outputs: []solve.DescribedOutput{{}}, CacheFrom: []solve.DescribedBackend{{}}, CacheTo: []solve.DescribedBackend{{}}}}}},
 	{"metadata", "slipway build --metadata-file", report.Metadata{Warnings: []event.Warning{{}}, Platforms: map[string]report.PlatformMetadata{"linux/amd64": {}}}},
+	{"bake-metadata", "slipway bake --metadata-file", map[string]report.Metadata{"app": {Warnings: []event.Warning{{}}, Platforms: map[string]report.PlatformMetadata{"linux/amd64": {}}}}},
 	{"index-inspect", "slipway index inspect --format json", imagetools.Inspected{Manifest: imagetools.InspectedIndex{}, Image: ocispecs.Image{}}},
 	{"index-create", "slipway index create --dry-run", ocispecs.Index{Manifests: []ocispecs.Descriptor{{}}}},
 	{"index-metadata", "slipway index create --metadata-file", imagetools.CreateMetadata{}},

@@ -111,8 +111,9 @@ func bare(err error) error {
 	return err
 }
 
-// writeJSON writes a result. A regular file appears whole or not at all.
-func writeJSON(ctx context.Context, flag string, file *target.File, value any) error {
+// writeMetadata writes what a build came to into the file of --metadata-file. A regular file appears whole or not at all.
+func writeMetadata(ctx context.Context, file *target.File, value any) error {
+	const flag = "--metadata-file"
 	raw, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
 		return fmt.Errorf("%s: %w", flag, err)

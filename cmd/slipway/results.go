@@ -63,5 +63,5 @@ func (r results) write(ctx context.Context, made *report.Report, warnings bool) 
 	if r.metadata == nil {
 		return nil
 	}
-	return writeJSON(ctx, "--metadata-file", r.metadata, made.Metadata(warnings))
+	return writeMetadata(ctx, r.metadata, made.Metadata(warnings))
 }

@@ -215,7 +215,7 @@ func TestDockerActions(t *testing.T) {
 	j.replay(t, "bpa-v5.4.0", "")
 	j.replay(t, "bpa-local", "main")
 	j.replay(t, "bpa-check", "", "docker buildx build --call check") // there is a warning
-	j.replay(t, "bake", "main", "docker buildx bake", "docker buildx bake", "docker buildx bake")
+	j.replay(t, "bake", "main")
 	j.replay(t, "sb-kube-exists", "")
 	j.replay(t, "sb-default", "post")
 	if readFile(t, filepath.Join(j.env["DOCKER_CONFIG"], "buildx/instances/kube")) != kube {

@@ -86,7 +86,7 @@ func TestFlags(t *testing.T) {
 		"context use":        "docker context use takes exactly 1, and 0 are given",
 		"context rm":         "takes at least 1, and 0 are given",
 		"buildx bild .":      "unknown command: docker buildx bild",
-		"buildx bake":        "docker buildx bake: bake files are not read yet",
+		"buildx debug build": "docker buildx debug: ",
 		"buildx history ls":  "docker buildx history: ",
 		"buildx --builder x": "",
 	} {
