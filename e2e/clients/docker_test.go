@@ -51,6 +51,7 @@ func (s *stand) newDockerJob(t *testing.T, definitions map[string]string) *docke
 		writeFile(t, filepath.Join(dir, "docker/buildx/instances", name), content, 0o600)
 	}
 	writeFile(t, filepath.Join(j.dir, "Dockerfile"), "from scratch as app\nCOPY a /\n", 0o644) // a lowercase keyword is a warning
+	writeFile(t, filepath.Join(j.dir, "docker-bake.hcl"), "variable \"IMAGE\" {}\ntarget \"app\" {\n  target = \"app\"\n  tags = [\"${IMAGE}:baked\"]\n}\n", 0o644)
 	writeFile(t, filepath.Join(j.dir, "a"), "a\n", 0o644)
 	writeFile(t, filepath.Join(j.dir, "sub/Dockerfile"), "FROM base AS x\nRUN --mount=type=secret,id=T test -s /run/secrets/T\nFROM x AS app\n", 0o644)
 	writeFile(t, filepath.Join(j.temp, "secret"), "", 0o600)
