@@ -13,7 +13,7 @@ import (
 // DialNode makes sure that the node runs and returns a connection to the
 // buildkitd of one of its pods, over which nothing was said yet. The daemon has
 // answered over another connection just before. affinity chooses the pod as for
-// Connect.
+// Connect, and how busy pods are where it is not nil.
 func (c *Connector) DialNode(ctx context.Context, node configmap.Node, affinity func() string, report func(string)) (net.Conn, error) {
 	if node.Remote != nil {
 		return c.dialRemote(ctx, node)
@@ -31,9 +31,13 @@ func (c *Connector) DialNode(ctx context.Context, node configmap.Node, affinity 
 		key = affinity()
 	}
 	var last error
-	for i, pod := range cluster.Order(pods, node.Kubernetes.LoadBalance, key) {
+	order := cluster.Order(pods, node.Kubernetes.LoadBalance, key)
+	for i, pod := range order {
 		daemon, err := c.ConnectPod(ctx, client, node, pod, report)
 		if err == nil {
+			if affinity != nil {
+				daemon, pod = c.leastBusy(ctx, client, node, order[i:], daemon, report)
+			}
 			_ = daemon.Close() // it has answered
 			var conn net.Conn
 			if conn, err = client.Dial(ctx, node, pod, report); err == nil {
