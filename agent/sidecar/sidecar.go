@@ -148,6 +148,7 @@ type server struct {
 // for its builder.
 func (s Sidecar) listen() ([]*server, error) {
 	var all []*server
+	limits := relay.NewLimits(maxUnread, maxCalls)
 	fail := func(err error) ([]*server, error) {
 		for _, n := range all {
 			_ = n.listener.Close() // nothing was served yet
@@ -165,7 +166,7 @@ func (s Sidecar) listen() ([]*server, error) {
 			all = append(all, &server{
 				sidecar: s, definition: d, node: n, path: path, listener: listener, board: sockets,
 				slots: make(chan struct{}, s.MaxConnections),
-				relay: &relay.Relay{Services: s.services(), Affinity: api.AffinityMetadata, Interceptors: s.interceptors()},
+				relay: &relay.Relay{Services: s.services(), Affinity: api.AffinityMetadata, Interceptors: s.interceptors(), Limits: limits, FirstCall: firstCall},
 				now:   api.Node{Name: n.Name, Socket: path, Platforms: fleet.FormatPlatforms(n.Platforms)},
 			})
 		}
@@ -175,6 +176,14 @@ func (s Sidecar) listen() ([]*server, error) {
 	}
 	return all, nil
 }
+
+// The limits of all clients together, in bytes and calls, and how long one may take until
+// its first call. 64 builds at once hold a few MiB and make 200 calls.
+const (
+	maxUnread = 128 << 20
+	maxCalls  = 4096
+	firstCall = time.Minute
+)
 
 // services are what sessions are read for; nil for nothing.
 func (s Sidecar) services() func(context.Context) []relay.Service {
@@ -189,7 +198,8 @@ func (s Sidecar) services() func(context.Context) []relay.Service {
 func (n *server) serve(ctx, serving context.Context, running *sync.WaitGroup) error {
 	stop := context.AfterFunc(ctx, func() { _ = n.listener.Close() })
 	defer stop()
-	pause := time.Duration(0)
+	pause, refused := time.Duration(0), 0
+	var told time.Time
 	for {
 		conn, err := n.listener.Accept()
 		switch {
@@ -212,7 +222,10 @@ func (n *server) serve(ctx, serving context.Context, running *sync.WaitGroup) er
 		select {
 		case n.slots <- struct{}{}:
 		default:
-			n.log().Warn().Msgf("%s: %d connections are open: another one is refused", n.path, cap(n.slots))
+			if refused++; time.Since(told) > tellPause { // somebody may connect without end
+				n.log().Warn().Msgf("%s: %d connections are open: others are refused, %d until now", n.path, cap(n.slots), refused)
+				told = time.Now()
+			}
 			_ = conn.Close()
 			continue
 		}
@@ -228,6 +241,9 @@ const (
 	firstAcceptPause   = 5 * time.Millisecond
 	longestAcceptPause = time.Second
 )
+
+// tellPause is the time between lines about connections that are refused.
+const tellPause = 10 * time.Second
 
 // isShortage reports whether accept(2) has failed for want of what others may give
 // back: files or memory.
@@ -258,6 +274,9 @@ func (n *server) serveOne(ctx context.Context, conn net.Conn) {
 		}
 		return up, err
 	})
+	if errors.Is(err, relay.ErrMemory) {
+		log.Warn().Msgf("%s: a connection was closed: %v", n.path, err)
+	}
 	log.Debug().Err(err).Dur("took", time.Since(began)).Msg("connection ended")
 }
 

@@ -76,7 +76,7 @@ type message struct {
 
 // newMessage returns a message for about size bytes.
 func newMessage(size int) *message {
-	buffer := mem.DefaultBufferPool().Get(messageHead + size + 64)
+	buffer := pooled.Get(messageHead + size + 64)
 	return &message{data: (*buffer)[:messageHead], buffer: buffer}
 }
 
@@ -89,7 +89,7 @@ func (m *message) frame() *frame {
 	begin := messageHead - len(tag)
 	copy(m.data[begin:], tag)
 	*m.buffer = m.data
-	whole := mem.NewBuffer(m.buffer, mem.DefaultBufferPool())
+	whole := mem.NewBuffer(m.buffer, pooled)
 	defer whole.Free()
 	return &frame{data: mem.BufferSlice{whole.Slice(begin, len(m.data))}}
 }

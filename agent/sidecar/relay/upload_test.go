@@ -56,9 +56,36 @@ func (a *asking) Solve(ctx context.Context, r *control.SolveRequest) (*control.S
 	return &control.SolveResponse{}, a.ask(ctx, caller)
 }
 
+// Status sends more than anybody reads.
+func (a *asking) Status(_ *control.StatusRequest, stream grpc.ServerStreamingServer[control.StatusResponse]) error {
+	message := &control.StatusResponse{Logs: []*control.VertexLog{{Msg: make([]byte, 30<<10)}}}
+	for {
+		if err := stream.Send(message); err != nil {
+			return err
+		}
+	}
+}
+
 // clientOf returns a client like BuildKit's own, with gRPC's defaults, of a daemon whose
 // solves ask the session. A nil relay is a direct connection.
 func clientOf(tb testing.TB, r *Relay, ask func(context.Context, session.Caller) error) *grpc.ClientConn {
+	tb.Helper()
+	return connect(tb, socketOf(tb, r, ask))
+}
+
+// connect returns a client on a socket.
+func connect(tb testing.TB, path string) *grpc.ClientConn {
+	tb.Helper()
+	client, err := grpc.NewClient("unix://"+path, plain)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// socketOf is the socket of a relay before such a daemon, or that of the daemon.
+func socketOf(tb testing.TB, r *Relay, ask func(context.Context, session.Caller) error) string {
 	tb.Helper()
 	manager, err := session.NewManager()
 	if err != nil {
@@ -80,27 +107,29 @@ func clientOf(tb testing.TB, r *Relay, ask func(context.Context, session.Caller)
 	running.Go(func() { _ = server.Serve(listener) })
 	tb.Cleanup(running.Wait)
 	tb.Cleanup(server.Stop)
-	path := behind
-	if r != nil {
-		front, listener := listen("relay.sock")
-		path = front
-		running.Go(func() {
-			conn, err := listener.Accept()
+	if r == nil {
+		return behind
+	}
+	path, front := listen("relay.sock")
+	ctx, cancel := context.WithCancel(tb.Context())
+	running.Go(func() {
+		for {
+			conn, err := front.Accept()
 			if err != nil {
 				return
 			}
-			_ = r.Serve(tb.Context(), conn, func(ctx context.Context, _ string) (net.Conn, error) {
-				return (&net.Dialer{}).DialContext(ctx, "unix", behind)
+			running.Go(func() {
+				_ = r.Serve(ctx, conn, func(ctx context.Context, _ string) (net.Conn, error) {
+					return (&net.Dialer{}).DialContext(ctx, "unix", behind)
+				})
 			})
-		})
-		tb.Cleanup(func() { _ = listener.Close() })
-	}
-	client, err := grpc.NewClient("unix://"+path, plain)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = client.Close() })
-	return client
+		}
+	})
+	tb.Cleanup(func() {
+		_ = front.Close()
+		cancel()
+	})
+	return path
 }
 
 // solveWith runs a solve with a session of the attachables.
