@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -54,7 +55,7 @@ func bench(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := newStand(ctx, bed)
+	s, err := newStand(ctx, bed, usedBy(rows, curves))
 	defer func() {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
@@ -106,6 +107,23 @@ func bench(ctx context.Context, o options) (err error) {
 	}
 	fmt.Printf("\n%s\n%s\n", filepath.Join(dir, markdownFile), filepath.Join(dir, chartFile))
 	return nil
+}
+
+// usedBy are the tools of rows and curves, in the order of the table of tools. Slipway's
+// agents answer for the machine, so it is always one of them.
+func usedBy(rows []row, curves []curve) []tool {
+	for _, c := range curves {
+		for _, p := range c.points {
+			rows = append(rows, p.row)
+		}
+	}
+	used := map[string]bool{slipway.name: true}
+	for _, r := range rows {
+		for _, t := range r.tools {
+			used[t.name] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(tools), func(t tool) bool { return !used[t.name] })
 }
 
 func (o options) chosen() (chosenRows []row, chosenCurves []curve) {

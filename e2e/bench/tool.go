@@ -13,6 +13,8 @@ type tool struct {
 	// bare means that the tool creates no builders: a pod that runs buildkitd
 	// is made for it.
 	bare bool
+	// agent means that slipway agent serves the tool in its agent pods.
+	agent bool
 }
 
 // place is what commands need to know of the cluster.
@@ -34,4 +36,4 @@ type build struct {
 }
 
 // The table of tools. The first is the one that the others are compared with.
-var tools = []tool{slipway, buildx, buildctl}
+var tools = []tool{slipway, buildx, buildctl, sidecar}
