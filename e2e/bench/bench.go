@@ -18,6 +18,8 @@ type options struct {
 	rows *regexp.Regexp
 	// light, heavy and cold replace the scale's numbers of runs unless 0.
 	light, heavy, cold uint
+	// idle replaces how long idle builders are watched unless 0.
+	idle time.Duration
 	// out is where the report goes; empty for a folder of its own below the
 	// bench's.
 	out string
@@ -36,6 +38,9 @@ func (o options) scale() scale {
 		if n.asked > 0 {
 			*n.into = int(n.asked)
 		}
+	}
+	if o.idle > 0 {
+		s.idle = o.idle
 	}
 	return s
 }

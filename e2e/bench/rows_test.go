@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -146,9 +147,9 @@ func TestChosen(t *testing.T) {
 }
 
 func TestScaleOfOptions(t *testing.T) {
-	got := options{light: 7, cold: 2}.scale()
+	got := options{light: 7, cold: 2, idle: time.Second}.scale()
 	want := full
-	want.light, want.cold = 7, 2
+	want.light, want.cold, want.idle = 7, 2, time.Second
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(scale{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -56,7 +56,7 @@ func TestFaultSidecarConnections(t *testing.T) {
 			t.Errorf("exit %d: %s%s", r.code, r.stdout, r.stderr)
 		}
 	}
-	hold("10s") // what is made once
+	hold("25s") // what is made once
 	before := s.sidecarUse(t)
 	hold("2m")
 	var after sidecarUse

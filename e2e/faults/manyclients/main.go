@@ -21,7 +21,11 @@ import (
 )
 
 // life is how long a connection stands until another one takes its place.
-const life = 20 * time.Second
+const life = time.Minute
+
+// pause is between the first connections, each of which costs the other side two to a
+// builder.
+const pause = 100 * time.Millisecond
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -48,8 +52,12 @@ func run(args []string) error {
 	var answered, failed atomic.Int64
 	var first error
 	var once sync.Once
-	for range connections {
+	for i := range connections {
 		all.Go(func() {
+			select {
+			case <-time.After(time.Duration(i) * pause):
+			case <-ctx.Done():
+			}
 			for ctx.Err() == nil {
 				if err := hold(ctx, args[0], &answered); err != nil {
 					failed.Add(1)
