@@ -668,14 +668,17 @@ func (d *fromDaemon) answer(c *sessionCall) error {
 	c.body = nil
 	ctx, cancel := context.WithCancel(d.ctx)
 	c.cancel = cancel
-	d.answering.Go(fault.Protect(func() {
+	d.answering.Add(1)
+	d.mu.Unlock()
+	err := d.credit(d.daemon, uint32(len(body)))
+	go fault.Protect(func() {
+		defer d.answering.Done()
 		defer cancel()
 		d.serve(ctx, c, body)
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.busy--
 		delete(d.calls, c.daemon)
-	}))
-	d.mu.Unlock()
-	return d.credit(d.daemon, uint32(len(body)))
+	})()
+	return err
 }
