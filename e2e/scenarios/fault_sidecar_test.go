@@ -58,6 +58,9 @@ func TestFaultSidecarConnections(t *testing.T) {
 	}
 	hold("25s") // what is made once
 	before := s.sidecarUse(t)
+	if before.memory < 10<<10 {
+		t.Fatalf("%+v is not that of slipway", before)
+	}
 	hold("2m")
 	var after sidecarUse
 	for end := time.Now().Add(patience); ; time.Sleep(time.Second) {
@@ -76,7 +79,7 @@ type sidecarUse struct{ files, memory int } // memory in KiB
 
 func (s *space) sidecarUse(t *testing.T) sidecarUse {
 	t.Helper()
-	text := s.kubectl("", "exec", "job", "-c", "slipway", "--", "sh", "-c", "p=1; for d in /proc/[0-9]*; do case $(tr '\\0' ' ' < $d/cmdline) in *'agent serve'*) p=${d#/proc/};; esac; done; ls /proc/$p/fd | wc -l; awk '/^VmRSS/ {print $2}' /proc/$p/status")
+	text := s.kubectl("", "exec", "job", "-c", "slipway", "--", "sh", "-c", "ls /proc/1/fd | wc -l; awk '/^VmRSS/ {print $2}' /proc/1/status")
 	var use sidecarUse
 	fields := strings.Fields(text)
 	if len(fields) != 2 {
