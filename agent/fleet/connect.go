@@ -122,11 +122,7 @@ func (c *Connector) connect(ctx context.Context, node configmap.Node, affinity f
 		pod := order[0]
 		daemon, err := c.ConnectPod(ctx, client, node, pod, report)
 		if err == nil {
-			asking, asked := c.within(ctx, busyTimeout)
-			daemon, pod = leastBusy(asking, overflow(node.Kubernetes), order, daemon, func(ctx context.Context, pod kube.Pod) (*buildkit.Daemon, error) {
-				return c.ConnectPod(ctx, client, node, pod, report)
-			})
-			asked()
+			daemon, pod = c.leastBusy(ctx, client, node, order, daemon, report)
 			c.Log.Debug().Str("node", node.Name).Str("pod", pod.Name).Str("buildkit", daemon.Version()).Msg("connected")
 			return &Connection{Daemon: daemon, Pod: pod.Name, Transport: client.Reached(node, pod), affinity: key}, nil
 		}
@@ -166,6 +162,15 @@ const answerTimeout = time.Minute
 // busyTimeout bounds the look for a pod that is less busy, of all pods together: a
 // build can begin without it.
 const busyTimeout = 10 * time.Second
+
+// leastBusy is leastBusy for the pods of a node, of which the first has answered.
+func (c *Connector) leastBusy(ctx context.Context, client Dialer, node configmap.Node, order []kube.Pod, first *buildkit.Daemon, report func(string)) (*buildkit.Daemon, kube.Pod) {
+	ctx, cancel := c.within(ctx, busyTimeout)
+	defer cancel()
+	return leastBusy(ctx, overflow(node.Kubernetes), order, first, func(ctx context.Context, pod kube.Pod) (*buildkit.Daemon, error) {
+		return c.ConnectPod(ctx, client, node, pod, report)
+	})
+}
 
 // ConnectPod returns a connection to a pod once its buildkitd has answered.
 func (c *Connector) ConnectPod(ctx context.Context, client Dialer, node configmap.Node, pod kube.Pod, report func(string)) (*buildkit.Daemon, error) {

@@ -20,14 +20,14 @@ type Dialled struct {
 	Pod string
 	// Transport is how the pod is reached; empty with the remote driver.
 	Transport configmap.Transport
-	// Other says that it is not the pod that the affinity prefers, which did not answer.
+	// Other says that it is not the pod that the affinity prefers, which did not answer or is busy.
 	Other bool
 }
 
 // DialNode makes sure that the node runs and returns a connection to the
 // buildkitd of one of its pods, over which nothing was said yet. The daemon has
 // answered over another connection just before. affinity chooses the pod as for
-// Connect.
+// Connect, and how busy pods are where it is not nil.
 func (c *Connector) DialNode(ctx context.Context, node configmap.Node, affinity func() string, report func(string)) (Dialled, error) {
 	if node.Remote != nil {
 		conn, err := c.dialRemote(ctx, node)
@@ -46,13 +46,17 @@ func (c *Connector) DialNode(ctx context.Context, node configmap.Node, affinity 
 		key = affinity()
 	}
 	var last error
-	for i, pod := range cluster.Order(pods, node.Kubernetes.LoadBalance, key) {
+	order := cluster.Order(pods, node.Kubernetes.LoadBalance, key)
+	for i, pod := range order {
 		daemon, err := c.ConnectPod(ctx, client, node, pod, report)
 		if err == nil {
+			if affinity != nil {
+				daemon, pod = c.leastBusy(ctx, client, node, order[i:], daemon, report)
+			}
 			_ = daemon.Close() // it has answered
 			var conn net.Conn
 			if conn, err = client.Dial(ctx, node, pod, report); err == nil {
-				return Dialled{Conn: conn, Pod: pod.Name, Transport: client.Reached(node, pod), Other: i > 0}, nil
+				return Dialled{Conn: conn, Pod: pod.Name, Transport: client.Reached(node, pod), Other: pod.Name != order[0].Name}, nil
 			}
 		}
 		last = fmt.Errorf("node %s: connect to pod %s: %w", node.Name, pod.Name, err)

@@ -117,6 +117,48 @@ func TestDialNodeWithoutAPIServer(t *testing.T) {
 	}
 }
 
+// TestDialNodeOverflow tests that a build goes to another pod than the one that it likes best
+// when that is busy, and that it stays where nothing is built.
+func TestDialNodeOverflow(t *testing.T) {
+	pods := []kube.Pod{{Name: "a"}, {Name: "b"}}
+	for name, c := range map[string]struct {
+		busy     int // builds on the first pod
+		affinity func() string
+		stays    bool
+	}{
+		"busy":             {4, func() string { return "key" }, false},
+		"not busy":         {3, func() string { return "key" }, true},
+		"nothing is built": {4, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			key := ""
+			if c.affinity != nil {
+				key = c.affinity()
+			}
+			first := cluster.Order(pods, configmap.LoadBalanceSticky, key)[0].Name
+			workload := fleettest.NewCluster(t)
+			for _, pod := range pods {
+				daemon := &fleettest.Daemon{}
+				if pod.Name == first {
+					daemon.Active = c.busy
+				}
+				workload.Pods = append(workload.Pods, fleettest.Pod{Name: pod.Name, Daemon: daemon})
+			}
+			connector := &Connector{Client: func(configmap.Node) (Cluster, error) { return workload, nil }, Log: zerolog.Nop()}
+			node := configmap.Node{Name: "n", Kubernetes: &configmap.Kubernetes{LoadBalance: configmap.LoadBalanceSticky, Overflow: 4}}
+			conn, err := connector.DialNode(t.Context(), node, c.affinity, func(string) {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			calls := workload.Calls()
+			if last := calls[len(calls)-1]; (last == "dial "+first) != c.stays || workload.Open() != 1 {
+				t.Errorf("%q with %d connections open; pod %s is preferred", calls, workload.Open(), first)
+			}
+		})
+	}
+}
+
 // TestDialNodeOfARemote has a builder that answers, and takes no part in the TLS
 // handshake of the second connection.
 func TestDialNodeOfARemote(t *testing.T) {

@@ -69,7 +69,8 @@ type Sidecar struct {
 	Version string
 	Log     zerolog.Logger
 
-	http net.Listener // of HTTP
+	http   net.Listener // of HTTP
+	limits *relay.Limits
 }
 
 // Run serves until ctx ends, then lets what runs go on for Drain. When a part of it
@@ -81,6 +82,7 @@ func (s Sidecar) Run(ctx context.Context) error {
 	if s.Metrics == nil {
 		s.Metrics = metrics.New(s.Version)
 	}
+	s.limits = relay.NewLimits(maxUnread, maxCalls)
 	s.Credentials.onRefusal(func() { s.Metrics.Refused(metrics.ReasonPush) })
 	if s.Dir == "" {
 		return s.serveAll(ctx, nil, s.withoutSockets())
@@ -239,11 +241,19 @@ func (s Sidecar) newServer(d configmap.Definition, n configmap.Node) *server {
 	return &server{
 		sidecar: s, definition: d, node: n,
 		slots:   make(chan struct{}, s.MaxConnections),
-		relay:   &relay.Relay{Services: s.services(), Affinity: api.AffinityMetadata, Interceptors: s.interceptors(), Unknown: s.countUnknown},
+		relay:   &relay.Relay{Services: s.services(), Affinity: api.AffinityMetadata, Interceptors: s.interceptors(), Unknown: s.countUnknown, Limits: s.limits, FirstCall: firstCall},
 		metrics: s.Metrics.Of(d.Name, n.Name),
 		now:     api.Node{Name: n.Name, Platforms: fleet.FormatPlatforms(n.Platforms)},
 	}
 }
+
+// The limits of all clients together, in bytes and calls, and how long one may take until
+// its first call. 64 builds at once hold a few MiB and make 200 calls.
+const (
+	maxUnread = 128 << 20
+	maxCalls  = 4096
+	firstCall = time.Minute
+)
 
 // services are what sessions are read for; nil for nothing.
 func (s Sidecar) services() func(context.Context) []relay.Service {
@@ -258,6 +268,7 @@ func (s Sidecar) services() func(context.Context) []relay.Service {
 func (n *server) serve(ctx, serving context.Context, running *sync.WaitGroup) error {
 	stop := context.AfterFunc(ctx, func() { _ = n.listener.Close() })
 	defer stop()
+	refused, told := 0, time.Time{}
 	err := accept(ctx, n.listener, func(err error, pause time.Duration) {
 		n.setRefusing(err)
 		if err != nil {
@@ -265,7 +276,10 @@ func (n *server) serve(ctx, serving context.Context, running *sync.WaitGroup) er
 		}
 	}, func(conn net.Conn) {
 		if !n.take(serving, conn, running) {
-			n.log().Warn().Msgf("%s: %d connections are open: another one is refused", n.path, cap(n.slots))
+			if refused++; time.Since(told) > tellPause { // somebody may connect without end
+				n.log().Warn().Msgf("%s: %d connections are open: others are refused, %d until now", n.path, cap(n.slots), refused)
+				told = time.Now()
+			}
 			_ = conn.Close()
 		}
 	})
@@ -291,6 +305,9 @@ func (n *server) take(serving context.Context, conn net.Conn, running *sync.Wait
 	return true
 }
 
+// tellPause is the time between lines about connections that are refused.
+const tellPause = 10 * time.Second
+
 // sleep waits for a pause or the end of ctx.
 func sleep(ctx context.Context, pause time.Duration) {
 	timer := time.NewTimer(pause)
@@ -310,6 +327,9 @@ func (n *server) serveOne(ctx context.Context, conn net.Conn) {
 	passing := *n.relay
 	passing.Interceptors = slices.Concat([]relay.Interceptor{v.enter}, n.relay.Interceptors, []relay.Interceptor{v.pass})
 	err := passing.Serve(peer.With(ctx, v.client), conn, v.dial)
+	if errors.Is(err, relay.ErrMemory) {
+		v.log.Warn().Msgf("a connection was closed: %v", err)
+	}
 	v.log.Debug().Err(err).Dur("took", time.Since(began)).Msg("connection ended")
 }
 

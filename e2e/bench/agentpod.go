@@ -27,6 +27,9 @@ chmod +x /bench/bin/*
 mkdir -p $HOME/.docker/buildx/instances
 cp -L /etc/slipway/definitions/* $HOME/.docker/buildx/instances || test -z "$(ls /etc/slipway/definitions)"`
 	_, err := s.agents.Run(ctx, "", "exec", pod, "--", "sh", "-c", prepare)
+	if err == nil && t.agent && s.started {
+		err = s.startAgent(ctx, pod)
+	}
 	return pod, err
 }
 

@@ -18,6 +18,8 @@ type options struct {
 	rows *regexp.Regexp
 	// light, heavy and cold replace the scale's numbers of runs unless 0.
 	light, heavy, cold uint
+	// idle replaces how long idle builders are watched unless 0.
+	idle time.Duration
 	// out is where the report goes; empty for a folder of its own below the
 	// bench's.
 	out string
@@ -37,6 +39,9 @@ func (o options) scale() scale {
 			*n.into = int(n.asked)
 		}
 	}
+	if o.idle > 0 {
+		s.idle = o.idle
+	}
 	return s
 }
 
@@ -55,7 +60,7 @@ func bench(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
-	s, err := newStand(ctx, bed)
+	s, err := newStand(ctx, bed, usedBy(rows, curves))
 	defer func() {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
@@ -112,6 +117,23 @@ func bench(ctx context.Context, o options) (err error) {
 	}
 	fmt.Printf("\n%s\n%s\n", filepath.Join(dir, markdownFile), filepath.Join(dir, chartFile))
 	return nil
+}
+
+// usedBy are the tools of rows and curves, in the order of the table of tools. Slipway's
+// agents answer for the machine, so it is always one of them.
+func usedBy(rows []row, curves []curve) []tool {
+	for _, c := range curves {
+		for _, p := range c.points {
+			rows = append(rows, p.row)
+		}
+	}
+	used := map[string]bool{slipway.name: true}
+	for _, r := range rows {
+		for _, t := range r.tools {
+			used[t.name] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(tools), func(t tool) bool { return !used[t.name] })
 }
 
 func (o options) chosen() (chosenRows []row, chosenCurves []curve) {

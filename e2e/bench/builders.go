@@ -18,7 +18,7 @@ import (
 func (s *stand) startBuilders(ctx context.Context) {
 	const dir = clones + "/team/start"
 	var all sync.WaitGroup
-	for _, t := range tools {
+	for _, t := range s.tools {
 		if t.bare {
 			continue
 		}

@@ -21,7 +21,7 @@ const (
 )
 
 // colours are the tools', readable in black and white too.
-var colours = map[string]string{slipway.name: "#1a66b3", buildx.name: "#e0a030", buildctl.name: "#8a8a8a", kaniko.name: "#b35a1a"}
+var colours = map[string]string{slipway.name: "#1a66b3", buildx.name: "#e0a030", buildctl.name: "#8a8a8a", kaniko.name: "#b35a1a", sidecar.name: "#5a9a4a"}
 
 type svg struct {
 	XMLName xml.Name `xml:"http://www.w3.org/2000/svg svg"`

@@ -37,7 +37,7 @@ func (s *stand) idle(ctx context.Context, whole time.Duration) (fact, error) {
 		return fact{}, err
 	}
 	var parts []string
-	for _, t := range tools {
+	for _, t := range s.tools {
 		a, b := before[t.name], after[t.name]
 		if b.pods == 0 || a.pods != b.pods || !b.at.After(a.at) {
 			continue
@@ -69,7 +69,7 @@ func (s *stand) podUses(ctx context.Context) (map[string]podUse, error) {
 			return nil, fmt.Errorf("read the statistics of %s: %w", node.Name, err)
 		}
 		for _, p := range summary.Pods {
-			for _, t := range tools {
+			for _, t := range s.tools {
 				if p.PodRef.Namespace != s.builders[t.name].Name {
 					continue
 				}

@@ -27,7 +27,7 @@ func (s *stand) facts(ctx context.Context) []fact {
 		{"load average at the start", s.load(ctx)},
 		{"Go of this program", runtime.Version()},
 	}
-	for _, t := range tools {
+	for _, t := range s.tools {
 		facts = append(facts,
 			fact{t.name, s.ask(ctx, strings.Join(t.version, " "))},
 			fact{t.name + " binary", megabytes(s.ask(ctx, "stat -c %s $(which "+t.version[0]+")"))})

@@ -21,6 +21,7 @@ func main() {
 	flag.UintVar(&o.light, "runs", 0, "counted runs of builds that take less than seconds")
 	flag.UintVar(&o.heavy, "heavy", 0, "counted runs of builds that move much, or are many")
 	flag.UintVar(&o.cold, "cold", 0, "counted cold starts")
+	flag.DurationVar(&o.idle, "idle", 0, "how long builders that do nothing are watched first (default: 3m, quick 15s)")
 	flag.StringVar(&o.out, "out", "", "directory of the report (default: bench/out/TIME in the e2e module)")
 	flag.Parse()
 	if flag.NArg() > 0 {

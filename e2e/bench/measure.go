@@ -27,6 +27,8 @@ type result struct {
 	failures []string
 	// inARow counts failures since the last success.
 	inARow int
+	// agentKB is the largest resident size of slipway agent, in KiB.
+	agentKB int64
 }
 
 func (r *result) failed(what string) {
@@ -49,7 +51,8 @@ func (s *stand) measure(ctx context.Context, r row) ([]result, error) {
 			if result.gaveUp() {
 				continue
 			}
-			round, err := s.run(ctx, r, result.tool, run)
+			round, agentKB, err := s.run(ctx, r, result.tool, run)
+			result.agentKB = max(result.agentKB, agentKB)
 			if ctx.Err() != nil {
 				return results, ctx.Err()
 			}
@@ -103,47 +106,50 @@ func order(n, run int) []int {
 }
 
 // run prepares and measures one run.
-func (s *stand) run(ctx context.Context, r row, t tool, run int) (sample.Round, error) {
+func (s *stand) run(ctx context.Context, r row, t tool, run int) (round sample.Round, agentKB int64, err error) {
 	w := r.work(run)
 	if w.cold {
 		if err := s.removeBuilders(ctx, t); err != nil {
-			return sample.Round{}, err
+			return round, 0, err
 		}
 	}
 	if w.prune && !t.daemonless {
 		if err := s.prune(ctx, t); err != nil {
-			return sample.Round{}, err
+			return round, 0, err
 		}
 	}
-	round, err := s.inAgent(ctx, r, t, w)
+	round, agentKB, err = s.inAgent(ctx, r, t, w)
 	if err == nil && run == 0 && !t.daemonless { // it may have started builders
 		err = s.settle(ctx, t)
 	}
-	return round, err
+	return round, agentKB, err
 }
 
 // inAgent measures in the tool's standing agent, or in one that is born for it.
-func (s *stand) inAgent(ctx context.Context, r row, t tool, w work) (round sample.Round, err error) {
+func (s *stand) inAgent(ctx context.Context, r row, t tool, w work) (round sample.Round, agentKB int64, err error) {
 	pod := s.standing[t.name]
 	if r.fresh {
 		if pod, err = s.newAgent(ctx, t); err != nil {
-			return round, err
+			return round, 0, err
 		}
 		defer func() { err = errors.Join(err, s.endAgent(ctx, pod)) }()
 		if r.registry {
 			if err := s.giveRegistry(ctx, t, pod); err != nil {
-				return round, err
+				return round, 0, err
 			}
 		}
 	}
 	text, err := s.agents.Run(ctx, "", timed(pod, r, w, w.command(t, s.place))...)
 	if err != nil {
-		return round, err
+		return round, 0, err
+	}
+	if t.agent {
+		agentKB = s.agentMemory(ctx, pod)
 	}
 	if err := json.Unmarshal([]byte(text), &round); err != nil {
-		return round, fmt.Errorf("read what the timer says, %q: %w", text, err)
+		return round, agentKB, fmt.Errorf("read what the timer says, %q: %w", text, err)
 	}
-	return round, nil
+	return round, agentKB, nil
 }
 
 // timed is the kubectl command that measures command in the pod.

@@ -20,7 +20,7 @@ func sampleReport() report {
 	return report{
 		facts: []fact{{"cores", "2"}},
 		rows: []measured{
-			{row: row{name: "warm", tools: tools, goals: []goal{{against: buildx, faster: 2.5}, {against: buildctl, within: 1.3}}},
+			{row: row{name: "warm", tools: []tool{slipway, buildx, buildctl}, goals: []goal{{against: buildx, faster: 2.5}, {against: buildctl, within: 1.3}}},
 				results: []result{single(slipway, 100, 110, 120), single(buildx, 300, 330, 360), single(buildctl, 70, 71, 72)}},
 			{row: row{name: "cold", tools: []tool{slipway, buildx}, goals: []goal{{against: buildx, faster: 10}}},
 				results: []result{single(slipway, 2000, -10), single(buildx, -1, -1)}},

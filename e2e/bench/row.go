@@ -15,6 +15,9 @@ type row struct {
 	// atOnce is how many agents build at the same moment, as processes of one
 	// pod, each with a home, a clone and a project of its own; 0 is one.
 	atOnce int
+	// agentMemory is how many bytes slipway agent may take at most; 0 where that is not
+	// of interest, and 1 where it is only told.
+	agentMemory size
 	// work says what a run is, counted from 0 with the warm-ups. It is the
 	// same for every tool.
 	work func(run int) work
@@ -50,6 +53,8 @@ type goal struct {
 	faster float64
 	// within is how many times Slipway's time may be the peer's at most.
 	within float64
+	// atMost is how many times Slipway's time the other one's may be at most.
+	atMost float64
 }
 
 // curve is how time grows with a quantity: rows that differ in it alone.

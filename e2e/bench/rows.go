@@ -17,6 +17,7 @@ type scale struct {
 	small           size // a repository of many small files
 	smallFiles      int
 	agents          int
+	throughAgent    int // builds at once through one slipway agent
 	// idle is how long builders are watched that do nothing.
 	idle time.Duration
 
@@ -32,6 +33,7 @@ var full = scale{
 	repository: 500 * mb, repositoryFiles: 5000,
 	small: 100 * mb, smallFiles: 100_000,
 	agents:           50,
+	throughAgent:     64,
 	idle:             3 * time.Minute,
 	curveAgents:      []int{1, 2, 4, 8, 16, 32, 64},
 	curveFiles:       []int{10, 100, 1000, 10_000, 100_000},
@@ -47,6 +49,7 @@ var quick = scale{
 	repository: 20 * mb, repositoryFiles: 200,
 	small: 1 * mb, smallFiles: 1000,
 	agents:           6,
+	throughAgent:     8,
 	idle:             15 * time.Second,
 	curveAgents:      []int{1, 4},
 	curveFiles:       []int{10, 1000},
@@ -56,7 +59,7 @@ var quick = scale{
 
 // rows is the table.
 func rows(s scale) []row {
-	return []row{
+	return append([]row{
 		warmOneNode(s),
 		warmFreshAgent(s),
 		warmTwoNodes(s),
@@ -72,7 +75,7 @@ func rows(s scale) []row {
 		kanikoCold(s),
 		kanikoWarm(s),
 		kanikoUncached(s),
-	}
+	}, sidecarRows(s)...)
 }
 
 // curves are the tables that -curves adds.

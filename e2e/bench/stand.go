@@ -31,6 +31,10 @@ type stand struct {
 	// standing are the agents that stay from run to run, by tool.
 	standing map[string]string
 	born     int
+	// tools are those that the chosen rows need, Slipway first.
+	tools []tool
+	// started says that the builders run.
+	started bool
 	// kaniko is the program of the tool of that name; nil where no row measures it.
 	kaniko []byte
 }
@@ -38,7 +42,7 @@ type stand struct {
 // newStand makes the namespaces, the definitions, the bare daemon and an agent
 // for each tool, and starts the builders. The caller closes it, also after an
 // error.
-func newStand(ctx context.Context, bed state.State) (*stand, error) {
+func newStand(ctx context.Context, bed state.State, used []tool) (*stand, error) {
 	prefix := "bench-" + strconv.FormatInt(time.Now().Unix(), 10)
 	s := &stand{
 		bed:      bed,
@@ -46,8 +50,9 @@ func newStand(ctx context.Context, bed state.State) (*stand, error) {
 		builders: map[string]kubectl.Namespace{},
 		cold:     map[string]kubectl.Namespace{},
 		standing: map[string]string{},
+		tools:    used,
 	}
-	for _, t := range tools {
+	for _, t := range used {
 		s.builders[t.name] = kubectl.Namespace{Bed: bed, Name: prefix + "-" + t.name}
 		s.cold[t.name] = kubectl.Namespace{Bed: bed, Name: prefix + "-" + t.name + "-cold"}
 	}
@@ -62,12 +67,24 @@ func (s *stand) setUp(ctx context.Context) error {
 	if _, err := s.agents.Run(ctx, "", "create", "namespace", s.agents.Name); err != nil {
 		return err
 	}
-	for _, t := range tools {
+	// Kubernetes makes it a moment later, and pods need it.
+	if _, err := s.agents.Run(ctx, "", "wait", "--for=create", "serviceaccount/default", "--timeout=1m"); err != nil {
+		return err
+	}
+	for _, t := range s.tools {
 		if err := s.setUpTool(ctx, t); err != nil {
 			return fmt.Errorf("set up %s: %w", t.name, err)
 		}
 	}
 	s.startBuilders(ctx)
+	s.started = true
+	for _, t := range s.tools {
+		if t.agent {
+			if err := s.startAgent(ctx, s.standing[t.name]); err != nil {
+				return err
+			}
+		}
+	}
 	return ctx.Err()
 }
 

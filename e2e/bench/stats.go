@@ -18,6 +18,8 @@ type stats struct {
 	// cpu is the median of CPU time in ms, memory the largest resident size in
 	// bytes, both of one process.
 	cpu, memory float64
+	// agent is the largest resident size of slipway agent, in bytes.
+	agent float64
 	// The rest is of runs with several processes: builds a minute, the median
 	// of the builds, and the slowest build as a multiple of its run's median.
 	perMinute, build, slowest float64
@@ -28,7 +30,7 @@ type stats struct {
 // of takes the times from runs that succeeded whole; among several processes
 // at once a failed one is time spent for nothing, and the run counts for less.
 func of(r result) stats {
-	s := stats{runs: len(r.rounds), faults: len(r.failures)}
+	s := stats{runs: len(r.rounds), faults: len(r.failures), agent: float64(r.agentKB) * 1024}
 	var walls, cpus, rates, builds []float64
 	for _, round := range r.rounds {
 		succeeded := round.Succeeded()
@@ -108,11 +110,21 @@ func judge(r row, results map[string]stats) []verdict {
 	own := results[slipway.name]
 	for _, g := range r.goals {
 		faster := ratio(own, results[g.against.name])
-		if g.faster > 0 {
+		switch {
+		case g.faster > 0:
 			verdicts = append(verdicts, verdict{fmt.Sprintf("%.3gx faster than %s", g.faster, g.against.name), faster >= g.faster})
-		} else {
+		case g.atMost > 0:
+			verdicts = append(verdicts, verdict{fmt.Sprintf("%s within %.3gx of %s", g.against.name, g.atMost, slipway.name), faster <= g.atMost})
+		default:
 			verdicts = append(verdicts, verdict{fmt.Sprintf("within %.3gx of %s", g.within, g.against.name), 1/faster <= g.within})
 		}
+	}
+	if used := results[sidecar.name].agent; r.agentMemory > 0 {
+		text := fmt.Sprintf("memory of the agent %.0f MB", used/1e6)
+		if r.agentMemory > 1 {
+			text += ", at most " + r.agentMemory.String()
+		}
+		verdicts = append(verdicts, verdict{text, used > 0 && (r.agentMemory == 1 || used <= float64(r.agentMemory))})
 	}
 	if r.atOnce > 0 && len(r.goals) > 0 {
 		verdicts = append(verdicts,

@@ -18,6 +18,8 @@ type tool struct {
 	// daemonless means that it builds without a builder, and takes part in rows that
 	// name it only.
 	daemonless bool
+	// agent means that slipway agent serves the tool in its agent pods.
+	agent bool
 }
 
 // place is what commands need to know of the cluster.
@@ -41,7 +43,7 @@ type build struct {
 }
 
 // The table of tools. The first is the one that the others are compared with.
-var tools = []tool{slipway, buildx, buildctl}
+var tools = []tool{slipway, buildx, buildctl, sidecar}
 
 // columns are the tools of a table: that of tools, and those that a row names besides.
 func columns(rows []measured) []tool {

@@ -70,7 +70,7 @@ func TestSidecar(t *testing.T) {
 	if b.Images.PodShell != "" {
 		command = b.Images.PodShell
 	}
-	a := s.startAgentFrom("job", fmt.Sprintf(sidecarPod, b.Images.Agent, r.Address, s.Name, command))
+	a := s.startAgentFrom("job", s.withSidecarUnderTest(fmt.Sprintf(sidecarPod, b.Images.Agent, r.Address, s.Name, command)))
 	images, err := registrytest.New(r)
 	if err != nil {
 		t.Fatal(err)

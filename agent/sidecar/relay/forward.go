@@ -30,18 +30,25 @@ func forward(down grpc.ServerStream, to grpc.ClientConnInterface, method string,
 	if err != nil {
 		return err
 	}
+	return both(cancel, func() error { return send(up, down, first) }, func() error { return receive(down, up, answer) })
+}
+
+// both passes messages on in both directions until receive ends, which says how the call has
+// ended, or send fails: then the client is gone, or has sent what cannot be read. cancel ends
+// the call.
+func both(cancel context.CancelFunc, send, receive func() error) error {
 	sent := make(chan error, 1)
-	go fault.Protect(func() { sent <- send(up, down, first) })()
+	go fault.Protect(func() { sent <- send() })()
 	var ended error
 	received := make(chan struct{})
 	go fault.Protect(func() {
 		defer close(received)
-		ended = receive(down, up, answer)
+		ended = receive()
 	})()
 	select {
 	case <-received:
 	case err := <-sent:
-		if err != nil { // the client is gone, or has sent what cannot be read
+		if err != nil {
 			cancel()
 			<-received
 			return err

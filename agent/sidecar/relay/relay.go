@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -19,9 +20,10 @@ import (
 // maxMessage bounds one message, in bytes. It is BuildKit's own bound.
 const maxMessage = 16 << 20
 
-// window is how many bytes may be on their way unacknowledged. gRPC's own start is
-// 64 KiB, which a sender behind a slow one waits for.
-const window = 1 << 20
+// window is how many bytes of a stream may be on their way unacknowledged. gRPC's own start
+// is 64 KiB, which a sender behind a slow one waits for; 1 MiB is no faster, and is what each
+// stream whose reader is slow holds.
+const window = 256 << 10
 
 // Relay passes the calls of connections on. It may be used by several goroutines.
 type Relay struct {
@@ -36,7 +38,19 @@ type Relay struct {
 	Services func(ctx context.Context) []Service
 	// Affinity is the metadata of a call whose value Dial gets; empty for none.
 	Affinity string
+	// Limits bound what connections take, together with those of other relays; nil for no
+	// bounds.
+	Limits *Limits
+	// FirstCall is how long a client may take until its first call; 0 for as long as it likes.
+	FirstCall time.Duration
 }
+
+// maxStreams bounds the calls of one connection: further ones wait in the client. A client
+// has about three for each build.
+const maxStreams = 500
+
+// errSilent ends a connection over which no call was made.
+var errSilent = errors.New("no call was made over the connection")
 
 // Service is a service of a session that is answered on this side.
 type Service struct {
@@ -62,10 +76,25 @@ type Dial func(ctx context.Context, affinity string) (net.Conn, error)
 func (r *Relay) Serve(ctx context.Context, down net.Conn, dial Dial) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	one := newSingle(down)
-	to := &daemon{dial: dial, lost: func() { cancel(errLost) }}
+	memory := r.Limits.open(func() { cancel(ErrMemory) })
+	defer memory.close()
+	to := &daemon{dial: dial, memory: memory, lost: func() { cancel(errLost) }}
 	defer to.close()
 	defer cancel(nil) // before that, it ends a dial that runs
-	server := grpc.NewServer(append(serverOptions(), grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+	called := func() bool { return true }
+	options := append(serverOptions(), experimental.BufferPool(memory))
+	if r.FirstCall > 0 {
+		called = time.AfterFunc(r.FirstCall, func() { cancel(errSilent) }).Stop
+		defer called()
+		options = append(options, grpc.ConnectionTimeout(r.FirstCall))
+	}
+	server := grpc.NewServer(append(options, grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+		called()
+		end, err := r.Limits.begin()
+		if err != nil {
+			return err
+		}
+		defer end()
 		return r.call(ctx, stream, to)
 	}))...)
 	stop := context.AfterFunc(ctx, func() {
@@ -99,8 +128,9 @@ const redialPause = 500 * time.Millisecond
 
 // daemon is the connection of a client's calls, made at the first one.
 type daemon struct {
-	dial Dial
-	lost func()
+	dial   Dial
+	memory *account
+	lost   func()
 
 	mu   sync.Mutex // held while a dial runs
 	conn *grpc.ClientConn
@@ -124,7 +154,7 @@ func (d *daemon) get(ctx context.Context, affinity string) (*grpc.ClientConn, er
 	}
 	conn, err := d.dial(ctx, affinity)
 	if err == nil {
-		d.conn, err = clientOn(&notifyingConn{Conn: conn, closed: d.lost})
+		d.conn, err = clientOn(&notifyingConn{Conn: conn, closed: d.lost}, experimental.WithBufferPool(d.memory))
 		if err == nil {
 			return d.conn, nil
 		}
@@ -149,14 +179,15 @@ func serverOptions() []grpc.ServerOption {
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage),
 		grpc.InitialWindowSize(window), grpc.InitialConnWindowSize(4 * window),
+		grpc.MaxConcurrentStreams(maxStreams), grpc.MaxHeaderListSize(maxHeaders),
 	}
 }
 
 // clientOn returns a client on a connection that stands. It makes no other one.
-func clientOn(conn net.Conn) (*grpc.ClientConn, error) {
+func clientOn(conn net.Conn, options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	used := make(chan struct{}, 1)
 	used <- struct{}{}
-	return grpc.NewClient("passthrough:///relay",
+	return grpc.NewClient("passthrough:///relay", append(options,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) {
 			select {
@@ -168,7 +199,7 @@ func clientOn(conn net.Conn) (*grpc.ClientConn, error) {
 		}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
 		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(4*window),
-	)
+	)...)
 }
 
 // call passes one call of a client on. ctx is that of the connection.

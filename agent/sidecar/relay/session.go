@@ -2,104 +2,109 @@ package relay
 
 import (
 	"context"
-	"path"
+	"errors"
+	"io"
 	"slices"
 	"strings"
 
 	control "github.com/moby/buildkit/api/services/control"
-	"github.com/moby/buildkit/session/grpchijack"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-
-	"github.com/slipway-build/slipway/internal/fault"
 )
 
 // exposed is the metadata in which a session names the methods that the daemon may
 // call (https://github.com/moby/buildkit/blob/v0.34.2/session/session.go).
 const exposed = "x-docker-expose-session-grpc-method"
 
-// session serves a client's session: the daemon calls this side, which passes its
-// calls on to the client, but for those that it answers itself.
-func (r *Relay) session(stream grpc.ServerStream, daemon *grpc.ClientConn) error {
-	ctx, cancel := context.WithCancel(stream.Context())
+// session passes a client's session on, but for the calls of the daemon that are answered
+// on this side.
+func (r *Relay) session(down grpc.ServerStream, to grpc.ClientConnInterface) error {
+	ctx, cancel := context.WithCancel(down.Context())
 	defer cancel()
-	down := newTunnel(stream)
-	defer func() { _ = down.Close() }()
+	own := r.Services(ctx)
 	meta, _ := metadata.FromIncomingContext(ctx)
-	client, err := clientOn(down)
+	names := meta[exposed]
+	meta = outgoing(meta)
+	meta[exposed] = expose(names, own)
+	up, err := to.NewStream(metadata.NewOutgoingContext(ctx, meta), anyStream, control.Control_Session_FullMethodName, grpc.ForceCodecV2(newCodec()))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = client.Close() }()
-	var own []Service
-	if r.Services != nil {
-		own = r.Services(ctx)
-	}
-	names := slices.Clone(meta[exposed])
-	meta = outgoing(meta)
+	l := newLink(ctx, own, func(name string) bool { return containsFold(names, name) },
+		func(f *frame) error { return up.SendMsg(f) }, func(f *frame) error { return down.SendMsg(f) })
+	defer l.end()
+	defer cancel() // answers wait for it
+	sending, receiving := l.newFromClient(), l.newFromDaemon()
+	return both(cancel,
+		func() error { return sendSession(up, down, sending.feedFrame) },
+		func() error { return receiveSession(down, up, receiving.feedFrame) })
+}
+
+// expose adds the methods of services to those that a session exposes.
+func expose(names []string, own []Service) []string {
+	names = slices.Clone(names)
 	for _, service := range own {
 		for _, m := range service.Desc.Methods {
-			if name := "/" + service.Desc.ServiceName + "/" + m.MethodName; !slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) }) {
-				meta[exposed] = append(meta[exposed], name)
+			if name := "/" + service.Desc.ServiceName + "/" + m.MethodName; !containsFold(names, name) {
+				names = append(names, name)
 			}
 		}
 	}
-	up, err := grpchijack.Dialer(control.NewControlClient(daemon))(ctx, "h2c", meta)
-	if err != nil {
+	return names
+}
+
+func containsFold(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
+}
+
+// sendSession reads the client's messages, then passes on their end.
+func sendSession(up grpc.ClientStream, down grpc.ServerStream, feed func(*frame) error) error {
+	for {
+		message := new(frame)
+		err := down.RecvMsg(message)
+		if errors.Is(err, io.EOF) {
+			return up.CloseSend()
+		}
+		if err == nil {
+			err = feed(message)
+		}
+		switch {
+		case errors.Is(err, io.EOF): // the call has ended, and receiving says how
+			return nil
+		case err != nil:
+			return brokenSession("client", err)
+		}
+	}
+}
+
+// receiveSession reads the daemon's messages. What it returns ends the call.
+func receiveSession(down grpc.ServerStream, up grpc.ClientStream, feed func(*frame) error) error {
+	header, err := up.Header()
+	if err == nil {
+		err = down.SetHeader(outgoing(header))
+	}
+	for err == nil {
+		message := new(frame)
+		if err = up.RecvMsg(message); err == nil {
+			if err = feed(message); err != nil {
+				return brokenSession("daemon", err)
+			}
+		}
+	}
+	down.SetTrailer(up.Trailer())
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// brokenSession is the error of a session in which a side does not speak HTTP/2. Those of
+// gRPC stay as they are.
+func brokenSession(side string, err error) error {
+	if _, ok := status.FromError(err); ok {
 		return err
 	}
-	server := grpc.NewServer(append(serverOptions(), grpc.UnknownServiceHandler(func(_ any, call grpc.ServerStream) error {
-		name, _ := grpc.MethodFromServerStream(call)
-		return answer(call, client, name, own, slices.Contains(names, name))
-	}))...)
-	stopServer := context.AfterFunc(ctx, server.Stop)
-	defer stopServer()
-	one := newSingle(up)
-	go fault.Protect(func() { cancelOn(ctx, down.ended(), cancel) })()
-	client.Connect()      // so that the client's end is noticed where the daemon asks nothing
-	_ = server.Serve(one) // it ends with the connection, of which the stream tells
-	server.Stop()
-	return nil
-}
-
-// answer answers a call of the daemon: by a service of this side that handles it,
-// else by the client if it exposes the method.
-func answer(call grpc.ServerStream, client *grpc.ClientConn, name string, own []Service, exposes bool) error {
-	for _, service := range own {
-		if path.Dir(name) != "/"+service.Desc.ServiceName {
-			continue
-		}
-		first := new(frame)
-		if err := call.RecvMsg(first); err != nil {
-			return err
-		}
-		request := service.New(path.Base(name))
-		if request == nil || newCodec().Unmarshal(first.data, request) != nil {
-			first.data.Free()
-			return status.Errorf(codes.InvalidArgument, "slipway agent: %s: the request cannot be read", name)
-		}
-		if service.Handles == nil || service.Handles(request) || !exposes {
-			return service.unary(call, path.Base(name), first)
-		}
-		return forward(call, client, name, first, nil)
-	}
-	return forward(call, client, name, nil, nil)
-}
-
-// unary answers a call with one message each way by the service's own handler.
-func (s Service) unary(call grpc.ServerStream, name string, request *frame) error {
-	defer request.data.Free()
-	for _, m := range s.Desc.Methods {
-		if m.MethodName != name {
-			continue
-		}
-		response, err := m.Handler(s.Impl, call.Context(), func(v any) error { return newCodec().Unmarshal(request.data, v) }, nil)
-		if err != nil {
-			return err
-		}
-		return call.SendMsg(response)
-	}
-	return status.Errorf(codes.Unimplemented, "slipway agent: there is no method %s", name)
+	return status.Errorf(codes.InvalidArgument, "slipway agent: the session cannot be read: the %s has sent: %v", side, err)
 }
