@@ -62,7 +62,7 @@ var notRead = map[string]bool{
 	"BUILDKIT_ATTEST_PROVENANCE": true, "BUILDKIT_INLINE_CACHE": true, "BUILDKIT_MULTI_PLATFORM": true,
 	"BUILDKIT_SYNTAX": true, "FTP_PROXY": true,
 	"BAKE_CMD_CONTEXT": true, "BAKE_LOCAL_PLATFORM": true, // variables of bake files
-	"PUSH_PROMISE": true, // a frame of HTTP/2
+	"PUSH_PROMISE": true,                    // a frame of HTTP/2
 	"IMAGE_DIGEST": true, "IMAGE_URL": true, // results of Tekton
 }
 
