@@ -193,7 +193,7 @@ func TestFaultTokenIsRotated(t *testing.T) {
 	s.kubectl("", "delete", "pod", pod, "--grace-period=0", "--force")
 	a.until("the builder is lost", "grep -q 'solving again (2 of 3)' lost/log")
 	s.letGo(s.holds())
-	a.ok("echo lost > /tmp/www/lost")
+	a.answer("lost", "lost")
 	r := f.ends(a, "lost/")
 	f.survived(r)
 	if !strings.Contains(r.stderr, "solving again (2 of 3)") {
@@ -245,7 +245,7 @@ func TestFaultAPIServerIsRestarted(t *testing.T) {
 		f := plant(t, "cluster", "the API server is restarted in mid-build, "+transport)
 		a.holdBuild(transport, "--platform linux/amd64 --transport "+transport).awaitStep()
 		restart()
-		a.ok("echo done > /tmp/www/" + transport)
+		a.answer(transport, "done")
 		r := f.ends(a, transport+"/")
 		f.survived(r)
 		want(t, "what the build made", a.sh("cat "+transport+"/out/answer").stdout, "done\n")

@@ -324,7 +324,7 @@ func (s *shop) holdsNone(pod string) {
 func (b *heldBuild) finishOnce() {
 	b.t.Helper()
 	want(b.t, "exit code of "+b.name+" before it may end", b.sh("cat "+b.name+"/code").stdout, "")
-	b.ok("echo " + b.name + " > /tmp/www/" + b.name)
+	b.answer(b.name, b.name)
 	b.until("build "+b.name+" ends", "test -s "+b.name+"/code")
 	if code, log := b.ok("cat "+b.name+"/code"), b.ok("cat "+b.name+"/log"); code != "0\n" || strings.Contains(log, "solving again") {
 		b.t.Errorf("build %s: exit code %s:\n%s", b.name, code, log)
@@ -356,7 +356,7 @@ func TestSidecarLife(t *testing.T) {
 		pod := job.builderPod()
 		s.kubectl("", "delete", "pod", pod, "--grace-period=0", "--force")
 		job.until("the build is solved again", "grep -q 'solving again (2 of 3)' lost/log")
-		job.ok("echo lost > /tmp/www/lost")
+		job.answer("lost", "lost")
 		job.until("the build ends", "test -s lost/code")
 		log := job.ok("cat lost/log")
 		want(t, "exit code", job.ok("cat lost/code"), "0\n")
@@ -410,7 +410,7 @@ func TestSidecarLife(t *testing.T) {
 				}
 			}
 		}
-		job.ok("echo killed > /tmp/www/killed")
+		job.answer("killed", "killed")
 		job.until("the build ends", "test -s killed/code")
 		s.eventually("the sidecar is started again", func() bool { return restarts() != before })
 		job.until("the builders", "slipway agent health --ready")
@@ -457,7 +457,7 @@ func TestFaultAPIServerIsDownUnderASidecar(t *testing.T) {
 	s.testbed("kill", "kube-apiserver")
 	time.Sleep(time.Minute)
 	job.ok("slipway agent health")
-	job.ok("echo before > /tmp/www/before")
+	job.answer("before", "before")
 	r := f.ends(job.agent, "before/")
 	f.survived(r)
 	want(t, "what the build made", job.sh("cat before/out/answer").stdout, "before\n")
