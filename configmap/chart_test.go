@@ -62,8 +62,15 @@ func TestDefinitionsOfTheChart(t *testing.T) {
 // buildx does. It returns how many there are.
 func readMounted(t *testing.T, data map[string]string) int {
 	t.Helper()
-	dir := t.TempDir()
+	dir, certificates := t.TempDir(), t.TempDir()
+	for _, name := range []string{"ca.crt", "tls.crt", "tls.key"} {
+		if err := os.WriteFile(filepath.Join(certificates, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for key, content := range data {
+		// Clients of a gateway have their certificate mounted there.
+		content = strings.ReplaceAll(content, "/etc/slipway/gateway/", certificates+"/")
 		if err := os.WriteFile(filepath.Join(dir, key), []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}

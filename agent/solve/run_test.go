@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,18 +44,20 @@ func solveOne(ctx context.Context, t *testing.T, b *buildkittest.Server, tune fu
 		}
 	})
 	stream := event.NewStream()
-	var ended atomic.Bool
-	sub := stream.Subscribe("test", consume(func(event.Event) error {
-		if ended.Load() {
-			t.Error("an event after the end")
-		}
+	var last time.Time // only the consumer and what follows its end use it
+	sub := stream.Subscribe("test", consume(func(e event.Event) error {
+		last = e.Time
 		return nil
 	}))
 	failed := make(chan error, 1)
 	go func() {
 		_, err := p.Solve(ctx, d, job.Job{Single: true}, stream.Emitter())
-		ended.Store(true)
-		failed <- errors.Join(err, sub.End())
+		ended := time.Now()
+		err = errors.Join(err, sub.End())
+		if last.After(ended) {
+			t.Error("an event after the end")
+		}
+		failed <- err
 	}()
 	return failed
 }
