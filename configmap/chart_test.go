@@ -2,11 +2,17 @@ package configmap
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -58,13 +64,33 @@ func TestDefinitionsOfTheChart(t *testing.T) {
 	}
 }
 
+// selfSigned makes a certificate and its key.
+func selfSigned(t *testing.T) (certificate, key []byte) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
+}
+
 // readMounted reads definitions as an agent does that has them mounted, and as
 // buildx does. It returns how many there are.
 func readMounted(t *testing.T, data map[string]string) int {
 	t.Helper()
 	dir, certificates := t.TempDir(), t.TempDir()
-	for _, name := range []string{"ca.crt", "tls.crt", "tls.key"} {
-		if err := os.WriteFile(filepath.Join(certificates, name), nil, 0o600); err != nil {
+	certificate, key := selfSigned(t)
+	for name, content := range map[string][]byte{"ca.crt": certificate, "tls.crt": certificate, "tls.key": key} {
+		if err := os.WriteFile(filepath.Join(certificates, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
