@@ -32,6 +32,7 @@ type buildCmd struct {
 	Platform      []string  `sep:"none" env:"DOCKER_DEFAULT_PLATFORM" placeholder:"OS/ARCH" help:"Platforms to build for, comma-separated."`
 	Tag           []string  `short:"t" sep:"none" placeholder:"REF" help:"Name of the image, such as registry.example/team/app:1."`
 	Output        []string  `short:"o" sep:"none" placeholder:"OUTPUT" help:"Where the result goes: type=local|tar|oci|docker|image|registry|cacheonly[,dest=PATH][,KEY=VALUE], or just DIR."`
+	OnFailure     []string  `sep:"none" placeholder:"dest=DIR,path=PATTERN" help:"Copy files of a step that fails, such as test reports, to the agent: dest=DIR,path=PATTERN[,path=PATTERN][,max=SIZE]. Without path its working directory is listed."`
 	Push          bool      `help:"Shorthand for --output=type=registry."`
 	Load          bool      `help:"Shorthand for --output=type=docker: into the Docker engine of DOCKER_HOST."`
 	BuildArg      []string  `sep:"none" placeholder:"NAME[=VALUE]" help:"Build-time variable; without a value it is taken from the environment."`
@@ -331,6 +332,7 @@ func (c *buildCmd) spec() solve.Spec {
 		Platforms:     c.Platform,
 		Tags:          c.Tag,
 		Outputs:       c.Output,
+		OnFailure:     c.OnFailure,
 		Push:          c.Push,
 		Load:          c.Load,
 		BuildArgs:     c.BuildArg,
