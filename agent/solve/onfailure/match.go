@@ -18,10 +18,12 @@ const (
 	maxEntries = 500_000
 	// maxDirs bounds the directories that are listed, each of which is a request.
 	maxDirs = 20_000
+	// maxPath bounds the length of a path, in bytes: PATH_MAX of Linux.
+	maxPath = 4096
 )
 
 // errTooMany ends a search that has no end in sight.
-var errTooMany = fmt.Errorf("the search has ended after %d directories or %d entries: name the directory in path=", maxDirs, maxEntries)
+var errTooMany = fmt.Errorf("the search ends after %d directories, %d entries or a path of %d bytes: name the directory in path=", maxDirs, maxEntries, maxPath)
 
 // found is what matches.
 type found struct {
@@ -127,7 +129,7 @@ func (s *search) list(ctx context.Context, dir string) []entry {
 	if known, ok := s.listed[dir]; ok || s.ended(ctx) {
 		return known
 	}
-	if len(s.listed) >= maxDirs || s.entries >= maxEntries {
+	if len(s.listed) >= maxDirs || s.entries >= maxEntries || len(dir) > maxPath {
 		s.fail(errTooMany)
 		return nil
 	}

@@ -39,6 +39,9 @@ func Parse(value string) (Spec, error) {
 	fail := func(problem, hint string) (Spec, error) {
 		return Spec{}, &fault.Usage{Flag: Flag, Value: value, Problem: problem, Hint: hint}
 	}
+	if value == "" {
+		return fail("is empty", specForm)
+	}
 	fields, err := csvvalue.Fields(value, nil)
 	if err != nil {
 		return fail(fmt.Sprintf("is not valid CSV: %s", err), specForm)
@@ -85,8 +88,6 @@ func Parse(value string) (Spec, error) {
 		return fail("dest is standard output", "give a directory: dest=DIR")
 	case s.Dest == "" && len(s.Paths) > 0:
 		return fail("dest is missing", specForm)
-	case s.Dest == "" && len(fields) == 0:
-		return fail("is empty", specForm)
 	case s.Dest == "":
 		return fail("has neither dest nor path", specForm)
 	}
