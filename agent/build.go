@@ -94,8 +94,7 @@ func (b Build) run(ctx context.Context) (made *report.Report, err error) {
 func (w *work) build(ctx context.Context) error {
 	w.assigned(w.jobs)
 	if err := w.solveAll(ctx); err != nil {
-		w.placeFailedFiles(ctx)
-		return err
+		return w.withFailedFiles(ctx, err)
 	}
 	return w.publish(ctx)
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +24,8 @@ import (
 	"github.com/slipway-build/slipway/agent/solve/onfailure"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/junit"
+	"github.com/slipway-build/slipway/internal/target"
 )
 
 // takeTimeout bounds how long the files of a failed step are waited for: a build that has
@@ -38,6 +43,9 @@ type FailedFiles struct {
 	Bytes int64
 	// LeftOut says what matches and is not among them, a line each.
 	LeftOut []string
+	// Tests is what the test reports among them say. Files in it are absolute paths on
+	// the agent, empty where the test is not in the build's context there.
+	Tests junit.Report
 }
 
 // failedFiles is where the files of failed steps go; nil when none are wanted.
@@ -93,7 +101,7 @@ func (f *failedFiles) close() error {
 func (p *Plan) KeepsGoing() bool { return p.failure != nil }
 
 // PlaceFailedFiles lets the files of failed steps appear, and returns what there is of
-// them. It is called once no solve runs any more. An error is of one destination; the
+// them, by platform. It is called once no solve runs any more. An error is of one destination; the
 // others are placed all the same.
 func (p *Plan) PlaceFailedFiles(ctx context.Context) ([]FailedFiles, error) {
 	if p.failure == nil {
@@ -110,6 +118,7 @@ func (p *Plan) PlaceFailedFiles(ctx context.Context) ([]FailedFiles, error) {
 			errs = append(errs, fmt.Errorf("%s dest=%s: %s", onfailure.Flag, tree.Path(), fault.Cause(err)))
 		}
 	}
+	slices.SortStableFunc(p.failure.taken, func(a, b FailedFiles) int { return strings.Compare(a.Platform, b.Platform) })
 	return p.failure.taken, errors.Join(errs...)
 }
 
@@ -200,10 +209,33 @@ func (p *Plan) take(ctx context.Context, c gateway.Client, failure error, of job
 			p.noFiles(fault.Cause(err))
 			continue
 		}
+		for i, test := range taken.Tests.Failures {
+			taken.Tests.Failures[i].File = p.inContext(test.File)
+		}
 		p.failure.mu.Lock()
 		p.failure.taken = append(p.failure.taken, taken)
 		p.failure.mu.Unlock()
 	}
+}
+
+// inContext returns the absolute path of a file of a step as it lies in the context on
+// the agent: steps run in a copy of the context as a rule. It is empty where there is none.
+func (p *Plan) inContext(name string) string {
+	m, ok := p.inputs.Mounts[mountContext]
+	if !ok || name == "" {
+		return ""
+	}
+	root, err := os.OpenRoot(m)
+	if err != nil {
+		return ""
+	}
+	defer closeQuietly(root)
+	info, err := root.Stat(filepath.FromSlash(name))
+	dir, absErr := target.Absolute(p.request.WorkDir, m)
+	if err != nil || absErr != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	return filepath.Join(dir, filepath.FromSlash(name))
 }
 
 // copy copies what one spec wants.
@@ -218,7 +250,7 @@ func (f *failedFiles) copy(ctx context.Context, step *onfailure.Step, i int, pla
 		prefix = dir + "/"
 	}
 	done := onfailure.Copy(ctx, step, f.specs[i], part, prefix)
-	taken := FailedFiles{Platform: platform, Dest: f.specs[i].Dest, Path: strings.TrimSuffix(f.specs[i].Dest, "/"), LeftOut: done.LeftOut}
+	taken := FailedFiles{Platform: platform, Dest: f.specs[i].Dest, Path: strings.TrimSuffix(f.specs[i].Dest, "/"), LeftOut: done.LeftOut, Tests: done.Tests}
 	if dir != "" {
 		taken.Path += "/" + dir
 	}

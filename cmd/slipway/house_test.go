@@ -50,7 +50,7 @@ var floors = [][]string{
 	{"internal/color", "internal/heap", "internal/reference", "internal/source", "internal/table", "internal/target"},
 	{"internal/fault"},
 	{"internal/format", "internal/ociplatform", "internal/sanitize", "internal/variables"},
-	{"internal/suggest"},
+	{"internal/junit", "internal/suggest"},
 }
 
 // A package that is larger than this is not held in mind; tests do not count.
@@ -160,6 +160,7 @@ var importRules = []struct {
 	{module + "/agent/solve/onfailure", []string{"agent", "agent/solve"}, "a part of solve: the files of a step that has failed"},
 	{module + "/agent/solve/layout", []string{"agent/solve", "agent/solve/cache", "agent/solve/output"}, "image layouts as contexts, caches and outputs have them"},
 	{module + "/agent/solve/job", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "agent/solve", "agent/solve/cache", "agent/solve/output"}, "the part of a build that one solve is"},
+	{module + "/internal/junit", []string{"agent/solve", "agent/solve/onfailure"}, "test reports are read where they come from a build; others have events"},
 	{module + "/internal/filetest", []string{"agent/solve/vcs/vcstest"}, "it serves tests only"},
 	{module + "/agent/solve/vcs", []string{"agent/solve"}, "a part of solve: what git says of a context"},
 	{module + "/agent/solve/vcs/vcstest", nil, "it serves tests only"},

@@ -21,7 +21,8 @@ func TestFilesOfAFailedStep(t *testing.T) {
 	a.write("Dockerfile", failingTests)
 
 	r := a.fails(1, "slipway build "+both+a.base()+"-o out --on-failure dest=reports,path=target/reports,path=/more/**/*.log,path=/var/out/?.txt .",
-		"exit code: 3", "in reports/linux_amd64", "in reports/linux_arm64")
+		"exit code: 3", "in reports/linux_amd64", "in reports/linux_arm64",
+		"\nnote: linux/amd64: 1 of 3 tests failed, first: app.SumTest.carries: want 2, got 1\n", "\nnote: linux/arm64: 1 of 3 tests failed, first: ")
 	if strings.Contains(r.stderr, "left out") || strings.Contains(r.stderr, "no files") {
 		t.Errorf("something is left out:\n%s", r.stderr)
 	}

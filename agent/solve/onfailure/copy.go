@@ -15,6 +15,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/internal/fault"
+	"github.com/slipway-build/slipway/internal/junit"
 )
 
 // copies is how many files are read at a time: over a slow connection each of them takes
@@ -26,9 +27,11 @@ type Copied struct {
 	// Files counts the files, Bytes is their size.
 	Files int
 	Bytes int64
-	// Paths are those of the files in the tree, in no order.
-	Paths []string
-	// LeftOut says, a line each, what matches and is not among them, and why.
+	// Tests is what the test reports among the files say. Files in it are relative to the
+	// working directory of the step, with slashes; empty for those elsewhere.
+	Tests junit.Report
+	// LeftOut says, a line each, what matches and is not among them, and why; and which
+	// test reports could not be read.
 	LeftOut []string
 }
 
@@ -93,6 +96,7 @@ func Copy(ctx context.Context, step *Step, spec Spec, into *output.TreePart, pre
 	var group errgroup.Group
 	group.SetLimit(copies)
 	var done Copied
+	var paths []string // of what is copied
 	var mu sync.Mutex
 	room := spec.Max
 	for i, e := range what.files {
@@ -115,7 +119,7 @@ func Copy(ctx context.Context, step *Step, spec Spec, into *output.TreePart, pre
 			mu.Lock()
 			defer mu.Unlock()
 			done.Files, done.Bytes = done.Files+1, done.Bytes+size
-			done.Paths = append(done.Paths, to)
+			paths = append(paths, to)
 			return nil
 		}))
 	}
@@ -126,6 +130,12 @@ func Copy(ctx context.Context, step *Step, spec Spec, into *output.TreePart, pre
 		done.LeftOut = []string{"nothing matches path=" + strings.Join(spec.Paths, ", path=") + " in " + step.Dir}
 	}
 	done.LeftOut = append(done.LeftOut, out.lines()...)
+	tests, problems := readReports(into, paths)
+	for i := range tests.Failures {
+		tests.Failures[i].File = step.local(tests.Failures[i].File)
+	}
+	done.Tests = tests
+	done.LeftOut = append(done.LeftOut, problems...)
 	return done
 }
 
