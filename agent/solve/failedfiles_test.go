@@ -1,13 +1,19 @@
 package solve
 
 import (
+	"context"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/moby/buildkit/solver/pb"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/slipway-build/slipway/agent/buildkit"
+	"github.com/slipway-build/slipway/agent/buildkit/buildkittest"
+	"github.com/slipway-build/slipway/agent/event"
 	"github.com/slipway-build/slipway/agent/solve/job"
 	"github.com/slipway-build/slipway/agent/solve/onfailure"
 )
@@ -71,5 +77,68 @@ func TestOpenFailedFiles(t *testing.T) {
 				t.Error("a directory was made before a step has failed")
 			}
 		})
+	}
+}
+
+// TestNoFilesOfALostBuilder tests that a builder that goes away is no other error than it
+// is without the flag, and that a line says why there are no files.
+func TestNoFilesOfALostBuilder(t *testing.T) {
+	b := &buildkittest.Server{Workers: 1}
+	dial, _ := buildkittest.Serve(t, b)
+	var conn net.Conn
+	d, err := buildkit.Connect(t.Context(), func(ctx context.Context) (net.Conn, error) {
+		var err error
+		conn, err = dial(ctx)
+		return conn, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write(t, dir, attrs("Dockerfile", "FROM scratch"))
+	var warnings []string
+	p, err := Prepare(t.Context(), Request{
+		Context: dir, WorkDir: dir, OnFailure: []onfailure.Spec{{Dest: "reports", Paths: []string{"x"}, Max: 1}},
+		Warn: func(message string) { warnings = append(warnings, message) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Solve(t.Context(), d, job.Job{Single: true}, event.NewStream().Emitter())
+	if Classify(err) != KindLost {
+		t.Errorf("error %v is %s, want lost", err, Classify(err))
+	}
+	if len(warnings) != 1 || !strings.HasPrefix(warnings[0], "--on-failure: no files of the failed step: the builder was lost") {
+		t.Errorf("warnings %q", warnings)
+	}
+	if taken, err := p.PlaceFailedFiles(t.Context()); len(taken) > 0 || err != nil || !p.KeepsGoing() {
+		t.Errorf("%v, %v", taken, err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	_ = d.Close() // it is closed
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("%v: %v", entries, err)
+	}
+}
+
+func TestInContext(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, attrs("tests/a.py", "x"))
+	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "out.py")); err != nil {
+		t.Fatal(err)
+	}
+	p := &Plan{request: Request{WorkDir: "/elsewhere"}, inputs: inputs{Mounts: map[string]string{mountContext: dir}}}
+	for name, want := range map[string]string{"tests/a.py": filepath.Join(dir, "tests", "a.py"), "tests": "", "no": "", "": "", "out.py": "", "../x": ""} {
+		if got := p.inContext(name); got != want {
+			t.Errorf("%q is %q, want %q", name, got, want)
+		}
+	}
+	if got := (&Plan{}).inContext("tests/a.py"); got != "" {
+		t.Errorf("without a context it is %q", got)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/report"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/solve/onfailure"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/cmd/slipway/buildref"
 	"github.com/slipway-build/slipway/cmd/slipway/tagging"
@@ -241,6 +242,7 @@ func (c *buildCmd) ask(in *invocation, build agent.Build, call solve.Call) error
 	if c.Iidfile != "" {
 		in.log.Warn().Msg("--iidfile is not written: " + call.Name + " makes no image")
 	}
+	c.warnOfOnFailure(in, call.Name+" builds nothing")
 	metadata, err := in.openResult("--metadata-file", c.MetadataFile)
 	if err != nil {
 		return &usageError{err: err}
@@ -266,11 +268,19 @@ func (c *buildCmd) dryRun(in *invocation, build agent.Build) error {
 	if c.Iidfile != "" || c.MetadataFile != "" {
 		in.log.Warn().Msg("--iidfile and --metadata-file are not written by --dry-run, which builds nothing")
 	}
+	c.warnOfOnFailure(in, "--dry-run builds nothing")
 	requests, err := build.DryRun(in.ctx, c.ShowBuildArgs)
 	if err != nil {
 		return err
 	}
 	return in.printJSON(solve.DryRun{Builder: build.Fleet.Definition().Name, Solves: requests})
+}
+
+// warnOfOnFailure says that no step can fail.
+func (c *buildCmd) warnOfOnFailure(in *invocation, why string) {
+	if len(c.OnFailure) > 0 {
+		in.log.Warn().Msg(onfailure.Flag + " has no effect: " + why)
+	}
 }
 
 // call is what --call, --check and --print say.

@@ -157,7 +157,7 @@ var importRules = []struct {
 	{module + "/agent/solve/cache", []string{"agent/solve", "cmd/slipway"}, "a part of solve; cmd parses its flags"},
 	{module + "/agent/solve/contextfs", []string{"agent/solve"}, "a part of solve: what is sent of a context"},
 	{module + "/agent/solve/output", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "agent/solve", "agent/solve/onfailure", "cmd/slipway"}, "a part of solve; agent reports its outcome, cmd knows --load"},
-	{module + "/agent/solve/onfailure", []string{"agent", "agent/solve"}, "a part of solve: the files of a step that has failed"},
+	{module + "/agent/solve/onfailure", []string{"agent", "agent/solve", "cmd/slipway"}, "a part of solve: the files of a step that has failed"},
 	{module + "/agent/solve/layout", []string{"agent/solve", "agent/solve/cache", "agent/solve/output"}, "image layouts as contexts, caches and outputs have them"},
 	{module + "/agent/solve/job", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "agent/solve", "agent/solve/cache", "agent/solve/output"}, "the part of a build that one solve is"},
 	{module + "/internal/junit", []string{"agent/solve", "agent/solve/onfailure"}, "test reports are read where they come from a build; others have events"},

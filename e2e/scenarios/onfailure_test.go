@@ -54,6 +54,27 @@ func TestFilesOfAFailedStep(t *testing.T) {
 	want(t, "the result of a build that succeeds", a.ok("cat out/linux_arm64/machine.txt"), "aarch64\n")
 }
 
+// TestTheCommandsOfTheReportsPage runs the commands of docs/reports.md, all of which fail.
+func TestTheCommandsOfTheReportsPage(t *testing.T) {
+	t.Parallel()
+	s := newSharedSpace(t)
+	a := s.startAgent("agent", s.Bed.Images.Agent)
+	a.write("Dockerfile", strings.Replace(failingTests, "FROM base", "FROM base AS test", 1))
+	page := readFile(t, "../docs/reports.md")
+	_, commands, _ := strings.Cut(page, "```sh\n")
+	commands, _, _ = strings.Cut(commands, "```")
+	ran := 0
+	for command := range strings.Lines(commands) {
+		a.fails(1, strings.Replace(command, "slipway build ", "slipway build "+a.base(), 1), "exit code: 3", "\nerror: ")
+		ran++
+	}
+	if ran < 3 {
+		t.Errorf("the page has %d commands only", ran)
+	}
+	want(t, "files", a.ok("find reports -name '*.xml' | sort"), "reports/linux_amd64/target/reports/TEST-sum.xml\nreports/linux_arm64/target/reports/TEST-sum.xml\nreports/target/reports/TEST-sum.xml\n")
+	a.ok("test ! -e none")
+}
+
 // firstLine is the text up to its first line end.
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
