@@ -187,7 +187,7 @@ func (p *Plan) take(ctx context.Context, c gateway.Client, failure error, of job
 		p.noFiles(onfailure.TooOld().Error())
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, takeTimeout, fmt.Errorf("it takes longer than %s", takeTimeout))
 	defer cancel()
 	step, err := onfailure.Open(ctx, c, failure)
 	if err != nil {

@@ -91,7 +91,7 @@ func Copy(ctx context.Context, step *Step, spec Spec, into *output.TreePart, pre
 		out.add(e.path, kind(e.mode()))
 	}
 	if what.failed != nil {
-		out.add("what is not found yet", fault.Cause(what.failed))
+		out.add("what was not seen", fault.Cause(what.failed))
 	}
 	var group errgroup.Group
 	group.SetLimit(copies)
@@ -113,6 +113,9 @@ func Copy(ctx context.Context, step *Step, spec Spec, into *output.TreePart, pre
 		to := prefix + step.shortened(e.path)
 		group.Go(fault.Guard(func() error {
 			if err := step.copy(ctx, e, into, to); err != nil {
+				if ctx.Err() != nil {
+					err = context.Cause(ctx)
+				}
 				out.add(e.path, copyProblem(err))
 				return nil
 			}

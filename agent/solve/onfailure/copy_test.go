@@ -15,12 +15,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	gateway "github.com/moby/buildkit/frontend/gateway/client"
+	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/apicaps"
 	"github.com/tonistiigi/fsutil/types"
-
-	gatewaypb "github.com/moby/buildkit/frontend/gateway/pb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/slipway-build/slipway/agent/solve/output"
 )
@@ -31,6 +32,7 @@ type container struct {
 	mounts []fstest.MapFS
 	// lists are answers in place of a directory's own; short makes files end early.
 	lists map[string][]*types.Stat
+	fails map[string]error
 	short bool
 	dirs  int // that were listed
 	freed bool
@@ -45,6 +47,9 @@ func inside(name string) string {
 
 func (c *container) ReadDir(_ context.Context, req gateway.ReadDirContainerRequest) ([]*types.Stat, error) {
 	c.dirs++
+	if err := c.fails[req.Path]; err != nil {
+		return nil, err
+	}
 	if list, ok := c.lists[req.Path]; ok {
 		return list, nil
 	}
@@ -222,6 +227,11 @@ func TestFindEnds(t *testing.T) {
 		if got := find(t.Context(), step(c), []string{"*"}); got.failed == nil || len(got.files) > 0 {
 			t.Errorf("an entry %q is taken: %+v", name, got)
 		}
+	}
+	c := source()
+	c.fails = map[string]error{"/src/t/x": status.Error(codes.ResourceExhausted, "grpc: received message larger than max")}
+	if got := find(t.Context(), step(c), []string{"t"}); len(got.files) != 2 || got.failed == nil || got.failed.Error() != "list /src/t/x: "+errTooLong.Error() {
+		t.Errorf("a directory that is too long: %v, %d files", got.failed, len(got.files))
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	reason := errors.New("over")

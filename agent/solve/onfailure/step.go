@@ -14,6 +14,8 @@ import (
 	"github.com/moby/buildkit/solver/errdefs"
 	"github.com/moby/buildkit/solver/pb"
 	"github.com/tonistiigi/fsutil/types"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -141,13 +143,21 @@ type entry struct {
 
 func (e entry) mode() fs.FileMode { return fs.FileMode(e.stat.Mode) }
 
+// errTooLong is a directory whose list is larger than an answer may be, 16 MiB.
+var errTooLong = errors.New("it has too many entries to be listed")
+
 // list returns what is in a directory, in the order of names.
 func (s *Step) list(ctx context.Context, dir string) ([]entry, error) {
 	m, inside := s.find(dir)
 	request := gateway.ReadDirContainerRequest{MountIndex: m.index}
 	request.Path = inside
 	found, err := s.files.ReadDir(ctx, request)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case status.Code(err) == codes.ResourceExhausted: // gRPC bounds an answer
+		return nil, errTooLong
+	case err != nil:
 		return nil, err
 	}
 	byName := make(map[string]entry, len(found))
