@@ -58,7 +58,7 @@ type annotator struct {
 	dockerfile results.Location
 	warnings   []Annotation // the first ones, at most maxAnnotations
 	known      map[Annotation]bool
-	more       int // warnings after those
+	more       int          // warnings after those
 	tests      []Annotation // the first that have failed, at most maxAnnotations - 1
 	failure    *Annotation
 }

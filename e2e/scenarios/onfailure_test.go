@@ -93,10 +93,10 @@ RUN mkdir reports many && ln -s /etc etc && ln -s ../../../../etc/passwd reports
 	cd many && seq 100000 | xargs touch && exit 1
 `)
 	build := "slipway build --platform linux/amd64 " + a.base()
-	r := a.fails(1, build+"--on-failure dest=reports,path=reports,path=etc/passwd,path=etc .",
+	a.fails(1, build+"--on-failure dest=reports,path=reports,path=etc/passwd,path=etc .",
 		"/src/reports/core is left out: more than max=256M", "symbolic links are not followed", "/src/reports/null is left out: it is a device", "reports/pipe is left out: it is not a regular file")
 	want(t, "files", a.ok("find reports -not -type d"), "reports/reports/good.txt\n")
-	r = a.fails(1, build+"--on-failure dest=many,path=many .", "at most 10000 files", "10000 files (0B) of the failed step in many")
+	r := a.fails(1, build+"--on-failure dest=many,path=many .", "at most 10000 files", "10000 files (0B) of the failed step in many")
 	want(t, "files of many", a.ok("find many -type f | wc -l"), "10000\n")
 	t.Logf("100,000 files: %s", r.took)
 	// A destination that leads out of the checkout is refused before anything is done.

@@ -105,7 +105,9 @@ func (p *TreePart) Write(path string, mode fs.FileMode, modified time.Time, fill
 }
 
 // Open opens a file that was written, for reading.
-func (p *TreePart) Open(path string) (io.ReadCloser, error) { return p.root.Open(filepath.FromSlash(path)) }
+func (p *TreePart) Open(path string) (io.ReadCloser, error) {
+	return p.root.Open(filepath.FromSlash(path))
+}
 
 // Keep has Place move the part. Without a file it is dropped.
 func (p *TreePart) Keep() (files int, bytes int64) {
