@@ -141,8 +141,12 @@ func (p *Plan) submit(ctx context.Context, d *buildkit.Daemon, opt client.SolveO
 		}
 		return result, p.evaluate(ctx, c, result, of, feed)
 	}, feed.start())
-	if err != nil && ctx.Err() == nil && (!asked || buildkit.IsLost(err)) {
-		p.noFiles("the builder was lost or has not begun")
+	switch why := buildkit.Explain(ctx, err); {
+	case err == nil:
+	case errors.As(why, new(*buildkit.LostError)):
+		p.noFiles("the builder was lost")
+	case !asked && ctx.Err() == nil:
+		p.noFiles("the build has not begun")
 	}
 	return response, err
 }
