@@ -105,7 +105,7 @@ func (b Build) run(ctx context.Context) (made *report.Report, err error) {
 func (w *work) build(ctx context.Context) error {
 	w.assigned(w.jobs)
 	if err := w.solveAll(ctx); err != nil {
-		return err
+		return w.withFailedFiles(ctx, err)
 	}
 	return w.publish(ctx)
 }
@@ -334,8 +334,10 @@ func (b Build) solveJobs(jobs []fleet.Job) []job.Job {
 }
 
 // solveAll solves every job on its node, all at once. The first failure ends
-// the others: an output needs all of them.
+// the others: an output needs all of them. Where files of a failed step are wanted, a
+// failure of the build itself does not: the others have files, too, if they fail.
 func (w *work) solveAll(ctx context.Context) error {
+	build := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	stop := readAhead(ctx, readAheadAfter, func(ctx context.Context) {
 		defer w.events.Begin("read the context ahead")()
@@ -343,14 +345,24 @@ func (w *work) solveAll(ctx context.Context) error {
 	})
 	defer stop()
 	w.nodes.OnConnect(stop)
+	var failure firstError
 	for i, job := range w.solveJobs(w.jobs) {
 		group.Go(fault.Guard(func() error {
-			return w.tryJob(ctx, w.jobs[i].Node, func(conn *fleet.Connection) error {
+			err := w.tryJob(ctx, w.jobs[i].Node, func(conn *fleet.Connection) error {
 				return w.solve(ctx, job, conn)
 			})
+			if w.plan.KeepsGoing() && fault.ClassOf(err) == fault.ClassBuild {
+				failure.set(err)
+				return nil
+			}
+			return err
 		}))
 	}
-	return group.Wait()
+	err := group.Wait()
+	if first := failure.get(); first != nil && build.Err() == nil {
+		return first
+	}
+	return err
 }
 
 // solve solves one job.

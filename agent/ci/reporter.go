@@ -1,6 +1,7 @@
 package ci
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -47,8 +48,7 @@ func (s System) Reporter(plain Reporter, log Log, checkout results.Checkout) Rep
 }
 
 // annotator adds annotations below what a display shows: warnings of the Dockerfile's
-// checks, and why the build has failed. Findings of a build's own tests have their
-// place here as well, once something reads their reports.
+// checks, tests that have failed, and why the build has failed.
 type annotator struct {
 	Reporter
 	commands Commands
@@ -58,7 +58,8 @@ type annotator struct {
 	dockerfile results.Location
 	warnings   []Annotation // the first ones, at most maxAnnotations
 	known      map[Annotation]bool
-	more       int // warnings after those
+	more       int          // warnings after those
+	tests      []Annotation // the first that have failed, at most maxAnnotations - 1
 	failure    *Annotation
 }
 
@@ -71,6 +72,8 @@ func (a *annotator) Consume(e event.Event) error {
 		for _, w := range e.Progress.Warnings {
 			a.warn(w)
 		}
+	case e.Tests != nil:
+		a.testsFailed(e.Tests)
 	case e.Failed != nil:
 		a.fail(e.Failed)
 	}
@@ -88,6 +91,9 @@ func (a *annotator) Close() error {
 	}
 	if a.more > 0 {
 		a.log.Command(fmt.Sprintf("%d more warnings are in the log only", a.more))
+	}
+	for _, one := range a.tests {
+		a.log.Command(a.commands.Annotate(one))
 	}
 	if a.failure != nil {
 		a.log.Command(a.commands.Annotate(*a.failure))
@@ -151,6 +157,24 @@ func (a *annotator) fail(f *event.Failed) {
 	}
 	a.locate(&one, file, name)
 	a.failure = &one
+}
+
+// testsFailed keeps tests that have failed; why the build has failed has the last place.
+func (a *annotator) testsFailed(tests *event.Tests) {
+	for _, f := range tests.Failures {
+		if len(a.tests) == maxAnnotations-1 {
+			return
+		}
+		one := Annotation{Level: LevelError, Title: a.log.Clean(f.Name), Message: a.log.Clean(cmp.Or(f.Message, "the test has failed"))}
+		if tests.Platform != "" {
+			one.Message = a.log.Clean(tests.Platform) + ": " + one.Message
+		}
+		if f.File != "" {
+			one.Line = f.Line
+			a.locate(&one, results.Location{Path: f.File}, f.File)
+		}
+		a.tests = append(a.tests, one)
+	}
 }
 
 // locate puts a finding on a file of the job's repository. Where the file is not in it,

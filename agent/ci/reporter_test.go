@@ -71,6 +71,22 @@ func TestAnnotations(t *testing.T) {
 		want      []string
 	}{
 		{name: "nothing", workspace: workspace},
+		{"tests", workspace, []event.Event{
+			{Assigned: &event.Assigned{Dockerfile: dockerfile}},
+			{Tests: &event.Tests{Platform: "linux/arm64", Total: 9, Failed: 3, Failures: []event.TestFailure{
+				{Name: "a.b", Message: "want 2", File: dockerfile, Line: 7}, {Name: "c", File: "/elsewhere/x", Line: 3}, {Name: "d", Message: "m", Line: 3},
+			}}},
+			{Failed: &event.Failed{Class: event.FailedBuild, Error: "boom"}},
+		}, []string{
+			"::error file=<docker/Dockerfile.prod>,line=7,endLine=7,title=<a.b>::<linux/arm64>: <want 2>",
+			"::error title=<c>::</elsewhere/x:3>: <linux/arm64>: <the test has failed>",
+			"::error title=<d>::<linux/arm64>: <m>",
+			"::error title=slipway::<boom>",
+		}},
+		{"many tests", workspace, []event.Event{
+			{Tests: &event.Tests{Failures: slices.Repeat([]event.TestFailure{{Name: "a", Message: "m"}}, 12)}},
+			{Failed: &event.Failed{Class: event.FailedBuild, Error: "boom"}},
+		}, append(slices.Repeat([]string{"::error title=<a>::<m>"}, 9), "::error title=slipway::<boom>")},
 		{"warnings", workspace, []event.Event{
 			{Assigned: &event.Assigned{Dockerfile: dockerfile}},
 			{Progress: &event.Progress{Warnings: []*event.Warning{warning("Rule: says", "Dockerfile.prod", 2), warning("odd", "other", 0)}}},

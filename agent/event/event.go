@@ -36,6 +36,7 @@ type Event struct {
 	Publishing   *Publishing   `json:"publishing,omitempty"`
 	Published    *Published    `json:"published,omitempty"`
 	NotPublished *NotPublished `json:"notPublished,omitempty"`
+	Tests        *Tests        `json:"tests,omitempty"`
 	Failed       *Failed       `json:"failed,omitempty"`
 	Span         *Span         `json:"span,omitempty"`
 }
@@ -308,6 +309,32 @@ type Output struct {
 // NotPublished says that the results could not be put in place.
 type NotPublished struct {
 	Error string `json:"error"`
+}
+
+// Tests is what the test reports of a step that has failed say.
+type Tests struct {
+	// Platform is the one that the step was for, as "linux/amd64"; empty in a build of one
+	// platform.
+	Platform string `json:"platform,omitempty"`
+	// Total counts all tests, Failed those that have failed or could not run, Skipped
+	// those that were not run.
+	Total   int `json:"total"`
+	Failed  int `json:"failed"`
+	Skipped int `json:"skipped"`
+	// Failures are the first of those that have failed, at most 100.
+	Failures []TestFailure `json:"failures,omitempty"`
+}
+
+// TestFailure is a test that has failed.
+type TestFailure struct {
+	// Name is that of the test, with its class in front.
+	Name string `json:"name"`
+	// Message is why, in a line; it may be empty.
+	Message string `json:"message,omitempty"`
+	// File is the absolute path of the test on the agent; empty when it is not known or
+	// not there. Line counts from 1; 0 when it is not known.
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
 }
 
 // Failed says that the build has failed. It is the last event of such a build, and the

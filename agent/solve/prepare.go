@@ -30,6 +30,7 @@ type Plan struct {
 	secrets buildsession.Attachable
 	ssh     *session.SSHServer
 	outputs *output.Set
+	failure *failedFiles
 	temp    *target.Staging // nil when nothing was spooled
 	git     *vcs.Task       // nil when there is nothing to ask
 	keys    contextKeys
@@ -73,7 +74,7 @@ func (p *Plan) Close() error {
 		k.git.Stop()
 	}
 	var errs []error
-	errs = append(errs, p.outputs.Close())
+	errs = append(errs, p.outputs.Close(), p.failure.close())
 	if p.sums != nil {
 		// Without it the next build reads more; that is no reason to fail.
 		_ = p.sums.Keep()
@@ -98,6 +99,7 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 	caches, cacheWarnings, cacheMistakes := r.caches().Resolve(r.WorkDir, r.lookup)
 	r.CacheFrom, r.CacheTo = caches.From, caches.To
 	outputs, outputMistakes := output.Open(ctx, r.Outputs, r.outputEnv())
+	failure, failureMistakes := openFailedFiles(ctx, r)
 	environment, environmentMistakes := readEnvironment(r)
 	flagMistakes.Add(checkTarget(r, files.inputs))
 	given := r.BuildArgs
@@ -113,6 +115,7 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 		secrets:  secrets,
 		ssh:      ssh,
 		outputs:  outputs,
+		failure:  failure,
 		temp:     files.temp,
 		git:      git,
 		keys:     keys,
@@ -122,7 +125,7 @@ func Prepare(ctx context.Context, r Request) (*Plan, error) {
 	if note != "" {
 		p.notes = []string{note}
 	}
-	err := slices.Concat(flagMistakes, files.mistakes, secretMistakes, sshMistakes, cacheMistakes, outputMistakes, environmentMistakes, mountMistakes).Err()
+	err := slices.Concat(flagMistakes, files.mistakes, secretMistakes, sshMistakes, cacheMistakes, outputMistakes, failureMistakes, environmentMistakes, mountMistakes).Err()
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}

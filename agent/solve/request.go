@@ -6,6 +6,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/agent/solve/contextfs"
+	"github.com/slipway-build/slipway/agent/solve/onfailure"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/source"
@@ -42,6 +43,9 @@ type Request struct {
 	Secrets       []session.Secret
 	SSH           []session.SSH
 	Outputs       []output.Output
+	// OnFailure are the files that are wanted of a step that fails. The nodes of a build
+	// do not wait for each other then: one that fails does not end the others.
+	OnFailure []onfailure.Spec
 	// Tags are the image references of --tag, normalized (see ParseTag). They
 	// become the name of every image output.
 	Tags        []string

@@ -118,7 +118,7 @@ func (p *Plan) solveOnce(ctx context.Context, cancel context.CancelCauseFunc, d 
 		return nil, buildkit.Explain(ctx, err)
 	}
 	feed.events.Emit(event.Event{Submitted: &event.Submitted{Ref: opt.Ref}})
-	response, err := d.Client().Solve(ctx, nil, opt, feed.start())
+	response, err := p.submit(ctx, d, opt, job, feed)
 	endErr := end()
 	incomplete := exports.End()
 	switch {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/solve/cache"
 	"github.com/slipway-build/slipway/agent/solve/contextfs"
+	"github.com/slipway-build/slipway/agent/solve/onfailure"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/agent/solve/session"
 	"github.com/slipway-build/slipway/internal/fault"
@@ -32,6 +33,7 @@ type Spec struct {
 	Platforms     []string `json:"platforms,omitempty"`     // see ParsePlatforms
 	Tags          []string `json:"tags,omitempty"`          // see ParseTag
 	Outputs       []string `json:"outputs,omitempty"`       // see output.Parse
+	OnFailure     []string `json:"onFailure,omitempty"`     // see onfailure.Parse
 	Push          bool     `json:"push,omitempty"`          // see output.ApplyPush
 	Load          bool     `json:"load,omitempty"`          // see output.ApplyLoad
 	BuildArgs     []string `json:"buildArgs,omitempty"`     // see ParseBuildArgs
@@ -117,6 +119,7 @@ func (s Spec) Request(from Surroundings) (Request, error) {
 	r.Secrets = fault.Each(&all, s.Secrets, session.ParseSecret)
 	r.SSH = fault.Each(&all, s.SSH, session.ParseSSH)
 	r.Outputs = fault.Each(&all, s.Outputs, output.Parse)
+	r.OnFailure = fault.Each(&all, s.OnFailure, onfailure.Parse)
 	if len(s.Tags) > maxTags {
 		all = append(all, &fault.Usage{Flag: "--tag", Problem: fmt.Sprintf("%d names are given, and at most %d are taken", len(s.Tags), maxTags), Hint: "give each name once"})
 	} else {

@@ -14,6 +14,7 @@ import (
 	"github.com/slipway-build/slipway/agent/progress"
 	"github.com/slipway-build/slipway/agent/report"
 	"github.com/slipway-build/slipway/agent/solve"
+	"github.com/slipway-build/slipway/agent/solve/onfailure"
 	"github.com/slipway-build/slipway/agent/solve/output"
 	"github.com/slipway-build/slipway/cmd/slipway/buildref"
 	"github.com/slipway-build/slipway/cmd/slipway/dockerimages"
@@ -33,6 +34,7 @@ type buildCmd struct {
 	Platform      []string  `sep:"none" env:"DOCKER_DEFAULT_PLATFORM" placeholder:"OS/ARCH" help:"Platforms to build for, comma-separated."`
 	Tag           []string  `short:"t" sep:"none" placeholder:"REF" help:"Name of the image, such as registry.example/team/app:1."`
 	Output        []string  `short:"o" sep:"none" placeholder:"OUTPUT" help:"Where the result goes: type=local|tar|oci|docker|image|registry|cacheonly[,dest=PATH][,KEY=VALUE], or just DIR."`
+	OnFailure     []string  `sep:"none" placeholder:"dest=DIR,path=PATTERN" help:"Copy files of a step that fails, such as test reports, to the agent: dest=DIR,path=PATTERN[,path=PATTERN][,max=SIZE]. Without path its working directory is listed."`
 	Push          bool      `help:"Shorthand for --output=type=registry."`
 	Load          bool      `help:"Shorthand for --output=type=docker: into the Docker engine of DOCKER_HOST."`
 	BuildArg      []string  `sep:"none" placeholder:"NAME[=VALUE]" help:"Build-time variable; without a value it is taken from the environment."`
@@ -255,6 +257,7 @@ func (c *buildCmd) ask(in *invocation, build agent.Build, call solve.Call) error
 	if c.Iidfile != "" {
 		in.log.Warn().Msg("--iidfile is not written: " + call.Name + " makes no image")
 	}
+	c.warnOfOnFailure(in, call.Name+" builds nothing")
 	metadata, err := in.openResult("--metadata-file", c.MetadataFile)
 	if err != nil {
 		return &usageError{err: err}
@@ -280,11 +283,19 @@ func (c *buildCmd) dryRun(in *invocation, build agent.Build) error {
 	if c.Iidfile != "" || c.MetadataFile != "" {
 		in.log.Warn().Msg("--iidfile and --metadata-file are not written by --dry-run, which builds nothing")
 	}
+	c.warnOfOnFailure(in, "--dry-run builds nothing")
 	requests, err := build.DryRun(in.ctx, c.ShowBuildArgs)
 	if err != nil {
 		return err
 	}
 	return in.printJSON(solve.DryRun{Builder: build.Fleet.Definition().Name, Solves: requests})
+}
+
+// warnOfOnFailure says that no step can fail.
+func (c *buildCmd) warnOfOnFailure(in *invocation, why string) {
+	if len(c.OnFailure) > 0 {
+		in.log.Warn().Msg(onfailure.Flag + " has no effect: " + why)
+	}
 }
 
 // call is what --call, --check and --print say.
@@ -346,6 +357,7 @@ func (c *buildCmd) spec() solve.Spec {
 		Platforms:     c.Platform,
 		Tags:          c.Tag,
 		Outputs:       c.Output,
+		OnFailure:     c.OnFailure,
 		Push:          c.Push,
 		Load:          c.Load,
 		BuildArgs:     c.BuildArg,

@@ -78,6 +78,9 @@ func printError(w io.Writer, name called, err error, paint color.Painter) {
 	for _, one := range problems(err, name.message) {
 		b.WriteString(paint.Paint(color.Bad, name.errorPrefix()) + " " + sanitize.Indent(one, "  ") + "\n")
 	}
+	for _, note := range fault.Notes(err) {
+		b.WriteString(paint.Paint(color.Hint, "note:") + " " + sanitize.Indent(sanitize.Line(note), "") + "\n")
+	}
 	for _, hint := range fault.SnippetsLast(fault.Hints(err)) {
 		b.WriteString(paint.Paint(color.Hint, "hint:") + " " + sanitize.Indent(hint, "") + "\n")
 	}
@@ -96,6 +99,8 @@ type errorJSON struct {
 	Errors []string `json:"errors"`
 	// Hints say what to do about it, in order.
 	Hints []string `json:"hints"`
+	// Notes are what is to be known besides, such as the tests that have failed.
+	Notes []string `json:"notes,omitempty"`
 	// Excerpt shows where in the Dockerfile the build failed.
 	Excerpt string `json:"excerpt,omitempty"`
 	// ExitCode is that of the process.
@@ -111,6 +116,9 @@ func errorOf(err error, exitCode int, now time.Time) errorJSON {
 	}
 	for _, hint := range fault.Hints(err) {
 		out.Hints = append(out.Hints, sanitize.RedactURLs(hint))
+	}
+	for _, note := range fault.Notes(err) {
+		out.Notes = append(out.Notes, sanitize.RedactURLs(sanitize.Line(note)))
 	}
 	out.Message = strings.Join(out.Errors, "; ")
 	return out

@@ -55,6 +55,12 @@ type hinted struct {
 func (h hinted) Error() string   { return h.message }
 func (h hinted) Hints() []string { return []string{h.hint} }
 
+// noted is an error that knows more than its message says.
+type noted struct{ error }
+
+func (n noted) Unwrap() error   { return n.error }
+func (n noted) Notes() []string { return []string{"1 of 2 tests\x1b[2J failed:\nhttps://ci:s3cret@h/"} }
+
 func TestPrintError(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -64,6 +70,7 @@ func TestPrintError(t *testing.T) {
 		{"plain", errors.New("it broke"), "error: it broke\n"},
 		{"wrapped hint", fmt.Errorf("node a: %w", hinted{"no room", "make room"}), "error: node a: no room\nhint: make room\n"},
 		{"hint with a snippet", hinted{"refused", "apply this:\nkind: Role\n"}, "error: refused\nhint: apply this:\nkind: Role\n"},
+		{"notes", noted{hinted{"exit code: 1", "run it again"}}, "error: exit code: 1\nnote: 1 of 2 tests failed: https://xxxxx:xxxxx@h/\nhint: run it again\n"},
 		{"several mistakes, one hint", &usageError{
 			err:   fault.List{hinted{"first", "read the help"}, hinted{"second", "read the help"}},
 			hints: []string{"and the manual"},

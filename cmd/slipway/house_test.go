@@ -34,6 +34,7 @@ var floors = [][]string{
 	{"agent/builders", "agent/doctor", "agent/report", "agent/sidecar"},
 	{"agent/fleet"},
 	{"agent/solve"},
+	{"agent/solve/onfailure"},
 	{"agent/solve/cache", "agent/solve/contextfs", "agent/solve/output", "agent/solve/session", "agent/solve/vcs"},
 	{"agent/buildkit", "agent/ci", "agent/cluster", "agent/progress", "agent/solve/attr", "agent/solve/job", "agent/solve/layout"},
 	{"agent/buildkit/status", "agent/ci/results", "agent/ci/tagrule"},
@@ -50,7 +51,7 @@ var floors = [][]string{
 	{"internal/color", "internal/heap", "internal/reference", "internal/source", "internal/table", "internal/target"},
 	{"internal/fault"},
 	{"bake", "internal/format", "internal/ociplatform", "internal/sanitize", "internal/variables"},
-	{"internal/suggest"},
+	{"internal/junit", "internal/suggest"},
 }
 
 // A package that is larger than this is not held in mind; tests do not count.
@@ -165,7 +166,7 @@ var importRules = []struct {
 	{"github.com/alecthomas/kong", []string{"cmd/slipway", "cmd/slipway/model"}, "flags are parsed in cmd only; the core takes values"},
 	{"github.com/sethvargo/go-envconfig", []string{"cmd/slipway"}, "the environment is read in cmd only; the core takes values, agent/ci names the variables by tags"},
 	{"k8s.io/client-go/...", []string{"agent/cluster/kube", "agent/cluster/transport"}, "what Kubernetes is asked is in agent/cluster/kube, and how pods are reached in agent/cluster/transport"},
-	{"github.com/moby/buildkit/...", []string{"agent/buildkit", "agent/buildkit/buildkittest", "agent/buildkit/status", "agent/solve", "agent/solve/cache", "agent/solve/contextfs", "agent/solve/output", "agent/solve/session", "agent/progress", "agent/fleet/fleettest", "agent/sidecar", "agent/sidecar/audit", "agent/sidecar/enforce", "agent/sidecar/policy", "agent/sidecar/relay"}, "BuildKit is spoken in agent/buildkit, agent/solve, agent/progress and agent/sidecar only"},
+	{"github.com/moby/buildkit/...", []string{"agent/buildkit", "agent/buildkit/buildkittest", "agent/buildkit/status", "agent/solve", "agent/solve/cache", "agent/solve/contextfs", "agent/solve/onfailure", "agent/solve/output", "agent/solve/session", "agent/progress", "agent/fleet/fleettest", "agent/sidecar", "agent/sidecar/audit", "agent/sidecar/enforce", "agent/sidecar/policy", "agent/sidecar/relay"}, "BuildKit is spoken in agent/buildkit, agent/solve, agent/progress and agent/sidecar only"},
 	{"github.com/prometheus/...", []string{"agent/sidecar/metrics"}, "metrics have one place, which names them all"},
 	{module + "/agent/cluster/transport", []string{"agent/cluster"}, "pods are dialled for the state machine in agent/cluster only"},
 	{module + "/agent/cluster/diff", []string{"agent/cluster"}, "drift is compared for the state machine in agent/cluster only"},
@@ -177,9 +178,11 @@ var importRules = []struct {
 	{module + "/agent/cluster/clustertest", nil, "only tests share it"},
 	{module + "/agent/solve/cache", []string{"agent/solve", "cmd/slipway"}, "a part of solve; cmd parses its flags"},
 	{module + "/agent/solve/contextfs", []string{"agent/solve"}, "a part of solve: what is sent of a context"},
-	{module + "/agent/solve/output", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "agent/solve", "cmd/slipway"}, "a part of solve; agent reports its outcome, cmd knows --load"},
+	{module + "/agent/solve/output", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "agent/solve", "agent/solve/onfailure", "cmd/slipway"}, "a part of solve; agent reports its outcome, cmd knows --load"},
+	{module + "/agent/solve/onfailure", []string{"agent", "agent/solve", "cmd/slipway"}, "a part of solve: the files of a step that has failed"},
 	{module + "/agent/solve/layout", []string{"agent/solve", "agent/solve/cache", "agent/solve/output"}, "image layouts as contexts, caches and outputs have them"},
 	{module + "/agent/solve/job", []string{"agent", "agent/builders", "agent/doctor", "agent/fleet", "agent/solve", "agent/solve/cache", "agent/solve/output"}, "the part of a build that one solve is"},
+	{module + "/internal/junit", []string{"agent/solve", "agent/solve/onfailure"}, "test reports are read where they come from a build; others have events"},
 	{module + "/internal/filetest", []string{"agent/solve/vcs/vcstest"}, "it serves tests only"},
 	{module + "/agent/solve/vcs", []string{"agent/solve"}, "a part of solve: what git says of a context"},
 	{module + "/agent/solve/vcs/vcstest", nil, "it serves tests only"},

@@ -29,6 +29,19 @@ func Hints(errs ...error) []string {
 	return all
 }
 
+// noter is an error that knows more of what has happened than its message says.
+type noter interface{ Notes() []string }
+
+// Notes returns what is to be known of an error beside its message, a line each: that of
+// the outermost error that has any.
+func Notes(err error) []string {
+	var known noter
+	if !errors.As(err, &known) {
+		return nil
+	}
+	return known.Notes()
+}
+
 // List is several errors of one command, each worth a line of its own where
 // errors are printed.
 type List []error

@@ -72,6 +72,8 @@ func (c *Collector) Consume(e event.Event) error {
 		}
 	case e.Published != nil:
 		c.published(*e.Published)
+	case e.Tests != nil:
+		c.tests(*e.Tests)
 	case e.Failed != nil:
 		c.failed(*e.Failed)
 	}
@@ -166,6 +168,26 @@ func (c *Collector) finding(w *event.Warning) Finding {
 		c.locate(&f, c.dockerfile.Named(w.Source.Filename), w.Source.Filename)
 	}
 	return f
+}
+
+// maxTests bounds the reports that are kept: nodes have a few platforms each.
+const maxTests = 100
+
+// tests takes what the test reports of a step say.
+func (c *Collector) tests(t event.Tests) {
+	if len(c.results.Tests) == maxTests {
+		return
+	}
+	out := Tests{Platform: t.Platform, Total: t.Total, Failed: t.Failed, Skipped: t.Skipped}
+	for _, failure := range t.Failures {
+		f := Finding{Rule: failure.Name, Message: cmp.Or(failure.Message, "the test has failed")}
+		if failure.File != "" {
+			f.Line, f.EndLine = failure.Line, failure.Line
+			c.locate(&f, Location{Path: failure.File}, failure.File)
+		}
+		out.Failures = append(out.Failures, f)
+	}
+	c.results.Tests = append(c.results.Tests, out)
 }
 
 // failed takes why a build has failed, and where.

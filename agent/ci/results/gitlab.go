@@ -37,8 +37,8 @@ type codeQualityIssue struct {
 	} `json:"location"`
 }
 
-// codeQuality is GitLab's code quality report: the linter's warnings, and the
-// instruction that has failed. Without a finding it is an empty list, by which GitLab
+// codeQuality is GitLab's code quality report: the linter's warnings, the
+// instruction that has failed, and tests that have failed and whose place is known. Without a finding it is an empty list, by which GitLab
 // sees that earlier ones are gone.
 func codeQuality(r Results) ([]byte, error) {
 	issues := []codeQualityIssue{}
@@ -59,6 +59,11 @@ func codeQuality(r Results) ([]byte, error) {
 	}
 	if r.Error != nil && r.Error.Place != nil {
 		add(*r.Error.Place, "critical", r.Error.Place.Message)
+	}
+	for _, t := range r.Tests {
+		for _, f := range t.Failures {
+			add(Finding{Rule: "test", File: f.File, Line: f.Line, Message: f.Rule}, "major", f.Rule+": "+f.Message)
+		}
 	}
 	for _, w := range r.Warnings {
 		description := w.Message

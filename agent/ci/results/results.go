@@ -47,6 +47,8 @@ type Results struct {
 	Warnings []Finding `json:"warnings"`
 	// WarningsLeftOut is how many findings there are besides, absent where Warnings has all; it has at most 1,000.
 	WarningsLeftOut int `json:"warningsLeftOut,omitempty"`
+	// Tests are what the test reports of steps that have failed say, one for each step and platform; absent without one.
+	Tests []Tests `json:"tests,omitempty"`
 	// Error is why there is no result.
 	Error *Failure `json:"error,omitempty"`
 	// Metadata is what --metadata-file has, absent unless the build has succeeded.
@@ -91,6 +93,18 @@ type Finding struct {
 
 	// text is the line of the file; empty when it is not known.
 	text string
+}
+
+// Tests is what the test reports of a step say.
+type Tests struct {
+	// Platform is the one that the step was for, absent in a build of one platform.
+	Platform string `json:"platform,omitempty"`
+	// Total counts all tests, Failed those that have failed or could not run, Skipped those that were not run.
+	Total   int `json:"total"`
+	Failed  int `json:"failed"`
+	Skipped int `json:"skipped"`
+	// Failures are the first of those that have failed, at most 100; the rule of each is the name of the test.
+	Failures []Finding `json:"failures"`
 }
 
 // Failure is why a build has failed.
@@ -181,6 +195,16 @@ func (r Results) clean(mask func(string) string) Results {
 		warnings[i] = finding(w)
 	}
 	r.Platforms, r.Warnings = platforms, warnings
+	tests := make([]Tests, len(r.Tests))
+	for i, t := range r.Tests {
+		failures := make([]Finding, len(t.Failures))
+		for j, f := range t.Failures {
+			failures[j] = finding(f)
+		}
+		t.Platform, t.Failures = line(t.Platform), failures
+		tests[i] = t
+	}
+	r.Tests = tests
 	if r.Error != nil {
 		failed := Failure{Message: lines(r.Error.Message), Hints: all(r.Error.Hints, lines), Excerpt: lines(r.Error.Excerpt)}
 		if r.Error.Place != nil {

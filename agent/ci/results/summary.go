@@ -16,6 +16,7 @@ import (
 const (
 	maxSummaryTags     = 50
 	maxSummaryWarnings = 50
+	maxSummaryTests    = 20
 	maxSummaryText     = 32 << 10
 	maxSummaryValue    = 2 << 10
 )
@@ -44,6 +45,27 @@ func summary(r Results) string {
 		if more != "" || r.Error.Excerpt != "" || len(r.Error.Hints) > 0 {
 			folded(&b, "Details of the error", failureText(*r.Error))
 		}
+	}
+	for _, t := range r.Tests {
+		var rows [][]string
+		for i, f := range t.Failures {
+			if i == maxSummaryTests {
+				break
+			}
+			rows = append(rows, []string{cell(f.Rule), cell(f.Message), cell(place(f))})
+		}
+		if more := t.Failed - len(rows); more > 0 {
+			rows = append(rows, []string{fmt.Sprintf("<td>and %d more</td>", more), emptyCell, emptyCell})
+		}
+		of := fmt.Sprintf("%d of %d tests failed", t.Failed, t.Total)
+		if t.Platform != "" {
+			of += " on " + html.EscapeString(t.Platform)
+		}
+		if len(rows) == 0 {
+			b.WriteString("<p>" + of + "</p>\n\n")
+			continue
+		}
+		table(&b, []string{of, "Message", "At"}, rows)
 	}
 	if len(r.Platforms) > 0 {
 		var rows [][]string

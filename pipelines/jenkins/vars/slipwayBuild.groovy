@@ -45,6 +45,7 @@ import groovy.transform.Field
   network: ['network', 'text'],
   noCache: ['no-cache', 'switch'],
   noCacheFilters: ['no-cache-filter', 'list'],
+  onFailure: ['on-failure', 'list'],
   outputs: ['output', 'list'],
   platforms: ['platform', 'commas'],
   policy: ['policy', 'list'],
