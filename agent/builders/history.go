@@ -104,16 +104,9 @@ func (h History) connector() *fleet.Connector {
 // find returns the builds that a reference names: several where nodes share an ID.
 // That a pod has not answered matters only where the build may be in its history.
 func (h History) find(ctx context.Context, ref BuildRef, completed bool) ([]PodBuild, error) {
-	nodes := h.Definition.Nodes
-	if ref.Builder != "" && ref.Builder != h.Definition.Name {
-		return nil, fault.With(fault.ClassUsage, fmt.Errorf("build %s: is one of builder %q, not of %q", ref, ref.Builder, h.Definition.Name))
-	}
-	if ref.Node != "" {
-		at := slices.IndexFunc(nodes, func(n configmap.Node) bool { return n.Name == ref.Node })
-		if at < 0 {
-			return nil, fault.With(fault.ClassUsage, fmt.Errorf("build %s: builder %q has no node %q", ref, h.Definition.Name, ref.Node))
-		}
-		nodes = nodes[at : at+1]
+	nodes, err := h.nodesOf(ref)
+	if err != nil {
+		return nil, err
 	}
 	q := buildkit.RecordQuery{Ref: ref.ID, Completed: completed}
 	if ref.ID == "" && !completed {
@@ -126,13 +119,39 @@ func (h History) find(ctx context.Context, ref BuildRef, completed bool) ([]PodB
 	case err != nil:
 		h.Log.Warn().Err(err).Msg("not all pods have answered")
 	}
-	if ref.ID == "" {
-		builds = builds[min(ref.Offset, len(builds)):min(ref.Offset+1, len(builds))]
+	return h.choose(builds, ref)
+}
+
+// nodesOf are the nodes in whose histories the build may be.
+func (h History) nodesOf(ref BuildRef) ([]configmap.Node, error) {
+	if ref.Builder != "" && ref.Builder != h.Definition.Name {
+		return nil, fault.With(fault.ClassUsage, fmt.Errorf("build %s: is one of builder %q, not of %q", ref, ref.Builder, h.Definition.Name))
 	}
-	if len(builds) == 0 {
+	if ref.Node == "" {
+		return h.Definition.Nodes, nil
+	}
+	at := slices.IndexFunc(h.Definition.Nodes, func(n configmap.Node) bool { return n.Name == ref.Node })
+	if at < 0 {
+		return nil, fault.With(fault.ClassUsage, fmt.Errorf("build %s: builder %q has no node %q", ref, h.Definition.Name, ref.Node))
+	}
+	return h.Definition.Nodes[at : at+1], nil
+}
+
+// choose returns those of the builds that a reference names.
+func (h History) choose(builds []PodBuild, ref BuildRef) ([]PodBuild, error) {
+	var chosen []PodBuild
+	if ref.ID == "" {
+		chosen = builds[min(ref.Offset, len(builds)):min(ref.Offset+1, len(builds))]
+	}
+	for _, b := range builds {
+		if b.Ref == ref.ID && (ref.Node == "" || b.Node == ref.Node) && (ref.Builder == "" || b.Builder == ref.Builder) {
+			chosen = append(chosen, b)
+		}
+	}
+	if len(chosen) == 0 {
 		return nil, fault.With(fault.ClassUsage, &noSuchBuild{ref: ref.String(), builder: h.Definition.Name})
 	}
-	return builds, nil
+	return chosen, nil
 }
 
 // connect connects to the pod that has a build in its history.
@@ -236,18 +255,25 @@ func (h History) Attachment(ctx context.Context, ref BuildRef, want buildkit.Wan
 // Remove removes builds from the histories of the pods that have them; all that the
 // references name are found before the first is removed.
 func (h History) Remove(ctx context.Context, refs []BuildRef) error {
+	// All are asked for, and not each by its ID: a buildkitd that was asked for one
+	// only marks it as removed, until it starts again.
+	all, failed := h.query(ctx, h.Definition.Nodes, buildkit.RecordQuery{})
 	var builds []PodBuild
 	var missing fault.List
 	for _, ref := range refs {
-		found, err := h.find(ctx, ref, false)
+		found, err := h.choose(all, ref)
 		if err != nil {
 			missing = append(missing, err)
-			continue
 		}
 		builds = append(builds, found...)
 	}
-	if len(missing) > 0 {
-		return fault.With(fault.ClassOf(missing[0]), missing)
+	switch {
+	case failed != nil && (len(missing) > 0 || slices.ContainsFunc(refs, func(r BuildRef) bool { return r.ID == "" })):
+		return failed
+	case failed != nil:
+		h.Log.Warn().Err(failed).Msg("not all pods have answered")
+	case len(missing) > 0:
+		return fault.With(fault.ClassUsage, missing)
 	}
 	byPod := map[string][]string{}
 	for _, b := range builds {
@@ -256,7 +282,9 @@ func (h History) Remove(ctx context.Context, refs []BuildRef) error {
 			byPod[key] = append(byPod[key], b.Ref)
 		}
 	}
-	return h.removeFrom(ctx, func(_ context.Context, node, pod string, _ *buildkit.Daemon) ([]string, error) { return byPod[node+"/"+pod], nil })
+	return h.removeFrom(ctx, func(_ context.Context, node, pod string, _ *buildkit.Daemon) ([]string, error) {
+		return byPod[node+"/"+pod], nil
+	})
 }
 
 // RemoveAll removes all builds that have ended from the histories of all pods.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"io"
 
+	"github.com/containerd/platforms"
+
 	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/internal/fault"
 )
@@ -57,7 +59,7 @@ func (x HistoryExport) Run(ctx context.Context, out io.Writer) error {
 				return b.where(err)
 			}
 		}
-		records = append(records, buildkit.ExportedRecord{Daemon: d, Record: b.BuildRecord, LocalState: x.LocalState(b)})
+		records = append(records, buildkit.ExportedRecord{Daemon: d, Record: b.BuildRecord, Platform: x.platform(b.Node), LocalState: x.LocalState(b)})
 	}
 	err = buildkit.ExportRecords(ctx, out, records)
 	if ctx.Err() != nil {
@@ -67,6 +69,16 @@ func (x HistoryExport) Run(ctx context.Context, out io.Writer) error {
 		err = fault.With(fault.ClassCluster, err)
 	}
 	return err
+}
+
+// platform is the first that a node claims; empty where it claims none.
+func (x HistoryExport) platform(node string) string {
+	for _, n := range x.Definition.Nodes {
+		if n.Name == node && len(n.Platforms) > 0 {
+			return platforms.FormatAll(n.Platforms[0])
+		}
+	}
+	return ""
 }
 
 func (x HistoryExport) builds(ctx context.Context) ([]PodBuild, error) {

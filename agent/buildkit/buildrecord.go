@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"strings"
 	"time"
 
 	control "github.com/moby/buildkit/api/services/control"
@@ -90,6 +91,9 @@ func (d *Daemon) Records(ctx context.Context, q RecordQuery) ([]BuildRecord, err
 		records = append(records, r)
 		return nil
 	})
+	if err != nil && q.Ref != "" && strings.Contains(err.Error(), "ref "+q.Ref+" is deleted") { // a daemon remembers that for a while
+		return nil, nil
+	}
 	return records, err
 }
 

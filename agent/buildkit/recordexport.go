@@ -2,6 +2,7 @@ package buildkit
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -36,6 +37,9 @@ const (
 type ExportedRecord struct {
 	Daemon *Daemon
 	Record BuildRecord
+	// Platform is the default one of the node, such as "linux/amd64"; empty is the
+	// daemon's own.
+	Platform string
 	// LocalState is docker buildx's file of the build as JSON; nil where there is
 	// none.
 	LocalState json.RawMessage
@@ -100,7 +104,7 @@ func (e *exporter) record(ctx context.Context, r ExportedRecord) (ocispecs.Descr
 		*control.BuildHistoryRecord
 		DefaultPlatform string
 		LocalState      json.RawMessage `json:"localState,omitempty"`
-	}{record, platformName(r.Daemon), r.LocalState})
+	}{record, cmp.Or(r.Platform, platformName(r.Daemon)), r.LocalState})
 	if err != nil {
 		return config, err
 	}
