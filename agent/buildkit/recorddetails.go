@@ -14,6 +14,7 @@ import (
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/content/proxy"
 	"github.com/containerd/containerd/v2/core/images"
+	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
 	control "github.com/moby/buildkit/api/services/control"
 	solvererr "github.com/moby/buildkit/solver/errdefs"
@@ -365,7 +366,7 @@ func (d *Daemon) CopyAttachment(ctx context.Context, r BuildRecord, want WantedA
 	}
 	at, err := store.ReaderAt(ctx, desc)
 	if err != nil {
-		if grpcerrors.Code(err) == codes.NotFound {
+		if errdefs.IsNotFound(err) {
 			return ErrNoAttachment
 		}
 		return explainRequest(ctx, doing, err)
