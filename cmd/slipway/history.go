@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/slipway-build/slipway/agent/builders"
@@ -294,26 +292,5 @@ func (c *historyExportCmd) Run(in *invocation) error {
 	if err != nil {
 		return &usageError{err: fmt.Errorf("--output: %w", err)}
 	}
-	return c.write(in, export, file)
-}
-
-func (c *historyExportCmd) write(in *invocation, export builders.HistoryExport, file target.File) (err error) {
-	dir, err := file.Staging()
-	if err != nil {
-		return err
-	}
-	staging, err := target.Stage(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, staging.Remove()) }()
-	staged := filepath.Join(staging.Path(), "history.dockerbuild")
-	out, err := os.OpenFile(staged, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) //nolint:gosec // as docker buildx makes it
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(export.Run(in.ctx, io.Writer(out)), out.Close()); err != nil {
-		return err
-	}
-	return file.Place(in.ctx, staged)
+	return historyview.WriteFile(in.ctx, file, func(w io.Writer) error { return export.Run(in.ctx, w) })
 }

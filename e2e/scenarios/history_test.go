@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ import (
 )
 
 // TestHistory looks at builds of two nodes, one of which has failed, and compares what
-// is said and exported of them with docker buildx.
+// is said and exported of them with docker buildx. It runs the commands of docs/history.md.
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	s := newSharedSpace(t)
@@ -128,6 +129,9 @@ func TestHistory(t *testing.T) {
 		if diff := cmp.Diff(bundleOf(a, "theirs.dockerbuild"), bundleOf(a, "ours.dockerbuild")); diff != "" {
 			t.Errorf("export %s (-buildx +slipway):\n%s", ref, diff)
 		}
+	}
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(readFile(t, "../docs/history.md"), -1) {
+		a.ok("set -e; REF=" + metadata.Ref + "\n" + block[1])
 	}
 	a.ok("slipway history rm kube/builder-arm64/" + failed)
 	a.fails(2, "slipway history inspect "+failed, "is not in the history of builder \"kube\"")

@@ -21,124 +21,128 @@ import (
 // (https://github.com/docker/buildx/blob/v0.38.2/commands/history/inspect.go).
 type Inspection struct {
 	// Name is that of slipway history ls.
-	Name string `json:",omitempty"`
+	Name string `json:"Name,omitempty"`
 	// Ref is the ID of the build.
-	Ref string
+	Ref string `json:"Ref"`
 	// Context and Dockerfile are paths or URLs, as far as they are known.
-	Context    string `json:",omitempty"`
-	Dockerfile string `json:",omitempty"`
+	Context    string `json:"Context,omitempty"`
+	Dockerfile string `json:"Dockerfile,omitempty"`
 	// VCSRepository and VCSRevision are the git repository and the commit of the
 	// context.
-	VCSRepository string `json:",omitempty"`
-	VCSRevision   string `json:",omitempty"`
+	VCSRepository string `json:"VCSRepository,omitempty"`
+	VCSRevision   string `json:"VCSRevision,omitempty"`
 	// Target is the stage that was built.
-	Target string `json:",omitempty"`
+	Target string `json:"Target,omitempty"`
 	// Platform are the platforms that were asked for.
-	Platform []string `json:",omitempty"`
+	Platform []string `json:"Platform,omitempty"`
 	// KeepGitDir is true where the context kept its .git directory.
-	KeepGitDir bool `json:",omitempty"`
+	KeepGitDir bool `json:"KeepGitDir,omitempty"`
 	// NamedContexts are those of --build-context.
-	NamedContexts []KeyValue `json:",omitempty"`
+	NamedContexts []KeyValue `json:"NamedContexts,omitempty"`
 	// StartedAt and CompletedAt are by the clock of the pod; CompletedAt is absent
 	// while the build runs. Duration is in ns.
-	StartedAt   *time.Time    `json:",omitempty"`
-	CompletedAt *time.Time    `json:",omitempty"`
-	Duration    time.Duration `json:",omitempty"`
+	StartedAt   *time.Time    `json:"StartedAt,omitempty"`
+	CompletedAt *time.Time    `json:"CompletedAt,omitempty"`
+	Duration    time.Duration `json:"Duration,omitempty"`
 	// Status is running, completed, failed or canceled.
-	Status string `json:",omitempty"`
+	Status string `json:"Status,omitempty"`
 	// Error is absent where the build has not failed.
-	Error *Failure `json:",omitempty"`
+	Error *Failure `json:"Error,omitempty"`
 	// NumCompletedSteps, NumTotalSteps and NumCachedSteps count the steps.
-	NumCompletedSteps int32
-	NumTotalSteps     int32
-	NumCachedSteps    int32
+	NumCompletedSteps int32 `json:"NumCompletedSteps"`
+	NumTotalSteps     int32 `json:"NumTotalSteps"`
+	NumCachedSteps    int32 `json:"NumCachedSteps"`
 	// BuildArgs and Labels are those of the build, sorted by name.
-	BuildArgs []KeyValue `json:",omitempty"`
-	Labels    []KeyValue `json:",omitempty"`
+	BuildArgs []KeyValue `json:"BuildArgs,omitempty"`
+	Labels    []KeyValue `json:"Labels,omitempty"`
 	// Config is how the build was configured.
-	Config Config
+	Config Config `json:"Config"`
 	// Materials are what the build was made of, by its provenance.
-	Materials []Material `json:",omitempty"`
+	Materials []Material `json:"Materials,omitempty"`
 	// Attachments are what the builder keeps of the result.
-	Attachments []Attachment `json:",omitempty"`
+	Attachments []Attachment `json:"Attachments,omitempty"`
 	// Errors are what of the record cannot be read.
-	Errors []string `json:",omitempty"`
+	Errors []string `json:"Errors,omitempty"`
 	// Node and Pod are where the build was; the driver remote has no pod.
-	Node string
-	Pod  string `json:",omitempty"`
+	Node string `json:"Node"`
+	Pod  string `json:"Pod,omitempty"`
 
 	fullRef, codeName string
 }
 
 // KeyValue is a name and its value.
 type KeyValue struct {
-	Name  string `json:",omitempty"`
-	Value string `json:",omitempty"`
+	// Name and Value are as BuildKit was given them.
+	Name  string `json:"Name,omitempty"`
+	Value string `json:"Value,omitempty"`
 }
 
 // Config is how a build was configured.
 type Config struct {
 	// Network, ExtraHosts, Hostname and CgroupParent are those of the containers of RUN.
-	Network      string   `json:",omitempty"`
-	ExtraHosts   []string `json:",omitempty"`
-	Hostname     string   `json:",omitempty"`
-	CgroupParent string   `json:",omitempty"`
+	Network      string   `json:"Network,omitempty"`
+	ExtraHosts   []string `json:"ExtraHosts,omitempty"`
+	Hostname     string   `json:"Hostname,omitempty"`
+	CgroupParent string   `json:"CgroupParent,omitempty"`
 	// ImageResolveMode is pull where --pull was given.
-	ImageResolveMode string `json:",omitempty"`
+	ImageResolveMode string `json:"ImageResolveMode,omitempty"`
 	// MultiPlatform is true for an index although there is one platform.
-	MultiPlatform bool `json:",omitempty"`
+	MultiPlatform bool `json:"MultiPlatform,omitempty"`
 	// NoCache is true for a build without cache, NoCacheFilter are the stages without.
-	NoCache       bool     `json:",omitempty"`
-	NoCacheFilter []string `json:",omitempty"`
-	// ShmSize to CPUSetMems are limits of the containers of RUN.
-	ShmSize    string `json:",omitempty"`
-	Ulimit     string `json:",omitempty"`
-	Memory     string `json:",omitempty"`
-	MemorySwap string `json:",omitempty"`
-	CPUShares  string `json:",omitempty"`
-	CPUPeriod  string `json:",omitempty"`
-	CPUQuota   string `json:",omitempty"`
-	CPUSetCPUs string `json:",omitempty"`
-	CPUSetMems string `json:",omitempty"`
+	NoCache       bool     `json:"NoCache,omitempty"`
+	NoCacheFilter []string `json:"NoCacheFilter,omitempty"`
+	// ShmSize, Ulimit, Memory, MemorySwap, CPUShares, CPUPeriod, CPUQuota, CPUSetCPUs and
+	// CPUSetMems are limits of the containers of RUN.
+	ShmSize    string `json:"ShmSize,omitempty"`
+	Ulimit     string `json:"Ulimit,omitempty"`
+	Memory     string `json:"Memory,omitempty"`
+	MemorySwap string `json:"MemorySwap,omitempty"`
+	CPUShares  string `json:"CPUShares,omitempty"`
+	CPUPeriod  string `json:"CPUPeriod,omitempty"`
+	CPUQuota   string `json:"CPUQuota,omitempty"`
+	CPUSetCPUs string `json:"CPUSetCPUs,omitempty"`
+	CPUSetMems string `json:"CPUSetMems,omitempty"`
 	// CacheMountNS is the namespace of cache mounts.
-	CacheMountNS string `json:",omitempty"`
+	CacheMountNS string `json:"CacheMountNS,omitempty"`
 	// DockerfileCheckConfig is that of the Dockerfile linter.
-	DockerfileCheckConfig string `json:",omitempty"`
+	DockerfileCheckConfig string `json:"DockerfileCheckConfig,omitempty"`
 	// SourceDateEpoch is the time of the files of the result, in seconds.
-	SourceDateEpoch string `json:",omitempty"`
+	SourceDateEpoch string `json:"SourceDateEpoch,omitempty"`
 	// SandboxHostname is the hostname of the containers of RUN.
-	SandboxHostname string `json:",omitempty"`
+	SandboxHostname string `json:"SandboxHostname,omitempty"`
 	// RestRaw are all other attributes, as BuildKit was given them.
-	RestRaw []KeyValue `json:",omitempty"`
+	RestRaw []KeyValue `json:"RestRaw,omitempty"`
 }
 
 // Material is an image, a repository or a file.
 type Material struct {
-	URI     string   `json:",omitempty"`
-	Digests []string `json:",omitempty"`
+	// URI names it; Digests are as "sha256:…".
+	URI     string   `json:"URI,omitempty"`
+	Digests []string `json:"Digests,omitempty"`
 }
 
 // Attachment is what a builder keeps of a result.
 type Attachment struct {
-	Digest string `json:",omitempty"`
+	// Digest is that of its content.
+	Digest string `json:"Digest,omitempty"`
 	// Platform is absent where the result is not divided by platform.
-	Platform string `json:",omitempty"`
+	Platform string `json:"Platform,omitempty"`
 	// Type is the type of an attestation's predicate, else a media type.
-	Type string `json:",omitempty"`
+	Type string `json:"Type,omitempty"`
 }
 
 // Failure is why a build has failed.
 type Failure struct {
-	// Code is that of gRPC.
-	Code    int    `json:",omitempty"`
-	Message string `json:",omitempty"`
+	// Code is gRPC's number of the error, Message its text.
+	Code    int    `json:"Code,omitempty"`
+	Message string `json:"Message,omitempty"`
 	// Name is the failed step, Logs the last lines of its log.
-	Name string   `json:",omitempty"`
-	Logs []string `json:",omitempty"`
+	Name string   `json:"Name,omitempty"`
+	Logs []string `json:"Logs,omitempty"`
 	// Sources are the lines of the Dockerfile, Stack is the builder's; both are in
 	// base64.
-	Sources []byte `json:",omitempty"`
-	Stack   []byte `json:",omitempty"`
+	Sources []byte `json:"Sources,omitempty"`
+	Stack   []byte `json:"Stack,omitempty"`
 }
 
 // Inspect describes a build. Paths below workdir become relative to it.

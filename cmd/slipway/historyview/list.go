@@ -115,7 +115,7 @@ func Table(out io.Writer, list []builders.PodBuild, local Find, whole bool, now 
 
 // Record is a build as docker buildx history ls --format=json has it, and its pod.
 type Record struct {
-	// CachedSteps, CompletedSteps and TotalSteps count the steps.
+	// CachedSteps and CompletedSteps count those of the steps.
 	CachedSteps    int32 `json:"cached_steps"`
 	CompletedSteps int32 `json:"completed_steps"`
 	// CompletedAt is when the build ended, by the clock of its pod; absent while it
@@ -131,8 +131,9 @@ type Record struct {
 	// Ref names the build as BUILDER/NODE/ID.
 	Ref string `json:"ref"`
 	// Status is Running, Completed or Error.
-	Status     string `json:"status"`
-	TotalSteps int32  `json:"total_steps"`
+	Status string `json:"status"`
+	// TotalSteps counts all steps.
+	TotalSteps int32 `json:"total_steps"`
 }
 
 // JSON prints builds as docker buildx history ls --format=json does, an object on each
