@@ -115,6 +115,12 @@ func TestHistoryList(t *testing.T) {
 	if list, err = h.List(t.Context(), buildkit.RecordFilter{}); len(list) != 6 || fault.ClassOf(err) != fault.ClassCluster {
 		t.Errorf("one node does not answer: %q, %v", refsOf(list), err)
 	}
+	large := built("large", time.Minute)
+	large.FrontendAttrs = map[string]string{"build-arg:A": strings.Repeat("x", 14<<20)}
+	h.Definition.Nodes = []configmap.Node{remote(t, "large", &fleettest.Daemon{Records: slices.Repeat([]*control.BuildHistoryRecord{large}, 5)})}
+	if _, err = h.List(t.Context(), buildkit.RecordFilter{}); err == nil || !strings.Contains(err.Error(), "its history is larger than 64 MiB") {
+		t.Errorf("a history without end: %v", err)
+	}
 	h.Definition = configmap.Definition{Name: "none"}
 	if _, err = h.List(t.Context(), buildkit.RecordFilter{}); err == nil || fault.ClassOf(err) != fault.ClassCluster {
 		t.Errorf("of nothing: %v", err)

@@ -12,6 +12,7 @@ import (
 	"github.com/moby/buildkit/client"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -61,6 +62,13 @@ type RecordQuery struct {
 	Limit int32
 }
 
+// maxRecords bounds the records that are taken of one daemon, in bytes of BuildKit's own
+// form: a full history has some hundred KiB.
+const maxRecords = 64 << 20
+
+// errManyRecords is a daemon that sends more.
+var errManyRecords = errors.New("its history is larger than 64 MiB")
+
 // headerTimestamp is the header in which a daemon tells its time
 // (https://github.com/moby/buildkit/blob/v0.34.2/control/control.go).
 const headerTimestamp = "buildkit-current-timestamp"
@@ -70,6 +78,7 @@ const headerTimestamp = "buildkit-current-timestamp"
 func (d *Daemon) Records(ctx context.Context, q RecordQuery) ([]BuildRecord, error) {
 	var records []BuildRecord
 	var now time.Time
+	size := 0
 	began := func(header metadata.MD) {
 		if told := header.Get(headerTimestamp); len(told) > 0 {
 			now, _ = time.Parse(time.RFC3339Nano, told[0]) // without it a running build has no duration
@@ -83,6 +92,9 @@ func (d *Daemon) Records(ctx context.Context, q RecordQuery) ([]BuildRecord, err
 			return nil
 		case q.Ref != "" && record.Ref != q.Ref: // a daemon from before this request
 			return nil
+		}
+		if size += proto.Size(record); size > maxRecords {
+			return errManyRecords
 		}
 		r := buildRecord(record, now)
 		if q.Completed && r.CompletedAt.IsZero() || !q.Filter.match(r) {
