@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -200,16 +202,18 @@ func TestHistoryRemove(t *testing.T) {
 // blobs is a daemon's content.
 type blobs struct {
 	content.Store
-	t *testing.T
+	t   *testing.T
+	dir string
 }
 
 func newBlobs(t *testing.T) blobs {
 	t.Helper()
-	store, err := contentlocal.NewStore(t.TempDir())
+	dir := t.TempDir()
+	store, err := contentlocal.NewStore(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return blobs{store, t}
+	return blobs{store, t, dir}
 }
 
 func (b blobs) add(mediaType string, data []byte, annotations map[string]string) *control.Descriptor {
@@ -219,6 +223,22 @@ func (b blobs) add(mediaType string, data []byte, annotations map[string]string)
 		b.t.Fatal(err)
 	}
 	return &control.Descriptor{MediaType: mediaType, Digest: desc.Digest.String(), Size: desc.Size, Annotations: annotations}
+}
+
+// TestHistoryAttachmentIsVerified has a daemon whose content is not what it says.
+func TestHistoryAttachmentIsVerified(t *testing.T) {
+	store := newBlobs(t)
+	desc := store.add("application/vnd.in-toto+json", []byte(provenanceV1), nil)
+	path := filepath.Join(store.dir, "blobs", "sha256", digest.Digest(desc.Digest).Encoded())
+	if err := errors.Join(os.Chmod(path, 0o600), os.WriteFile(path, []byte(strings.ToUpper(provenanceV1)), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	d := &fleettest.Daemon{Records: []*control.BuildHistoryRecord{built("x", time.Minute)}, Content: store.Store}
+	h := History{Definition: configmap.Definition{Name: "far", Nodes: []configmap.Node{remote(t, "a", d)}}, Timeout: listTimeout, Log: zerolog.Nop()}
+	err := h.Attachment(t.Context(), BuildRef{}, buildkit.WantedAttachment{Digest: desc.Digest}, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "what the builder sent is not that") || fault.ClassOf(err) != fault.ClassCluster {
+		t.Errorf("error %v", err)
+	}
 }
 
 const provenanceV1 = `{"buildDefinition":{"buildType":"t","externalParameters":{"configSource":{},"request":{}},"internalParameters":{},"resolvedDependencies":[{"uri":"pkg:docker/base@1","digest":{"sha256":"ff"}}]},"runDetails":{"builder":{"id":"b"},"metadata":{}}}`

@@ -89,7 +89,7 @@ type exporter struct {
 
 // record returns the manifest of a record.
 func (e *exporter) record(ctx context.Context, r ExportedRecord) (ocispecs.Descriptor, error) {
-	record := proto.Clone(r.Record.record).(*control.BuildHistoryRecord) //nolint:forcetypeassert // Clone keeps the type
+	record := proto.CloneOf(r.Record.record)
 	store := proxy.NewContentStore(r.Daemon.client.ContentClient())
 	layers := layers{store: store, blobs: e.blobs, seen: map[string]bool{}}
 	if record.Trace != nil {
