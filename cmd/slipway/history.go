@@ -137,7 +137,7 @@ func (c *historyLsCmd) Run(in *invocation) error {
 
 type historyLogsCmd struct {
 	Ref      string `arg:"" optional:"" help:"The build (default: the latest)."`
-	Progress string `default:"plain" placeholder:"MODE" help:"Type of progress output: plain, rawjson, tty."`
+	Progress string `default:"plain" placeholder:"MODE" help:"Type of progress output: plain (as auto), rawjson, tty, quiet, none."`
 	historyFlags
 }
 

@@ -186,7 +186,7 @@ func (i *Inspection) setTimes(d builders.BuildDetails) {
 		i.CompletedAt, i.Status = &at, "completed"
 	}
 	if i.StartedAt != nil {
-		i.Duration, _ = d.PodBuild.Duration()
+		i.Duration, _ = d.Duration()
 	}
 }
 
