@@ -50,6 +50,7 @@ type cli struct {
 	Rm         rmCmd         `cmd:"" help:"Remove builders: what Slipway made of them, and their definitions."`
 	Gc         gcCmd         `cmd:"" help:"Put idle builders to sleep, and remove what is left over of definitions."`
 	Logs       logsCmd       `cmd:"" help:"Print what buildkitd says in the pods of a builder."`
+	History    historyCmd    `cmd:"" help:"Show what a builder has built."`
 	Doctor     doctorCmd     `cmd:"" help:"Find what would keep a build from succeeding, and say what to do."`
 	Create     createCmd     `cmd:"" help:"Define a builder, or change one: write its definition."`
 	Stop       stopCmd       `cmd:"" help:"Do nothing, as docker buildx stop does in Kubernetes."`

@@ -29,6 +29,7 @@ import (
 	"github.com/slipway-build/slipway/agent/solve"
 	"github.com/slipway-build/slipway/cmd/slipway/authview"
 	"github.com/slipway-build/slipway/cmd/slipway/cachetable"
+	"github.com/slipway-build/slipway/cmd/slipway/historyview"
 	"github.com/slipway-build/slipway/cmd/slipway/model"
 	"github.com/slipway-build/slipway/internal/format"
 	"github.com/slipway-build/slipway/internal/reference"
@@ -45,6 +46,11 @@ var jsonOutputs = []struct {
 	{"ls", "slipway ls --format json-list", []builders.Status{{Nodes: []builders.NodeStatus{{}}}}},
 	{"inspect", "slipway inspect --format json", builders.Details{Nodes: []builders.NodeDetails{{GC: []builders.GCRule{{}}, Pods: []builders.PodDetails{{}}}}}},
 	{"du", "slipway du --format json-list", []cachetable.Record{{}}},
+	{"history-ls", "slipway history ls --format json", historyview.Record{}},
+	{"history-inspect", "slipway history inspect build --format json", historyview.Inspection{
+		NamedContexts: []historyview.KeyValue{{}}, Error: &historyview.Failure{}, BuildArgs: []historyview.KeyValue{{}}, Labels: []historyview.KeyValue{{}},
+		Config: historyview.Config{RestRaw: []historyview.KeyValue{{}}}, Materials: []historyview.Material{{}}, Attachments: []historyview.Attachment{{}},
+	}},
 	{"gc", "slipway gc --format json", []collectedJSON{{}}},
 	{"doctor", "slipway doctor --format json", []doctor.Check{{}}},
 	{"tags", "slipway tags --format json", tagrule.JSON{}},

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/platforms"
 	control "github.com/moby/buildkit/api/services/control"
 	apitypes "github.com/moby/buildkit/api/types"
@@ -56,6 +57,10 @@ type Daemon struct {
 	Healed  bool
 	// Answers are the exporters' answers to each solve.
 	Answers map[string]string
+	// Records are what it has built, beside Active and Ended; Content, if set, has
+	// what they refer to.
+	Records []*control.BuildHistoryRecord
+	Content content.Store
 
 	mu     sync.Mutex
 	solves []map[string]string
@@ -106,6 +111,9 @@ func (d *Daemon) ListenBuildHistory(request *control.BuildHistoryRequest, stream
 		if err := stream.Send(event); err != nil {
 			return err
 		}
+	}
+	if err := d.sendRecords(request, stream); err != nil {
+		return err
 	}
 	if d.Ended.IsZero() || request.ActiveOnly {
 		return nil
@@ -200,6 +208,9 @@ func (d *Daemon) dial(ctx context.Context, t testing.TB) (net.Conn, error) {
 func serve(t testing.TB, d *Daemon, listener net.Listener) {
 	server := grpc.NewServer()
 	control.RegisterControlServer(server, d)
+	if d.Content != nil {
+		d.registerContent(t, server)
+	}
 	var running sync.WaitGroup
 	running.Go(fault.Protect(func() { _ = server.Serve(listener) })) // it ends with Stop
 	t.Cleanup(func() {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,17 +54,14 @@ func absolute(workdir, path string) string {
 // Save writes the state of a build below buildx's directory. ref is the build's, as
 // buildx.build.ref of the metadata has it: BUILDER/NODE/ID.
 func Save(ctx context.Context, dir, ref string, s State) error {
-	parts := strings.Split(ref, "/")
-	for _, part := range parts {
-		if len(parts) != 3 || !filepath.IsLocal(part) || part == "." {
-			return fmt.Errorf("%q is no reference of a build", ref)
-		}
+	path, err := pathOf(dir, ref)
+	if err != nil {
+		return err
 	}
 	text, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, "refs", parts[0], parts[1], parts[2])
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
@@ -72,4 +70,37 @@ func Save(ctx context.Context, dir, ref string, s State) error {
 		return err
 	}
 	return file.Write(ctx, text, 0o644)
+}
+
+// Load returns what is kept of a build below buildx's directory, as JSON; nil where
+// that is nothing. ref is as for Save.
+func Load(dir, ref string) json.RawMessage {
+	path, err := pathOf(dir, ref)
+	if err != nil {
+		return nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(file, maxState))
+	if err != nil || !json.Valid(text) {
+		return nil
+	}
+	return text
+}
+
+// maxState bounds a file, in bytes: what is longer is not what Save writes.
+const maxState = 1 << 20
+
+// pathOf is the file of a build.
+func pathOf(dir, ref string) (string, error) {
+	parts := strings.Split(ref, "/")
+	for _, part := range parts {
+		if len(parts) != 3 || !filepath.IsLocal(part) || part == "." {
+			return "", fmt.Errorf("%q is no reference of a build", ref)
+		}
+	}
+	return filepath.Join(dir, "refs", parts[0], parts[1], parts[2]), nil
 }

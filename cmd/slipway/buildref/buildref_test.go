@@ -41,3 +41,21 @@ func TestSave(t *testing.T) {
 		}
 	}
 }
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	if err := Save(t.Context(), dir, "kube/kube0/abc", State{Target: "default", LocalPath: "/src"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(Load(dir, "kube/kube0/abc")), `{"Target":"default","LocalPath":"/src","DockerfilePath":""}`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "refs/kube/kube0/broken"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range []string{"kube/kube0/none", "kube/kube0/broken", "kube/../kube0/abc", "abc"} {
+		if got := Load(dir, ref); got != nil {
+			t.Errorf("%q: %s", ref, got)
+		}
+	}
+}
