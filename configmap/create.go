@@ -107,7 +107,7 @@ func (c Create) standalone() (alone Create, ok bool) {
 	alone.Append = false
 	alone.Name = cmp.Or(c.Name, GenerateName())
 	if !c.decided() {
-		if c.Endpoint != "" || c.Options.Values != nil && c.fitsRemote() {
+		if c.Endpoint != "" || c.Options.Values != nil && c.fitsOther() {
 			return alone, false // it may be a node of the driver remote
 		}
 		alone.Driver = DriverKubernetes
@@ -121,14 +121,14 @@ func (c Create) standalone() (alone Create, ok bool) {
 	return alone, true
 }
 
-// fitsRemote says whether all options are those of the driver remote too.
-func (c Create) fitsRemote() bool {
+// fitsOther says whether all options are those of a driver other than kubernetes, too.
+func (c Create) fitsOther() bool {
+	remote, local := true, true
 	for key := range c.Options.Values {
-		if findOption(remoteOptions(), key) == nil {
-			return false
-		}
+		remote = remote && findOption(remoteOptions(), key) != nil
+		local = local && findOption(localOptions(), key) != nil
 	}
-	return true
+	return remote || local
 }
 
 // driver is that of a new builder.

@@ -97,6 +97,8 @@ type Error struct {
 	message string
 	hints   []string
 	cause   error
+	// none says that there are no definitions at all.
+	none bool
 }
 
 func (e *Error) Error() string {

@@ -127,6 +127,8 @@ type invocation struct {
 	log      zerolog.Logger
 	// fromAgent says that the definitions are those of slipway agent.
 	fromAgent bool
+	// implied says which builder is used where none is defined, until it is told.
+	implied string
 }
 
 // The values of --format for programs. Where docker buildx has a JSON of its own,

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os/exec"
+	"runtime"
+
 	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -21,6 +24,11 @@ func (in *invocation) load() (*configmap.Set, error) { return in.loadFrom(in.pla
 
 func (in *invocation) loadFrom(places configmap.Places) (*configmap.Set, error) {
 	path, err := configmap.Locate(places)
+	if configmap.NoneFound(err) && in.global.Builder == "" && !in.access().HasIdentity() {
+		if set, impliedErr := in.impliedSet(); set != nil || impliedErr != nil {
+			return set, impliedErr
+		}
+	}
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
@@ -30,7 +38,34 @@ func (in *invocation) loadFrom(places configmap.Places) (*configmap.Set, error) 
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
+	set.UseCacheDir(in.env.cacheDir())
 	return set, nil
+}
+
+// impliedSet has the builder that is used where none is defined and no cluster is at
+// hand; nil where there is none.
+func (in *invocation) impliedSet() (*configmap.Set, error) {
+	buildkitd, err := exec.LookPath("buildkitd")
+	if err != nil || runtime.GOOS != "linux" {
+		buildkitd = ""
+	}
+	set, why, err := configmap.Implied(in.env.BuildKitHost, buildkitd)
+	if err != nil {
+		return nil, &usageError{err: err}
+	}
+	if set != nil {
+		set.UseCacheDir(in.env.cacheDir())
+		in.implied = why
+	}
+	return set, nil
+}
+
+// tellImplied says which builder is used where none is defined.
+func (in *invocation) tellImplied() {
+	if in.implied != "" {
+		in.log.Info().Msg(in.implied)
+	}
+	in.implied = ""
 }
 
 // definition returns the definition of the named builder, of the only one if
@@ -44,6 +79,7 @@ func (in *invocation) definition(name string) (configmap.Definition, error) {
 	if err != nil {
 		return configmap.Definition{}, &usageError{err: err}
 	}
+	in.tellImplied()
 	for _, warning := range d.Warnings {
 		in.log.Warn().Msg(warning)
 	}
