@@ -275,7 +275,7 @@ func (c Create) put(b *Instance, where string) (warnings []string, err error) {
 		return nil, err
 	}
 	for k, n := range b.Nodes {
-		if k != i && n.Endpoint == b.Nodes[i].Endpoint {
+		if k != i && n.Endpoint != "" && n.Endpoint == b.Nodes[i].Endpoint {
 			return nil, fault.List{&fault.Usage{Flag: "ENDPOINT", Value: sanitize.RedactURLs(n.Endpoint), Problem: "is that of node " + n.Name + " already"}}
 		}
 	}

@@ -25,7 +25,7 @@ func Implied(host, buildkitd string) (set *Set, why string, err error) {
 		request.Driver, request.Endpoint, place = DriverRemote, host, "BUILDKIT_HOST"
 		why = "no builder is defined: using the buildkitd at BUILDKIT_HOST"
 	case buildkitd != "":
-		why = "no builder is defined: starting " + buildkitd + " on this machine"
+		why = "no builder is defined: using " + buildkitd + " on this machine, which runs while commands need it"
 	default:
 		return nil, "", nil
 	}

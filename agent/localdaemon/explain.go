@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -37,6 +38,7 @@ var settings = []struct {
 	{[]string{"no subgid ranges found"}, "give the user subordinate IDs: add a line such as NAME:100000:65536 to /etc/subuid and to /etc/subgid"},
 	{[]string{"newuidmap", "operation not permitted"}, "newuidmap must have the setuid bit or the file capability cap_setuid, and no_new_privs must be off; in a pod: allowPrivilegeEscalation: true"},
 	{[]string{"newgidmap", "operation not permitted"}, "newgidmap must have the setuid bit or the file capability cap_setgid, and no_new_privs must be off; in a pod: allowPrivilegeEscalation: true"},
+	{[]string{"unknown userid"}, "the user needs a line in /etc/passwd, and one such as NAME:100000:65536 in /etc/subuid and in /etc/subgid"},
 	{[]string{"/proc/self/exe", "no space left on device"}, "the kernel has no user namespace left for the user: raise sysctl user.max_user_namespaces"},
 	{[]string{"/proc/self/exe", "operation not permitted"}, "the system does not let the user make a user namespace: set sysctl kernel.unprivileged_userns_clone=1 (Debian) or kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu); in a container: seccomp and AppArmor profiles that allow it (in a pod: Unconfined)"},
 	{[]string{"/proc/self/exe", "permission denied"}, "the system does not let the user make a user namespace: set sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu); in a container: an AppArmor profile that allows it (in a pod: Unconfined)"},
@@ -44,7 +46,6 @@ var settings = []struct {
 	{[]string{"another instance running"}, "another buildkitd uses the directory: stop it, or choose another one with driver-opt root=DIR"},
 	{[]string{"no space left on device"}, "the disk of the directory is full: free some of it, or choose another one with driver-opt root=DIR"},
 	{[]string{"read-only file system"}, "the directory cannot be written: choose another one with driver-opt root=DIR"},
-	{[]string{"overlayfs", "not supported"}, "the file system of the directory cannot hold an overlay: choose another one with driver-opt root=DIR, or --buildkitd-flags=--oci-worker-snapshotter=native"},
 }
 
 // noMounts is the hint where root may not make a mount namespace, as in a container
@@ -52,25 +53,29 @@ var settings = []struct {
 const noMounts = "root may not mount here, as in a container without privileges: run the container privileged (docker run --privileged; in a pod: securityContext.privileged: true), or build as an ordinary user with rootlesskit"
 
 // hintOf says what to change so that a daemon with this log starts; empty where the
-// log does not tell.
+// log does not tell. The words stand in one line.
 func hintOf(log string) string {
-	log = strings.ToLower(log)
-next:
+	lines := strings.Split(strings.ToLower(log), "\n")
 	for _, s := range settings {
-		for _, word := range s.words {
-			if !strings.Contains(log, word) {
-				continue next
+		for _, line := range lines {
+			if !slices.ContainsFunc(s.words, func(word string) bool { return !strings.Contains(line, word) }) {
+				return s.hint
 			}
 		}
-		return s.hint
 	}
 	return ""
 }
 
-// The size of the end of a log that is read, in bytes, and of what is shown of it, in lines.
+// slowSnapshotter is what buildkitd has in its log where it copies whole layers
+// because there is no overlay.
+const slowSnapshotter = "buildkit.worker.snapshotter:native"
+
+// The size of the end of a log that is read, in bytes, and what is shown of it: lines,
+// and bytes of each.
 const (
 	maxTail   = 16 << 10
 	tailLines = 5
+	maxLine   = 300
 )
 
 // readTail returns the last bytes of a log; empty where there is none.
@@ -89,13 +94,19 @@ func readTail(path string) string {
 	return string(data)
 }
 
-// lastLines are the last lines of a log that are not empty, in one line.
+// lastLines are the last lines of a log that may tell why it ends, in one line:
+// without empty ones, and those that buildkitd logs when all is well.
 func lastLines(log string) string {
 	var lines []string
 	for line := range strings.Lines(log) {
-		if line = strings.TrimSpace(line); line != "" {
-			lines = append(lines, line)
+		line = strings.TrimSpace(line)
+		if line == "" || strings.Contains(line, " level=info ") || strings.Contains(line, " level=debug ") {
+			continue
 		}
+		if len(line) > maxLine {
+			line = strings.ToValidUTF8(line[:maxLine], "") + "…"
+		}
+		lines = append(lines, line)
 	}
 	if len(lines) > tailLines {
 		lines = lines[len(lines)-tailLines:]
@@ -114,5 +125,5 @@ func failure(root, what string) error {
 	if last := lastLines(log); last != "" {
 		return hinted(fmt.Errorf("buildkitd %s; its last lines: %s", what, last), hints...)
 	}
-	return hinted(fmt.Errorf("buildkitd %s, and has said nothing", what), hints...)
+	return hinted(fmt.Errorf("buildkitd %s, and has not said why", what), hints...)
 }

@@ -160,6 +160,14 @@ func start(ctx context.Context, node configmap.Node, report func(string)) (*chil
 	if os.Geteuid() == 0 {
 		// What it has mounted goes with it, even when it is killed.
 		cmd.SysProcAttr.Unshareflags = unix.CLONE_NEWNS
+	} else {
+		// runc keeps its state there, and a CI job has none, or one that ends with a
+		// login of the same user.
+		runtime := filepath.Join(root, runtimeDir)
+		if err := os.MkdirAll(runtime, 0o700); err != nil {
+			return nil, hinted(err, "choose a directory that can be written: driver-opt root=DIR")
+		}
+		cmd.Env = append(cmd.Environ(), "XDG_RUNTIME_DIR="+runtime)
 	}
 	if err := cmd.Start(); err != nil {
 		if os.Geteuid() == 0 && errors.Is(err, unix.EPERM) {
@@ -173,7 +181,13 @@ func start(ctx context.Context, node configmap.Node, report func(string)) (*chil
 		_ = cmd.Wait() // the state says it
 		c.state = cmd.ProcessState.String()
 	})()
-	return c, c.await(ctx, node, cmd)
+	if err := c.await(ctx, node, cmd); err != nil {
+		return nil, err
+	}
+	if strings.Contains(readTail(filepath.Join(root, logName)), slowSnapshotter) {
+		report("the file system of " + root + " cannot hold an overlay, so layers are copied, which is slow: choose a directory on ext4 or xfs with driver-opt root=DIR")
+	}
+	return c, nil
 }
 
 // await waits until the daemon listens. One that does not is stopped.
@@ -249,18 +263,22 @@ func (l *Lease) Release() {
 // Death is the error about a daemon that has ended while it was used; nil while it
 // runs. It is asked once the connection is lost.
 func (l *Lease) Death(node configmap.Node) error {
-	if l.child == nil {
-		if Running(node) {
+	const what = "has ended in the middle of the build"
+	// Its end is known a little after that of its connections.
+	if l.child != nil {
+		select {
+		case <-l.child.ended:
+			return failure(l.root, what+" ("+l.child.state+")")
+		case <-time.After(time.Second):
 			return nil
 		}
-		return failure(l.root, "has ended in the middle of the build")
 	}
-	select { // its end is known a little after that of its connections
-	case <-l.child.ended:
-		return failure(l.root, "has ended in the middle of the build ("+strings.TrimSpace(l.child.state)+")")
-	case <-time.After(time.Second):
-		return nil
+	for until := time.Now().Add(time.Second); time.Now().Before(until); time.Sleep(pause) {
+		if !Running(node) {
+			return failure(l.root, what)
+		}
 	}
+	return nil
 }
 
 // stop ends the daemon that listens on a socket. The kernel says which process that

@@ -18,6 +18,8 @@ const (
 	logName   = "buildkitd.log"
 	stateDir  = "state"
 	filesDir  = "etc"
+	// runtimeDir is XDG_RUNTIME_DIR of a daemon that is not root's.
+	runtimeDir = "run"
 )
 
 // maxSocketPath is the longest path of a unix socket on Linux, see unix(7).
