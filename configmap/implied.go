@@ -6,8 +6,8 @@ import (
 	"github.com/slipway-build/slipway/internal/fault"
 )
 
-// NoneFound reports whether an error of Locate says that there are no definitions at
-// all.
+// NoneFound reports whether an error of Locate or Load says that there are no
+// definitions at all, and nothing that is meant to be one.
 func NoneFound(err error) bool {
 	known := (*Error)(nil)
 	return errors.As(err, &known) && known.none

@@ -97,7 +97,7 @@ type Error struct {
 	message string
 	hints   []string
 	cause   error
-	// none says that there are no definitions at all.
+	// none says that there are no definitions, not even broken ones.
 	none bool
 }
 

@@ -24,17 +24,15 @@ func (in *invocation) load() (*configmap.Set, error) { return in.loadFrom(in.pla
 
 func (in *invocation) loadFrom(places configmap.Places) (*configmap.Set, error) {
 	path, err := configmap.Locate(places)
-	if configmap.NoneFound(err) && in.global.Builder == "" && !in.access().HasIdentity() {
-		if set, impliedErr := in.impliedSet(); set != nil || impliedErr != nil {
-			return set, impliedErr
-		}
-	}
 	if err != nil {
-		return nil, &usageError{err: err}
+		return in.impliedSet(err)
 	}
 	in.fromAgent = path == places.Agent
 	in.log.Debug().Str("path", path).Msg("definitions")
 	set, err := configmap.Load(in.files, path)
+	if err != nil && places.OfBuildx(path) { // buildx leaves an empty directory behind
+		return in.impliedSet(err)
+	}
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
@@ -42,9 +40,13 @@ func (in *invocation) loadFrom(places configmap.Places) (*configmap.Set, error) 
 	return set, nil
 }
 
-// impliedSet has the builder that is used where none is defined and no cluster is at
-// hand; nil where there is none.
-func (in *invocation) impliedSet() (*configmap.Set, error) {
+// impliedSet has the builder that is used where none is defined, none is named and no
+// cluster is at hand. none says that none is defined, and is the error where there is
+// no such builder, or where it is about something else.
+func (in *invocation) impliedSet(none error) (*configmap.Set, error) {
+	if !configmap.NoneFound(none) || in.global.Builder != "" || in.access().HasIdentity() {
+		return nil, &usageError{err: none}
+	}
 	buildkitd, err := exec.LookPath("buildkitd")
 	if err != nil || runtime.GOOS != "linux" {
 		buildkitd = ""
@@ -53,10 +55,11 @@ func (in *invocation) impliedSet() (*configmap.Set, error) {
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
-	if set != nil {
-		set.UseCacheDir(in.env.cacheDir())
-		in.implied = why
+	if set == nil {
+		return nil, &usageError{err: none}
 	}
+	set.UseCacheDir(in.env.cacheDir())
+	in.implied = why
 	return set, nil
 }
 
