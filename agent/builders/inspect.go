@@ -27,7 +27,7 @@ import (
 type Details struct {
 	// Name is the name of the builder.
 	Name string `json:"name"`
-	// Driver is kubernetes or remote.
+	// Driver is kubernetes, remote or local.
 	Driver string `json:"driver"`
 	// File is the file of the definition.
 	File string `json:"file"`
