@@ -48,7 +48,7 @@ func (c *Connector) dialerOf(node configmap.Node, report func(string)) (func(con
 		}
 		conn, err := dial(ctx)
 		if err != nil {
-			lease.Release()
+			lease.Release() //nolint:contextcheck // it is released when ctx has ended, too
 			return nil, fmt.Errorf("connect to %s: %w", node.Remote.Address, err)
 		}
 		local.lease = lease

@@ -322,12 +322,12 @@ func ends(process int, within time.Duration) bool {
 
 // listener is the process that listens on a socket.
 func listener(socket string) (int, error) {
-	conn, err := net.DialTimeout("unix", socket, time.Second)
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Net: "unix", Name: socket})
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = conn.Close() }() // nothing was said over it
-	raw, err := conn.(*net.UnixConn).SyscallConn()
+	raw, err := conn.SyscallConn()
 	if err != nil {
 		return 0, err
 	}
