@@ -51,20 +51,24 @@ func newLaptop(t *testing.T, user bool) *laptop {
 		}
 	})
 	rootless := filepath.Join(filepath.Dir(bed.BinDir), "debian", "rootless")
-	for file, mode := range map[string]os.FileMode{
-		slipway:                                0o755,
-		filepath.Join(bed.BinDir, "buildkitd"): 0o755,
-		filepath.Join(bed.BinDir, "runc"):      0o755,
-		filepath.Join(bed.BinDir, "pause"):     0o755,
-		filepath.Join(rootless, "rootlesskit"): 0o755,
-		filepath.Join(rootless, "newuidmap"):   0o755 | os.ModeSetuid,
-		filepath.Join(rootless, "newgidmap"):   0o755 | os.ModeSetuid,
+	for name, file := range map[string]string{
+		"slipway":     slipway,
+		"buildkitd":   filepath.Join(bed.BinDir, "buildkitd"),
+		"runc":        filepath.Join(bed.BinDir, "runc"),
+		"pause":       filepath.Join(bed.BinDir, "pause"),
+		"rootlesskit": filepath.Join(rootless, "rootlesskit"),
+		"newuidmap":   filepath.Join(rootless, "newuidmap"),
+		"newgidmap":   filepath.Join(rootless, "newgidmap"),
 	} {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.write("bin/"+filepath.Base(file), string(data), mode)
+		mode := os.FileMode(0o755)
+		if strings.HasPrefix(name, "new") {
+			mode |= os.ModeSetuid
+		}
+		l.write("bin/"+name, string(data), mode)
 	}
 	passwd, err := os.ReadFile("/etc/passwd")
 	if err != nil {
@@ -252,7 +256,9 @@ func TestLocalBuildkitdIsSharedAndKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		began := time.Now()
+		hung := time.AfterFunc(30*time.Second, func() { _ = long.Process.Kill() }) // it may build again, for ever
 		err := long.Wait()
+		hung.Stop()
 		if failed := (*exec.ExitError)(nil); !errors.As(err, &failed) || failed.ExitCode() != 4 {
 			t.Errorf("a build without its buildkitd: %v", err)
 		}
