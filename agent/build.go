@@ -417,7 +417,11 @@ func (w *work) tryJob(ctx context.Context, node int, do func(*fleet.Connection) 
 			return nil
 		}
 		class := classOf(solve.Classify(err))
-		if ctx.Err() == nil && try < solveTries && worthAnotherSolve(class, err) {
+		died := error(nil)
+		if class == fault.ClassLost && ctx.Err() == nil {
+			died = conn.Death()
+		}
+		if ctx.Err() == nil && died == nil && try < solveTries && worthAnotherSolve(class, err) {
 			w.events.Node(w.Fleet.Definition().Nodes[node].Name).Pod(conn.Pod).Emit(event.Event{BuilderLost: &event.BuilderLost{
 				Error: err.Error(), Try: try + 1, Tries: solveTries,
 			}})
@@ -426,7 +430,9 @@ func (w *work) tryJob(ctx context.Context, node int, do func(*fleet.Connection) 
 		}
 		if class == fault.ClassLost {
 			w.nodes.Drop(node, conn) // not for the fleet's next build either
-			err = fmt.Errorf("%s: lost: %w", conn, err)
+			if err = fmt.Errorf("%s: lost: %w", conn, err); died != nil {
+				err = died
+			}
 		}
 		err = w.nodes.ExplainPending(ctx, node, err)
 		err = w.located(node, class, err)

@@ -65,8 +65,11 @@ func (g group) build(r report) Definition {
 	if len(g.nodes) == 0 {
 		r.key("Nodes").hinting("a builder has one node for each architecture, usually, each with a Name").bad("the builder has no node")
 	}
-	if g.driver == DriverRemote {
-		g.slipway.refuseForRemote(r.key("Slipway"))
+	if g.driver == DriverRemote || g.driver == DriverLocal {
+		g.slipway.refuseWithoutWorkload(g.driver, r.key("Slipway"))
+	}
+	if g.driver == DriverLocal && len(g.nodes) > 1 {
+		r.key("Nodes").hinting("define a builder for each").bad("the driver local has one node, and the builder has %d", len(g.nodes))
 	}
 	owners := make(map[string]string) // workload name -> node name
 	for _, n := range g.nodes {
@@ -88,18 +91,18 @@ func (g group) build(r report) Definition {
 }
 
 func (g group) checkDriver(r report) {
-	known := []string{DriverKubernetes, DriverRemote}
+	known := []string{DriverKubernetes, DriverRemote, DriverLocal}
 	switch {
 	case slices.Contains(known, g.driver):
 	case g.driver == "":
-		r.bad("the builder has no driver; kubernetes and remote work here")
+		r.bad("the builder has no driver; kubernetes, remote and local work here")
 	case slices.Contains([]string{"docker", "docker-container"}, g.driver):
-		r.hinting("create the builder again with --driver kubernetes, or point the driver remote at a running buildkitd").
-			bad("%s needs a Docker engine on the agent, and slipway does without; kubernetes and remote work here", g.driver)
+		r.hinting("create the builder again with --driver kubernetes or --driver local, or point the driver remote at a running buildkitd").
+			bad("%s needs a Docker engine on the agent, and slipway does without; kubernetes, remote and local work here", g.driver)
 	case g.driver == "cloud":
-		r.bad("cloud needs Docker's own service; kubernetes and remote work here")
+		r.bad("cloud needs Docker's own service; kubernetes, remote and local work here")
 	default:
-		r.hinting("%s", didYouMean(g.driver, known)).bad("%q is not a driver that works here; kubernetes and remote do", g.driver)
+		r.hinting("%s", didYouMean(g.driver, known)).bad("%q is not a driver that works here; kubernetes, remote and local do", g.driver)
 	}
 }
 
@@ -122,6 +125,8 @@ func (n rawNode) build(g group) Node {
 		node.Files = n.withGC(gc)
 	case DriverRemote:
 		node.Remote = n.remote()
+	case DriverLocal:
+		node.Local, node.Remote = n.local()
 	}
 	return node
 }

@@ -219,7 +219,7 @@ func TestDefinitionProblems(t *testing.T) {
 		want       []string
 		hint       string
 	}{
-		{"nothing given", "{}", []string{"Name: the builder has no name", "Driver: the builder has no driver; kubernetes and remote work here", "Nodes: the builder has no node"}, ""},
+		{"nothing given", "{}", []string{"Name: the builder has no name", "Driver: the builder has no driver; kubernetes, remote and local work here", "Nodes: the builder has no node"}, ""},
 		{"all at once, of all nodes", "Name: 1a\nDriver: kubernetes\nNodes:\n- Platforms: [linux/foo]\n  DriverOpts: {replicas: x, timeout: x}\n- Name: b\n  Namme: c\n", []string{
 			`node #1: Platforms[0]: "foo" is not a known architecture`,
 			"node b: Namme: unknown key",
@@ -235,13 +235,13 @@ func TestDefinitionProblems(t *testing.T) {
 		{"unknown key, nothing near", "Name: a\nExtraordinary: 1\nDriver: kubernetes\nNodes: [{Name: m}]\n", []string{"Extraordinary: unknown key"}, "known here: Name, Driver, Nodes, Dynamic, Slipway"},
 		{"wrong types", "Name: 1\nDriver: [x]\nDynamic: 3\nSlipway: 1\nNodes: {}\n", []string{
 			"Driver: must be a string, not a list", "Dynamic: must be false, not 3", "Name: must be a string, not 1", "Nodes: must be a list, not an object", "Slipway: must be an object, not 1",
-			"Name: the builder has no name", "Driver: the builder has no driver; kubernetes and remote work here", "Nodes: the builder has no node",
+			"Name: the builder has no name", "Driver: the builder has no driver; kubernetes, remote and local work here", "Nodes: the builder has no node",
 		}, "put the value in quotes"},
 		{"node is no object", "Name: a\nDriver: kubernetes\nNodes: [m]\n", []string{"node #1: must be an object, not a string", "node #1: Name: the node has no name"}, ""},
 		{"dynamic group", "Name: a\nDriver: kubernetes\nDynamic: true\nNodes: [{Name: m}]\n", []string{"Dynamic: a dynamic group gets its nodes from a driver that slipway does not have; only false works here"}, ""},
-		{"driver docker-container", "Name: a\nDriver: docker-container\nNodes: [{Name: m, DriverOpts: {whatever: x}}]\n", []string{"Driver: docker-container needs a Docker engine on the agent, and slipway does without; kubernetes and remote work here"}, "--driver kubernetes"},
-		{"driver cloud", "Name: a\nDriver: cloud\nNodes: [{Name: m}]\n", []string{"Driver: cloud needs Docker's own service; kubernetes and remote work here"}, ""},
-		{"driver mistyped", "Name: a\nDriver: kubernets\nNodes: [{Name: m}]\n", []string{`Driver: "kubernets" is not a driver that works here; kubernetes and remote do`}, `did you mean "kubernetes"?`},
+		{"driver docker-container", "Name: a\nDriver: docker-container\nNodes: [{Name: m, DriverOpts: {whatever: x}}]\n", []string{"Driver: docker-container needs a Docker engine on the agent, and slipway does without; kubernetes, remote and local work here"}, "--driver kubernetes"},
+		{"driver cloud", "Name: a\nDriver: cloud\nNodes: [{Name: m}]\n", []string{"Driver: cloud needs Docker's own service; kubernetes, remote and local work here"}, ""},
+		{"driver mistyped", "Name: a\nDriver: kubernets\nNodes: [{Name: m}]\n", []string{`Driver: "kubernets" is not a driver that works here; kubernetes, remote and local do`}, `did you mean "kubernetes"?`},
 
 		{"two nodes of one name", "Name: a\nDriver: kubernetes\nNodes: [{Name: m}, {Name: m}]\n", []string{"node m: Name: another node of the builder has the same name"}, ""},
 		{"two nodes of one workload", "Name: a\nDriver: kubernetes\nNodes: [{Name: n_1}, {Name: n-1}]\n", []string{"node n-1: Name: the workload's name would be n-1, which is that of node n_1 too"}, ""},

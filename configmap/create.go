@@ -107,7 +107,7 @@ func (c Create) standalone() (alone Create, ok bool) {
 	alone.Append = false
 	alone.Name = cmp.Or(c.Name, GenerateName())
 	if !c.decided() {
-		if c.Endpoint != "" || c.Options.Values != nil && c.fitsRemote() {
+		if c.Endpoint != "" || c.Options.Values != nil && c.fitsOther() {
 			return alone, false // it may be a node of the driver remote
 		}
 		alone.Driver = DriverKubernetes
@@ -121,14 +121,14 @@ func (c Create) standalone() (alone Create, ok bool) {
 	return alone, true
 }
 
-// fitsRemote says whether all options are those of the driver remote too.
-func (c Create) fitsRemote() bool {
+// fitsOther says whether all options are those of a driver other than kubernetes, too.
+func (c Create) fitsOther() bool {
+	remote, local := true, true
 	for key := range c.Options.Values {
-		if findOption(remoteOptions(), key) == nil {
-			return false
-		}
+		remote = remote && findOption(remoteOptions(), key) != nil
+		local = local && findOption(localOptions(), key) != nil
 	}
-	return true
+	return remote || local
 }
 
 // driver is that of a new builder.
@@ -275,7 +275,7 @@ func (c Create) put(b *Instance, where string) (warnings []string, err error) {
 		return nil, err
 	}
 	for k, n := range b.Nodes {
-		if k != i && n.Endpoint == b.Nodes[i].Endpoint {
+		if k != i && n.Endpoint != "" && n.Endpoint == b.Nodes[i].Endpoint {
 			return nil, fault.List{&fault.Usage{Flag: "ENDPOINT", Value: sanitize.RedactURLs(n.Endpoint), Problem: "is that of node " + n.Name + " already"}}
 		}
 	}

@@ -13,10 +13,12 @@ import (
 )
 
 // The drivers that a definition may name. buildx knows more of them; those
-// need a Docker engine on the agent, which Slipway does without.
+// need a Docker engine on the agent, which Slipway does without, and does not know
+// DriverLocal.
 const (
 	DriverKubernetes = "kubernetes"
 	DriverRemote     = "remote"
+	DriverLocal      = "local"
 )
 
 // Definition describes one builder: a named group of nodes. It is what a file
@@ -24,7 +26,7 @@ const (
 type Definition struct {
 	// Name is the builder's name as it stands in the file.
 	Name string
-	// Driver is DriverKubernetes or DriverRemote.
+	// Driver is DriverKubernetes, DriverRemote or DriverLocal.
 	Driver string
 	// Nodes has at least one entry, in the order of the file.
 	Nodes []Node
@@ -53,8 +55,12 @@ type Node struct {
 	Files map[string][]byte
 	// Kubernetes is set when the driver is DriverKubernetes, else nil.
 	Kubernetes *Kubernetes
-	// Remote is set when the driver is DriverRemote, else nil.
+	// Remote is set when the driver is DriverRemote or DriverLocal, else nil. With
+	// DriverLocal its address is the socket of the buildkitd that is started, and is
+	// empty until Definition.WithCacheDir has set it.
 	Remote *Remote
+	// Local is set when the driver is DriverLocal, else nil.
+	Local *Local
 }
 
 // DefaultLoad says whether a build without outputs stands for one with

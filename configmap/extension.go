@@ -184,12 +184,12 @@ func (e extension) applyNode(n *Node) {
 	}
 }
 
-// refuseForRemote says that all the settings are about a workload, which the
-// driver remote does not have.
-func (e extension) refuseForRemote(r report) {
+// refuseWithoutWorkload says that all the settings are about a workload, which the
+// driver does not have.
+func (e extension) refuseWithoutWorkload(driver string, r report) {
 	for _, key := range extensionKeys() {
 		if _, given := e[key.name]; given && key.value.setNode == nil {
-			r.key(key.name).bad("has no meaning with the driver remote, which has no workload")
+			r.key(key.name).bad("has no meaning with the driver %s, which has no workload", driver)
 		}
 	}
 }

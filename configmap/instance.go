@@ -174,8 +174,12 @@ func rawKey(object map[string]any) (json.RawMessage, error) {
 
 func (n rawNode) normalize(g group) InstanceNode {
 	node := InstanceNode{Name: n.name, Endpoint: n.endpoint, Platforms: n.platforms, Flags: n.flags, Files: n.files}
-	if g.driver == DriverRemote {
+	switch g.driver {
+	case DriverRemote:
 		node.DriverOpts = normalizeOptions(remoteOptions(), n.options)
+		return node
+	case DriverLocal:
+		node.DriverOpts = normalizeOptions(localOptions(), n.options)
 		return node
 	}
 	node.DriverOpts = normalizeOptions(kubernetesOptions(), n.options)

@@ -24,9 +24,10 @@ func JSONSchema() ([]byte, error) {
 		"gc":                objectSchema(gcFields()),
 		"kubernetesOptions": optionsSchema(kubernetesOptions()),
 		"remoteOptions":     optionsSchema(remoteOptions()),
+		"localOptions":      optionsSchema(localOptions()),
 	}
 	var drivers []object
-	for _, driver := range []string{DriverKubernetes, DriverRemote} {
+	for _, driver := range []string{DriverKubernetes, DriverRemote, DriverLocal} {
 		node := object{"properties": object{"DriverOpts": object{"$ref": "#/$defs/" + driver + "Options"}}}
 		if driver == DriverRemote {
 			node["required"] = []string{"Endpoint"}

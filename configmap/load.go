@@ -78,6 +78,7 @@ func loadDirectory(files *source.Reader, path string) (*Set, error) {
 	if len(entries) == 0 {
 		return nil, &Error{
 			message: "definitions " + path + ": the directory holds no file",
+			none:    true,
 			hints:   []string{"check that the ConfigMap mounted there has data, or name another place with --definitions PATH or SLIPWAY_DEFINITIONS"},
 		}
 	}

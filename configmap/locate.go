@@ -77,7 +77,7 @@ func locate(p Places, system string) (string, error) {
 	for _, place := range places {
 		hints = append(hints, "looked at "+place)
 	}
-	return "", &Error{message: "no builder definitions found", hints: hints}
+	return "", &Error{message: "no builder definitions found", hints: hints, none: true}
 }
 
 // absent says whether a path leads nowhere, be it that a part of it is a file.

@@ -70,7 +70,7 @@ func (n rawNode) remote() *Remote {
 	if len(n.files) > 0 {
 		r.key("Files").bad("the driver remote does not start buildkitd and so cannot give it files")
 	}
-	n.slipway.refuseForRemote(r.key("Slipway"))
+	n.slipway.refuseWithoutWorkload(DriverRemote, r.key("Slipway"))
 	return m
 }
 

@@ -97,6 +97,8 @@ type Error struct {
 	message string
 	hints   []string
 	cause   error
+	// none says that there are no definitions, not even broken ones.
+	none bool
 }
 
 func (e *Error) Error() string {

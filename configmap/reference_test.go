@@ -109,6 +109,7 @@ func TestReferenceIsUpToDate(t *testing.T) {
 		"GC":         fieldRows(gcFields()),
 		"Kubernetes": optionRows(kubernetesOptions()),
 		"Remote":     optionRows(remoteOptions()),
+		"Local":      optionRows(localOptions()),
 	})
 	if err != nil {
 		t.Fatal(err)

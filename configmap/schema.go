@@ -35,8 +35,8 @@ func groupFields() []field[group] {
 			read: func(g *group, v any, r report) { _ = readString(&g.name, v, r) },
 		},
 		{
-			name: "Driver", form: "`kubernetes` or `remote`", schema: map[string]any{"enum": []any{DriverKubernetes, DriverRemote}},
-			doc:  "How buildkitd is reached. buildx's other drivers need a Docker engine on the agent or Docker's cloud, and Slipway assumes neither.",
+			name: "Driver", form: "`kubernetes`, `remote` or `local`", schema: map[string]any{"enum": []any{DriverKubernetes, DriverRemote, DriverLocal}},
+			doc:  "How buildkitd is reached. `local` starts one on this machine for each command, and buildx does not know it. buildx's other drivers need a Docker engine on the agent or Docker's cloud, and Slipway assumes neither.",
 			read: func(g *group, v any, r report) { _ = readString(&g.driver, v, r) },
 		},
 		{
@@ -77,7 +77,7 @@ func nodeFields() []field[rawNode] {
 		},
 		{
 			name: "Endpoint", form: "URL", schema: schemaOf("string"),
-			doc:  "Driver kubernetes: `kubernetes:///<builder>?deployment=<node>&kubeconfig=<path>`, of which only `kubeconfig` is used; may be absent. Driver remote: `tcp://<host>:<port>` or `unix:///<path>`.",
+			doc:  "Driver kubernetes: `kubernetes:///<builder>?deployment=<node>&kubeconfig=<path>`, of which only `kubeconfig` is used; may be absent. Driver remote: `tcp://<host>:<port>` or `unix:///<path>`. Driver local: absent.",
 			read: func(n *rawNode, v any, r report) { _ = readString(&n.endpoint, v, r) },
 		},
 		{
@@ -101,7 +101,7 @@ func nodeFields() []field[rawNode] {
 		},
 		{
 			name: "Flags", form: "list of strings", schema: map[string]any{"type": []any{"array", "null"}, "items": map[string]any{"type": "string", "minLength": 1}},
-			doc: "Arguments of buildkitd. Driver kubernetes only.",
+			doc: "Arguments of buildkitd. Drivers kubernetes and local.",
 			read: func(n *rawNode, v any, r report) {
 				readList(v, r, func(_ int, element any, r report) {
 					var flag string
@@ -114,7 +114,7 @@ func nodeFields() []field[rawNode] {
 		},
 		{
 			name: "Files", form: "object of base64 strings", schema: map[string]any{"type": []any{"object", "null"}, "additionalProperties": map[string]any{"type": "string", "contentEncoding": "base64"}},
-			doc:  "Files below `/etc/buildkit` by their path there, such as `buildkitd.toml` and `certs/registry.example.com/ca.pem`. Driver kubernetes only.",
+			doc:  "Files below `/etc/buildkit` by their path there, such as `buildkitd.toml` and `certs/registry.example.com/ca.pem`. Drivers kubernetes and local.",
 			read: readFiles,
 		},
 		{

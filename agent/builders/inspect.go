@@ -16,6 +16,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/fleet"
+	"github.com/slipway-build/slipway/agent/localdaemon"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -26,7 +27,7 @@ import (
 type Details struct {
 	// Name is the name of the builder.
 	Name string `json:"name"`
-	// Driver is kubernetes or remote.
+	// Driver is kubernetes, remote or local.
 	Driver string `json:"driver"`
 	// File is the file of the definition.
 	File string `json:"file"`
@@ -203,6 +204,10 @@ func (c inspector) details(ctx context.Context, node configmap.Node) NodeDetails
 
 func (c inspector) examineRemote(ctx context.Context, node configmap.Node, n *NodeDetails) error {
 	n.Endpoint, n.Desired = node.Remote.Address, 1
+	if node.Local != nil && !localdaemon.Running(node) {
+		n.Status = StatusStopped
+		return nil
+	}
 	conn, err := c.connector.ConnectRemote(ctx, node)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/slipway-build/slipway/agent/cluster/judge"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/agent/fleet"
+	"github.com/slipway-build/slipway/agent/localdaemon"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -23,7 +24,7 @@ import (
 type Status struct {
 	// Name is the name of the builder.
 	Name string `json:"name"`
-	// Driver is kubernetes or remote.
+	// Driver is kubernetes, remote or local.
 	Driver string `json:"driver"`
 	// File is the file of the definition.
 	File string `json:"file"`
@@ -71,7 +72,8 @@ const (
 	// StatusFailing: no pod is ready, for a reason that nobody is at work on, such
 	// as an image that cannot be pulled.
 	StatusFailing NodeState = "failing"
-	// StatusStopped: the workload is scaled to zero; the next build wakes it.
+	// StatusStopped: the workload is scaled to zero, or no command uses the local
+	// buildkitd; the next build starts it.
 	StatusStopped NodeState = "stopped"
 	// StatusAbsent: there is no workload; the next build makes it.
 	StatusAbsent NodeState = "absent"
@@ -90,6 +92,9 @@ func (n NodeStatus) answered() bool {
 // empty where no node has a pod: all are stopped or absent. A builder without nodes
 // is not in use.
 func (s Status) Active() string {
+	if s.Driver == configmap.DriverLocal { // it says nothing that none runs now
+		return "the driver local runs buildkitd during commands only"
+	}
 	for _, n := range s.Nodes {
 		if n.Status != StatusStopped && n.Status != StatusAbsent {
 			return fmt.Sprintf("node %s is %s", n.Name, n.Status)
@@ -207,6 +212,10 @@ func (c inspector) look(ctx context.Context, node configmap.Node, s *NodeStatus)
 	if node.Remote != nil {
 		s.Endpoint = node.Remote.Address
 		s.Desired = 1
+		if node.Local != nil && !localdaemon.Running(node) {
+			s.Status = StatusStopped
+			return nil, nil
+		}
 		conn, err := c.connector.ConnectRemote(ctx, node)
 		if err != nil {
 			return nil, err

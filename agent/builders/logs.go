@@ -14,6 +14,7 @@ import (
 
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/fleet"
+	"github.com/slipway-build/slipway/agent/localdaemon"
 	"github.com/slipway-build/slipway/configmap"
 	"github.com/slipway-build/slipway/internal/fault"
 	"github.com/slipway-build/slipway/internal/sanitize"
@@ -84,7 +85,7 @@ func (l Logs) pods(ctx context.Context, clients *fleet.Clients) ([]podLog, error
 		}
 		known = true
 		if node.Remote != nil {
-			return nil, fault.With(fault.ClassUsage, &noLogs{node.Name})
+			return nil, fault.With(fault.ClassUsage, &noLogs{node.Name, localdaemon.LogFile(node)})
 		}
 		client, err := clients.Of(node)
 		if err != nil {
@@ -171,14 +172,22 @@ func (p *prefixed) write(line []byte) bool {
 }
 
 // noLogs is a node that Slipway has no pods of.
-type noLogs struct{ node string }
+type noLogs struct{ node, file string }
 
 func (e *noLogs) Error() string {
+	if e.file != "" {
+		return fmt.Sprintf("node %s: its driver is local: its log is a file on this machine", e.node)
+	}
 	return fmt.Sprintf("node %s: its driver is remote, so slipway does not know where its log is", e.node)
 }
 
 // Hints says where to look.
-func (e *noLogs) Hints() []string { return []string{"look where its buildkitd runs"} }
+func (e *noLogs) Hints() []string {
+	if e.file != "" {
+		return []string{"read " + e.file}
+	}
+	return []string{"look where its buildkitd runs"}
+}
 
 // unknownNode is a node that the builder does not have.
 type unknownNode struct {

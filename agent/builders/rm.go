@@ -33,6 +33,7 @@ type Remove struct {
 // Removal is what is to go of a builder.
 type Removal struct {
 	nodes []cluster.Removal
+	kept  []string // of what is not in a cluster
 }
 
 // Objects names what is to go, in its order.
@@ -50,6 +51,7 @@ func (r Removal) Kept() []string {
 	for _, n := range r.nodes {
 		all = append(all, n.Kept...)
 	}
+	all = append(all, r.kept...)
 	return all
 }
 
@@ -73,6 +75,9 @@ func (r Remove) plan(ctx context.Context, client func(configmap.Node) (removed, 
 	var kubernetes []configmap.Node // a remote builder has nothing in a cluster
 	for _, node := range r.Definition.Nodes {
 		if node.Remote != nil {
+			if l := node.Local; l != nil && l.Root != "" {
+				plan.kept = append(plan.kept, "the cache of node "+node.Name+" stays in "+l.Root+"; to remove it: rm -rf "+l.Root+" (where the user is not root: rootlesskit rm -rf "+l.Root+")")
+			}
 			continue
 		}
 		kubernetes = append(kubernetes, node)

@@ -113,7 +113,11 @@ func (u Up) run(ctx context.Context, drifts *cluster.Drifts, client func(configm
 			return nil
 		}))
 	}
-	return nodes.ExplainForbidden(ctx, cluster.UseBuild, group.Wait())
+	err = nodes.ExplainForbidden(ctx, cluster.UseBuild, group.Wait())
+	if err == nil && u.Definition.Driver == configmap.DriverLocal {
+		u.Log.Info().Msg("buildkitd can be started here; it is stopped again, for the driver local runs it during commands only")
+	}
+	return err
 }
 
 // checkMinReady refuses to wait for pods that nobody makes.

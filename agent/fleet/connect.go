@@ -70,6 +70,8 @@ type Connection struct {
 
 	// affinity is what the pod was chosen by; empty where there was no choice.
 	affinity string
+	// local is the use of a daemon that the driver local has started, else nil.
+	local *leasedDaemon
 }
 
 // Connect makes sure that the node runs and returns a connection to one of
@@ -84,7 +86,7 @@ func (c *Connector) Connect(ctx context.Context, node configmap.Node, affinity f
 // busy it is; empty for none.
 func (c *Connector) connect(ctx context.Context, node configmap.Node, affinity func() string, prefer string, report func(string)) (*Connection, error) {
 	if node.Remote != nil {
-		return c.connectRemote(ctx, node, affinity)
+		return c.connectRemote(ctx, node, affinity, report)
 	}
 	client, err := c.Client(node)
 	if err != nil {
@@ -219,17 +221,18 @@ func worthAnotherPod(err error) bool {
 	return !errors.As(err, &known) || known.Reason != kube.ReasonForbidden
 }
 
-// ConnectRemote returns a connection to a node of the driver remote.
+// ConnectRemote returns a connection to a node of the driver remote or local; the
+// daemon of the latter is started where it does not run.
 func (c *Connector) ConnectRemote(ctx context.Context, node configmap.Node) (*Connection, error) {
-	return c.connectRemote(ctx, node, nil)
+	return c.connectRemote(ctx, node, nil, c.debug(node))
 }
 
 // connectRemote is ConnectRemote for a build: slipway agent, which may be behind a unix
 // socket or ask for a client's certificate, chooses the pod by what it is sent of the
 // affinity.
-func (c *Connector) connectRemote(ctx context.Context, node configmap.Node, affinity func() string) (*Connection, error) {
+func (c *Connector) connectRemote(ctx context.Context, node configmap.Node, affinity func() string, report func(string)) (*Connection, error) {
 	if t := c.Access.Transport; t != "" && t != configmap.TransportAuto {
-		return nil, fault.With(fault.ClassUsage, fmt.Errorf("node %s: --transport %s has no meaning with the driver remote, which connects to %s", node.Name, t, node.Remote.Address))
+		return nil, fault.With(fault.ClassUsage, fmt.Errorf("node %s: --transport %s has no meaning with the driver %s, which connects to %s", node.Name, t, driverOf(node), node.Remote.Address))
 	}
 	if isPlain(*node.Remote) {
 		c.warnPlain(node)
@@ -240,14 +243,15 @@ func (c *Connector) connectRemote(ctx context.Context, node configmap.Node, affi
 	}
 	ctx, cancel := c.within(ctx, node.Remote.Timeout)
 	defer cancel()
+	dial, local := c.dialerOf(node, report)
 	daemon, err := c.askPatiently(ctx, node, func() (*buildkit.Daemon, error) {
-		return buildkit.Connect(ctx, c.patient(node, buildkit.DialRemote(*node.Remote, c.Access.Files)),
+		return buildkit.Connect(ctx, c.patient(node, dial),
 			buildkit.Observe(c.Events.Node(node.Name).Observe()), buildkit.Metadata(api.AffinityMetadata, key))
 	})
 	if err = c.explainLate(ctx, err); err != nil {
-		return nil, fmt.Errorf("node %s: connect to %s: %w", node.Name, node.Remote.Address, err)
+		return nil, fmt.Errorf("node %s: %w", node.Name, connectError(node, err))
 	}
-	return &Connection{Daemon: daemon, Address: node.Remote.Address, affinity: key}, nil
+	return &Connection{Daemon: daemon, Address: node.Remote.Address, affinity: key, local: local}, nil
 }
 
 // isPlain is true for a remote builder whose connection anybody on the way can

@@ -7,7 +7,6 @@ import (
 	"net"
 	"slices"
 
-	"github.com/slipway-build/slipway/agent/buildkit"
 	"github.com/slipway-build/slipway/agent/cluster"
 	"github.com/slipway-build/slipway/agent/cluster/kube"
 	"github.com/slipway-build/slipway/configmap"
@@ -30,7 +29,7 @@ type Dialled struct {
 // Connect, and how busy pods are where it is not nil.
 func (c *Connector) DialNode(ctx context.Context, node configmap.Node, affinity func() string, report func(string)) (Dialled, error) {
 	if node.Remote != nil {
-		conn, err := c.dialRemote(ctx, node)
+		conn, err := c.dialRemote(ctx, node, report)
 		return Dialled{Conn: conn}, err
 	}
 	client, err := c.Client(node)
@@ -96,18 +95,19 @@ func (c *Connector) upOrKnown(ctx context.Context, client Cluster, node configma
 	return pods, nil
 }
 
-// dialRemote is DialNode for a node of the driver remote.
-func (c *Connector) dialRemote(ctx context.Context, node configmap.Node) (net.Conn, error) {
-	answered, err := c.ConnectRemote(ctx, node)
+// dialRemote is DialNode for a node of the driver remote or local.
+func (c *Connector) dialRemote(ctx context.Context, node configmap.Node, report func(string)) (net.Conn, error) {
+	answered, err := c.connectRemote(ctx, node, nil, report)
 	if err != nil {
 		return nil, err
 	}
-	_ = answered.Close() // it has answered
+	defer func() { _ = answered.Close() }() // it has answered, and a local one runs until then
 	ctx, cancel := c.within(ctx, node.Remote.Timeout)
 	defer cancel()
-	conn, err := buildkit.DialRemote(*node.Remote, c.Access.Files)(ctx)
+	dial, _ := c.dialerOf(node, report)
+	conn, err := dial(ctx)
 	if err = c.explainLate(ctx, err); err != nil {
-		return nil, fmt.Errorf("node %s: connect to %s: %w", node.Name, node.Remote.Address, err)
+		return nil, fmt.Errorf("node %s: %w", node.Name, connectError(node, err))
 	}
 	return conn, nil
 }

@@ -136,6 +136,8 @@ type invocation struct {
 	fromAgent bool
 	// trusted are certificates for registries beside those of the definitions.
 	trusted remote.Hosts
+	// implied says which builder is used where none is defined, until it is told.
+	implied string
 }
 
 // The values of --format for programs. Where docker buildx has a JSON of its own,

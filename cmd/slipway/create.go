@@ -26,7 +26,7 @@ type createCmd struct {
 	Endpoint string `arg:"" optional:"" help:"Address of the buildkitd, with --driver=remote: tcp://HOST:PORT or unix:///PATH."`
 
 	Name            string        `placeholder:"NAME" help:"Name of the builder (default: a new one)."`
-	Driver          string        `placeholder:"DRIVER" help:"kubernetes (default) or remote."`
+	Driver          string        `placeholder:"DRIVER" help:"kubernetes (default), remote, or local, which starts buildkitd on this machine."`
 	Node            string        `placeholder:"NAME" help:"Name of the node to add or change (default: the builder's with a number)."`
 	Platform        []string      `sep:"none" placeholder:"OS/ARCH" help:"Platforms of the node, comma-separated (default: what its buildkitd reports)."`
 	DriverOpt       []string      `sep:"none" placeholder:"KEY=VALUE" help:"Options of the driver, comma-separated as CSV; see docs/definitions.md."`
@@ -94,7 +94,7 @@ func (c *createCmd) Run(in *invocation) error {
 	if !c.Bootstrap {
 		return nil
 	}
-	return in.bootstrap(created.Definition.WithDrift("", configmap.DriftApply), mode)
+	return in.bootstrap(created.Definition.WithCacheDir(in.env.cacheDir()).WithDrift("", configmap.DriftApply), mode)
 }
 
 // bootstrap starts a builder, as slipway up does.
@@ -169,7 +169,7 @@ func (c *createCmd) portable() bool { return c.ConfigMap != "" || c.Output == "-
 // daemonConfig is the configuration file of buildkitd. buildx takes a default
 // one for all nodes that it makes.
 func (c *createCmd) daemonConfig(in *invocation, r configmap.Create) string {
-	if c.BuildkitdConfig != "" || c.Leave || r.Driver == configmap.DriverRemote {
+	if c.BuildkitdConfig != "" || c.Leave || r.Driver == configmap.DriverRemote || r.Driver == configmap.DriverLocal {
 		return c.BuildkitdConfig
 	}
 	standard := filepath.Join(in.env.buildxDir(), "buildkitd.default.toml")

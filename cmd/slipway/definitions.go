@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os/exec"
+	"runtime"
+
 	"github.com/slipway-build/slipway/agent/sidecar/api"
 	"github.com/slipway-build/slipway/configmap"
 )
@@ -22,15 +25,50 @@ func (in *invocation) load() (*configmap.Set, error) { return in.loadFrom(in.pla
 func (in *invocation) loadFrom(places configmap.Places) (*configmap.Set, error) {
 	path, err := configmap.Locate(places)
 	if err != nil {
-		return nil, &usageError{err: err}
+		return in.impliedSet(err)
 	}
 	in.fromAgent = path == places.Agent
 	in.log.Debug().Str("path", path).Msg("definitions")
 	set, err := configmap.Load(in.files, path)
+	if err != nil && places.OfBuildx(path) { // buildx leaves an empty directory behind
+		return in.impliedSet(err)
+	}
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
+	set.UseCacheDir(in.env.cacheDir())
 	return set, nil
+}
+
+// impliedSet has the builder that is used where none is defined, none is named and no
+// cluster is at hand. none says that none is defined, and is the error where there is
+// no such builder, or where it is about something else.
+func (in *invocation) impliedSet(none error) (*configmap.Set, error) {
+	if !configmap.NoneFound(none) || in.global.Builder != "" || in.access().HasIdentity() {
+		return nil, &usageError{err: none}
+	}
+	buildkitd, err := exec.LookPath("buildkitd")
+	if err != nil || runtime.GOOS != "linux" {
+		buildkitd = ""
+	}
+	set, why, err := configmap.Implied(in.env.BuildKitHost, buildkitd)
+	if err != nil {
+		return nil, &usageError{err: err}
+	}
+	if set == nil {
+		return nil, &usageError{err: none}
+	}
+	set.UseCacheDir(in.env.cacheDir())
+	in.implied = why
+	return set, nil
+}
+
+// tellImplied says which builder is used where none is defined.
+func (in *invocation) tellImplied() {
+	if in.implied != "" {
+		in.log.Info().Msg(in.implied)
+	}
+	in.implied = ""
 }
 
 // definition returns the definition of the named builder, of the only one if
@@ -44,6 +82,7 @@ func (in *invocation) definition(name string) (configmap.Definition, error) {
 	if err != nil {
 		return configmap.Definition{}, &usageError{err: err}
 	}
+	in.tellImplied()
 	for _, warning := range d.Warnings {
 		in.log.Warn().Msg(warning)
 	}

@@ -36,6 +36,7 @@ func (c *lsCmd) Run(in *invocation) error {
 	if err != nil {
 		return err
 	}
+	in.tellImplied()
 	definitions, broken := set.Definitions(), set.Broken()
 	if in.global.Builder != "" {
 		one, err := set.Select(in.global.Builder)

@@ -102,7 +102,7 @@ var All = []Variable{
 	{Name: "BUILDX_NO_DEFAULT_ATTESTATIONS", Owner: buildx, Help: "Make no provenance unless it is asked for.", Form: boolean, valid: isBool},
 	{Name: "BUILDX_NO_DEFAULT_LOAD", Owner: buildx, Help: "Ignore the driver-opt default-load.", Form: boolean, valid: isBool},
 	{Name: "BUILDX_NO_DEFAULT_OCI_ARTIFACT", Owner: buildx, Help: "Do not push attestations as OCI artifacts.", Form: boolean, valid: isBool},
-	{Name: "BUILDKIT_HOST", Owner: buildKit, Help: "Address of a buildkitd, for slipway create --driver=remote without one."},
+	{Name: "BUILDKIT_HOST", Owner: buildKit, Help: "Address of a buildkitd, for slipway create --driver=remote without one, and for all commands where no builder is defined and no cluster is at hand."},
 	{Name: "BUILDKIT_COLORS", Owner: buildKit, Help: "Colours of the display of --progress=tty, as in run=green:error=1,2,3."},
 	{Name: "BUILDKIT_TTY_LOG_LINES", Owner: buildKit, Help: "Lines of output of a step that runs, with --progress=tty (default: 6)."},
 	{Name: "PROGRESS_NO_TRUNC", Owner: buildKit, Help: "0 cuts the names of steps to 72 characters, with --progress=plain."},

@@ -185,6 +185,14 @@ func checkDefinitionKubeconfig(cfg *rest.Config, file string) error {
 	}
 }
 
+// HasIdentity reports whether there is an identity for a cluster, or something that is
+// meant to be one and cannot be used.
+func (a Access) HasIdentity() bool {
+	_, _, err := resolve(a, "", a.environment())
+	known := (*Error)(nil)
+	return a.Kubeconfig != "" || a.Context != "" || !errors.As(err, &known) || known.Reason != ReasonIdentity
+}
+
 func (s environment) kubeconfigs() []string {
 	if list := s.getenv(clientcmd.RecommendedConfigPathEnvVar); list != "" {
 		return slices.DeleteFunc(filepath.SplitList(list), func(p string) bool { return p == "" })

@@ -15,7 +15,7 @@ var FlagValues = map[string][]string{
 	"progress":      {"auto", "plain", "tty", "rawjson", "quiet", "none"},
 	"transport":     {"auto", "direct", "portforward", "exec"},
 	"drift":         {"warn", "apply", "fail", "ignore"},
-	"driver":        {configmap.DriverKubernetes, configmap.DriverRemote},
+	"driver":        {configmap.DriverKubernetes, configmap.DriverRemote, configmap.DriverLocal},
 	"profile":       {"privileged", "rootless", "user-namespace"},
 	"call":          {"build", "check", "outline", "targets"},
 	"network":       {"default", "none", "host"},
