@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -106,11 +107,19 @@ func removeOld(parent, own string, now time.Time) {
 		if err != nil {
 			info, err = entry.Info()
 		}
-		if err != nil || entry.Name() == own || !entry.IsDir() || len(entry.Name()) != len("job-")+16 || now.Sub(info.ModTime()) < jobAge {
+		if err != nil || entry.Name() == own || !entry.IsDir() || !isJob(path) || now.Sub(info.ModTime()) < jobAge {
 			continue
 		}
 		_ = os.RemoveAll(path)
 	}
+}
+
+// isJob reports whether a directory is that of a job: the one around it may be one in which
+// others keep theirs.
+func isJob(dir string) bool {
+	id, ok := strings.CutPrefix(filepath.Base(dir), "job-")
+	lock, err := os.Lstat(filepath.Join(dir, lockFile))
+	return ok && len(id) == 16 && isHex(id) && err == nil && lock.Mode().IsRegular()
 }
 
 // Dir is the directory of the job, which has blobs/ALGORITHM/HEX as an OCI image layout
