@@ -116,17 +116,17 @@ func (b Bake) Run(ctx context.Context) (all []Baked, err error) {
 func failures(all []Baked) error {
 	var list fault.List
 	var ended error
-	told := map[error]bool{} // by a target that has it as a context as well
+	told := map[*linkedError]bool{} // by a target that has it as a context as well
 	for _, t := range all {
-		linked := (*linkedError)(nil)
+		linked := failedLink(t.Err)
 		switch {
 		case t.Err == nil:
 		case errors.Is(t.Err, errNotBuilt):
 			ended = t.Err
-		case errors.As(t.Err, &linked) && told[linked.err]:
+		case linked != nil && told[linked]:
 		default:
 			if linked != nil {
-				told[linked.err] = true
+				told[linked] = true
 			}
 			list = append(list, fault.Prefixed("target "+t.Name, t.Err))
 		}
@@ -138,6 +138,15 @@ func failures(all []Baked) error {
 		return fault.With(fault.ClassOf(list[0]), list)
 	}
 	return ended
+}
+
+// failedLink is the failure of a context that an error begins with, the innermost one of
+// contexts of contexts; nil for none.
+func failedLink(err error) (innermost *linkedError) {
+	for errors.As(err, &innermost) {
+		err = innermost.err
+	}
+	return innermost
 }
 
 // shared is what the builds of a Bake have in common while it runs.
@@ -280,15 +289,15 @@ func (s *shared) hold(name string, j job.Job, conn *fleet.Connection) (*solve.Li
 		s.held[key] = h
 		go fault.Protect(func() {
 			defer close(h.done)
-			h.held, h.err = s.make(l, j, conn)
+			var err error
+			if h.held, err = s.make(l, j, conn); err != nil {
+				h.err = &linkedError{target: name, err: err} // one for all that wait: it is told once
+			}
 		})()
 	}
 	s.mu.Unlock()
 	<-h.done
-	if h.err != nil {
-		return nil, &linkedError{target: name, err: h.err}
-	}
-	return h.held, nil
+	return h.held, h.err
 }
 
 // linkedError is the failure of a target that is a context of another one.

@@ -83,7 +83,7 @@ func (p Privileges) Missing(plan *Plan, dir string, files bool, lookup func(stri
 				need(privilegeDelete)
 			}
 		}
-		paths := t.paths(lookup)
+		paths := t.paths(dir, lookup)
 		asked.Read, asked.Write = append(asked.Read, paths.Read...), append(asked.Write, paths.Write...)
 		if files && slices.ContainsFunc(t.SSH, func(s SSH) bool { return len(s.Paths) == 0 }) {
 			need(privilegeSSH)
@@ -101,10 +101,14 @@ func (p Privileges) Missing(plan *Plan, dir string, files bool, lookup func(stri
 }
 
 // paths are those that a target reads and writes on the machine of the command.
-func (t *Target) paths(lookup func(string) (string, bool)) Paths {
+func (t *Target) paths(dir string, lookup func(string) (string, bool)) Paths {
 	var p Paths
 	local := func(value string) {
-		if path, ok := localPath(value); ok {
+		path, ok := localPath(value)
+		if !ok && isDir(value, dir) { // a build takes it for that, not for a URL
+			path, ok = value, true
+		}
+		if ok {
 			p.Read = append(p.Read, path)
 		}
 	}
@@ -158,12 +162,16 @@ func localPath(value string) (string, bool) {
 func outside(paths, allowed []string, dir, privilege string) []string {
 	var roots []string
 	for _, path := range append(slices.Clone(allowed), ".") {
-		roots = append(roots, resolve(path, dir))
+		roots = append(roots, resolve(path, dir), follow(path, dir))
 	}
 	var missing []string
 	for _, path := range paths {
-		real := resolve(path, dir)
-		if !slices.ContainsFunc(roots, func(root string) bool { return within(real, root) }) {
+		inside := func(real string) bool {
+			return slices.ContainsFunc(roots, func(root string) bool { return within(real, root) })
+		}
+		// What reads it may take .. after a link for the parent of the link, or of what the
+		// link is to.
+		if !inside(resolve(path, dir)) || !inside(follow(path, dir)) {
 			missing = append(missing, privilege+"="+path)
 		}
 	}
@@ -174,6 +182,34 @@ func outside(paths, allowed []string, dir, privilege string) []string {
 // within says whether a path is a directory or below it.
 func within(path, dir string) bool {
 	return path == dir || dir == "/" || strings.HasPrefix(path, strings.TrimSuffix(dir, "/")+"/")
+}
+
+// isDir reports whether a path is a directory.
+func isDir(path, dir string) bool {
+	if !filepath.IsAbs(path) {
+		path = dir + string(filepath.Separator) + path
+	}
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// follow is the absolute path as the system finds it, which follows links before a .. after
+// them, as far as it is there.
+func follow(path, dir string) string {
+	if !filepath.IsAbs(path) {
+		path = dir + string(filepath.Separator) + path
+	}
+	for at, rest := path, ""; at != ""; {
+		if real, err := filepath.EvalSymlinks(at); err == nil {
+			return filepath.Join(real, rest)
+		}
+		cut := strings.LastIndexByte(at, filepath.Separator)
+		if cut < 0 {
+			break
+		}
+		at, rest = at[:cut], filepath.Join(at[cut+1:], rest)
+	}
+	return filepath.Clean(path)
 }
 
 // resolve is the absolute path without symbolic links, as far as it is there.

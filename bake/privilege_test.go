@@ -15,8 +15,16 @@ func TestMissing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink("/etc", filepath.Join(dir, "link")); err != nil {
-		t.Fatal(err)
+	for _, made := range []string{"work/https:", "work/git@here", "work/sub", "x", "y"} {
+		if err := os.MkdirAll(filepath.Join(dir, made), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir, real = filepath.Join(dir, "work"), filepath.Join(real, "work")
+	for name, to := range map[string]string{"link": "/etc", "inner": "sub"} {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	file := func(target string) string { return "target \"default\" {\n" + target + "\n}" }
 	tests := []struct {
@@ -33,6 +41,12 @@ func TestMissing(t *testing.T) {
 		{name: "absolute, inside", file: file(`context = "` + real + `/sub"`)},
 		{name: "a name that begins alike", file: file(`context = "` + real + `x"`), want: []string{"fs.read=" + real + "x", "fs.read=" + real + "x/Dockerfile"}},
 		{name: "through a link", file: file(`secret = ["id=x,src=link/passwd"]`), want: []string{"fs.read=link/passwd"}},
+		{name: "from a link to above its target", file: file(`secret = ["id=x,src=link/../x"]`), want: []string{"fs.read=link/../x"}},
+		{name: "from a link to above its target, a new file", file: file(`output = ["type=tar,dest=link/../new/../y"]`), want: []string{"fs.write=link/../new/../y"}},
+		{name: "from a link to above its target, named", file: file(``), set: []string{"default.secrets=id=x,src=link/../x"}},
+		{name: "above a link, inside", file: file(`secret = ["id=x,src=inner/../x"]`)},
+		{name: "a directory that looks like a URL", file: file(`context = "https://../../x"` + "\n" + `contexts = {a = "git@here/../../y"}` + "\n" + `dockerfile-inline = "FROM x"`), want: []string{"fs.read=git@here/../../y", "fs.read=https://../../x"}},
+		{name: "a directory that looks like a URL, inside", file: file(`context = "https://../sub"`)},
 		{name: "a secret of the environment", file: file(`secret = ["id=HERE"]`)},
 		{name: "a secret that is a file", file: file(`secret = ["id=/etc/x"]`), want: []string{"fs.read=/etc/x"}},
 		{name: "remote", file: file(`context = "https://example.com/x.git"` + "\n" + `dockerfile = "/etc/x"`)},

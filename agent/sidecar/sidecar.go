@@ -19,7 +19,6 @@ import (
 
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/sidecar/api"
-	"github.com/slipway-build/slipway/agent/sidecar/audit"
 	"github.com/slipway-build/slipway/agent/sidecar/metrics"
 	"github.com/slipway-build/slipway/agent/sidecar/peer"
 	"github.com/slipway-build/slipway/agent/sidecar/policy"
@@ -200,6 +199,7 @@ type server struct {
 	slots    chan struct{}
 	relay    *relay.Relay
 	metrics  *metrics.Node
+	underWay underWay
 
 	mu  sync.Mutex
 	now api.Node
@@ -320,7 +320,7 @@ func sleep(ctx context.Context, pause time.Duration) {
 
 // serveOne serves one connection by one pod.
 func (n *server) serveOne(ctx context.Context, conn net.Conn) {
-	v := &visit{node: n, client: peer.Of(conn), builds: map[string]*audit.Build{}}
+	v := &visit{node: n, client: peer.Of(conn)}
 	v.log = v.client.Log(*n.log())
 	defer n.metrics.Connected()()
 	began := time.Now()

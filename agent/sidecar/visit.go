@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,7 +41,41 @@ type visit struct {
 	mu     sync.Mutex
 	failed bool // the last dial
 	up     fleet.Dialled
-	builds map[string]*audit.Build // that run, by their references
+}
+
+// underWay are the builds of a node that run, by their references. Clients may lead a build
+// over another connection than that of its call, and ask for one with a reference that is
+// taken. The zero value has none. It may be used by several goroutines.
+type underWay struct {
+	mu     sync.Mutex
+	builds map[string][]*audit.Build
+}
+
+// begin notes a build until end is called, which must be before the build is read.
+func (u *underWay) begin(ref string, b *audit.Build) (end func()) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.builds == nil {
+		u.builds = map[string][]*audit.Build{}
+	}
+	u.builds[ref] = append(u.builds[ref], b)
+	return func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		left := slices.DeleteFunc(u.builds[ref], func(other *audit.Build) bool { return other == b })
+		if u.builds[ref] = left; len(left) == 0 {
+			delete(u.builds, ref)
+		}
+	}
+}
+
+// add notes what a client asks of a frontend for one of the builds.
+func (u *underWay) add(ref string, request *gateway.SolveRequest) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, b := range u.builds[ref] {
+		b.Add(request)
+	}
 }
 
 // dial makes the connection to buildkitd. It does not run twice at once.
@@ -104,7 +139,7 @@ func (v *visit) enter(ctx context.Context, call *relay.Call, next relay.Handler)
 	case *control.SolveRequest:
 		answer, err = v.build(ctx, p, request, next)
 	case *gateway.SolveRequest:
-		v.addTo(buildid.FromIncomingContext(ctx), request)
+		v.node.underWay.add(buildid.FromIncomingContext(ctx), request)
 		answer, err = next(context.WithValue(ctx, passageKey{}, p))
 	default:
 		answer, err = next(context.WithValue(ctx, passageKey{}, p))
@@ -136,10 +171,8 @@ func (v *visit) explain(err error) error {
 
 // build counts a build, and writes its line when it has ended.
 func (v *visit) build(ctx context.Context, p *passage, request *control.SolveRequest, next relay.Handler) (proto.Message, error) {
-	asked, ref := audit.Of(request), request.GetRef() // before anybody changes the request
-	v.mu.Lock()
-	v.builds[ref] = asked
-	v.mu.Unlock()
+	asked := audit.Of(request) // before anybody changes the request
+	end := v.node.underWay.begin(request.GetRef(), asked)
 	came := time.Now()
 	began := came
 	stop := v.node.metrics.Waiting()
@@ -156,11 +189,11 @@ func (v *visit) build(ctx context.Context, p *passage, request *control.SolveReq
 	}
 	v.node.metrics.Built(how, took)
 
+	end()
 	v.mu.Lock()
-	delete(v.builds, ref)
 	up := v.up
-	log := v.log.Info().EmbedObject(asked) // which others add to
 	v.mu.Unlock()
+	log := v.log.Info().EmbedObject(asked)
 	made, _ := answer.(*control.SolveResponse)
 	log = log.Str("audit", "build").Str("result", string(how)).Dur("took", took).Dur("waited", began.Sub(came))
 	for _, field := range [][2]string{{"pod", up.Pod}, {"transport", string(up.Transport)}, {"digest", audit.Digest(made)}} {
@@ -177,15 +210,6 @@ func (v *visit) build(ctx context.Context, p *passage, request *control.SolveReq
 	}
 	log.Msg("build ended")
 	return answer, err
-}
-
-// addTo notes what a client asks of a frontend for one of its builds.
-func (v *visit) addTo(ref string, request *gateway.SolveRequest) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if b := v.builds[ref]; b != nil {
-		b.Add(request)
-	}
 }
 
 // resultOf is how a build has ended. ctx is that of the client's call.

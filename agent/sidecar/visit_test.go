@@ -28,7 +28,6 @@ import (
 
 	"github.com/slipway-build/slipway/agent/fleet"
 	"github.com/slipway-build/slipway/agent/fleet/fleettest"
-	"github.com/slipway-build/slipway/agent/sidecar/audit"
 	"github.com/slipway-build/slipway/agent/sidecar/metrics"
 	"github.com/slipway-build/slipway/agent/sidecar/peer"
 	"github.com/slipway-build/slipway/agent/sidecar/relay"
@@ -105,7 +104,7 @@ func TestBuildsAreAudited(t *testing.T) {
 			var log records
 			m := metrics.New("v1")
 			n := &server{metrics: m.Of("kube", "amd64"), node: configmap.Node{Name: "amd64"}}
-			v := &visit{node: n, client: peer.Peer{UID: 1000, Local: true}, builds: map[string]*audit.Build{}, up: fleet.Dialled{Pod: "pod-1", Transport: "direct"}}
+			v := &visit{node: n, client: peer.Peer{UID: 1000, Local: true}, up: fleet.Dialled{Pod: "pod-1", Transport: "direct"}}
 			v.log = v.client.Log(zerolog.New(&log))
 			ctx := c.ctx
 			if ctx == nil {
@@ -190,8 +189,8 @@ func TestBuildsAreAudited(t *testing.T) {
 			if line := fmt.Sprintf(`slipway_agent_refusals_total{reason="policy"} %d`, refusals); !strings.Contains(counted, line) {
 				t.Errorf("no %s", line)
 			}
-			if len(v.builds) != 0 {
-				t.Errorf("builds are kept: %v", v.builds)
+			if len(n.underWay.builds) != 0 {
+				t.Errorf("builds are kept: %v", n.underWay.builds)
 			}
 		})
 	}
@@ -286,5 +285,37 @@ func TestCheckHTTP(t *testing.T) {
 		if err := (Sidecar{HTTP: address, PProf: true}).checkHTTP(); (err == nil) != want.profiles {
 			t.Errorf("%s with profiles: %v", address, err)
 		}
+	}
+}
+
+// TestAuditKnowsAllFrontends tests that a client does not hide what it builds: neither by
+// leading the build over another connection, nor by asking for one with the same reference.
+func TestAuditKnowsAllFrontends(t *testing.T) {
+	var log records
+	n := &server{metrics: metrics.New("v1").Of("kube", "amd64"), node: configmap.Node{Name: "amd64"}}
+	visitor := func() *visit { return &visit{node: n, log: zerolog.New(&log)} }
+	solve := func(v *visit, next relay.Handler) {
+		_, _ = v.enter(t.Context(), &relay.Call{Method: control.Control_Solve_FullMethodName, Request: &control.SolveRequest{Ref: "ref1"}}, next)
+	}
+	ask := func(v *visit, frontend string) {
+		of := metadata.NewIncomingContext(t.Context(), metadata.Pairs("buildkit-controlapi-buildid", "ref1"))
+		_, _ = v.enter(of, &relay.Call{Method: gateway.LLBBridge_Solve_FullMethodName, Request: &gateway.SolveRequest{Frontend: frontend}},
+			func(context.Context) (proto.Message, error) { return nil, nil })
+	}
+	here := visitor()
+	solve(here, func(context.Context) (proto.Message, error) {
+		ask(visitor(), "elsewhere")
+		solve(here, func(context.Context) (proto.Message, error) {
+			return nil, status.Error(codes.PermissionDenied, "there is another build with this reference")
+		})
+		ask(here, "later")
+		return &control.SolveResponse{}, nil
+	})
+	lines := log.audited(t)
+	if len(lines) != 2 || !strings.Contains(fmt.Sprint(lines[1]["frontends"]), "elsewhere") || !strings.Contains(fmt.Sprint(lines[1]["frontends"]), "later") {
+		t.Errorf("%v", lines)
+	}
+	if len(n.underWay.builds) != 0 {
+		t.Errorf("%v are remembered", n.underWay.builds)
 	}
 }

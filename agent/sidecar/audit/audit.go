@@ -3,6 +3,7 @@
 package audit
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -38,6 +39,7 @@ type Build struct {
 	Entitlements []string
 
 	frontends int // that were asked, with those that are not in the list
+	exporters int // likewise
 }
 
 // Frontend is one that was asked, and for what.
@@ -78,11 +80,17 @@ func Of(r *control.SolveRequest) *Build {
 	if r.GetExporterDeprecated() != "" {
 		all = append(slices.Clone(all), &control.Exporter{Type: r.GetExporterDeprecated(), Attrs: r.GetExporterAttrsDeprecated()})
 	}
+	b.exporters = len(all)
 	for _, e := range all[:min(len(all), maxList)] {
 		made := Exporter{Type: text(e.GetType())}
+		var names []string
 		if name := e.GetAttrs()["name"]; name != "" {
-			made.Names = texts(strings.Split(name, ","))
+			names = strings.Split(name, ",")
 		}
+		if prefix := e.GetAttrs()["dangling-name-prefix"]; prefix != "" {
+			names = append([]string{prefix + "@"}, names...) // the digest follows
+		}
+		made.Names = texts(names)
 		b.Exporters = append(b.Exporters, made)
 	}
 	var caches []string
@@ -158,6 +166,9 @@ func (b *Build) MarshalZerologObject(e *zerolog.Event) {
 		exporters.Object(x)
 	}
 	e.Array("exporters", exporters)
+	if more := b.exporters - len(b.Exporters); more > 0 {
+		e.Int("exportersOmitted", more)
+	}
 	if len(b.CacheExports) > 0 {
 		e.Strs("cacheExports", b.CacheExports)
 	}
@@ -203,8 +214,8 @@ func texts(values []string) []string {
 	for _, v := range values[:min(len(values), maxList)] {
 		all = append(all, text(v))
 	}
-	if len(values) > maxList {
-		all = append(all, "…")
+	if more := len(values) - maxList; more > 0 {
+		all = append(all, fmt.Sprintf("… and %d more", more))
 	}
 	return all
 }

@@ -60,6 +60,10 @@ func TestOf(t *testing.T) {
 			request: &control.SolveRequest{Ref: "r3", Definition: &pb.Definition{}, Exporters: []*control.Exporter{{Type: "local"}}, ExporterDeprecated: "image", ExporterAttrsDeprecated: map[string]string{"name": "x"}},
 			want:    `{"ref":"r3","frontends":[{"name":"llb"}],"exporters":[{"type":"local"},{"type":"image","names":["x"]}]}`,
 		},
+		"the name of an image without one": {
+			request: &control.SolveRequest{Ref: "r4", Exporters: []*control.Exporter{{Type: "image", Attrs: map[string]string{"dangling-name-prefix": "registry.example/x", "name": "a"}}}},
+			want:    `{"ref":"r4","frontends":[],"exporters":[{"type":"image","names":["registry.example/x@","a"]}]}`,
+		},
 		"what could break a line": {
 			request: &control.SolveRequest{Ref: "a\n\x1b[31m::error::b\x00", Frontend: strings.Repeat("x", 1000)},
 			want:    `{"ref":"a ::error::b","frontends":[{"name":"` + strings.Repeat("x", maxText) + `…"}],"exporters":[]}`,
@@ -96,7 +100,7 @@ func TestBounds(t *testing.T) {
 	for i := range 1000 {
 		b.Add(&gateway.SolveRequest{Frontend: fmt.Sprint(i)})
 	}
-	if got := line(b); len(got) > 12<<10 || !strings.Contains(got, `"frontendsOmitted":984`) || !json.Valid([]byte(got)) {
+	if got := line(b); len(got) > 12<<10 || !strings.Contains(got, `"frontendsOmitted":984`) || !strings.Contains(got, `"exportersOmitted":984`) || strings.Count(got, `"… and 984 more"`) != 2 || !json.Valid([]byte(got)) {
 		t.Errorf("%d bytes: %.2000s", len(got), got)
 	}
 }

@@ -71,6 +71,7 @@ func (e *enforcer) observeSolve(ctx context.Context, c *call, next relay.Handler
 	client := c.client
 	decided.Owns = func(id string) bool { return e.owned.ownsSession(client, id) }
 	if b := e.owned.begin(client, r.Ref, decided); b != nil {
+		close(b.passed)
 		defer b.end()
 	} else {
 		say(refusef("there is another build with this reference"))

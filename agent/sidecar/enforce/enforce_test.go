@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -660,4 +661,36 @@ func FuzzContentDigest(f *testing.F) {
 			t.Errorf("%x: %q, want %q", raw, digest, last)
 		}
 	})
+}
+
+// TestRefusedBuildOwnsNothing tests that a client does not get the record of another one by
+// asking for a build with its reference: neither by one that is refused, nor by so many that
+// the other's is forgotten.
+func TestRefusedBuildOwnsNothing(t *testing.T) {
+	d := newDoor(t, "{clients: {a: {}, b: {}}}", false)
+	b := d.client("b")
+	ask := func(ref string) error {
+		return within(t, "the build", d.solve(b, &control.SolveRequest{Ref: ref, Entitlements: []string{"security.insecure"}}))
+	}
+	refusedWith(t, "the build", ask("foreign"), `entitlement "security.insecure"`)
+	stream, err := control.NewControlClient(b).ListenBuildHistory(bounded(t), &control.BuildHistoryRequest{Ref: "foreign"})
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	refusedWith(t, "its record", err, "the build was not begun by this client")
+	_, err = control.NewControlClient(b).UpdateBuildHistory(t.Context(), &control.UpdateBuildHistoryRequest{Ref: "foreign", Finalize: true})
+	refusedWith(t, "the end of its record", err, "the build was not begun by this client")
+	refusedWith(t, "a long reference", ask(strings.Repeat("r", maxReference+1)), "the reference of the build has 257 bytes, more than 256")
+
+	o := newOwned()
+	o.begin("a", "of a", policy.Build{}).end()
+	for i := range maxBuilds + 1 {
+		o.begin("b", strconv.Itoa(i), policy.Build{}).end()
+	}
+	if o.build("a", "of a") == nil || o.begin("b", "of a", policy.Build{}) != nil {
+		t.Error("builds of b make a lose its own")
+	}
+	if len(o.builds) != maxBuilds+1 || len(o.order["b"]) != maxBuilds || o.build("b", "0") != nil {
+		t.Errorf("%d builds are remembered", len(o.builds))
+	}
 }

@@ -33,7 +33,7 @@ var never = method{check: func(c *call) error { return refusef("%s is for those 
 
 // methods are all that are known here. Another one is refused.
 var methods = withGateway(map[string]method{
-	control.Control_Solve_FullMethodName:                          {handle: solve},
+	control.Control_Solve_FullMethodName:                          {check: checkReference, handle: solve},
 	control.Control_Status_FullMethodName:                         {handle: readStatus},
 	control.Control_Session_FullMethodName:                        {handle: openSession},
 	control.Control_DiskUsage_FullMethodName:                      never,
@@ -137,6 +137,14 @@ func errEnded() error { return refusef("the build has ended, or was refused") }
 // errForeign refuses what concerns a build of another client.
 func errForeign() error { return refusef("the build was not begun by this client") }
 
+// checkReference refuses builds whose reference is too long to remember.
+func checkReference(c *call) error {
+	if n := len(request[*control.SolveRequest](c).GetRef()); n > maxReference {
+		return refusef("the reference of the build has %d bytes, more than %d", n, maxReference)
+	}
+	return nil
+}
+
 // openSession notes whose a session is while it is open.
 func openSession(ctx context.Context, c *call, next relay.Handler) (proto.Message, error) {
 	id := c.meta(sessionID)
@@ -157,7 +165,7 @@ func checkHistory(c *call) error {
 	switch {
 	case ref == "":
 		return refusef("the history of all builds is for those who run the builder: ask for one build by its reference")
-	case c.e.owned.build(c.client, ref) == nil:
+	case !c.e.owned.ownsRecord(c.client, ref):
 		return errForeign()
 	}
 	return nil
@@ -192,7 +200,7 @@ func checkUpdate(c *call) error {
 		return refusef("records of the history are not deleted by clients")
 	case !r.Finalize:
 		return refusef("records of the history are not changed by clients")
-	case c.e.owned.build(c.client, r.Ref) == nil:
+	case !c.e.owned.ownsRecord(c.client, r.Ref):
 		return errForeign()
 	}
 	return nil

@@ -17,20 +17,24 @@ const patience = 10 * time.Second
 
 // What is remembered of builds that have ended: their clients read status and history.
 const (
-	maxBuilds  = 4096
+	maxBuilds  = 4096 // of a client: another one's do not make it lose its own
 	maxDigests = 16384
 )
+
+// maxReference bounds the reference of a build, in bytes: it is remembered. Clients make
+// 25 characters.
+const maxReference = 256
 
 // owned is what the clients of a node have begun. It may be used by several goroutines.
 type owned struct {
 	patience time.Duration
 
 	mu       sync.Mutex
-	sessions map[string]session // by id
-	builds   map[string]*build  // by reference
-	order    []string           // references, the oldest first
-	digests  map[digestOf]bool  // contents that histories of builds name
-	named    []digestOf         // the oldest first
+	sessions map[string]session  // by id
+	builds   map[string]*build   // by reference
+	order    map[string][]string // references by client, the oldest first
+	digests  map[digestOf]bool   // contents that histories of builds name
+	named    []digestOf          // the oldest first
 	// more is closed and made anew whenever there are more sessions or builds.
 	more chan struct{}
 }
@@ -85,7 +89,7 @@ func (b *build) end() {
 }
 
 func newOwned() *owned {
-	return &owned{patience: patience, sessions: map[string]session{}, builds: map[string]*build{}, digests: map[digestOf]bool{}, more: make(chan struct{})}
+	return &owned{patience: patience, sessions: map[string]session{}, builds: map[string]*build{}, order: map[string][]string{}, digests: map[digestOf]bool{}, more: make(chan struct{})}
 }
 
 // changed tells those who wait. The lock is held.
@@ -126,8 +130,11 @@ func (o *owned) ownsSession(client, id string) bool {
 }
 
 // begin notes a build of a client with what is decided of it at first; nil where the
-// reference is that of another client, or of a build that runs.
+// reference is that of another client, or of a build that runs, or too long to remember.
 func (o *owned) begin(client, ref string, decided policy.Build) *build {
+	if len(ref) > maxReference {
+		return nil
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if b, there := o.builds[ref]; there {
@@ -139,29 +146,31 @@ func (o *owned) begin(client, ref string, decided policy.Build) *build {
 		if b.client != client {
 			return nil
 		}
-		o.order = slices.DeleteFunc(o.order, func(other string) bool { return other == ref })
+		o.order[client] = slices.DeleteFunc(o.order[client], func(other string) bool { return other == ref })
 	}
 	b := &build{client: client, decided: decided, passed: make(chan struct{}), queued: make(chan struct{}), ended: make(chan struct{})}
 	o.builds[ref] = b
-	o.order = append(o.order, ref)
-	o.forget()
+	o.order[client] = append(o.order[client], ref)
+	o.forget(client)
 	o.changed()
 	return b
 }
 
-// forget drops the oldest builds that have ended where there are too many. The lock is
-// held.
-func (o *owned) forget() {
-	for i := 0; len(o.order) > maxBuilds && i < len(o.order); {
-		b := o.builds[o.order[i]]
+// forget drops the oldest builds of a client that have ended where there are too many. The
+// lock is held.
+func (o *owned) forget(client string) {
+	order := o.order[client]
+	for i := 0; len(order) > maxBuilds && i < len(order); {
+		b := o.builds[order[i]]
 		select {
 		case <-b.ended:
-			delete(o.builds, o.order[i])
-			o.order = slices.Delete(o.order, i, i+1)
+			delete(o.builds, order[i])
+			order = slices.Delete(order, i, i+1)
 		default:
 			i++
 		}
 	}
+	o.order[client] = order
 }
 
 // build returns that of a client by its reference; nil where it has none.
@@ -172,6 +181,21 @@ func (o *owned) build(client, ref string) *build {
 		return b
 	}
 	return nil
+}
+
+// ownsRecord reports whether the daemon's record with a reference is that of a build of the
+// client. A build that the daemon has never seen has none: the record is of another one.
+func (o *owned) ownsRecord(client, ref string) bool {
+	b := o.build(client, ref)
+	if b == nil {
+		return false
+	}
+	select {
+	case <-b.passed:
+		return true
+	default:
+		return false
+	}
 }
 
 // await waits until something holds, for a while.

@@ -22,7 +22,7 @@ func (s *Store) Tag(ctx context.Context, image, name string) error {
 		if err != nil {
 			return err
 		}
-		state.Tag(found.ID, tag)
+		state.Tag(found.ID, tag, found.found(image))
 		return nil
 	})
 }

@@ -119,6 +119,8 @@ func (s *Store) push(ctx context.Context, r Registry, export Export, name, platf
 	if err != nil {
 		return ocispecs.Descriptor{}, err
 	}
+	id := image.ID
+	image = image.as(name)
 	partly := false
 	if platform != "" {
 		if image, partly, err = image.only(platform); err != nil {
@@ -142,7 +144,7 @@ func (s *Store) push(ctx context.Context, r Registry, export Export, name, platf
 	}
 	repository, _ := split(name)
 	return desc, s.Update(ctx, func(state *State) error {
-		state.Pushed(image.ID, Place{Repository: repository, Descriptor: desc})
+		state.Pushed(id, Place{Repository: repository, Descriptor: desc})
 		return nil
 	})
 }
@@ -243,6 +245,7 @@ func (s *Store) Pull(ctx context.Context, w io.Writer, r Registry, name string, 
 	_, byDigest := named.(reference.Digested)
 	if !byDigest {
 		image.Tags = []string{ref}
+		image.find(ref, m.Descriptor.Digest)
 	}
 	err = s.Update(ctx, func(state *State) error {
 		for _, blob := range blobs {
@@ -300,6 +303,6 @@ func describe(ctx context.Context, r Registry, repository string, m imageindex.M
 	if want := o.Platform; want != "" && !part.matches(want) {
 		return Image{}, nil, &OptionError{Problem: fmt.Sprintf("the image is for %s and not for %s", part.name(), want)}
 	}
-	image := Image{ID: part.Config, Parts: []Part{part}, Registries: []Place{{repository, m.Descriptor}}}
+	image := Image{ID: part.Config, Parts: []Part{part}, Registries: []Place{{repository, m.Descriptor}}, Pulled: []digest.Digest{m.Descriptor.Digest}}
 	return image, [][]byte{one.Content, config}, nil
 }

@@ -11,9 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
@@ -105,11 +107,19 @@ func removeOld(parent, own string, now time.Time) {
 		if err != nil {
 			info, err = entry.Info()
 		}
-		if err != nil || entry.Name() == own || !entry.IsDir() || len(entry.Name()) != len("job-")+16 || now.Sub(info.ModTime()) < jobAge {
+		if err != nil || entry.Name() == own || !entry.IsDir() || !isJob(path) || now.Sub(info.ModTime()) < jobAge {
 			continue
 		}
 		_ = os.RemoveAll(path)
 	}
+}
+
+// isJob reports whether a directory is that of a job: the one around it may be one in which
+// others keep theirs.
+func isJob(dir string) bool {
+	id, ok := strings.CutPrefix(filepath.Base(dir), "job-")
+	lock, err := os.Lstat(filepath.Join(dir, lockFile))
+	return ok && len(id) == 16 && isHex(id) && err == nil && lock.Mode().IsRegular()
 }
 
 // Dir is the directory of the job, which has blobs/ALGORITHM/HEX as an OCI image layout
@@ -140,6 +150,12 @@ type Image struct {
 	Parts []Part   `json:"parts"`
 	// Registries are the repositories that have it, the last one first.
 	Registries []Place `json:"registries,omitempty"`
+	// Found are the manifests or indexes that names mean that were pulled. Several of a
+	// registry may have the same configuration.
+	Found map[string]digest.Digest `json:"found,omitempty"`
+	// Pulled are those that any pull has found and that are not what was built: names of
+	// that do not mean them.
+	Pulled []digest.Digest `json:"pulled,omitempty"`
 }
 
 // Part is the image of one platform.
@@ -347,11 +363,15 @@ func (st *State) Add(image Image) {
 	st.untag(image.Tags...)
 	if i := st.index(image.ID); i >= 0 {
 		old := st.Images[i]
+		image.Pulled = pulled(image, old)
 		image.Tags = slices.Concat(image.Tags, old.Tags)
 		for _, place := range old.Registries {
 			if !slices.ContainsFunc(image.Registries, place.same) {
 				image.Registries = append(image.Registries, place)
 			}
+		}
+		for _, tag := range old.Tags {
+			image.find(tag, old.Found[tag])
 		}
 		if image.Builder == "" { // what a builder holds can be saved, too
 			image.Builder, image.Affinity, image.Parts = old.Builder, old.Affinity, old.Parts
@@ -371,17 +391,77 @@ func (st *State) index(id digest.Digest) int {
 	return slices.IndexFunc(st.Images, func(i Image) bool { return i.ID == id })
 }
 
-// Tag gives an image another name.
-func (st *State) Tag(id digest.Digest, name string) {
+// Tag gives an image another name. found is the manifest or index that it means; empty where
+// that is not one that was pulled.
+func (st *State) Tag(id digest.Digest, name string, found digest.Digest) {
 	st.untag(name)
 	if i := st.index(id); i >= 0 {
 		st.Images[i].Tags = append(st.Images[i].Tags, name)
+		st.Images[i].find(name, found)
 	}
+}
+
+// find notes what a name means; nothing where found is empty.
+func (i *Image) find(name string, found digest.Digest) {
+	if found == "" {
+		return
+	}
+	if i.Found == nil {
+		i.Found = map[string]digest.Digest{}
+	}
+	i.Found[name] = found
+}
+
+// found is the manifest or index that a name or NAME@DIGEST of the image means; empty where
+// that is not one that was pulled.
+func (i Image) found(name string) digest.Digest {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil {
+		return ""
+	}
+	digested, ok := named.(reference.Digested)
+	switch {
+	case !ok:
+		return i.Found[reference.TagNameOnly(named).String()]
+	case slices.Contains(i.Pulled, digested.Digest()):
+		return digested.Digest()
+	}
+	return ""
+}
+
+// pulled are Image.Pulled of two records of one image.
+func pulled(a, b Image) []digest.Digest {
+	all := slices.DeleteFunc(slices.Concat(a.Pulled, b.Pulled), func(d digest.Digest) bool { return a.hasPushed(d) || b.hasPushed(d) })
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// hasPushed reports whether a manifest or index was pushed of what was built.
+func (i Image) hasPushed(d digest.Digest) bool {
+	return i.Builder != "" && !slices.Contains(i.Pulled, d) && slices.ContainsFunc(i.Registries, func(place Place) bool { return place.Descriptor.Digest == d })
+}
+
+// as is the image as a normalized name means it: with the places that have just that.
+func (i Image) as(name string) Image {
+	found := i.Found[name]
+	i.Registries = slices.DeleteFunc(slices.Clone(i.Registries), func(place Place) bool {
+		if found != "" {
+			return place.Descriptor.Digest != found
+		}
+		return i.Builder != "" && slices.Contains(i.Pulled, place.Descriptor.Digest)
+	})
+	if found != "" {
+		i.Builder = "" // has one image of what may be an index
+	}
+	return i
 }
 
 // untag takes names from the images that have them.
 func (st *State) untag(names ...string) {
 	for i := range st.Images {
+		for _, name := range names {
+			delete(st.Images[i].Found, name)
+		}
 		st.Images[i].Tags = slices.DeleteFunc(st.Images[i].Tags, func(tag string) bool { return slices.Contains(names, tag) })
 	}
 }
