@@ -149,13 +149,13 @@ $(NPM):
 	cd $@.part && npm ci --ignore-scripts --no-audit --no-fund
 	mv $@.part $@
 
-# Not part of make test: it takes minutes to compile. Argo Workflows is not among them:
-# its controller and its executor are as heavy as Tekton, and the tests of clients run its
-# containers as it does.
+# Not part of make test: it takes minutes to compile, Argo Workflows before the tests,
+# which have deadlines.
 .PHONY: ci-clients
-ci-clients: $(BUILDKITE) ## Run pipelines by CI systems that take long to compile, on the real cluster: Buildkite's agent.
-	cd e2e && go run ./testbed up
+ci-clients: $(BUILDKITE) ## Run pipelines by CI systems that take long to compile, on the real cluster: Buildkite's agent, Argo Workflows.
+	cd e2e && go run ./testbed up && go run ./testbed argo-build
 	cd e2e && $(GO_TEST) -count=1 ./clients -run '^TestBuildkite$$' -buildkite
+	cd e2e && $(GO_TEST) -count=1 ./clients/argo -argo
 
 .PHONY: faults
 faults: ## Plant the faults that take long or disturb the whole cluster, besides the others, and tell how each ended; also a file above 2 GiB.

@@ -28,6 +28,7 @@ const usage = `usage: go run ./testbed COMMAND
   peer     build docker buildx and make the image that holds it
   tekton   build Tekton's pipelines and run them in the cluster; tekton-build only builds
            them, tekton-down removes them
+  argo     the same with Argo Workflows; argo-build, argo-down
   kill     kill daemons, by the names that status tells
   restart  kill daemons and start them again as up did; wait until the cluster is healthy
 
@@ -61,6 +62,9 @@ func command(ctx context.Context, args []string) error {
 		"tekton":       testbed.tekton,
 		"tekton-build": testbed.tektonBuild,
 		"tekton-down":  testbed.tektonDown,
+		"argo":         testbed.argo,
+		"argo-build":   testbed.argoBuild,
+		"argo-down":    testbed.argoDown,
 	}
 	ofDaemons := map[string]func(testbed, context.Context, []string) error{
 		"kill":    testbed.kill,
@@ -79,7 +83,7 @@ func command(ctx context.Context, args []string) error {
 	}
 	// A cluster that is not ours is used as it is, with the images it was
 	// given.
-	if other := os.Getenv("TESTBED_KUBECONFIG"); other != "" && slices.Contains([]string{"up", "agent", "peer", "tekton", "tekton-build", "tekton-down"}, args[0]) {
+	if other := os.Getenv("TESTBED_KUBECONFIG"); other != "" && slices.Contains([]string{"up", "agent", "peer", "tekton", "tekton-build", "tekton-down", "argo", "argo-build", "argo-down"}, args[0]) {
 		t.out.Line("nothing to do: TESTBED_KUBECONFIG names the cluster of %s", other)
 		return nil
 	}

@@ -1,6 +1,6 @@
 // Package steps runs the containers of pipelines/argo and pipelines/woodpecker as pods
 // on the testbed's cluster, with what these systems put into a pod. The systems
-// themselves are not run.
+// themselves are not run here: package argo runs Argo Workflows on demand.
 package steps
 
 import (

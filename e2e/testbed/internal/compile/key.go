@@ -15,7 +15,7 @@ func key(source fs.FS, compiler string, targets []target) (string, error) {
 	hash := sha256.New()
 	_, _ = fmt.Fprintf(hash, "%q %q %#v\n", compiler, flags, targets) // a hash takes everything
 	err := fs.WalkDir(source, ".", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && path == tektonFolder {
+		if err == nil && d.IsDir() && isOnDemand(path) {
 			return fs.SkipDir // it is compiled by itself
 		}
 		if err != nil || d.IsDir() || !isSource(path) {

@@ -35,7 +35,8 @@ func TestKey(t *testing.T) {
 		{"another compiler", source, "go2", targets, false},
 		{"another version", with("go.mod", "module x // v2"), "go1", targets, false},
 		{"another version in a module below", with("registry/go.mod", "module y"), "go1", targets, false},
-		{"another version of what is compiled by itself", with("tekton/go.mod", "module z"), "go1", targets, true},
+		{"another version of Tekton, which is compiled by itself", with("tekton/go.mod", "module z"), "go1", targets, true},
+		{"another version of Argo, too", with("argo/go.mod", "module z"), "go1", targets, true},
 		{"another source", with("kube/main.go", "package main //"), "go1", targets, false},
 		{"a new source", with("pause/main.go", "package main"), "go1", targets, false},
 		{"another target", source, "go1", targets[:1], false},
@@ -54,7 +55,7 @@ func TestKey(t *testing.T) {
 
 func TestVersionsAreThoseOfTheModule(t *testing.T) {
 	var text []byte
-	for _, module := range []string{"go.mod", "registry/go.mod", "tekton/go.mod"} {
+	for _, module := range []string{"go.mod", "registry/go.mod", "tekton/go.mod", "argo/go.mod"} {
 		more, err := os.ReadFile("../../components/" + module)
 		if err != nil {
 			t.Fatal(err)
@@ -69,6 +70,7 @@ func TestVersionsAreThoseOfTheModule(t *testing.T) {
 
 		"github.com/distribution/distribution/v3": Distribution,
 		"github.com/tektoncd/pipeline":            Tekton,
+		"github.com/argoproj/argo-workflows/v4":   Argo,
 	} {
 		if !regexp.MustCompile(`(?m)^(\t|require )` + regexp.QuoteMeta(module+" "+version) + `$`).Match(text) {
 			t.Errorf("go.mod of the components does not require %s %s", module, version)

@@ -14,6 +14,7 @@ const (
 	Distribution = "v3.1.2"
 	Buildx       = "v0.38.2"
 	Tekton       = "v1.15.0"
+	Argo         = "v4.0.5"
 )
 
 // target is one call of go build.

@@ -180,6 +180,18 @@ func (m Maker) Tekton(programs []string) (v1.Image, error) {
 	return assemble("amd64", v1.Config{Env: []string{searchPath}, User: "65532:65532"}, tree)
 }
 
+// Argo holds the programs of Argo Workflows, where those of its own images are.
+func (m Maker) Argo(programs []string) (v1.Image, error) {
+	tree := &Tree{}
+	for _, name := range programs {
+		if err := tree.Host("bin/"+name, filepath.Join(m.Programs, name)); err != nil {
+			return nil, err
+		}
+	}
+	// The user is that of its own images.
+	return assemble("amd64", v1.Config{Env: []string{searchPath}, User: "8737"}, tree)
+}
+
 func assemble(architecture string, config v1.Config, trees ...*Tree) (v1.Image, error) {
 	var layers []v1.Layer
 	for _, tree := range trees {
