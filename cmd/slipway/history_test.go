@@ -96,9 +96,10 @@ func TestHistoryUnderDockersName(t *testing.T) {
 	alone(t)
 	daemon := &fleettest.Daemon{Records: []*control.BuildHistoryRecord{{Ref: "abc", CreatedAt: timestamppb.New(fleettest.Now), CompletedAt: timestamppb.New(fleettest.Now)}}}
 	dir := workspace(t, daemon)
+	t.Setenv("SLIPWAY_DEFINITIONS", filepath.Join(dir, "far.yaml"))
 	docker := func(args ...string) (int, string, string) {
 		var stdout, stderr bytes.Buffer
-		code := runAs("docker", append([]string{"buildx", "--definitions", filepath.Join(dir, "far.yaml")}, args...), streams{strings.NewReader(""), &stdout, &stderr})
+		code := runAs("docker", append([]string{"buildx"}, args...), streams{strings.NewReader(""), &stdout, &stderr})
 		return code, stdout.String(), stderr.String()
 	}
 	code, out, errs := docker("history", "inspect", "--format", "json", "--builder", "far", "abc")

@@ -110,8 +110,24 @@ var buildxCommands = []Command{
 		{Name: "progress", Value: "MODE"}, {Name: "provenance", Value: "MODE"}, {Name: "pull"}, {Name: "push"}, {Name: "sbom", Value: "BOOL"},
 		{Name: "set", Value: "TARGET.KEY=VALUE"}, {Name: "var", Value: "NAME=VALUE"},
 	}},
-	{Name: "buildx history", Args: "COMMAND", Answer: Refused, Says: "build records are not read from the builder yet",
-		Instead: "--metadata-file has the result of a build; DOCKER_BUILD_SUMMARY=false and DOCKER_BUILD_RECORD_UPLOAD=false keep docker's actions from asking"},
+	{Name: "buildx history ls", Slipway: "history ls", Says: "lists builds, of every pod of every node. [More](history.md)", Flags: []Flag{
+		filterFlag, formatFlag, {Name: "no-trunc"}, {Name: "timeout", Value: "DURATION"},
+	}},
+	{Name: "buildx history logs", Args: "[REF]", Slipway: "history logs", Says: "prints the log of a build", Flags: []Flag{
+		{Name: "progress", Value: "MODE"}, {Name: "timeout", Value: "DURATION"},
+	}},
+	{Name: "buildx history inspect", Args: "[REF]", Slipway: "history inspect", Says: "shows a build, or with `attachment` what the builder keeps of its result", Flags: []Flag{
+		formatFlag, {Name: "timeout", Value: "DURATION"},
+	}},
+	{Name: "buildx history rm", Args: "[REF…]", Slipway: "history rm", Says: "removes builds from the history", Flags: []Flag{
+		{Name: "all"}, {Name: "timeout", Value: "DURATION"},
+	}},
+	{Name: "buildx history export", Args: "[REF…]", Slipway: "history export", Says: "writes builds into a .dockerbuild file", Flags: []Flag{
+		{Name: "all"}, {Name: "finalize"}, {Name: "output", Short: "o", Value: "FILE"}, {Name: "timeout", Value: "DURATION"},
+	}},
+	{Name: "buildx history open", Answer: Refused, Says: "there is no Docker Desktop to open builds in", Instead: "docker buildx history inspect and logs show a build"},
+	{Name: "buildx history import", Answer: Refused, Says: "there is no Docker Desktop to import builds into", Instead: "docker buildx history inspect and logs show a build"},
+	{Name: "buildx history trace", Answer: Refused, Says: "traces are not shown", Instead: "docker buildx history export writes a build with its trace"},
 	{Name: "buildx debug", Args: "COMMAND", Answer: Refused, Says: "builds are not debugged interactively", Instead: "slipway build --progress=plain has the whole log; --target builds up to a stage"},
 	{Name: "buildx dap", Args: "COMMAND", Answer: Refused, Says: "builds are not debugged interactively", Instead: "slipway build --progress=plain has the whole log; --target builds up to a stage"},
 	{Name: "buildx policy", Args: "COMMAND", Answer: Refused, Says: "policies in Rego are not evaluated", Instead: "a source policy of BuildKit itself, in JSON, works: EXPERIMENTAL_BUILDKIT_SOURCE_POLICY=FILE"},

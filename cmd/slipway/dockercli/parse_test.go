@@ -79,16 +79,16 @@ func TestFlags(t *testing.T) {
 		}
 	}
 	for args, want := range map[string]string{
-		"ps --quiet=maybe":   "true nor false",
-		"ps -qz":             "docker ps: unknown flag: -z",
-		"ps --filter":        "docker ps: flag needs an argument: --filter",
-		"ps more":            "docker ps takes no arguments, and 1 are given",
-		"context use":        "docker context use takes exactly 1, and 0 are given",
-		"context rm":         "takes at least 1, and 0 are given",
-		"buildx bild .":      "unknown command: docker buildx bild",
-		"buildx debug build": "docker buildx debug: ",
-		"buildx history ls":  "docker buildx history: ",
-		"buildx --builder x": "",
+		"ps --quiet=maybe":    "true nor false",
+		"ps -qz":              "docker ps: unknown flag: -z",
+		"ps --filter":         "docker ps: flag needs an argument: --filter",
+		"ps more":             "docker ps takes no arguments, and 1 are given",
+		"context use":         "docker context use takes exactly 1, and 0 are given",
+		"context rm":          "takes at least 1, and 0 are given",
+		"buildx bild .":       "unknown command: docker buildx bild",
+		"buildx debug build":  "docker buildx debug: ",
+		"buildx history open": "docker buildx history open: ",
+		"buildx --builder x":  "",
 	} {
 		_, err := Docker(strings.Fields(args))
 		if want == "" && err == nil {
