@@ -193,7 +193,7 @@ func (c *agentServeCmd) credentials(in *invocation, definitions []configmap.Defi
 	registries, push := lines(c.Registry), lines(c.AllowPush)
 	if len(registries) == 0 {
 		if len(push) > 0 {
-			return nil, &usageError{err: fmt.Errorf("--allow-push %q: no credentials are given out", push[0]), hints: []string{"name the registry with --registry"}}
+			return nil, &usageError{err: fmt.Errorf("--allow-push %q: has no effect without --registry", push[0]), hints: []string{"name the registry with --registry"}}
 		}
 		return nil, nil
 	}

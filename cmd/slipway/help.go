@@ -37,7 +37,21 @@ func commandLineError(err error) error {
 	if strings.Contains(err.Error(), `expected "<context>"`) {
 		hints = append(hints, "CONTEXT is the directory to build: . is the one that you are in")
 	}
-	return &usageError{err: err, hints: append(hints, "slipway --help lists the commands, slipway COMMAND --help a command's flags")}
+	return &usageError{err: err, hints: append(hints, helpHint(err))}
+}
+
+// helpHint says which help has what the command line lacks: that of the command that
+// was recognized, else that of the program.
+func helpHint(err error) string {
+	var parse *kong.ParseError
+	if !errors.As(err, &parse) || parse.Context == nil || parse.Context.Selected() == nil {
+		return "slipway --help lists the commands, slipway COMMAND --help a command's flags"
+	}
+	node := parse.Context.Selected()
+	if len(node.Children) > 0 {
+		return "slipway " + model.CommandName(node) + " --help lists its commands"
+	}
+	return "slipway " + model.CommandName(node) + " --help lists its arguments and flags"
 }
 
 // nothingGiven answers a command line that names a command and nothing else: a

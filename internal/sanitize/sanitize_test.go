@@ -126,6 +126,7 @@ func TestRedactURLs(t *testing.T) {
 		{"https://u:a@b@h/x", "https://xxxxx:xxxxx@h/x"},
 		{"(https://s3/x?X-Amz-Signature=abc&X-Amz-Date=1&ref=v1&flag)", "(https://s3/x?X-Amz-Signature=xxxxx&X-Amz-Date=xxxxx&ref=v1&xxxxx)"},
 		{"https://auth/token?scope=repository:a:pull&service=reg", "https://auth/token?scope=repository:a:pull&service=reg"},
+		{"kubernetes:///kube?deployment=builder-amd64&kubeconfig=", "kubernetes:///kube?deployment=builder-amd64&kubeconfig="},
 		{"https://proxy/https://u:p@h/x?a=b#c", "https://proxy/https://xxxxx:xxxxx@h/x?a=xxxxx#c"},
 		{"https://h/git#ref:dir https://h/#access_token=x", "https://h/git#ref:dir https://h/#access_token=xxxxx"},
 		{"a=https://u:p@h,b=https://u:p@h", "a=https://xxxxx:xxxxx@h,b=https://xxxxx:xxxxx@h"},

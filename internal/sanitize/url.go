@@ -9,10 +9,11 @@ import (
 const redacted = "xxxxx"
 
 // harmless are the parameters of a URL whose values are shown: those of
-// registries and of git. A signed URL has its secret in any other.
+// registries, of git and of the endpoints of the driver kubernetes. A signed URL has its secret in any other.
 var harmless = []string{
 	"account", "client_id", "digest", "from", "last", "mount", "n", "scope", "service",
 	"branch", "checksum", "commit", "ref", "subdir", "tag",
+	"deployment", "kubeconfig",
 }
 
 // layoutScheme begins the names of images in directories, oci-layout://DIR@DIGEST,

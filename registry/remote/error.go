@@ -97,7 +97,7 @@ func (e *Error) Hints() []string {
 		if e.right() == "push" {
 			return []string{"create the repository, if the registry does not do so by itself, and look at its spelling"}
 		}
-		return []string{"look at the spelling; some registries also answer so to who may not see the image"}
+		return []string{"look at the spelling of repository and tag; some registries also answer 404 where the credential may not see the image"}
 	case http.StatusTooManyRequests:
 		if e.Source == "" || e.Source == "anonymous" {
 			return []string{"the registry limits how often it is asked; log in for a higher limit, or try again later"}

@@ -286,6 +286,9 @@ func (e *unreadableError) Hints() []string {
 		return nil
 	}
 	if known.Status == http.StatusUnauthorized || known.Status == http.StatusForbidden {
+		if known.Source == "" || known.Source == "anonymous" { // the builders had one: that of slipway agent
+			return append([]string{"slipway itself reads back what several nodes have pushed, to make one image of it, and needs a credential for that; a build on one node needs none"}, known.Hints()...)
+		}
 		return []string{"what several nodes have pushed is read back to make one image of it: the credential needs the right to pull as well as to push"}
 	}
 	return known.Hints()

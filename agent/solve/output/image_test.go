@@ -217,6 +217,18 @@ func TestPushedImageCannotBeReadBack(t *testing.T) {
 	}
 }
 
+// A client of slipway agent is told why it has no credential, which the agent knows.
+func TestPushedImageIsReadBackWithoutCredential(t *testing.T) {
+	const why = "r.example takes passwords and no tokens, and a password is not given out"
+	for _, source := range []string{"", "anonymous"} {
+		e := &unreadableError{&remote.Error{Op: "fetch", Reference: "r.example/app", Host: "r.example", Status: 401, Source: source, PassedOver: []string{why}}}
+		hints := strings.Join(e.Hints(), "\n")
+		if !strings.Contains(hints, why) || !strings.Contains(hints, "a build on one node needs none") || strings.Contains(hints, "right to pull as well") {
+			t.Errorf("source %q: hints %s", source, hints)
+		}
+	}
+}
+
 func TestCheckAnswer(t *testing.T) {
 	const d = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	for _, tt := range []struct {

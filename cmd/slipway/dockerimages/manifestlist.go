@@ -124,7 +124,7 @@ func findMembers(ctx context.Context, r Registry, image string) ([]Member, error
 func parseReference(name string) (ref, repository string, err error) {
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
-		return "", "", &OptionError{Problem: fmt.Sprintf("%q is no name of an image: %s", name, err)}
+		return "", "", &OptionError{Problem: fmt.Sprintf("%q is not a valid image name: %s", name, err)}
 	}
 	return reference.TagNameOnly(named).String(), named.Name(), nil
 }

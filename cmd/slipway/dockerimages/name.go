@@ -28,13 +28,13 @@ func (e *UnknownError) Error() string { return "No such " + e.Object + ": " + e.
 // Hints says what to do about the error.
 func (e *UnknownError) Hints() []string {
 	if len(e.Known) == 0 {
-		return []string{"without an engine there are the images that docker build has built in this job, and none was; docker build keeps its image unless an --output says otherwise"}
+		return []string{"without an engine only images that docker build or docker pull has made known in this job exist, and there are none yet; docker build keeps its image unless --output is given"}
 	}
 	hints := make([]string, 0, 2)
 	if near := suggest.Nearest(e.Name, e.Known); near != "" {
 		hints = append(hints, "did you mean "+near+"?")
 	}
-	return append(hints, "without an engine there are the images that docker build has built in this job: docker images lists them")
+	return append(hints, "without an engine only images that docker build or docker pull has made known in this job exist: docker images lists them")
 }
 
 // AmbiguousError is a part of an ID that several images have.
@@ -55,7 +55,7 @@ func IsUsage(err error) bool {
 func ParseTag(name string) (string, error) {
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
-		return "", fmt.Errorf("%q is no name of an image: %w", name, err)
+		return "", fmt.Errorf("%q is not a valid image name: %w", name, err)
 	}
 	if _, ok := named.(reference.Digested); ok {
 		return "", fmt.Errorf("%q: an image cannot be given a name with a digest", name)

@@ -81,7 +81,7 @@ func (s *Store) Push(ctx context.Context, w io.Writer, r Registry, export Export
 func (s *Store) namesToPush(name string, o PushOptions) ([]string, error) {
 	named, err := reference.ParseNormalizedNamed(name)
 	if err != nil {
-		return nil, &OptionError{Problem: fmt.Sprintf("%q is no name of an image: %s", name, err)}
+		return nil, &OptionError{Problem: fmt.Sprintf("%q is not a valid image name: %s", name, err)}
 	}
 	if _, digested := named.(reference.Digested); digested {
 		return nil, &OptionError{Problem: "cannot push a digest reference"}

@@ -89,7 +89,7 @@ func TestPush(t *testing.T) {
 	for name, want := range map[string]string{
 		app + ":3": "An image does not exist locally with the tag: " + app + ":3",
 		app + ":1@sha256:" + strings.Repeat("a", 64): "cannot push a digest reference",
-		"UPPER": "is no name of an image",
+		"UPPER": "is not a valid image name",
 	} {
 		if err := s.Push(t.Context(), &strings.Builder{}, client, builders.export, name, PushOptions{}); err == nil || !strings.Contains(err.Error(), want) || !IsUsage(err) {
 			t.Errorf("%s: %v, want %q", name, err, want)

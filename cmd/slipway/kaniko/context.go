@@ -113,7 +113,7 @@ func unfetched(flag, value, location string) *fault.Usage {
 	}
 	return &fault.Usage{
 		Flag: flag, Value: value, Problem: "contexts in " + name + " are not fetched by slipway",
-		Hint: "fetch it before:\n" + fmt.Sprintf(fetch, "'"+strings.ReplaceAll(location, "'", `'\''`)+"'") + "\nexecutor --context tar://context.tar.gz …",
+		Hint: "fetch it first:\n" + fmt.Sprintf(fetch, "'"+strings.ReplaceAll(location, "'", `'\''`)+"'") + "\nexecutor --context tar://context.tar.gz …",
 	}
 }
 

@@ -68,7 +68,7 @@ func Unpack(ctx context.Context, in io.Reader, dir string) (err error) {
 			return u.finish()
 		}
 		if err != nil {
-			return fmt.Errorf("is no tarball: %w", err)
+			return fmt.Errorf("is not a tarball: %w", err)
 		}
 		if err := u.entry(header, archive); err != nil {
 			return fmt.Errorf("unpack %q: %w", header.Name, err)

@@ -119,7 +119,7 @@ func TestUnpackNoTarball(t *testing.T) {
 	for content, want := range map[string]string{
 		"":                                    "is empty",
 		"\x1f\x8bnever":                       "is not compressed with gzip",
-		strings.Repeat("FROM scratch\n", 100): "is no tarball",
+		strings.Repeat("FROM scratch\n", 100): "is not a tarball",
 		string(tarball(t, tar.Header{Typeflag: tar.TypeReg, Name: strings.Repeat("x", 90)})[:520]): "unexpected EOF",
 	} {
 		if err := Unpack(t.Context(), strings.NewReader(content), t.TempDir()); err == nil || !strings.Contains(err.Error(), want) {

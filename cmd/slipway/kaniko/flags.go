@@ -63,7 +63,7 @@ func Flags() []Flag {
 
 		{Name: "dockerfile", Short: "f", Means: "A path below the working directory, else below the context, or an http(s) URL, which the builder fetches."},
 		{Name: "context", Short: "c", Means: "Default `/workspace/`. See [contexts](#contexts)."},
-		{Name: "context-sub-path", Means: "The directory in the context that is built. As with kaniko it has no effect on a plain path, which a warning tells; write `dir://PATH`."},
+		{Name: "context-sub-path", Means: "The directory in the context that is built. As with kaniko it has no effect on a plain path, and a warning says so; write `dir://PATH`."},
 		{Name: "bucket", Short: "b", effect: refused, Means: "Fetch the tarball before: [contexts](#contexts)."},
 		{Name: "destination", Short: "d", kind: list, Means: "Names of the image, all of which are pushed. It or `--no-push` must be given."},
 		{Name: "snapshot-mode", effect: none, Means: "BuildKit takes snapshots of its own."},
@@ -71,7 +71,7 @@ func Flags() []Flag {
 		{Name: "build-arg", kind: list, Means: "`NAME=VALUE`, or `NAME` for the value of the environment, which is empty where it is not set."},
 		{Name: "insecure", kind: boolean, Means: "Push to all destinations over plain HTTP, or TLS that is not verified."},
 		{Name: "skip-tls-verify", kind: boolean, Means: "The same as `--insecure`: the builder tries TLS first."},
-		{Name: "insecure-pull", kind: boolean, Means: "The builder pulls, as [its definition](#registries) says. A warning tells it."},
+		{Name: "insecure-pull", kind: boolean, Means: "The builder pulls, as [its definition](#registries) says. A warning says so."},
 		{Name: "skip-tls-verify-pull", kind: boolean, Means: "As `--insecure-pull`."},
 		{Name: "push-retry", kind: integer, Means: "How often a build is tried again that failed at a registry; what was built comes from the builder's cache. Each try has Slipway's and BuildKit's own attempts."},
 		{Name: "push-ignore-immutable-tag-errors", kind: boolean, effect: refused, Means: "A build that pushes nothing must not look like one that did: look for the tag before, with `slipway index inspect`."},
@@ -100,7 +100,7 @@ func Flags() []Flag {
 		{Name: "skip-tls-verify-registry", kind: list, Means: "As `--insecure-registry`."},
 		{Name: "registry-certificate", kind: list, Means: "`HOST=FILE`: certificate authority for what the agent asks the registry. The builder has its own in [its definition](#registries)."},
 		{Name: "registry-client-cert", kind: list, Means: "`HOST=CERTIFICATE,KEY`, as `--registry-certificate`."},
-		{Name: "registry-map", kind: list, Means: "`REGISTRY=MIRROR`, several separated by `;`. The builder pulls, through the mirrors of [its definition](#registries); a warning tells where that has none such. `KANIKO_REGISTRY_MAP` adds to it."},
+		{Name: "registry-map", kind: list, Means: "`REGISTRY=MIRROR`, several separated by `;`. The builder pulls, through the mirrors of [its definition](#registries); a warning says so where the definition has no such mirror. `KANIKO_REGISTRY_MAP` adds to it."},
 		{Name: "registry-mirror", kind: list, Means: "Mirror of Docker Hub, as `--registry-map`. `KANIKO_REGISTRY_MIRROR` adds to it."},
 		{Name: "skip-default-registry-fallback", kind: boolean, Means: "Images are pulled from the first mirror of their registry and from nowhere else, whatever the definition says."},
 		{Name: "ignore-var-run", kind: boolean, effect: none, Means: "BuildKit mounts nothing at `/var/run`; what a step writes there is in the image."},
@@ -132,7 +132,7 @@ func Table() string {
 		}
 		means := f.Means
 		if f.alias != "" {
-			means = fmt.Sprintf("Deprecated spelling of `--%s`, of which a warning tells.", f.alias)
+			means = fmt.Sprintf("Deprecated spelling of `--%s`; a warning says so.", f.alias)
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", name, f.Effect(), means)
 	}

@@ -109,10 +109,10 @@ func TestTranslate(t *testing.T) {
 func TestMistakes(t *testing.T) {
 	for _, tt := range []struct{ line, want, hint string }{
 		{"", "--destination: is missing", "--no-push"},
-		{"--no-push --contxt .", "--contxt: is no flag of kaniko's executor v1.24.0\nargument \".\": is no flag, and kaniko's executor takes flags only", "did you mean --context? executor --help"},
-		{"--no-push --builder kube", "--builder: is no flag of kaniko's executor v1.24.0\nargument \"kube\": is no flag, and kaniko's executor takes flags only", "SLIPWAY_BUILDER"},
-		{"--no-push -x", "-x: is no flag of kaniko's executor", "executor --help"},
-		{"--no-push --", `argument "--": is no flag, and kaniko's executor takes flags only`, ""},
+		{"--no-push --contxt .", "--contxt: is not a flag of kaniko's executor v1.24.0\nargument \".\": is not a flag: kaniko's executor takes flags only", "did you mean --context? executor --help"},
+		{"--no-push --builder kube", "--builder: is not a flag of kaniko's executor v1.24.0\nargument \"kube\": is not a flag: kaniko's executor takes flags only", "SLIPWAY_BUILDER"},
+		{"--no-push -x", "-x: is not a flag of kaniko's executor", "executor --help"},
+		{"--no-push --", `argument "--": is not a flag: kaniko's executor takes flags only`, ""},
 		{"--no-push --target", "--target: needs a value", ""},
 		{"--no-push --cache=maybe --push-retry=x --cache-ttl 2weeks -v loud --compression=lz4", `--cache "maybe": is neither true nor false
 --push-retry "x": is not a whole number
@@ -123,7 +123,7 @@ func TestMistakes(t *testing.T) {
 		{"-d r.io/a@sha256:" + strings.Repeat("1", 64), `--destination "r.io/a@sha256:` + strings.Repeat("1", 64) + `": an image cannot be pushed to a digest`, ""},
 		{"--no-push --single-snapshot", "--single-snapshot: is not supported", "COPY --from=build / /"},
 		{"--no-push --push-ignore-immutable-tag-errors", "--push-ignore-immutable-tag-errors: is not supported", "slipway index inspect"},
-		{"--no-push --bucket b/c.tar.gz", `--bucket "b/c.tar.gz": contexts in Google Cloud Storage are not fetched by slipway`, "fetch it before:\ngcloud storage cp 'gs://b/c.tar.gz' context.tar.gz\nexecutor --context tar://context.tar.gz"},
+		{"--no-push --bucket b/c.tar.gz", `--bucket "b/c.tar.gz": contexts in Google Cloud Storage are not fetched by slipway`, "fetch it first:\ngcloud storage cp 'gs://b/c.tar.gz' context.tar.gz\nexecutor --context tar://context.tar.gz"},
 		{"--no-push --bucket s3://b/c.tar.gz", `--bucket "s3://b/c.tar.gz": contexts in S3 are not fetched by slipway`, ""},
 		{"--no-push --cache", "--cache: has no repository with --no-push", "--cache-repo"},
 		{"--no-push --cache --cache-repo oci:", `--cache-repo "oci:": has no path after oci:`, ""},

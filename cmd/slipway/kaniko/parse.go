@@ -104,9 +104,9 @@ func split(flags []Flag, arg string) (name, value string, assigned bool, problem
 				return f.Name, value, len(short) > 1, nil
 			}
 		}
-		return "", "", false, &fault.Usage{Flag: "-" + short, Problem: "is no flag of kaniko's executor", Hint: ownSettings}
+		return "", "", false, &fault.Usage{Flag: "-" + short, Problem: "is not a flag of kaniko's executor", Hint: ownSettings}
 	}
-	return "", "", false, &fault.Usage{Flag: "argument", Value: arg, Problem: "is no flag, and kaniko's executor takes flags only", Hint: "the build context is the value of --context"}
+	return "", "", false, &fault.Usage{Flag: "argument", Value: arg, Problem: "is not a flag: kaniko's executor takes flags only", Hint: "the build context is the value of --context"}
 }
 
 // ownSettings says how Slipway is told what kaniko has no flags for.
@@ -122,7 +122,7 @@ func unknown(flags []Flag, name string) *fault.Usage {
 	if near := suggest.Nearest(name, names); near != "" {
 		hint = "did you mean --" + near + "? " + ownSettings
 	}
-	return &fault.Usage{Flag: "--" + name, Problem: "is no flag of kaniko's executor " + Release, Hint: hint}
+	return &fault.Usage{Flag: "--" + name, Problem: "is not a flag of kaniko's executor " + Release, Hint: hint}
 }
 
 // check finds what is wrong with a value; empty for nothing.
