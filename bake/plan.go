@@ -36,7 +36,7 @@ func (c *Config) Plan(names, overrides []string) (*Plan, error) {
 		return nil, err
 	}
 	plan := &Plan{Groups: map[string]*Group{}, Targets: map[string]*Target{}}
-	r := resolver{config: c, overrides: set, plan: plan}
+	r := resolver{config: c, overrides: set, plan: plan, whole: map[string]*Target{}, linked: map[string]bool{}}
 	done := map[string]expansion{}
 	for _, name := range asked {
 		of := c.expand(name, done)
@@ -91,14 +91,20 @@ type resolver struct {
 	config    *Config
 	overrides map[string]settings
 	plan      *Plan
+	// whole are the targets with what they inherit, and linked those whose contexts are
+	// in the plan: each is looked at once, however many others lead to it.
+	whole  map[string]*Target
+	linked map[string]bool
 }
 
 // resolve returns a target with what it inherits and what was set for it.
 func (r resolver) resolve(name string) (*Target, error) {
-	t, err := r.inherit(name, nil)
+	whole, err := r.inherit(name, nil)
 	if err != nil {
 		return nil, err
 	}
+	t := &Target{}
+	*t = *whole
 	t.Name = name
 	t.Inherits = nil
 	if t.Context == nil {
@@ -113,6 +119,9 @@ func (r resolver) resolve(name string) (*Target, error) {
 }
 
 func (r resolver) inherit(name string, children []string) (*Target, error) {
+	if whole := r.whole[name]; whole != nil {
+		return whole, nil
+	}
 	t := r.config.target(name)
 	switch {
 	case t == nil && len(children) > 0:
@@ -137,6 +146,8 @@ func (r resolver) inherit(name string, children []string) (*Target, error) {
 		return nil, fmt.Errorf("target %q: %w", name, err)
 	}
 	merged.normalize()
+	merged.Inherits = nil // those of parents would double with each level
+	r.whole[name] = merged
 	return merged, nil
 }
 
@@ -156,6 +167,9 @@ func (t *Target) Links() map[string]string {
 
 // link adds the targets that a target has as contexts.
 func (r resolver) link(name string, within []string) error {
+	if r.linked[name] {
+		return nil
+	}
 	t := r.plan.Targets[name]
 	within = append(slices.Clone(within), name)
 	links := t.Links()
@@ -185,6 +199,7 @@ func (r resolver) link(name string, within []string) error {
 			}
 		}
 	}
+	r.linked[name] = true
 	return nil
 }
 

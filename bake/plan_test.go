@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"flag"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -228,4 +229,31 @@ func decode(t *testing.T, text []byte) any {
 		t.Fatalf("%v: %s", err, text)
 	}
 	return v
+}
+
+// TestDiamonds tests that a target is looked at once, however many ways lead to it.
+func TestDiamonds(t *testing.T) {
+	var file strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&file, "target \"t%d\" {\n", i)
+		if i > 0 {
+			fmt.Fprintf(&file, "inherits = [\"t%d\", \"t%[1]d\"]\ncontexts = { a = \"target:c%[1]d\", b = \"target:c%[1]d\" }\n", i-1)
+		}
+		fmt.Fprintf(&file, "}\ntarget \"c%d\" {\n", i)
+		if i > 0 {
+			fmt.Fprintf(&file, "contexts = { a = \"target:c%d\", b = \"target:c%[1]d\" }\n", i-1)
+		}
+		file.WriteString("}\n")
+	}
+	config, err := Parse(Input{Files: []File{{Name: "docker-bake.hcl", Data: []byte(file.String())}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := config.Plan([]string{"t59"}, nil)
+	if err != nil || len(plan.Targets) != 60 {
+		t.Fatalf("%d targets, %v", len(plan.Targets), err)
+	}
+	if plan.Targets["t59"].Name == "" || plan.Targets["c0"].Linked != true {
+		t.Errorf("the targets are %+v, %+v", plan.Targets["t59"], plan.Targets["c0"])
+	}
 }
