@@ -117,7 +117,9 @@ func TestAddedContainerThatFails(t *testing.T) {
 	s.define(s.builderNode("amd64", ownTimeout()))
 	a := s.startAgent("agent", s.Bed.Images.Agent)
 	a.write("Dockerfile", smallDockerfile)
-	s.inject("mesh", "", "pods", "spec.containers", fmt.Sprintf(`image: %q, command: ["sh", "-c", "echo the mesh has no certificate; exit 3"]`, s.Bed.Images.Busybox))
+	// Without the probe the pod would be ready for the moment in which the container runs.
+	s.inject("mesh", "", "pods", "spec.containers", fmt.Sprintf(`image: %q, command: ["sh", "-c", "echo the mesh has no certificate; exit 3"], `+
+		`readinessProbe: Object.spec.containers.readinessProbe{exec: Object.spec.containers.readinessProbe.exec{command: ["false"]}}`, s.Bed.Images.Busybox))
 	s.awaitInjection("mesh", probePod)
 	r := a.fails(3, "slipway build -o out .", "error: ", "container mesh ends soon after each start", "the mesh has no certificate", "hint: container mesh is not buildkitd's")
 	r.beforeTimeout(t)
