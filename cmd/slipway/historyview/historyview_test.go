@@ -81,7 +81,7 @@ func TestInspect(t *testing.T) {
 		"vcs:source": "https://git.example/app", "vcs:revision": "abc", "context:base": "docker-image://x", "label:a": "b", "build-arg:WHO": "me", "build-arg:SOURCE_DATE_EPOCH": "0",
 		"build-arg:BUILDKIT_CONTEXT_KEEP_GIT_DIR": "perhaps", "no-cache": "a,b", "add-hosts": "db=10.0.0.1,x=10.0.0.2", "memory": "1073741824", "attest:provenance": "mode=min", "cgroup": "z", "multi-platform": "true",
 	}
-	got := Inspect(d, Local{}, "/work")
+	got := Inspect(d, Local{}, "/src")
 	zone := got.StartedAt.Location()
 	start, end := d.CreatedAt.In(zone), d.CompletedAt.In(zone)
 	want := Inspection{
@@ -128,7 +128,7 @@ func TestInspect(t *testing.T) {
 
 	// Of a build of this machine, and of one that still runs.
 	d.RecordDetails, d.Failed, d.CompletedAt, d.Now, d.Attrs = buildkit.RecordDetails{}, false, time.Time{}, now, map[string]string{"no-cache": "", "platform": "nonsense/x/y/z"}
-	got = Inspect(d, Local{Context: "/work/app", Dockerfile: "/work/app/docker/Dockerfile"}, "/work")
+	got = Inspect(d, Local{Context: "/src/app", Dockerfile: "/src/app/docker/Dockerfile"}, "/src")
 	if got.Context != "app" || got.Dockerfile != "docker/Dockerfile" || got.Name != "app/docker" || got.Status != "running" || got.Duration != 2*time.Hour || got.CompletedAt != nil || got.Error != nil || !got.Config.NoCache || len(got.Errors) != 1 || got.Platform != nil {
 		t.Errorf("%+v", got)
 	}

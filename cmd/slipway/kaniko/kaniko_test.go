@@ -309,17 +309,17 @@ func TestRename(t *testing.T) {
 }
 
 func TestFindDockerfile(t *testing.T) {
-	there := func(path string) bool { return path == "/work/there" || path == "/abs" }
+	there := func(path string) bool { return path == "/src/there" || path == "/abs" }
 	for _, tt := range []struct{ value, dir, want string }{
-		{"there", "/context", "/work/there"},
+		{"there", "/context", "/src/there"},
 		{"sub/Dockerfile", "/context", "/context/sub/Dockerfile"},
 		{"/abs", "/context", "/abs"},
 		{"/other", "/context", "/context/other"},
 		{"https://h/Dockerfile", "/context", "https://h/Dockerfile"},
-		{"there", "", "/work/there"},
+		{"there", "", "/src/there"},
 		{"sub/Dockerfile", "", "sub/Dockerfile"},
 	} {
-		if got := (Plan{Dockerfile: tt.value}).FindDockerfile("/work", tt.dir, there); got != tt.want {
+		if got := (Plan{Dockerfile: tt.value}).FindDockerfile("/src", tt.dir, there); got != tt.want {
 			t.Errorf("%s in %q: %s, want %s", tt.value, tt.dir, got, tt.want)
 		}
 	}
